@@ -1,0 +1,3 @@
+"""Train, evaluate, plot and debug PyTorch models from the shell."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,311 @@
+"""What is built in: models with their arguments and recipes, data sets with their sources and licences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dlkit.errors import ConfigError, did_you_mean
+
+ArgumentValue = bool | int | float | str | tuple[int, ...]
+
+PICTURE_MODELS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "convnext_tiny",
+)
+
+# What a recipe sets apart from the defaults of TrainConfig.
+RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
+    "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
+    "torchvision": {
+        "optimizer": "sgd",
+        "lr": 0.05,
+        "batch_size": 128,
+        "schedule": "onecycle",
+        "weight_decay": 5e-4,
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """One `-s name=value` of a model: its default, what it may be, and a sentence of help."""
+
+    default: ArgumentValue
+    help: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def parse(self, name: str, text: str) -> ArgumentValue:
+        """Read the value as typed.
+
+        Raises:
+            ConfigError: It is not of the argument's kind, or outside what is allowed.
+        """
+        try:
+            value = self._convert(text)
+        except ValueError:
+            raise ConfigError(f"-s {name}={text} is not {self._kind()}", f"the default is {self.shown()}") from None
+        numbers = value if isinstance(value, tuple) else (value,)
+        for number in numbers:
+            if isinstance(number, str):
+                if number not in self.choices:
+                    raise ConfigError(
+                        f"-s {name}={text} is not known; choose from {', '.join(self.choices)}",
+                        did_you_mean(text, self.choices),
+                    )
+            elif not (self.low is None or number >= self.low) or not (self.high is None or number < self.high):
+                raise ConfigError(f"-s {name}={text} is outside {self._range()}", f"the default is {self.shown()}")
+        return value
+
+    def shown(self) -> str:
+        """Write the default as a user would type it."""
+        if isinstance(self.default, tuple):
+            return ",".join(map(str, self.default))
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+    def _convert(self, text: str) -> ArgumentValue:
+        if isinstance(self.default, bool):
+            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+            if text.lower() not in words:
+                raise ValueError(text)
+            return words[text.lower()]
+        if isinstance(self.default, tuple):
+            return tuple(int(part) for part in text.split(",") if part.strip()) if text.strip() else ()
+        if isinstance(self.default, int):
+            return int(text)
+        return float(text) if isinstance(self.default, float) else text
+
+    def _kind(self) -> str:
+        kinds = {bool: "true or false", tuple: "a list of whole numbers", int: "a whole number", float: "a number"}
+        return kinds.get(type(self.default), "a word")
+
+    def _range(self) -> str:
+        low = "(-inf" if self.low is None else f"[{self.low:g}"
+        return f"{low}, {'inf' if self.high is None else f'{self.high:g}'})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """A built-in network: the data it trains on by default, its recipe and its arguments."""
+
+    data: str
+    recipe: str
+    help: str
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+
+    def resolve(self, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
+        """Fill the typed arguments up with the defaults.
+
+        Args:
+            typed: Argument names and values as the user wrote them.
+
+        Raises:
+            ConfigError: An argument that the network does not take, or a value it cannot have.
+        """
+        for name in typed:
+            if name not in self.arguments:
+                known = ", ".join(self.arguments) or "none"
+                raise ConfigError(
+                    f"-s {name}={typed[name]}: the network takes no such argument; it takes {known}",
+                    did_you_mean(name, self.arguments),
+                )
+        return {
+            name: argument.parse(name, typed[name]) if name in typed else argument.default
+            for name, argument in self.arguments.items()
+        }
+
+
+_DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")
+_STEM = Argument(
+    default="auto",
+    choices=("auto", "full", "small"),
+    help="First layer: full as published, small keeps the resolution; auto takes small below 64 pixels.",
+)
+
+MODELS: Mapping[str, ModelEntry] = {
+    "mlp": ModelEntry(
+        data="digits",
+        recipe="picture",
+        help="Fully connected layers over flattened inputs.",
+        arguments={
+            "hidden": Argument(default=(128,), low=1, help="Widths of the hidden layers."),
+            "activation": Argument(
+                default="relu",
+                choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
+                help="Non-linearity after each hidden layer.",
+            ),
+            "dropout": _DROPOUT,
+            "norm": Argument(
+                default="none", choices=("none", "batch", "layer"), help="Normalisation before the activation."
+            ),
+            "residual": Argument(default=False, help="Add each hidden layer's input where the widths agree."),
+            "init": Argument(
+                default="default",
+                choices=("default", "xavier", "he", "orthogonal", "zeros"),
+                help="How the weights start; default is torch's own.",
+            ),
+        },
+    ),
+    "cnn": ModelEntry(
+        data="digits",
+        recipe="picture",
+        help="Convolutions with batch norm, about 100,000 parameters.",
+        arguments={
+            "width": Argument(default=32, low=1, help="Channels of the first stage; each stage doubles them."),
+            "dropout": _DROPOUT,
+        },
+    ),
+    **{
+        name: ModelEntry(
+            data="cifar10",
+            recipe="torchvision",
+            help="torchvision's network, first and last layer fitted to the data.",
+            arguments={"stem": _STEM},
+        )
+        for name in PICTURE_MODELS
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file that a data set is made of: its name and its SHA-256."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataEntry:
+    """A built-in data set: what it is, whose it is, and the files it is made of."""
+
+    task: str
+    samples: int
+    input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    download_mib: int
+    licence: str
+    source: str
+    mirrors: tuple[str, ...] = ()
+    files: tuple[RemoteFile, ...] = ()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it comes with the installed packages."""
+        return not self.files
+
+
+_DIGITS = tuple("0123456789")
+_IDX_NAMES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+def _idx_files(*sums: str) -> tuple[RemoteFile, ...]:
+    return tuple(RemoteFile(name=name, sha256=digest) for name, digest in zip(_IDX_NAMES, sums, strict=True))
+
+
+DATA: Mapping[str, DataEntry] = {
+    "digits": DataEntry(
+        task="classification",
+        samples=1797,
+        input_shape=(1, 8, 8),
+        class_names=_DIGITS,
+        download_mib=0,
+        licence="CC BY 4.0",
+        source="https://archive.ics.uci.edu/dataset/80 (embedded in scikit-learn)",
+    ),
+    "mnist": DataEntry(
+        task="classification",
+        samples=70_000,
+        input_shape=(1, 28, 28),
+        class_names=_DIGITS,
+        download_mib=12,
+        licence="CC BY-SA 3.0",
+        source="http://yann.lecun.com/exdb/mnist/",
+        mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
+        files=_idx_files(
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+    ),
+    "fashion-mnist": DataEntry(
+        task="classification",
+        samples=70_000,
+        input_shape=(1, 28, 28),
+        class_names=(
+            "t-shirt",
+            "trouser",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
+        download_mib=30,
+        licence="MIT",
+        source="https://github.com/zalandoresearch/fashion-mnist",
+        mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        files=_idx_files(
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+    ),
+    "kmnist": DataEntry(
+        task="classification",
+        samples=70_000,
+        input_shape=(1, 28, 28),
+        class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        download_mib=21,
+        licence="CC BY-SA 4.0",
+        source="https://github.com/rois-codh/kmnist",
+        mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        files=_idx_files(
+            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+        ),
+    ),
+    "cifar10": DataEntry(
+        task="classification",
+        samples=60_000,
+        input_shape=(3, 32, 32),
+        class_names=(
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ),
+        download_mib=163,
+        licence="not stated",
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        mirrors=("https://www.cs.toronto.edu/~kriz/",),
+        files=(
+            RemoteFile(
+                name="cifar-10-binary.tar.gz",
+                sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            ),
+        ),
+    ),
+}

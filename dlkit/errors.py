@@ -1,0 +1,107 @@
+"""Every mistake a user can make, as a tree of exceptions with exit codes.
+
+DlkitError                 1  failed while running
+├── ConfigError            2  a wrong flag, value or combination
+├── RunExistsError         2  the run folder is there already
+├── DataError              3  missing, foreign or faulty data
+├── CheckpointError        4  missing, damaged or of another network
+├── DivergedError          5  the loss or the gradients stopped being finite
+├── MissingError           7  an extra or a device that is not here
+└── InterruptedRun   130/143  stopped by Ctrl-C or SIGTERM
+"""
+
+import difflib
+import errno
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class DlkitError(Exception):
+    """A mistake or a failure that is told in one line, with a hint and an exit code."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.faults: tuple[DlkitError, ...] = (self,)
+
+
+class ConfigError(DlkitError):
+    """A flag, a value or a combination of them that cannot be used."""
+
+    exit_code = 2
+
+    @classmethod
+    def of(cls, faults: Sequence["ConfigError"]) -> "ConfigError":
+        """Join all faults of a configuration, so that they are told together."""
+        joined = cls("; ".join(fault.message for fault in faults), faults[-1].hint)
+        joined.faults = tuple(faults)
+        return joined
+
+
+class RunExistsError(ConfigError):
+    """The run folder asked for is there already."""
+
+
+class DataError(DlkitError):
+    """Data that are missing, foreign or faulty."""
+
+    exit_code = 3
+
+
+class CheckpointError(DlkitError):
+    """A checkpoint that is missing, damaged or of another network."""
+
+    exit_code = 4
+
+
+class DivergedError(DlkitError):
+    """Training left the finite numbers."""
+
+    exit_code = 5
+
+
+class MissingError(DlkitError):
+    """An optional package or a device that this machine does not have."""
+
+    exit_code = 7
+
+
+class InterruptedRun(DlkitError):  # noqa: N818 - an order obeyed, not an error
+    """Training stopped because a signal asked for it.
+
+    Args:
+        signal_number: 2 for SIGINT, 15 for SIGTERM; the exit code is 128 plus it.
+    """
+
+    def __init__(self, signal_number: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.exit_code = 128 + signal_number
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """Say which allowed names come close to a mistyped one; empty when none does."""
+    close = difflib.get_close_matches(name, list(allowed), n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def file_error(err: OSError, path: Path, doing: str, needed: int | None = None) -> DlkitError:
+    """Turn an operating-system error at a file into one clear line.
+
+    Args:
+        err: What the system raised.
+        path: The file that was being worked on.
+        doing: What was being done, as in "write the checkpoint".
+        needed: Size of what was to be written, in bytes, told when the disk is full.
+    """
+    if err.errno in _FULL:
+        size = f" ({needed:,} bytes needed)" if needed is not None else ""
+        return DlkitError(
+            f"disk full: cannot {doing} {path}{size}", "what was there before is untouched; free some space"
+        )
+    reason = (err.strerror or str(err)).lower()
+    return DlkitError(f"cannot {doing} {path}: {reason}", "check the path and its permissions")
