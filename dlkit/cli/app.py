@@ -1,0 +1,99 @@
+"""The command `dlkit`: its sub-commands, and the one place where mistakes become messages and exit codes."""
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from dlkit import __version__
+from dlkit.cli import console, data, inspect, plot, train
+from dlkit.cli import eval as eval_command
+from dlkit.cli.options import StdoutClosed, add_command, command_group
+from dlkit.errors import ConfigError, DlkitError
+
+app = command_group("dlkit", "Train, evaluate, plot and debug PyTorch models from the shell.")
+app.add_typer(data.app)
+add_command(app, "train", train.train)
+add_command(app, "eval", eval_command.evaluate)
+add_command(app, "plot", plot.plot)
+app.add_typer(inspect.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print_line(f"dlkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - the callback acts on it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, evaluate, plot and debug PyTorch models from the shell."""
+    if context.invoked_subcommand is None:
+        console.print_line(context.get_help())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and give its exit code.
+
+    Args:
+        arguments: The words after `dlkit`; None takes those of this process.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    console.mode.__init__()  # type: ignore[misc]
+    debug = "--debug" in words
+    try:
+        code = app(args=words, prog_name="dlkit", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except (BrokenPipeError, StdoutClosed):
+        _discard_stdout()
+        return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except DlkitError as err:
+        if debug:
+            raise
+        console.error(err)
+        return err.exit_code
+    except TyperException as err:
+        if debug:
+            raise
+        return _usage_error(err, words)
+    except Exception as err:  # noqa: BLE001 - the last gate before the user
+        if debug:
+            raise
+        console.error(
+            DlkitError(f"unexpected {type(err).__name__}: {err}", "this is a bug in dlkit; --debug shows the traceback")
+        )
+        return 1
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stands in for the closed stream until the end
+    raise SystemExit(run())
+
+
+def _usage_error(err: TyperException, words: list[str]) -> int:
+    """Tell Typer's own usage errors in the two-line form."""
+    message = " ".join(err.format_message().split())
+    message = message[:1].lower() + message[1:].rstrip(".")
+    command = " ".join(["dlkit", *(word for word in words[:2] if word.isalpha())])
+    console.error(ConfigError(message or "no command given", f"{command} --help lists what can be given"))
+    return ConfigError.exit_code
+
+
+def _discard_stdout() -> None:
+    """Let nothing more be written to a stdout whose reader has gone."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

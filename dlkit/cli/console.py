@@ -1,0 +1,140 @@
+"""What is printed and where: results to stdout, everything else to stderr."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dlkit.errors import DlkitError
+
+Cell = str | int | float | None
+
+
+@dataclass
+class Mode:
+    """How this command was asked to speak."""
+
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+    debug: bool = False
+
+
+mode = Mode()
+
+
+def stderr() -> Console:
+    """Give the console for notes, warnings, errors and progress."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Say something worth knowing, unless --quiet."""
+    if not mode.quiet:
+        stderr().print(escape(text))
+
+
+def detail(text: str) -> None:
+    """Say something only --verbose asks for."""
+    if mode.verbose:
+        note(text)
+
+
+def warn(text: str) -> None:
+    """Say that something was adjusted, ignored or found wanting."""
+    stderr().print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def error(err: DlkitError) -> None:
+    """Tell a mistake: a line for each fault, and the hint below it."""
+    console = stderr()
+    for fault in err.faults:
+        console.print(f"[bold red]error:[/] {escape(fault.message)}")
+        if fault.hint:
+            console.print(f"[cyan]hint:[/] {escape(fault.hint)}")
+
+
+def print_line(text: str) -> None:
+    """Print one line of the result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def print_paths(paths: Iterable[Path]) -> None:
+    """Print the paths of what was written, one a line, or as JSON."""
+    if mode.json:
+        print_json({"files": [str(path) for path in paths]})
+        return
+    for path in paths:
+        print_line(str(path))
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; NaN and infinities become null."""
+    print_line(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = "") -> None:
+    """Print a table: drawn on a terminal, tab-separated in a pipe, a list of objects with --json.
+
+    Args:
+        columns: The header.
+        rows: One cell a column; None is an empty cell.
+        title: A line above the table, on a terminal only.
+    """
+    if mode.json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif sys.stdout.isatty():
+        _draw(columns, list(rows), title)
+    else:
+        for row in (columns, *rows):
+            print_line("\t".join(_exact(cell) for cell in row))
+
+
+def print_pairs(pairs: Mapping[str, Cell]) -> None:
+    """Print names and values, a line each, or one JSON object."""
+    if mode.json:
+        print_json(dict(pairs))
+    elif sys.stdout.isatty():
+        width = max(map(len, pairs))
+        for name, value in pairs.items():
+            print_line(f"{name:<{width}}  {_short(value)}")
+    else:
+        for name, value in pairs.items():
+            print_line(f"{name}\t{_exact(value)}")
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str) -> None:
+    table = Table(title=escape(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float | None) for row in rows)
+        table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_short(cell)) for cell in row))
+    Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _short(cell: Cell) -> str:
+    if isinstance(cell, float) and math.isfinite(cell):
+        return f"{cell:.4g}" if cell == 0 or 1e-3 <= abs(cell) < 1e6 else f"{cell:.2e}"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return _exact(cell)
+
+
+def _exact(cell: Cell) -> str:
+    return "" if cell is None else str(cell).replace("\t", " ").replace("\n", " ")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,5 @@
+"""dlkit eval."""
+
+
+def evaluate() -> None:
+    """Stand-in, replaced in the next commit."""

@@ -1,0 +1,5 @@
+"""dlkit inspect."""
+
+from dlkit.cli.options import command_group
+
+app = command_group("inspect", "Look inside a checkpoint.")

@@ -1,0 +1,93 @@
+"""Options that several commands share, each with one name and one meaning."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Context, Option, Typer
+
+from dlkit.cli import console
+
+Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a run folder for its best one.")]
+DeviceOption = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+SplitOption = Annotated[str, Option("--split", help="test, val, train or all.")]
+DataOption = Annotated[str | None, Option("--data", "-d", help="Other data than the checkpoint was trained on.")]
+BatchesOption = Annotated[int, Option("--batches", min=1, help="Batches to look at.")]
+
+_HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+_EVERYWHERE: dict[str, Any] = {
+    name: Annotated[bool, Option(*flags, help=text, rich_help_panel="Output")]
+    for name, flags, text in (
+        ("quiet", ("-q", "--quiet"), "Print results, warnings and errors only."),
+        ("verbose", ("-v", "--verbose"), "Say more about what is done."),
+        ("json", ("--json",), "Print the result as one JSON document."),
+        ("debug", ("--debug",), "Show the traceback of an error."),
+    )
+}
+
+
+class StdoutClosed(Exception):  # noqa: N818 - no error: the reader has had enough
+    """Whoever read stdout has gone, as `head -1` does."""
+
+
+def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
+    """Add a command that takes --quiet, --verbose, --json and --debug beside its own options.
+
+    Args:
+        group: Where it is added.
+        name: What it is called by.
+        function: What it does; its signature is its options, its docstring its help.
+    """
+
+    @functools.wraps(function)
+    def with_mode(**options: Any) -> None:
+        for shared in _EVERYWHERE:
+            setattr(console.mode, shared, options.pop(shared))
+        try:
+            function(**options)
+        except BrokenPipeError as err:
+            raise StdoutClosed from err
+
+    own = inspect.signature(function, eval_str=True)
+    shared = [
+        inspect.Parameter(shared, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for shared, annotation in _EVERYWHERE.items()
+    ]
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own.parameters.values()]
+    with_mode.__signature__ = own.replace(parameters=[*parameters, *shared])  # type: ignore[attr-defined]
+    with_mode.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *shared)}
+    group.command(name, context_settings=_HELP_NAMES)(with_mode)
+
+
+def command_group(name: str, text: str) -> Typer:
+    """Make a command that holds others and shows its help when called alone.
+
+    Args:
+        name: What it is called by.
+        text: Its sentence of help.
+    """
+    group = Typer(
+        name=name,
+        help=text,
+        context_settings=_HELP_NAMES,
+        pretty_exceptions_enable=False,
+        add_completion=name == "dlkit",
+    )
+
+    def show_help(context: Context) -> None:
+        if context.invoked_subcommand is None:
+            console.print_line(context.get_help())
+
+    group.callback(invoke_without_command=True)(show_help)
+    return group
+
+
+def typed_options(context: Context) -> set[str]:
+    """Give the names of the parameters that the user typed or set through the environment."""
+    return {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+    }

@@ -1,0 +1,5 @@
+"""dlkit plot."""
+
+
+def plot() -> None:
+    """Stand-in, replaced in the next commit."""

@@ -1,0 +1,5 @@
+"""dlkit train."""
+
+
+def train() -> None:
+    """Stand-in, replaced in the next commit."""

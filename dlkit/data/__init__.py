@@ -1,0 +1,1 @@
+"""Data sets: where samples come from, how they are split, and how they become batches."""

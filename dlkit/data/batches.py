@@ -1,0 +1,95 @@
+"""Batches from tensors that stay on the device, in an order that the seed and the epoch alone decide."""
+
+import hashlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from dlkit.data.datasets import Split
+
+_CHUNK_BYTES = 4 * 2**20
+_MAX_CHUNK = 16
+_RESIDENT_SHARE = 0.5
+
+
+class Batches:
+    """The batches of one split.
+
+    Samples are stored compactly and turned into inputs a few batches at a time: one gather and one conversion
+    for several steps cost less than one each.
+
+    Args:
+        split: The samples.
+        batch_size: Samples in a batch. A single sample left over joins the batch before it, since batch
+            normalisation cannot train on one.
+        device: Where the batches are wanted; the stored samples move there once if they fit.
+        seed: Decides the order, together with the epoch.
+    """
+
+    def __init__(self, split: Split, batch_size: int, device: torch.device, seed: int = 0) -> None:
+        self.batch_size = batch_size
+        self.device = device
+        self.seed = seed
+        self._split = split.to(device) if _fits(split, device) else split
+        self._chunk = _batches_at_once(split, batch_size)
+
+    def __len__(self) -> int:
+        samples = len(self._split)
+        full, rest = divmod(samples, self.batch_size)
+        return full + (1 if rest > 1 or full == 0 else 0)
+
+    @property
+    def num_samples(self) -> int:
+        """Samples in the split."""
+        return len(self._split)
+
+    @property
+    def chunk(self) -> int:
+        """Batches that are made at once."""
+        return self._chunk
+
+    def shuffled(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give the batches of an epoch in its own order.
+
+        Args:
+            epoch: Number of the epoch.
+            start: Batches to leave out at the beginning.
+        """
+        order = epoch_order(len(self._split), self.seed, epoch)
+        return self._walk(self._split.rows.index_select(0, order.to(self._split.rows.device)), start)
+
+    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give the batches in the order of the split."""
+        return self._walk(self._split.rows, 0)
+
+    def _walk(self, rows: Tensor, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        count = len(self)
+        while start < count:
+            stop = min(count, start - start % self._chunk + self._chunk)
+            end = len(rows) if stop == count else stop * self.batch_size
+            inputs, targets = self._split.batch(rows[start * self.batch_size : end], self.device)
+            for index in range(start, stop):
+                first = (index - start) * self.batch_size
+                last = len(targets) if index + 1 == stop else first + self.batch_size
+                yield inputs[first:last], targets[first:last]
+            start = stop
+
+
+def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:
+    """Give a permutation of 0..N-1, shape (N,), that depends on the seed and the epoch alone."""
+    digest = hashlib.sha256(f"order/{seed}/{epoch}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+    return torch.randperm(samples, generator=generator)
+
+
+def _batches_at_once(split: Split, batch_size: int) -> int:
+    batch_bytes = 4 * split.inputs[0].numel() * batch_size
+    return max(1, min(_MAX_CHUNK, _CHUNK_BYTES // batch_bytes))
+
+
+def _fits(split: Split, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return split.inputs.nbytes < _RESIDENT_SHARE * free

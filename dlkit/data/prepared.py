@@ -1,0 +1,95 @@
+"""The prepared file: a data set as tensors and a few words about it, mapped into memory by later runs."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+
+from dlkit.atomic import make_folder
+from dlkit.errors import CheckpointError, DataError
+from dlkit.tensor_file import read_tensors, write_tensors
+
+
+@dataclass(frozen=True)
+class Source:
+    """Samples as they are stored, before they are split and normalised.
+
+    Args:
+        parts: Inputs, shape (N, C, H, W) for pictures, and targets, shape (N,), of each part that the source
+            keeps apart: `train` and `test`, or `all`.
+        scale: The stored value that counts as 1.
+        fingerprint: SHA-256 over all of it.
+    """
+
+    parts: Mapping[str, tuple[Tensor, Tensor]]
+    scale: float
+    fingerprint: str
+
+
+def data_home() -> Path:
+    """Give the folder for downloaded and prepared data: `$DLKIT_HOME`, else the user's cache folder."""
+    home = os.environ.get("DLKIT_HOME")
+    return Path(home).expanduser() if home else user_cache_path("dlkit")
+
+
+def prepared_path(name: str) -> Path:
+    """Give the place of a data set's prepared file."""
+    return data_home() / "prepared" / f"{name}.safetensors"
+
+
+def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:
+    """Give the SHA-256 over the samples and targets of all parts."""
+    digest = hashlib.sha256()
+    for name, tensors in sorted(parts.items()):
+        for tensor in tensors:
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def write_prepared(name: str, parts: Mapping[str, tuple[Tensor, Tensor]], scale: float) -> Path:
+    """Write a data set's prepared file and give its place.
+
+    Args:
+        name: The data set.
+        parts: Inputs and targets of each part.
+        scale: The stored value that counts as 1.
+
+    Raises:
+        DlkitError: It cannot be written.
+    """
+    path = prepared_path(name)
+    make_folder(path.parent)
+    tensors = {
+        f"{part}.{kind}": tensor
+        for part, pair in parts.items()
+        for kind, tensor in zip(("inputs", "targets"), pair, strict=True)
+    }
+    write_tensors(path, tensors, {"data": name, "scale": scale, "fingerprint": fingerprint(parts)})
+    return path
+
+
+def read_prepared(name: str) -> Source:
+    """Map a data set's prepared file into memory.
+
+    Raises:
+        DataError: It is not there, or it is damaged.
+    """
+    path = prepared_path(name)
+    if not path.exists():
+        raise DataError(
+            f"--data {name} is not here yet",
+            f"dlkit data get {name} downloads it; add --from DIR for files already at hand",
+        )
+    try:
+        tensors, metadata = read_tensors(path)
+    except CheckpointError as err:
+        raise DataError(err.message, f"make it anew: dlkit data get {name}") from err
+    names = sorted({key.partition(".")[0] for key in tensors})
+    parts = {part: (tensors[f"{part}.inputs"], tensors[f"{part}.targets"]) for part in names}
+    return Source(parts, float(metadata["scale"]), str(metadata["fingerprint"]))

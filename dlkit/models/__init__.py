@@ -1,0 +1,1 @@
+"""Networks, sized from the description of the data."""

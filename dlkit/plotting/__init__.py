@@ -1,0 +1,1 @@
+"""Pictures: plain data in, a matplotlib figure out."""
