@@ -114,7 +114,15 @@ def read_history(path: Path) -> History:
     Raises:
         DataError: The file is missing, has no row, or is no history of a training run.
     """
-    header, rows = read_rows(path)
+    return parse_history(path, *read_rows(path))
+
+
+def parse_history(path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -> History:
+    """Make a history of what `read_rows` gave.
+
+    Raises:
+        DataError: There is no row, or they are not of a training run.
+    """
     if "epoch" not in header or not {"train_loss", "val_loss"} & set(header):
         missing = [name for name in ("epoch", "train_loss", "val_loss") if name not in header]
         raise DataError(
