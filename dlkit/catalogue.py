@@ -173,9 +173,10 @@ MODELS: Mapping[str, ModelEntry] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file that a data set is made of: its name and its SHA-256."""
+    """A file that a data set is made of: its name, its size in bytes and its SHA-256."""
 
     name: str
+    size: int
     sha256: str
 
 
@@ -187,7 +188,6 @@ class DataEntry:
     samples: int
     input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
-    download_mib: int
     licence: str
     source: str
     mirrors: tuple[str, ...] = ()
@@ -197,6 +197,11 @@ class DataEntry:
     def embedded(self) -> bool:
         """Whether it comes with the installed packages."""
         return not self.files
+
+    @property
+    def download_bytes(self) -> int:
+        """What has to be downloaded; 0 for what is embedded."""
+        return sum(file.size for file in self.files)
 
 
 _DIGITS = tuple("0123456789")
@@ -208,8 +213,11 @@ _IDX_NAMES = (
 )
 
 
-def _idx_files(*sums: str) -> tuple[RemoteFile, ...]:
-    return tuple(RemoteFile(name=name, sha256=digest) for name, digest in zip(_IDX_NAMES, sums, strict=True))
+def _idx_files(*sizes_and_sums: tuple[int, str]) -> tuple[RemoteFile, ...]:
+    return tuple(
+        RemoteFile(name=name, size=size, sha256=digest)
+        for name, (size, digest) in zip(_IDX_NAMES, sizes_and_sums, strict=True)
+    )
 
 
 DATA: Mapping[str, DataEntry] = {
@@ -218,7 +226,6 @@ DATA: Mapping[str, DataEntry] = {
         samples=1797,
         input_shape=(1, 8, 8),
         class_names=_DIGITS,
-        download_mib=0,
         licence="CC BY 4.0",
         source="https://archive.ics.uci.edu/dataset/80 (embedded in scikit-learn)",
     ),
@@ -227,15 +234,14 @@ DATA: Mapping[str, DataEntry] = {
         samples=70_000,
         input_shape=(1, 28, 28),
         class_names=_DIGITS,
-        download_mib=12,
         licence="CC BY-SA 3.0",
         source="http://yann.lecun.com/exdb/mnist/",
         mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
         files=_idx_files(
-            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+            (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+            (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+            (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
         ),
     ),
     "fashion-mnist": DataEntry(
@@ -254,15 +260,14 @@ DATA: Mapping[str, DataEntry] = {
             "bag",
             "ankle boot",
         ),
-        download_mib=30,
         licence="MIT",
         source="https://github.com/zalandoresearch/fashion-mnist",
         mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         files=_idx_files(
-            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+            (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+            (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
         ),
     ),
     "kmnist": DataEntry(
@@ -270,15 +275,14 @@ DATA: Mapping[str, DataEntry] = {
         samples=70_000,
         input_shape=(1, 28, 28),
         class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-        download_mib=21,
         licence="CC BY-SA 4.0",
         source="https://github.com/rois-codh/kmnist",
         mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         files=_idx_files(
-            "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
-            "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-            "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-            "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+            (18_165_135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+            (29_497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+            (3_041_136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+            (5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
         ),
     ),
     "cifar10": DataEntry(
@@ -297,13 +301,13 @@ DATA: Mapping[str, DataEntry] = {
             "ship",
             "truck",
         ),
-        download_mib=163,
         licence="not stated",
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         mirrors=("https://www.cs.toronto.edu/~kriz/",),
         files=(
             RemoteFile(
                 name="cifar-10-binary.tar.gz",
+                size=170_052_171,
                 sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             ),
         ),
