@@ -1,16 +1,15 @@
 """The prepared file: a data set as tensors and a few words about it, mapped into memory by later runs."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from dlkit.atomic import make_folder
+from dlkit.data.home import prepared_path
 from dlkit.errors import CheckpointError, DataError
 from dlkit.tensor_file import read_tensors, write_tensors
 
@@ -29,17 +28,6 @@ class Source:
     parts: Mapping[str, tuple[Tensor, Tensor]]
     scale: float
     fingerprint: str
-
-
-def data_home() -> Path:
-    """Give the folder for downloaded and prepared data: `$DLKIT_HOME`, else the user's cache folder."""
-    home = os.environ.get("DLKIT_HOME")
-    return Path(home).expanduser() if home else user_cache_path("dlkit")
-
-
-def prepared_path(name: str) -> Path:
-    """Give the place of a data set's prepared file."""
-    return data_home() / "prepared" / f"{name}.safetensors"
 
 
 def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:
