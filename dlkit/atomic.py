@@ -172,5 +172,3 @@ def _keep(path: Path, previous: Path, ops: FileOps) -> None:
     finally:
         with contextlib.suppress(OSError):
             ops.unlink(second_name)
-
-

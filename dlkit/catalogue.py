@@ -48,7 +48,9 @@ class Argument:
         try:
             value = self._convert(text)
         except ValueError:
-            raise ConfigError(f"-s {name}={text} is not {self._kind()}", f"the default is {self.shown()}") from None
+            raise ConfigError(
+                f"-s {name}={text} is not {self._kind()}", f"the default is {self.shown()}"
+            ) from None
         numbers = value if isinstance(value, tuple) else (value,)
         for number in numbers:
             if isinstance(number, str):
@@ -57,8 +59,12 @@ class Argument:
                         f"-s {name}={text} is not known; choose from {', '.join(self.choices)}",
                         did_you_mean(text, self.choices),
                     )
-            elif not (self.low is None or number >= self.low) or not (self.high is None or number < self.high):
-                raise ConfigError(f"-s {name}={text} is outside {self._range()}", f"the default is {self.shown()}")
+            elif not (self.low is None or number >= self.low) or not (
+                self.high is None or number < self.high
+            ):
+                raise ConfigError(
+                    f"-s {name}={text} is outside {self._range()}", f"the default is {self.shown()}"
+                )
         return value
 
     def shown(self) -> str:
@@ -80,7 +86,12 @@ class Argument:
         return float(text) if isinstance(self.default, float) else text
 
     def _kind(self) -> str:
-        kinds = {bool: "true or false", tuple: "a list of whole numbers", int: "a whole number", float: "a number"}
+        kinds = {
+            bool: "true or false",
+            tuple: "a list of whole numbers",
+            int: "a whole number",
+            float: "a number",
+        }
         return kinds.get(type(self.default), "a word")
 
     def _range(self) -> str:
@@ -140,7 +151,9 @@ MODELS: Mapping[str, ModelEntry] = {
             ),
             "dropout": _DROPOUT,
             "norm": Argument(
-                default="none", choices=("none", "batch", "layer"), help="Normalisation before the activation."
+                default="none",
+                choices=("none", "batch", "layer"),
+                help="Normalisation before the activation.",
             ),
             "residual": Argument(default=False, help="Add each hidden layer's input where the widths agree."),
             "init": Argument(
@@ -155,7 +168,9 @@ MODELS: Mapping[str, ModelEntry] = {
         recipe="picture",
         help="Convolutions with batch norm, about 100,000 parameters.",
         arguments={
-            "width": Argument(default=32, low=1, help="Channels of the first stage; each stage doubles them."),
+            "width": Argument(
+                default=32, low=1, help="Channels of the first stage; each stage doubles them."
+            ),
             "dropout": _DROPOUT,
         },
     ),

@@ -62,7 +62,11 @@ class TrainConfig:
         hint="0.1 keeps 10 % of the training samples for validation",
     )
     test: float = _setting(
-        0.1, "Share kept for the test where the source has no test part.", above=0, below=1, hint="0.1 keeps 10 %"
+        0.1,
+        "Share kept for the test where the source has no test part.",
+        above=0,
+        below=1,
+        hint="0.1 keeps 10 %",
     )
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10)
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.")
@@ -155,6 +159,16 @@ def flag(name: str) -> str:
     return name.upper() if name == "model" else f"--{name.replace('_', '-')}"
 
 
+def check_device(device: str) -> Iterator[ConfigError]:
+    """Find fault with the name of a device."""
+    kind, _, number = device.partition(":")
+    if device not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and number.isdigit()):
+        yield ConfigError(
+            f"--device {device} is not known; choose from auto, cpu, cuda, cuda:N, mps",
+            "auto takes the best device here",
+        )
+
+
 def parse_arguments(pairs: list[str]) -> dict[str, str]:
     """Split `-s key=value` options.
 
@@ -208,7 +222,9 @@ def _changed_on_resume(
     ]
     if arguments:
         faults.append(
-            ConfigError("-s cannot change on --resume: the network is the run's", "leave it out, or start a new run")
+            ConfigError(
+                "-s cannot change on --resume: the network is the run's", "leave it out, or start a new run"
+            )
         )
     return faults
 
@@ -218,11 +234,7 @@ def _faults(config: TrainConfig) -> Iterator[ConfigError]:
         value = getattr(config, name)
         if field.metadata and value is not None:
             yield from _check(name, value, field.metadata)
-    if config.device not in ("auto", "cpu", "cuda", "mps") and not _is_numbered_cuda(config.device):
-        yield ConfigError(
-            f"--device {config.device} is not known; choose from auto, cpu, cuda, cuda:N, mps",
-            "auto takes the best device here",
-        )
+    yield from check_device(config.device)
     if config.normalize not in ("auto", "none"):
         try:
             _parse_normalize(config.normalize)
@@ -250,11 +262,6 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         left = f"[{low:g}" if low is not None else f"({'-inf' if above is None else f'{above:g}'}"
         right = f"{high:g}]" if high is not None else f"{'inf' if below is None else f'{below:g}'})"
         yield ConfigError(f"{flag(name)} {value} is outside {left}, {right}", checks["hint"])
-
-
-def _is_numbered_cuda(device: str) -> bool:
-    kind, _, number = device.partition(":")
-    return kind == "cuda" and number.isdigit()
 
 
 def _parse_normalize(text: str) -> tuple[float, ...]:

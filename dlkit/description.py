@@ -80,7 +80,9 @@ class DataDescription:
             ValueError: A key is missing or unknown, or a value is of another kind.
         """
         try:
-            values = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+            values: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
+            }
             normalisation = values.pop("normalisation")
             if normalisation is not None:
                 normalisation = Normalisation(

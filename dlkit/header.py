@@ -107,7 +107,9 @@ def read_header(path: Path) -> Header:
                 )
             text = file.read(header_bytes)
     except IsADirectoryError as err:
-        raise CheckpointError(f"{path} is a folder, not a checkpoint", f"try {path}/best.safetensors") from err
+        raise CheckpointError(
+            f"{path} is a folder, not a checkpoint", f"try {path}/best.safetensors"
+        ) from err
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}", _nearby(path)) from err
     except OSError as err:
@@ -154,16 +156,21 @@ def verify(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged: its metadata do not match their checksum", _DAMAGED_HINT)
     digests = metadata["tensors"]
     if set(digests) != set(header.tensors):
-        raise CheckpointError(f"{path} is damaged: its tensors are not the ones it was written with", _DAMAGED_HINT)
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        with memoryview(mapped) as view:
-            for name, entry in header.tensors.items():
-                with view[entry.begin : entry.end] as data:
-                    if tensor_digest(name, entry.dtype, entry.shape, data) != digests[name]:
-                        raise CheckpointError(
-                            f"{path} is damaged: tensor {printable(name)} does not match its checksum",
-                            _DAMAGED_HINT,
-                        )
+        raise CheckpointError(
+            f"{path} is damaged: its tensors are not the ones it was written with", _DAMAGED_HINT
+        )
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as view,
+    ):
+        for name, entry in header.tensors.items():
+            with view[entry.begin : entry.end] as data:
+                if tensor_digest(name, entry.dtype, entry.shape, data) != digests[name]:
+                    raise CheckpointError(
+                        f"{path} is damaged: tensor {printable(name)} does not match its checksum",
+                        _DAMAGED_HINT,
+                    )
     return metadata
 
 
@@ -172,7 +179,9 @@ _DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors bes
 
 def printable(text: str, limit: int = 80) -> str:
     """Make a name from a file safe to show: no control or direction characters, no endless length."""
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    shown = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -181,7 +190,8 @@ def _canonical(value: Mapping[str, Any]) -> str:
 
 
 def _refuse_other_formats(first: bytes, path: Path) -> None:
-    if first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") or first[:4] == b"PK\x03\x04":
+    pickled = first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    if pickled or first.startswith(b"PK\x03\x04"):
         raise CheckpointError(
             f"{path} is a pickle (torch.save), not a safetensors file",
             "dlkit never unpickles, since that can run any code; write it again with safetensors.torch.save_file",
@@ -191,7 +201,11 @@ def _refuse_other_formats(first: bytes, path: Path) -> None:
 def _nearby(path: Path) -> str:
     folder = path.parent
     found = sorted(file.name for file in folder.glob("*.safetensors")) if folder.is_dir() else []
-    return f"{folder} has {', '.join(map(printable, found[:4]))}" if found else "dlkit train prints the path of one"
+    return (
+        f"{folder} has {', '.join(map(printable, found[:4]))}"
+        if found
+        else "dlkit train prints the path of one"
+    )
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -226,7 +240,9 @@ def _check(parsed: Any, data_start: int, file_bytes: int, path: Path) -> Header:
     position = data_start
     for name, entry in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.begin != position:
-            raise CheckpointError(f"{path} is damaged: tensor {printable(name)} does not follow the one before it")
+            raise CheckpointError(
+                f"{path} is damaged: tensor {printable(name)} does not follow the one before it"
+            )
         position = entry.end
     if position != file_bytes:
         how = "truncated at" if position > file_bytes else "damaged: it has"
@@ -238,12 +254,24 @@ def _check_tensor(name: str, value: Any, data_start: int, path: Path) -> TensorE
     try:
         dtype, shape, (begin, end) = value["dtype"], value["shape"], value["data_offsets"]
     except (KeyError, TypeError, ValueError) as err:
-        raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has no dtype, shape and place") from err
+        raise CheckpointError(
+            f"{path} is damaged: tensor {printable(name)} has no dtype, shape and place"
+        ) from err
     numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
-    if not all(type(number) is int and 0 <= number < 2**63 for number in numbers) or len(shape) > MAX_DIMENSIONS:
+    if (
+        not all(type(number) is int and 0 <= number < 2**63 for number in numbers)
+        or len(shape) > MAX_DIMENSIONS
+    ):
         raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has an impossible shape or place")
     if not isinstance(dtype, str) or dtype not in _DTYPE_BITS:
-        raise CheckpointError(f"{path}: tensor {printable(name)} has the unknown dtype {printable(str(dtype))}")
-    if math.prod(size for size in shape if size) >= 2**48 or end - begin != math.prod(shape) * _DTYPE_BITS[dtype] // 8:
-        raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has another size than its shape says")
+        raise CheckpointError(
+            f"{path}: tensor {printable(name)} has the unknown dtype {printable(str(dtype))}"
+        )
+    if (
+        math.prod(size for size in shape if size) >= 2**48
+        or end - begin != math.prod(shape) * _DTYPE_BITS[dtype] // 8
+    ):
+        raise CheckpointError(
+            f"{path} is damaged: tensor {printable(name)} has another size than its shape says"
+        )
     return TensorEntry(dtype, tuple(shape), data_start + begin, data_start + end)

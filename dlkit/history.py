@@ -60,7 +60,9 @@ class EpochRecord:
             f"val_{self.metric}": self.val_metric,
             "grad_norm": self.grad_norm,
             "update_ratio": self.update_ratio,
-            "samples_per_second": None if self.samples_per_second is None else round(self.samples_per_second, 1),
+            "samples_per_second": None
+            if self.samples_per_second is None
+            else round(self.samples_per_second, 1),
             "memory_mib": None if self.memory_mib is None else round(self.memory_mib, 1),
         }
 
@@ -74,7 +76,11 @@ class History:
     @property
     def metric(self) -> str | None:
         """Name of the metric beside the loss, if there is one."""
-        names = [name.removeprefix("val_") for name in self.columns if name.startswith("val_") and name != "val_loss"]
+        names = [
+            name.removeprefix("val_")
+            for name in self.columns
+            if name.startswith("val_") and name != "val_loss"
+        ]
         return names[0] if names else None
 
     def __len__(self) -> int:
@@ -83,7 +89,9 @@ class History:
     def best_row(self, column: str = "val_loss") -> int | None:
         """Give the row with the lowest finite value of a column, the first of equals; None if there is none."""
         values = self.columns.get(column, [])
-        finite = [(value, row) for row, value in enumerate(values) if value is not None and math.isfinite(value)]
+        finite = [
+            (value, row) for row, value in enumerate(values) if value is not None and math.isfinite(value)
+        ]
         return min(finite)[1] if finite else None
 
 
@@ -105,7 +113,9 @@ def append_probes(path: Path, rows: Iterable[tuple[int, str, str, float]]) -> No
         DlkitError: The file cannot be written.
         DataError: The file has other columns.
     """
-    _append(path, PROBE_COLUMNS, [[str(step), layer, signal, _cell(value)] for step, layer, signal, value in rows])
+    _append(
+        path, PROBE_COLUMNS, [[str(step), layer, signal, _cell(value)] for step, layer, signal, value in rows]
+    )
 
 
 def read_history(path: Path) -> History:
@@ -183,13 +193,18 @@ def cut_back(path: Path, step: int) -> None:
     """
     if not path.exists():
         return
+    before = path.read_bytes()
+    if b"\n" not in before:
+        path.replace(path.with_name(f"{path.name}.bak"))
+        return
     header, rows = read_rows(path)
     if "step" not in header:
-        raise DataError(f"{path} has no column step", "it is not the file this run wrote; move it away to go on")
+        raise DataError(
+            f"{path} has no column step", "it is not the file this run wrote; move it away to go on"
+        )
     column = header.index("step")
     kept = [row for _, row in rows if row[column].isdigit() and int(row[column]) <= step]
     text = _as_text([header, *kept])
-    before = path.read_bytes()
     if text.encode() != before:
         write_file(path.with_name(f"{path.name}.bak"), before)
         write_file(path, text.encode())

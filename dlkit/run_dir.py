@@ -78,11 +78,14 @@ class RunDir:
             except BlockingIOError as err:
                 holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
                 raise DlkitError(
-                    f"{self.path} is locked: {holder} is training there", "wait for it, or choose another --out"
+                    f"{self.path} is locked: {holder} is training there",
+                    "wait for it, or choose another --out",
                 ) from err
             os.ftruncate(descriptor, 0)
             started = time.strftime("%Y-%m-%d %H:%M:%S")
-            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}\n".encode())
+            os.write(
+                descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}\n".encode()
+            )
             probe_folder(self.path)
             sweep_temporaries(self.path)
             yield

@@ -90,4 +90,4 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _bytes_of(tensor: Tensor) -> memoryview:
     if sys.byteorder != "little":
         raise CheckpointError("this machine is big-endian; safetensors files are little-endian")
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor.reshape(-1).view(torch.uint8).numpy().data

@@ -68,11 +68,14 @@ def run(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         return _usage_error(err, words)
-    except Exception as err:  # noqa: BLE001 - the last gate before the user
+    except Exception as err:
         if debug:
             raise
         console.error(
-            DlkitError(f"unexpected {type(err).__name__}: {err}", "this is a bug in dlkit; --debug shows the traceback")
+            DlkitError(
+                f"unexpected {type(err).__name__}: {err}",
+                "this is a bug in dlkit; --debug shows the traceback",
+            )
         )
         return 1
 

@@ -66,6 +66,11 @@ def print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def print_text(text: str) -> None:
+    """Print a text that ends its own lines."""
+    sys.stdout.write(text)
+
+
 def print_paths(paths: Iterable[Path]) -> None:
     """Print the paths of what was written, one a line, or as JSON."""
     if mode.json:
@@ -111,7 +116,9 @@ def print_pairs(pairs: Mapping[str, Cell]) -> None:
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str) -> None:
-    table = Table(title=escape(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        title=escape(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], int | float | None) for row in rows)
         table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")

@@ -1,5 +1,120 @@
-"""dlkit eval."""
+"""dlkit eval: how good is it, and where is it wrong."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from dlkit.catalogue import DATA
+from dlkit.cli import console
+from dlkit.cli.options import DataOption, DeviceOption, SplitOption
+from dlkit.config import check_device
+from dlkit.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from dlkit.evaluation.report import Report
+
+_SPLITS = ("test", "val", "train", "all")
 
 
-def evaluate() -> None:
-    """Stand-in, replaced in the next commit."""
+def evaluate(
+    checkpoints: Annotated[
+        list[Path], Argument(metavar="CKPT...", help="Checkpoints, or run folders for their best ones.")
+    ],
+    data: DataOption = None,
+    split: SplitOption = "test",
+    predict: Annotated[
+        Path | None, Option("--predict", metavar="FILE", help="Write the predictions as CSV; - is stdout.")
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Evaluate checkpoints: loss, accuracy, precision, recall and F1 per class, confusion matrix."""
+    _check(checkpoints, data, split, predict, device)
+
+    from dlkit.atomic import write_file
+    from dlkit.checkpoint import load_checkpoint
+    from dlkit.device import pick_device
+    from dlkit.evaluation.report import evaluate_checkpoint
+
+    where = pick_device(device)
+    reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
+    if predict is not None and str(predict) == "-":
+        console.note(_summary(reports[0]))
+        console.print_text(reports[0].predictions_csv())
+        return
+    if predict is not None:
+        write_file(predict, reports[0].predictions_csv().encode())
+        console.note(f"wrote {len(reports[0].rows):,} predictions to {predict}")
+    if console.mode.json:
+        results = [report.to_dict() for report in reports]
+        console.print_json(results if len(results) > 1 else results[0])
+        return
+    _print_scores(reports)
+    if len(reports) == 1:
+        _print_classes(reports[0])
+
+
+def _check(checkpoints: list[Path], data: str | None, split: str, predict: Path | None, device: str) -> None:
+    faults = list(check_device(device))
+    if split not in _SPLITS:
+        faults.append(
+            ConfigError(
+                f"--split {split} is not known; choose from {', '.join(_SPLITS)}",
+                did_you_mean(split, _SPLITS),
+            )
+        )
+    if data is not None and data not in DATA:
+        faults.append(
+            ConfigError(
+                f"--data {data} is not known; choose from {', '.join(DATA)}", did_you_mean(data, DATA)
+            )
+        )
+    if predict is not None and len(checkpoints) > 1:
+        faults.append(
+            ConfigError(
+                f"--predict takes one checkpoint; {len(checkpoints)} are given", "evaluate them one by one"
+            )
+        )
+    if predict is not None and str(predict) == "-" and console.mode.json:
+        faults.append(
+            ConfigError("--predict - and --json both want stdout", "write the predictions to a file")
+        )
+    if faults:
+        raise ConfigError.of(faults)
+
+
+def _summary(report: "Report") -> str:
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
+    where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
+    return f"{where}: loss {report.loss:.4f}, {metrics}"
+
+
+def _print_scores(reports: list["Report"]) -> None:
+    names = list(dict.fromkeys(name for report in reports for name in report.metrics))
+    console.print_table(
+        ["checkpoint", "data", "split", "n", "loss", *names],
+        [
+            [
+                str(report.checkpoint),
+                report.data,
+                report.split,
+                len(report.rows),
+                report.loss,
+                *(report.metrics.get(name) for name in names),
+            ]
+            for report in reports
+        ],
+    )
+
+
+def _print_classes(report: "Report") -> None:
+    if report.confusion is None:
+        return
+    rows = report.per_class()
+    console.print_line("")
+    console.print_table(list(rows[0]), [list(row.values()) for row in rows])
+    console.print_line("")
+    console.print_table(
+        ["true \\ predicted", *report.class_names],
+        [[name, *counts] for name, counts in zip(report.class_names, report.confusion.tolist(), strict=True)],
+    )

@@ -13,7 +13,9 @@ from dlkit.cli import console
 Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a run folder for its best one.")]
 DeviceOption = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 SplitOption = Annotated[str, Option("--split", help="test, val, train or all.")]
-DataOption = Annotated[str | None, Option("--data", "-d", help="Other data than the checkpoint was trained on.")]
+DataOption = Annotated[
+    str | None, Option("--data", "-d", help="Other data than the checkpoint was trained on.")
+]
 BatchesOption = Annotated[int, Option("--batches", min=1, help="Batches to look at.")]
 
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -55,7 +57,9 @@ def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
         inspect.Parameter(shared, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
         for shared, annotation in _EVERYWHERE.items()
     ]
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own.parameters.values()]
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own.parameters.values()
+    ]
     with_mode.__signature__ = own.replace(parameters=[*parameters, *shared])  # type: ignore[attr-defined]
     with_mode.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *shared)}
     group.command(name, context_settings=_HELP_NAMES)(with_mode)
@@ -89,5 +93,6 @@ def typed_options(context: Context) -> set[str]:
     return {
         name
         for name in context.params
-        if (source := context.get_parameter_source(name)) is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+        if (source := context.get_parameter_source(name)) is not None
+        and source.name in ("COMMANDLINE", "ENVIRONMENT")
     }

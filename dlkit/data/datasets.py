@@ -87,7 +87,8 @@ class DataSet:
             return _concatenate([self.splits[part] for part in SPLITS])
         if name not in self.splits:
             raise ConfigError(
-                f"--split {name} is not known; choose from {', '.join((*SPLITS, 'all'))}", did_you_mean(name, SPLITS)
+                f"--split {name} is not known; choose from {', '.join((*SPLITS, 'all'))}",
+                did_you_mean(name, SPLITS),
             )
         return self.splits[name]
 
@@ -203,7 +204,9 @@ def _normalisation(train: Split, scale: float, config: TrainConfig) -> Normalisa
         return Normalisation(scale=scale, mean=(0.0,) * channels, std=(1.0,) * channels)
     if config.normalize == "auto":
         mean, std = mean_and_std(train.inputs, train.rows)
-        return Normalisation(scale=scale, mean=tuple((mean / scale).tolist()), std=tuple((std / scale).tolist()))
+        return Normalisation(
+            scale=scale, mean=tuple((mean / scale).tolist()), std=tuple((std / scale).tolist())
+        )
     means, stds = config.normalisation_numbers(channels)
     return Normalisation(scale=scale, mean=means, std=stds)
 

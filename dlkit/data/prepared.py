@@ -36,7 +36,7 @@ def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:
     for name, tensors in sorted(parts.items()):
         for tensor in tensors:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+            digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -20,7 +20,7 @@ def split_rows(targets: np.ndarray, share: float, seed: int, salt: str) -> tuple
         The rows that stay and the rows cut off, both sorted; together all of 0..N-1.
     """
     digest = hashlib.sha256(f"{seed}/{salt}".encode()).digest()
-    random = np.random.RandomState(np.frombuffer(digest, dtype="<u4"))  # noqa: NPY002 - the frozen stream
+    random = np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
     order = random.permutation(len(targets))
     classes, inverse = np.unique(targets, return_inverse=True)
     counts = _apportion(np.bincount(inverse, minlength=len(classes)), share)
@@ -37,4 +37,5 @@ def _apportion(sizes: np.ndarray, share: float) -> np.ndarray:
     counts: np.ndarray = np.floor(exact).astype(int)
     by_remainder = np.argsort(-(exact - counts), kind="stable")
     counts[by_remainder[: total - int(counts.sum())]] += 1
-    return np.minimum(counts, np.maximum(sizes - 1, 0))
+    kept: np.ndarray = np.minimum(counts, np.maximum(sizes - 1, 0))
+    return kept

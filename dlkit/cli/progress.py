@@ -1,0 +1,141 @@
+"""What training shows while it runs: bars on a terminal, a plain line per epoch elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dlkit.cli import console
+
+if TYPE_CHECKING:
+    from dlkit.training.loop import Step
+    from dlkit.training.run import Reading, TrainRun
+
+_SECONDS_BETWEEN_LINES = 60.0
+
+
+class Display(Protocol):
+    """Something that shows how training goes."""
+
+    def update(self, step: "Step", reading: "Reading | None") -> None:
+        """Show a step; a reading comes with it at most ten times a second."""
+
+
+@contextmanager
+def show_progress(run: "TrainRun") -> Iterator[Display]:
+    """Show the bars on a terminal, plain lines elsewhere, nothing with --quiet."""
+    if console.mode.quiet:
+        yield _Silent()
+    elif console.stderr().is_terminal:
+        bars = _Bars(run)
+        with bars.progress:
+            yield bars
+    else:
+        yield _Lines(run)
+
+
+class _Silent:
+    def update(self, step: "Step", reading: "Reading | None") -> None:
+        """Show nothing."""
+
+
+class _Lines:
+    """One line an epoch, at least one a minute, and one every --log-every steps."""
+
+    def __init__(self, run: "TrainRun") -> None:
+        self._run = run
+        self._speed = _Speed(run)
+        self._last_line = time.monotonic()
+
+    def update(self, step: "Step", reading: "Reading | None") -> None:
+        if reading is None:
+            return
+        now = time.monotonic()
+        if line := _asked_line(self._run, step, reading):
+            console.note(line)
+        elif step.record is None and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            console.note(
+                f"epoch {step.epoch}/{self._run.config.epochs} step {step.batch}/{self._run.steps_per_epoch} "
+                f"loss {reading.loss:.4f} {self._run.metric} {reading.metric:.4f} "
+                f"{self._speed.seconds_left(step.step):.0f} s left"
+            )
+        elif step.record is None:
+            return
+        if step.record is not None:
+            console.note(_epoch_line(self._run, step))
+        self._last_line = now
+
+
+class _Bars:
+    """An epoch bar and a batch bar, with the newest figures beside them."""
+
+    def __init__(self, run: "TrainRun") -> None:
+        self._run = run
+        self._speed = _Speed(run)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.fields[figures]}"),
+            console=console.stderr(),
+            refresh_per_second=10,
+        )
+        done = run.start_step // run.steps_per_epoch
+        self._epochs = self.progress.add_task("epoch", total=run.config.epochs, completed=done, figures="")
+        self._batches = self.progress.add_task("batch", total=run.steps_per_epoch, figures="")
+
+    def update(self, step: "Step", reading: "Reading | None") -> None:
+        if reading is None:
+            return
+        if line := _asked_line(self._run, step, reading):
+            self.progress.console.print(line)
+        if step.record is not None:
+            self.progress.console.print(_epoch_line(self._run, step))
+        speed = self._speed.samples_per_second(step.step)
+        self.progress.update(
+            self._batches,
+            completed=step.batch,
+            figures=f"loss {reading.loss:.4f}  {self._run.metric} {reading.metric:.4f}  lr {step.lr:.3g}  "
+            f"{speed:,.0f} samples/s",
+        )
+        self.progress.update(self._epochs, completed=step.step / self._run.steps_per_epoch)
+
+
+class _Speed:
+    """How fast it goes, since the start of this process."""
+
+    def __init__(self, run: "TrainRun") -> None:
+        self._run = run
+        self._start = time.monotonic()
+
+    def samples_per_second(self, step: int) -> float:
+        return (step - self._run.start_step) * self._run.config.batch_size / self._passed()
+
+    def seconds_left(self, step: int) -> float:
+        return (self._run.total_steps - step) * self._passed() / max(1, step - self._run.start_step)
+
+    def _passed(self) -> float:
+        return max(1e-9, time.monotonic() - self._start)
+
+
+def _asked_line(run: "TrainRun", step: "Step", reading: "Reading") -> str:
+    """Give the line that --log-every asks for at this step, in the tutorials' rhythm; empty at others."""
+    every = run.config.log_every
+    if every is None or step.step % every:
+        return ""
+    place = f"epoch {step.epoch} [{step.batch}/{run.steps_per_epoch}]"
+    return f"{place} step {step.step} loss {reading.last_loss:.4f}"
+
+
+def _epoch_line(run: "TrainRun", step: "Step") -> str:
+    record = step.record
+    assert record is not None, "only the last step of an epoch has a line"
+    return (
+        f"epoch {record.epoch}/{run.config.epochs}  loss {record.train_loss:.4f}  "
+        f"{run.metric} {record.train_metric:.4f}  val loss {record.val_loss:.4f}  "
+        f"val {run.metric} {record.val_metric:.4f}  lr {record.lr:.3g}  "
+        f"{record.samples_per_second or 0:,.0f} samples/s"
+    )

@@ -1,0 +1,41 @@
+"""Outputs and scores of a network on a split."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.objectives import Objective, RunningMean
+
+
+@torch.inference_mode()
+def mean_scores(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objective: Objective
+) -> tuple[float, float]:
+    """Give the mean loss and the metric over batches, in evaluation mode.
+
+    Args:
+        model: Left in evaluation mode.
+        batches: Inputs and targets on the model's device.
+        objective: Loss and metric.
+    """
+    model.eval()
+    running = RunningMean(objective)
+    for inputs, targets in batches:
+        outputs = model(inputs)
+        running.add(objective.loss(outputs, targets), outputs, targets)
+    return running.read()
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Give all outputs, shape (N, K), and all targets, shape (N,) or (N, D), in main memory.
+
+    Args:
+        model: Left in evaluation mode.
+        batches: Inputs and targets on the model's device.
+    """
+    model.eval()
+    pairs = [(model(inputs), targets) for inputs, targets in batches]
+    outputs, targets = zip(*pairs, strict=True)
+    return torch.cat(outputs).cpu(), torch.cat(targets).cpu()

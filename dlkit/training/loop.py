@@ -1,0 +1,177 @@
+"""The epoch and step loop, nothing else."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from dlkit.data.batches import Batches
+from dlkit.device import peak_memory_mib
+from dlkit.evaluation.evaluate import mean_scores
+from dlkit.history import EpochRecord
+from dlkit.objectives import Objective, RunningMean
+from dlkit.probes import Probe
+from dlkit.training.guards import FiniteGuard
+
+ProbeRow = tuple[int, str, str, float]
+
+
+@dataclass
+class Position:
+    """Where a run stands; what is saved and where it goes on.
+
+    Args:
+        epoch: The epoch under way, from 1.
+        batch: Its batches that are done.
+        step: Optimizer steps of the whole run that are done.
+        seconds: Wall time of the run.
+        train_seconds: Time spent training in the epoch under way.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    train_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step, and the epoch it closes, if it does.
+
+    Args:
+        epoch: Its epoch, from 1.
+        batch: Its place in the epoch, from 1.
+        step: Its number in the run, from 1.
+        lr: Its learning rate.
+        running: Loss and metric of the epoch so far, on the device.
+        record: The epoch's row of history.csv, if this step closes it.
+        probe_rows: The epoch's rows of probes.csv, likewise.
+    """
+
+    epoch: int
+    batch: int
+    step: int
+    lr: float
+    running: RunningMean
+    record: EpochRecord | None = None
+    probe_rows: Sequence[ProbeRow] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the loop turns: the network, its data and what changes its weights."""
+
+    model: nn.Module
+    train: Batches
+    val: Batches
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    schedule: Callable[[int], float]
+    guard: FiniteGuard
+    probe: Probe
+    running: RunningMean
+    device: torch.device
+    l1: float = 0.0
+
+
+def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
+    """Train, and yield after every optimizer step without waiting for the device.
+
+    Args:
+        parts: What to train, on what, with what.
+        position: Where to begin; kept up to date, so that the caller can save at any yield.
+        epochs: The last epoch.
+
+    Yields:
+        The step; the last one of an epoch carries the epoch's record, with the validation done.
+    """
+    parameters = [parameter for parameter in parts.model.parameters() if parameter.requires_grad]
+    while position.epoch <= epochs:
+        if position.batch == 0:
+            parts.running.clear()
+        parts.model.train()
+        last_batch = len(parts.train)
+        clock = _Clock(position)
+        for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
+            lr = _set_lr(parts.optimizer, parts.schedule(position.step))
+            parts.optimizer.zero_grad()
+            outputs = parts.model(inputs)
+            loss = parts.objective.loss(outputs, targets)
+            loss.backward()
+            if parts.l1:
+                _add_l1(parameters, parts.l1)
+            parts.guard.check()
+            sampled = parts.probe.due(position.batch)
+            if sampled:
+                parts.probe.before_step()
+            parts.optimizer.step()
+            if sampled:
+                parts.probe.after_step(position.step + 1)
+            parts.running.add(loss, outputs, targets)
+            position.batch += 1
+            position.step += 1
+            clock.tick(training=True)
+            if position.batch < last_batch:
+                yield Step(position.epoch, position.batch, position.step, lr, parts.running)
+                clock.tick(training=True)
+        yield _close_epoch(parts, position, clock, lr)
+
+
+def _close_epoch(parts: Parts, position: Position, clock: "_Clock", lr: float) -> Step:
+    """Read the epoch's sums, validate, and move on to the next epoch."""
+    train_loss, train_metric = parts.running.read()
+    clock.tick(training=True)
+    train_seconds = position.train_seconds
+    val_loss, val_metric = mean_scores(parts.model, parts.val.in_order(), parts.objective)
+    grad_norm, update_ratio, rows = parts.probe.close_epoch()
+    clock.tick(training=False)
+    record = EpochRecord(
+        epoch=position.epoch,
+        step=position.step,
+        seconds=position.seconds,
+        lr=lr,
+        metric=parts.objective.metric,
+        train_loss=train_loss,
+        val_loss=val_loss,
+        train_metric=train_metric,
+        val_metric=val_metric,
+        grad_norm=grad_norm,
+        update_ratio=update_ratio,
+        samples_per_second=parts.running.samples / train_seconds if train_seconds else None,
+        memory_mib=peak_memory_mib(parts.device),
+    )
+    step = Step(position.epoch, position.batch, position.step, lr, parts.running, record, rows)
+    position.epoch, position.batch, position.train_seconds = position.epoch + 1, 0, 0.0
+    return step
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+@torch.no_grad()
+def _add_l1(parameters: Sequence[nn.Parameter], weight: float) -> None:
+    """Add the gradient of weight * sum |w| over the weight matrices, which is weight * sign(w)."""
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.ndim >= 2:
+            parameter.grad.add_(parameter.sign(), alpha=weight)
+
+
+class _Clock:
+    """Adds the time since the last tick to the run's, and to the epoch's training time."""
+
+    def __init__(self, position: Position) -> None:
+        self._position = position
+        self._last = time.perf_counter()
+
+    def tick(self, *, training: bool) -> None:
+        now = time.perf_counter()
+        passed, self._last = now - self._last, now
+        self._position.seconds += passed
+        if training:
+            self._position.train_seconds += passed

@@ -1,0 +1,75 @@
+"""What the tests share: a command line run in-process, and the real data where they are present."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: exit code and both streams."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of the test's own, with an empty data home beside it."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.setenv("DLKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+def dlkit(home: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run one command line in this process: `dlkit("eval", "x.safetensors").code`."""
+    from dlkit.cli.app import run
+
+    def call(*words: object) -> Result:
+        capfd.readouterr()
+        code = run([str(word) for word in words])
+        out, err = capfd.readouterr()
+        return Result(code, out, err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data files; the test is skipped where it is not present."""
+    folder = Path(os.environ.get("DLKIT_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set DLKIT_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tests train tiny networks; more threads would only wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of `mlp` on `digits` after two epochs; not to be changed."""
+    from dlkit.cli.app import run
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert run(["train", "mlp", "--epochs", "2", "--out", str(folder), "--quiet"]) == 0
+    return folder
