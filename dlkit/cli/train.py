@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
+from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import typed_options
 from dlkit.cli.progress import show_progress
@@ -26,13 +27,13 @@ def _option(name: str, *flags: str, panel: str | None = None, recipe: bool = Fal
     text = setting_help(name)
     return Option(
         *flags,
-        help=f"{text} [default: the model's recipe]" if recipe else text,
+        help=f"{text} Default: the model's recipe." if recipe else text,
         rich_help_panel=panel,
         metavar=None,
     )
 
 
-_DATA = "Data"
+_DATA_PANEL = "Data"
 _OPTIMISE = "Optimise"
 _COMPUTE = "Compute"
 _WATCH = "Watch"
@@ -51,16 +52,17 @@ def train(
         list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
     ] = None,
     out: Annotated[
-        Path | None, Option("--out", "-o", help="The run folder. [default: runs/MODEL-DATA-NNN]")
+        Path | None, Option("--out", "-o", help="The run folder. Default: the next runs/MODEL-DATA-NNN.")
     ] = None,
     resume: Annotated[Path | None, Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
     force: Annotated[bool, Option("--force", "-f", help="Replace the run in --out.")] = False,
-    val: Annotated[float, _option("val", panel=_DATA)] = TrainConfig.val,
-    test: Annotated[float, _option("test", panel=_DATA)] = TrainConfig.test,
-    limit: Annotated[int | None, _option("limit", panel=_DATA)] = TrainConfig.limit,
-    normalize: Annotated[str, _option("normalize", panel=_DATA)] = TrainConfig.normalize,
+    val: Annotated[float, _option("val", panel=_DATA_PANEL)] = TrainConfig.val,
+    test: Annotated[float, _option("test", panel=_DATA_PANEL)] = TrainConfig.test,
+    limit: Annotated[int | None, _option("limit", panel=_DATA_PANEL)] = TrainConfig.limit,
+    normalize: Annotated[str, _option("normalize", panel=_DATA_PANEL)] = TrainConfig.normalize,
     download: Annotated[
-        bool, Option("--download", help="Get the data first if they are not here.", rich_help_panel=_DATA)
+        bool,
+        Option("--download", help="Get the data first if they are not here.", rich_help_panel=_DATA_PANEL),
     ] = False,
     momentum: Annotated[float, _option("momentum", panel=_OPTIMISE)] = TrainConfig.momentum,
     weight_decay: Annotated[float | None, _option("weight_decay", panel=_OPTIMISE, recipe=True)] = None,
