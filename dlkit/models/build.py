@@ -3,13 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from dlkit.catalogue import PICTURE_MODELS
+from dlkit.checkpoint import Checkpoint
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
+from dlkit.header import printable
 from dlkit.models.cnn import Cnn
 from dlkit.models.mlp import Mlp
+
+_DIFF_LINES = 8
 
 
 def build_model(name: str, description: DataDescription, arguments: Mapping[str, Any]) -> nn.Module:
@@ -31,6 +36,59 @@ def build_model(name: str, description: DataDescription, arguments: Mapping[str,
             f"the checkpoint's network {name} is not built in", did_you_mean(name, BUILDERS) or "update dlkit"
         )
     return BUILDERS[name](description, arguments)
+
+
+def restore_model(checkpoint: Checkpoint) -> nn.Module:
+    """Build the network of a checkpoint and give it its weights.
+
+    Names, shapes and dtypes are compared with a network that takes no memory before one is made.
+
+    Args:
+        checkpoint: Says which network and holds the weights.
+
+    Raises:
+        CheckpointError: There is no such network, or the weights are another's; the differences are told in
+            at most ten lines.
+        MissingError: It needs torchvision, which cannot be imported.
+    """
+    shown = printable(checkpoint.model)
+    try:
+        with torch.device("meta"):
+            expected = build_model(
+                checkpoint.model, checkpoint.description, checkpoint.arguments
+            ).state_dict()
+    except (ConfigError, TypeError, ValueError, KeyError, RuntimeError, AttributeError) as err:
+        raise CheckpointError(
+            f"{checkpoint.path}: {shown} cannot be built as it says: {printable(str(err), limit=200)}",
+            "the file was written by another version of dlkit, or is not one of its checkpoints",
+        ) from err
+    if lines := _differences(expected, checkpoint.weights):
+        more = [f"  and {len(lines) - _DIFF_LINES} more"] if len(lines) > _DIFF_LINES else []
+        head = f"{checkpoint.path} does not hold the weights of {shown}:"
+        raise CheckpointError(
+            "\n".join([head, *lines[:_DIFF_LINES], *more]),
+            "the weights of another network, or of another dlkit",
+        )
+    model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments)
+    model.load_state_dict(dict(checkpoint.weights))
+    return model
+
+
+def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """Give a line for each tensor that is missing, extra, or of another shape or dtype."""
+    lines = [
+        f"  missing {name} {tuple(tensor.shape)}" for name, tensor in expected.items() if name not in found
+    ]
+    lines += [
+        f"  extra {printable(name)} {tuple(found[name].shape)}" for name in found if name not in expected
+    ]
+    for name, tensor in expected.items():
+        other = found.get(name)
+        if other is not None and other.shape != tensor.shape:
+            lines.append(f"  {name} {tuple(other.shape)} instead of {tuple(tensor.shape)}")
+        elif other is not None and other.dtype != tensor.dtype:
+            lines.append(f"  {name} {other.dtype} instead of {tensor.dtype}".replace("torch.", ""))
+    return lines
 
 
 def _mlp(description: DataDescription, arguments: Mapping[str, Any]) -> nn.Module:

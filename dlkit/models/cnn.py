@@ -23,8 +23,8 @@ class ConvStage(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs, shape (N, in_channels, H, W), to outputs, shape (N, out_channels, H', W')."""
-        outputs = inputs if self.pool is None else self.pool(inputs)
-        outputs = self.activation(self.norm(self.conv(outputs)))
+        pooled = inputs if self.pool is None else self.pool(inputs)
+        outputs: Tensor = self.activation(self.norm(self.conv(pooled)))
         return outputs
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -12,6 +13,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
+_GAIN_OF = {"gelu": "relu"}  # torch knows no gain for it; it looks like a ReLU from afar
 _NORMS: Mapping[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
@@ -28,7 +30,14 @@ class HiddenLayer(nn.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, *, activation: str, dropout: float, norm: str, residual: bool
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        activation: str,
+        dropout: float,
+        norm: str,
+        residual: bool,
     ) -> None:
         super().__init__()
         self.linear = nn.Linear(in_features, out_features)
@@ -39,7 +48,7 @@ class HiddenLayer(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs, shape (N, in_features), to outputs, shape (N, out_features)."""
-        outputs = self.linear(inputs)
+        outputs: Tensor = self.linear(inputs)
         if self.norm is not None:
             outputs = self.norm(outputs)
         outputs = self.activation(outputs)
@@ -80,8 +89,10 @@ class Mlp(nn.Module):
         self.flatten = nn.Flatten()
         self.hidden = nn.Sequential(
             *(
-                HiddenLayer(before, after, activation=activation, dropout=dropout, norm=norm, residual=residual)
-                for before, after in zip(widths, widths[1:], strict=False)
+                HiddenLayer(
+                    before, after, activation=activation, dropout=dropout, norm=norm, residual=residual
+                )
+                for before, after in pairwise(widths)
             )
         )
         self.output = nn.Linear(widths[-1], num_outputs)
@@ -104,12 +115,12 @@ def initialise(model: nn.Module, init: str, activation: str) -> None:
     """
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     for layer in linear:
-        name = activation if activation != "gelu" else "relu"
-        gain = nn.init.calculate_gain(name) if layer is not linear[-1] else 1.0  # type: ignore[arg-type]
+        name = "linear" if layer is linear[-1] else _GAIN_OF.get(activation, activation)
+        gain = nn.init.calculate_gain(name)  # type: ignore[arg-type]
         if init == "xavier":
             nn.init.xavier_uniform_(layer.weight, gain=gain)
         elif init == "he":
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_features))
         elif init == "orthogonal":
             nn.init.orthogonal_(layer.weight, gain=gain)
         else:
