@@ -1,0 +1,147 @@
+"""The outputs of a network's layers over real batches: a row for each layer that computes something."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.inspection.layer_table import Row
+from dlkit.inspection.mode import as_in_training
+from dlkit.inspection.tally import merge, read_tallies, shape_text, tally
+
+_CUTS_TO_ZERO = (nn.ReLU, nn.ReLU6, nn.Hardswish)
+# Where less than a tenth of the slope at zero is left (sigmoid: 0.03 * 0.97 / 0.25; tanh: 1 - 0.97**2).
+_SATURATES: Mapping[type[nn.Module], tuple[float, float]] = {
+    nn.Tanh: (-0.97, 0.97),
+    nn.Sigmoid: (0.03, 0.97),
+    nn.Hardsigmoid: (0.03, 0.97),
+}
+_PASSES_ON = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+@dataclass
+class _Layer:
+    """What one layer's outputs came to so far, all of it on the device."""
+
+    shape: tuple[int, ...]
+    tally: Tensor
+    count: int
+    alive: Tensor | None
+    saturated: Tensor | None
+    outputs: list[Tensor] = field(default_factory=list)
+
+    def add(self, other: "_Layer") -> None:
+        """Take in the outputs of another batch."""
+        self.tally = merge(self.tally, other.tally)
+        self.count += other.count
+        if self.alive is not None and other.alive is not None:
+            self.alive |= other.alive
+        if self.saturated is not None and other.saturated is not None:
+            self.saturated += other.saturated
+        self.outputs += other.outputs
+
+    def share(self) -> Tensor:
+        """Give the share of dead units, or of saturated outputs, a scalar."""
+        if self.alive is not None:
+            return 1 - self.alive.float().mean()
+        if self.saturated is not None:
+            return self.saturated / self.count
+        return torch.zeros((), device=self.tally.device)
+
+
+class ActivationRecorder:
+    """Watches the layers of a network while batches pass through it.
+
+    A layer that is called again within one pass gets a row for each call, named `name`, `name:2` and so on.
+    What hands its input on unchanged (flattening, dropout while it is off) gets none.
+
+    Args:
+        keep_outputs: Keep the outputs themselves, not only their statistics.
+    """
+
+    def __init__(self, *, keep_outputs: bool = False) -> None:
+        self._keep = keep_outputs
+        self._layers: dict[str, _Layer] = {}
+        self._calls: Counter[str] = Counter()
+
+    @torch.no_grad()
+    def watch(self, model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Pass batches through a network, which is left as it was found.
+
+        Args:
+            model: The network.
+            batches: Inputs on the model's device, and targets, which are not looked at.
+        """
+        hooks = [
+            module.register_forward_hook(self._hook(name))
+            for name, module in model.named_modules()
+            if not any(module.children())
+        ]
+        try:
+            with as_in_training(model):
+                for inputs, _ in batches:
+                    self._calls.clear()
+                    model(inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def rows(self) -> list[Row]:
+        """Give the statistics of each layer's outputs, in the order in which the layers first ran.
+
+        `dead` is the share of units of a ReLU that were zero in every sample; a unit of a picture is a channel.
+        `saturated` is the share of outputs at the flat ends of a tanh or a sigmoid.
+        """
+        layers = list(self._layers.values())
+        statistics = read_tallies([layer.tally for layer in layers], [layer.count for layer in layers])
+        shares = torch.stack([layer.share() for layer in layers]).tolist() if layers else []
+        return [
+            {
+                "layer": name,
+                "shape": shape_text(layer.shape),
+                **row,
+                "dead": share if layer.alive is not None else None,
+                "saturated": share if layer.saturated is not None else None,
+            }
+            for (name, layer), row, share in zip(self._layers.items(), statistics, shares, strict=True)
+        ]
+
+    def outputs(self) -> dict[str, Tensor]:
+        """Give the outputs that were kept, by layer, shape (N, ...)."""
+        return {name: torch.cat(layer.outputs) for name, layer in self._layers.items()}
+
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            if not isinstance(output, Tensor) or _passes_on(module, inputs, output):
+                return
+            self._calls[name] += 1
+            call = name if self._calls[name] == 1 else f"{name}:{self._calls[name]}"
+            seen = _observe(module, output)
+            if self._keep:
+                seen.outputs.append(output.clone())
+            if call in self._layers:
+                self._layers[call].add(seen)
+            else:
+                self._layers[call] = seen
+
+        return record
+
+
+def _observe(module: nn.Module, output: Tensor) -> _Layer:
+    alive = saturated = None
+    if isinstance(module, _CUTS_TO_ZERO):
+        unit = 1 if output.ndim > 3 else output.ndim - 1
+        alive = (output != 0).movedim(unit, 0).flatten(1).any(1)
+    if ends := _SATURATES.get(type(module)):
+        saturated = ((output < ends[0]) | (output > ends[1])).sum().float()
+    return _Layer(tuple(output.shape[1:]), tally(output), output.numel(), alive, saturated)
+
+
+def _passes_on(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> bool:
+    """Say whether a layer gives what it was given; one that works in place gives the same memory, changed."""
+    if isinstance(module, _PASSES_ON):
+        return True
+    same = bool(inputs) and isinstance(inputs[0], Tensor) and inputs[0].data_ptr() == output.data_ptr()
+    return same and not getattr(module, "inplace", False)

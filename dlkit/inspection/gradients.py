@@ -1,0 +1,64 @@
+"""The gradients of a network over real batches: a row for each parameter."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.inspection.layer_table import Row
+from dlkit.inspection.mode import as_in_training
+from dlkit.inspection.tally import read_tallies, shape_text, tally
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def compute_gradients(
+    model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], loss_fn: LossFunction
+) -> dict[str, Tensor]:
+    """Differentiate the mean loss over the samples of all batches.
+
+    Args:
+        model: Left as it was found, its `.grad` included.
+        batches: Inputs and targets on the model's device.
+        loss_fn: Maps outputs and targets to the mean loss, a scalar.
+
+    Returns:
+        The gradient of each trainable parameter by name, in network order; zeros where the loss does not
+        depend on it.
+    """
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    sums = {name: torch.zeros_like(parameter) for name, parameter in named.items()}
+    samples = sum(len(targets) for _, targets in batches)
+    with as_in_training(model):
+        for inputs, targets in batches:
+            loss = loss_fn(model(inputs), targets) * (len(targets) / samples)
+            gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+            for total, gradient in zip(sums.values(), gradients, strict=True):
+                if gradient is not None:
+                    total += gradient
+    return sums
+
+
+def gradient_rows(model: nn.Module, gradients: dict[str, Tensor]) -> list[Row]:
+    """Give the statistics of each gradient, and its norm over that of the weights.
+
+    Args:
+        model: Whose gradients they are.
+        gradients: By the names of its parameters.
+    """
+    weights = dict(model.named_parameters())
+    tensors = [*gradients.values(), *(weights[name] for name in gradients)]
+    statistics = read_tallies([tally(tensor) for tensor in tensors], [tensor.numel() for tensor in tensors])
+    of_gradients, of_weights = statistics[: len(gradients)], statistics[len(gradients) :]
+    rows: list[Row] = []
+    for name, row, weight in zip(gradients, of_gradients, of_weights, strict=True):
+        norm, weight_norm = row["norm"], weight["norm"]
+        ratio = (
+            norm / weight_norm
+            if isinstance(norm, float) and isinstance(weight_norm, float) and weight_norm
+            else None
+        )
+        rows.append(
+            {"layer": name, "shape": shape_text(gradients[name].shape), **row, "grad_to_weight": ratio}
+        )
+    return rows

@@ -1,0 +1,89 @@
+"""The table that inspecting gives: a row for each layer, in network order until it is sorted."""
+
+import csv
+import fnmatch
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+from dlkit.errors import ConfigError, did_you_mean
+
+Cell = str | int | float | None
+Row = Mapping[str, Cell]
+
+_STATISTICS = ("layer", "shape", "norm", "mean", "std", "min", "max", "zeros", "non_finite")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "weights": _STATISTICS,
+    "grads": (*_STATISTICS, "grad_to_weight"),
+    "acts": (*_STATISTICS, "dead", "saturated"),
+    "model": ("layer", "type", "output", "parameters", "flops"),
+}
+_NAMES_SHOWN = 20
+
+
+def check_column(kind: str, column: str | None) -> None:
+    """Check that a table can be sorted by a column.
+
+    Args:
+        kind: The table, a key of `COLUMNS`.
+        column: As typed; None leaves the network order.
+
+    Raises:
+        ConfigError: The table has no such column.
+    """
+    columns = COLUMNS[kind]
+    if column is not None and column not in columns:
+        raise ConfigError(
+            f"--sort {column} is not a column; choose from {', '.join(columns)}",
+            did_you_mean(column, columns),
+        )
+
+
+def select_layers(names: Sequence[str], pattern: str | None) -> list[str]:
+    """Give the layers whose names match a shell pattern, in their own order.
+
+    Args:
+        names: All layers.
+        pattern: For example `hidden.*.weight`; None takes all.
+
+    Raises:
+        ConfigError: It matches none.
+    """
+    if pattern is None:
+        return list(names)
+    found = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+    if not found:
+        more = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        raise ConfigError(
+            f"--layers {pattern} matches no layer", f"the layers are {', '.join(names[:_NAMES_SHOWN])}{more}"
+        )
+    return found
+
+
+def arrange(rows: Sequence[Row], column: str | None, top: int | None) -> list[Row]:
+    """Sort rows and keep the first.
+
+    Args:
+        rows: In network order.
+        column: Sort by it: numbers with the largest first and what was not measured last, names from a to z.
+        top: Rows to keep; None keeps all.
+    """
+    arranged = list(rows) if column is None else sorted(rows, key=lambda row: _sort_key(row[column]))
+    return arranged[:top]
+
+
+def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
+    """Write rows as CSV, numbers in full and empty cells for what was not measured."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row[column] for column in columns] for row in rows)
+    return text.getvalue().encode()
+
+
+def _sort_key(cell: Cell) -> tuple[int, float, str]:
+    if isinstance(cell, str):
+        return 0, 0.0, cell
+    if cell is None or math.isnan(cell):
+        return 1, 0.0, ""
+    return 0, -cell, ""

@@ -1,0 +1,75 @@
+"""A network on paper: its layers, the shapes they give, their parameters and what a sample costs."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlkit.inspection.layer_table import Row
+from dlkit.inspection.tally import shape_text
+
+
+def summarise(model: nn.Module, input_shape: Sequence[int]) -> list[Row]:
+    """Pass one sample of zeros through a network and give a row for each layer, in the order in which they ran.
+
+    A layer is a module without parts, or one with parameters of its own. FLOPs are those of one sample's
+    forward pass in matrix products, convolutions and attention, a multiplication and an addition counting two,
+    as torch counts them; normalisation, activations and pooling are not counted.
+
+    Args:
+        model: On the CPU; left in the mode it was found in.
+        input_shape: Shape of one sample.
+
+    Returns:
+        The rows, the last of them the `total`; its parameters count a shared one once.
+    """
+    layers = {name: module for name, module in model.named_modules() if _is_layer(module)}
+    shapes: dict[str, str] = {}
+    hooks = [module.register_forward_hook(_note_shape(shapes, name)) for name, module in layers.items()]
+    modes = {module: module.training for module in model.modules()}
+    counter = FlopCounterMode(display=False)
+    model.eval()
+    try:
+        with torch.no_grad(), counter:
+            output = model(torch.zeros(1, *input_shape))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in modes.items():
+            module.training = training
+    flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    never_ran = [name for name in layers if name not in shapes]
+    rows: list[Row] = [
+        {
+            "layer": name or type(model).__name__,
+            "type": type(layers[name]).__name__,
+            "output": shapes.get(name),
+            "parameters": sum(parameter.numel() for parameter in layers[name].parameters(recurse=False)),
+            "flops": _own_flops(model, name, flops),
+        }
+        for name in (*shapes, *never_ran)
+    ]
+    total = sum(parameter.numel() for parameter in model.parameters())
+    whole = {"layer": "total", "type": type(model).__name__, "output": shape_text(output.shape[1:])}
+    return [*rows, {**whole, "parameters": total, "flops": counter.get_total_flops()}]
+
+
+def _is_layer(module: nn.Module) -> bool:
+    has_parts = any(True for _ in module.children())
+    return not has_parts or any(True for _ in module.parameters(recurse=False))
+
+
+def _note_shape(shapes: dict[str, str], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
+    def note(_module: nn.Module, _inputs: tuple[Tensor, ...], output: object) -> None:
+        shapes[name] = shape_text(output.shape[1:]) if isinstance(output, Tensor) else ""
+
+    return note
+
+
+def _own_flops(model: nn.Module, name: str, flops: dict[str, int]) -> int:
+    """Give the FLOPs of a layer without those of its parts."""
+    module = model.get_submodule(name)
+    path = f"{type(model).__name__}.{name}".rstrip(".")  # as the counter names it
+    parts = sum(flops.get(f"{path}.{part}", 0) for part, _ in module.named_children())
+    return flops.get(path, 0) - parts

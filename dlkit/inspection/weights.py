@@ -1,0 +1,22 @@
+"""The weights of a network: a row for each tensor."""
+
+from torch import Tensor, nn
+
+from dlkit.inspection.layer_table import Row
+from dlkit.inspection.tally import read_tallies, shape_text, tally
+
+
+def weight_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Give the parameters and the running statistics of a network, in its own order; counters are left out."""
+    return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+
+
+def weight_rows(tensors: dict[str, Tensor]) -> list[Row]:
+    """Give the statistics of each tensor."""
+    statistics = read_tallies(
+        [tally(tensor) for tensor in tensors.values()], [tensor.numel() for tensor in tensors.values()]
+    )
+    return [
+        {"layer": name, "shape": shape_text(tensor.shape), **row}
+        for (name, tensor), row in zip(tensors.items(), statistics, strict=True)
+    ]
