@@ -1,0 +1,100 @@
+"""The confusion matrix: counts in the cells, shares of each true class as shades of grey print."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator
+
+from dlkit.plotting.style import CM, COLUMN_WIDTH, PAGE_WIDTH, house_style, shorten
+
+_MAX_WITH_COUNTS = 30
+_MAX_LABELS = 50
+_SMALLEST_TYPE = 4.0
+_POINTS_A_CM = 72 / 2.54
+# From white to nearly black with a hint of blue; lightness falls evenly, so it prints in grey.
+_SHADES = "Blues"
+
+
+def count_confusion(targets: Sequence[str], preds: Sequence[str], class_names: Sequence[str]) -> np.ndarray:
+    """Count how often each true class was given each label.
+
+    Args:
+        targets: True class names, one a sample.
+        preds: Predicted class names, one a sample.
+        class_names: The K names, in the order of rows and columns; all that occur are among them.
+
+    Returns:
+        Counts, shape (K, K), int64: rows are the truth, columns the prediction.
+    """
+    place = {name: index for index, name in enumerate(class_names)}
+    cells = np.array(
+        [place[target] * len(place) + place[pred] for target, pred in zip(targets, preds, strict=True)]
+    )
+    counts: np.ndarray = np.bincount(cells.astype(np.int64), minlength=len(place) ** 2)
+    return counts.reshape(len(place), len(place))
+
+
+@house_style()
+def plot_confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draw a confusion matrix: the shade is the share of the true class, the number is the count.
+
+    The counts are left out above 30 classes and class names are thinned above 50.
+
+    Args:
+        counts: Shape (K, K), integers: rows are the truth, columns the prediction.
+        class_names: K names, in the order of rows and columns.
+    """
+    num_classes = len(class_names)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    width = COLUMN_WIDTH if num_classes <= 12 else PAGE_WIDTH * min(1.0, 0.5 + num_classes / 60)
+    figure = Figure(figsize=(width, width * 0.92), layout="constrained")
+    axes = figure.subplots()
+    # The square root of the share: one per cent of errors can be seen, and white is none.
+    image = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
+    bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=25, pad=0.02, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
+    bar.ax.set_yticklabels(["0", "1 %", "5 %", "20 %", "50 %", "100 %"])
+    bar.set_label("share of the true class")
+    bar.outline.set_linewidth(0.4)
+    cell_points = width / CM * 0.72 / num_classes * _POINTS_A_CM
+    if num_classes <= _MAX_WITH_COUNTS:
+        _write_counts(axes, counts, shares, cell_points)
+    _label_classes(axes, class_names, cell_points)
+    correct = int(np.trace(counts))
+    total = int(counts.sum())
+    axes.set_title(f"{correct:,} of {total:,} right ({100 * correct / max(1, total):.1f} %)")
+    return figure
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_points: float) -> None:
+    longest = len(str(int(counts.max(initial=0))))
+    size = max(_SMALLEST_TYPE, min(7.0, 0.62 * cell_points, 1.45 * cell_points / longest))
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if shares[row, column] > 0.3 else "black"
+        axes.text(
+            column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=size
+        )
+
+
+def _label_classes(axes: Axes, class_names: Sequence[str], cell_points: float) -> None:
+    """Name rows and columns in a size that fits; of very many classes every second, fifth, ... is named."""
+    stride = next(
+        step
+        for step in (1, 2, 5, 10, 20, 50, 100, len(class_names))
+        if len(class_names) / step <= _MAX_LABELS
+    )
+    places = range(0, len(class_names), stride)
+    names = [shorten(class_names[place], 16) for place in places]
+    size = max(_SMALLEST_TYPE, min(6.5, 0.85 * cell_points * stride))
+    wide = max(map(len, names)) * 0.62 * size > cell_points * stride * 0.95
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator(places))
+        axis.set_major_formatter(FixedFormatter(names))
+    axes.tick_params(length=1.5, labelsize=size)
+    axes.tick_params(axis="x", labelrotation=90 if wide else 0)
+    axes.set_xlabel("prediction")
+    axes.set_ylabel("truth")
+    axes.spines[:].set(visible=True, linewidth=0.4)

@@ -1,0 +1,216 @@
+"""The curves of training runs: a panel a quantity, train and val told apart without colour."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from dlkit.history import History
+from dlkit.plotting.legend import LegendBlock, add_legend_strip
+from dlkit.plotting.panels import Panel, choose_panels, finite_values, is_log, smoothed, split_and_name
+from dlkit.plotting.style import CM, COLOURS, COLUMN_WIDTH, MARKERS, house_style, log_ticks, shorten
+
+_PANEL_HEIGHT = 3.6 * CM
+_X_AXIS_HEIGHT = 0.8 * CM
+_MARKS = 9
+_BEST_LINE = "0.45"
+_AXIS_NAMES = {
+    "lr": "learning rate",
+    "grad_norm": "gradient norm",
+    "update_ratio": "update / weight norm",
+    "memory_mib": "memory (MiB)",
+    "seconds": "time (s)",
+}
+_TIME_UNITS = ((3 * 3600, 3600, "h"), (3 * 60, 60, "min"), (0, 1, "s"))
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One history as it is drawn: its place among the others decides colour, marker and where marks stand."""
+
+    history: History
+    label: str
+    place: int
+    x: list[float]
+
+    @property
+    def colour(self) -> str:
+        return COLOURS[self.place % len(COLOURS)]
+
+    @property
+    def marker(self) -> str:
+        return MARKERS[self.place % len(MARKERS)]
+
+
+@house_style()
+def plot_history(
+    histories: Sequence[History],
+    labels: Sequence[str],
+    *,
+    columns: Sequence[str] | None = None,
+    x: str = "epoch",
+    smooth: int = 1,
+    log_y: bool = False,
+) -> Figure:
+    """Draw the curves of one or several runs, the epoch with the lowest validation loss marked.
+
+    Args:
+        histories: The runs.
+        labels: One name a run; a single run's may be empty.
+        columns: Which columns of history.csv, see `choose_panels`; None takes the loss and the metrics.
+        x: `epoch`, `step` or `seconds`.
+        smooth: Epochs in a running mean; 1 draws what was measured.
+        log_y: Logarithmic loss; with `columns`, a logarithmic axis in every panel.
+
+    Raises:
+        ConfigError: A column that no history has, or nothing above 0 for a logarithmic axis.
+        DataError: There is no number in the columns.
+    """
+    panels = choose_panels(histories, columns, log_y=log_y)
+    unit, divisor = _time_unit(histories) if x == "seconds" else ("", 1)
+    curves = [
+        _Curve(history, label, place, [value / divisor for value in _numbers(history, x)])
+        for place, (history, label) in enumerate(zip(histories, labels, strict=True))
+    ]
+    figure, below = add_legend_strip(
+        _legend(curves, panels), COLUMN_WIDTH, _PANEL_HEIGHT * len(panels) + _X_AXIS_HEIGHT
+    )
+    all_axes = below.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, panel in zip(all_axes, panels, strict=True):
+        _draw_panel(axes, panel, curves, smooth, logarithmic=is_log(panel, columns, log_y=log_y))
+    _finish_x(all_axes[-1], x, unit, curves)
+    return figure
+
+
+def _draw_panel(
+    axes: Axes, panel: Panel, curves: Sequence[_Curve], smooth: int, *, logarithmic: bool
+) -> None:
+    if logarithmic:
+        axes.set_yscale("log", nonpositive="mask")
+    for curve in curves:
+        for column in panel.columns:
+            if finite_values(curve.history, column):
+                _draw_line(axes, curve, column, smooth, len(curves))
+    for curve in curves:
+        _mark_best(axes, panel, curve, alone=len(curves) == 1)
+    axes.margins(y=0.08)
+    axes.autoscale_view()
+    if logarithmic:
+        log_ticks(axes.yaxis)
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    name = _AXIS_NAMES.get(panel.name, panel.name.replace("_", " "))
+    axes.set_ylabel(shorten(name, 26) + (f"\n(mean of {smooth} epochs)" if smooth > 1 else ""))
+    axes.grid(visible=True, axis="y")
+
+
+def _draw_line(axes: Axes, curve: _Curve, column: str, smooth: int, num_curves: int) -> None:
+    raw = _numbers(curve.history, column)
+    if smooth > 1:
+        axes.plot(curve.x, raw, color=curve.colour, linewidth=0.6, alpha=0.3)
+    values = smoothed(raw, smooth)
+    style = _split_style(split_and_name(column)[0], curve.colour)
+    places = _marked_rows(values, curve.place / num_curves)
+    axes.plot(curve.x, values, color=curve.colour, marker=curve.marker, markevery=places, **style)
+
+
+def _split_style(split: str, colour: str) -> dict[str, Any]:
+    """Train is dashed with open marks, everything else a full line with full marks."""
+    if split == "train":
+        return {"linestyle": (0, (3.2, 1.6)), "markerfacecolor": "white", "markeredgecolor": colour}
+    return {"linestyle": "-", "markerfacecolor": colour, "markeredgecolor": colour}
+
+
+def _marked_rows(values: Sequence[float], shift: float) -> list[int]:
+    """Choose about ten rows to mark, and every number between two gaps, which no line would show.
+
+    Args:
+        values: What is drawn, NaN in the gaps.
+        shift: Where in a stride the first mark lies, in [0, 1), so that overlaid runs are marked apart.
+    """
+    stride = max(1, math.ceil(len(values) / _MARKS))
+    finite = [False, *map(math.isfinite, values), False]
+    triples = zip(finite, finite[1:], finite[2:], strict=False)
+    lonely = [row for row, triple in enumerate(triples) if triple == (False, True, False)]
+    return sorted({*range(int(shift * stride), len(values), stride), *lonely})
+
+
+def _mark_best(axes: Axes, panel: Panel, curve: _Curve, *, alone: bool) -> None:
+    row = curve.history.best_row()
+    if row is None or not math.isfinite(curve.x[row]):
+        return
+    if alone:
+        axes.axvline(curve.x[row], color=_BEST_LINE, linewidth=0.7, linestyle=":", zorder=1)
+    for column in panel.columns:
+        value = _numbers(curve.history, column)[row] if column in curve.history.columns else math.nan
+        if split_and_name(column)[0] == "val" and math.isfinite(value):
+            axes.plot(curve.x[row], value, linestyle="none", zorder=4, **_star(curve.colour))
+
+
+def _star(colour: str) -> dict[str, Any]:
+    return {"marker": "*", "markersize": 8, "markerfacecolor": colour, "markeredgecolor": "black"}
+
+
+def _finish_x(axes: Axes, x: str, unit: str, curves: Sequence[_Curve]) -> None:
+    axes.set_xlabel(f"time ({unit})" if x == "seconds" else x)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=x != "seconds", steps=[1, 2, 5, 10], min_n_ticks=1))
+    places = [value for curve in curves for value in curve.x if math.isfinite(value)]
+    low, high = min(places, default=0.0), max(places, default=1.0)
+    pad = (high - low) * 0.03 or max(abs(low) * 0.5, 0.5)
+    axes.set_xlim(low - pad, high + pad)
+
+
+def _legend(curves: Sequence[_Curve], panels: Sequence[Panel]) -> list[LegendBlock]:
+    """Name the runs, then say how train, val and the best epoch are drawn."""
+    alone = len(curves) == 1
+    colour = curves[0].colour if alone else "0.3"
+    splits = {split_and_name(column)[0] for panel in panels for column in panel.columns} - {""}
+    keys = [
+        (Line2D([], [], color=colour, marker="o", **_split_style(split, colour)), split)
+        for split in sorted(splits)
+    ]
+    if any(map(_best_epoch, curves)):
+        line: Any = {"color": _BEST_LINE, "linewidth": 0.7, "linestyle": ":" if alone else "none"}
+        star = Line2D([], [], **_star(colour), **line)
+        keys.append((star, f"best {_best_epoch(curves[0])}" if alone else "lowest val loss"))
+    return [
+        _title(curves[0]) if alone else _run_names(curves),
+        LegendBlock([sign for sign, _ in keys], [name for _, name in keys]),
+    ]
+
+
+def _title(curve: _Curve) -> LegendBlock:
+    return LegendBlock([], [shorten(curve.label, 48)] if curve.label else [])
+
+
+def _run_names(curves: Sequence[_Curve]) -> LegendBlock:
+    bests = [_best_epoch(curve) for curve in curves]
+    return LegendBlock(
+        [Line2D([], [], color=curve.colour, marker=curve.marker) for curve in curves],
+        [
+            shorten(curve.label, 32) + (f", best {best}" if best else "")
+            for curve, best in zip(curves, bests, strict=True)
+        ],
+    )
+
+
+def _best_epoch(curve: _Curve) -> str:
+    row = curve.history.best_row()
+    epoch = curve.history.columns["epoch"][row] if row is not None else None
+    return "" if epoch is None else f"epoch {epoch:g}"
+
+
+def _time_unit(histories: Sequence[History]) -> tuple[str, int]:
+    longest = max((value for history in histories for value in finite_values(history, "seconds")), default=0)
+    return next((unit, divisor) for least, divisor, unit in _TIME_UNITS if longest >= least)
+
+
+def _numbers(history: History, column: str) -> list[float]:
+    """Give a column with NaN for every gap; infinities are gaps too."""
+    values = history.columns.get(column, [None] * len(history))
+    return [value if value is not None and math.isfinite(value) else math.nan for value in values]

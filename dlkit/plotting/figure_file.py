@@ -1,0 +1,64 @@
+"""A figure becomes a file: the suffix says which kind, and the same figure gives the same bytes."""
+
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlkit.atomic import write_file
+from dlkit.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+
+# What would carry the moment of drawing or matplotlib's version into the file.
+_METADATA: Mapping[str, Mapping[str, str | None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def picture_format(path: Path, flag: str = "-o") -> str:
+    """Give the format that a file's suffix asks for: `png`, `svg` or `pdf`; matplotlib is not needed yet.
+
+    Args:
+        path: The file as typed.
+        flag: The option it was typed with.
+
+    Raises:
+        ConfigError: The suffix is of another kind, or there is none.
+    """
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        return suffix.removeprefix(".")
+    problem = f"has the unknown suffix {suffix}" if suffix else "has no suffix"
+    raise ConfigError(
+        f"{flag} {path} {problem}; choose from {', '.join(PICTURE_SUFFIXES)}",
+        did_you_mean(suffix, PICTURE_SUFFIXES) or f"for example {flag} {path.with_suffix('.png')}",
+    )
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure to a .png, .svg or .pdf file, whole or not at all.
+
+    Raises:
+        ConfigError: The suffix is of another kind.
+        DlkitError: The file cannot be written; what was there before is still there.
+    """
+    write_file(path, figure_bytes(figure, picture_format(path)))
+
+
+def figure_bytes(figure: "Figure", kind: str = "png") -> bytes:
+    """Draw a figure as `png`, `svg` or `pdf` and give the bytes; they hold no date and no random names."""
+    from dlkit.plotting.style import house_style
+
+    buffer = io.BytesIO()
+    with house_style(), warnings.catch_warnings():
+        # A name in a script that no font here knows is drawn as boxes, which the picture shows well enough.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(buffer, format=kind, metadata=dict(_METADATA[kind]))
+    return buffer.getvalue()

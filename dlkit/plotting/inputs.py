@@ -1,0 +1,135 @@
+"""What there is to draw in a file: a history or predictions, told by the header of a CSV; no matplotlib needed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkit.errors import DataError, did_you_mean
+from dlkit.header import printable
+from dlkit.history import History, parse_history, read_rows
+
+KINDS = ("history", "confusion")
+_MAX_CLASSES = 1000
+_PROBABILITY = "prob_"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class names as they were predicted and as they are, one a sample, and all classes in their order."""
+
+    targets: Sequence[str]
+    preds: Sequence[str]
+    class_names: Sequence[str]
+
+
+def find_csv(path: Path) -> Path:
+    """Give the file that a path means: itself, or the history.csv of a run folder.
+
+    Raises:
+        DataError: There is none, or it is a checkpoint.
+    """
+    if path.suffix == ".safetensors":
+        raise DataError(
+            f"{path} is a checkpoint, not a CSV", f"dlkit plot {path.parent} draws the run's curves"
+        )
+    if not path.is_dir():
+        return path
+    history = path / "history.csv"
+    if not history.exists():
+        raise DataError(f"{path} has no history.csv", _what_is_there(path))
+    return history
+
+
+def read_input(path: Path, kind: str | None = None) -> History | Predictions:
+    """Read a CSV as what its header says it is.
+
+    Args:
+        path: The file.
+        kind: `history` or `confusion` where the header shall not decide.
+
+    Raises:
+        DataError: It is missing, empty, no text, neither kind, or a cell is faulty.
+    """
+    header, rows = read_rows(path)
+    if not all(name.isprintable() for name in header):
+        raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
+    if kind is None:
+        kind = _kind_of(header, path)
+    return parse_history(path, header, rows) if kind == "history" else _parse_predictions(path, header, rows)
+
+
+def is_cut_off(path: Path) -> bool:
+    """Say whether a file ends in the middle of a line, as one does that is being written."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read() not in (b"\n", b"\r")
+
+
+def _what_is_there(folder: Path) -> str:
+    if runs := sorted(folder.glob("*/history.csv")):
+        return f"its folders have one, e.g. dlkit plot {printable(str(runs[-1].parent))}"
+    if tables := sorted(file.name for file in folder.glob("*.csv")):
+        return f"it has {', '.join(map(printable, tables[:4]))}"
+    return "dlkit train writes a row of it after each epoch"
+
+
+def _kind_of(header: Sequence[str], path: Path) -> str:
+    if {"target", "pred"} & set(header):
+        return "confusion"
+    if {"epoch", "train_loss", "val_loss"} & set(header):
+        return "history"
+    shown = printable(", ".join(header), 200)
+    raise DataError(
+        f"{path} is neither a history (it would have the columns epoch, train_loss, val_loss) "
+        f"nor predictions (target, pred); its columns are {shown}",
+        "dlkit train writes history.csv, dlkit eval --predict FILE.csv writes predictions",
+    )
+
+
+def _parse_predictions(
+    path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
+) -> Predictions:
+    for name in ("target", "pred"):
+        if name not in header:
+            shown = printable(", ".join(header), 200)
+            raise DataError(
+                f"{path} has no column {name}; its columns are {shown}",
+                did_you_mean(name, header) or "dlkit eval --predict FILE.csv writes target and pred",
+            )
+    if not rows:
+        raise DataError(f"{path} has no predictions", "it holds a header only")
+    columns = [header.index("target"), header.index("pred")]
+    for line, row in rows:
+        for column in columns:
+            if not row[column]:
+                raise DataError(
+                    f"{path} line {line}: {header[column]} is empty", "each sample needs both classes"
+                )
+    targets, preds = ([row[column] for _, row in rows] for column in columns)
+    probabilities = [name.removeprefix(_PROBABILITY) for name in header if name.startswith(_PROBABILITY)]
+    seen = {*targets, *preds}
+    if not probabilities and _are_measurements(seen):
+        raise DataError(
+            f"{path} predicts numbers ({printable(targets[0])}), not classes",
+            "a confusion matrix needs classes",
+        )
+    class_names = list(dict.fromkeys([*probabilities, *_in_order(seen)]))
+    if len(class_names) > _MAX_CLASSES:
+        raise DataError(
+            f"{path} has {len(class_names):,} classes; a confusion matrix shows up to {_MAX_CLASSES:,}"
+        )
+    return Predictions(targets, preds, class_names)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Sort whole numbers by size before words by the alphabet."""
+    return sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name))
+
+
+def _are_measurements(names: Iterable[str]) -> bool:
+    try:
+        return not all(float(name).is_integer() for name in names)
+    except ValueError:
+        return False

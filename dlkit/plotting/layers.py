@@ -1,0 +1,211 @@
+"""Statistics of each layer of a network, the input at the top: norm, spread and shares."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
+
+from dlkit.plotting.legend import LegendBlock, add_legend_strip
+from dlkit.plotting.style import (
+    CM,
+    COLOURS,
+    PAGE_WIDTH,
+    WARNING_COLOUR,
+    house_style,
+    log_ticks,
+    shorten,
+)
+
+Row = Mapping[str, float | str | None]
+
+_SHARES = ("zeros", "dead", "saturated")
+_SHARE_MARKERS = ("o", "s", "^")
+_MAX_ROW = 0.42 * CM
+_MAX_HEIGHT = 20 * CM
+_MAX_LABELS = 75
+_LETTERS = 34
+
+_NORM: dict[str, Any] = {"marker": "o", "color": COLOURS[0]}
+_ZERO_NORM: dict[str, Any] = {
+    "marker": "<",
+    "color": COLOURS[0],
+    "markerfacecolor": "white",
+    "linestyle": "none",
+}
+_MEAN: dict[str, Any] = {"marker": "o", "markersize": 2.4, "color": "black", "linestyle": "none"}
+_STD: dict[str, Any] = {"color": COLOURS[5], "linewidth": 0}
+_RANGE: dict[str, Any] = {
+    "marker": "|",
+    "markersize": 3,
+    "markeredgewidth": 0.6,
+    "color": "0.35",
+    "linewidth": 0.6,
+}
+_FLAG: dict[str, Any] = {"facecolor": "none", "edgecolor": WARNING_COLOUR, "hatch": "//////", "linewidth": 0}
+
+
+@house_style()
+def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
+    """Draw what was measured of each layer, in network order from the top.
+
+    The panels, each drawn when its columns are there: `norm` on a logarithmic axis; `mean` with `std` as a bar
+    and `min` to `max` as a thin line; the shares `zeros`, `dead` and `saturated`. A layer with `non_finite`
+    values above 0, or whose own statistics are not finite, is struck through and named in a warning colour.
+
+    Args:
+        table: One row a layer with `layer` (its name) and any of the columns above; None is not measured.
+        title: A line above the panels; empty for none.
+
+    Raises:
+        ValueError: There is no row, or none of the columns.
+    """
+    names = [
+        name for name in ("norm", "mean", *_SHARES) if any(_number(row, name) is not None for row in table)
+    ]
+    shares = [name for name in _SHARES if name in names]
+    parts = [name for name in ("norm", "mean") if name in names] + ["share"] * bool(shares)
+    if not parts:
+        raise ValueError("no row has a finite norm, mean or share")
+    height = min(_MAX_HEIGHT, max(2.0 * CM, _MAX_ROW * len(table)))
+    flagged = [place for place, row in enumerate(table) if _non_finite(row)]
+    blocks = _legend(title, table, parts, shares, num_flagged=len(flagged))
+    figure, below = add_legend_strip(blocks, PAGE_WIDTH, height + 1.1 * CM)
+    widths = [{"norm": 1.0, "mean": 1.3, "share": 0.7}[part] for part in parts]
+    all_axes = below.subplots(1, len(parts), sharey=True, squeeze=False, width_ratios=widths)[0]
+    for axes, part in zip(all_axes, parts, strict=True):
+        if part == "norm":
+            _draw_norm(axes, table)
+        elif part == "mean":
+            _draw_spread(axes, table)
+        else:
+            _draw_shares(axes, table, shares)
+        for place in flagged:
+            axes.axhspan(place - 0.4, place + 0.4, **_FLAG)
+        axes.grid(visible=True, axis="x")
+    _name_layers(all_axes[0], table, flagged, height)
+    return figure
+
+
+def _draw_norm(axes: Axes, table: Sequence[Row]) -> None:
+    norms = [_number(row, "norm") for row in table]
+    positive = [norm for norm in norms if norm]
+    low, high = min(positive, default=0.1), max(positive, default=1.0)
+    axes.set_xscale("log")
+    axes.set_xlim(low / (high / low) ** 0.08 / 1.3, high * (high / low) ** 0.08 * 1.3)
+    edge = axes.get_xlim()[0]
+    for place, norm in enumerate(norms):
+        if norm:
+            axes.plot([edge, norm], [place, place], linewidth=0.7, markevery=[1], **_NORM)
+        elif norm == 0:
+            axes.plot(edge, place, clip_on=False, zorder=5, **_ZERO_NORM)
+    log_ticks(axes.xaxis)
+    axes.set_xlabel("norm")
+
+
+def _draw_spread(axes: Axes, table: Sequence[Row]) -> None:
+    widths = []
+    for place, row in enumerate(table):
+        mean, std, low, high = (_number(row, name) for name in ("mean", "std", "min", "max"))
+        if low is not None and high is not None:
+            axes.plot([low, high], [place, place], color="0.35", linewidth=0.6, zorder=2)
+            axes.plot(
+                [low, high], [place, place], "|", color="0.35", markersize=3, markeredgewidth=0.6, zorder=2
+            )
+        if mean is not None:
+            if std is not None:
+                axes.barh(place, 2 * std, left=mean - std, height=0.56, zorder=3, **_STD)
+            axes.plot(mean, place, zorder=4, **_MEAN)
+            widths.append(abs(mean) + (std or 0))
+    _choose_scale(axes, [width for width in widths if width > 0])
+    axes.axvline(0, color="0.45", linewidth=0.6, zorder=1)
+    axes.set_xlabel("mean and spread")
+
+
+def _choose_scale(axes: Axes, widths: Sequence[float]) -> None:
+    """Take a logarithmic axis to both sides of zero where the layers' spreads differ too much for a linear one."""
+    if not widths or max(widths) < 30 * min(widths):
+        axes.locator_params(axis="x", nbins=5)
+        return
+    first, last = math.floor(math.log10(min(widths))), math.floor(math.log10(max(widths)))
+    axes.set_xscale("symlog", linthresh=10.0**first, linscale=0.5)
+    stride = max(1, (last - first + 1) // 2)
+    powers = [10.0**power for power in range(last, first, -stride)]
+    axes.xaxis.set_major_locator(FixedLocator([*(-power for power in powers), 0, *powers]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _draw_shares(axes: Axes, table: Sequence[Row], shares: Sequence[str]) -> None:
+    for index, name in enumerate(shares):
+        for place, row in enumerate(table):
+            share = _number(row, name)
+            if share is not None:
+                axes.plot(share, place, clip_on=False, zorder=4, **_share_style(index))
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_locator(FixedLocator([0, 0.5, 1]))
+    axes.xaxis.set_major_formatter(FixedFormatter(["0", "50 %", "100 %"]))
+    axes.set_xlabel(f"share of {shares[0]}" if len(shares) == 1 else "share")
+
+
+def _share_style(index: int) -> dict[str, Any]:
+    colour = COLOURS[(0, 1, 2)[index]]
+    return {"marker": _SHARE_MARKERS[index], "linestyle": "none", "color": colour, "markerfacecolor": "white"}
+
+
+def _name_layers(axes: Axes, table: Sequence[Row], flagged: Sequence[int], height: float) -> None:
+    """Name the layers in a size that fits, every second, third, ... of very many, and always the flagged."""
+    stride = math.ceil(len(table) / _MAX_LABELS)
+    clear = [
+        place
+        for place in range(0, len(table), stride)
+        if all(abs(place - flag) >= stride for flag in flagged)
+    ]
+    places = sorted({*clear, *flagged})
+    size = min(6.5, 0.85 * height * 72 / len(table) * stride)
+    names = [shorten(str(table[place]["layer"]), _LETTERS) for place in places]
+    axes.yaxis.set_major_locator(FixedLocator(places))
+    axes.yaxis.set_major_formatter(FixedFormatter(names))
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.tick_params(axis="y", labelsize=size, length=1.5)
+    for place, label in zip(places, axes.get_yticklabels(), strict=True):
+        if place in flagged:
+            label.set(color=WARNING_COLOUR, fontweight="bold")
+
+
+def _legend(
+    title: str, table: Sequence[Row], parts: Sequence[str], shares: Sequence[str], *, num_flagged: int
+) -> list[LegendBlock]:
+    entries: list[tuple[Artist, str]] = []
+    if any(_number(row, "norm") == 0 for row in table):
+        entries.append((Line2D([], [], **_ZERO_NORM), "norm 0"))
+    if "mean" in parts:
+        entries.append((Line2D([], [], **_MEAN), "mean"))
+        entries.append((Patch(**_STD), "mean \N{PLUS-MINUS SIGN} std"))
+        entries.append((Line2D([], [], **_RANGE), "min to max"))
+    if len(shares) > 1:
+        entries += [(Line2D([], [], **_share_style(index)), name) for index, name in enumerate(shares)]
+    if num_flagged:
+        entries.append((Patch(**_FLAG), "non-finite values"))
+    return [
+        LegendBlock([], [shorten(title, 90)] if title else []),
+        LegendBlock([sign for sign, _ in entries], [name for _, name in entries]),
+    ]
+
+
+def _non_finite(row: Row) -> bool:
+    count = row.get("non_finite")
+    if isinstance(count, int | float) and count != 0:
+        return True
+    return any(isinstance(value, float) and not math.isfinite(value) for value in row.values())
+
+
+def _number(row: Row, name: str) -> float | None:
+    """Give a finite number of a row; None where it was not measured or is not finite."""
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,0 +1,96 @@
+"""The look of every picture: small type, thin lines, colours safe for the colour-blind and for grey print."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from dlkit.header import printable
+
+CM = 1 / 2.54
+COLUMN_WIDTH = 8 * CM
+"""Width of a paper's single column, in inches; pictures are drawn at the size they are printed."""
+PAGE_WIDTH = 16 * CM
+"""Width of a paper's text block, in inches."""
+
+# Okabe and Ito, Color Universal Design (2008), ordered so that neighbours differ in lightness too.
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#56B4E9", "#D55E00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
+WARNING_COLOUR = "#D55E00"
+FAINT = "0.85"
+
+_STYLE: dict[str, Any] = {
+    "text.usetex": False,
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 7,
+    "axes.labelsize": 7,
+    "axes.titlesize": 7,
+    "figure.titlesize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.columnspacing": 1.4,
+    "legend.borderpad": 0.1,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3.4,
+    "lines.markeredgewidth": 0.8,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "figure.dpi": 100,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "dlkit",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the one style, whatever matplotlibrc the user has; also a decorator."""
+    with matplotlib.style.context(["default", _STYLE]):
+        yield
+
+
+def log_ticks(axis: Axis) -> None:
+    """Put plain numbers (0.01, 0.1, 1) on a logarithmic axis whose limits are set, few on a short one too."""
+    low, high = axis.get_view_interval()
+    decades = math.log10(high / low)
+    if decades < 0.7:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    else:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,), numticks=7))
+        axis.set_minor_locator(LogLocator(subs=range(1, 10) if decades < 8 else (1.0,), numticks=99))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def shorten(text: str, limit: int) -> str:
+    """Make a name from a file fit: safe characters only, its middle cut out where it is too long."""
+    shown = printable(text, 10_000)
+    if len(shown) <= limit:
+        return shown
+    tail = (limit - 1) * 3 // 5
+    return f"{shown[: limit - 1 - tail]}\N{HORIZONTAL ELLIPSIS}{shown[len(shown) - tail :]}"
