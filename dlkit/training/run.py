@@ -15,7 +15,7 @@ from dlkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import DataSet, load_dataset
-from dlkit.device import device_label, pick_device, random_state, restore_random_state, seed_all
+from dlkit.device import device_label, pick_device, pick_threads, random_state, restore_random_state, seed_all
 from dlkit.errors import CheckpointError, DivergedError, InterruptedRun
 from dlkit.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.models.build import build_model, restore_model
@@ -81,7 +81,7 @@ class TrainRun:
         self.start_step = position.step
         self.stop_signal: int | None = None
         self._dataset = dataset
-        self._parts = parts
+        self.parts = parts
         self._position = position
         self._force = force
         self._last_reading = 0.0
@@ -101,7 +101,7 @@ class TrainRun:
         """
         with self.dir.locked():
             self._open_files()
-            for step in fit(self._parts, self._position, self.config.epochs):
+            for step in fit(self.parts, self._position, self.config.epochs):
                 reading = self._read(step) if self._reading_due(step) else None
                 if step.record is not None:
                     self._close_epoch(step.record, step)
@@ -129,7 +129,7 @@ class TrainRun:
     def _read(self, step: Step) -> Reading:
         self._last_reading = time.monotonic()
         loss, metric = step.running.read()
-        skipped = self._parts.guard.skipped()
+        skipped = self.parts.guard.skipped()
         if skipped or not math.isfinite(loss):
             self._diverged(step, skipped)
         return Reading(loss, metric, step.running.last_loss())
@@ -157,7 +157,7 @@ class TrainRun:
         return self.best is None or val_loss < self.best["val_loss"]
 
     def _save_last(self) -> None:
-        parts, device = self._parts, self._parts.device
+        parts, device = self.parts, self.parts.device
         groups: dict[str, Mapping[str, Tensor]] = {
             "optimizer": optimizer_state(parts.optimizer, parts.model),
             "random": random_state(device),
@@ -175,7 +175,7 @@ class TrainRun:
         progress = {"position": asdict(self._position), "best": self.best, "threads": torch.get_num_threads()}
         save_checkpoint(
             path,
-            self._parts.model.state_dict(),
+            self.parts.model.state_dict(),
             config=self.config,
             description=self._dataset.description,
             progress=progress,
@@ -214,6 +214,8 @@ def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = Fal
     seed_all(config.seed)
     dataset = load_dataset(config)
     model = build_model(config.model, dataset.description, config.arguments).to(device)
+    if device.type == "cpu":
+        torch.set_num_threads(pick_threads(model, config.batch_size))
     run_dir = create_run(out, f"{config.model}-{config.data}", force=force)
     parts = _assemble(config, dataset, model, device)
     return TrainRun(
