@@ -1,5 +1,285 @@
-"""dlkit inspect."""
+"""dlkit inspect: what a checkpoint holds, and what happens inside its network."""
 
-from dlkit.cli.options import command_group
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-app = command_group("inspect", "Look inside a checkpoint.")
+from typer import Argument, Option
+
+from dlkit.catalogue import DATA, MODELS
+from dlkit.cli import console
+from dlkit.cli.options import (
+    BatchesOption,
+    Checkpoint,
+    DataOption,
+    DeviceOption,
+    SplitOption,
+    add_command,
+    command_group,
+)
+from dlkit.config import check_device, parse_arguments, resolve
+from dlkit.errors import CheckpointError, ConfigError, did_you_mean
+from dlkit.header import printable
+from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
+from dlkit.inspection.layer_table import COLUMNS, Row, arrange, check_column, select_layers, to_csv
+from dlkit.plotting.figure_file import PICTURE_SUFFIXES
+from dlkit.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dlkit.checkpoint import Checkpoint as LoadedCheckpoint
+    from dlkit.inspection.subject import Subject
+
+_SPLITS = ("train", "val", "test", "all")
+_SUFFIXES = (".csv", ".safetensors", *PICTURE_SUFFIXES)
+
+OutOption = Annotated[
+    Path | None,
+    Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Write instead of printing: .csv the statistics, .safetensors the tensors, .png a picture.",
+    ),
+]
+LayersOption = Annotated[
+    str | None, Option("--layers", metavar="GLOB", help="Only layers whose name matches, as in '*.weight'.")
+]
+SortOption = Annotated[
+    str | None, Option("--sort", metavar="COLUMN", help="Sort by a column, the largest first.")
+]
+TopOption = Annotated[int | None, Option("--top", min=1, metavar="N", help="Only the first N rows.")]
+
+app = command_group("inspect", "Look inside: checkpoints, networks, weights, gradients, activations.")
+
+
+def show(path: Checkpoint) -> None:
+    """Show what a checkpoint, or any safetensors file, says of itself; reads its header alone."""
+    contents = read_contents(_file_of(path))
+    if console.mode.json:
+        console.print_json(contents.to_dict())
+        return
+    console.print_pairs(contents.to_pairs())
+    console.print_line("")
+    console.print_table(TENSOR_COLUMNS, [(printable(row[0]), *row[1:]) for row in contents.tensor_rows()])
+
+
+def model(
+    subject: Annotated[
+        str, Argument(metavar="CKPT|MODEL", help="A checkpoint, a run folder, or the name of a model.")
+    ],
+    arguments: Annotated[
+        list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """List a network's layers with their output shapes, parameters and FLOPs for one sample."""
+    path = Path(subject)
+    if subject in MODELS:
+        typed = {"model": subject, **({"data": data} if data is not None else {})}
+        config = resolve(typed, parse_arguments(arguments or []))
+    elif arguments or data is not None:
+        raise ConfigError(
+            "-s and --data go with the name of a model; a checkpoint has its own",
+            did_you_mean(subject, MODELS) or f"the models are {', '.join(MODELS)}",
+        )
+    elif not path.exists() and subject == path.stem:
+        raise CheckpointError(
+            f"{subject} is neither a checkpoint nor a model",
+            did_you_mean(subject, MODELS) or f"the models are {', '.join(MODELS)}",
+        )
+
+    from dlkit.checkpoint import load_checkpoint
+    from dlkit.description import DataDescription
+    from dlkit.inspection.summary import summarise
+    from dlkit.models.build import build_model, restore_model
+
+    if subject in MODELS:
+        entry = DATA[config.data]
+        description = DataDescription(
+            name=config.data,
+            task=entry.task,
+            input_shape=entry.input_shape,
+            class_names=entry.class_names,
+            split_sizes={},
+        )
+        network = build_model(subject, description, config.arguments)
+    else:
+        checkpoint = load_checkpoint(path)
+        description, network = checkpoint.description, restore_model(checkpoint)
+    shape = "x".join(map(str, description.input_shape))
+    console.note(f"{subject} on {printable(description.name)}, one sample of {shape}")
+    _print_rows("model", summarise(network, description.input_shape))
+
+
+def weights(
+    path: Checkpoint,
+    out: OutOption = None,
+    layers: LayersOption = None,
+    sort: SortOption = None,
+    top: TopOption = None,
+) -> None:
+    """Give the statistics of a checkpoint's weights, a row for each tensor."""
+    _check("weights", path, out, sort)
+
+    from dlkit.checkpoint import load_checkpoint
+    from dlkit.inspection.weights import weight_rows, weight_tensors
+    from dlkit.models.build import restore_model
+
+    checkpoint = load_checkpoint(path)
+    found = weight_tensors(restore_model(checkpoint))
+    chosen = {name: found[name] for name in select_layers(list(found), layers)}
+    _give("weights", checkpoint, arrange(weight_rows(chosen), sort, top), chosen, out, "")
+
+
+def grads(
+    path: Checkpoint,
+    out: OutOption = None,
+    batches: BatchesOption = 1,
+    layers: LayersOption = None,
+    sort: SortOption = None,
+    top: TopOption = None,
+    split: SplitOption = "train",
+    device: DeviceOption = "auto",
+) -> None:
+    """Give the statistics of the gradients over real batches, a row for each parameter."""
+    _check("grads", path, out, sort, split, device)
+
+    from dlkit.inspection.gradients import compute_gradients, gradient_rows
+
+    checkpoint, subject, said = _open(path, split, batches, device)
+    names = [name for name, parameter in subject.model.named_parameters() if parameter.requires_grad]
+    chosen_names = select_layers(names, layers)
+    found = compute_gradients(subject.model, subject.batches, subject.loss_fn)
+    chosen = {name: found[name] for name in chosen_names}
+    _give("grads", checkpoint, arrange(gradient_rows(subject.model, chosen), sort, top), chosen, out, said)
+
+
+def acts(
+    path: Checkpoint,
+    out: OutOption = None,
+    batches: BatchesOption = 1,
+    layers: LayersOption = None,
+    sort: SortOption = None,
+    top: TopOption = None,
+    split: SplitOption = "train",
+    device: DeviceOption = "auto",
+) -> None:
+    """Give the statistics of each layer's outputs over real batches, dead and saturated units among them."""
+    _check("acts", path, out, sort, split, device)
+
+    from dlkit.inspection.activations import ActivationRecorder
+
+    checkpoint, subject, said = _open(path, split, batches, device)
+    recorder = ActivationRecorder(keep_outputs=out is not None and out.suffix.lower() == ".safetensors")
+    recorder.watch(subject.model, subject.batches)
+    rows = {str(row["layer"]): row for row in recorder.rows()}
+    chosen = [rows[name] for name in select_layers(list(rows), layers)]
+    _give("acts", checkpoint, arrange(chosen, sort, top), recorder.outputs(), out, said)
+
+
+for function in (show, model, weights, grads, acts):
+    add_command(app, function.__name__, function)
+
+
+def _file_of(path: Path) -> Path:
+    return RunDir(path).best if path.is_dir() else path
+
+
+def _check(
+    kind: str, path: Path, out: Path | None, sort: str | None, split: str = "train", device: str = "auto"
+) -> None:
+    """Refuse wrong flags, all of them at once, before torch loads."""
+    faults = list(check_device(device))
+    try:
+        check_column(kind, sort)
+    except ConfigError as err:
+        faults.append(err)
+    if split not in _SPLITS:
+        faults.append(
+            ConfigError(
+                f"--split {split} is not known; choose from {', '.join(_SPLITS)}",
+                did_you_mean(split, _SPLITS),
+            )
+        )
+    if out is not None and out.suffix.lower() not in _SUFFIXES:
+        faults.append(
+            ConfigError(
+                f"-o {out} ends in none of {', '.join(_SUFFIXES)}",
+                did_you_mean(out.suffix.lower(), _SUFFIXES) or f"for example -o {kind}.csv",
+            )
+        )
+    elif out is not None and _is_of_a_run(out, _file_of(path)):
+        faults.append(
+            ConfigError(
+                f"-o {out} would replace a file of a run", f"choose another name, as {kind}{out.suffix}"
+            )
+        )
+    if faults:
+        raise ConfigError.of(faults)
+
+
+def _is_of_a_run(out: Path, checkpoint: Path) -> bool:
+    if not out.exists():
+        return False
+    run = RunDir(out.parent)
+    is_run = run.best.exists() or run.last.exists()
+    files = [checkpoint, *(run.files() if is_run else [])]
+    return any(file.exists() and file.samefile(out) for file in files)
+
+
+def _open(path: Path, split: str, batches: int, device: str) -> tuple["LoadedCheckpoint", "Subject", str]:
+    """Give the checkpoint, its network with batches, and a sentence that says which."""
+    from dlkit.checkpoint import load_checkpoint
+    from dlkit.device import device_label, pick_device
+    from dlkit.inspection.subject import open_subject
+
+    where = pick_device(device)
+    checkpoint = load_checkpoint(path)
+    subject = open_subject(checkpoint, split, batches, where)
+    count = len(subject.batches)
+    said = (
+        f"{subject.num_samples:,} samples ({count} batch{'es' if count > 1 else ''}) "
+        f"of {printable(checkpoint.description.name)} {split}"
+    )
+    console.note(f"{said}, on {device_label(where)}")
+    if count < batches:
+        console.warn(f"--batches {batches}: the {split} split has {count}")
+    return checkpoint, subject, said
+
+
+def _give(
+    kind: str,
+    checkpoint: "LoadedCheckpoint",
+    rows: Sequence[Row],
+    tensors: Mapping[str, "Tensor"],
+    out: Path | None,
+    said: str,
+) -> None:
+    """Print the rows, or write them, their tensors or their picture."""
+    if out is None:
+        _print_rows(kind, rows)
+        return
+    suffix = out.suffix.lower()
+    if suffix == ".csv":
+        from dlkit.atomic import write_file
+
+        write_file(out, to_csv(COLUMNS[kind], rows))
+    elif suffix == ".safetensors":
+        from dlkit.tensor_file import write_tensors
+
+        metadata: dict[str, Any] = {"inspected": kind, "checkpoint": str(checkpoint.path), "over": said}
+        write_tensors(out, {str(row["layer"]): tensors[str(row["layer"])] for row in rows}, metadata)
+    else:
+        from dlkit.plotting.figure_file import save_figure
+        from dlkit.plotting.layers import plot_layers
+
+        over = f", {said}" if said else ""
+        save_figure(plot_layers(rows, title=f"{kind} of {printable(checkpoint.model)}{over}"), out)
+    console.print_paths([out])
+
+
+def _print_rows(kind: str, rows: Sequence[Row]) -> None:
+    columns = COLUMNS[kind]
+    console.print_table(columns, [[row[column] for column in columns] for row in rows])

@@ -110,7 +110,7 @@ class ActivationRecorder:
 
     def outputs(self) -> dict[str, Tensor]:
         """Give the outputs that were kept, by layer, shape (N, ...)."""
-        return {name: torch.cat(layer.outputs) for name, layer in self._layers.items()}
+        return {name: torch.cat(layer.outputs) for name, layer in self._layers.items() if layer.outputs}
 
     def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -1,0 +1,69 @@
+"""What is looked at: the network of a checkpoint and batches of the data it was trained on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.checkpoint import Checkpoint
+from dlkit.data.batches import Batches
+from dlkit.data.datasets import load_dataset
+from dlkit.device import seed_all
+from dlkit.errors import DataError
+from dlkit.models.build import restore_model
+from dlkit.objectives import build_objective
+
+_EPOCH = 1  # whose order the batches come in: the first that training saw
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with its weights, and batches to pass through it.
+
+    Args:
+        model: On the device.
+        batches: Inputs and targets on the device.
+        loss_fn: Maps outputs and targets to the mean loss, a scalar.
+    """
+
+    model: nn.Module
+    batches: Sequence[tuple[Tensor, Tensor]]
+    loss_fn: Callable[[Tensor, Tensor], Tensor]
+
+    @property
+    def num_samples(self) -> int:
+        """Samples in all batches."""
+        return sum(len(targets) for _, targets in self.batches)
+
+
+def open_subject(checkpoint: Checkpoint, split: str, num_batches: int, device: torch.device) -> Subject:
+    """Build the network of a checkpoint and take the first batches of a split.
+
+    They come in the order and the size of the first epoch of training, so those of `train` are the very batches
+    that the first steps saw.
+
+    Args:
+        checkpoint: Network, settings and description of the data.
+        split: `train`, `val`, `test` or `all`.
+        num_batches: Batches to take; fewer if the split has fewer.
+        device: Where to compute.
+
+    Raises:
+        CheckpointError: The network cannot be built from the checkpoint.
+        DataError: The data are not here, have changed, or are fewer than two samples.
+    """
+    config = checkpoint.config
+    dataset = load_dataset(config, checkpoint.description)
+    model = restore_model(checkpoint).to(device)
+    seed_all(config.seed)
+    part = dataset.split(split)
+    if len(part) < 2:
+        raise DataError(
+            f"--split {split} has {len(part)} samples; batch norm needs two to look at",
+            "--split train has more",
+        )
+    batches = Batches(part, config.batch_size, device, config.seed)
+    objective = build_objective(dataset.description.task, config.loss)
+    return Subject(model, list(islice(batches.shuffled(_EPOCH), num_batches)), objective.loss)
