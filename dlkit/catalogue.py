@@ -143,7 +143,7 @@ MODELS: Mapping[str, ModelEntry] = {
         recipe="picture",
         help="Fully connected layers over flattened inputs.",
         arguments={
-            "hidden": Argument(default=(128,), low=1, help="Widths of the hidden layers."),
+            "hidden": Argument(default=(128,), low=1, high=1_000_000, help="Widths of the hidden layers."),
             "activation": Argument(
                 default="relu",
                 choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
@@ -169,7 +169,7 @@ MODELS: Mapping[str, ModelEntry] = {
         help="Convolutions with batch norm, about 100,000 parameters.",
         arguments={
             "width": Argument(
-                default=32, low=1, help="Channels of the first stage; each stage doubles them."
+                default=32, low=1, high=100_000, help="Channels of the first stage; each stage doubles them."
             ),
             "dropout": _DROPOUT,
         },

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from dlkit.catalogue import DATA, MODELS, RECIPES, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
 
 _ADAM_LR = 1e-3
+_DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 _FIXED_ON_RESUME = (
     "model",
     "arguments",
@@ -161,8 +163,7 @@ def flag(name: str) -> str:
 
 def check_device(device: str) -> Iterator[ConfigError]:
     """Find fault with the name of a device."""
-    kind, _, number = device.partition(":")
-    if device not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and number.isdigit()):
+    if not _DEVICE.fullmatch(device):
         yield ConfigError(
             f"--device {device} is not known; choose from auto, cpu, cuda, cuda:N, mps",
             "auto takes the best device here",
@@ -232,8 +233,14 @@ def _changed_on_resume(
 def _faults(config: TrainConfig) -> Iterator[ConfigError]:
     for name, field in _FIELDS.items():
         value = getattr(config, name)
-        if field.metadata and value is not None:
+        decided_by_model = name == "data" and not value and config.model not in MODELS
+        if field.metadata and value is not None and not decided_by_model:
             yield from _check(name, value, field.metadata)
+    if config.batch_size == 1 and config.arguments.get("norm") == "batch":
+        yield ConfigError(
+            "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
+            "--batch-size 2 or more, or -s norm=layer",
+        )
     yield from check_device(config.device)
     if config.normalize not in ("auto", "none"):
         try:
@@ -243,11 +250,12 @@ def _faults(config: TrainConfig) -> Iterator[ConfigError]:
 
 
 def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigError]:
-    if checks["choices"] and value not in checks["choices"] and (value or name == "model"):
+    if checks["choices"] and value not in checks["choices"]:
         known = ", ".join(checks["choices"])
-        given = f"{flag(name)} {value}" if value else f"{flag(name)} is missing"
-        problem = " is not known; choose from " if value else "; choose from "
-        yield ConfigError(f"{given}{problem}{known}", did_you_mean(value, checks["choices"]))
+        problem = f"{value} is not known" if value else "is missing"
+        yield ConfigError(
+            f"{flag(name)} {problem}; choose from {known}", did_you_mean(value, checks["choices"])
+        )
     if isinstance(value, bool | str):
         return
     low, above, high, below = (checks[key] for key in ("low", "above", "high", "below"))

@@ -15,6 +15,9 @@ from dlkit.cli import eval as eval_command
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.errors import ConfigError, DlkitError
 
+# What torch says when a tensor does not fit, on a CPU or an accelerator, or cannot even be counted.
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+
 app = command_group("dlkit", "Train, evaluate, plot and debug PyTorch models from the shell.")
 app.add_typer(data.app)
 add_command(app, "train", train.train)
@@ -54,7 +57,7 @@ def run(arguments: list[str] | None = None) -> int:
         code = app(args=words, prog_name="dlkit", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except (BrokenPipeError, StdoutClosed):
+    except (BrokenPipeError, StdoutClosed, SystemExit):  # Typer and Rich exit when a pipe breaks
         _discard_stdout()
         return 0
     except KeyboardInterrupt:
@@ -71,19 +74,15 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as err:
         if debug:
             raise
-        console.error(
-            DlkitError(
-                f"unexpected {type(err).__name__}: {err}",
-                "this is a bug in dlkit; --debug shows the traceback",
-            )
-        )
-        return 1
+        console.error(_unexpected(err))
+        return DlkitError.exit_code
 
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stands in for the closed stream until the end
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell; the stand-in lasts until the end
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     raise SystemExit(run())
 
 
@@ -94,6 +93,17 @@ def _usage_error(err: TyperException, words: list[str]) -> int:
     command = " ".join(["dlkit", *(word for word in words[:2] if word.isalpha())])
     console.error(ConfigError(message or "no command given", f"{command} --help lists what can be given"))
     return ConfigError.exit_code
+
+
+def _unexpected(err: Exception) -> DlkitError:
+    """Say what no other place has foreseen: memory that ran out, or a bug."""
+    first_line = next(iter(str(err).splitlines()), "")
+    if isinstance(err, MemoryError) or any(words in str(err) for words in _OUT_OF_MEMORY):
+        return DlkitError(f"out of memory: {first_line}", "try a smaller --batch-size or a smaller network")
+    return DlkitError(
+        f"unexpected {type(err).__name__}: {first_line}",
+        "this is a bug in dlkit; --debug shows the traceback",
+    )
 
 
 def _discard_stdout() -> None:

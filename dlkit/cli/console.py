@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +31,16 @@ class Mode:
 mode = Mode()
 
 
+class _Stderr(Console):
+    def on_broken_pipe(self) -> None:
+        """Fall silent and go on: whoever read the notes has gone, the work has not."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def stderr() -> Console:
     """Give the console for notes, warnings, errors and progress."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return _Stderr(file=sys.stderr, highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:

@@ -28,7 +28,7 @@ def show_progress(run: "TrainRun") -> Iterator[Display]:
     """Show the bars on a terminal, plain lines elsewhere, nothing with --quiet."""
     if console.mode.quiet:
         yield _Silent()
-    elif console.stderr().is_terminal:
+    elif console.stderr().is_terminal and not console.stderr().is_dumb_terminal:
         bars = _Bars(run)
         with bars.progress:
             yield bars
