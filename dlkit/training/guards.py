@@ -1,6 +1,6 @@
 """Guards against numbers that are not finite: such a step is never applied."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,11 @@ class FiniteGuard:
     def skipped(self) -> int:
         """Give the number of steps skipped so far; waits for the device."""
         return int(self._skipped.item())
+
+
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Say whether no value in any of the tensors is NaN or infinite; waits for the device."""
+    return not _any_not_finite(list(tensors)).item()
 
 
 def _any_not_finite(tensors: Sequence[Tensor]) -> Tensor:

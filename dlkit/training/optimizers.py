@@ -60,8 +60,7 @@ def restore_optimizer(
         if name not in parameters:
             raise CheckpointError(f"the optimizer's state is of another network: it has the parameter {name}")
         parameter = parameters[name]
-        restored = value.clone() if kind == "step" else value.to(parameter.device, copy=True)
-        optimizer.state[parameter][kind] = restored.to(parameter.device) if kind == "step" else restored
+        optimizer.state[parameter][kind] = value.to(parameter.device, copy=True)
 
 
 def _start_momentum(optimizer: torch.optim.Optimizer) -> None:

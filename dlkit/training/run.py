@@ -22,7 +22,7 @@ from dlkit.models.build import build_model, restore_model
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.probes import Probe
 from dlkit.run_dir import RunDir, clear_run, create_run
-from dlkit.training.guards import FiniteGuard
+from dlkit.training.guards import FiniteGuard, all_finite
 from dlkit.training.loop import Parts, Position, Step, fit
 from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
 from dlkit.training.schedules import build_schedule
@@ -100,6 +100,8 @@ class TrainRun:
             DlkitError: A file cannot be written.
         """
         with self.dir.locked():
+            if self._position.epoch > self.config.epochs:
+                return
             self._open_files()
             for step in fit(self.parts, self._position, self.config.epochs):
                 reading = self._read(step) if self._reading_due(step) else None
@@ -107,8 +109,8 @@ class TrainRun:
                     self._close_epoch(step.record, step)
                 yield step, reading
                 if self.stop_signal is not None and self._position.step < self.total_steps:
-                    self._stop(self.stop_signal)
-            if self.config.plot and self._position.step > self.start_step:
+                    self._stop(self.stop_signal, step)
+            if self.config.plot:
                 self._draw()
 
     def _open_files(self) -> None:
@@ -117,7 +119,8 @@ class TrainRun:
         if not self.dir.last.exists():
             self._save_last()
         cut_back(self.dir.history, self._position.step)
-        cut_back(self.dir.probes, self._position.step)
+        # The rows of the epoch under way are in the checkpoint and are written when it ends.
+        cut_back(self.dir.probes, self._position.step - self._position.batch)
         write_file(self.dir.config, self.config.to_toml().encode())
 
     def _reading_due(self, step: Step) -> bool:
@@ -129,13 +132,17 @@ class TrainRun:
     def _read(self, step: Step) -> Reading:
         self._last_reading = time.monotonic()
         loss, metric = step.running.read()
-        skipped = self.parts.guard.skipped()
-        if skipped or not math.isfinite(loss):
-            self._diverged(step, skipped)
+        if self.parts.guard.skipped():
+            self._diverged(step, "the gradients are")
+        if not math.isfinite(loss):
+            self._diverged(step, "the loss is")
         return Reading(loss, metric, step.running.last_loss())
 
-    def _diverged(self, step: Step, skipped: int) -> None:
-        what = "the gradients are" if skipped else "the loss is"
+    def _check_weights(self, step: Step) -> None:
+        if not all_finite(self.parts.model.state_dict().values()):
+            self._diverged(step, "the weights are")
+
+    def _diverged(self, step: Step, what: str) -> None:
         lr = self.config.lr / 10
         raise DivergedError(
             f"training diverged in epoch {step.epoch}, by step {step.step}: {what} not finite; "
@@ -144,17 +151,15 @@ class TrainRun:
         )
 
     def _close_epoch(self, record: EpochRecord, step: Step) -> None:
+        self._check_weights(step)
+        if record.val_loss is None or not math.isfinite(record.val_loss):
+            self._diverged(step, "the validation loss is")
         append_record(self.dir.history, record)
         append_probes(self.dir.probes, step.probe_rows)
-        if self._is_best(record.val_loss):
+        if self.best is None or record.val_loss < self.best["val_loss"]:
             self.best = record.to_row()
             self._save(self.dir.best)
         self._save_last()
-
-    def _is_best(self, val_loss: float | None) -> bool:
-        if val_loss is None or not math.isfinite(val_loss):
-            return False
-        return self.best is None or val_loss < self.best["val_loss"]
 
     def _save_last(self) -> None:
         parts, device = self.parts, self.parts.device
@@ -183,7 +188,9 @@ class TrainRun:
             keep_previous=keep_previous,
         )
 
-    def _stop(self, signal_number: int) -> None:
+    def _stop(self, signal_number: int, step: Step) -> None:
+        self._read(step)
+        self._check_weights(step)
         self._save_last()
         name = {2: "Ctrl-C", 15: "SIGTERM"}.get(signal_number, f"signal {signal_number}")
         raise InterruptedRun(
@@ -257,7 +264,7 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     if config.schedule != "none" and config.epochs != checkpoint.config.epochs:
         notes.append(f"the {config.schedule} schedule now spans {config.epochs} epochs")
     if position.epoch > config.epochs:
-        notes.append(f"the run has its {config.epochs} epochs already; --epochs N with a larger N goes on")
+        notes.append(f"the run has {position.epoch - 1} epochs already; --epochs N with a larger N goes on")
     notes.append(_plan(config, dataset, model, device))
     return TrainRun(config, run_dir, dataset, parts, position, notes=notes, best=progress["best"])
 
