@@ -1,0 +1,105 @@
+"""The documentation is held to the code."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import ROOT
+
+from dlkit.config import resolve
+
+
+def _reference_writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_reference", ROOT / "docs" / "write_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_command_reference_is_what_the_code_says() -> None:
+    writer = _reference_writer()
+    assert writer.PAGE.read_text() == writer.reference(), "run python docs/write_reference.py"
+
+
+def test_every_command_and_option_has_help() -> None:
+    for path, command in _reference_writer().commands():
+        assert command.help, path
+        for param in command.params:
+            assert getattr(param, "help", None) or param.name == "help", f"{path} {param.name}"
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    _, test_command = _blocks(ROOT / "README.md", "sh")[:2]
+    assert test_command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_readme_begins_with_two_commands_that_set_everything_up() -> None:
+    for command in _blocks(ROOT / "README.md", "sh")[:2]:
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install")
+        assert command.count("\n") == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_shown_take_their_options(page: Path) -> None:
+    known = {
+        path: {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+        for path, command in _reference_writer().commands()
+    }
+    shown = [
+        line
+        for block in _blocks(page, "sh")
+        for line in re.findall(r"\bdlkit [^|;)>\n&]*", block)
+        if not line.startswith("dlkit -")
+    ]
+    for line in shown:
+        words = shlex.split(line.replace('"$', "").replace('"', ""))
+        path = next((p for p in known if words[: len(p.split())] == p.split()), None)
+        assert path is not None, line
+        for word in words:
+            assert not re.match(r"--?[a-z]", word) or word in known[path], f"{line}: {word}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [line for page in PAGES for block in _blocks(page, "sh") for line in re.findall(r"dlkit train [a-z][^;)|&\n]*", block)],
+)
+def test_training_commands_shown_are_accepted(line: str) -> None:
+    words = shlex.split(line.replace('"', ""))
+    typed: dict[str, object] = {"model": words[2]}
+    arguments = {}
+    for name, value in zip(words[3:], [*words[4:], ""], strict=True):
+        if name in ("--data", "--optimizer", "--schedule"):
+            typed[name[2:]] = value
+        elif name == "-s" and "$" not in value:
+            key, _, text = value.partition("=")
+            arguments[key] = text
+    assert resolve(typed, arguments).model == words[2]
+
+
+def test_the_script_of_the_readme_runs(dlkit, home: Path) -> None:
+    trained = dlkit("train", "mlp", "--epochs", "1")
+    assert trained.code == 0
+    checkpoint = trained.stdout.strip()
+    assert trained.stdout == f"{checkpoint}\n"
+    assert dlkit("eval", checkpoint, "--json").code == 0
+    assert dlkit("plot", Path(checkpoint).parent / "history.csv").code == 0
+    assert dlkit("inspect", "grads", checkpoint).code == 0
+    assert (home / "runs" / "mlp-digits-001" / "curves.png").stat().st_size > 10_000
