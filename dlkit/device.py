@@ -4,6 +4,7 @@ import random
 import resource
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,7 @@ def peak_memory_mib(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / _BYTES_IN_MIB
     if device.type == "mps":
         return torch.mps.driver_allocated_memory() / _BYTES_IN_MIB
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (_BYTES_IN_MIB if sys.platform == "darwin" else _KIB_IN_MIB)
+    return _peak_of_process_mib()
 
 
 def seed_all(seed: int) -> None:
@@ -119,3 +119,17 @@ def restore_random_state(state: Mapping[str, Tensor], device: torch.device) -> N
         torch.cuda.set_rng_state(state["cuda"].clone(), device)
     if device.type == "mps" and "mps" in state:
         torch.mps.set_rng_state(state["mps"].clone())
+
+
+def _peak_of_process_mib() -> float:
+    """Give this process's peak resident memory, MiB.
+
+    Linux lets a process inherit the peak of the one that started it in `ru_maxrss`, but not in `VmHWM`.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / _KIB_IN_MIB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (_BYTES_IN_MIB if sys.platform == "darwin" else _KIB_IN_MIB)

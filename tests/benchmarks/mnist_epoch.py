@@ -15,7 +15,6 @@ import io
 import json
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -149,11 +148,15 @@ def peak_mib(kind: str) -> float:
 
 def only(kind: str) -> None:
     """Train one epoch and print this process's peak memory, MiB."""
+    import torch
+
     if kind == "dlkit":
         dlkit_run(epochs=1)
     else:
         bare_loop()()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    from dlkit.device import peak_memory_mib
+
+    print(peak_memory_mib(torch.device("cpu")))
 
 
 def prepare(source: Path, home: Path) -> Path:
@@ -228,7 +231,9 @@ def show(figures: dict) -> None:
 
 def main() -> None:
     """Read the options, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--from", dest="source", type=Path, help="folder of the four MNIST files")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path)
