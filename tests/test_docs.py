@@ -22,7 +22,7 @@ def _reference_writer() -> ModuleType:
 
 
 def _blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,10 +77,12 @@ def test_commands_shown_take_their_options(page: Path) -> None:
             assert not re.match(r"--?[a-z]", word) or word in known[path], f"{line}: {word}"
 
 
-@pytest.mark.parametrize(
-    "line",
-    [line for page in PAGES for block in _blocks(page, "sh") for line in re.findall(r"dlkit train [a-z][^;)|&\n]*", block)],
-)
+def _training_commands() -> list[str]:
+    blocks = [block for page in PAGES for block in _blocks(page, "sh")]
+    return [line for block in blocks for line in re.findall(r"dlkit train [a-z][^;)|&\n]*", block)]
+
+
+@pytest.mark.parametrize("line", _training_commands())
 def test_training_commands_shown_are_accepted(line: str) -> None:
     words = shlex.split(line.replace('"', ""))
     typed: dict[str, object] = {"model": words[2]}

@@ -43,13 +43,13 @@ class Terminal(io.StringIO):
         return True
 
 
-def dlkit_run(epochs: int = 2) -> float:
+def dlkit_run(epochs: int = 2, *, plot: bool = False) -> float:
     """Give the seconds per sample of dlkit's epochs, validation left out."""
     from dlkit.cli.progress import show_progress
     from dlkit.config import resolve
     from dlkit.training.run import start_run
 
-    config = resolve({"model": "mlp", "data": "mnist", "epochs": epochs, "plot": False}, {})
+    config = resolve({"model": "mlp", "data": "mnist", "epochs": epochs, "plot": plot}, {})
     with tempfile.TemporaryDirectory() as folder, drawn():
         run = start_run(config, Path(folder) / "run")
         start = time.perf_counter()
@@ -151,7 +151,7 @@ def only(kind: str) -> None:
     import torch
 
     if kind == "dlkit":
-        dlkit_run(epochs=1)
+        dlkit_run(epochs=1, plot=True)
     else:
         bare_loop()()
     from dlkit.device import peak_memory_mib
@@ -206,7 +206,14 @@ def measure(source: Path, repeats: int) -> dict[str, object]:
                 values.append(peak_mib(name))
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {threads} threads used",
-        "versions": f"Python {platform.python_version()}, torch {torch.__version__}, torchvision {torchvision.__version__}",
+        "versions": ", ".join(
+            f"{name} {version}"
+            for name, version in (
+                ("Python", platform.python_version()),
+                ("torch", torch.__version__),
+                ("torchvision", torchvision.__version__),
+            )
+        ),
         "repeats": repeats,
         "loops": {name: summary(values) for name, values in times.items()},
         "dlkit_over_bare": {**ratios(times["dlkit"], times["bare"]), "limit": DLKIT_LIMIT},
