@@ -1,5 +1,6 @@
 """Signals of each layer at sampled steps: the gradient's norm and how far the step moved the weights."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -57,19 +58,23 @@ class Probe:
 
         Returns:
             The mean over the samples of the whole gradient's norm, the mean of the whole update's norm over
-            the weights' norm, and a row (step, layer, signal, value) for each layer and sample.
+            the weights' norm, and a row (step, layer, signal, value) for each layer and sample. Weights that
+            are all zero have no ratio.
         """
         if not self._values:
             return None, None, []
         values = torch.stack(self._values).double().cpu()  # (samples, signals, layers)
         whole = values.norm(dim=2)
+        whole_ratios = (whole[:, 1] / whole[:, 2])[whole[:, 2] > 0]
         rows = []
         for step, (gradients, updates, weights) in zip(self._steps, values.unbind(), strict=True):
             ratios = updates / weights
             for name, gradient, ratio in zip(self._names, gradients.tolist(), ratios.tolist(), strict=True):
-                rows += [(step, name, "grad_norm", gradient), (step, name, "update_ratio", ratio)]
+                rows.append((step, name, "grad_norm", gradient))
+                if math.isfinite(ratio):
+                    rows.append((step, name, "update_ratio", ratio))
         self._steps, self._values = [], []
-        return whole[:, 0].mean().item(), (whole[:, 1] / whole[:, 2]).mean().item(), rows
+        return whole[:, 0].mean().item(), whole_ratios.mean().item() if len(whole_ratios) else None, rows
 
     def state(self) -> dict[str, Tensor]:
         """Give what was measured in the epoch so far as tensors by name."""
