@@ -1,0 +1,134 @@
+"""Loss and running metric per task."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from dlkit.errors import ConfigError
+from dlkit.objectives import Objective, RunningMean, build_objective
+
+CPU = torch.device("cpu")
+GENERATOR = torch.Generator().manual_seed(0)
+LOGITS = torch.randn(100, 3, generator=GENERATOR)
+CLASSES = torch.randint(3, (100,), generator=GENERATOR)
+NUMBERS = torch.randn(100, 2, generator=GENERATOR)
+
+
+def in_batches(size: int) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(LOGITS.split(size), CLASSES.split(size), strict=True))
+
+
+def feed(running: RunningMean, objective: Objective, batches: list[tuple[Tensor, Tensor]]) -> None:
+    for outputs, targets in batches:
+        running.add(objective.loss(outputs, targets), outputs, targets)
+
+
+def test_classification_takes_cross_entropy_and_accuracy_by_default() -> None:
+    objective = build_objective("classification")
+
+    assert objective.metric == "accuracy"
+    assert torch.equal(objective.loss(LOGITS, CLASSES), F.cross_entropy(LOGITS, CLASSES))
+    assert objective.metric_sum(LOGITS, CLASSES).item() == (LOGITS.argmax(1) == CLASSES).sum().item()
+
+
+def test_mse_of_classes_is_against_one_hot_targets() -> None:
+    objective = build_objective("classification", "mse")
+
+    hand_worked = ((LOGITS - torch.eye(3)[CLASSES]) ** 2).mean()
+    torch.testing.assert_close(objective.loss(LOGITS, CLASSES), hand_worked)
+
+
+@pytest.mark.parametrize("shape", [(100,), (100, 1)], ids=["flat", "column"])
+def test_regression_takes_mse_and_mean_absolute_error(shape: tuple[int, ...]) -> None:
+    outputs, targets = LOGITS[:, :1], NUMBERS[:, 0].reshape(shape).double()
+    objective = build_objective("regression")
+
+    errors = outputs[:, 0] - NUMBERS[:, 0]
+    torch.testing.assert_close(objective.loss(outputs, targets), errors.square().mean())
+    assert objective.metric == "mae"
+    assert objective.metric_sum(outputs, targets).item() == pytest.approx(errors.abs().sum().item(), rel=1e-6)
+
+
+def test_mean_absolute_error_of_several_targets_is_the_mean_over_them() -> None:
+    objective = build_objective("regression")
+
+    total = objective.metric_sum(LOGITS[:, :2], NUMBERS).item()
+
+    assert total == pytest.approx((LOGITS[:, :2] - NUMBERS).abs().mean(1).sum().item(), rel=1e-6)
+
+
+def test_cross_entropy_of_numbers_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_objective("regression", "cross-entropy")
+
+    assert "--loss cross-entropy" in caught.value.message
+    assert caught.value.hint == "--loss mse fits it"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10, 64, 100])
+@pytest.mark.parametrize("fold_every", [1, 4, 16])
+def test_running_mean_equals_a_direct_computation(size: int, fold_every: int) -> None:
+    objective = build_objective("classification")
+    running = RunningMean(objective, fold_every)
+
+    feed(running, objective, in_batches(size))
+
+    loss, metric = running.read()
+    assert loss == pytest.approx(F.cross_entropy(LOGITS.double(), CLASSES).item(), rel=1e-6)
+    assert metric == (LOGITS.argmax(1) == CLASSES).double().mean().item()
+    assert running.samples == 100
+    last_outputs, last_targets = in_batches(size)[-1]
+    assert running.last_loss() == F.cross_entropy(last_outputs, last_targets).item()
+
+
+def test_reading_changes_nothing() -> None:
+    objective = build_objective("classification")
+    read, unread = RunningMean(objective, 4), RunningMean(objective, 4)
+    for outputs, targets in in_batches(7):
+        feed(read, objective, [(outputs, targets)])
+        read.read()
+        feed(unread, objective, [(outputs, targets)])
+
+    assert read.read() == unread.read()
+
+
+@pytest.mark.parametrize("stop", range(1, 16))
+def test_running_mean_goes_on_with_the_same_bits_after_any_batch(stop: int) -> None:
+    objective = build_objective("classification")
+    batches = in_batches(7)
+    whole, first, second = (RunningMean(objective, 4) for _ in range(3))
+    feed(whole, objective, batches)
+
+    feed(first, objective, batches[:stop])
+    second.restore({name: tensor.clone() for name, tensor in first.state().items()}, CPU)
+    assert second.read() == first.read()
+    assert second.last_loss() == first.last_loss()
+    feed(second, objective, batches[stop:])
+
+    assert second.read() == whole.read()
+    assert second.state().keys() == whole.state().keys()
+    assert all(map(torch.equal, second.state().values(), whole.state().values()))
+
+
+def test_state_is_empty_before_the_first_batch_and_after_clearing() -> None:
+    objective = build_objective("classification")
+    running = RunningMean(objective)
+    assert running.state() == {}
+    running.restore({}, CPU)
+
+    feed(running, objective, in_batches(50))
+    running.clear()
+
+    assert running.state() == {}
+    assert running.samples == 0
+
+
+def test_adding_keeps_no_graph() -> None:
+    objective = build_objective("classification")
+    running = RunningMean(objective, 1)
+    outputs = LOGITS.clone().requires_grad_()
+
+    feed(running, objective, [(outputs, CLASSES)])
+
+    assert not any(tensor.requires_grad for tensor in running.state().values())

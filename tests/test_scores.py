@@ -1,0 +1,98 @@
+"""Metrics over arrays, against hand-worked examples and scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from dlkit import scores
+
+RANDOM = np.random.default_rng(0)
+
+
+def test_confusion_matrix_is_truth_by_prediction() -> None:
+    preds = np.array([0, 0, 1, 2, 2, 2])
+    targets = np.array([0, 1, 1, 2, 2, 0])
+
+    assert scores.confusion_matrix(preds, targets, 3).tolist() == [[1, 0, 1], [1, 1, 0], [0, 0, 2]]
+
+
+def test_scores_equal_a_hand_worked_example() -> None:
+    confusion = np.array([[3, 1, 0], [0, 2, 2], [0, 0, 4]])
+
+    found = scores.per_class(confusion)
+
+    assert scores.accuracy(confusion) == 9 / 12
+    assert found["precision"].tolist() == [1.0, 2 / 3, 4 / 6]
+    assert found["recall"].tolist() == [3 / 4, 2 / 4, 1.0]
+    assert found["f1"].tolist() == [6 / 7, 4 / 7, 8 / 10]
+    assert found["support"].tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 10])
+def test_scores_equal_scikit_learns(num_classes: int) -> None:
+    targets = RANDOM.integers(num_classes, size=500)
+    preds = np.where(RANDOM.random(500) < 0.7, targets, RANDOM.integers(num_classes, size=500))
+    labels = list(range(num_classes))
+
+    confusion = scores.confusion_matrix(preds, targets, num_classes)
+    found = scores.per_class(confusion)
+
+    assert (confusion == metrics.confusion_matrix(targets, preds, labels=labels)).all()
+    assert scores.accuracy(confusion) == pytest.approx(metrics.accuracy_score(targets, preds), rel=1e-15)
+    reference = metrics.precision_recall_fscore_support(targets, preds, labels=labels)
+    for name, values in zip(("precision", "recall", "f1", "support"), reference, strict=True):
+        np.testing.assert_allclose(found[name], values, rtol=1e-14)
+
+
+def test_a_class_that_is_missing_keeps_its_row_and_has_no_scores() -> None:
+    confusion = scores.confusion_matrix(np.array([0, 0, 2]), np.array([0, 0, 0]), 4)
+
+    found = scores.per_class(confusion)
+
+    assert confusion.shape == (4, 4)
+    assert np.isnan(found["recall"]).tolist() == [False, True, True, True]
+    assert np.isnan(found["precision"]).tolist() == [False, True, False, True]
+    assert np.isnan(found["f1"]).tolist() == [False, True, False, True]
+    assert found["f1"][2] == 0
+
+
+def test_no_samples_have_no_accuracy() -> None:
+    empty = np.array([], dtype=int)
+
+    assert np.isnan(scores.accuracy(scores.confusion_matrix(empty, empty, 3)))
+
+
+@pytest.mark.parametrize(
+    ("preds", "targets", "words"),
+    [
+        ([0, 1], [0], "(2,)"),
+        ([0, 3], [0, 1], "[0, 3)"),
+        ([0, 1], [-1, 1], "[0, 3)"),
+    ],
+    ids=["shapes", "too-large", "negative"],
+)
+def test_confusion_matrix_refuses_what_does_not_fit(preds: list[int], targets: list[int], words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        scores.confusion_matrix(np.array(preds), np.array(targets), 3)
+
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_regression_scores_equal_scikit_learns(columns: int) -> None:
+    targets = RANDOM.normal(size=(200, columns)).astype(np.float32)
+    preds = targets + RANDOM.normal(scale=0.3, size=targets.shape).astype(np.float32)
+
+    found = scores.regression_scores(preds, targets)
+
+    assert found["mae"] == pytest.approx(metrics.mean_absolute_error(targets, preds), rel=1e-6)
+    assert found["rmse"] == pytest.approx(metrics.mean_squared_error(targets, preds) ** 0.5, rel=1e-6)
+    reference = metrics.r2_score(targets, preds, multioutput="variance_weighted")
+    assert found["r2"] == pytest.approx(reference, rel=1e-5)
+
+
+def test_targets_that_do_not_vary_have_no_r2() -> None:
+    found = scores.regression_scores(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+
+    assert found["mae"] == 0.5
+    assert np.isnan(found["r2"])

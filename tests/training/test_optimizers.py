@@ -1,0 +1,143 @@
+"""Optimizers against their formulas, and their state by parameter name."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from toys import make_blobs, make_network
+
+from dlkit.errors import CheckpointError
+from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
+
+SPLIT = make_blobs(32)
+LR, MOMENTUM, DECAY = 0.05, 0.9, 0.1
+
+
+def gradients(model: nn.Module) -> list[Tensor]:
+    for parameter in model.parameters():
+        parameter.grad = None
+    inputs = SPLIT.inputs.to(next(model.parameters()).dtype)
+    F.cross_entropy(model(inputs), SPLIT.targets).backward()
+    return [parameter.grad for parameter in model.parameters()]
+
+
+def step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    gradients(model)
+    optimizer.step()
+
+
+@pytest.mark.parametrize("momentum", [0.0, MOMENTUM])
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+def test_sgd_equals_its_formula_worked_by_hand(momentum: float, decay: float) -> None:
+    model, twin = make_network().double(), make_network().double()
+    optimizer = build_optimizer(model, "sgd", lr=LR, momentum=momentum, weight_decay=decay)
+    velocity = [torch.zeros_like(weight) for weight in twin.parameters()]
+
+    for _ in range(5):
+        step(model, optimizer)
+        for weight, gradient, v in zip(twin.parameters(), gradients(twin), velocity, strict=True):
+            penalty = decay if weight.ndim >= 2 else 0.0
+            v.copy_(momentum * v + gradient + penalty * weight.detach())  # v = mu v + g + lambda w
+            weight.data -= LR * v  # w = w - eta v
+
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_adam_equals_torchs_own(name: str, kind: type[torch.optim.Optimizer]) -> None:
+    model, twin = make_network().double(), make_network().double()
+    optimizer = build_optimizer(model, name, lr=0.01, momentum=0.5, weight_decay=DECAY)
+    weights, biases = (
+        [w for w in twin.parameters() if w.ndim == 2],
+        [w for w in twin.parameters() if w.ndim == 1],
+    )
+    groups = [{"params": weights, "weight_decay": DECAY}, {"params": biases, "weight_decay": 0.0}]
+    reference = kind(groups, lr=0.01, fused=False, foreach=False)
+
+    for _ in range(5):
+        step(model, optimizer)
+        step(twin, reference)
+
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_decay_spares_biases_and_normalisation() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
+
+    optimizer = build_optimizer(model, "adamw", lr=0.1, momentum=0.0, weight_decay=DECAY)
+
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    decay = {
+        names[id(parameter)]: group["weight_decay"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert decay == {
+        "0.weight": DECAY,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+        "3.weight": DECAY,
+        "3.bias": 0.0,
+    }
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    model = make_network()
+    model[0].requires_grad_(False)
+
+    optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=0.9, weight_decay=0.1)
+
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("sgd", {"momentum_buffer"}),
+        ("adam", {"step", "exp_avg", "exp_avg_sq"}),
+        ("adamw", {"step", "exp_avg", "exp_avg_sq"}),
+    ],
+)
+def test_state_goes_by_parameter_name_and_goes_on_with_the_same_bits(name: str, kinds: set[str]) -> None:
+    settings = {"lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY}
+    model = make_network()
+    optimizer = build_optimizer(model, name, **settings)
+    for _ in range(3):
+        step(model, optimizer)
+    state = {key: value.clone() for key, value in optimizer_state(optimizer, model).items()}
+    twin = make_network(seed=1)
+    twin.load_state_dict(model.state_dict())
+    restored = build_optimizer(twin, name, **settings)
+    restore_optimizer(restored, twin, state)
+
+    step(model, optimizer)
+    step(twin, restored)
+
+    assert {key.partition(".")[0] for key in state} == kinds
+    assert {key.partition(".")[2] for key in state} == {"0.weight", "0.bias", "2.weight", "2.bias"}
+    assert all(map(torch.equal, model.state_dict().values(), twin.state_dict().values()))
+
+
+def test_restored_state_shares_no_memory_with_what_was_read() -> None:
+    model = make_network()
+    optimizer = build_optimizer(model, "sgd", lr=LR, momentum=MOMENTUM, weight_decay=0.0)
+    stored = {"momentum_buffer.0.bias": torch.zeros(16)}
+    restore_optimizer(optimizer, model, stored)
+
+    step(model, optimizer)
+
+    assert not stored["momentum_buffer.0.bias"].any()
+
+
+def test_state_of_another_network_is_refused() -> None:
+    model = make_network()
+    optimizer = build_optimizer(model, "sgd", lr=LR, momentum=MOMENTUM, weight_decay=0.0)
+
+    with pytest.raises(CheckpointError) as caught:
+        restore_optimizer(optimizer, model, {"momentum_buffer.9.weight": torch.zeros(1)})
+
+    assert "9.weight" in caught.value.message
+    assert "another network" in caught.value.message

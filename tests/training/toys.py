@@ -1,0 +1,75 @@
+"""Small data and small parts, so that the loop can be tested without a run folder."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.data.batches import Batches
+from dlkit.data.datasets import Split
+from dlkit.objectives import RunningMean, build_objective
+from dlkit.probes import Probe
+from dlkit.training.guards import FiniteGuard
+from dlkit.training.loop import Parts, Position, Step, fit
+from dlkit.training.optimizers import build_optimizer
+from dlkit.training.schedules import build_schedule
+
+CPU = torch.device("cpu")
+
+
+def make_split(inputs: Tensor, targets: Tensor) -> Split:
+    """A split of all samples, not normalised."""
+    return Split(inputs, targets, torch.arange(len(targets)), None)
+
+
+def make_blobs(samples: int = 60, seed: int = 0) -> Split:
+    """Three far-apart clouds of points in four dimensions, shape (N, 4), one a class."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.arange(samples) % 3
+    centres = 4 * torch.eye(3, 4)
+    return make_split(centres[targets] + torch.randn(samples, 4, generator=generator), targets)
+
+
+def make_network(seed: int = 0) -> nn.Module:
+    """A network for `make_blobs`."""
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3))
+
+
+def make_parts(
+    split: Split,
+    model: nn.Module,
+    *,
+    val: Split | None = None,
+    optimizer: str = "sgd",
+    lr: float = 0.1,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    l1: float = 0.0,
+    batch_size: int = 16,
+    seed: int = 0,
+    **others: Any,
+) -> Parts:
+    """Everything that `fit` turns, on the CPU."""
+    train = Batches(split, batch_size, CPU, seed)
+    objective = build_objective("classification")
+    chosen = build_optimizer(model, optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    parts: dict[str, Any] = {
+        "model": model,
+        "train": train,
+        "val": Batches(val or split, batch_size, CPU),
+        "objective": objective,
+        "optimizer": chosen,
+        "schedule": build_schedule("none", lr, 1),
+        "guard": FiniteGuard(chosen, list(model.parameters())),
+        "probe": Probe(model, len(train)),
+        "running": RunningMean(objective, train.chunk),
+        "device": CPU,
+        "l1": l1,
+    }
+    return Parts(**{**parts, **others})
+
+
+def train(parts: Parts, epochs: int) -> list[Step]:
+    """Train to the end and give every step."""
+    return list(fit(parts, Position(), epochs))
