@@ -169,7 +169,7 @@ MODELS: Mapping[str, ModelEntry] = {
         help="Convolutions with batch norm, about 100,000 parameters.",
         arguments={
             "width": Argument(
-                default=32, low=1, high=100_000, help="Channels of the first stage; each stage doubles them."
+                default=20, low=1, high=100_000, help="Channels of the first stage; each stage doubles them."
             ),
             "dropout": _DROPOUT,
         },
