@@ -75,7 +75,7 @@ class Contents:
 
     def to_pairs(self) -> dict[str, Cell]:
         """Give what a person asks first, by name; what the file does not say is left out."""
-        progress = _inside(self.said, "progress", "best")
+        network_name = _inside(self.said, "config", "model")
         network = sum(not name.startswith(_RESERVED) for name in self.tensors)
         resuming = len(self.tensors) - network
         pairs: dict[str, Any] = {
@@ -85,14 +85,14 @@ class Contents:
             if self.said
             else "another program: only its tensors are known",
             "format": self.said.get("format"),
-            "model": _inside(self.said, "config", "model"),
+            "model": network_name,
             "arguments": _joined(_inside(self.said, "config", "arguments")),
             "data": _data(self.said.get("description")),
             "settings": _joined(_chosen(self.said.get("config"), _SHOWN_SETTINGS)),
-            "best epoch": _joined(_metrics(progress)),
+            "best epoch": _joined(_metrics(_inside(self.said, "progress", "best"))),
             "metadata": _joined(self.foreign),
             "tensors": f"{network:,} of the network, {resuming:,} for resuming" if resuming else network,
-            "parameters": self.parameters,
+            "parameters" if network_name or not self.said else "values": self.parameters,
             "bytes": self.file_bytes,
         }
         return {

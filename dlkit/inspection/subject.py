@@ -61,7 +61,7 @@ def open_subject(checkpoint: Checkpoint, split: str, num_batches: int, device: t
     part = dataset.split(split)
     if len(part) < 2:
         raise DataError(
-            f"--split {split} has {len(part)} samples; batch norm needs two to look at",
+            f"--split {split} has {len(part)} sample; looking inside needs two",
             "--split train has more",
         )
     batches = Batches(part, config.batch_size, device, config.seed)

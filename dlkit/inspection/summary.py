@@ -7,15 +7,17 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlkit.inspection.layer_table import Row
+from dlkit.inspection.mode import kept_modes
 from dlkit.inspection.tally import shape_text
 
 
 def summarise(model: nn.Module, input_shape: Sequence[int]) -> list[Row]:
     """Pass one sample of zeros through a network and give a row for each layer, in the order in which they ran.
 
-    A layer is a module without parts, or one with parameters of its own. FLOPs are those of one sample's
-    forward pass in matrix products, convolutions and attention, a multiplication and an addition counting two,
-    as torch counts them; normalisation, activations and pooling are not counted.
+    A layer is a module without parts, or one with parameters of its own; one that did not run comes last, and
+    only if it has parameters. FLOPs are those of one sample's forward pass in matrix products, convolutions and
+    attention, a multiplication and an addition counting two, as torch counts them; normalisation, activations
+    and pooling are not counted.
 
     Args:
         model: On the CPU; left in the mode it was found in.
@@ -27,25 +29,21 @@ def summarise(model: nn.Module, input_shape: Sequence[int]) -> list[Row]:
     layers = {name: module for name, module in model.named_modules() if _is_layer(module)}
     shapes: dict[str, str] = {}
     hooks = [module.register_forward_hook(_note_shape(shapes, name)) for name, module in layers.items()]
-    modes = {module: module.training for module in model.modules()}
     counter = FlopCounterMode(display=False)
-    model.eval()
     try:
-        with torch.no_grad(), counter:
-            output = model(torch.zeros(1, *input_shape))
+        with kept_modes(model), torch.no_grad(), counter:
+            output = model.eval()(torch.zeros(1, *input_shape))
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes.items():
-            module.training = training
     flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
-    never_ran = [name for name in layers if name not in shapes]
+    never_ran = [name for name in layers if name not in shapes and _own_parameters(layers[name])]
     rows: list[Row] = [
         {
             "layer": name or type(model).__name__,
             "type": type(layers[name]).__name__,
             "output": shapes.get(name),
-            "parameters": sum(parameter.numel() for parameter in layers[name].parameters(recurse=False)),
+            "parameters": _own_parameters(layers[name]),
             "flops": _own_flops(model, name, flops),
         }
         for name in (*shapes, *never_ran)
@@ -56,8 +54,12 @@ def summarise(model: nn.Module, input_shape: Sequence[int]) -> list[Row]:
 
 
 def _is_layer(module: nn.Module) -> bool:
-    has_parts = any(True for _ in module.children())
-    return not has_parts or any(True for _ in module.parameters(recurse=False))
+    return not any(True for _ in module.children()) or _own_parameters(module) > 0
+
+
+def _own_parameters(module: nn.Module) -> int:
+    """Count the parameters of a module without those of its parts."""
+    return sum(parameter.numel() for parameter in module.parameters(recurse=False))
 
 
 def _note_shape(shapes: dict[str, str], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
