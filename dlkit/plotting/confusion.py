@@ -8,12 +8,14 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
-from dlkit.plotting.style import CM, COLUMN_WIDTH, PAGE_WIDTH, house_style, shorten
+from dlkit.plotting.style import COLUMN_WIDTH, PAGE_WIDTH, house_style, shorten
 
 _MAX_WITH_COUNTS = 30
 _MAX_LABELS = 50
 _SMALLEST_TYPE = 4.0
-_POINTS_A_CM = 72 / 2.54
+_LARGEST_TYPE = 6.5
+_LETTERS = 16
+_LETTER_WIDTH = 0.62  # of the type size, a wide one
 # From white to nearly black with a hint of blue; lightness falls evenly, so it prints in grey.
 _SHADES = "Blues"
 
@@ -59,7 +61,7 @@ def plot_confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     bar.ax.set_yticklabels(["0", "1 %", "5 %", "20 %", "50 %", "100 %"])
     bar.set_label("share of the true class")
     bar.outline.set_linewidth(0.4)
-    cell_points = width / CM * 0.72 / num_classes * _POINTS_A_CM
+    cell_points = _cell_width(width * 72, class_names)
     if num_classes <= _MAX_WITH_COUNTS:
         _write_counts(axes, counts, shares, cell_points)
     _label_classes(axes, class_names, cell_points)
@@ -67,6 +69,12 @@ def plot_confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     total = int(counts.sum())
     axes.set_title(f"{correct:,} of {total:,} right ({100 * correct / max(1, total):.1f} %)")
     return figure
+
+
+def _cell_width(figure_width: float, class_names: Sequence[str]) -> float:
+    """Estimate the width of a cell, in points as the figure's is: the names and the bar take their part."""
+    longest = min(_LETTERS, max(map(len, class_names)))
+    return (0.72 * figure_width - longest * _LETTER_WIDTH * _LARGEST_TYPE) / len(class_names)
 
 
 def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_points: float) -> None:
@@ -87,9 +95,9 @@ def _label_classes(axes: Axes, class_names: Sequence[str], cell_points: float) -
         if len(class_names) / step <= _MAX_LABELS
     )
     places = range(0, len(class_names), stride)
-    names = [shorten(class_names[place], 16) for place in places]
-    size = max(_SMALLEST_TYPE, min(6.5, 0.85 * cell_points * stride))
-    wide = max(map(len, names)) * 0.62 * size > cell_points * stride * 0.95
+    names = [shorten(class_names[place], _LETTERS) for place in places]
+    size = max(_SMALLEST_TYPE, min(_LARGEST_TYPE, 0.85 * cell_points * stride))
+    wide = max(map(len, names)) * _LETTER_WIDTH * size > cell_points * stride * 0.95
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(places))
         axis.set_major_formatter(FixedFormatter(names))

@@ -12,7 +12,15 @@ from matplotlib.ticker import MaxNLocator
 
 from dlkit.history import History
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
-from dlkit.plotting.panels import Panel, choose_panels, finite_values, is_log, smoothed, split_and_name
+from dlkit.plotting.panels import (
+    Panel,
+    choose_panels,
+    finite_values,
+    is_log,
+    numbers,
+    smoothed,
+    split_and_name,
+)
 from dlkit.plotting.style import CM, COLOURS, COLUMN_WIDTH, MARKERS, house_style, log_ticks, shorten
 
 _PANEL_HEIGHT = 3.6 * CM
@@ -74,7 +82,7 @@ def plot_history(
     panels = choose_panels(histories, columns, log_y=log_y)
     unit, divisor = _time_unit(histories) if x == "seconds" else ("", 1)
     curves = [
-        _Curve(history, label, place, [value / divisor for value in _numbers(history, x)])
+        _Curve(history, label, place, [value / divisor for value in numbers(history, x)])
         for place, (history, label) in enumerate(zip(histories, labels, strict=True))
     ]
     figure, below = add_legend_strip(
@@ -110,7 +118,7 @@ def _draw_panel(
 
 
 def _draw_line(axes: Axes, curve: _Curve, column: str, smooth: int, num_curves: int) -> None:
-    raw = _numbers(curve.history, column)
+    raw = numbers(curve.history, column)
     if smooth > 1:
         axes.plot(curve.x, raw, color=curve.colour, linewidth=0.6, alpha=0.3)
     values = smoothed(raw, smooth)
@@ -147,7 +155,7 @@ def _mark_best(axes: Axes, panel: Panel, curve: _Curve, *, alone: bool) -> None:
     if alone:
         axes.axvline(curve.x[row], color=_BEST_LINE, linewidth=0.7, linestyle=":", zorder=1)
     for column in panel.columns:
-        value = _numbers(curve.history, column)[row] if column in curve.history.columns else math.nan
+        value = numbers(curve.history, column)[row]
         if split_and_name(column)[0] == "val" and math.isfinite(value):
             axes.plot(curve.x[row], value, linestyle="none", zorder=4, **_star(curve.colour))
 
@@ -208,9 +216,3 @@ def _best_epoch(curve: _Curve) -> str:
 def _time_unit(histories: Sequence[History]) -> tuple[str, int]:
     longest = max((value for history in histories for value in finite_values(history, "seconds")), default=0)
     return next((unit, divisor) for least, divisor, unit in _TIME_UNITS if longest >= least)
-
-
-def _numbers(history: History, column: str) -> list[float]:
-    """Give a column with NaN for every gap; infinities are gaps too."""
-    values = history.columns.get(column, [None] * len(history))
-    return [value if value is not None and math.isfinite(value) else math.nan for value in values]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,20 +20,25 @@ from dlkit.plotting.style import (
     WARNING_COLOUR,
     house_style,
     log_ticks,
+    plain_number,
     shorten,
 )
 
 Row = Mapping[str, float | str | None]
 
+# Width of each panel against the others, in the order in which they are drawn.
+_PANELS = {"norm": 1.0, "grad_to_weight": 1.0, "mean": 1.3, "share": 0.7}
+_SIZE_NAMES = {"norm": "norm", "grad_to_weight": "gradient / weight norm"}
 _SHARES = ("zeros", "dead", "saturated")
 _SHARE_MARKERS = ("o", "s", "^")
 _MAX_ROW = 0.42 * CM
 _MAX_HEIGHT = 20 * CM
 _MAX_LABELS = 75
 _LETTERS = 34
+_FARTHEST = 1e100
 
-_NORM: dict[str, Any] = {"marker": "o", "color": COLOURS[0]}
-_ZERO_NORM: dict[str, Any] = {
+_SIZE: dict[str, Any] = {"marker": "o", "color": COLOURS[0], "linestyle": "none"}
+_ZERO: dict[str, Any] = {
     "marker": "<",
     "color": COLOURS[0],
     "markerfacecolor": "white",
@@ -54,9 +60,9 @@ _FLAG: dict[str, Any] = {"facecolor": "none", "edgecolor": WARNING_COLOUR, "hatc
 def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
     """Draw what was measured of each layer, in network order from the top.
 
-    The panels, each drawn when its columns are there: `norm` on a logarithmic axis; `mean` with `std` as a bar
-    and `min` to `max` as a thin line; the shares `zeros`, `dead` and `saturated`. A layer with `non_finite`
-    values above 0, or whose own statistics are not finite, is struck through and named in a warning colour.
+    The panels, each drawn when its columns are there: `norm` and `grad_to_weight` on logarithmic axes; `mean`
+    with `std` as a bar and `min` to `max` as a thin line; the shares `zeros`, `dead` and `saturated`. A layer
+    with `non_finite` values, or whose own statistics are not finite, is hatched and named in a warning colour.
 
     Args:
         table: One row a layer with `layer` (its name) and any of the columns above; None is not measured.
@@ -65,26 +71,24 @@ def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
     Raises:
         ValueError: There is no row, or none of the columns.
     """
-    names = [
-        name for name in ("norm", "mean", *_SHARES) if any(_number(row, name) is not None for row in table)
-    ]
-    shares = [name for name in _SHARES if name in names]
-    parts = [name for name in ("norm", "mean") if name in names] + ["share"] * bool(shares)
+    measured = {name for row in table for name in row if _number(row, name) is not None}
+    shares = [name for name in _SHARES if name in measured]
+    parts = [name for name in _PANELS if name in measured or (name == "share" and shares)]
     if not parts:
         raise ValueError("no row has a finite norm, mean or share")
     height = min(_MAX_HEIGHT, max(2.0 * CM, _MAX_ROW * len(table)))
     flagged = [place for place, row in enumerate(table) if _non_finite(row)]
     blocks = _legend(title, table, parts, shares, num_flagged=len(flagged))
     figure, below = add_legend_strip(blocks, PAGE_WIDTH, height + 1.1 * CM)
-    widths = [{"norm": 1.0, "mean": 1.3, "share": 0.7}[part] for part in parts]
+    widths = [_PANELS[part] for part in parts]
     all_axes = below.subplots(1, len(parts), sharey=True, squeeze=False, width_ratios=widths)[0]
     for axes, part in zip(all_axes, parts, strict=True):
-        if part == "norm":
-            _draw_norm(axes, table)
-        elif part == "mean":
+        if part == "mean":
             _draw_spread(axes, table)
-        else:
+        elif part == "share":
             _draw_shares(axes, table, shares)
+        else:
+            _draw_sizes(axes, table, part)
         for place in flagged:
             axes.axhspan(place - 0.4, place + 0.4, **_FLAG)
         axes.grid(visible=True, axis="x")
@@ -92,37 +96,30 @@ def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
     return figure
 
 
-def _draw_norm(axes: Axes, table: Sequence[Row]) -> None:
-    norms = [_number(row, "norm") for row in table]
-    positive = [norm for norm in norms if norm]
+def _draw_sizes(axes: Axes, table: Sequence[Row], name: str) -> None:
+    sizes = [_number(row, name) for row in table]
+    positive = [size for size in sizes if size]
     low, high = min(positive, default=0.1), max(positive, default=1.0)
     axes.set_xscale("log")
     axes.set_xlim(low / (high / low) ** 0.08 / 1.3, high * (high / low) ** 0.08 * 1.3)
     edge = axes.get_xlim()[0]
-    for place, norm in enumerate(norms):
-        if norm:
-            axes.plot([edge, norm], [place, place], linewidth=0.7, markevery=[1], **_NORM)
-        elif norm == 0:
-            axes.plot(edge, place, clip_on=False, zorder=5, **_ZERO_NORM)
-    log_ticks(axes.xaxis)
-    axes.set_xlabel("norm")
+    places = [place for place, size in enumerate(sizes) if size]
+    axes.hlines(places, edge, positive, color=COLOURS[0], linewidth=0.7)
+    axes.plot(positive, places, **_SIZE)
+    if zeros := [place for place, size in enumerate(sizes) if size == 0]:
+        axes.plot([edge] * len(zeros), zeros, clip_on=False, zorder=5, **_ZERO)
+    log_ticks(axes.xaxis, num_ticks=5)
+    axes.set_xlabel(_SIZE_NAMES[name])
 
 
 def _draw_spread(axes: Axes, table: Sequence[Row]) -> None:
-    widths = []
-    for place, row in enumerate(table):
-        mean, std, low, high = (_number(row, name) for name in ("mean", "std", "min", "max"))
-        if low is not None and high is not None:
-            axes.plot([low, high], [place, place], color="0.35", linewidth=0.6, zorder=2)
-            axes.plot(
-                [low, high], [place, place], "|", color="0.35", markersize=3, markeredgewidth=0.6, zorder=2
-            )
-        if mean is not None:
-            if std is not None:
-                axes.barh(place, 2 * std, left=mean - std, height=0.56, zorder=3, **_STD)
-            axes.plot(mean, place, zorder=4, **_MEAN)
-            widths.append(abs(mean) + (std or 0))
-    _choose_scale(axes, [width for width in widths if width > 0])
+    places, means, stds, lows, highs = _columns(table, "mean", "std", "min", "max")
+    axes.hlines(places, lows, highs, color=_RANGE["color"], linewidth=_RANGE["linewidth"], zorder=2)
+    axes.plot([*lows, *highs], [*places, *places], zorder=2, **_RANGE | {"linestyle": "none"})
+    axes.barh(places, 2 * stds, left=means - stds, height=0.56, zorder=3, **_STD)
+    axes.plot(means, places, zorder=4, **_MEAN)
+    widths = np.abs(means) + np.nan_to_num(stds)
+    _choose_scale(axes, widths[widths > 0].tolist())
     axes.axvline(0, color="0.45", linewidth=0.6, zorder=1)
     axes.set_xlabel("mean and spread")
 
@@ -138,15 +135,13 @@ def _choose_scale(axes: Axes, widths: Sequence[float]) -> None:
     powers = [10.0**power for power in range(last, first, -stride)]
     axes.xaxis.set_major_locator(FixedLocator([*(-power for power in powers), 0, *powers]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
 
 
 def _draw_shares(axes: Axes, table: Sequence[Row], shares: Sequence[str]) -> None:
     for index, name in enumerate(shares):
-        for place, row in enumerate(table):
-            share = _number(row, name)
-            if share is not None:
-                axes.plot(share, place, clip_on=False, zorder=4, **_share_style(index))
+        places, values = _columns(table, name)
+        axes.plot(values, places, clip_on=False, zorder=4, **_share_style(index))
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_locator(FixedLocator([0, 0.5, 1]))
     axes.xaxis.set_major_formatter(FixedFormatter(["0", "50 %", "100 %"]))
@@ -182,8 +177,8 @@ def _legend(
     title: str, table: Sequence[Row], parts: Sequence[str], shares: Sequence[str], *, num_flagged: int
 ) -> list[LegendBlock]:
     entries: list[tuple[Artist, str]] = []
-    if any(_number(row, "norm") == 0 for row in table):
-        entries.append((Line2D([], [], **_ZERO_NORM), "norm 0"))
+    if any(_number(row, name) == 0 for row in table for name in _SIZE_NAMES):
+        entries.append((Line2D([], [], **_ZERO), "exactly 0"))
     if "mean" in parts:
         entries.append((Line2D([], [], **_MEAN), "mean"))
         entries.append((Patch(**_STD), "mean \N{PLUS-MINUS SIGN} std"))
@@ -206,6 +201,16 @@ def _non_finite(row: Row) -> bool:
 
 
 def _number(row: Row, name: str) -> float | None:
-    """Give a finite number of a row; None where it was not measured or is not finite."""
+    """Give a finite number of a row, cut to what an axis takes; None where there is none."""
     value = row.get(name)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return math.copysign(min(abs(value), _FARTHEST), value) if abs(value) >= 1 / _FARTHEST else 0.0
+
+
+def _columns(table: Sequence[Row], *names: str) -> list[np.ndarray]:
+    """Give the places of the layers and some of their columns, NaN where there is no number."""
+    rows = [
+        [math.nan if (number := _number(row, name)) is None else number for name in names] for row in table
+    ]
+    return [np.arange(len(table)), *np.array(rows).T]

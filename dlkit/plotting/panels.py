@@ -10,6 +10,7 @@ from dlkit.history import History
 
 X_COLUMNS = ("epoch", "step", "seconds")
 _SPLITS = ("train", "val")
+_FARTHEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,15 @@ def split_and_name(column: str) -> tuple[str, str]:
     return (split, name) if underscore and name and split in _SPLITS else ("", column)
 
 
+def numbers(history: History, column: str) -> list[float]:
+    """Give a column as it can be drawn: NaN in the gaps, which also infinities and numbers beyond 1e100 are."""
+    values = history.columns.get(column, [None] * len(history))
+    return [math.nan if value is None else _within_reach(value) for value in values]
+
+
 def finite_values(history: History, column: str) -> list[float]:
-    """Give the numbers of a column without gaps; empty when the history has no such column."""
-    return [value for value in history.columns.get(column, ()) if value is not None and math.isfinite(value)]
+    """Give the numbers of a column without the gaps; empty when the history has no such column."""
+    return [value for value in numbers(history, column) if math.isfinite(value)]
 
 
 def smoothed(values: Sequence[float], window: int) -> list[float]:
@@ -121,6 +128,12 @@ def smoothed(values: Sequence[float], window: int) -> list[float]:
         near = [other for other in values[max(0, row - before) : row + after + 1] if math.isfinite(other)]
         means.append(math.fsum(near) / len(near) if math.isfinite(value) else math.nan)
     return means
+
+
+def _within_reach(value: float) -> float:
+    if not abs(value) <= _FARTHEST:
+        return math.nan
+    return value if abs(value) >= 1 / _FARTHEST else 0.0
 
 
 def _usual(histories: Sequence[History]) -> list[str]:

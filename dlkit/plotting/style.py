@@ -18,7 +18,7 @@ PAGE_WIDTH = 16 * CM
 """Width of a paper's text block, in inches."""
 
 # Okabe and Ito, Color Universal Design (2008), ordered so that neighbours differ in lightness too.
-COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#56B4E9", "#D55E00")
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#D55E00", "#56B4E9", "#009E73")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
 WARNING_COLOUR = "#D55E00"
 FAINT = "0.85"
@@ -73,18 +73,28 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def log_ticks(axis: Axis) -> None:
-    """Put plain numbers (0.01, 0.1, 1) on a logarithmic axis whose limits are set, few on a short one too."""
+def log_ticks(axis: Axis, num_ticks: int = 6) -> None:
+    """Put plain numbers (1e-4, 0.01, 1) on a logarithmic axis whose limits are set, also on a short one."""
     low, high = axis.get_view_interval()
     decades = math.log10(high / low)
     if decades < 0.7:
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.set_minor_locator(NullLocator())
     else:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,), numticks=7))
+        axis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,), numticks=num_ticks)
+        )
         axis.set_minor_locator(LogLocator(subs=range(1, 10) if decades < 8 else (1.0,), numticks=99))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(plain_number))
     axis.set_minor_formatter(NullFormatter())
+
+
+def plain_number(value: float, _: object = None) -> str:
+    """Write a number at a tick in few letters: 0.01, 20, 1e-6."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def shorten(text: str, limit: int) -> str:

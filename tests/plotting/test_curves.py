@@ -1,0 +1,202 @@
+import math
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+from dlkit.errors import ConfigError
+from dlkit.plotting.curves import plot_history
+from dlkit.plotting.figure_file import figure_bytes
+
+
+def panels_of(figure):
+    return {axes.get_ylabel().split("\n")[0]: axes for axes in figure.get_axes()}
+
+
+def lines_of(axes):
+    """Give the drawn curves, without the marks and the line of the best epoch."""
+    return [line for line in axes.lines if line.get_marker() != "*" and line.get_linestyle() != ":"]
+
+
+def stars_of(axes):
+    return [tuple(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "*"]
+
+
+def legend_of(figure):
+    return [
+        text.get_text() for part in figure.subfigs for legend in part.legends for text in legend.get_texts()
+    ]
+
+
+def test_plot_history_draws_a_panel_for_the_loss_and_one_for_the_metric(history):
+    figure = plot_history([history(5)], [""])
+    loss, accuracy = panels_of(figure).values()
+    assert list(panels_of(figure)) == ["loss", "accuracy"]
+    assert loss.get_shared_x_axes().joined(loss, accuracy)
+    assert accuracy.get_xlabel() == "epoch"
+
+
+def test_plot_history_tells_train_from_val_without_colour(history):
+    train, val = lines_of(panels_of(plot_history([history(5)], [""]))["loss"])
+    assert (train.get_linestyle(), val.get_linestyle()) == ("--", "-")
+    assert to_rgba(train.get_markerfacecolor()) == to_rgba("white") != to_rgba(val.get_markerfacecolor())
+
+
+def test_plot_history_marks_the_lowest_val_loss_in_both_panels(history):
+    run = history(4, val_loss=[0.9, 0.4, 0.4, 0.8], val_accuracy=[0.5, 0.6, 0.7, 0.8])
+    figure = plot_history([run], [""])
+    assert stars_of(panels_of(figure)["loss"]) == [(2, 0.4)]
+    assert stars_of(panels_of(figure)["accuracy"]) == [(2, 0.6)]
+    assert legend_of(figure) == ["train", "val", "best epoch 2"]
+
+
+def test_plot_history_marks_nothing_without_a_validation_loss(history):
+    figure = plot_history([history(3, val_loss=[None, None, math.nan])], [""])
+    assert stars_of(panels_of(figure)["loss"]) == []
+    assert legend_of(figure) == ["train", "val"]
+
+
+def test_plot_history_names_each_run_and_gives_it_a_marker_of_its_own(history):
+    figure = plot_history([history(4), history(6), history(3)], ["a", "b", "c"])
+    lines = lines_of(panels_of(figure)["loss"])
+    assert legend_of(figure) == [
+        "a, best epoch 4",
+        "b, best epoch 6",
+        "c, best epoch 3",
+        "train",
+        "val",
+        "lowest val loss",
+    ]
+    assert len({line.get_marker() for line in lines}) == 3
+    assert len({line.get_color() for line in lines}) == 3
+
+
+def test_plot_history_shows_a_single_runs_label_as_its_title(history):
+    figure = plot_history([history(2)], ["mlp-digits-001"])
+    assert [text.get_text() for part in figure.subfigs for text in part.texts] == ["mlp-digits-001"]
+
+
+@pytest.mark.parametrize("label", ["_hidden", "$x", "a_b $y$", "\N{CJK UNIFIED IDEOGRAPH-732B}"])
+def test_plot_history_shows_labels_as_they_are(history, label):
+    figure = plot_history([history(2), history(2)], [label, "b"])
+    assert legend_of(figure)[0] == f"{label}, best epoch 2"
+    assert figure_bytes(figure)
+
+
+def test_plot_history_takes_control_characters_out_of_labels(history):
+    assert legend_of(plot_history([history(2), history(2)], ["a\x1b[31m", "b"]))[0].startswith(
+        "a\N{REPLACEMENT CHARACTER}"
+    )
+
+
+def test_plot_history_breaks_the_line_at_gaps_and_marks_what_stands_alone(history):
+    run = history(30, val_loss=[1.0 if row in (0, 1, 2, 17) else None for row in range(30)])
+    val = lines_of(panels_of(plot_history([run], [""]))["loss"])[1]
+    assert np.isnan(val.get_ydata()[[3, 16, 18]]).all()
+    assert 17 in val.get_markevery()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf], ids=str)
+def test_plot_history_draws_non_finite_values_as_gaps(history, value):
+    train = lines_of(panels_of(plot_history([history(3, train_loss=[1.0, value, 0.5])], [""]))["loss"])[0]
+    assert np.isnan(train.get_ydata()).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(("epochs", "most"), [(1, 1), (3, 3), (300, 10), (5000, 10)])
+def test_plot_history_marks_few_points_of_many(history, epochs, most):
+    line = lines_of(panels_of(plot_history([history(epochs)], [""]))["loss"])[0]
+    assert 1 <= len(line.get_markevery()) <= most
+    assert 0 in line.get_markevery()
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 7, 300])
+def test_plot_history_puts_ticks_on_whole_epochs(history, epochs):
+    axes = panels_of(plot_history([history(epochs)], [""]))["accuracy"]
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(float(tick).is_integer() for tick in ticks)
+
+
+def test_plot_history_keeps_the_legend_off_the_data(history):
+    figure = plot_history([history(9) for _ in range(12)], [f"a-run-with-a-long-name-{n}" for n in range(12)])
+    figure_bytes(figure)
+    renderer = figure._get_renderer()
+    legends = [legend for part in figure.subfigs for legend in part.legends]
+    top = max(axes.get_tightbbox(renderer).y1 for axes in figure.get_axes())
+    boxes = [legend.get_tightbbox(renderer) for legend in legends]
+    assert min(box.y0 for box in boxes) >= top
+    assert boxes[1].y1 <= boxes[0].y0 + 1
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit", "first"),
+    [(50.0, "s", 50), (600.0, "min", 10), (36000.0, "h", 10)],
+    ids=["seconds", "minutes", "hours"],
+)
+def test_plot_history_chooses_the_unit_of_time(history, seconds, unit, first):
+    figure = plot_history([history(2, seconds=[seconds, seconds * 1.1])], [""], x="seconds")
+    assert panels_of(figure)["accuracy"].get_xlabel() == f"time ({unit})"
+    assert lines_of(panels_of(figure)["loss"])[0].get_xdata()[0] == first
+
+
+def test_plot_history_draws_over_steps(history):
+    axes = panels_of(plot_history([history(3)], [""], x="step"))["accuracy"]
+    assert axes.get_xlabel() == "step"
+    assert list(lines_of(axes)[0].get_xdata()) == [23, 46, 69]
+
+
+def test_plot_history_says_how_it_smoothed_and_keeps_what_was_measured(history):
+    run = history(3, train_loss=[1.0, 2.0, 6.0])
+    axes = panels_of(plot_history([run], [""], smooth=3))["loss"]
+    measured, mean = axes.lines[0], axes.lines[1]
+    assert axes.get_ylabel() == "loss\n(mean of 3 epochs)"
+    assert list(measured.get_ydata()) == [1, 2, 6]
+    assert list(mean.get_ydata()) == [1.5, 3, 4]
+
+
+def test_plot_history_makes_the_loss_logarithmic_and_with_columns_every_panel(history):
+    usual = panels_of(plot_history([history(5)], [""], log_y=True))
+    chosen = panels_of(plot_history([history(5)], [""], columns=["loss", "lr"], log_y=True))
+    assert [axes.get_yscale() for axes in usual.values()] == ["log", "linear"]
+    assert [axes.get_yscale() for axes in chosen.values()] == ["log", "log"]
+    assert list(chosen) == ["loss", "learning rate"]
+
+
+@pytest.mark.parametrize("spread", [0.001, 0.3, 1.0, 6.0, 30.0])
+def test_plot_history_names_a_logarithmic_axis_in_plain_numbers(history, spread):
+    values = [10 ** (-spread * row / 9) for row in range(10)]
+    figure = plot_history([history(10, train_loss=values, val_loss=values)], [""], log_y=True)
+    axes = panels_of(figure)["loss"]
+    figure_bytes(figure)
+    low, high = axes.get_ylim()
+    labels = [tick.get_text() for tick in axes.get_yticklabels() if low <= tick.get_position()[1] <= high]
+    assert 2 <= len(labels) <= 9
+    assert not any("$" in label for label in labels)
+
+
+def test_plot_history_draws_a_column_only_of_the_runs_that_have_it(history):
+    figure = plot_history([history(2), history(2, grad_norm=[1.0, 2.0])], ["a", "b"], columns=["grad_norm"])
+    assert len(lines_of(panels_of(figure)["gradient norm"])) == 1
+
+
+def test_plot_history_refuses_an_unknown_column(history):
+    with pytest.raises(ConfigError, match="-y nope is no column"):
+        plot_history([history(2)], [""], columns=["nope"])
+
+
+def test_plot_history_refuses_another_number_of_labels(history):
+    with pytest.raises(ValueError, match="zip"):
+        plot_history([history(2)], ["a", "b"])
+
+
+@pytest.mark.parametrize("log_y", [False, True], ids=["linear", "log"])
+@pytest.mark.parametrize(
+    "values",
+    [[1e308, 1.0], [1e308, -1e308, 1.0], [5e-324, 1.0], [1e30, 1e38], [1.0, 1.0], [1.0, 1.0 + 2e-16]],
+    ids=str,
+)
+def test_plot_history_draws_extreme_values(history, values, log_y):
+    figure = plot_history([history(len(values), train_loss=values, val_loss=values)], [""], log_y=log_y)
+    assert figure_bytes(figure)

@@ -1,0 +1,49 @@
+import itertools
+
+import matplotlib as mpl
+import pytest
+
+from dlkit.plotting.style import COLOURS, house_style, plain_number, shorten
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.01, "0.01"),
+        (20.0, "20"),
+        (-0.001, "-0.001"),
+        (1e-6, "1e-6"),
+        (2e-4, "2e-4"),
+        (-1e8, "-1e8"),
+    ],
+)
+def test_plain_number_takes_few_letters(value, text):
+    assert plain_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("short", 5, "short"),
+        ("layer1.conv.weight", 10, "laye\N{HORIZONTAL ELLIPSIS}eight"),
+        ("a\x1b[2Jb\u202e", 20, "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_shorten_cuts_the_middle_out(text, limit, shown):
+    assert shorten(text, limit) == shown
+    assert len(shown) <= limit
+
+
+def test_house_style_ends_with_its_block():
+    before = mpl.rcParams["font.size"]
+    with house_style():
+        assert mpl.rcParams["font.size"] == 7
+    assert mpl.rcParams["font.size"] == before
+
+
+def test_colours_of_neighbouring_runs_differ_in_grey():
+    from matplotlib.colors import to_rgb
+
+    grey = [0.2126 * red + 0.7152 * green + 0.0722 * blue for red, green, blue in map(to_rgb, COLOURS)]
+    assert all(abs(one - next_one) > 0.1 for one, next_one in itertools.pairwise(grey))
