@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class DlkitError(Exception):
@@ -89,6 +91,15 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
+def printable(text: str, limit: int = 80) -> str:
+    """Make text from a file safe to show: no control or direction characters, no endless length."""
+    shown = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in text[: limit + 1]
+    )
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def file_error(err: OSError, path: Path, doing: str, needed: int | None = None) -> DlkitError:
     """Turn an operating-system error at a file into one clear line.
 
@@ -103,5 +114,15 @@ def file_error(err: OSError, path: Path, doing: str, needed: int | None = None) 
         return DlkitError(
             f"disk full: cannot {doing} {path}{size}", "what was there before is untouched; free some space"
         )
-    reason = (err.strerror or str(err)).lower()
-    return DlkitError(f"cannot {doing} {path}: {reason}", "check the path and its permissions")
+    if err.errno in _NOT_ALLOWED:
+        hint = "choose a place that you may write to"
+    elif err.errno in _NOT_THERE:
+        hint = "check the path"
+    else:
+        hint = "the disk or the network under it may be failing"
+    return DlkitError(f"cannot {doing} {path}: {reason(err)}", hint)
+
+
+def reason(err: OSError) -> str:
+    """Give the system's own words for what went wrong, in lower case."""
+    return (err.strerror or str(err)).lower()

@@ -4,46 +4,48 @@ The format (https://huggingface.co/docs/safetensors) has no checksum of its own,
 carry a SHA-256 in their metadata: one over each tensor, and one over all of those and the metadata.
 """
 
+import contextlib
 import hashlib
 import json
 import math
-import mmap
 import os
-import struct
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dlkit.errors import CheckpointError
+from dlkit.errors import CheckpointError, reason
+from dlkit.errors import printable as printable
 
 METADATA_KEY = "dlkit"
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_TENSORS = 100_000
 MAX_DIMENSIONS = 32
-_DTYPE_BITS = {
-    "BOOL": 8,
-    "U8": 8,
-    "I8": 8,
-    "F8_E4M3": 8,
-    "F8_E5M2": 8,
-    "I16": 16,
-    "U16": 16,
-    "F16": 16,
-    "BF16": 16,
-    "I32": 32,
-    "U32": 32,
-    "F32": 32,
-    "I64": 64,
-    "U64": 64,
-    "F64": 64,
-    "C64": 64,
+_MAX_ELEMENTS = 2**48
+_MAX_PARTS = 12 * MAX_TENSORS  # keys and values: dtype, shape and place of as many four-dimensional tensors
+_MAX_OBJECTS = MAX_TENSORS + 10_000
+_BITS = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
+    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
+    **dict.fromkeys(("I32", "U32", "F32"), 32),
+    **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
+_BYTES_AT_ONCE = 2**20
+_OTHER_FORMATS = {
+    "a pickle (torch.save)": tuple(bytes([0x80, protocol]) for protocol in range(2, 6)),
+    "a zip archive (torch.save puts pickles into one)": (b"PK\x03\x04", b"PK\x05\x06"),
+    "compressed with gzip": (b"\x1f\x8b",),
+}
+_DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
+_NEVER_UNPICKLED = (
+    "dlkit never unpickles, since that can run any code; write it again with safetensors.torch.save_file"
+)
 
 
-@dataclass(frozen=True)
-class TensorEntry:
+class TensorEntry(NamedTuple):
     """Where one tensor lies in the file: dtype as the format names it, shape, first byte and end."""
 
     dtype: str
@@ -82,30 +84,18 @@ class Header:
         return metadata
 
 
-def read_header(path: Path) -> Header:
-    """Read and check the header of a safetensors file, touching nothing behind it.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a file for reading; what the system has against it, now or while it is read, is told in one line.
 
     Raises:
-        CheckpointError: The file is missing, truncated, oversized, a pickle, or lies about its tensors.
+        CheckpointError: The file is missing, is no file, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            file_bytes = os.fstat(file.fileno()).st_size
-            first = file.read(8)
-            _refuse_other_formats(first, path)
-            if len(first) < 8:
-                raise CheckpointError(f"{path} is truncated at byte {len(first)} of at least 8")
-            (header_bytes,) = struct.unpack("<Q", first)
-            if header_bytes > MAX_HEADER_BYTES:
-                raise CheckpointError(
-                    f"{path} is not a safetensors file: its header claims {header_bytes:,} bytes",
-                    f"a header may have {MAX_HEADER_BYTES:,} bytes",
-                )
-            if 8 + header_bytes > file_bytes:
-                raise CheckpointError(
-                    f"{path} is truncated at byte {file_bytes:,}: its header alone ends at {8 + header_bytes:,}"
-                )
-            text = file.read(header_bytes)
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise CheckpointError(f"{path} is a pipe or a device, not a file", "write it to a file first")
+            yield file
     except IsADirectoryError as err:
         raise CheckpointError(
             f"{path} is a folder, not a checkpoint", f"try {path}/best.safetensors"
@@ -113,8 +103,51 @@ def read_header(path: Path) -> Header:
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}", _nearby(path)) from err
     except OSError as err:
-        raise CheckpointError(f"cannot read {path}: {(err.strerror or str(err)).lower()}") from err
-    return _check(_parse_json(text, path), 8 + header_bytes, file_bytes, path)
+        raise CheckpointError(f"cannot read {path}: {reason(err)}") from err
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of a safetensors file, touching nothing behind it.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, oversized, a pickle, or lies about its tensors.
+    """
+    with opened(path) as file:
+        return _read_header(file, path)
+
+
+def verify(path: Path) -> dict[str, Any]:
+    """Check every byte of a file that dlkit wrote and give its metadata.
+
+    Raises:
+        CheckpointError: The file is not whole; the tensor that is damaged is named.
+    """
+    with opened(path) as file:
+        return verify_open(file, path)[1]
+
+
+def verify_open(file: BufferedReader, path: Path) -> tuple[Header, dict[str, Any]]:
+    """Check every byte of an open file that dlkit wrote, and give its header and metadata.
+
+    Whoever goes on to read the tensors does so through the same descriptor, and so reads what was checked even
+    when another file has taken the name meanwhile.
+
+    Args:
+        file: The file, as `opened` gives it.
+        path: Its name, for the messages.
+
+    Raises:
+        CheckpointError: The file is not whole; the tensor that is damaged is named.
+    """
+    header = _read_header(file, path)
+    metadata = header.dlkit_metadata(path)
+    _check_metadata(metadata, header, path)
+    for name, entry in header.tensors.items():
+        if _digest_in_file(file, name, entry) != metadata["tensors"][name]:
+            raise CheckpointError(
+                f"{path} is damaged: tensor {printable(name)} does not match its checksum", _DAMAGED_HINT
+            )
+    return header, metadata
 
 
 def tensor_digest(name: str, dtype: str, shape: tuple[int, ...], data: Any) -> str:
@@ -126,7 +159,7 @@ def tensor_digest(name: str, dtype: str, shape: tuple[int, ...], data: Any) -> s
         shape: Its shape.
         data: Its bytes, anything with the buffer protocol, little-endian and contiguous.
     """
-    digest = hashlib.sha256(json.dumps([name, dtype, list(shape)]).encode())
+    digest = hashlib.sha256(_digest_head(name, dtype, shape))
     digest.update(data)
     return digest.hexdigest()
 
@@ -143,59 +176,79 @@ def seal(metadata: Mapping[str, Any], tensors: Mapping[str, str]) -> str:
     return _canonical(whole)
 
 
-def verify(path: Path) -> dict[str, Any]:
-    """Check every byte of a file that dlkit wrote and give its metadata.
-
-    Raises:
-        CheckpointError: The file is not whole; the tensor that is damaged is named.
-    """
-    header = read_header(path)
-    metadata = header.dlkit_metadata(path)
-    claimed = metadata.pop("sha256", None)
-    if claimed != hashlib.sha256(_canonical(metadata).encode()).hexdigest():
-        raise CheckpointError(f"{path} is damaged: its metadata do not match their checksum", _DAMAGED_HINT)
-    digests = metadata["tensors"]
-    if set(digests) != set(header.tensors):
-        raise CheckpointError(
-            f"{path} is damaged: its tensors are not the ones it was written with", _DAMAGED_HINT
-        )
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as view,
-    ):
-        for name, entry in header.tensors.items():
-            with view[entry.begin : entry.end] as data:
-                if tensor_digest(name, entry.dtype, entry.shape, data) != digests[name]:
-                    raise CheckpointError(
-                        f"{path} is damaged: tensor {printable(name)} does not match its checksum",
-                        _DAMAGED_HINT,
-                    )
-    return metadata
-
-
-_DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
-
-
-def printable(text: str, limit: int = 80) -> str:
-    """Make a name from a file safe to show: no control or direction characters, no endless length."""
-    shown = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
-
-
 def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _refuse_other_formats(first: bytes, path: Path) -> None:
-    pickled = first[:1] == b"\x80" and first[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-    if pickled or first.startswith(b"PK\x03\x04"):
+def _digest_head(name: str, dtype: str, shape: tuple[int, ...]) -> bytes:
+    return json.dumps([name, dtype, list(shape)]).encode()
+
+
+def _digest_in_file(file: BufferedReader, name: str, entry: TensorEntry) -> str:
+    digest = hashlib.sha256(_digest_head(name, entry.dtype, entry.shape))
+    file.seek(entry.begin)
+    left = entry.end - entry.begin
+    with memoryview(bytearray(min(left, _BYTES_AT_ONCE))) as buffer:
+        while left and (count := file.readinto(buffer[: min(left, _BYTES_AT_ONCE)])):
+            digest.update(buffer[:count])
+            left -= count
+    return digest.hexdigest()
+
+
+def _check_metadata(metadata: dict[str, Any], header: Header, path: Path) -> None:
+    """Hold the metadata to their checksum, to the last character, and to the tensors that are there."""
+    try:
+        exact = _canonical(metadata) == header.metadata[METADATA_KEY]
+        claimed = metadata.pop("sha256", None)
+        whole = exact and claimed == hashlib.sha256(_canonical(metadata).encode()).hexdigest()
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        raise CheckpointError(f"{path} is damaged: its metadata do not match their checksum", _DAMAGED_HINT)
+    digests = metadata.get("tensors")
+    if not isinstance(digests, dict) or digests.keys() != header.tensors.keys():
         raise CheckpointError(
-            f"{path} is a pickle (torch.save), not a safetensors file",
-            "dlkit never unpickles, since that can run any code; write it again with safetensors.torch.save_file",
+            f"{path} is damaged: its tensors are not the ones it was written with", _DAMAGED_HINT
         )
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe in its place would wait for ever for somebody to write."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _read_header(file: BufferedReader, path: Path) -> Header:
+    file_bytes = os.fstat(file.fileno()).st_size
+    first = file.read(9)
+    header_bytes = int.from_bytes(first[:8], "little")
+    complete = len(first) >= 8
+    if complete and (not 2 <= header_bytes <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
+        raise _foreign(first, header_bytes, path)
+    if not complete or 8 + header_bytes > file_bytes:
+        needed = 8 + (header_bytes if complete else 2)
+        raise CheckpointError(
+            f"{path} is truncated at byte {file_bytes:,} of at least {needed:,}", _DAMAGED_HINT
+        )
+    try:
+        text = (first[8:] + file.read(header_bytes - 1)).decode()
+    except UnicodeDecodeError as err:
+        raise CheckpointError(
+            f"{path} is damaged: its header is not UTF-8 at byte {8 + err.start:,}", _DAMAGED_HINT
+        ) from err
+    return _check(_parse_json(text, path), 8 + header_bytes, file_bytes, path)
+
+
+def _foreign(first: bytes, header_bytes: int, path: Path) -> CheckpointError:
+    """Name what a file is that does not begin as a safetensors file does."""
+    for kind, magics in _OTHER_FORMATS.items():
+        if first.startswith(magics):
+            return CheckpointError(f"{path} is {kind}, not a safetensors file", _NEVER_UNPICKLED)
+    if header_bytes > MAX_HEADER_BYTES:
+        return CheckpointError(
+            f"{path} is not a safetensors file: its header claims {header_bytes:,} bytes",
+            f"a header may have {MAX_HEADER_BYTES:,} bytes",
+        )
+    return CheckpointError(f"{path} is not a safetensors file: its header is no JSON object")
 
 
 def _nearby(path: Path) -> str:
@@ -219,18 +272,19 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-def _parse_json(text: bytes | str, path: Path) -> Any:
+def _parse_json(text: str, path: Path) -> Any:
+    """Parse JSON that holds no more than a header may: small objects take 30 times their length in memory."""
+    if text.count(",") + text.count(":") > _MAX_PARTS or text.count("{") > _MAX_OBJECTS:
+        raise CheckpointError(f"{path} has an oversized header; at most {MAX_TENSORS:,} tensors are read")
     try:
         return json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as err:
         raise CheckpointError(
-            f"{path} is not a safetensors file: its header is not JSON ({printable(str(err))})"
+            f"{path} is damaged: its header is not JSON ({printable(str(err))})", _DAMAGED_HINT
         ) from err
 
 
-def _check(parsed: Any, data_start: int, file_bytes: int, path: Path) -> Header:
-    if not isinstance(parsed, dict):
-        raise CheckpointError(f"{path} is not a safetensors file: its header is not a JSON object")
+def _check(parsed: dict[str, Any], data_start: int, file_bytes: int, path: Path) -> Header:
     metadata = parsed.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise CheckpointError(f"{path} is damaged: its metadata are not strings")
@@ -244,9 +298,12 @@ def _check(parsed: Any, data_start: int, file_bytes: int, path: Path) -> Header:
                 f"{path} is damaged: tensor {printable(name)} does not follow the one before it"
             )
         position = entry.end
-    if position != file_bytes:
-        how = "truncated at" if position > file_bytes else "damaged: it has"
-        raise CheckpointError(f"{path} is {how} byte {file_bytes:,} of {position:,}", _DAMAGED_HINT)
+    if position > file_bytes:
+        raise CheckpointError(f"{path} is truncated at byte {file_bytes:,} of {position:,}", _DAMAGED_HINT)
+    if position < file_bytes:
+        raise CheckpointError(
+            f"{path} is damaged: {file_bytes - position:,} bytes behind its last tensor", _DAMAGED_HINT
+        )
     return Header(tensors, metadata, file_bytes)
 
 
@@ -257,21 +314,22 @@ def _check_tensor(name: str, value: Any, data_start: int, path: Path) -> TensorE
         raise CheckpointError(
             f"{path} is damaged: tensor {printable(name)} has no dtype, shape and place"
         ) from err
-    numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
-    if (
-        not all(type(number) is int and 0 <= number < 2**63 for number in numbers)
-        or len(shape) > MAX_DIMENSIONS
-    ):
-        raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has an impossible shape or place")
-    if not isinstance(dtype, str) or dtype not in _DTYPE_BITS:
+    if not isinstance(dtype, str) or dtype not in _BITS:
         raise CheckpointError(
             f"{path}: tensor {printable(name)} has the unknown dtype {printable(str(dtype))}"
         )
+    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS or not _are_sizes([*shape, begin, end]):
+        raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has an impossible shape or place")
+    # The sizes beside a zero are bounded too: strides are made of them.
     if (
-        math.prod(size for size in shape if size) >= 2**48
-        or end - begin != math.prod(shape) * _DTYPE_BITS[dtype] // 8
+        math.prod(size or 1 for size in shape) >= _MAX_ELEMENTS
+        or end - begin != math.prod(shape) * _BITS[dtype] // 8
     ):
         raise CheckpointError(
             f"{path} is damaged: tensor {printable(name)} has another size than its shape says"
         )
     return TensorEntry(dtype, tuple(shape), data_start + begin, data_start + end)
+
+
+def _are_sizes(values: list[Any]) -> bool:
+    return set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**63
