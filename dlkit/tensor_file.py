@@ -1,18 +1,19 @@
 """Tensors in a safetensors file with sealed metadata: written whole, read back verified."""
 
+import math
+import mmap
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_bytes
 from torch import Tensor
 
 from dlkit.atomic import OPS, FileOps, write_file
-from dlkit.errors import CheckpointError
-from dlkit.header import METADATA_KEY, seal, tensor_digest, verify
+from dlkit.errors import CheckpointError, printable
+from dlkit.header import METADATA_KEY, TensorEntry, opened, seal, tensor_digest, verify, verify_open
 
 _DTYPE_NAMES = {
     torch.bool: "BOOL",
@@ -25,7 +26,11 @@ _DTYPE_NAMES = {
     torch.bfloat16: "BF16",
     torch.float32: "F32",
     torch.float64: "F64",
+    torch.complex64: "C64",
 }
+_DTYPES = {name: dtype for dtype, name in _DTYPE_NAMES.items()}
+_LAYOUTS = "memory_format"
+_LAYOUT_NAMES = {"channels_last": (4, torch.channels_last), "channels_last_3d": (5, torch.channels_last_3d)}
 
 
 def write_tensors(
@@ -49,30 +54,39 @@ def write_tensors(
         DlkitError: The file cannot be written.
         CheckpointError: What was written reads back differently.
     """
+    layouts = {name: layout for name, tensor in tensors.items() if (layout := _layout_of(tensor))}
     plain = _plain(tensors)
     digests = {
-        name: tensor_digest(name, _DTYPE_NAMES[tensor.dtype], tuple(tensor.shape), _bytes_of(tensor))
+        name: tensor_digest(name, _dtype_name(name, tensor), tuple(tensor.shape), _bytes_of(tensor))
         for name, tensor in plain.items()
     }
-    data = save_bytes(plain, {METADATA_KEY: seal(metadata, digests)})
+    said = {**metadata, _LAYOUTS: layouts} if layouts else metadata
+    data = save_bytes(plain, {METADATA_KEY: seal(said, digests)})
     write_file(path, data, verify=verify, keep_previous=keep_previous, ops=ops)
 
 
 def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the tensors whose names begin with a prefix, and the metadata, after checking every byte.
 
-    The tensors are mapped into memory, not copied: they take room only where they are touched.
+    The tensors are mapped into memory, not copied: they take room only where they are touched. They may be written
+    to; the file stays as it is.
 
     Raises:
         CheckpointError: The file is missing, damaged or not dlkit's.
     """
-    metadata = verify(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 - no mapping
-            return {name: file.get_tensor(name) for name in names}, metadata
-    except (SafetensorError, OSError) as err:
-        raise CheckpointError(f"cannot read {path}: {err}") from err
+    with opened(path) as file:
+        header, metadata = verify_open(file, path)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    layouts = metadata.get(_LAYOUTS)
+    tensors = {
+        name: _tensor_at(mapped, name, entry, path)
+        for name, entry in header.tensors.items()
+        if name.startswith(prefix)
+    }
+    if isinstance(layouts, dict):
+        for name in tensors.keys() & layouts.keys():
+            tensors[name] = _with_layout(tensors[name], layouts[name])
+    return tensors, metadata
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -87,7 +101,43 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
+def _dtype_name(name: str, tensor: Tensor) -> str:
+    if tensor.dtype not in _DTYPE_NAMES:
+        raise CheckpointError(
+            f"tensor {printable(name)} is of {tensor.dtype}, which dlkit does not save".replace("torch.", "")
+        )
+    return _DTYPE_NAMES[tensor.dtype]
+
+
 def _bytes_of(tensor: Tensor) -> memoryview:
     if sys.byteorder != "little":
         raise CheckpointError("this machine is big-endian; safetensors files are little-endian")
     return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _layout_of(tensor: Tensor) -> str:
+    """Name the memory format of a tensor whose channels come last; empty for all others."""
+    if not tensor.is_contiguous():
+        for name, (ndim, layout) in _LAYOUT_NAMES.items():
+            if tensor.ndim == ndim and tensor.is_contiguous(memory_format=layout):
+                return name
+    return ""
+
+
+def _with_layout(tensor: Tensor, name: object) -> Tensor:
+    for known, (ndim, layout) in _LAYOUT_NAMES.items():
+        if name == known and tensor.ndim == ndim:
+            return tensor.contiguous(memory_format=layout)
+    return tensor
+
+
+def _tensor_at(mapped: mmap.mmap, name: str, entry: TensorEntry, path: Path) -> Tensor:
+    if entry.dtype not in _DTYPES:
+        raise CheckpointError(
+            f"{path}: tensor {printable(name)} has the dtype {entry.dtype}, which dlkit does not read"
+        )
+    dtype = _DTYPES[entry.dtype]
+    count = math.prod(entry.shape)
+    if not count:
+        return torch.empty(entry.shape, dtype=dtype)
+    return torch.frombuffer(mapped, dtype=dtype, count=count, offset=entry.begin).reshape(entry.shape)
