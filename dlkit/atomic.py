@@ -1,14 +1,17 @@
 """A file is written whole or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from dlkit.errors import file_error
+from dlkit.errors import DlkitError, file_error
 
 _TEMPORARY_PREFIX = ".dlkit-tmp-"
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP}
 
 
 class FileOps:
@@ -17,6 +20,10 @@ class FileOps:
     def open(self, path: Path) -> int:
         """Create a new file for writing and return its descriptor."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    def append(self, path: Path) -> int:
+        """Open a file for appending, making it if need be, and return its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
     def write(self, descriptor: int, data: memoryview) -> int:
         """Write some of the bytes and return how many."""
@@ -39,10 +46,13 @@ class FileOps:
         path.unlink(missing_ok=True)
 
     def fsync_folder(self, folder: Path) -> None:
-        """Wait until the names in a folder are on the disk."""
+        """Wait until the names in a folder are on the disk, where the file system can say so."""
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
+        except OSError as err:
+            if err.errno not in _NO_FOLDER_SYNC:
+                raise
         finally:
             os.close(descriptor)
 
@@ -77,7 +87,7 @@ def write_file(
     try:
         _write_synced(temporary, data, ops)
         if verify is not None:
-            verify(temporary)
+            _verify(verify, temporary, path)
         if keep_previous is not None and path.exists():
             _keep(path, keep_previous, ops)
         ops.rename(temporary, path)
@@ -93,28 +103,35 @@ def append_line(path: Path, text: str, ops: FileOps = OPS) -> None:
     """Append text to a file and wait until it is on the disk.
 
     Raises:
-        DlkitError: The text could not be appended; a part of it may have been.
+        DlkitError: The text could not be appended; the file is as it was, where the system still let it be cut.
     """
+    data = text.encode()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = ops.append(path)
         try:
-            _write_all(descriptor, text.encode(), ops)
-            ops.fsync(descriptor)
+            before = os.fstat(descriptor).st_size
+            try:
+                _write_all(descriptor, data, ops)
+                ops.fsync(descriptor)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, before)
+                raise
         finally:
             os.close(descriptor)
     except OSError as err:
-        raise file_error(err, path, "append to", needed=len(text)) from err
+        raise file_error(err, path, "append to", needed=len(data)) from err
 
 
 def probe_folder(folder: Path) -> None:
-    """Check that files can be made in a folder by making one, so that a read-only one is found early.
+    """Check that files can be made in a folder by making an empty one, so that a read-only one is found early.
 
     Raises:
         DlkitError: The folder takes no files.
     """
     temporary = _temporary_name(folder / "probe")
     try:
-        _write_synced(temporary, b"probe", OPS)
+        os.close(OPS.open(temporary))
     except OSError as err:
         raise file_error(err, folder, "write into") from err
     finally:
@@ -160,13 +177,25 @@ def _write_all(descriptor: int, data: bytes, ops: FileOps) -> None:
         rest = rest[ops.write(descriptor, rest) :]
 
 
+def _verify(verify: Callable[[Path], object], temporary: Path, path: Path) -> None:
+    try:
+        verify(temporary)
+    except DlkitError as err:
+        raise DlkitError(
+            f"cannot write {path}: it reads back otherwise than it was written",
+            "what was there before is untouched; the disk or the memory may be failing",
+        ) from err
+
+
 def _keep(path: Path, previous: Path, ops: FileOps) -> None:
-    """Give the file at `path` the name `previous` too; copy it where a folder cannot hold links."""
+    """Give the file at `path` the name `previous` too; copy it where the file system has no links."""
     second_name = _temporary_name(previous)
     try:
         try:
             ops.link(path, second_name)
-        except PermissionError:
+        except OSError as err:
+            if err.errno not in _NO_LINKS:
+                raise
             _write_synced(second_name, path.read_bytes(), ops)
         ops.rename(second_name, previous)
     finally:
