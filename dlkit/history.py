@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkit.atomic import append_line, write_file
-from dlkit.errors import DataError, did_you_mean
+from dlkit.errors import DataError, did_you_mean, file_error, printable, reason
 
 PROBE_COLUMNS = ("step", "layer", "signal", "value")
+_BEFORE_METRIC = ("epoch", "step", "seconds", "lr", "train_loss", "val_loss")
+_AFTER_METRIC = ("grad_norm", "update_ratio", "samples_per_second", "memory_mib")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +138,7 @@ def parse_history(path: Path, header: Sequence[str], rows: Sequence[tuple[int, S
     if "epoch" not in header or not {"train_loss", "val_loss"} & set(header):
         missing = [name for name in ("epoch", "train_loss", "val_loss") if name not in header]
         raise DataError(
-            f"{path} is not a history.csv: it has no column {', '.join(missing)}; its columns are {', '.join(header)}",
+            f"{path} is not a history.csv: it has no column {', '.join(missing)}; its columns are {_listed(header)}",
             did_you_mean(missing[0], header) or "dlkit train writes one into its run folder",
         )
     if not rows:
@@ -147,7 +149,9 @@ def parse_history(path: Path, header: Sequence[str], rows: Sequence[tuple[int, S
             try:
                 columns[name].append(float(cell) if cell else None)
             except ValueError:
-                raise DataError(f"{path} line {line}: {name} is {cell!r}, not a number") from None
+                raise DataError(
+                    f"{path} line {line}: {printable(name)} is '{printable(cell)}', not a number"
+                ) from None
     return History(columns)
 
 
@@ -164,7 +168,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except UnicodeDecodeError as err:
         raise DataError(f"{path} is not text: byte {err.start} is not UTF-8") from err
     except OSError as err:
-        raise DataError(f"cannot read {path}: {(err.strerror or str(err)).lower()}") from err
+        raise DataError(f"cannot read {path}: {reason(err)}") from err
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         lines = [(reader.line_num, row) for row in reader if row]
@@ -174,7 +178,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise DataError(f"{path} is empty")
     header = lines[0][1]
     if len(set(header)) != len(header):
-        raise DataError(f"{path} names a column twice: {', '.join(header)}")
+        raise DataError(f"{path} names a column twice: {_listed(header)}")
     rows = lines[1:]
     if rows and not text.endswith(("\n", "\r")):
         rows.pop()
@@ -185,44 +189,80 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def cut_back(path: Path, step: int) -> None:
-    """Drop the rows past a step, and a cut-off last line; what is dropped is kept in `<name>.bak`.
+    """Drop the rows past a step, repeated headers and a cut-off last line.
+
+    The file as it was before is kept in `<name>.bak`.
 
     Raises:
-        DataError: The file is no CSV with a column `step`.
+        DataError: The file is not a history.csv or probes.csv that dlkit wrote.
         DlkitError: It cannot be written.
     """
-    if not path.exists():
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
         return
-    before = path.read_bytes()
+    except OSError as err:
+        raise DataError(f"cannot read {path}: {reason(err)}") from err
+    backup = path.with_name(f"{path.name}.bak")
     if b"\n" not in before:
-        path.replace(path.with_name(f"{path.name}.bak"))
+        if before:
+            write_file(backup, before)
+        write_file(path, b"")
         return
     header, rows = read_rows(path)
-    if "step" not in header:
+    if not _is_ours(header):
         raise DataError(
-            f"{path} has no column step", "it is not the file this run wrote; move it away to go on"
+            f"{path} is not a file that this run wrote: its columns are {_listed(header)}",
+            "move it away to go on",
         )
     column = header.index("step")
-    kept = [row for _, row in rows if row[column].isdigit() and int(row[column]) <= step]
+    kept = [row for _, row in rows if row[column].isdecimal() and int(row[column]) <= step]
     text = _as_text([header, *kept])
     if text.encode() != before:
-        write_file(path.with_name(f"{path.name}.bak"), before)
+        write_file(backup, before)
         write_file(path, text.encode())
 
 
+def _is_ours(header: Sequence[str]) -> bool:
+    if tuple(header) == PROBE_COLUMNS:
+        return True
+    before, after = len(_BEFORE_METRIC), len(_AFTER_METRIC)
+    metrics = [name.partition("_") for name in header[before:-after]]
+    return (
+        tuple(header[:before]) == _BEFORE_METRIC
+        and tuple(header[-after:]) == _AFTER_METRIC
+        and [split for split, _, _ in metrics] == ["train", "val"]
+        and metrics[0][2] == metrics[1][2]
+    )
+
+
 def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    lines = [*rows]
-    if not path.exists() or path.stat().st_size == 0:
-        lines.insert(0, header)
-    else:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            found = next(csv.reader(file), [])
-        if list(header) != found:
-            raise DataError(
-                f"{path} has the columns {', '.join(found)}; this run writes {', '.join(header)}",
-                "move the file away to go on",
-            )
-    append_line(path, _as_text(lines))
+    found = _header_line(path)
+    if not found:
+        rows = [header, *rows]
+    elif found != list(header):
+        raise DataError(
+            f"{path} has the columns {_listed(found)}; this run writes {', '.join(header)}",
+            "move the file away to go on",
+        )
+    append_line(path, _as_text(rows))
+
+
+def _header_line(path: Path) -> list[str]:
+    """Give the columns of a CSV; none where there is no file, or an empty one."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            return next(csv.reader(file), [])
+    except FileNotFoundError:
+        return []
+    except csv.Error as err:
+        raise DataError(f"{path} line 1 is not CSV: {err}") from err
+    except OSError as err:
+        raise file_error(err, path, "append to") from err
+
+
+def _listed(names: Sequence[str]) -> str:
+    return printable(", ".join(names), limit=200)
 
 
 def _as_text(lines: Iterable[Sequence[str]]) -> str:
