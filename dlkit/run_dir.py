@@ -10,14 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkit.atomic import make_folder, probe_folder, sweep_temporaries
-from dlkit.errors import CheckpointError, DlkitError, RunExistsError, file_error
+from dlkit.errors import (
+    CheckpointError,
+    ConfigError,
+    DlkitError,
+    RunExistsError,
+    file_error,
+    printable,
+    reason,
+)
 
 
 @dataclass(frozen=True)
 class RunDir:
-    """The folder that training writes and the other commands read."""
+    """The folder that training writes and the other commands read.
+
+    Args:
+        path: The folder.
+        new: It is for a new run: a run that is in it once it is locked is another process's.
+    """
 
     path: Path
+    new: bool = False
 
     @property
     def config(self) -> Path:
@@ -50,47 +64,90 @@ class RunDir:
         return self.path / "last.prev.safetensors"
 
     @property
+    def last_corrupt(self) -> Path:
+        """A `last` that was found damaged, set aside."""
+        return self.path / "last.safetensors.corrupt"
+
+    @property
+    def lock(self) -> Path:
+        """Held while training; says who holds it."""
+        return self.path / "run.lock"
+
+    @property
     def curves(self) -> Path:
         """The picture of history.csv."""
         return self.path / "curves.png"
 
     def files(self) -> list[Path]:
-        """Give the files of a run that are there."""
+        """Give the files of a run that are there, the lock left out."""
         names = (self.config, self.history, self.probes, self.best, self.last, self.last_prev, self.curves)
-        backups = (self.history.with_name("history.csv.bak"), self.probes.with_name("probes.csv.bak"))
-        return [file for file in (*names, *backups) if file.exists()]
+        aside = (
+            self.history.with_name("history.csv.bak"),
+            self.probes.with_name("probes.csv.bak"),
+            self.last_corrupt,
+        )
+        return [file for file in (*names, *aside) if file.exists()]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other process from training in this folder; the lock dies with the process.
 
         Raises:
+            RunExistsError: The folder is for a new run, and another process has made one in it meanwhile.
             DlkitError: Another process holds it, or the folder takes no files.
         """
-        path = self.path / "run.lock"
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as err:
             raise file_error(err, self.path, "write into") from err
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as err:
-                holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
-                raise DlkitError(
-                    f"{self.path} is locked: {holder} is training there",
-                    "wait for it, or choose another --out",
-                ) from err
-            os.ftruncate(descriptor, 0)
-            started = time.strftime("%Y-%m-%d %H:%M:%S")
-            os.write(
-                descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}\n".encode()
-            )
+            self._take_lock(descriptor)
+            if self.new:
+                _refuse_taken(self)
             probe_folder(self.path)
             sweep_temporaries(self.path)
             yield
         finally:
             os.close(descriptor)
+
+    def _take_lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            holder = printable(os.pread(descriptor, 200, 0).decode(errors="replace").strip(), limit=200)
+            raise DlkitError(
+                f"{self.path} is locked: {holder or 'another process'} is training there",
+                "wait for it, or choose another --out",
+            ) from err
+        except OSError as err:
+            raise file_error(err, self.lock, "lock") from err
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {started}\n"
+        with contextlib.suppress(OSError):  # a full disk: the first checkpoint tells how much is needed
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, holder.encode(), 0)
+
+
+def check_out(out: Path | None, *, force: bool = False) -> None:
+    """Refuse a folder that a new run cannot have, before anything is loaded or computed.
+
+    Args:
+        out: The folder asked for; None stands for the next free `runs/<name>-NNN`.
+        force: Allow a folder that holds a run.
+
+    Raises:
+        RunExistsError: The folder holds a run and `force` is not set.
+        ConfigError: The folder holds files of these names that are no run's.
+        DlkitError: No file can be made there.
+    """
+    folder = Path("runs") if out is None else out
+    try:
+        if out is not None:
+            _refuse_taken(RunDir(out), force=force)
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+    except OSError as err:
+        raise file_error(err, folder, "look into") from err
+    probe_folder(there)
 
 
 def create_run(out: Path | None, name: str, *, force: bool = False) -> RunDir:
@@ -103,18 +160,14 @@ def create_run(out: Path | None, name: str, *, force: bool = False) -> RunDir:
 
     Raises:
         RunExistsError: The folder holds a run and `force` is not set.
+        ConfigError: The folder holds files of these names that are no run's.
         DlkitError: It cannot be made.
     """
     if out is None:
-        return RunDir(_next_numbered(Path("runs"), name))
-    run = RunDir(out)
-    if run.files() and not force:
-        raise RunExistsError(
-            f"--out {out} holds a run already",
-            f"--resume {out} goes on with it, --force replaces it",
-        )
+        return RunDir(_next_numbered(Path("runs"), name), new=True)
+    check_out(out, force=force)
     make_folder(out)
-    return run
+    return RunDir(out, new=not force)
 
 
 def open_run(path: Path) -> RunDir:
@@ -123,9 +176,12 @@ def open_run(path: Path) -> RunDir:
     Raises:
         CheckpointError: There is no run.
     """
-    folder = path if path.is_dir() else path.parent
-    run = RunDir(folder)
-    if not path.exists() or not (run.last.exists() or run.last_prev.exists()):
+    try:
+        run = RunDir(path if path.is_dir() else path.parent)
+        found = path.exists() and (run.last.exists() or run.last_prev.exists())
+    except OSError as err:
+        raise CheckpointError(f"cannot look into {path}: {reason(err)}") from err
+    if not found:
         raise CheckpointError(f"no run to resume at {path}", "name a run folder, e.g. runs/mlp-digits-001")
     return run
 
@@ -143,10 +199,25 @@ def clear_run(run: RunDir) -> None:
             raise file_error(err, file, "remove") from err
 
 
+def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
+    """Refuse a folder with a run in it; and one where a file of such a name is not a run's, even with --force."""
+    files = run.files()
+    if files and not any(mark.exists() for mark in (run.lock, run.last, run.last_prev)):
+        raise ConfigError(
+            f"--out {run.path} holds {files[0].name} but no run of dlkit's",
+            "choose a folder of its own for the run",
+        )
+    if files and not force:
+        raise RunExistsError(
+            f"--out {run.path} holds a run already",
+            f"--resume {run.path} goes on with it, --force replaces it",
+        )
+
+
 def _next_numbered(parent: Path, name: str) -> Path:
     make_folder(parent)
     taken = [path.name.removeprefix(f"{name}-") for path in parent.glob(f"{name}-*")]
-    number = max((int(text) for text in taken if text.isdigit()), default=0)
+    number = max((int(text) for text in taken if text.isdecimal()), default=0)
     while True:
         number += 1
         folder = parent / f"{name}-{number:03d}"
