@@ -1,8 +1,9 @@
 """Weights, and all that resuming needs, to safetensors and back."""
 
+import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from torch import Tensor
 
 from dlkit import __version__
 from dlkit.atomic import OPS, FileOps
-from dlkit.config import TrainConfig
+from dlkit.config import TrainConfig, resolve
 from dlkit.description import DataDescription
-from dlkit.errors import CheckpointError, ConfigError
+from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.tensor_file import read_tensors, write_tensors
 
 RESERVED = "dlkit."
+_MAX_LIST = 1000
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def save_checkpoint(
     metadata = {
         "config": config.to_dict(),
         "description": description.to_dict(),
-        "progress": progress,
+        "progress": _finite(progress),
         "versions": {
             "dlkit": __version__,
             "torch": str(torch.__version__),
@@ -112,21 +114,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     path = checkpoint_path(path)
     tensors, metadata = read_tensors(path)
     try:
-        stored = dict(metadata["config"])
-        stored["arguments"] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in stored["arguments"].items()
-        }
-        config = TrainConfig(**stored)
+        config = _config_of(metadata["config"])
         description = DataDescription.from_dict(metadata["description"])
-    except (KeyError, TypeError, ValueError, ConfigError) as err:
+        progress = dict(metadata["progress"])
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         raise CheckpointError(
-            f"{path} holds tensors but no network of dlkit's",
-            "name best.safetensors or last.safetensors of a run",
+            f"{path} holds tensors but no network that this dlkit knows: {printable(str(err), limit=200)}",
+            "name best.safetensors or last.safetensors of a run, or update dlkit",
         ) from err
     return Checkpoint(
         path=path,
-        metadata=metadata,
+        metadata={**metadata, "progress": progress},
         weights={name: tensor for name, tensor in tensors.items() if not name.startswith(RESERVED)},
         extras={
             name.removeprefix(RESERVED): tensor
@@ -136,3 +134,32 @@ def load_checkpoint(path: Path) -> Checkpoint:
         config=config,
         description=description,
     )
+
+
+def _config_of(stored: Mapping[str, Any]) -> TrainConfig:
+    """Make the settings that a checkpoint tells, held to the checks that typed ones pass."""
+    kinds: dict[str, Any] = {field.name: field.type for field in fields(TrainConfig)}
+    for name, value in stored.items():
+        kind = Mapping if name == "arguments" else kinds[name]
+        if not isinstance(value, float | int if kind is float else kind) or _is_endless(value):
+            raise ValueError(f"its setting {name} is {value!r}")
+    arguments = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in stored["arguments"].items()
+    }
+    return resolve({}, {}, {**stored, "arguments": arguments})
+
+
+def _is_endless(value: object) -> bool:
+    """Say whether an argument lists more than any network has layers; building that many would take for ever."""
+    values = value.values() if isinstance(value, Mapping) else ()
+    return any(isinstance(item, list) and len(item) > _MAX_LIST for item in values)
+
+
+def _finite(value: Any) -> Any:
+    """Put None, "not measured", in the place of NaN and infinities, which JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

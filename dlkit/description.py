@@ -1,9 +1,12 @@
 """What a data set says of itself: enough to size a network and to read its predictions."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
+
+_TUPLES = ("input_shape", "target_shape", "class_names", "feature_names")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +61,7 @@ class DataDescription:
         """Numbers that a network gives for one sample: classes, or target values."""
         if self.task == "classification":
             return len(self.class_names)
-        count = 1
-        for size in self.target_shape:
-            count *= size
-        return count
+        return math.prod(self.target_shape)
 
     def with_normalisation(self, normalisation: Normalisation | None) -> Self:
         """Give the same description with another normalisation."""
@@ -80,19 +80,42 @@ class DataDescription:
             ValueError: A key is missing or unknown, or a value is of another kind.
         """
         try:
-            values: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
-            }
-            normalisation = values.pop("normalisation")
-            if normalisation is not None:
-                normalisation = Normalisation(
-                    scale=float(normalisation["scale"]),
-                    mean=tuple(normalisation["mean"]),
-                    std=tuple(normalisation["std"]),
+            values = dict(plain)
+            if values["normalisation"] is not None:
+                values["normalisation"] = Normalisation(
+                    scale=values["normalisation"]["scale"],
+                    mean=tuple(values["normalisation"]["mean"]),
+                    std=tuple(values["normalisation"]["std"]),
                 )
-            known = {field.name for field in fields(cls)}
-            if unknown := set(values) - known:
-                raise ValueError(f"unknown keys {sorted(unknown)}")
-            return cls(normalisation=normalisation, **values)
+            for name in _TUPLES:
+                values[name] = tuple(values[name])
+            description = cls(**values)
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a data description: {err}") from err
+        description._check()
+        return description
+
+    def _check(self) -> None:
+        """Hold what a file said to its kinds, so that nothing further on meets a string in a number's place."""
+        texts = (self.name, self.task, self.units, self.source, self.licence, self.fingerprint)
+        names = (*self.class_names, *self.feature_names)
+        sizes = (*self.input_shape, *self.target_shape, *_values_of(self.split_sizes))
+        if not all(isinstance(text, str) for text in (*texts, *names)):
+            raise ValueError("not a data description: a name is not text")
+        if not all(type(size) is int and 0 <= size < 2**48 for size in sizes):
+            raise ValueError("not a data description: a size is not a whole number")
+        if self.task not in ("classification", "regression"):
+            raise ValueError("not a data description: its task is neither classification nor regression")
+        if self.normalisation is not None and not _is_sound(self.normalisation):
+            raise ValueError("not a data description: its normalisation does not consist of finite numbers")
+
+
+def _values_of(sizes: object) -> tuple[object, ...]:
+    return tuple(sizes.values()) if isinstance(sizes, Mapping) else (None,)
+
+
+def _is_sound(normalisation: Normalisation) -> bool:
+    divisors = (normalisation.scale, *normalisation.std)
+    numbers = (*divisors, *normalisation.mean)
+    kinds = all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
+    return kinds and len(normalisation.mean) == len(normalisation.std) and all(divisors)
