@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
+from dlkit.atomic import probe_folder
 from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import typed_options
@@ -16,7 +17,7 @@ from dlkit.cli.progress import show_progress
 from dlkit.config import TrainConfig, parse_arguments, resolve, setting_help
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.header import verify
-from dlkit.run_dir import RunDir, open_run
+from dlkit.run_dir import RunDir, check_out, open_run
 
 if TYPE_CHECKING:
     from dlkit.training.run import TrainRun
@@ -83,6 +84,7 @@ def train(
         raise ConfigError("MODEL is missing", "for example dlkit train mlp; --resume RUN goes on with a run")
     else:
         config, run_dir = resolve(typed, typed_arguments), None
+        check_out(out, force=force)
 
     from dlkit.training.run import resume_run, start_run
 
@@ -105,19 +107,28 @@ def _config_of_run(
         given = "--out" if out is not None else "--force"
         raise ConfigError(f"{given} does not go with --resume", "a resumed run goes on in its own folder")
     run_dir = open_run(resume)
+    probe_folder(run_dir.path)
+    try:
+        return resolve(typed, arguments, _stored_settings(run_dir)), run_dir
+    except (KeyError, TypeError, AttributeError) as err:
+        raise CheckpointError(
+            f"{run_dir.last} holds no settings of a run", "name the run folder that dlkit train made"
+        ) from err
+
+
+def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
+    """Read a run's settings out of `last`, or out of the one before it where `last` is damaged."""
     try:
         stored = verify(run_dir.last)["config"]
     except CheckpointError:
-        stored = (
-            verify(run_dir.last_prev)["config"]
-            if run_dir.last_prev.exists()
-            else verify(run_dir.last)["config"]
-        )
-    stored["arguments"] = {
+        if not run_dir.last_prev.exists():
+            raise
+        stored = verify(run_dir.last_prev)["config"]
+    arguments = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in stored["arguments"].items()
     }
-    return resolve(typed, arguments, stored), run_dir
+    return {**stored, "arguments": arguments}
 
 
 def _download(config: TrainConfig) -> None:
