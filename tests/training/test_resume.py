@@ -1,0 +1,322 @@
+"""A run that is stopped and resumed comes to the same bits as one that never was."""
+
+import contextlib
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
+
+from dlkit.checkpoint import load_checkpoint
+from dlkit.errors import CheckpointError, ConfigError
+from dlkit.run_dir import RunDir
+from dlkit.training.run import resume_run, start_run
+
+DROPOUT = {"dropout": "0.3"}
+# Every two of network, optimizer and schedule meet.
+CASES = {
+    "mlp-sgd": ({"model": "mlp", "optimizer": "sgd"}, DROPOUT),
+    "mlp-adam-onecycle": ({"model": "mlp", "optimizer": "adam", "schedule": "onecycle"}, DROPOUT),
+    "mlp-adamw": ({"model": "mlp", "optimizer": "adamw", "weight_decay": 0.1}, DROPOUT),
+    "cnn-sgd-onecycle": ({"model": "cnn", "optimizer": "sgd", "schedule": "onecycle"}, {"width": "4"}),
+    "cnn-adam": ({"model": "cnn", "optimizer": "adam", "l1": 1e-4}, {"width": "4"}),
+    "cnn-adamw-onecycle": ({"model": "cnn", "optimizer": "adamw", "schedule": "onecycle"}, {"width": "4"}),
+}
+LAST_STEP = 3 * STEPS_PER_EPOCH
+STOPS = {
+    "after-step-1": 1,
+    "in-mid-chunk": 7,
+    "at-the-edge-of-a-chunk": 16,
+    "at-the-edge-of-an-epoch": STEPS_PER_EPOCH,
+    "in-the-second-epoch": STEPS_PER_EPOCH + 11,
+    "just-before-the-end": LAST_STEP - 1,
+}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One run folder a case, trained without a stop."""
+    folders = {name: tmp_path_factory.mktemp("unbroken") / name for name in CASES}
+    for name, (settings, arguments) in CASES.items():
+        assert drive(start_run(configure(arguments, **settings), folders[name])) is None
+    return folders
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_run_stopped_at_six_places_has_the_bits_of_the_unbroken_one(
+    case: str, unbroken: dict[str, Path], tmp_path: Path
+) -> None:
+    stop_and_go_on(case, list(STOPS.values()), tmp_path / "run")
+
+    assert essence(tmp_path / "run") == essence(unbroken[case])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
+@pytest.mark.parametrize("case", CASES)
+def test_run_stopped_once_has_the_bits_of_the_unbroken_one(
+    case: str, stop: int, unbroken: dict[str, Path], tmp_path: Path
+) -> None:
+    stop_and_go_on(case, [stop], tmp_path / "run")
+
+    assert essence(tmp_path / "run") == essence(unbroken[case])
+
+
+def stop_and_go_on(case: str, stops: list[int], folder: Path) -> None:
+    settings, arguments = CASES[case]
+    run = start_run(configure(arguments, **settings), folder)
+    for stop in stops:
+        stopped = drive(run, stop)
+        assert stopped is not None
+        assert f"after step {stop};" in stopped.message
+        run = resume(folder)
+        assert run.start_step == stop
+    assert drive(run) is None
+
+
+def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
+    unbroken: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    settings, arguments = CASES["mlp-sgd"]
+    drive(start_run(configure(arguments, **settings), folder), STEPS_PER_EPOCH + 11)
+    run_dir = RunDir(folder)
+    saved = run_dir.last.read_bytes()
+    drive(resume(folder), 2 * STEPS_PER_EPOCH)
+    run_dir.last.write_bytes(saved)  # as if killed after history, probes and best were written, but not last
+
+    drive(resume(folder))
+
+    assert essence(folder) == essence(unbroken["mlp-sgd"])
+
+
+def test_growing_the_epochs_equals_a_run_that_had_them_from_the_start(tmp_path: Path) -> None:
+    grown, whole = tmp_path / "grown", tmp_path / "whole"
+    drive(start_run(configure(epochs=2), grown))
+    drive(resume(grown, epochs=4))
+    drive(start_run(configure(epochs=4), whole))
+
+    assert len(history(grown)) == 4
+    assert essence(grown) == essence(whole)
+
+
+def test_a_schedule_that_spans_other_epochs_is_said(tmp_path: Path) -> None:
+    drive(start_run(configure(epochs=1, schedule="onecycle"), tmp_path / "run"))
+
+    notes = resume(tmp_path / "run", epochs=2).notes
+
+    assert "the onecycle schedule now spans 2 epochs" in notes
+
+
+@pytest.mark.parametrize("epochs", [3, 2], ids=["as-many", "fewer"])
+def test_a_finished_run_resumed_changes_nothing_and_says_so(tmp_path: Path, epochs: int) -> None:
+    folder = tmp_path / "run"
+    drive(start_run(configure(), folder))
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"}
+
+    for _ in range(3):
+        run = resume(folder, epochs=epochs)
+        assert "the run has 3 epochs already; --epochs N with a larger N goes on" in run.notes
+        assert list(run) == []
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"} == before
+
+
+FIXED = {
+    "model": ("cnn", "MODEL cnn", "mlp"),
+    "data": ("mnist", "--data mnist", "digits"),
+    "val": (0.2, "--val 0.2", "0.1"),
+    "test": (0.3, "--test 0.3", "0.1"),
+    "limit": (99, "--limit 99", "150"),
+    "normalize": ("none", "--normalize none", "auto"),
+    "batch_size": (7, "--batch-size 7", "8"),
+    "optimizer": ("adam", "--optimizer adam", "sgd"),
+    "loss": ("mse", "--loss mse", "auto"),
+    "seed": (1, "--seed 1", "0"),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), FIXED.items(), ids=FIXED)
+def test_what_may_not_change_is_refused(name: str, case: tuple[object, str, str], tmp_path: Path) -> None:
+    value, typed, stored = case
+    drive(start_run(configure(epochs=1), tmp_path / "run"))
+
+    with pytest.raises(ConfigError) as caught:
+        resume(tmp_path / "run", **{name: value})
+
+    assert caught.value.message == f"{typed} cannot change on --resume: the run has {stored}"
+    assert caught.value.hint == "leave it out, or start a new run"
+
+
+@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "l1", "schedule", "log_every"])
+def test_what_may_change_is_taken(name: str, tmp_path: Path) -> None:
+    value = {"schedule": "onecycle", "log_every": 2}.get(name, 0.003)
+    drive(start_run(configure(epochs=1), tmp_path / "run"))
+
+    run = resume(tmp_path / "run", epochs=2, **{name: value})
+    drive(run)
+
+    assert getattr(run.config, name) == value
+    assert load_checkpoint(RunDir(tmp_path / "run").last).config == run.config
+
+
+def spoil(path: Path) -> None:
+    """Flip one bit in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
+    unbroken: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    settings, arguments = CASES["cnn-adam"]
+    config = configure(arguments, **settings)
+    drive(start_run(config, folder), STEPS_PER_EPOCH + 11)
+    run_dir = RunDir(folder)
+    spoil(run_dir.last)
+    damaged = run_dir.last.read_bytes()
+
+    run = resume_run(config, run_dir)
+    assert "last.safetensors is damaged" in run.notes[0]
+    assert f"going on from {run_dir.last_prev}" in run.notes[0]
+    assert run.start_step == STEPS_PER_EPOCH
+    assert (folder / "last.safetensors.corrupt").read_bytes() == damaged
+    drive(run)
+
+    assert essence(folder) == essence(unbroken["cnn-adam"])
+
+
+def test_a_missing_last_gives_way_to_the_one_before(unbroken: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    settings, arguments = CASES["mlp-sgd"]
+    config = configure(arguments, **settings)
+    drive(start_run(config, folder), STEPS_PER_EPOCH)
+    RunDir(folder).last.unlink()
+
+    drive(resume_run(config, RunDir(folder)))
+
+    assert essence(folder) == essence(unbroken["mlp-sgd"])
+
+
+def test_two_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    drive(start_run(configure(epochs=2), folder))
+    run_dir = RunDir(folder)
+    for path in (run_dir.last, run_dir.last_prev):
+        spoil(path)
+    before = run_dir.last.read_bytes()
+
+    with pytest.raises(CheckpointError) as caught:
+        resume_run(configure(epochs=2), run_dir)
+
+    assert "damaged" in caught.value.message
+    assert run_dir.last.read_bytes() == before
+
+
+SLOW_RUN = [
+    *("train", "mlp", "-s", "dropout=0.3", "--epochs", "12", "--batch-size", "8", "--device", "cpu"),
+    *("--log-every", "20", "--no-plot"),
+]
+
+
+@pytest.fixture
+def start_process(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `dlkit` in a process of its own; none outlives the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*words: str) -> subprocess.Popen[str]:
+            command = [sys.executable, "-m", "dlkit", *words]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> str:
+    """Read stderr up to a line."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if re.search(pattern, line):
+            return line
+    raise AssertionError(f"{pattern} never came")
+
+
+@pytest.fixture(scope="module")
+def long_unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("long") / "run"
+    from dlkit.cli.app import run
+
+    assert run([*SLOW_RUN, "--quiet", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code", "name"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
+)
+def test_a_signal_in_mid_epoch_saves_and_the_printed_command_goes_on_in_a_new_process(
+    number: int,
+    code: int,
+    name: str,
+    long_unbroken: Path,
+    start_process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    process = start_process(*SLOW_RUN, "--out", "run")
+    read_until(process, r"epoch 3 \[")
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+
+    assert (process.returncode, stdout) == (code, "")
+    assert f"stopped by {name} after step" in stderr
+    assert "all is saved in run/last.safetensors" in stderr
+    assert load_checkpoint(Path("run/last.safetensors")).metadata["progress"]["position"]["batch"] > 0
+    command = shlex.split(re.search(r"go on with dlkit (.*)", stderr).group(1))
+    resumed = start_process(*command)
+    stdout, _ = resumed.communicate(timeout=60)
+
+    assert (resumed.returncode, stdout) == (0, "run/best.safetensors\n")
+    assert essence(Path("run")) == essence(long_unbroken)
+
+
+@pytest.mark.slow
+def test_kill_at_random_times_loses_nothing(
+    long_unbroken: Path, start_process: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start_process(*SLOW_RUN, "--out", "run")
+    for _ in range(2):
+        read_until(process, r"epoch \d+ \[")
+        time.sleep(random.uniform(0, 0.6))
+        process.kill()
+        process.communicate(timeout=30)
+        process = start_process("train", "--resume", "run")
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 0, stderr
+    assert essence(Path("run")) == essence(long_unbroken)
+
+
+@pytest.mark.slow
+def test_a_second_signal_leaves_at_once(start_process: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start_process(*SLOW_RUN, "--out", "run")
+    read_until(process, r"epoch 1 \[")
+    process.send_signal(signal.SIGSTOP)  # both are there before the next step ends
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=30)
+
+    assert process.returncode in (-signal.SIGINT, -signal.SIGTERM)
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    load_checkpoint(Path("run/last.safetensors"))

@@ -1,0 +1,246 @@
+"""A configuration in, a run folder out."""
+
+import math
+import time
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from runs import STEPS_PER_EPOCH, configure, drive, resume
+from safetensors.torch import load_file
+from torch import nn
+from toys import CPU, make_split
+
+from dlkit.checkpoint import load_checkpoint
+from dlkit.data.batches import Batches
+from dlkit.errors import DivergedError, DlkitError, MissingError, RunExistsError
+from dlkit.history import read_history
+from dlkit.models.build import build_model, restore_model
+from dlkit.training.guards import all_finite
+from dlkit.training.run import TrainRun, start_run
+
+
+def poke(run: TrainRun, at_step: int, name: str, value: float, stop_signal: int | None = None) -> None:
+    """Train, and after a step set one number of a weight; a signal may come at the same time."""
+    for step, _ in run:
+        if step.step == at_step:
+            with torch.no_grad():
+                run.parts.model.get_parameter(name).reshape(-1)[0] = value
+            run.stop_signal = stop_signal
+
+
+def test_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
+    run = start_run(configure(), tmp_path / "run")
+    drive(run)
+
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == [
+        "best.safetensors",
+        "config.toml",
+        "history.csv",
+        "last.prev.safetensors",
+        "last.safetensors",
+        "probes.csv",
+        "run.lock",
+    ]
+    stored = tomllib.loads(run.dir.config.read_text())
+    assert stored == {**configure().to_dict(), "arguments": {**stored["arguments"], "hidden": [128]}}
+    assert "limit" in stored
+    assert "log_every" not in stored
+    assert len(read_history(run.dir.history)) == 3
+
+
+def test_best_goes_into_plain_torch_and_last_holds_more_under_a_prefix(tmp_path: Path) -> None:
+    run = start_run(configure(), tmp_path / "run")
+    drive(run)
+
+    plain = load_file(run.dir.best)
+    model = build_model("mlp", load_checkpoint(run.dir.best).description, run.config.arguments)
+    model.load_state_dict(plain)
+    extra = set(load_file(run.dir.last)) - set(plain)
+    assert extra
+    assert all(name.startswith("dlkit.") for name in extra)
+
+
+def test_best_is_the_epoch_with_the_lowest_validation_loss(tmp_path: Path) -> None:
+    run = start_run(configure(lr=0.5, epochs=6), tmp_path / "run")
+    drive(run)
+
+    history = read_history(run.dir.history)
+    row = history.best_row()
+    best = load_checkpoint(run.dir.best)
+    model = restore_model(best).eval()
+    dataset_val = run.parts.val
+    with torch.inference_mode():
+        pairs = [(model(inputs), targets) for inputs, targets in dataset_val.in_order()]
+    outputs, targets = (torch.cat(part) for part in zip(*pairs, strict=True))
+    loss = nn.functional.cross_entropy(outputs, targets).item()
+    assert row != len(history) - 1, "this test wants a best epoch that is not the last"
+    assert loss == pytest.approx(history.columns["val_loss"][row], rel=1e-5)
+    assert run.best["epoch"] == row + 1 == best.metadata["progress"]["best"]["epoch"]
+
+
+def test_note_says_what_is_trained_on_what(tmp_path: Path) -> None:
+    (note,) = start_run(configure(), tmp_path / "run").notes
+
+    assert note == (
+        "mlp (9,610 parameters) on digits (150 train, 162 val, 180 test), sgd at lr 0.01, batch 8, "
+        "on cpu (1 thread)"
+    )
+
+
+def test_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        drive(start_run(configure({"dropout": "0.5"}, seed=seed), tmp_path / name))
+
+    first, second, other = (
+        load_checkpoint(tmp_path / name / "last.safetensors").metadata["tensors"] for name in "abc"
+    )
+    assert first == second
+    assert first["output.weight"] != other["output.weight"]
+
+
+def test_readings_come_at_most_ten_times_a_second(tmp_path: Path) -> None:
+    run = start_run(configure(epochs=4), tmp_path / "run")
+    start = time.monotonic()
+
+    readings = [reading for _, reading in run if reading is not None]
+
+    assert 4 <= len(readings) <= 10 * (time.monotonic() - start) + 4 + 1
+    assert all(0 <= reading.metric <= 1 and reading.loss > 0 for reading in readings)
+
+
+def test_readings_come_at_every_step_asked_for(tmp_path: Path) -> None:
+    run = start_run(configure(epochs=1, log_every=6), tmp_path / "run")
+
+    read = {step.step for step, reading in run if reading is not None}
+
+    assert read >= {6, 12, 18, STEPS_PER_EPOCH}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_divergence_keeps_the_last_good_state(optimizer: str, tmp_path: Path) -> None:
+    drive(start_run(configure(epochs=1, optimizer=optimizer), tmp_path / "run"))
+    run = resume(tmp_path / "run", epochs=3, lr=1e38)
+    good = {path: path.read_bytes() for path in (run.dir.best, run.dir.last)}
+
+    with pytest.raises(DivergedError) as caught:
+        drive(run)
+
+    assert "training diverged in epoch 2" in caught.value.message
+    assert f"the last good state is {run.dir.last}" in caught.value.message
+    assert caught.value.hint == f"go on from there with dlkit train --resume {run.dir.path} --lr 1e+37"
+    assert caught.value.exit_code == 5
+    assert {path: path.read_bytes() for path in good} == good
+    assert all_finite(load_checkpoint(run.dir.last).weights.values())
+    drive(resume(tmp_path / "run", epochs=2, lr=0.001))
+
+
+def test_divergence_in_the_first_epoch_leaves_the_weights_it_began_with(tmp_path: Path) -> None:
+    run = start_run(configure(lr=1e38), tmp_path / "run")
+
+    with pytest.raises(DivergedError):
+        drive(run)
+
+    assert not run.dir.best.exists()
+    assert not run.dir.history.exists()
+    last = load_checkpoint(run.dir.last)
+    assert all_finite([*last.weights.values(), *last.extras.values()])
+    assert last.metadata["progress"]["position"]["step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("output.weight", math.nan, "the gradients are not finite"),
+        ("hidden.0.linear.bias", -math.inf, "the weights are not finite"),
+    ],
+    ids=["seen-in-the-loss", "hidden-behind-a-relu"],
+)
+def test_weights_that_are_not_finite_never_reach_a_checkpoint(
+    name: str, value: float, words: str, tmp_path: Path
+) -> None:
+    run = start_run(configure(), tmp_path / "run")
+
+    with pytest.raises(DivergedError) as caught:
+        poke(run, 2 * STEPS_PER_EPOCH - 2, name, value)
+
+    assert words in caught.value.message
+    for path in (run.dir.best, run.dir.last):
+        assert all_finite(load_checkpoint(path).weights.values())
+    assert len(read_history(run.dir.history)) == 1
+
+
+def test_a_signal_after_divergence_saves_nothing_that_is_not_finite(tmp_path: Path) -> None:
+    run = start_run(configure(), tmp_path / "run")
+
+    with pytest.raises(DivergedError):
+        poke(run, 3, "hidden.0.linear.bias", -math.inf, stop_signal=15)
+
+    assert all_finite(load_checkpoint(run.dir.last).weights.values())
+
+
+def test_validation_that_is_not_finite_counts_as_divergence(tmp_path: Path) -> None:
+    run = start_run(configure(), tmp_path / "run")
+    spoiled = make_split(torch.full((4, 1, 8, 8), math.inf), torch.zeros(4, dtype=torch.int64))
+    run.parts = replace(run.parts, val=Batches(spoiled, 4, CPU))
+
+    with pytest.raises(DivergedError) as caught:
+        drive(run)
+
+    assert "the validation loss is not finite" in caught.value.message
+    assert not run.dir.best.exists()
+
+
+def test_a_signal_in_the_last_step_comes_too_late_to_stop(tmp_path: Path) -> None:
+    run = start_run(configure(epochs=1), tmp_path / "run")
+
+    assert drive(run, stop_at=STEPS_PER_EPOCH) is None
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    first = start_run(configure(), tmp_path / "run")
+    for _ in first:
+        second = start_run(configure(), tmp_path / "run", force=True)
+        with pytest.raises(DlkitError) as caught:
+            drive(second)
+        break
+
+    assert "is locked: process" in caught.value.message
+    assert "--out" in caught.value.hint
+
+
+def test_an_existing_run_is_refused_without_force_and_replaced_with_it(tmp_path: Path) -> None:
+    drive(start_run(configure(), tmp_path / "run"))
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+
+    with pytest.raises(RunExistsError) as caught:
+        start_run(configure(), tmp_path / "run")
+    assert f"--out {tmp_path / 'run'} holds a run already" in caught.value.message
+    assert "--resume" in caught.value.hint
+    assert "--force" in caught.value.hint
+
+    run = start_run(configure(epochs=1), tmp_path / "run", force=True)
+    assert len(read_history(run.dir.history)) == 3, "nothing is lost before the new run begins"
+    drive(run)
+    assert len(read_history(run.dir.history)) == 1
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_nothing_is_made_when_the_device_or_the_data_are_not_there(tmp_path: Path, home: Path) -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(MissingError):
+            start_run(configure(device="cuda"), tmp_path / "run")
+    with pytest.raises(DlkitError):
+        start_run(configure(data="kmnist"), tmp_path / "run")
+
+    assert not (tmp_path / "run").exists()
+
+
+def test_curves_are_drawn_at_the_end(tmp_path: Path) -> None:
+    run = start_run(configure(epochs=1, plot=True), tmp_path / "run")
+    drive(run)
+
+    assert run.dir.curves.read_bytes().startswith(b"\x89PNG")
