@@ -1,0 +1,100 @@
+"""Batches in an order that the seed and the epoch alone decide."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlkit.data.batches import Batches, epoch_order
+from dlkit.data.datasets import Split
+
+CPU = torch.device("cpu")
+
+
+def make_split(samples: int, width: int = 3, first: int = 0) -> Split:
+    """Samples whose inputs and targets tell their row; stored among others that do not belong."""
+    stored = torch.arange(2 * (first + samples))
+    inputs = stored[:, None].expand(-1, width).contiguous()
+    return Split(inputs, stored, torch.arange(first, first + samples) * 2, None)
+
+
+def targets_of(batches: list[tuple[Tensor, Tensor]]) -> list[int]:
+    return torch.cat([targets for _, targets in batches]).tolist()
+
+
+@pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 66, 128, 129, 130, 1000])
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 64])
+def test_every_sample_comes_once_an_epoch(samples: int, batch_size: int) -> None:
+    split = make_split(samples, first=5)
+    batches = Batches(split, batch_size, CPU)
+
+    for walk in (list(batches.shuffled(1)), list(batches.in_order())):
+        assert sorted(targets_of(walk)) == split.rows.tolist()
+        assert len(walk) == len(batches)
+        for inputs, targets in walk:
+            assert torch.equal(inputs[:, 0].long(), targets)
+    assert targets_of(list(batches.in_order())) == split.rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("samples", "sizes"),
+    [(64, [64]), (65, [65]), (66, [64, 2]), (129, [64, 65]), (130, [64, 64, 2]), (1, [1]), (10, [10])],
+)
+def test_a_single_sample_left_over_joins_the_batch_before(samples: int, sizes: list[int]) -> None:
+    walk = Batches(make_split(samples), 64, CPU).shuffled(1)
+
+    assert [len(targets) for _, targets in walk] == sizes
+
+
+def test_order_is_a_function_of_seed_and_epoch_alone() -> None:
+    orders = {
+        (seed, epoch): tuple(epoch_order(100, seed, epoch).tolist())
+        for seed in (0, 1, 2)
+        for epoch in (1, 2, 3)
+    }
+    torch.manual_seed(123)
+    torch.rand(7)
+
+    assert len(set(orders.values())) == 9
+    assert all(tuple(epoch_order(100, *key).tolist()) == order for key, order in orders.items())
+    assert all(sorted(order) == list(range(100)) for order in orders.values())
+
+
+def test_order_draws_nothing_from_the_global_generator() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    list(Batches(make_split(100), 8, CPU).shuffled(1))
+
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_batch_size_does_not_change_the_order() -> None:
+    split = make_split(100)
+
+    orders = {tuple(targets_of(list(Batches(split, size, CPU, 3).shuffled(2)))) for size in (1, 8, 33, 100)}
+
+    assert len(orders) == 1
+
+
+@pytest.mark.parametrize("width", [3, 2**14, 2**18], ids=["16-at-once", "several-at-once", "one-at-once"])
+def test_start_gives_the_tail_of_the_whole_walk(width: int) -> None:
+    batches = Batches(make_split(99, width), 4, CPU, seed=1)
+    whole = list(batches.shuffled(3))
+
+    for start in (0, 1, 5, 15, 16, 17, 23, len(whole) - 1, len(whole)):
+        tail = list(batches.shuffled(3, start))
+        assert len(tail) == len(whole) - start
+        for (inputs, targets), (same_inputs, same_targets) in zip(tail, whole[start:], strict=True):
+            assert torch.equal(inputs, same_inputs)
+            assert torch.equal(targets, same_targets)
+
+
+def test_samples_made_at_once_are_bounded_in_bytes() -> None:
+    chunks = [Batches(make_split(10, width), 4, CPU).chunk for width in (3, 2**14, 2**18, 2**20)]
+
+    assert chunks == [16, 16, 1, 1]
+    assert Batches(make_split(10, 2**15), 4, CPU).chunk == 8
+
+
+def test_number_of_samples_is_told() -> None:
+    assert Batches(make_split(99), 4, CPU).num_samples == 99
