@@ -7,9 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import ROOT
 
 from dlkit.config import resolve
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def _reference_writer() -> ModuleType:
