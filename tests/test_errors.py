@@ -1,0 +1,127 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from dlkit import errors
+from dlkit.errors import (
+    ConfigError,
+    DlkitError,
+    InterruptedRun,
+    RunExistsError,
+    did_you_mean,
+    file_error,
+    printable,
+    reason,
+)
+
+
+def subclasses(kind: type) -> set[type]:
+    return {kind} | {below for child in kind.__subclasses__() for below in subclasses(child)}
+
+
+def test_drawn_tree_names_every_exception_with_its_exit_code() -> None:
+    drawn = {}
+    for line in (errors.__doc__ or "").splitlines()[2:]:
+        name, code, *_ = line.lstrip("├└─ ").split()
+        drawn[name] = code
+    kinds = {kind.__name__: str(kind.exit_code) for kind in subclasses(DlkitError)}
+    kinds["InterruptedRun"] = "130/143"
+    assert drawn == kinds
+
+
+def test_interrupted_run_exits_with_128_and_the_signal() -> None:
+    assert [InterruptedRun(number, "stopped").exit_code for number in (2, 15)] == [130, 143]
+
+
+def test_existing_run_is_a_usage_error() -> None:
+    assert isinstance(RunExistsError("there"), ConfigError)
+
+
+def test_faults_are_told_together_when_there_are_several() -> None:
+    faults = [
+        ConfigError("--lr -1 is outside (0, inf)"),
+        ConfigError("--epochs 0 is outside [1, inf)", "take 1"),
+    ]
+    joined = ConfigError.of(faults)
+    assert joined.message == "--lr -1 is outside (0, inf); --epochs 0 is outside [1, inf)"
+    assert joined.hint == "take 1"
+    assert joined.faults == tuple(faults)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("mpl", "did you mean mlp?"), ("cn", "did you mean cnn?"), ("zzz", "")],
+)
+def test_close_names_are_suggested(name: str, says: str) -> None:
+    assert did_you_mean(name, ["mlp", "cnn", "pbpk"]) == says
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "what was there before is untouched; free some space"),
+        (errno.EDQUOT, "what was there before is untouched; free some space"),
+        (errno.EFBIG, "what was there before is untouched; free some space"),
+        (errno.EACCES, "choose a place that you may write to"),
+        (errno.EROFS, "choose a place that you may write to"),
+        (errno.ENOENT, "check the path"),
+        (errno.EISDIR, "check the path"),
+        (errno.EIO, "the disk or the network under it may be failing"),
+    ],
+    ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
+)
+def test_file_error_gives_the_cure_of_its_cause(number: int, hint: str) -> None:
+    error = file_error(OSError(number, os.strerror(number)), Path("a.bin"), "write", needed=1234567)
+    assert (error.exit_code, error.hint) == (1, hint)
+    full = "disk full: cannot write a.bin (1,234,567 bytes needed)"
+    assert error.message == (
+        full if "space" in hint else f"cannot write a.bin: {os.strerror(number).lower()}"
+    )
+
+
+def test_file_error_tells_no_size_when_none_is_known() -> None:
+    error = file_error(OSError(errno.ENOSPC, "no space"), Path("runs"), "make the folder")
+    assert error.message == "disk full: cannot make the folder runs"
+
+
+def test_reason_is_told_when_the_system_gives_no_words() -> None:
+    assert reason(OSError("Something Odd")) == "something odd"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("layers.0.weight", "layers.0.weight"),
+        ("größe 大", "größe 大"),
+        ("\x1b[31mred", "\N{REPLACEMENT CHARACTER}[31mred"),
+        ("\x9b31m", "\N{REPLACEMENT CHARACTER}31m"),
+        ("a\nb\tc", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"),
+        ("safe\u202egnp.exe", "safe\N{REPLACEMENT CHARACTER}gnp.exe"),
+        ("zero\u200bwidth", "zero\N{REPLACEMENT CHARACTER}width"),
+        ("\ud800", "\N{REPLACEMENT CHARACTER}"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 79 + "\N{HORIZONTAL ELLIPSIS}"),
+        ("", ""),
+    ],
+    ids=[
+        "plain",
+        "letters",
+        "escape",
+        "c1",
+        "newline",
+        "direction",
+        "invisible",
+        "surrogate",
+        "80",
+        "81",
+        "empty",
+    ],
+)
+def test_text_of_a_file_is_made_safe_to_show(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_endless_text_is_cut_at_once() -> None:
+    assert len(printable("\x1b" * 10**8, limit=200)) == 200
