@@ -1,5 +1,182 @@
-"""dlkit data."""
+"""dlkit data: what data sets there are, getting one, and what is in it."""
 
-from dlkit.cli.options import command_group
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from dlkit.catalogue import DATA
+from dlkit.cli import console
+from dlkit.cli.download_bar import show_download
+from dlkit.cli.options import add_command, command_group
+from dlkit.errors import ConfigError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from dlkit.data.datasets import DataSet
+
+_MIB = 2**20
+_TARGET_BYTES = 8
+_PICTURES = 60
+_SPLITS = ("train", "val", "test")
 
 app = command_group("data", "What data there are: list, get, show.")
+
+
+def list_data() -> None:
+    """List the built-in data sets, and which of them are here."""
+    from dlkit.data.home import prepared_path
+
+    rows: list[tuple[str | int | float, ...]] = []
+    for name, entry in DATA.items():
+        path = prepared_path(name)
+        present = path.is_file()
+        pixels = math.prod(entry.input_shape)
+        size = path.stat().st_size if present else (pixels + _TARGET_BYTES) * entry.samples
+        here = "embedded" if entry.embedded else "yes" if present else "no"
+        shape = "x".join(map(str, entry.input_shape))
+        rows.append((name, entry.task, entry.samples, shape, round(size / _MIB, 1), entry.licence, here))
+    console.print_table(("name", "task", "samples", "shape", "size_mib", "licence", "here"), rows)
+
+
+def get(
+    name: Annotated[str, Argument(metavar="NAME", help="mnist, fashion-mnist, kmnist or cifar10.")],
+    from_dir: Annotated[
+        Path | None,
+        Option("--from", metavar="DIR", help="Take the published files from a folder, not the network."),
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        Option("--mirror", metavar="URL", help="Download from here; file names are appended to it."),
+    ] = None,
+    force: Annotated[bool, Option("--force", "-f", help="Make it anew if it is here already.")] = False,
+) -> None:
+    """Download a data set, check it, and keep it in the form that training maps into memory.
+
+    Prints the path of the prepared file. A download that was cut off is gone on with.
+    """
+    _check_name("NAME", name)
+    if from_dir is not None and mirror is not None:
+        raise ConfigError(
+            "--from and --mirror do not go together", "--from DIR takes files at hand, nothing is downloaded"
+        )
+    from dlkit.data.get import check_mirror
+    from dlkit.data.get import get as get_data
+
+    check_mirror(mirror)
+    if DATA[name].embedded:
+        console.note(f"{name} is embedded: it came with the installed packages, so there is nothing to get")
+        console.print_paths([])
+        return
+    with show_download(name) as progress:
+        path = get_data(
+            name, mirror=mirror, from_dir=from_dir, force=force, progress=progress, note=console.note
+        )
+    console.print_paths([path])
+
+
+def show(
+    spec: Annotated[str, Argument(metavar="SPEC", help="A built-in data set.")],
+    out: Annotated[
+        Path | None, Option("--out", "-o", help="Draw samples into this .png, .svg or .pdf file.")
+    ] = None,
+) -> None:
+    """Show shapes, types, ranges and class counts of a data set, split as training does by default."""
+    from dlkit.data.home import prepared_path
+    from dlkit.plotting.figure_file import picture_format
+
+    _check_name("SPEC", spec)
+    if out is not None:
+        picture_format(out)
+    if not DATA[spec].embedded and not prepared_path(spec).exists():
+        raise DataError(
+            f"{spec} is not here yet",
+            f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
+        )
+    from dlkit.config import TrainConfig
+    from dlkit.data.datasets import load_dataset
+
+    dataset = load_dataset(TrainConfig(data=spec))
+    facts, counts = _facts(dataset), _class_counts(dataset)
+    if out is not None:
+        _draw(dataset, out)
+        facts["picture"] = str(out)
+    if console.mode.json:
+        console.print_json(
+            {**facts, "class_counts": [dict(zip(_COLUMNS, row, strict=True)) for row in counts]}
+        )
+        return
+    console.print_pairs({name: _cell(value) for name, value in facts.items()})
+    console.print_line("")
+    console.print_table(_COLUMNS, counts)
+
+
+_COLUMNS = ("class", *_SPLITS, "total")
+
+add_command(app, "ls", list_data)
+add_command(app, "get", get)
+add_command(app, "show", show)
+
+
+def _check_name(what: str, name: str) -> None:
+    if name not in DATA:
+        raise ConfigError(
+            f"{what} {name} is not known; choose from {', '.join(DATA)}", did_you_mean(name, DATA)
+        )
+
+
+def _facts(dataset: "DataSet") -> dict[str, Any]:
+    about = dataset.description
+    inputs = [dataset.splits[name].inputs for name in ("train", "test")]
+    normalisation = about.normalisation
+    return {
+        "name": about.name,
+        "task": about.task,
+        **{name: about.split_sizes[name] for name in _SPLITS},
+        "input_shape": list(about.input_shape),
+        "input_dtype": str(inputs[0].dtype).removeprefix("torch."),
+        "input_min": min(part.min().item() for part in inputs),
+        "input_max": max(part.max().item() for part in inputs),
+        "scale": normalisation.scale if normalisation else None,
+        "mean": list(normalisation.mean) if normalisation else None,
+        "std": list(normalisation.std) if normalisation else None,
+        "target_dtype": str(dataset.splits["train"].targets.dtype).removeprefix("torch."),
+        "classes": len(about.class_names),
+        "licence": about.licence,
+        "source": about.source,
+        "fingerprint": about.fingerprint,
+    }
+
+
+def _class_counts(dataset: "DataSet") -> list[tuple[str | int, ...]]:
+    """Count the samples of each class in each split; one row a class."""
+    names = dataset.description.class_names
+    splits = [dataset.splits[name] for name in _SPLITS]
+    columns = [split.targets[split.rows].bincount(minlength=len(names)).tolist() for split in splits]
+    return [(name, *counts, sum(counts)) for name, *counts in zip(names, *columns, strict=True)]
+
+
+def _draw(dataset: "DataSet", out: Path) -> None:
+    """Draw the first training samples of each class, one class a column where there are ten."""
+    import torch
+
+    from dlkit.plotting.figure_file import save_figure
+    from dlkit.plotting.samples import plot_samples
+
+    split, names = dataset.splits["train"], dataset.description.class_names
+    targets = split.targets[split.rows]
+    each = max(1, _PICTURES // len(names))
+    by_class = [split.rows[targets == index][:each] for index in range(len(names))]
+    rows = torch.stack(
+        [rows[turn] for turn in range(each) for rows in by_class if turn < len(rows)][:_PICTURES]
+    )
+    scale = split.normalisation.scale if split.normalisation else 1.0
+    images = split.inputs[rows].permute(0, 2, 3, 1) / scale  # (N, H, W, C)
+    save_figure(plot_samples(images.numpy(), [names[index] for index in split.targets[rows].tolist()]), out)
+
+
+def _cell(value: Any) -> str | int | float | None:
+    if not isinstance(value, list):
+        return value  # type: ignore[no-any-return]
+    separator = "x" if all(isinstance(item, int) for item in value) else ","
+    return separator.join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value)
