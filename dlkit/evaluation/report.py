@@ -141,7 +141,7 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
 
 def _dataset(checkpoint: Checkpoint, data: str | None) -> DataSet:
     trained_on = checkpoint.description
-    if data is None or data == trained_on.name:
+    if data is None:
         return load_dataset(checkpoint.config, trained_on)
     dataset = load_dataset(replace(checkpoint.config, data=data))
     found = dataset.description
