@@ -95,8 +95,8 @@ class Argument:
         return kinds.get(type(self.default), "a word")
 
     def _range(self) -> str:
-        low = "(-inf" if self.low is None else f"[{self.low:g}"
-        return f"{low}, {'inf' if self.high is None else f'{self.high:g}'})"
+        low = "(-inf" if self.low is None else f"[{self.low}"
+        return f"{low}, {'inf' if self.high is None else self.high})"
 
 
 @dataclass(frozen=True, kw_only=True)

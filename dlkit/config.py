@@ -33,13 +33,12 @@ def _setting(
     *,
     low: float | None = None,
     above: float | None = None,
-    high: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
     hint: str = "",
 ) -> Any:
     """Declare one setting: its default, its sentence of help and what it may be."""
-    checks = {"low": low, "above": above, "high": high, "below": below, "choices": choices, "hint": hint}
+    checks = {"low": low, "above": above, "below": below, "choices": choices, "hint": hint}
     return dataclasses.field(default=default, metadata={"help": help, **checks})
 
 
@@ -258,18 +257,17 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         )
     if isinstance(value, bool | str):
         return
-    low, above, high, below = (checks[key] for key in ("low", "above", "high", "below"))
+    low, above, below = (checks[key] for key in ("low", "above", "below"))
     inside = (
         math.isfinite(value)
         and (low is None or value >= low)
         and (above is None or value > above)
-        and (high is None or value <= high)
         and (below is None or value < below)
     )
     if not inside:
-        left = f"[{low:g}" if low is not None else f"({'-inf' if above is None else f'{above:g}'}"
-        right = f"{high:g}]" if high is not None else f"{'inf' if below is None else f'{below:g}'})"
-        yield ConfigError(f"{flag(name)} {value} is outside {left}, {right}", checks["hint"])
+        left = f"({above}" if low is None else f"[{low}"
+        right = "inf" if below is None else below
+        yield ConfigError(f"{flag(name)} {value} is outside {left}, {right})", checks["hint"])
 
 
 def _parse_normalize(text: str) -> tuple[float, ...]:
