@@ -3,28 +3,18 @@
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlkit.catalogue import DATA, MODELS, RECIPES, ArgumentValue
+from dlkit.catalogue import DATA, MODELS, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
 
-_ADAM_LR = 1e-3
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
-_FIXED_ON_RESUME = (
-    "model",
-    "arguments",
-    "data",
-    "val",
-    "test",
-    "limit",
-    "normalize",
-    "batch_size",
-    "optimizer",
-    "loss",
-    "seed",
-)
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
+SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
+_RISING = ("accuracy", "r2")
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
 def _setting(
@@ -52,7 +42,7 @@ class TrainConfig:
     epochs: int = _setting(10, "Passes over the training split.", low=1)
     lr: float = _setting(0.01, "Learning rate.", above=0, hint="0.01 suits sgd, 0.001 adam and adamw")
     batch_size: int = _setting(64, "Samples a step.", low=1)
-    optimizer: str = _setting("sgd", "sgd, adam or adamw.", choices=("sgd", "adam", "adamw"))
+    optimizer: str = _setting("sgd", "sgd, adam, adamw, rmsprop or adagrad.", choices=OPTIMIZERS)
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.")
 
     val: float = _setting(
@@ -73,14 +63,35 @@ class TrainConfig:
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.")
 
     momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1)
-    weight_decay: float = _setting(0.0, "Weight decay: L2 for sgd and adam, decoupled for adamw.", low=0)
+    nesterov: bool = _setting(False, "Nesterov's momentum for sgd.")
+    weight_decay: float = _setting(
+        0.0, "Weight decay: decoupled for adamw, L2 for the others; biases and norms have none.", low=0
+    )
     l1: float = _setting(0.0, "Weight of the sum of absolute weights in the loss.", low=0)
     loss: str = _setting(
         "auto",
-        "auto, cross-entropy or mse (on one-hot targets for classes).",
-        choices=("auto", "cross-entropy", "mse"),
+        "auto, cross-entropy, mse, l1, huber or bce (on one-hot targets for classes).",
+        choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce"),
     )
-    schedule: str = _setting("none", "none or onecycle.", choices=("none", "onecycle"))
+    label_smoothing: float = _setting(0.0, "Share of the target spread over all classes.", low=0, below=1)
+    target_weights: str | None = _setting(None, "Weights of classes or outputs in the loss: NAME=W,...")
+    schedule: str = _setting("none", f"{', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}.", choices=SCHEDULES)
+    warmup_steps: int = _setting(0, "Steps over which the rate rises to the schedule.", low=0)
+    grad_clip: float | None = _setting(None, "Clip the gradient's global norm.", above=0)
+    accumulate: int = _setting(1, "Batches whose gradients make one step.", low=1)
+    ema: float | None = _setting(
+        None, "Decay of an average of the weights, which is validated and kept as best.", above=0, below=1
+    )
+    init: str | None = _setting(None, "Start from the weights of a checkpoint.")
+    freeze: str | None = _setting(None, "Keep the parameters that match a glob: hidden.*,output.bias")
+
+    monitor: str = _setting("val_loss", "The column of history.csv that chooses the best epoch.")
+    patience: int | None = _setting(None, "Stop after N epochs without a better one.", low=1)
+    min_delta: float = _setting(0.0, "What counts as better for --patience.", low=0)
+    max_time: str | None = _setting(None, "Stop after this time: 90s, 30m, 2h, 1h30m.")
+    max_steps: int | None = _setting(None, "Stop after N steps.", low=1)
+    save_every: str | None = _setting(None, "Keep a checkpoint every N steps, or Ne for epochs.")
+    keep: int | None = _setting(None, "Keep only the newest N of those.", low=1)
 
     seed: int = _setting(0, "Seed of weights, order of samples and splits.", low=0, below=2**32)
     log_every: int | None = _setting(None, "Print the loss every N steps.", low=1)
@@ -99,6 +110,11 @@ class TrainConfig:
         import tomli_w
 
         return tomli_w.dumps(self.to_dict())
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether the monitored column should rise."""
+        return self.monitor.endswith(_RISING)
 
     def normalisation_numbers(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Give the means and standard deviations of `normalize=MEAN,STD`, one a channel.
@@ -119,45 +135,64 @@ class TrainConfig:
 
 def setting_help(name: str) -> str:
     """Give the sentence of help of a setting."""
-    text: str = _FIELDS[name].metadata["help"]
+    text: str = FIELDS[name].metadata["help"]
     return text
-
-
-def resolve(
-    typed: Mapping[str, Any], arguments: Mapping[str, str], stored: Mapping[str, Any] | None = None
-) -> TrainConfig:
-    """Make the configuration of a run out of what the user typed.
-
-    What was typed wins over `stored` (the run that is resumed), that over the model's recipe, that over the
-    default.
-
-    Args:
-        typed: Settings by name, only those the user gave.
-        arguments: The model's arguments as typed with `-s`.
-        stored: The settings of the run to go on with.
-
-    Raises:
-        ConfigError: Something cannot be used; all faults are told together.
-    """
-    faults: list[ConfigError] = []
-    values = dict(typed)
-    if stored is None:
-        values = {**_recipe(typed), **typed}
-        faults += _resolve_arguments(values, arguments)
-    else:
-        values = {**stored, **typed}
-        faults += _changed_on_resume(typed, arguments, stored)
-    known = {name: value for name, value in values.items() if name in _FIELDS}
-    config = TrainConfig(**known)
-    faults += _faults(config)
-    if faults:
-        raise ConfigError.of(faults)
-    return config
 
 
 def flag(name: str) -> str:
     """Give the option that a setting is typed with."""
     return name.upper() if name == "model" else f"--{name.replace('_', '-')}"
+
+
+def parse_duration(text: str) -> float:
+    """Read a time such as 90s, 30m, 2h or 1h30m; a number alone is seconds.
+
+    Raises:
+        ConfigError: It is no such time, or not above 0.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    parts = [float(part or 0) for part in match.groups()] if match else [0.0]
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if seconds <= 0:
+        raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
+    return seconds
+
+
+def parse_save_every(text: str) -> tuple[int, bool]:
+    """Read `N` (steps) or `Ne` (epochs).
+
+    Returns:
+        The number, and whether it counts epochs.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    number = text.removesuffix("e")
+    if not number.isdecimal() or int(number) < 1:
+        raise ConfigError(f"--save-every {text} is not N steps or Ne epochs", "for example 500 or 2e")
+    return int(number), text.endswith("e")
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Read `NAME=W,...`.
+
+    Raises:
+        ConfigError: A part is no name and number, a number is not above 0, or a name stands twice.
+    """
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = math.nan
+        if not name or not (math.isfinite(weight) and weight > 0) or name in weights:
+            raise ConfigError(
+                f"--target-weights {text}: {part!r} is not NAME=W with W above 0, or stands twice",
+                "for example --target-weights 3=2,8=1.5",
+            )
+        weights[name] = weight
+    return weights
 
 
 def check_device(device: str) -> Iterator[ConfigError]:
@@ -169,81 +204,24 @@ def check_device(device: str) -> Iterator[ConfigError]:
         )
 
 
-def parse_arguments(pairs: list[str]) -> dict[str, str]:
-    """Split `-s key=value` options.
-
-    Raises:
-        ConfigError: One has no `=`, or a key stands twice.
-    """
-    arguments: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"-s {pair} is not key=value", "for example -s hidden=128,64")
-        if name in arguments:
-            raise ConfigError(f"-s {name} is given twice: {arguments[name]} and {value}")
-        arguments[name] = value
-    return arguments
-
-
-def _recipe(typed: Mapping[str, Any]) -> dict[str, Any]:
-    entry = MODELS.get(typed.get("model", ""))
-    if entry is None:
-        return {}
-    recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipe]}
-    if typed.get("optimizer") in ("adam", "adamw"):
-        recipe["lr"] = _ADAM_LR
-    return recipe
-
-
-def _resolve_arguments(values: dict[str, Any], arguments: Mapping[str, str]) -> list[ConfigError]:
-    entry = MODELS.get(values.get("model", ""))
-    if entry is None:
-        return []
-    try:
-        values["arguments"] = entry.resolve(arguments)
-    except ConfigError as err:
-        values["arguments"] = {}
-        return [err]
-    return []
-
-
-def _changed_on_resume(
-    typed: Mapping[str, Any], arguments: Mapping[str, str], stored: Mapping[str, Any]
-) -> list[ConfigError]:
-    changed = {name: value for name, value in typed.items() if value != stored.get(name)}
-    faults = [
-        ConfigError(
-            f"{flag(name)} {changed[name]} cannot change on --resume: the run has {stored.get(name, 'none')}",
-            "leave it out, or start a new run",
-        )
-        for name in _FIXED_ON_RESUME
-        if name in changed
-    ]
-    if arguments:
-        faults.append(
-            ConfigError(
-                "-s cannot change on --resume: the network is the run's", "leave it out, or start a new run"
-            )
-        )
-    return faults
-
-
-def _faults(config: TrainConfig) -> Iterator[ConfigError]:
-    for name, field in _FIELDS.items():
+def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find fault with single settings: names that are not known, values outside their range."""
+    for name, field in FIELDS.items():
         value = getattr(config, name)
         decided_by_model = name == "data" and not value and config.model not in MODELS
         if field.metadata and value is not None and not decided_by_model:
             yield from _check(name, value, field.metadata)
-    if config.batch_size == 1 and config.arguments.get("norm") == "batch":
-        yield ConfigError(
-            "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
-            "--batch-size 2 or more, or -s norm=layer",
-        )
     yield from check_device(config.device)
-    if config.normalize not in ("auto", "none"):
+    parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
+        (config.normalize if config.normalize not in ("auto", "none") else None, _parse_normalize),
+        (config.max_time, parse_duration),
+        (config.save_every, parse_save_every),
+        (config.target_weights, parse_weights),
+    )
+    for text, parse in parsed:
         try:
-            _parse_normalize(config.normalize)
+            if text is not None:
+                parse(text)
         except ConfigError as err:
             yield err
 
@@ -284,4 +262,4 @@ def _parse_normalize(text: str) -> tuple[float, ...]:
     return numbers
 
 
-_FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
+FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}

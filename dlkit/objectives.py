@@ -25,21 +25,38 @@ class Objective:
     metric_sum: Callable[[Tensor, Tensor], Tensor]
 
 
-def build_objective(task: str, loss: str = "auto") -> Objective:
+def build_objective(
+    task: str, loss: str = "auto", *, label_smoothing: float = 0.0, weights: Tensor | None = None
+) -> Objective:
     """Choose loss and metric.
 
     Args:
         task: `classification` (accuracy) or `regression` (mean absolute error).
-        loss: `auto` (cross-entropy for classes, mse for numbers), `cross-entropy` or `mse`.
+        loss: `auto` (cross-entropy for classes, mse for numbers), `cross-entropy`, `mse`, `l1`, `huber` or `bce`;
+            on classes all but the first compare with one-hot targets.
+        label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), for cross-entropy.
+        weights: One weight a class or an output, shape (K,), on the device of the outputs; None weighs all alike.
 
     Raises:
         ConfigError: The loss does not fit the task.
     """
-    if task == "classification":
-        return Objective(_one_hot_mse if loss == "mse" else F.cross_entropy, "accuracy", _count_correct)
-    if loss == "cross-entropy":
-        raise ConfigError("--loss cross-entropy takes classes; the target is a number", "--loss mse fits it")
-    return Objective(_mse, "mae", _sum_absolute_errors)
+    classes = task == "classification"
+    if not classes and loss in ("cross-entropy", "bce"):
+        raise ConfigError(f"--loss {loss} takes classes; the target is a number", "mse, l1 or huber fit it")
+    if classes and loss in ("auto", "cross-entropy"):
+        return Objective(_cross_entropy(label_smoothing, weights), "accuracy", _count_correct)
+    elementwise = _ELEMENTWISE["mse" if loss == "auto" else loss]
+
+    def mean_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        truth = F.one_hot(targets, outputs.shape[1]) if classes else targets.reshape(outputs.shape)
+        if weights is None:
+            return elementwise(outputs, truth.to(outputs.dtype), reduction="mean")
+        losses = elementwise(outputs, truth.to(outputs.dtype), reduction="none")
+        return (losses * (weights / weights.mean())).mean()
+
+    if classes:
+        return Objective(mean_loss, "accuracy", _count_correct)
+    return Objective(mean_loss, "mae", _sum_absolute_errors)
 
 
 @dataclass
@@ -130,12 +147,20 @@ class RunningMean:
         return torch.cat([*self._losses, torch.stack(losses)]), torch.cat([*self._metric_sums, added])
 
 
-def _one_hot_mse(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.mse_loss(outputs, F.one_hot(targets, outputs.shape[1]).to(outputs.dtype))
+_ELEMENTWISE: Mapping[str, Callable[..., Tensor]] = {
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "huber": F.huber_loss,
+    "bce": F.binary_cross_entropy_with_logits,
+}
 
 
-def _mse(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.mse_loss(outputs, targets.reshape(outputs.shape).to(outputs.dtype))
+def _cross_entropy(label_smoothing: float, weights: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+    if not label_smoothing and weights is None:
+        return F.cross_entropy
+    return lambda outputs, targets: F.cross_entropy(
+        outputs, targets, weight=weights, label_smoothing=label_smoothing
+    )
 
 
 def _count_correct(outputs: Tensor, targets: Tensor) -> Tensor:

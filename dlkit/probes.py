@@ -20,7 +20,7 @@ class Probe:
     def __init__(self, model: nn.Module, steps_per_epoch: int) -> None:
         named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
         self._names = [name for name, _ in named]
-        self._parameters = [parameter for _, parameter in named]
+        self.parameters = [parameter for _, parameter in named]
         self._interval = max(1, steps_per_epoch // SAMPLES_PER_EPOCH)
         self._steps: list[int] = []
         self._values: list[Tensor] = []
@@ -35,9 +35,9 @@ class Probe:
     def before_step(self) -> None:
         """Measure the gradients and remember the weights."""
         self._gradients = _norms(
-            [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
+            [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         )
-        self._before = [parameter.detach().clone() for parameter in self._parameters]
+        self._before = [parameter.detach().clone() for parameter in self.parameters]
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
@@ -48,7 +48,7 @@ class Probe:
         """
         assert self._gradients is not None, "before_step comes first"
         weights = _norms(self._before)
-        updates = _norms([now - before for now, before in zip(self._parameters, self._before, strict=True)])
+        updates = _norms([now - before for now, before in zip(self.parameters, self._before, strict=True)])
         self._before = []
         self._steps.append(step)
         self._values.append(torch.stack([self._gradients, updates, weights]))

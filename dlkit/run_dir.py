@@ -78,6 +78,19 @@ class RunDir:
         """The picture of history.csv."""
         return self.path / "curves.png"
 
+    def numbered(self, step: int) -> Path:
+        """Give the checkpoint that --save-every keeps after a step."""
+        return self.path / f"step-{step:08d}.safetensors"
+
+    def keep_newest(self, number: int) -> None:
+        """Remove all numbered checkpoints but the newest.
+
+        Raises:
+            DlkitError: One cannot be removed.
+        """
+        for file in sorted(self.path.glob("step-*.safetensors"))[:-number]:
+            _remove(file)
+
     def files(self) -> list[Path]:
         """Give the files of a run that are there, the lock left out."""
         names = (self.config, self.history, self.probes, self.best, self.last, self.last_prev, self.curves)

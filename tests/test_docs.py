@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from dlkit.config import resolve
+from dlkit.resolve import resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -57,7 +57,7 @@ class _Lines:
             console.note(line)
         elif step.record is None and now - self._last_line >= _SECONDS_BETWEEN_LINES:
             console.note(
-                f"epoch {step.epoch}/{self._run.config.epochs} step {step.batch}/{self._run.steps_per_epoch} "
+                f"epoch {step.epoch}/{self._run.config.epochs} step {step.in_epoch}/{self._run.steps_per_epoch} "
                 f"loss {reading.loss:.4f} {self._run.metric} {reading.metric:.4f} "
                 f"{self._speed.seconds_left(step.step):.0f} s left"
             )
@@ -97,7 +97,7 @@ class _Bars:
         speed = self._speed.samples_per_second(step.step)
         self.progress.update(
             self._batches,
-            completed=step.batch,
+            completed=step.in_epoch,
             figures=f"loss {reading.loss:.4f}  {self._run.metric} {reading.metric:.4f}  lr {step.lr:.3g}  "
             f"{speed:,.0f} samples/s",
         )
@@ -126,7 +126,7 @@ def _asked_line(run: "TrainRun", step: "Step", reading: "Reading") -> str:
     every = run.config.log_every
     if every is None or step.step % every:
         return ""
-    place = f"epoch {step.epoch} [{step.batch}/{run.steps_per_epoch}]"
+    place = f"epoch {step.epoch} [{step.in_epoch}/{run.steps_per_epoch}]"
     return f"{place} step {step.step} loss {reading.last_loss:.4f}"
 
 

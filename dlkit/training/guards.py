@@ -10,25 +10,35 @@ class FiniteGuard:
     """Skips steps whose gradients are not finite, without waiting for the device.
 
     The flag is the fused optimizers' own `found_inf`, which a gradient scaler would set: they leave weights and
-    state alone where it is 1.
+    state alone where it is 1. For the others, weights and state are remembered and put back.
 
     Args:
-        optimizer: A fused optimizer.
+        optimizer: The optimizer whose steps are guarded.
         parameters: The parameters it updates.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]) -> None:
         device = parameters[0].device
+        self._optimizer = optimizer
+        self._fused = all(group.get("fused") for group in optimizer.param_groups)
         self._parameters = parameters
         self._flag = torch.zeros((), device=device)
         self._one = torch.ones((), device=device)
         self._skipped = torch.zeros((), device=device)
         self._one_pass = device.type in ("cpu", "cuda")
-        optimizer.found_inf = self._flag  # type: ignore[attr-defined]
-        optimizer.grad_scale = None  # type: ignore[attr-defined]
+        if self._fused:
+            optimizer.found_inf = self._flag  # type: ignore[attr-defined]
+            optimizer.grad_scale = None  # type: ignore[attr-defined]
 
-    def check(self) -> None:
-        """Look at the gradients; call between backward and step."""
+    def step(self) -> None:
+        """Step, unless a gradient is not finite."""
+        self._check()
+        if self._fused:
+            self._optimizer.step()
+        else:
+            self._step_and_put_back()
+
+    def _check(self) -> None:
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         self._flag.zero_()
         if self._one_pass:
@@ -37,6 +47,21 @@ class FiniteGuard:
         else:
             self._flag.copy_(_any_not_finite(gradients))
         self._skipped.add_(self._flag)
+
+    def _step_and_put_back(self) -> None:
+        before = [parameter.detach().clone() for parameter in self._parameters]
+        states = [
+            {kind: value.clone() for kind, value in self._optimizer.state.get(parameter, {}).items()}
+            for parameter in self._parameters
+        ]
+        self._optimizer.step()
+        skip = self._flag.bool()
+        with torch.no_grad():
+            for parameter, old, state in zip(self._parameters, before, states, strict=True):
+                parameter.copy_(torch.where(skip, old, parameter))
+                for kind, value in self._optimizer.state[parameter].items():
+                    fresh = state.get(kind, torch.zeros_like(value))
+                    value.copy_(torch.where(skip.to(value.device), fresh, value))
 
     def skipped(self) -> int:
         """Give the number of steps skipped so far; waits for the device."""

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from dlkit.data.batches import Batches
 from dlkit.device import peak_memory_mib
@@ -26,6 +27,7 @@ class Position:
         epoch: The epoch under way, from 1.
         batch: Its batches that are done.
         step: Optimizer steps of the whole run that are done.
+        epoch_start: Steps that were done when the epoch began.
         seconds: Wall time of the run.
         train_seconds: Time spent training in the epoch under way.
     """
@@ -33,8 +35,14 @@ class Position:
     epoch: int = 1
     batch: int = 0
     step: int = 0
+    epoch_start: int = 0
     seconds: float = 0.0
     train_seconds: float = 0.0
+
+    def next_epoch(self) -> None:
+        """Move to the beginning of the next epoch."""
+        self.epoch, self.batch, self.train_seconds = self.epoch + 1, 0, 0.0
+        self.epoch_start = self.step
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Step:
 
     Args:
         epoch: Its epoch, from 1.
-        batch: Its place in the epoch, from 1.
+        in_epoch: Its number in the epoch, from 1.
         step: Its number in the run, from 1.
         lr: Its learning rate.
         running: Loss and metric of the epoch so far, on the device.
@@ -52,7 +60,7 @@ class Step:
     """
 
     epoch: int
-    batch: int
+    in_epoch: int
     step: int
     lr: float
     running: RunningMean
@@ -75,6 +83,35 @@ class Parts:
     running: RunningMean
     device: torch.device
     l1: float = 0.0
+    grad_clip: float | None = None
+    accumulate: int = 1
+    ema: AveragedModel | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one epoch."""
+        return -(-len(self.train) // self.accumulate)
+
+    @property
+    def validated(self) -> nn.Module:
+        """The network that is validated and kept as best: the average of the weights where there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+
+class Clock:
+    """Adds the time since the last tick to the run's, and to the epoch's training time."""
+
+    def __init__(self, position: Position) -> None:
+        self._position = position
+        self._last = time.perf_counter()
+
+    def tick(self, *, training: bool) -> None:
+        """Count the time since the last tick, as training or as something else."""
+        now = time.perf_counter()
+        passed, self._last = now - self._last, now
+        self._position.seconds += passed
+        if training:
+            self._position.train_seconds += passed
 
 
 def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
@@ -88,44 +125,69 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
     Yields:
         The step; the last one of an epoch carries the epoch's record, with the validation done.
     """
-    parameters = [parameter for parameter in parts.model.parameters() if parameter.requires_grad]
     while position.epoch <= epochs:
         if position.batch == 0:
             parts.running.clear()
         parts.model.train()
         last_batch = len(parts.train)
-        clock = _Clock(position)
+        clock = Clock(position)
+        lr = parts.schedule(position.step)
         for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
-            lr = _set_lr(parts.optimizer, parts.schedule(position.step))
-            parts.optimizer.zero_grad()
+            if position.batch % parts.accumulate == 0:
+                lr = _set_lr(parts.optimizer, parts.schedule(position.step))
+                parts.optimizer.zero_grad()
             outputs = parts.model(inputs)
             loss = parts.objective.loss(outputs, targets)
-            loss.backward()
-            if parts.l1:
-                _add_l1(parameters, parts.l1)
-            parts.guard.check()
-            sampled = parts.probe.due(position.batch)
-            if sampled:
-                parts.probe.before_step()
-            parts.optimizer.step()
-            if sampled:
-                parts.probe.after_step(position.step + 1)
+            _share(parts, position.batch, loss).backward()
             parts.running.add(loss, outputs, targets)
             position.batch += 1
-            position.step += 1
+            if position.batch % parts.accumulate and position.batch < last_batch:
+                continue
+            _step(parts, position)
             clock.tick(training=True)
             if position.batch < last_batch:
-                yield Step(position.epoch, position.batch, position.step, lr, parts.running)
+                yield Step(
+                    position.epoch, position.step - position.epoch_start, position.step, lr, parts.running
+                )
                 clock.tick(training=True)
-        yield _close_epoch(parts, position, clock, lr)
+        closing = close_epoch(parts, position, clock, lr)
+        position.next_epoch()
+        yield closing
 
 
-def _close_epoch(parts: Parts, position: Position, clock: "_Clock", lr: float) -> Step:
-    """Read the epoch's sums, validate, and move on to the next epoch."""
+def _share(parts: Parts, batch: int, loss: Tensor) -> Tensor:
+    """Scale a batch's mean loss to its share of the mean over all batches that make one step."""
+    if parts.accumulate == 1:
+        return loss
+    first = batch - batch % parts.accumulate
+    whole = parts.train.samples_in(first, min(first + parts.accumulate, len(parts.train)))
+    return loss * (parts.train.samples_in(batch, batch + 1) / whole)
+
+
+def _step(parts: Parts, position: Position) -> None:
+    """Change the weights by what the gradients say, and measure it at sampled steps."""
+    parameters = parts.probe.parameters
+    if parts.l1:
+        _add_l1(parameters, parts.l1)
+    sampled = parts.probe.due((position.batch - 1) // parts.accumulate)
+    if sampled:
+        parts.probe.before_step()
+    if parts.grad_clip is not None:
+        nn.utils.clip_grad_norm_(parameters, parts.grad_clip)
+    parts.guard.step()
+    position.step += 1
+    if sampled:
+        parts.probe.after_step(position.step)
+    if parts.ema is not None:
+        parts.ema.update_parameters(parts.model)
+
+
+def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> Step:
+    """Read the epoch's sums and validate."""
     train_loss, train_metric = parts.running.read()
     clock.tick(training=True)
     train_seconds = position.train_seconds
-    val_loss, val_metric = mean_scores(parts.model, parts.val.in_order(), parts.objective)
+    val_loss, val_metric = mean_scores(parts.validated, parts.val.in_order(), parts.objective)
     grad_norm, update_ratio, rows = parts.probe.close_epoch()
     clock.tick(training=False)
     record = EpochRecord(
@@ -143,9 +205,8 @@ def _close_epoch(parts: Parts, position: Position, clock: "_Clock", lr: float) -
         samples_per_second=parts.running.samples / train_seconds if train_seconds else None,
         memory_mib=peak_memory_mib(parts.device),
     )
-    step = Step(position.epoch, position.batch, position.step, lr, parts.running, record, rows)
-    position.epoch, position.batch, position.train_seconds = position.epoch + 1, 0, 0.0
-    return step
+    in_epoch = position.step - position.epoch_start
+    return Step(position.epoch, in_epoch, position.step, lr, parts.running, record, rows)
 
 
 def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> float:
@@ -160,18 +221,3 @@ def _add_l1(parameters: Sequence[nn.Parameter], weight: float) -> None:
     for parameter in parameters:
         if parameter.grad is not None and parameter.ndim >= 2:
             parameter.grad.add_(parameter.sign(), alpha=weight)
-
-
-class _Clock:
-    """Adds the time since the last tick to the run's, and to the epoch's training time."""
-
-    def __init__(self, position: Position) -> None:
-        self._position = position
-        self._last = time.perf_counter()
-
-    def tick(self, *, training: bool) -> None:
-        now = time.perf_counter()
-        passed, self._last = now - self._last, now
-        self._position.seconds += passed
-        if training:
-            self._position.train_seconds += passed

@@ -1,6 +1,7 @@
 """Optimizers by name, their state by parameter name."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,30 +10,35 @@ from dlkit.errors import CheckpointError
 
 
 def build_optimizer(
-    model: nn.Module, name: str, *, lr: float, momentum: float, weight_decay: float
+    model: nn.Module, name: str, *, lr: float, momentum: float, nesterov: bool = False, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """Make a fused optimizer over the trainable parameters.
+    """Make an optimizer over the trainable parameters, fused where torch has it so.
 
     Biases and the parameters of normalisation layers, all that have fewer than two dimensions, are not decayed.
 
     Args:
         model: Its parameters lie on the device already.
-        name: `sgd`, `adam` or `adamw`.
+        name: `sgd`, `adam`, `adamw`, `rmsprop` or `adagrad`.
         lr: Learning rate.
-        momentum: Of sgd; the others have none.
-        weight_decay: L2 penalty for sgd and adam, decoupled decay for adamw (Loshchilov and Hutter 2019).
+        momentum: Of sgd; the others are made without.
+        nesterov: Nesterov's momentum, for sgd.
+        weight_decay: Decoupled for adamw (Loshchilov and Hutter 2019), an L2 penalty for the others.
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    decayed = [parameter for parameter in trainable if parameter.ndim >= 2 or not weight_decay]
+    others = [parameter for parameter in trainable if parameter.ndim < 2 and weight_decay]
+    parts = ((decayed, weight_decay), (others, 0.0))
+    groups: list[dict[str, Any]] = [{"params": part, "weight_decay": decay} for part, decay in parts if part]
     if name == "sgd":
-        sgd = torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
+        sgd = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
         if momentum:
             _start_momentum(sgd)
         return sgd
+    if name == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=lr, foreach=True)
+    if name == "adagrad":
+        on_cpu = trainable[0].device.type == "cpu"
+        return torch.optim.Adagrad(groups, lr=lr, fused=on_cpu, foreach=not on_cpu)
     kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
     return kind(groups, lr=lr, fused=True)
 
@@ -43,6 +49,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[
         f"{kind}.{name}": value
         for name, parameter in model.named_parameters()
         for kind, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
     }
 
 
@@ -60,7 +67,9 @@ def restore_optimizer(
         if name not in parameters:
             raise CheckpointError(f"the optimizer's state is of another network: it has the parameter {name}")
         parameter = parameters[name]
-        optimizer.state[parameter][kind] = value.to(parameter.device, copy=True)
+        fused = all(group.get("fused") for group in optimizer.param_groups)
+        device = torch.device("cpu") if kind == "step" and not fused else parameter.device
+        optimizer.state[parameter][kind] = value.to(device, copy=True)
 
 
 def _start_momentum(optimizer: torch.optim.Optimizer) -> None:

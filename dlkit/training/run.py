@@ -1,4 +1,4 @@
-"""A configuration in, a run folder out: assembles the parts, saves best and last, stops when told to."""
+"""A run: trains, saves best and last into its folder, stops when it is done or told to."""
 
 import math
 import time
@@ -8,27 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dlkit.atomic import write_file
 from dlkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from dlkit.config import TrainConfig
-from dlkit.data.batches import Batches
-from dlkit.data.datasets import DataSet, load_dataset
-from dlkit.device import device_label, pick_device, pick_threads, random_state, restore_random_state, seed_all
+from dlkit.config import TrainConfig, parse_duration, parse_save_every
+from dlkit.data.datasets import load_dataset
+from dlkit.device import pick_device
 from dlkit.errors import CheckpointError, DivergedError, InterruptedRun
 from dlkit.history import EpochRecord, append_probes, append_record, cut_back, read_history
-from dlkit.models.build import build_model, restore_model
-from dlkit.objectives import RunningMean, build_objective
-from dlkit.probes import Probe
+from dlkit.models.build import restore_model
 from dlkit.run_dir import RunDir, clear_run, create_run
-from dlkit.training.guards import FiniteGuard, all_finite
-from dlkit.training.loop import Parts, Position, Step, fit
-from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
-from dlkit.training.schedules import build_schedule
+from dlkit.training.assemble import Assembly, assemble, assemble_new
+from dlkit.training.early_stopping import EarlyStopping, is_better
+from dlkit.training.guards import all_finite
+from dlkit.training.loop import Clock, Position, Step, close_epoch, fit
+from dlkit.training.state import parts_state, restore_parts
 
 _SECONDS_BETWEEN_READINGS = 0.1
-_EVAL_BATCH_FACTOR = 4
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,9 @@ class TrainRun:
     Args:
         config: The settings.
         run_dir: The folder, made already.
-        dataset: The data, split and normalised.
-        parts: What the loop turns.
+        assembly: The data and what the loop turns.
         position: Where to begin.
-        notes: What the user should know before it starts.
-        best: Metrics of the best epoch so far.
+        progress: What the run knew when it was saved; empty for a new one.
         force: Remove the run that is in the folder.
     """
 
@@ -64,32 +58,49 @@ class TrainRun:
         self,
         config: TrainConfig,
         run_dir: RunDir,
-        dataset: DataSet,
-        parts: Parts,
+        assembly: Assembly,
         position: Position,
         *,
-        notes: list[str],
-        best: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any],
         force: bool = False,
     ) -> None:
         self.config = config
         self.dir = run_dir
-        self.notes = notes
-        self.best = best
-        self.steps_per_epoch = len(parts.train)
-        self.metric = parts.objective.metric
+        self.notes = assembly.notes
+        self.parts = assembly.parts
+        self.best: Mapping[str, Any] | None = progress.get("best")
+        self.steps_per_epoch = assembly.parts.steps_per_epoch
+        self.metric = assembly.parts.objective.metric
         self.start_step = position.step
         self.stop_signal: int | None = None
-        self._dataset = dataset
-        self.parts = parts
+        self._description = assembly.dataset.description
+        self._plateau = assembly.plateau
         self._position = position
         self._force = force
         self._last_reading = 0.0
+        self._early = EarlyStopping(
+            config.patience, config.min_delta, config.higher_is_better, **progress.get("early_stopping", {})
+        )
+        self._max_seconds = math.inf if config.max_time is None else parse_duration(config.max_time)
+        self._save_every = (0, False) if config.save_every is None else parse_save_every(config.save_every)
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run."""
-        return self.config.epochs * self.steps_per_epoch
+        """Steps of the whole run, if nothing stops it before."""
+        total = self.config.epochs * self.steps_per_epoch
+        return total if self.config.max_steps is None else min(total, self.config.max_steps)
+
+    @property
+    def why_done(self) -> str:
+        """Why there is nothing more to train; empty while there is."""
+        if self._early.should_stop:
+            return f"{self.config.monitor} has not got better for {self._early.bad_epochs} epochs (--patience)"
+        if self._position.step >= self.total_steps:
+            limit = "--max-steps" if self._position.epoch <= self.config.epochs else "--epochs"
+            return f"the run has its {self._position.step} steps ({limit})"
+        if self._position.seconds >= self._max_seconds:
+            return f"the run has had its time (--max-time {self.config.max_time})"
+        return ""
 
     def __iter__(self) -> Iterator[tuple[Step, Reading | None]]:
         """Train; with each step comes a reading, at most ten times a second and whenever one is asked for.
@@ -100,14 +111,15 @@ class TrainRun:
             DlkitError: A file cannot be written.
         """
         with self.dir.locked():
-            if self._position.epoch > self.config.epochs:
+            if self.why_done:
                 return
             self._open_files()
             for step in fit(self.parts, self._position, self.config.epochs):
-                reading = self._read(step) if self._reading_due(step) else None
-                if step.record is not None:
-                    self._close_epoch(step.record, step)
-                yield step, reading
+                why = self._after_step(step)
+                closing = self._close_early(step) if why and step.record is None else step
+                yield closing, self._read(closing) if self._reading_due(closing) else None
+                if why:
+                    break
                 if self.stop_signal is not None and self._position.step < self.total_steps:
                     self._stop(self.stop_signal, step)
             if self.config.plot:
@@ -118,10 +130,31 @@ class TrainRun:
             clear_run(self.dir)
         if not self.dir.last.exists():
             self._save_last()
-        cut_back(self.dir.history, self._position.step)
-        # The rows of the epoch under way are in the checkpoint and are written when it ends.
-        cut_back(self.dir.probes, self._position.step - self._position.batch)
+        # The rows of an epoch under way are in the checkpoint and are written when it ends.
+        done = self._position.epoch_start
+        cut_back(self.dir.history, done)
+        cut_back(self.dir.probes, done)
         write_file(self.dir.config, self.config.to_toml().encode())
+
+    def _after_step(self, step: Step) -> str:
+        """Save what is due after a step, and say why training ends with it, if it does."""
+        if step.record is not None:
+            self._close_epoch(step.record, step)
+        number, epochs = self._save_every
+        if number and (step.record is not None if epochs else True):
+            if (step.epoch if epochs else step.step) % number == 0:
+                self._save_numbered(step)
+        return self.why_done
+
+    def _close_early(self, step: Step) -> Step:
+        """End a run within an epoch: keep the place for resuming, then validate what there is."""
+        self._read(step)
+        self._check_weights(step)
+        self._save_last()
+        closing = close_epoch(self.parts, self._position, Clock(self._position), step.lr)
+        assert closing.record is not None, "a closed epoch has a record"
+        self._write_record(closing.record, closing)
+        return closing
 
     def _reading_due(self, step: Step) -> bool:
         every = self.config.log_every
@@ -151,41 +184,51 @@ class TrainRun:
         )
 
     def _close_epoch(self, record: EpochRecord, step: Step) -> None:
+        self._read(step)
         self._check_weights(step)
+        self._write_record(record, step)
+        value = record.to_row()[self.config.monitor]
+        assert value is not None, "a record of a closed epoch has its losses and metrics"
+        self._early.observe(value)
+        if self.config.schedule == "plateau":
+            self._plateau.observe(value)
+        self._save_last()
+
+    def _write_record(self, record: EpochRecord, step: Step) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
             self._diverged(step, "the validation loss is")
         append_record(self.dir.history, record)
         append_probes(self.dir.probes, step.probe_rows)
-        if self.best is None or record.val_loss < self.best["val_loss"]:
-            self.best = record.to_row()
+        row, monitor = record.to_row(), self.config.monitor
+        if self.best is None or is_better(row[monitor] or 0.0, self.best[monitor], self.config.higher_is_better):
+            self.best = row
             self._save(self.dir.best)
-        self._save_last()
 
     def _save_last(self) -> None:
-        parts, device = self.parts, self.parts.device
-        groups: dict[str, Mapping[str, Tensor]] = {
-            "optimizer": optimizer_state(parts.optimizer, parts.model),
-            "random": random_state(device),
-        }
-        if self._position.batch:
-            groups |= {"running": parts.running.state(), "probe": parts.probe.state()}
-        extras = {
-            f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()
-        }
-        self._save(self.dir.last, extras=extras, keep_previous=self.dir.last_prev)
+        self._save(self.dir.last, full=True)
 
-    def _save(
-        self, path: Path, extras: Mapping[str, Tensor] | None = None, keep_previous: Path | None = None
-    ) -> None:
-        progress = {"position": asdict(self._position), "best": self.best, "threads": torch.get_num_threads()}
+    def _save_numbered(self, step: Step) -> None:
+        self._save(self.dir.numbered(step.step))
+        if self.config.keep is not None:
+            self.dir.keep_newest(self.config.keep)
+
+    def _save(self, path: Path, *, full: bool = False) -> None:
+        """Save a checkpoint: the validated weights, or everything that resuming needs."""
+        early = {"best": self._early.best, "bad_epochs": self._early.bad_epochs}
         save_checkpoint(
             path,
-            self.parts.model.state_dict(),
+            (self.parts.model if full else self.parts.validated).state_dict(),
             config=self.config,
-            description=self._dataset.description,
-            progress=progress,
-            extras=extras,
-            keep_previous=keep_previous,
+            description=self._description,
+            progress={
+                "position": asdict(self._position),
+                "best": self.best,
+                "threads": torch.get_num_threads(),
+                "early_stopping": early,
+                "plateau": asdict(self._plateau),
+            },
+            extras=parts_state(self.parts, within_epoch=self._position.batch > 0) if full else None,
+            keep_previous=self.dir.last_prev if full else None,
         )
 
     def _stop(self, signal_number: int, step: Step) -> None:
@@ -207,7 +250,7 @@ class TrainRun:
 
 
 def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = False) -> TrainRun:
-    """Assemble a new run.
+    """Make a new run.
 
     Args:
         config: The settings.
@@ -217,27 +260,13 @@ def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = Fal
     Raises:
         DlkitError: The device, the data or the folder cannot be had; see the tree in `dlkit.errors`.
     """
-    device = pick_device(config.device)
-    seed_all(config.seed)
-    dataset = load_dataset(config)
-    model = build_model(config.model, dataset.description, config.arguments).to(device)
-    if device.type == "cpu":
-        torch.set_num_threads(pick_threads(model, config.batch_size))
+    assembly = assemble_new(config)
     run_dir = create_run(out, f"{config.model}-{config.data}", force=force)
-    parts = _assemble(config, dataset, model, device)
-    return TrainRun(
-        config,
-        run_dir,
-        dataset,
-        parts,
-        Position(),
-        notes=[_plan(config, dataset, model, device)],
-        force=force,
-    )
+    return TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
 
 
 def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
-    """Assemble a run that goes on where it stopped.
+    """Take up a run where it stopped.
 
     Args:
         config: The run's settings with what the user changed.
@@ -254,52 +283,17 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
         torch.set_num_threads(progress["threads"])
         notes.append(f"using {progress['threads']} threads, as the run did so far")
     dataset = load_dataset(config, checkpoint.description)
-    model = restore_model(checkpoint).to(device)
-    parts = _assemble(config, dataset, model, device)
-    restore_optimizer(parts.optimizer, model, _group(checkpoint, "optimizer"))
-    parts.running.restore(_group(checkpoint, "running"), device)
-    parts.probe.restore(_group(checkpoint, "probe"), device)
-    restore_random_state(_group(checkpoint, "random"), device)
+    assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
+    restore_parts(assembly.parts, checkpoint.extras)
+    for name, value in progress["plateau"].items():
+        setattr(assembly.plateau, name, value)
     position = Position(**progress["position"])
-    if config.schedule != "none" and config.epochs != checkpoint.config.epochs:
+    if config.schedule not in ("none", "plateau") and config.epochs != checkpoint.config.epochs:
         notes.append(f"the {config.schedule} schedule now spans {config.epochs} epochs")
-    if position.epoch > config.epochs:
-        notes.append(f"the run has {position.epoch - 1} epochs already; --epochs N with a larger N goes on")
-    notes.append(_plan(config, dataset, model, device))
-    return TrainRun(config, run_dir, dataset, parts, position, notes=notes, best=progress["best"])
-
-
-def _assemble(config: TrainConfig, dataset: DataSet, model: torch.nn.Module, device: torch.device) -> Parts:
-    train = Batches(dataset.split("train"), config.batch_size, device, config.seed)
-    objective = build_objective(dataset.description.task, config.loss)
-    optimizer = build_optimizer(
-        model, config.optimizer, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
-    return Parts(
-        model=model,
-        train=train,
-        val=Batches(dataset.split("val"), config.batch_size * _EVAL_BATCH_FACTOR, device),
-        objective=objective,
-        optimizer=optimizer,
-        schedule=build_schedule(config.schedule, config.lr, config.epochs * len(train)),
-        guard=FiniteGuard(
-            optimizer, [parameter for parameter in model.parameters() if parameter.requires_grad]
-        ),
-        probe=Probe(model, len(train)),
-        running=RunningMean(objective, train.chunk),
-        device=device,
-        l1=config.l1,
-    )
-
-
-def _plan(config: TrainConfig, dataset: DataSet, model: torch.nn.Module, device: torch.device) -> str:
-    count = sum(parameter.numel() for parameter in model.parameters())
-    sizes = dataset.description.split_sizes
-    return (
-        f"{config.model} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
-        f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}, "
-        f"on {device_label(device)}"
-    )
+    run = TrainRun(config, run_dir, assembly, position, progress=progress)
+    if run.why_done:
+        notes.append(f"nothing to do: {run.why_done}")
+    return run
 
 
 def _newest(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
@@ -316,11 +310,3 @@ def _newest(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
             run_dir.last.replace(aside)
             notes.append(f"the damaged file is now {aside}")
         return checkpoint, notes
-
-
-def _group(checkpoint: Checkpoint, group: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(f"{group}."): tensor
-        for name, tensor in checkpoint.extras.items()
-        if name.startswith(f"{group}.")
-    }

@@ -46,7 +46,7 @@ class Terminal(io.StringIO):
 def dlkit_run(epochs: int = 2, *, plot: bool = False) -> float:
     """Give the seconds per sample of dlkit's epochs, validation left out."""
     from dlkit.cli.progress import show_progress
-    from dlkit.config import resolve
+    from dlkit.resolve import resolve
     from dlkit.training.run import start_run
 
     config = resolve({"model": "mlp", "data": "mnist", "epochs": epochs, "plot": plot}, {})

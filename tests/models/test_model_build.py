@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlkit.catalogue import MODELS
 from dlkit.checkpoint import Checkpoint
-from dlkit.config import resolve
+from dlkit.resolve import resolve
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.models.build import BUILDERS, build_model, restore_model

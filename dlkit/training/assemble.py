@@ -1,0 +1,162 @@
+"""Settings, data and a network become the parts that the loop turns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from dlkit.checkpoint import load_checkpoint
+from dlkit.config import TrainConfig, parse_weights
+from dlkit.data.batches import Batches
+from dlkit.data.datasets import DataSet, load_dataset
+from dlkit.description import DataDescription
+from dlkit.device import device_label, pick_device, pick_threads, seed_all
+from dlkit.errors import ConfigError, did_you_mean
+from dlkit.models.build import build_model, load_matching
+from dlkit.objectives import RunningMean, build_objective
+from dlkit.probes import Probe
+from dlkit.training.guards import FiniteGuard
+from dlkit.training.loop import Parts
+from dlkit.training.optimizers import build_optimizer
+from dlkit.training.schedules import Plateau, build_schedule
+
+_EVAL_BATCH_FACTOR = 4
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A run that is ready to start: its data, its parts, and what should be said of them."""
+
+    dataset: DataSet
+    parts: Parts
+    plateau: Plateau
+    notes: list[str]
+
+
+def assemble_new(config: TrainConfig) -> Assembly:
+    """Load the data, build the network and seed everything, as the first step of a new run finds it.
+
+    Raises:
+        DlkitError: The device, the data or the weights to start from cannot be had.
+        ConfigError: A glob or a warm-up does not fit the network or the run.
+    """
+    device = pick_device(config.device)
+    seed_all(config.seed)
+    dataset = load_dataset(config)
+    model = build_model(config.model, dataset.description, config.arguments).to(device)
+    if device.type == "cpu":
+        torch.set_num_threads(pick_threads(model, config.batch_size))
+    notes = [_plan(config, dataset.description, model, device)]
+    if config.init is not None:
+        notes.append(load_matching(model, load_checkpoint(Path(config.init))))
+    return assemble(config, dataset, model, device, notes)
+
+
+def assemble(
+    config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device, notes: list[str]
+) -> Assembly:
+    """Make the parts around a network that has its weights already."""
+    if config.freeze is not None:
+        notes.append(_freeze(model, config.freeze))
+    train = Batches(dataset.split("train"), config.batch_size, device, config.seed)
+    objective = build_objective(
+        dataset.description.task,
+        config.loss,
+        label_smoothing=config.label_smoothing,
+        weights=_target_weights(config, dataset.description, device),
+    )
+    optimizer = build_optimizer(
+        model,
+        config.optimizer,
+        lr=config.lr,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay,
+    )
+    steps_per_epoch = -(-len(train) // config.accumulate)
+    probe = Probe(model, steps_per_epoch)
+    plateau = Plateau(higher_is_better=config.higher_is_better)
+    if config.ema is not None:
+        notes.append(f"best holds the average of the weights (--ema {config.ema:g}), last the weights themselves")
+    parts = Parts(
+        model=model,
+        train=train,
+        val=Batches(dataset.split("val"), config.batch_size * _EVAL_BATCH_FACTOR, device),
+        objective=objective,
+        optimizer=optimizer,
+        schedule=_schedule(config, steps_per_epoch, plateau),
+        guard=FiniteGuard(optimizer, probe.parameters),
+        probe=probe,
+        running=RunningMean(objective, train.chunk),
+        device=device,
+        l1=config.l1,
+        grad_clip=config.grad_clip,
+        accumulate=config.accumulate,
+        ema=None if config.ema is None else average_of(model, config.ema),
+    )
+    return Assembly(dataset, parts, plateau, notes)
+
+
+def average_of(model: nn.Module, decay: float) -> AveragedModel:
+    """Start an exponential average of a network's weights; buffers are the newest ones."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+
+def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Callable[[int], float]:
+    total = config.epochs * steps_per_epoch
+    if config.max_steps is not None:
+        total = min(total, config.max_steps)
+    if config.warmup_steps >= total:
+        raise ConfigError(
+            f"--warmup-steps {config.warmup_steps} is not below the {total} steps of the run",
+            "fewer warm-up steps, or more epochs",
+        )
+    curve = build_schedule(
+        config.schedule,
+        config.lr,
+        total_steps=total,
+        steps_per_epoch=steps_per_epoch,
+        warmup_steps=config.warmup_steps,
+    )
+    return (lambda step: curve(step) * plateau.factor) if config.schedule == "plateau" else curve
+
+
+def _target_weights(config: TrainConfig, description: DataDescription, device: torch.device) -> Tensor | None:
+    """Give one weight a class or output, shape (K,); those not named weigh 1."""
+    if config.target_weights is None:
+        return None
+    named = parse_weights(config.target_weights)
+    return torch.tensor([named.get(name, 1.0) for name in description.class_names], device=device)
+
+
+def _freeze(model: nn.Module, globs: str) -> str:
+    """Keep the parameters that match from being trained, and say which."""
+    named = dict(model.named_parameters())
+    frozen = []
+    for glob in globs.split(","):
+        matching = [name for name in named if fnmatchcase(name, glob.strip())]
+        if not matching:
+            raise ConfigError(
+                f"--freeze {glob} matches no parameter; there are {', '.join(list(named)[:8])}",
+                did_you_mean(glob, named),
+            )
+        frozen += matching
+    if len(set(frozen)) == len(named):
+        raise ConfigError(f"--freeze {globs} leaves nothing to train", "freeze fewer layers")
+    for name in frozen:
+        named[name].requires_grad_(False)
+    return f"frozen: {', '.join(dict.fromkeys(frozen))}"
+
+
+def _plan(config: TrainConfig, description: DataDescription, model: nn.Module, device: torch.device) -> str:
+    count = sum(parameter.numel() for parameter in model.parameters())
+    sizes = description.split_sizes
+    return (
+        f"{config.model} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
+        f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}, "
+        f"on {device_label(device)}"
+    )
