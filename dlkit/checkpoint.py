@@ -12,9 +12,10 @@ from torch import Tensor
 
 from dlkit import __version__
 from dlkit.atomic import OPS, FileOps
-from dlkit.config import TrainConfig, resolve
+from dlkit.config import TrainConfig
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, printable
+from dlkit.resolve import resolve
 from dlkit.tensor_file import read_tensors, write_tensors
 
 RESERVED = "dlkit."

@@ -11,6 +11,8 @@ from dlkit.catalogue import DATA, MODELS, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
 
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
+DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
+COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
 _RISING = ("accuracy", "r2")
@@ -26,10 +28,14 @@ def _setting(
     below: float | None = None,
     choices: tuple[str, ...] = (),
     hint: str = "",
+    panel: str | None = None,
+    short: str | None = None,
 ) -> Any:
-    """Declare one setting: its default, its sentence of help and what it may be."""
+    """Declare one setting: default, sentence of help, what it may be, and where its option stands in the help."""
     checks = {"low": low, "above": above, "below": below, "choices": choices, "hint": hint}
-    return dataclasses.field(default=default, metadata={"help": help, **checks})
+    return dataclasses.field(
+        default=default, metadata={"help": help, "panel": panel, "short": short, **checks}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +44,10 @@ class TrainConfig:
 
     model: str = _setting("", "mlp, cnn or a torchvision network.", choices=tuple(MODELS))
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
-    data: str = _setting("", "A built-in data set.", choices=tuple(DATA))
+    data: str = _setting("", "A built-in data set.", choices=tuple(DATA), short="-d")
     epochs: int = _setting(10, "Passes over the training split.", low=1)
     lr: float = _setting(0.01, "Learning rate.", above=0, hint="0.01 suits sgd, 0.001 adam and adamw")
-    batch_size: int = _setting(64, "Samples a step.", low=1)
+    batch_size: int = _setting(64, "Samples a batch.", low=1, short="-b")
     optimizer: str = _setting("sgd", "sgd, adam, adamw, rmsprop or adagrad.", choices=OPTIMIZERS)
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.")
 
@@ -51,6 +57,7 @@ class TrainConfig:
         above=0,
         below=1,
         hint="0.1 keeps 10 % of the training samples for validation",
+        panel=DATA_PANEL,
     )
     test: float = _setting(
         0.1,
@@ -58,44 +65,75 @@ class TrainConfig:
         above=0,
         below=1,
         hint="0.1 keeps 10 %",
+        panel=DATA_PANEL,
     )
-    limit: int | None = _setting(None, "Use only the first N training samples.", low=10)
-    normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.")
+    limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
+    normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
 
-    momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1)
-    nesterov: bool = _setting(False, "Nesterov's momentum for sgd.")
+    momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1, panel=OPTIMISE_PANEL)
+    nesterov: bool = _setting(False, "Nesterov's momentum for sgd.", panel=OPTIMISE_PANEL)
     weight_decay: float = _setting(
-        0.0, "Weight decay: decoupled for adamw, L2 for the others; biases and norms have none.", low=0
+        0.0,
+        "Weight decay: decoupled for adamw, L2 for the others; biases and norms have none.",
+        low=0,
+        panel=OPTIMISE_PANEL,
     )
-    l1: float = _setting(0.0, "Weight of the sum of absolute weights in the loss.", low=0)
+    l1: float = _setting(
+        0.0, "Weight of the sum of absolute weights in the loss.", low=0, panel=OPTIMISE_PANEL
+    )
     loss: str = _setting(
         "auto",
         "auto, cross-entropy, mse, l1, huber or bce (on one-hot targets for classes).",
         choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce"),
+        panel=OPTIMISE_PANEL,
     )
-    label_smoothing: float = _setting(0.0, "Share of the target spread over all classes.", low=0, below=1)
-    target_weights: str | None = _setting(None, "Weights of classes or outputs in the loss: NAME=W,...")
-    schedule: str = _setting("none", f"{', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}.", choices=SCHEDULES)
-    warmup_steps: int = _setting(0, "Steps over which the rate rises to the schedule.", low=0)
-    grad_clip: float | None = _setting(None, "Clip the gradient's global norm.", above=0)
-    accumulate: int = _setting(1, "Batches whose gradients make one step.", low=1)
+    label_smoothing: float = _setting(
+        0.0, "Share of the target spread over all classes.", low=0, below=1, panel=OPTIMISE_PANEL
+    )
+    target_weights: str | None = _setting(
+        None, "Weights of classes or outputs in the loss: NAME=W,...", panel=OPTIMISE_PANEL
+    )
+    schedule: str = _setting(
+        "none", f"{', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}.", choices=SCHEDULES, panel=OPTIMISE_PANEL
+    )
+    warmup_steps: int = _setting(
+        0, "Steps over which the rate rises to the schedule.", low=0, panel=OPTIMISE_PANEL
+    )
+    grad_clip: float | None = _setting(
+        None, "Clip the gradient's global norm.", above=0, panel=OPTIMISE_PANEL
+    )
+    accumulate: int = _setting(1, "Batches whose gradients make one step.", low=1, panel=OPTIMISE_PANEL)
     ema: float | None = _setting(
-        None, "Decay of an average of the weights, which is validated and kept as best.", above=0, below=1
+        None,
+        "Decay of an average of the weights, which is validated and kept as best.",
+        above=0,
+        below=1,
+        panel=OPTIMISE_PANEL,
     )
-    init: str | None = _setting(None, "Start from the weights of a checkpoint.")
-    freeze: str | None = _setting(None, "Keep the parameters that match a glob: hidden.*,output.bias")
+    init: str | None = _setting(None, "Start from the weights of a checkpoint.", panel=OPTIMISE_PANEL)
+    freeze: str | None = _setting(
+        None, "Keep the parameters that match a glob: hidden.*,output.bias", panel=OPTIMISE_PANEL
+    )
 
-    monitor: str = _setting("val_loss", "The column of history.csv that chooses the best epoch.")
-    patience: int | None = _setting(None, "Stop after N epochs without a better one.", low=1)
-    min_delta: float = _setting(0.0, "What counts as better for --patience.", low=0)
-    max_time: str | None = _setting(None, "Stop after this time: 90s, 30m, 2h, 1h30m.")
-    max_steps: int | None = _setting(None, "Stop after N steps.", low=1)
-    save_every: str | None = _setting(None, "Keep a checkpoint every N steps, or Ne for epochs.")
-    keep: int | None = _setting(None, "Keep only the newest N of those.", low=1)
+    monitor: str = _setting(
+        "val_loss", "The column of history.csv that chooses the best epoch.", panel=STOP_PANEL
+    )
+    patience: int | None = _setting(
+        None, "Stop after N epochs without a better one.", low=1, panel=STOP_PANEL
+    )
+    min_delta: float = _setting(0.0, "What counts as better for --patience.", low=0, panel=STOP_PANEL)
+    max_time: str | None = _setting(None, "Stop after this time: 90s, 30m, 2h, 1h30m.", panel=STOP_PANEL)
+    max_steps: int | None = _setting(None, "Stop after N steps.", low=1, panel=STOP_PANEL)
+    save_every: str | None = _setting(
+        None, "Keep a checkpoint every N steps, or Ne for epochs.", panel=STOP_PANEL
+    )
+    keep: int | None = _setting(None, "Keep only the newest N of those.", low=1, panel=STOP_PANEL)
 
-    seed: int = _setting(0, "Seed of weights, order of samples and splits.", low=0, below=2**32)
-    log_every: int | None = _setting(None, "Print the loss every N steps.", low=1)
-    plot: bool = _setting(True, "Draw curves.png at the end.")
+    seed: int = _setting(
+        0, "Seed of weights, order of samples and splits.", low=0, below=2**32, panel=COMPUTE_PANEL
+    )
+    log_every: int | None = _setting(None, "Print the loss every N steps.", low=1, panel=WATCH_PANEL)
+    plot: bool = _setting(True, "Draw curves.png at the end.", panel=WATCH_PANEL)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as plain values; unset ones are left out."""
@@ -131,12 +169,6 @@ class TrainConfig:
             )
         repeat = channels if half == 1 else 1
         return numbers[:half] * repeat, numbers[half:] * repeat
-
-
-def setting_help(name: str) -> str:
-    """Give the sentence of help of a setting."""
-    text: str = FIELDS[name].metadata["help"]
-    return text
 
 
 def flag(name: str) -> str:
@@ -262,4 +294,6 @@ def _parse_normalize(text: str) -> tuple[float, ...]:
     return numbers
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
+FIELDS: Mapping[str, dataclasses.Field[Any]] = {
+    field.name: field for field in dataclasses.fields(TrainConfig)
+}

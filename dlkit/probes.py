@@ -34,9 +34,7 @@ class Probe:
     @torch.no_grad()
     def before_step(self) -> None:
         """Measure the gradients and remember the weights."""
-        self._gradients = _norms(
-            [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        )
+        self._gradients = _norms([torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters])
         self._before = [parameter.detach().clone() for parameter in self.parameters]
 
     @torch.no_grad()

@@ -149,7 +149,8 @@ def _as_typed(value: Any) -> str:
 def _other_model(typed: Mapping[str, Any], file: Mapping[str, Any]) -> Iterator[ConfigError]:
     if "model" in typed and "model" in file and typed["model"] != file["model"]:
         yield ConfigError(
-            f"MODEL {typed['model']} differs from the file's {file['model']}", "leave MODEL out, or change the file"
+            f"MODEL {typed['model']} differs from the file's {file['model']}",
+            "leave MODEL out, or change the file",
         )
 
 
@@ -167,7 +168,9 @@ def _changed_on_resume(
     ]
     if arguments:
         faults.append(
-            ConfigError("-s cannot change on --resume: the network is the run's", "leave it out, or start a new run")
+            ConfigError(
+                "-s cannot change on --resume: the network is the run's", "leave it out, or start a new run"
+            )
         )
     return faults
 
@@ -180,10 +183,14 @@ def _contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[C
             "--batch-size 2 or more, or -s norm=layer",
         )
     if config.nesterov and config.optimizer == "sgd" and not config.momentum:
-        yield ConfigError("--nesterov does not go with --momentum 0", "--momentum 0.9, or leave --nesterov out")
+        yield ConfigError(
+            "--nesterov does not go with --momentum 0", "--momentum 0.9, or leave --nesterov out"
+        )
     for name in ("momentum", "nesterov"):
         if typed.get(name) and config.optimizer != "sgd":
-            yield ConfigError(f"{flag(name)} does not go with --optimizer {config.optimizer}", "only sgd takes it")
+            yield ConfigError(
+                f"{flag(name)} does not go with --optimizer {config.optimizer}", "only sgd takes it"
+            )
     if config.schedule == "cyclic" and config.patience is not None and config.patience < _CYCLE_EPOCHS:
         yield ConfigError(
             f"--schedule cyclic does not go with --patience {config.patience}: the loss rises in every cycle",
@@ -191,7 +198,8 @@ def _contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[C
         )
     if config.label_smoothing and config.loss not in ("auto", "cross-entropy"):
         yield ConfigError(
-            f"--label-smoothing does not go with --loss {config.loss}", "only cross-entropy spreads its target"
+            f"--label-smoothing does not go with --loss {config.loss}",
+            "only cross-entropy spreads its target",
         )
     if config.min_delta and config.patience is None:
         yield ConfigError("--min-delta does nothing without --patience", "add --patience N")
@@ -226,7 +234,9 @@ def _names_of_data(config: TrainConfig) -> Iterator[ConfigError]:
 
 def _wrong_key(path: Path, name: str, value: Any) -> Iterator[ConfigError]:
     if name not in FIELDS:
-        yield ConfigError(f"{path}: {name} is not a setting", did_you_mean(name, FIELDS) or "see --print-config")
+        yield ConfigError(
+            f"{path}: {name} is not a setting", did_you_mean(name, FIELDS) or "see --print-config"
+        )
         return
     if name == "arguments":
         if not isinstance(value, dict):
@@ -237,6 +247,11 @@ def _wrong_key(path: Path, name: str, value: Any) -> Iterator[ConfigError]:
     if not fits or (isinstance(value, float) and not math.isfinite(value)):
         words = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
         yield ConfigError(f"{path}: {name} = {value!r} is not {' or '.join(words[kind] for kind in kinds)}")
+
+
+def recipe_settings() -> set[str]:
+    """Give the names of the settings that recipes decide."""
+    return {"data", *(name for recipe in RECIPES.values() for name in recipe)}
 
 
 def _kinds(name: str) -> tuple[type, ...]:

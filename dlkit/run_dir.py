@@ -88,8 +88,12 @@ class RunDir:
         Raises:
             DlkitError: One cannot be removed.
         """
-        for file in sorted(self.path.glob("step-*.safetensors"))[:-number]:
+        for file in self.all_numbered()[:-number]:
             _remove(file)
+
+    def all_numbered(self) -> list[Path]:
+        """Give the checkpoints that --save-every kept, the oldest first."""
+        return sorted(self.path.glob("step-*.safetensors"))
 
     def files(self) -> list[Path]:
         """Give the files of a run that are there, the lock left out."""
@@ -99,7 +103,7 @@ class RunDir:
             self.probes.with_name("probes.csv.bak"),
             self.last_corrupt,
         )
-        return [file for file in (*names, *aside) if file.exists()]
+        return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -206,10 +210,14 @@ def clear_run(run: RunDir) -> None:
         DlkitError: A file cannot be removed.
     """
     for file in run.files():
-        try:
-            file.unlink()
-        except OSError as err:
-            raise file_error(err, file, "remove") from err
+        _remove(file)
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink()
+    except OSError as err:
+        raise file_error(err, file, "remove") from err
 
 
 def _refuse_taken(run: RunDir, *, force: bool = False) -> None:

@@ -54,7 +54,7 @@ def run(arguments: list[str] | None = None) -> int:
     console.mode.__init__()  # type: ignore[misc]
     debug = "--debug" in words
     try:
-        code = app(args=words, prog_name="dlkit", standalone_mode=False)
+        code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, StdoutClosed, SystemExit):  # Typer and Rich exit when a pipe breaks

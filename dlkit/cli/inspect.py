@@ -17,12 +17,13 @@ from dlkit.cli.options import (
     add_command,
     command_group,
 )
-from dlkit.config import check_device, parse_arguments, resolve
+from dlkit.config import check_device
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.header import printable
 from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
 from dlkit.inspection.layer_table import COLUMNS, Row, arrange, check_column, select_layers, to_csv
 from dlkit.plotting.figure_file import PICTURE_SUFFIXES
+from dlkit.resolve import parse_arguments, resolve
 from dlkit.run_dir import RunDir
 
 if TYPE_CHECKING:

@@ -88,11 +88,10 @@ def command_group(name: str, text: str) -> Typer:
     return group
 
 
-def typed_options(context: Context) -> set[str]:
-    """Give the names of the parameters that the user typed or set through the environment."""
+def given_options(context: Context, sources: tuple[str, ...]) -> set[str]:
+    """Give the names of the parameters that come from the given sources: COMMANDLINE, ENVIRONMENT."""
     return {
         name
         for name in context.params
-        if (source := context.get_parameter_source(name)) is not None
-        and source.name in ("COMMANDLINE", "ENVIRONMENT")
+        if (source := context.get_parameter_source(name)) is not None and source.name in sources
     }

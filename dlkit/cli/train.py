@@ -1,8 +1,10 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
+import inspect
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import Field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,43 +14,54 @@ from typer import Argument, Context, Option
 from dlkit.atomic import probe_folder
 from dlkit.catalogue import DATA
 from dlkit.cli import console
-from dlkit.cli.options import typed_options
+from dlkit.cli.options import given_options
 from dlkit.cli.progress import show_progress
-from dlkit.config import TrainConfig, parse_arguments, resolve, setting_help
+from dlkit.config import DATA_PANEL, FIELDS, TrainConfig, flag
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.header import verify
+from dlkit.resolve import parse_arguments, read_config_file, recipe_settings, resolve, source_of
 from dlkit.run_dir import RunDir, check_out, open_run
 
 if TYPE_CHECKING:
     from dlkit.training.run import TrainRun
 
 
-def _option(name: str, *flags: str, panel: str | None = None, recipe: bool = False) -> Any:
-    """Make the option of a setting, with the help and the default that config.py gives it."""
-    text = setting_help(name)
-    return Option(
-        *flags,
-        help=f"{text} Default: the model's recipe." if recipe else text,
-        rich_help_panel=panel,
-        metavar=None,
+_TRY_PANEL = "Try"
+
+
+def _with_settings(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there."""
+    own = [
+        parameter
+        for parameter in inspect.signature(function, eval_str=True).parameters.values()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    options = [_option_of(field) for name, field in FIELDS.items() if name not in ("model", "arguments")]
+    function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    return function
+
+
+def _option_of(field: Field[Any]) -> inspect.Parameter:
+    by_recipe = field.name in recipe_settings()
+    text = field.metadata["help"] + (" Default: the model's recipe." if by_recipe else "")
+    names = [flag(field.name), field.metadata["short"]]
+    if field.default is True:
+        names = [f"{flag(field.name)}/--no-{field.name}"]
+    declared: Any = field.type
+    kind = declared | None if by_recipe else declared
+    option = Option(*filter(None, names), help=text, rich_help_panel=field.metadata["panel"])
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if by_recipe else field.default,
+        annotation=Annotated[kind, option],
     )
 
 
-_DATA_PANEL = "Data"
-_OPTIMISE = "Optimise"
-_COMPUTE = "Compute"
-_WATCH = "Watch"
-
-
+@_with_settings
 def train(
     context: Context,
-    model: Annotated[str | None, Argument(help=setting_help("model"), show_default=False)] = None,
-    data: Annotated[str | None, _option("data", "--data", "-d", recipe=True)] = None,
-    epochs: Annotated[int, _option("epochs")] = TrainConfig.epochs,
-    lr: Annotated[float | None, _option("lr", recipe=True)] = None,
-    batch_size: Annotated[int | None, _option("batch_size", "--batch-size", "-b", recipe=True)] = None,
-    optimizer: Annotated[str | None, _option("optimizer", recipe=True)] = None,
-    device: Annotated[str, _option("device")] = TrainConfig.device,
+    model: Annotated[str | None, Argument(help=FIELDS["model"].metadata["help"], show_default=False)] = None,
     arguments: Annotated[
         list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
     ] = None,
@@ -57,39 +70,71 @@ def train(
     ] = None,
     resume: Annotated[Path | None, Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
     force: Annotated[bool, Option("--force", "-f", help="Replace the run in --out.")] = False,
-    val: Annotated[float, _option("val", panel=_DATA_PANEL)] = TrainConfig.val,
-    test: Annotated[float, _option("test", panel=_DATA_PANEL)] = TrainConfig.test,
-    limit: Annotated[int | None, _option("limit", panel=_DATA_PANEL)] = TrainConfig.limit,
-    normalize: Annotated[str, _option("normalize", panel=_DATA_PANEL)] = TrainConfig.normalize,
     download: Annotated[
         bool,
-        Option("--download", help="Get the data first if they are not here.", rich_help_panel=_DATA_PANEL),
+        Option("--download", help="Get the data first if they are not here.", rich_help_panel=DATA_PANEL),
     ] = False,
-    momentum: Annotated[float, _option("momentum", panel=_OPTIMISE)] = TrainConfig.momentum,
-    weight_decay: Annotated[float | None, _option("weight_decay", panel=_OPTIMISE, recipe=True)] = None,
-    l1: Annotated[float, _option("l1", panel=_OPTIMISE)] = TrainConfig.l1,
-    loss: Annotated[str, _option("loss", panel=_OPTIMISE)] = TrainConfig.loss,
-    schedule: Annotated[str | None, _option("schedule", panel=_OPTIMISE, recipe=True)] = None,
-    seed: Annotated[int, _option("seed", panel=_COMPUTE)] = TrainConfig.seed,
-    log_every: Annotated[int | None, _option("log_every", panel=_WATCH)] = TrainConfig.log_every,
-    plot: Annotated[bool, _option("plot", "--plot/--no-plot", panel=_WATCH)] = TrainConfig.plot,
+    config_file: Annotated[
+        Path | None,
+        Option("--config", metavar="F.toml", help="Settings in a file.", rich_help_panel=_TRY_PANEL),
+    ] = None,
+    print_config: Annotated[
+        bool,
+        Option(
+            "--print-config", help="Print the settings and where they come from.", rich_help_panel=_TRY_PANEL
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            help="Take one real step, tell time and memory, write nothing.",
+            rich_help_panel=_TRY_PANEL,
+        ),
+    ] = False,
+    overfit: Annotated[
+        int | None,
+        Option(
+            "--overfit",
+            metavar="N",
+            min=1,
+            help="Memorise N samples, or say why not.",
+            rich_help_panel=_TRY_PANEL,
+        ),
+    ] = None,
+    **settings: Any,
 ) -> None:
     """Train a model and leave a run folder; stdout is the path of the best checkpoint."""
-    names = typed_options(context) - {"arguments", "out", "resume", "force", "download"}
-    typed = {name: context.params[name] for name in names if context.params[name] is not None}
+    sources = ("COMMANDLINE",) if resume is not None else ("COMMANDLINE", "ENVIRONMENT")
+    given = {**settings, "model": model}
+    typed = {name: given[name] for name in given_options(context, sources) if given.get(name) is not None}
     typed_arguments = parse_arguments(arguments or [])
+    if "init" in typed:
+        typed["init"] = str(Path(typed["init"]).absolute())
+    run_dir = None
     if resume is not None:
-        config, run_dir = _config_of_run(resume, typed, typed_arguments, out, force)
-    elif model is None:
-        raise ConfigError("MODEL is missing", "for example dlkit train mlp; --resume RUN goes on with a run")
+        _check_resume(out=out is not None, force=force, config=config_file is not None)
+        config, run_dir = _config_of_run(resume, typed, typed_arguments)
     else:
-        config, run_dir = resolve(typed, typed_arguments), None
+        file = {} if config_file is None else read_config_file(config_file)
+        if "model" not in typed and "model" not in file:
+            raise ConfigError(
+                "MODEL is missing", "for example dlkit train mlp; --resume RUN goes on with a run"
+            )
+        config = resolve(typed, typed_arguments, file=file)
+        if print_config:
+            console.print_text(_explained(config, typed, file))
+            return
+    if overfit is not None or dry_run:
+        _try(config, overfit)
+        return
+    if run_dir is None:
         check_out(out, force=force)
+    if download:
+        _download(config)
 
     from dlkit.training.run import resume_run, start_run
 
-    if download:
-        _download(config)
     run = resume_run(config, run_dir) if run_dir is not None else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
@@ -99,13 +144,37 @@ def train(
     _print_result(run)
 
 
+def _explained(config: TrainConfig, typed: Mapping[str, Any], file: Mapping[str, Any]) -> str:
+    """Write the settings as TOML, with a comment that says where each comes from."""
+    import tomli_w
+
+    plain = config.to_dict()
+    arguments = plain.pop("arguments")
+    lines = ["# biases and the parameters of normalisation layers have no weight decay"]
+    for name, value in plain.items():
+        lines.append(
+            f"{tomli_w.dumps({name: value}).rstrip()}  # {source_of(name, typed, file, config.model)}"
+        )
+    return "\n".join([*lines, "", tomli_w.dumps({"arguments": arguments})])
+
+
+def _try(config: TrainConfig, overfit: int | None) -> None:
+    """Try a run before the night: without writing anything."""
+    from dlkit.training.trial import dry_run, memorise
+
+    console.print_pairs(dry_run(config) if overfit is None else memorise(config, overfit))
+
+
+def _check_resume(**given: bool) -> None:
+    """Refuse what a resumed run cannot have."""
+    for name in (name for name, is_given in given.items() if is_given):
+        raise ConfigError(f"--{name} does not go with --resume", "a resumed run goes on in its own folder")
+
+
 def _config_of_run(
-    resume: Path, typed: Mapping[str, Any], arguments: Mapping[str, str], out: Path | None, force: bool
+    resume: Path, typed: Mapping[str, Any], arguments: Mapping[str, str]
 ) -> tuple[TrainConfig, RunDir]:
     """Read the settings of the run to go on with, and change what was typed."""
-    if out is not None or force:
-        given = "--out" if out is not None else "--force"
-        raise ConfigError(f"{given} does not go with --resume", "a resumed run goes on in its own folder")
     run_dir = open_run(resume)
     probe_folder(run_dir.path)
     try:

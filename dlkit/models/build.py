@@ -74,6 +74,46 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
     return model
 
 
+def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
+    """Give a network the weights of a checkpoint that have its names and shapes, and say which.
+
+    Args:
+        model: Changed in place.
+        checkpoint: Holds the weights; may be of another network.
+
+    Returns:
+        A line that counts what was taken and lists what was left as it was and what has another shape.
+
+    Raises:
+        CheckpointError: Nothing in it fits.
+    """
+    expected = model.state_dict()
+    found = checkpoint.weights
+    taken = {
+        name: found[name] for name in expected if name in found and found[name].shape == expected[name].shape
+    }
+    if not taken:
+        raise CheckpointError(
+            f"--init {checkpoint.path} has no weights that fit the network",
+            f"it holds {printable(checkpoint.model)} with {', '.join(map(printable, list(found)[:4]))}",
+        )
+    model.load_state_dict(taken, strict=False)
+    mismatched = [
+        f"{name} {tuple(found[name].shape)}" for name in expected if name in found and name not in taken
+    ]
+    missing = [name for name in expected if name not in found]
+    extra = [printable(name) for name in found if name not in expected]
+    parts = [f"--init took {len(taken)} of {len(expected)} tensors from {checkpoint.path}"]
+    for words, names in (
+        ("of another shape there", mismatched),
+        ("not there", missing),
+        ("not used", extra),
+    ):
+        if names:
+            parts.append(f"{words}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}")
+    return "; ".join(parts)
+
+
 def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
     """Give a line for each tensor that is missing, extra, or of another shape or dtype."""
     lines = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from dlkit.checkpoint import load_checkpoint
 from dlkit.config import TrainConfig, parse_weights
@@ -81,7 +81,9 @@ def assemble(
     probe = Probe(model, steps_per_epoch)
     plateau = Plateau(higher_is_better=config.higher_is_better)
     if config.ema is not None:
-        notes.append(f"best holds the average of the weights (--ema {config.ema:g}), last the weights themselves")
+        notes.append(
+            f"best holds the average of the weights (--ema {config.ema:g}), last the weights themselves"
+        )
     parts = Parts(
         model=model,
         train=train,
@@ -102,8 +104,17 @@ def assemble(
 
 
 def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """Start an exponential average of a network's weights; buffers are the newest ones."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    """Start an exponential average of a network's weights; buffers are the newest ones.
+
+    The decay rises to its value as (1 + n) / (10 + n) over the steps n, so that the average forgets the weights it
+    started from (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`).
+    """
+
+    def average(averaged: list[Tensor], newest: list[Tensor], steps: Tensor) -> None:
+        weight = 1 - ((1 + steps) / (10 + steps)).clamp_max(decay)
+        torch._foreach_lerp_(averaged, newest, [weight] * len(averaged))
+
+    return AveragedModel(model, multi_avg_fn=torch.no_grad()(average))
 
 
 def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Callable[[int], float]:

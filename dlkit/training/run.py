@@ -94,7 +94,9 @@ class TrainRun:
     def why_done(self) -> str:
         """Why there is nothing more to train; empty while there is."""
         if self._early.should_stop:
-            return f"{self.config.monitor} has not got better for {self._early.bad_epochs} epochs (--patience)"
+            return (
+                f"{self.config.monitor} has not got better for {self._early.bad_epochs} epochs (--patience)"
+            )
         if self._position.step >= self.total_steps:
             limit = "--max-steps" if self._position.epoch <= self.config.epochs else "--epochs"
             return f"the run has its {self._position.step} steps ({limit})"
@@ -140,10 +142,10 @@ class TrainRun:
         """Save what is due after a step, and say why training ends with it, if it does."""
         if step.record is not None:
             self._close_epoch(step.record, step)
-        number, epochs = self._save_every
-        if number and (step.record is not None if epochs else True):
-            if (step.epoch if epochs else step.step) % number == 0:
-                self._save_numbered(step)
+        number, by_epoch = self._save_every
+        count = step.epoch if by_epoch else step.step
+        if number and count % number == 0 and (step.record is not None or not by_epoch):
+            self._save_numbered(step)
         return self.why_done
 
     def _close_early(self, step: Step) -> Step:
@@ -200,7 +202,9 @@ class TrainRun:
         append_record(self.dir.history, record)
         append_probes(self.dir.probes, step.probe_rows)
         row, monitor = record.to_row(), self.config.monitor
-        if self.best is None or is_better(row[monitor] or 0.0, self.best[monitor], self.config.higher_is_better):
+        if self.best is None or is_better(
+            row[monitor] or 0.0, self.best[monitor], self.config.higher_is_better
+        ):
             self.best = row
             self._save(self.dir.best)
 

@@ -39,7 +39,9 @@ def build_schedule(
     if not warmup_steps:
         return curve
     first = curve(0)
-    return lambda step: first * (step + 1) / warmup_steps if step < warmup_steps else curve(step - warmup_steps)
+    return lambda step: (
+        first * (step + 1) / warmup_steps if step < warmup_steps else curve(step - warmup_steps)
+    )
 
 
 def half_cycle(span: int, steps_per_epoch: int) -> int:

@@ -1,0 +1,171 @@
+"""Before the night: what a run will cost, and whether the network can learn at all; nothing is written."""
+
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dlkit.config import TrainConfig
+from dlkit.data.batches import Batches
+from dlkit.data.datasets import DataSet
+from dlkit.device import peak_memory_mib
+from dlkit.errors import ConfigError, DlkitError
+from dlkit.evaluation.evaluate import mean_scores
+from dlkit.training.assemble import assemble_new
+from dlkit.training.loop import Parts, Position, fit
+
+Facts = dict[str, str | int | float | None]
+
+_TIMED_SECONDS = 1.0
+_MEMORY_STEPS = 300
+_SHARE_LEFT = 0.05
+
+
+def dry_run(config: TrainConfig) -> Facts:
+    """Take a real step, time some more, and say what the whole run will take.
+
+    Args:
+        config: The settings of the run.
+
+    Returns:
+        Parameters, steps, seconds for an epoch (training alone) and in all, and peak memory.
+
+    Raises:
+        DlkitError: The run could not even begin.
+    """
+    assembly = assemble_new(config)
+    parts = assembly.parts
+    steps = iter(fit(parts, Position(), config.epochs))
+    first = next(steps)
+    loss, _ = first.running.read()
+    start, done = time.perf_counter(), 0
+    for step in steps:
+        done += 1
+        if step.record is not None or time.perf_counter() - start >= _TIMED_SECONDS:
+            step.running.read()
+            break
+    per_step = (time.perf_counter() - start) / max(1, done)
+    total = parts.steps_per_epoch * config.epochs
+    return {
+        "plan": assembly.notes[0],
+        "parameters": sum(parameter.numel() for parameter in parts.model.parameters()),
+        "steps_per_epoch": parts.steps_per_epoch,
+        "steps": total if config.max_steps is None else min(total, config.max_steps),
+        "first_loss": loss,
+        "seconds_per_epoch": per_step * parts.steps_per_epoch,
+        "seconds": per_step * total,
+        "peak_memory_mib": peak_memory_mib(parts.device),
+    }
+
+
+def memorise(config: TrainConfig, samples: int) -> Facts:
+    """Train on a few samples until they are known by heart, as any sound network and loop can.
+
+    At most 300 steps over all of them at once, the schedule, weight decay, L1 and smoothing switched off.
+
+    Args:
+        config: The settings of the run.
+        samples: How many samples.
+
+    Returns:
+        Steps taken, the loss at the start and at the end, and the metric at the end.
+
+    Raises:
+        DlkitError: More than a twentieth of the best constant answer's loss is left; the likely causes are told.
+        ConfigError: There are not so many training samples.
+    """
+    plain = replace(
+        config,
+        schedule="none",
+        warmup_steps=0,
+        weight_decay=0.0,
+        l1=0.0,
+        label_smoothing=0.0,
+        target_weights=None,
+        accumulate=1,
+        ema=None,
+        max_steps=None,
+        epochs=_MEMORY_STEPS,
+    )
+    assembly = assemble_new(plain)
+    few = _first_samples(assembly.dataset, samples, assembly.parts)
+    parts = replace(assembly.parts, train=few, val=few)
+    first, metric = mean_scores(parts.model, few.in_order(), parts.objective)
+    goal = _SHARE_LEFT * _best_constant_loss(parts, few)
+    position = Position()
+    loss = first
+    for step in fit(parts, position, _MEMORY_STEPS):
+        record = step.record
+        if record is not None and record.val_loss is not None:
+            loss, metric = record.val_loss, record.val_metric or 0.0
+            if loss <= goal or position.step >= _MEMORY_STEPS or loss != loss:
+                break
+    facts: Facts = {
+        "samples": samples,
+        "steps": position.step,
+        "first_loss": first,
+        "loss": loss,
+        "goal": goal,
+        parts.objective.metric: metric,
+    }
+    if not loss <= goal:
+        raise DlkitError(
+            f"--overfit {samples}: the loss is {loss:.4g} after {position.step} steps, above {goal:.4g}; "
+            f"the network cannot learn {samples} samples by heart",
+            _likely_causes(parts, first, loss, config),
+        )
+    return facts
+
+
+def _first_samples(dataset: DataSet, samples: int, parts: Parts) -> Batches:
+    split = dataset.split("train")
+    if samples > len(split):
+        raise ConfigError(
+            f"--overfit {samples} is more than the {len(split)} training samples", "--overfit 32"
+        )
+    return Batches(replace(split, rows=split.rows[:samples]), samples, parts.device)
+
+
+def _best_constant_loss(parts: Parts, few: Batches) -> float:
+    """Give the loss of the best answer that ignores the inputs; of a coin's toss where all targets are alike."""
+    targets = torch.cat([targets for _, targets in few.in_order()])
+    if parts.objective.metric != "accuracy":
+        mean = targets.float().mean(0, keepdim=True).expand_as(targets)
+        return max(parts.objective.loss(mean.float(), targets).item(), 1e-12)
+    logits = _log_shares(targets, parts, few)
+    return parts.objective.loss(logits, targets).item()
+
+
+def _log_shares(targets: Tensor, parts: Parts, few: Batches) -> Tensor:
+    inputs, _ = next(iter(few.in_order()))
+    with torch.inference_mode():
+        classes = parts.model(inputs[:2]).shape[1]
+    counts = torch.bincount(targets, minlength=classes).float()
+    shares = counts / counts.sum() if (counts > 0).sum() > 1 else torch.full_like(counts, 1 / classes)
+    return shares.clamp_min(1e-6).log().expand(len(targets), -1)
+
+
+def _likely_causes(parts: Parts, first: float, last: float, config: TrainConfig) -> str:
+    """Say what stands in the way most often, the likeliest first."""
+    without = [name for name, parameter in parts.model.named_parameters() if parameter.grad is None]
+    dead = [
+        name
+        for name, parameter in parts.model.named_parameters()
+        if parameter.grad is not None and not parameter.grad.any()
+    ]
+    causes = []
+    if last != last or last == float("inf"):
+        causes.append(f"the loss is not finite: try --lr {config.lr / 10:g}")
+    if without:
+        causes.append(f"no gradient reaches {', '.join(without[:3])} (frozen, detached or unused)")
+    if dead:
+        causes.append(
+            f"the gradient of {', '.join(dead[:3])} is zero (zero weights, dead or saturated units)"
+        )
+    if last > 0.9 * first:
+        causes.append(f"the loss hardly moves: --lr {config.lr:g} may be too low, or the inputs are constant")
+    else:
+        causes.append(f"it learns, but slowly: try --lr {config.lr * 10:g} or --optimizer adam")
+    causes.append("equal inputs with different labels cannot be told apart")
+    return "; ".join(causes)
