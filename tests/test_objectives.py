@@ -63,7 +63,7 @@ def test_cross_entropy_of_numbers_is_refused() -> None:
         build_objective("regression", "cross-entropy")
 
     assert "--loss cross-entropy" in caught.value.message
-    assert caught.value.hint == "--loss mse fits it"
+    assert caught.value.hint == "mse, l1 or huber fit it"
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 64, 100])

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from dlkit.config import TrainConfig, resolve
+from dlkit.config import TrainConfig
 from dlkit.data.datasets import SOURCES, DataSet, Split, load_dataset, load_source, mean_and_std
 from dlkit.data.digits import load_digits
 from dlkit.data.prepared import write_prepared
 from dlkit.description import DataDescription, Normalisation
 from dlkit.errors import ConfigError, DataError
+from dlkit.resolve import resolve
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from dlkit.catalogue import MODELS
 from dlkit.checkpoint import Checkpoint
-from dlkit.resolve import resolve
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.models.build import BUILDERS, build_model, restore_model
+from dlkit.resolve import resolve
 
 DIGITS = DataDescription(
     name="digits",

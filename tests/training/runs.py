@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.checkpoint import load_checkpoint
-from dlkit.config import TrainConfig, resolve
+from dlkit.config import TrainConfig
 from dlkit.errors import InterruptedRun
+from dlkit.resolve import resolve
 from dlkit.run_dir import RunDir, open_run
 from dlkit.training.run import TrainRun, resume_run
 

@@ -76,7 +76,7 @@ def test_validation_adds_nothing_to_running_statistics() -> None:
 def test_steps_are_numbered_from_one() -> None:
     steps = train(make_parts(make_blobs(40), make_network()), epochs=2)
 
-    places = [(step.epoch, step.batch, step.step, step.record is not None) for step in steps]
+    places = [(step.epoch, step.in_epoch, step.step, step.record is not None) for step in steps]
     assert places == [
         (1, 1, 1, False),
         (1, 2, 2, False),
@@ -205,7 +205,7 @@ def test_a_cuda_step_never_waits_for_the_device() -> None:
     torch.cuda.set_sync_debug_mode("error")
     try:
         for step in fit(parts, Position(), 1):
-            if step.batch == 19:
+            if step.in_epoch == 19:
                 break
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -60,7 +60,7 @@ def make_parts(
         "val": Batches(val or split, batch_size, CPU),
         "objective": objective,
         "optimizer": chosen,
-        "schedule": build_schedule("none", lr, 1),
+        "schedule": build_schedule("none", lr, total_steps=1, steps_per_epoch=1),
         "guard": FiniteGuard(chosen, list(model.parameters())),
         "probe": Probe(model, len(train)),
         "running": RunningMean(objective, train.chunk),
