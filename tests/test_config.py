@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dlkit.config import TrainConfig, check_device, flag, parse_arguments, resolve, setting_help
+from dlkit.config import TrainConfig, check_device, flag, setting_help
 from dlkit.errors import ConfigError
+from dlkit.resolve import parse_arguments, resolve
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 
