@@ -25,6 +25,7 @@ from dlkit.training.optimizers import build_optimizer
 from dlkit.training.schedules import Plateau, build_schedule
 
 _EVAL_BATCH_FACTOR = 4
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def average_of(model: nn.Module, decay: float) -> AveragedModel:
     started from (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`).
     """
 
-    def average(averaged: list[Tensor], newest: list[Tensor], steps: Tensor) -> None:
+    def average(averaged: _Tensors, newest: _Tensors, steps: Tensor | int) -> None:
+        assert isinstance(steps, Tensor), "AveragedModel counts in a buffer"
         weight = 1 - ((1 + steps) / (10 + steps)).clamp_max(decay)
         torch._foreach_lerp_(averaged, newest, [weight] * len(averaged))
 
