@@ -115,19 +115,27 @@ class ModelEntry:
             typed: Argument names and values as the user wrote them.
 
         Raises:
-            ConfigError: An argument that the network does not take, or a value it cannot have.
+            ConfigError: Arguments that the network does not take, or values they cannot have; all at once.
         """
-        for name in typed:
-            if name not in self.arguments:
-                known = ", ".join(self.arguments) or "none"
-                raise ConfigError(
-                    f"-s {name}={typed[name]}: the network takes no such argument; it takes {known}",
-                    did_you_mean(name, self.arguments),
-                )
-        return {
-            name: argument.parse(name, typed[name]) if name in typed else argument.default
-            for name, argument in self.arguments.items()
-        }
+        values = {name: argument.default for name, argument in self.arguments.items()}
+        faults: list[ConfigError] = []
+        for name, text in typed.items():
+            try:
+                values[name] = self._argument(name, text).parse(name, text)
+            except ConfigError as err:
+                faults.append(err)
+        if faults:
+            raise ConfigError.of(faults)
+        return values
+
+    def _argument(self, name: str, text: str) -> Argument:
+        if name in self.arguments:
+            return self.arguments[name]
+        known = ", ".join(self.arguments) or "none"
+        raise ConfigError(
+            f"-s {name}={text}: the network takes no such argument; it takes {known}",
+            did_you_mean(name, self.arguments),
+        )
 
 
 _DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")

@@ -16,7 +16,9 @@ COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
 _RISING = ("accuracy", "r2")
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
+_SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
 
 
 def _setting(
@@ -42,7 +44,12 @@ def _setting(
 class TrainConfig:
     """The settings of one training run, resolved and checked; see `resolve`."""
 
-    model: str = _setting("", "mlp, cnn or a torchvision network.", choices=tuple(MODELS))
+    model: str = _setting(
+        "",
+        "mlp, cnn or a torchvision network.",
+        choices=tuple(MODELS),
+        hint="for example dlkit train mlp; --resume RUN goes on with a run",
+    )
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
     data: str = _setting("", "A built-in data set.", choices=tuple(DATA), short="-d")
     epochs: int = _setting(10, "Passes over the training split.", low=1)
@@ -160,7 +167,7 @@ class TrainConfig:
         Raises:
             ConfigError: Their number does not fit the channels.
         """
-        numbers = _parse_normalize(self.normalize)
+        numbers = parse_normalize(self.normalize)
         half = len(numbers) // 2
         if half not in (1, channels):
             raise ConfigError(
@@ -184,7 +191,7 @@ def parse_duration(text: str) -> float:
     """
     match = _DURATION.fullmatch(text.strip())
     parts = [float(part or 0) for part in match.groups()] if match else [0.0]
-    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1, 1), strict=False))
     if seconds <= 0:
         raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
     return seconds
@@ -199,10 +206,10 @@ def parse_save_every(text: str) -> tuple[int, bool]:
     Raises:
         ConfigError: It is neither.
     """
-    number = text.removesuffix("e")
-    if not number.isdecimal() or int(number) < 1:
+    match = _SAVE_EVERY.fullmatch(text)
+    if match is None:
         raise ConfigError(f"--save-every {text} is not N steps or Ne epochs", "for example 500 or 2e")
-    return int(number), text.endswith("e")
+    return int(match[1]), match[2] == "e"
 
 
 def parse_weights(text: str) -> dict[str, float]:
@@ -214,6 +221,7 @@ def parse_weights(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in text.split(","):
         name, _, number = part.rpartition("=")
+        name = name.strip()
         try:
             weight = float(number)
         except ValueError:
@@ -245,7 +253,7 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
             yield from _check(name, value, field.metadata)
     yield from check_device(config.device)
     parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
-        (config.normalize if config.normalize not in ("auto", "none") else None, _parse_normalize),
+        (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
         (config.max_time, parse_duration),
         (config.save_every, parse_save_every),
         (config.target_weights, parse_weights),
@@ -263,13 +271,14 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         known = ", ".join(checks["choices"])
         problem = f"{value} is not known" if value else "is missing"
         yield ConfigError(
-            f"{flag(name)} {problem}; choose from {known}", did_you_mean(value, checks["choices"])
+            f"{flag(name)} {problem}; choose from {known}",
+            did_you_mean(value, checks["choices"]) or checks["hint"],
         )
     if isinstance(value, bool | str):
         return
     low, above, below = (checks[key] for key in ("low", "above", "below"))
     inside = (
-        math.isfinite(value)
+        (isinstance(value, int) or math.isfinite(value))
         and (low is None or value >= low)
         and (above is None or value > above)
         and (below is None or value < below)
@@ -280,7 +289,12 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         yield ConfigError(f"{flag(name)} {value} is outside {left}, {right})", checks["hint"])
 
 
-def _parse_normalize(text: str) -> tuple[float, ...]:
+def parse_normalize(text: str) -> tuple[float, ...]:
+    """Read `MEAN,STD`: all means, then all standard deviations.
+
+    Raises:
+        ConfigError: It is neither that nor `auto` or `none`.
+    """
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:

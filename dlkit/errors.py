@@ -36,6 +36,7 @@ class ConfigError(DlkitError):
     """A flag, a value or a combination of them that cannot be used."""
 
     exit_code = 2
+    faults: "tuple[ConfigError, ...]"
 
     @classmethod
     def of(cls, faults: Sequence["ConfigError"]) -> "ConfigError":

@@ -1,19 +1,20 @@
 """What was typed, set in the environment, written in a file or stored in a run becomes one checked TrainConfig."""
 
-import math
+import sys
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkit.catalogue import DATA, MODELS, RECIPES
-from dlkit.config import FIELDS, TrainConfig, find_faults, flag, parse_weights
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.catalogue import MODELS, RECIPES
+from dlkit.config import FIELDS, TrainConfig, find_faults, flag
+from dlkit.contradictions import find_contradictions
+from dlkit.errors import ConfigError, did_you_mean, printable, reason
 
 _ADAM_LR = 1e-3
-_CYCLE_EPOCHS = 4
+_WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
 _FIXED_ON_RESUME = (
     "model",
     "arguments",
@@ -39,6 +40,7 @@ def resolve(
     arguments: Mapping[str, str],
     stored: Mapping[str, Any] | None = None,
     file: Mapping[str, Any] | None = None,
+    faults: Iterable[ConfigError] = (),
 ) -> TrainConfig:
     """Make the configuration of a run.
 
@@ -46,18 +48,19 @@ def resolve(
     over the default.
 
     Args:
-        typed: Settings by name, only those the user gave.
+        typed: Settings by name, only those the user gave, on the command line or in the environment.
         arguments: The model's arguments as typed with `-s`.
         stored: The settings of the run to go on with.
         file: The settings of a configuration file.
+        faults: What was found before, to be told together with what is found here.
 
     Raises:
         ConfigError: Something cannot be used; all faults are told together.
     """
-    faults: list[ConfigError] = []
+    faults = list(faults)
     if stored is None:
         given = {**(file or {}), **typed}
-        values = {**_recipe(given), **given}
+        values = {**recipe_of(given), **given}
         faults += _resolve_arguments(values, arguments, (file or {}).get("arguments", {}))
         faults += _other_model(typed, file or {})
     else:
@@ -65,59 +68,63 @@ def resolve(
         faults += _changed_on_resume(typed, arguments, stored)
     config = TrainConfig(**{name: value for name, value in values.items() if name in FIELDS})
     faults += find_faults(config)
-    faults += _contradictions(config, typed)
+    faults += find_contradictions(config, typed)
     if faults:
         raise ConfigError.of(faults)
     return config
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path) -> tuple[dict[str, Any], list[ConfigError]]:
     """Read a configuration file.
 
+    Returns:
+        Its settings, and its faults: keys that are no settings, values of another kind. What is at fault is left
+        out of the settings.
+
     Raises:
-        ConfigError: It is missing, no TOML, or has keys or kinds of values that no setting has; all at once.
+        ConfigError: It is missing or no TOML.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as err:
         raise ConfigError(f"--config {path}: no such file", "--print-config writes one to stdout") from err
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"--config {path} cannot be read: {err}") from err
-    except tomllib.TOMLDecodeError as err:
+    except OSError as err:
+        raise ConfigError(f"--config {path} cannot be read: {reason(err)}", "name a TOML file") from err
+    except (ValueError, RecursionError) as err:
         raise ConfigError(f"--config {path} is not TOML: {err}", "--print-config shows one") from err
-    faults = [fault for name, value in values.items() for fault in _wrong_key(path, name, value)]
-    if faults:
-        raise ConfigError.of(faults)
-    return {name: _widened(name, value) for name, value in values.items()}
+    settings: dict[str, Any] = {}
+    faults: list[ConfigError] = []
+    for name, value in values.items():
+        if found := list(_wrong_key(path, name, value)):
+            faults += found
+        else:
+            settings[name] = _widened(name, value)
+    return settings, faults
 
 
 def parse_arguments(pairs: list[str]) -> dict[str, str]:
     """Split `-s key=value` options.
 
     Raises:
-        ConfigError: One has no `=`, or a key stands twice.
+        ConfigError: One has no `=`, or a key stands twice; all such are told together.
     """
     arguments: dict[str, str] = {}
+    faults: list[ConfigError] = []
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ConfigError(f"-s {pair} is not key=value", "for example -s hidden=128,64")
-        if name in arguments:
-            raise ConfigError(f"-s {name} is given twice: {arguments[name]} and {value}")
-        arguments[name] = value
+            faults.append(ConfigError(f"-s {pair} is not key=value", "for example -s hidden=128,64"))
+        elif name in arguments:
+            faults.append(ConfigError(f"-s {name} is given twice: {arguments[name]} and {value}"))
+        else:
+            arguments[name] = value
+    if faults:
+        raise ConfigError.of(faults)
     return arguments
 
 
-def source_of(name: str, typed: Mapping[str, Any], file: Mapping[str, Any], model: str) -> str:
-    """Say where the value of a setting comes from."""
-    if name in typed:
-        return "typed"
-    if name in file:
-        return "file"
-    return "recipe" if name in _recipe({"model": model, **file, **typed}) else "default"
-
-
-def _recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the settings that the recipe of the model decides, by what else is given; empty for unknown models."""
     entry = MODELS.get(given.get("model", ""))
     if entry is None:
         return {}
@@ -138,7 +145,7 @@ def _resolve_arguments(
     try:
         values["arguments"] = entry.resolve({**written, **typed})
     except ConfigError as err:
-        return [err]
+        return list(err.faults)
     return []
 
 
@@ -175,78 +182,28 @@ def _changed_on_resume(
     return faults
 
 
-def _contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
-    """Find settings that do not go together."""
-    if config.batch_size == 1 and config.arguments.get("norm") == "batch":
-        yield ConfigError(
-            "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
-            "--batch-size 2 or more, or -s norm=layer",
-        )
-    if config.nesterov and config.optimizer == "sgd" and not config.momentum:
-        yield ConfigError(
-            "--nesterov does not go with --momentum 0", "--momentum 0.9, or leave --nesterov out"
-        )
-    for name in ("momentum", "nesterov"):
-        if typed.get(name) and config.optimizer != "sgd":
-            yield ConfigError(
-                f"{flag(name)} does not go with --optimizer {config.optimizer}", "only sgd takes it"
-            )
-    if config.schedule == "cyclic" and config.patience is not None and config.patience < _CYCLE_EPOCHS:
-        yield ConfigError(
-            f"--schedule cyclic does not go with --patience {config.patience}: the loss rises in every cycle",
-            f"--patience {_CYCLE_EPOCHS} or more, or another schedule",
-        )
-    if config.label_smoothing and config.loss not in ("auto", "cross-entropy"):
-        yield ConfigError(
-            f"--label-smoothing does not go with --loss {config.loss}",
-            "only cross-entropy spreads its target",
-        )
-    if config.min_delta and config.patience is None:
-        yield ConfigError("--min-delta does nothing without --patience", "add --patience N")
-    if config.keep is not None and config.save_every is None:
-        yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
-    yield from _names_of_data(config)
-
-
-def _names_of_data(config: TrainConfig) -> Iterator[ConfigError]:
-    """Find names that the data do not have: metrics and classes."""
-    if config.data not in DATA:
-        return
-    entry = DATA[config.data]
-    metric = "accuracy" if entry.task == "classification" else "mae"
-    columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
-    if config.monitor not in columns:
-        yield ConfigError(
-            f"--monitor {config.monitor} is not measured; choose from {', '.join(columns)}",
-            did_you_mean(config.monitor, columns),
-        )
-    try:
-        weights = parse_weights(config.target_weights) if config.target_weights else {}
-    except ConfigError:
-        return
-    for name in weights:
-        if name not in entry.class_names:
-            yield ConfigError(
-                f"--target-weights {name}: {config.data} has no such class; it has {', '.join(entry.class_names)}",
-                did_you_mean(name, entry.class_names),
-            )
-
-
 def _wrong_key(path: Path, name: str, value: Any) -> Iterator[ConfigError]:
     if name not in FIELDS:
         yield ConfigError(
-            f"{path}: {name} is not a setting", did_you_mean(name, FIELDS) or "see --print-config"
+            f"{path}: {printable(name)} is not a setting",
+            did_you_mean(name, FIELDS) or "--print-config lists the settings",
         )
         return
     if name == "arguments":
         if not isinstance(value, dict):
             yield ConfigError(f"{path}: arguments is not a table", "[arguments] with a line for each")
+        elif not "".join(map(str, (*value, *value.values()))).isprintable():
+            yield _not_shown(path, name)
         return
-    kinds = _kinds(name)
-    fits = type(value) in kinds or (float in kinds and type(value) is int)
-    if not fits or (isinstance(value, float) and not math.isfinite(value)):
-        words = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
-        yield ConfigError(f"{path}: {name} = {value!r} is not {' or '.join(words[kind] for kind in kinds)}")
+    default = FIELDS[name].default
+    if not _fits(_kinds(name), value):
+        words = " or ".join(_WORDS[kind] for kind in _kinds(name))
+        yield ConfigError(
+            f"{path}: {name} = {_as_toml(value)} is not {words}",
+            "" if default in (None, "") else f"the default is {_as_toml(default)}",
+        )
+    elif not str(value).isprintable():
+        yield _not_shown(path, name)
 
 
 def recipe_settings() -> set[str]:
@@ -260,6 +217,22 @@ def _kinds(name: str) -> tuple[type, ...]:
     if isinstance(annotation, types.UnionType):
         return tuple(kind for kind in typing.get_args(annotation) if kind is not types.NoneType)
     return (annotation,)
+
+
+def _fits(kinds: tuple[type, ...], value: Any) -> bool:
+    if float in kinds and isinstance(value, int | float) and not isinstance(value, bool):
+        return -sys.float_info.max <= value <= sys.float_info.max
+    return type(value) in kinds
+
+
+def _not_shown(path: Path, name: str) -> ConfigError:
+    return ConfigError(f"{path}: {name} has characters that cannot be shown", "write it without escapes")
+
+
+def _as_toml(value: Any) -> str:
+    """Write a value as it stands in the file, in at most a line."""
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return printable(text)
 
 
 def _widened(name: str, value: Any) -> Any:

@@ -1,10 +1,8 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
-import inspect
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import Field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,10 +14,11 @@ from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
 from dlkit.cli.progress import show_progress
-from dlkit.config import DATA_PANEL, FIELDS, TrainConfig, flag
+from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
+from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.header import verify
-from dlkit.resolve import parse_arguments, read_config_file, recipe_settings, resolve, source_of
+from dlkit.resolve import resolve
 from dlkit.run_dir import RunDir, check_out, open_run
 
 if TYPE_CHECKING:
@@ -29,36 +28,7 @@ if TYPE_CHECKING:
 _TRY_PANEL = "Try"
 
 
-def _with_settings(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there."""
-    own = [
-        parameter
-        for parameter in inspect.signature(function, eval_str=True).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    options = [_option_of(field) for name, field in FIELDS.items() if name not in ("model", "arguments")]
-    function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-    return function
-
-
-def _option_of(field: Field[Any]) -> inspect.Parameter:
-    by_recipe = field.name in recipe_settings()
-    text = field.metadata["help"] + (" Default: the model's recipe." if by_recipe else "")
-    names = [flag(field.name), field.metadata["short"]]
-    if field.default is True:
-        names = [f"{flag(field.name)}/--no-{field.name}"]
-    declared: Any = field.type
-    kind = declared | None if by_recipe else declared
-    option = Option(*filter(None, names), help=text, rich_help_panel=field.metadata["panel"])
-    return inspect.Parameter(
-        field.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None if by_recipe else field.default,
-        annotation=Annotated[kind, option],
-    )
-
-
-@_with_settings
+@with_settings
 def train(
     context: Context,
     model: Annotated[str | None, Argument(help=FIELDS["model"].metadata["help"], show_default=False)] = None,
@@ -76,7 +46,13 @@ def train(
     ] = False,
     config_file: Annotated[
         Path | None,
-        Option("--config", metavar="F.toml", help="Settings in a file.", rich_help_panel=_TRY_PANEL),
+        Option(
+            "--config",
+            metavar="F.toml",
+            help="Settings in a file.",
+            envvar="DLKIT_TRAIN_CONFIG",
+            rich_help_panel=_TRY_PANEL,
+        ),
     ] = None,
     print_config: Annotated[
         bool,
@@ -105,32 +81,35 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a model and leave a run folder; stdout is the path of the best checkpoint."""
-    sources = ("COMMANDLINE",) if resume is not None else ("COMMANDLINE", "ENVIRONMENT")
-    given = {**settings, "model": model}
-    typed = {name: given[name] for name in given_options(context, sources) if given.get(name) is not None}
-    typed_arguments = parse_arguments(arguments or [])
-    if "init" in typed:
-        typed["init"] = str(Path(typed["init"]).absolute())
-    run_dir = None
-    if resume is not None:
-        _check_resume(out=out is not None, force=force, config=config_file is not None)
-        config, run_dir = _config_of_run(resume, typed, typed_arguments)
+    resuming = resume is not None
+    counted = given_options(context, ("COMMANDLINE",) if resuming else ("COMMANDLINE", "ENVIRONMENT"))
+    own = {
+        "out": out,
+        "force": force,
+        "config_file": config_file,
+        "print_config": print_config,
+        "dry_run": dry_run,
+        "overfit": overfit,
+    }
+    modes = {name for name, value in own.items() if value and name in counted}
+    given = given_settings(context, {**settings, "model": model}, arguments, config_file, resuming=resuming)
+    given.faults.extend(_clashes(modes, resuming=resuming))
+    run_dir = None if resume is None else open_run(resume)
+    if run_dir is None:
+        config = resolve(given.settings, given.arguments, file=given.file, faults=given.faults)
     else:
-        file = {} if config_file is None else read_config_file(config_file)
-        if "model" not in typed and "model" not in file:
-            raise ConfigError(
-                "MODEL is missing", "for example dlkit train mlp; --resume RUN goes on with a run"
-            )
-        config = resolve(typed, typed_arguments, file=file)
-        if print_config:
-            console.print_text(_explained(config, typed, file))
-            return
-    if overfit is not None or dry_run:
+        config = _config_of_run(run_dir, given)
+    if "print_config" in modes:
+        _print_config(explained(config, given, resuming=resuming))
+        return
+    if modes & {"dry_run", "overfit"}:
         _try(config, overfit)
         return
     if run_dir is None:
         check_out(out, force=force)
-    if download:
+    else:
+        probe_folder(run_dir.path)
+    if download and "download" in counted:
         _download(config)
 
     from dlkit.training.run import resume_run, start_run
@@ -141,21 +120,17 @@ def train(
     with _signals(run), show_progress(run) as display:
         for step, reading in run:
             display.update(step, reading)
+    if run.ended_early:
+        console.note(f"stopped early: {run.why_done}")
     _print_result(run)
 
 
-def _explained(config: TrainConfig, typed: Mapping[str, Any], file: Mapping[str, Any]) -> str:
-    """Write the settings as TOML, with a comment that says where each comes from."""
-    import tomli_w
-
-    plain = config.to_dict()
-    arguments = plain.pop("arguments")
-    lines = ["# biases and the parameters of normalisation layers have no weight decay"]
-    for name, value in plain.items():
-        lines.append(
-            f"{tomli_w.dumps({name: value}).rstrip()}  # {source_of(name, typed, file, config.model)}"
-        )
-    return "\n".join([*lines, "", tomli_w.dumps({"arguments": arguments})])
+def _print_config(settings: Mapping[str, Any]) -> None:
+    """Print the settings and where they come from: TOML that --config takes, or JSON."""
+    if console.mode.json:
+        console.print_json(settings)
+    else:
+        console.print_text(as_toml(settings))
 
 
 def _try(config: TrainConfig, overfit: int | None) -> None:
@@ -165,20 +140,25 @@ def _try(config: TrainConfig, overfit: int | None) -> None:
     console.print_pairs(dry_run(config) if overfit is None else memorise(config, overfit))
 
 
-def _check_resume(**given: bool) -> None:
-    """Refuse what a resumed run cannot have."""
-    for name in (name for name, is_given in given.items() if is_given):
-        raise ConfigError(f"--{name} does not go with --resume", "a resumed run goes on in its own folder")
+def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
+    """Find options that do not go with --resume or with one another."""
+    hints = {
+        **dict.fromkeys(("out", "force"), "a resumed run goes on in its own folder"),
+        "config_file": "a resumed run has its settings; type those that should change",
+        **dict.fromkeys(("dry_run", "overfit"), "it tries a new run; leave --resume out"),
+    }
+    flags = {name: f"--{name.removesuffix('_file').replace('_', '-')}" for name in modes}
+    for name in (name for name in hints if resuming and name in modes):
+        yield ConfigError(f"{flags[name]} does not go with --resume", hints[name])
+    tried = [flags[name] for name in ("print_config", "dry_run", "overfit") if name in modes]
+    if len(tried) > 1:
+        yield ConfigError(f"{tried[0]} does not go with {' and '.join(tried[1:])}", "one at a time")
 
 
-def _config_of_run(
-    resume: Path, typed: Mapping[str, Any], arguments: Mapping[str, str]
-) -> tuple[TrainConfig, RunDir]:
+def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
     """Read the settings of the run to go on with, and change what was typed."""
-    run_dir = open_run(resume)
-    probe_folder(run_dir.path)
     try:
-        return resolve(typed, arguments, _stored_settings(run_dir)), run_dir
+        return resolve(given.typed, given.arguments, _stored_settings(run_dir), faults=given.faults)
     except (KeyError, TypeError, AttributeError) as err:
         raise CheckpointError(
             f"{run_dir.last} holds no settings of a run", "name the run folder that dlkit train made"

@@ -1,0 +1,176 @@
+"""The settings of a run on the command line: an option for each, and a page that says where each value comes from."""
+
+import inspect
+from collections.abc import Callable, Container, Mapping
+from dataclasses import Field, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Context, Option
+
+from dlkit.cli.options import given_options
+from dlkit.config import FIELDS, TrainConfig, flag
+from dlkit.errors import ConfigError
+from dlkit.resolve import parse_arguments, read_config_file, recipe_of, recipe_settings
+
+Layers = Mapping[str, Container[str]]
+
+
+def with_settings(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there."""
+    own = [
+        parameter
+        for parameter in inspect.signature(function, eval_str=True).parameters.values()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    options = [_option_of(field) for name, field in FIELDS.items() if name not in ("model", "arguments")]
+    function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    return function
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the user gave for a run, by where it stands.
+
+    Args:
+        typed: Settings on the command line.
+        environment: Settings in variables such as DLKIT_TRAIN_EPOCHS.
+        file: Settings in the file of --config.
+        arguments: The model's arguments, of `-s`.
+        arguments_typed: Whether those were typed; else they come from the environment.
+        faults: What cannot be used of all this.
+    """
+
+    typed: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    file: Mapping[str, Any]
+    arguments: Mapping[str, str]
+    arguments_typed: bool
+    faults: list[ConfigError]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the command line and of the environment."""
+        return {**self.environment, **self.typed}
+
+    def layers(self) -> Layers:
+        """Give the names of settings by where they come from, what wins first."""
+        recipe = recipe_of({**self.file, **self.settings})
+        return {"typed": self.typed, "environment": self.environment, "file": self.file, "recipe": recipe}
+
+    def argument_layers(self) -> Layers:
+        """Give the names of the model's arguments likewise."""
+        nearest = "typed" if self.arguments_typed else "environment"
+        return {nearest: self.arguments, "file": self.file.get("arguments", {})}
+
+
+def given_settings(
+    context: Context,
+    settings: Mapping[str, Any],
+    pairs: list[str] | None,
+    file: Path | None,
+    *,
+    resuming: bool,
+) -> Given:
+    """Sort what the user gave by where it stands.
+
+    Args:
+        context: Of the command; knows the source of each option.
+        settings: Values of all settings.
+        pairs: Values of `-s`.
+        file: The file of --config.
+        resuming: A run goes on: the environment does not count.
+
+    Raises:
+        ConfigError: The file is missing or no TOML.
+    """
+    typed, environment = (
+        {name: settings[name] for name in given_options(context, (source,)) if settings.get(name) is not None}
+        for source in ("COMMANDLINE", "ENVIRONMENT")
+    )
+    arguments_typed = "arguments" in given_options(context, ("COMMANDLINE",))
+    faults: list[ConfigError] = []
+    from_file: dict[str, Any] = {}
+    arguments: dict[str, str] = {}
+    try:
+        arguments = parse_arguments(pairs if pairs and (arguments_typed or not resuming) else [])
+    except ConfigError as err:
+        faults += err.faults
+    if file is not None and not resuming:
+        from_file, found = read_config_file(file)
+        faults += found
+    for values in (typed, environment, from_file):
+        if "init" in values:
+            values["init"] = str(Path(values["init"]).absolute())
+    return Given(
+        typed=typed,
+        environment={} if resuming else environment,
+        file=from_file,
+        arguments=arguments,
+        arguments_typed=arguments_typed,
+        faults=faults,
+    )
+
+
+def explained(config: TrainConfig, given: Given, *, resuming: bool) -> dict[str, dict[str, Any]]:
+    """Say of each setting its value and where that comes from.
+
+    Args:
+        config: The settings.
+        given: What the user gave.
+        resuming: A run goes on: what was not typed is the run's.
+
+    Returns:
+        `value` and `source` by setting, and by `-s name` for the model's arguments.
+    """
+    layers: Layers = {"typed": given.typed} if resuming else given.layers()
+    argument_layers: Layers = {} if resuming else given.argument_layers()
+    rest = "run" if resuming else "default"
+    plain = config.to_dict()
+    arguments = plain.pop("arguments")
+    return {
+        **{name: {"value": value, "source": _source(name, layers, rest)} for name, value in plain.items()},
+        "arguments": {
+            name: {"value": value, "source": _source(name, argument_layers, rest)}
+            for name, value in arguments.items()
+        },
+    }
+
+
+def as_toml(settings: Mapping[str, Any]) -> str:
+    """Write what `explained` gave as TOML, the sources as comments."""
+    import tomli_w
+
+    def line(name: str, told: Mapping[str, Any]) -> str:
+        return f"{tomli_w.dumps({name: told['value']}).rstrip()}  # {told['source']}"
+
+    plain, arguments = dict(settings), settings["arguments"]
+    del plain["arguments"]
+    lines = [
+        "# biases and the parameters of normalisation layers have no weight decay",
+        *(line(name, told) for name, told in plain.items()),
+        "",
+        "[arguments]",
+        *(line(name, told) for name, told in arguments.items()),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _source(name: str, layers: Layers, rest: str) -> str:
+    return next((layer for layer, names in layers.items() if name in names), rest)
+
+
+def _option_of(field: Field[Any]) -> inspect.Parameter:
+    by_recipe = field.name in recipe_settings()
+    text = field.metadata["help"] + (" Default: the model's recipe." if by_recipe else "")
+    declared: Any = field.type
+    name = flag(field.name)
+    names = [f"{name}/--no-{name.removeprefix('--')}" if declared is bool else name, field.metadata["short"]]
+    kind = declared | None if by_recipe else declared
+    option = Option(*filter(None, names), help=text, rich_help_panel=field.metadata["panel"])
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if by_recipe else field.default,
+        annotation=Annotated[kind, option],
+    )
