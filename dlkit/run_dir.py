@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from dlkit.errors import (
     printable,
     reason,
 )
+
+_NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class RunDir:
     def best(self) -> Path:
         """The weights of the best epoch."""
         return self.path / "best.safetensors"
+
+    @property
+    def best_prev(self) -> Path:
+        """The `best` of whole epochs, while that of a run stopped within one stands in its place."""
+        return self.path / "best.prev.safetensors"
 
     @property
     def last(self) -> Path:
@@ -91,9 +99,22 @@ class RunDir:
         for file in self.all_numbered()[:-number]:
             _remove(file)
 
+    def restore_best(self) -> None:
+        """Put the `best` of whole epochs back, if another stands in its place.
+
+        Raises:
+            DlkitError: It cannot be renamed.
+        """
+        if self.best_prev.exists():
+            try:
+                self.best_prev.replace(self.best)
+            except OSError as err:
+                raise file_error(err, self.best, "put back") from err
+
     def all_numbered(self) -> list[Path]:
         """Give the checkpoints that --save-every kept, the oldest first."""
-        return sorted(self.path.glob("step-*.safetensors"))
+        found = [file for file in self.path.glob("step-*.safetensors") if _NUMBERED.fullmatch(file.name)]
+        return sorted(found, key=lambda file: int(file.stem.removeprefix("step-")))
 
     def files(self) -> list[Path]:
         """Give the files of a run that are there, the lock left out."""
@@ -102,6 +123,7 @@ class RunDir:
             self.history.with_name("history.csv.bak"),
             self.probes.with_name("probes.csv.bak"),
             self.last_corrupt,
+            self.best_prev,
         )
         return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
 

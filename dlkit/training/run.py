@@ -91,6 +91,11 @@ class TrainRun:
         return total if self.config.max_steps is None else min(total, self.config.max_steps)
 
     @property
+    def ended_early(self) -> bool:
+        """Whether this process trained, and stopped before the last epoch was done."""
+        return self._position.step > self.start_step and self._position.epoch <= self.config.epochs
+
+    @property
     def why_done(self) -> str:
         """Why there is nothing more to train; empty while there is."""
         if self._early.should_stop:
@@ -132,6 +137,7 @@ class TrainRun:
             clear_run(self.dir)
         if not self.dir.last.exists():
             self._save_last()
+        self.dir.restore_best()
         # The rows of an epoch under way are in the checkpoint and are written when it ends.
         done = self._position.epoch_start
         cut_back(self.dir.history, done)
@@ -149,13 +155,17 @@ class TrainRun:
         return self.why_done
 
     def _close_early(self, step: Step) -> Step:
-        """End a run within an epoch: keep the place for resuming, then validate what there is."""
+        """End a run within an epoch: keep the place for resuming, then validate what there is.
+
+        A run that goes on from there comes to the bits of one that never stopped: it drops this row, and takes back
+        the best weights that these displaced.
+        """
         self._read(step)
         self._check_weights(step)
         self._save_last()
         closing = close_epoch(self.parts, self._position, Clock(self._position), step.lr)
         assert closing.record is not None, "a closed epoch has a record"
-        self._write_record(closing.record, closing)
+        self._write_record(closing.record, closing, keep_best=True)
         return closing
 
     def _reading_due(self, step: Step) -> bool:
@@ -196,7 +206,7 @@ class TrainRun:
             self._plateau.observe(value)
         self._save_last()
 
-    def _write_record(self, record: EpochRecord, step: Step) -> None:
+    def _write_record(self, record: EpochRecord, step: Step, *, keep_best: bool = False) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
             self._diverged(step, "the validation loss is")
         append_record(self.dir.history, record)
@@ -206,17 +216,19 @@ class TrainRun:
             row[monitor] or 0.0, self.best[monitor], self.config.higher_is_better
         ):
             self.best = row
-            self._save(self.dir.best)
+            self._save(self.dir.best, keep_previous=self.dir.best_prev if keep_best else None)
 
     def _save_last(self) -> None:
-        self._save(self.dir.last, full=True)
+        self._save(self.dir.last, full=True, keep_previous=self.dir.last_prev)
 
     def _save_numbered(self, step: Step) -> None:
+        self._read(step)
+        self._check_weights(step)
         self._save(self.dir.numbered(step.step))
         if self.config.keep is not None:
             self.dir.keep_newest(self.config.keep)
 
-    def _save(self, path: Path, *, full: bool = False) -> None:
+    def _save(self, path: Path, *, full: bool = False, keep_previous: Path | None = None) -> None:
         """Save a checkpoint: the validated weights, or everything that resuming needs."""
         early = {"best": self._early.best, "bad_epochs": self._early.bad_epochs}
         save_checkpoint(
@@ -232,7 +244,7 @@ class TrainRun:
                 "plateau": asdict(self._plateau),
             },
             extras=parts_state(self.parts, within_epoch=self._position.batch > 0) if full else None,
-            keep_previous=self.dir.last_prev if full else None,
+            keep_previous=keep_previous,
         )
 
     def _stop(self, signal_number: int, step: Step) -> None:
@@ -292,11 +304,16 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     for name, value in progress["plateau"].items():
         setattr(assembly.plateau, name, value)
     position = Position(**progress["position"])
-    if config.schedule not in ("none", "plateau") and config.epochs != checkpoint.config.epochs:
-        notes.append(f"the {config.schedule} schedule now spans {config.epochs} epochs")
     run = TrainRun(config, run_dir, assembly, position, progress=progress)
+    if config.schedule not in ("none", "plateau"):
+        if config.epochs != checkpoint.config.epochs:
+            notes.append(f"the {config.schedule} schedule now spans {config.epochs} epochs")
+        if config.max_steps != checkpoint.config.max_steps:
+            notes.append(f"the {config.schedule} schedule now spans {run.total_steps} steps")
     if run.why_done:
         notes.append(f"nothing to do: {run.why_done}")
+        if run_dir.best.exists():  # of a run that ended within an epoch, `last` does not know it
+            run.best = load_checkpoint(run_dir.best).metadata["progress"]["best"]
     return run
 
 
