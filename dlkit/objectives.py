@@ -36,6 +36,8 @@ def build_objective(
             on classes all but the first compare with one-hot targets.
         label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), for cross-entropy.
         weights: One weight a class or an output, shape (K,), on the device of the outputs; None weighs all alike.
+            They are scaled to a mean of 1, and the loss is the mean over the samples, so that it does not depend on
+            which samples make a batch (torch's own divides by the weights that happen to be in it).
 
     Raises:
         ConfigError: The loss does not fit the task.
@@ -43,6 +45,8 @@ def build_objective(
     classes = task == "classification"
     if not classes and loss in ("cross-entropy", "bce"):
         raise ConfigError(f"--loss {loss} takes classes; the target is a number", "mse, l1 or huber fit it")
+    if weights is not None:
+        weights = weights / weights.mean()
     if classes and loss in ("auto", "cross-entropy"):
         return Objective(_cross_entropy(label_smoothing, weights), "accuracy", _count_correct)
     elementwise = _ELEMENTWISE["mse" if loss == "auto" else loss]
@@ -52,7 +56,7 @@ def build_objective(
         if weights is None:
             return elementwise(outputs, truth.to(outputs.dtype), reduction="mean")
         losses = elementwise(outputs, truth.to(outputs.dtype), reduction="none")
-        return (losses * (weights / weights.mean())).mean()
+        return (losses * weights).mean()
 
     if classes:
         return Objective(mean_loss, "accuracy", _count_correct)
@@ -158,9 +162,14 @@ _ELEMENTWISE: Mapping[str, Callable[..., Tensor]] = {
 def _cross_entropy(label_smoothing: float, weights: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
     if not label_smoothing and weights is None:
         return F.cross_entropy
-    return lambda outputs, targets: F.cross_entropy(
-        outputs, targets, weight=weights, label_smoothing=label_smoothing
-    )
+
+    def mean_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        if weights is None:
+            return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+        total = F.cross_entropy(outputs, targets, weights, reduction="sum", label_smoothing=label_smoothing)
+        return total / len(targets)
+
+    return mean_loss
 
 
 def _count_correct(outputs: Tensor, targets: Tensor) -> Tensor:
