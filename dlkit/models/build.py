@@ -85,22 +85,23 @@ def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
         A line that counts what was taken and lists what was left as it was and what has another shape.
 
     Raises:
-        CheckpointError: Nothing in it fits.
+        CheckpointError: It is of another network: no weight of two or more dimensions fits. Biases and statistics
+            of the same length are in any two networks.
     """
     expected = model.state_dict()
     found = checkpoint.weights
     taken = {
         name: found[name] for name in expected if name in found and found[name].shape == expected[name].shape
     }
-    if not taken:
+    mismatched = [
+        f"{name} {tuple(found[name].shape)}" for name in expected if name in found and name not in taken
+    ]
+    if not any(tensor.ndim >= 2 for tensor in taken.values()):
         raise CheckpointError(
             f"--init {checkpoint.path} has no weights that fit the network",
             f"it holds {printable(checkpoint.model)} with {', '.join(map(printable, list(found)[:4]))}",
         )
     model.load_state_dict(taken, strict=False)
-    mismatched = [
-        f"{name} {tuple(found[name].shape)}" for name in expected if name in found and name not in taken
-    ]
     missing = [name for name in expected if name not in found]
     extra = [printable(name) for name in found if name not in expected]
     parts = [f"--init took {len(taken)} of {len(expected)} tensors from {checkpoint.path}"]
