@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import replace
+from itertools import islice
 
 import torch
 from torch import Tensor
 
-from dlkit.config import TrainConfig
+from dlkit.config import TrainConfig, parse_duration
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import DataSet
 from dlkit.device import peak_memory_mib
@@ -18,6 +19,7 @@ from dlkit.training.loop import Parts, Position, fit
 Facts = dict[str, str | int | float | None]
 
 _TIMED_SECONDS = 1.0
+_TIMED_BATCHES = 20
 _MEMORY_STEPS = 300
 _SHARE_LEFT = 0.05
 
@@ -29,34 +31,57 @@ def dry_run(config: TrainConfig) -> Facts:
         config: The settings of the run.
 
     Returns:
-        Parameters, steps, seconds for an epoch (training alone) and in all, and peak memory.
+        Parameters, steps, seconds for an epoch and in all, validation included, and peak memory.
 
     Raises:
         DlkitError: The run could not even begin.
     """
     assembly = assemble_new(config)
     parts = assembly.parts
-    steps = iter(fit(parts, Position(), config.epochs))
-    first = next(steps)
-    loss, _ = first.running.read()
-    start, done = time.perf_counter(), 0
-    for step in steps:
-        done += 1
-        if step.record is not None or time.perf_counter() - start >= _TIMED_SECONDS:
-            step.running.read()
-            break
-    per_step = (time.perf_counter() - start) / max(1, done)
-    total = parts.steps_per_epoch * config.epochs
+    validation = _validation_seconds(parts)
+    loss, per_step = _first_steps(parts, config.epochs, validation)
+    steps = parts.steps_per_epoch * config.epochs
+    if config.max_steps is not None:
+        steps = min(steps, config.max_steps)
+    seconds = per_step * steps + validation * -(-steps // parts.steps_per_epoch)
+    if config.max_time is not None:
+        seconds = min(seconds, parse_duration(config.max_time))
     return {
         "plan": assembly.notes[0],
         "parameters": sum(parameter.numel() for parameter in parts.model.parameters()),
         "steps_per_epoch": parts.steps_per_epoch,
-        "steps": total if config.max_steps is None else min(total, config.max_steps),
+        "steps": steps,
         "first_loss": loss,
-        "seconds_per_epoch": per_step * parts.steps_per_epoch,
-        "seconds": per_step * total,
+        "seconds_per_epoch": per_step * parts.steps_per_epoch + validation,
+        "seconds": seconds,
         "peak_memory_mib": peak_memory_mib(parts.device),
     }
+
+
+def _first_steps(parts: Parts, epochs: int, validation: float) -> tuple[float, float]:
+    """Give the loss of the first step, and the seconds of one of those after it, validation left out."""
+    steps = fit(parts, Position(), epochs)
+    start, done = time.perf_counter(), 1
+    step = next(steps)
+    loss, _ = step.running.read()
+    warm, closings = time.perf_counter(), int(step.record is not None)
+    for done, step in enumerate(steps, 1):  # noqa: B007 - how many there were
+        start, closings = warm, int(step.record is not None)
+        if closings or time.perf_counter() - start >= _TIMED_SECONDS:
+            step.running.read()
+            break
+    passed = time.perf_counter() - start
+    return loss, max(0.0, passed - closings * validation) / done
+
+
+def _validation_seconds(parts: Parts) -> float:
+    """Give the seconds that validation takes, from its first batches."""
+    warm_up, timed = islice(parts.val.in_order(), 1), islice(parts.val.in_order(), _TIMED_BATCHES)
+    mean_scores(parts.validated, warm_up, parts.objective)
+    start = time.perf_counter()
+    mean_scores(parts.validated, timed, parts.objective)
+    share = min(_TIMED_BATCHES, len(parts.val)) / len(parts.val)
+    return (time.perf_counter() - start) / share
 
 
 def memorise(config: TrainConfig, samples: int) -> Facts:
@@ -75,6 +100,11 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
         DlkitError: More than a twentieth of the best constant answer's loss is left; the likely causes are told.
         ConfigError: There are not so many training samples.
     """
+    if samples == 1 and config.arguments.get("norm") == "batch":
+        raise ConfigError(
+            "--overfit 1 does not go with -s norm=batch: one sample has no spread",
+            "--overfit 2 or more, or -s norm=layer",
+        )
     plain = replace(
         config,
         schedule="none",
@@ -122,7 +152,8 @@ def _first_samples(dataset: DataSet, samples: int, parts: Parts) -> Batches:
     split = dataset.split("train")
     if samples > len(split):
         raise ConfigError(
-            f"--overfit {samples} is more than the {len(split)} training samples", "--overfit 32"
+            f"--overfit {samples} is more than the {len(split)} training samples",
+            f"--overfit {min(32, len(split))}",
         )
     return Batches(replace(split, rows=split.rows[:samples]), samples, parts.device)
 
