@@ -112,7 +112,8 @@ class _Speed:
         self._start = time.monotonic()
 
     def samples_per_second(self, step: int) -> float:
-        return (step - self._run.start_step) * self._run.config.batch_size / self._passed()
+        config = self._run.config
+        return (step - self._run.start_step) * config.batch_size * config.accumulate / self._passed()
 
     def seconds_left(self, step: int) -> float:
         return (self._run.total_steps - step) * self._passed() / max(1, step - self._run.start_step)
