@@ -10,7 +10,10 @@ from dlkit.errors import ConfigError, did_you_mean
 
 # Epochs without a better one that a schedule needs to do its work: a whole cycle of cyclic, and one epoch at the
 # rate that plateau has halved after the sixth.
-PATIENCE_OF_SCHEDULE = {"cyclic": 4, "plateau": 7}
+PATIENCE_OF_SCHEDULE = {
+    "cyclic": (4, "the loss rises in every cycle"),
+    "plateau": (7, "the run would end before the lower rate is tried"),
+}
 
 
 def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -56,14 +59,10 @@ def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Con
 
 
 def _of_stopping(config: TrainConfig) -> Iterator[ConfigError]:
-    enough = PATIENCE_OF_SCHEDULE.get(config.schedule, 0)
+    enough, why = PATIENCE_OF_SCHEDULE.get(config.schedule, (-math.inf, ""))
     if config.patience is not None and config.patience < enough:
-        why = {
-            "cyclic": "the loss rises in every cycle",
-            "plateau": "the run would end before the lower rate is tried",
-        }
         yield ConfigError(
-            f"--schedule {config.schedule} does not go with --patience {config.patience}: {why[config.schedule]}",
+            f"--schedule {config.schedule} does not go with --patience {config.patience}: {why}",
             f"--patience {enough} or more, or another schedule",
         )
     if config.min_delta and config.patience is None:
