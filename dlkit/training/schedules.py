@@ -28,7 +28,7 @@ def build_schedule(
     curves: dict[str, Callable[[int], float]] = {
         "none": lambda _step: lr,
         "plateau": lambda _step: lr,
-        "step": lambda step: lr * STEP_FACTOR ** (step // max(1, span // STEP_PARTS)),
+        "step": lambda step: lr * STEP_FACTOR ** (step // -(-span // STEP_PARTS)),
         "exponential": lambda step: lr * EXPONENTIAL_END ** (step / span),
         "cosine": lambda step: _cosine(lr, 0.0, step / span),
         "cyclic": lambda step: triangular(step, lr, half_cycle(span, steps_per_epoch)),
