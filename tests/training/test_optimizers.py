@@ -44,29 +44,80 @@ def test_sgd_equals_its_formula_worked_by_hand(momentum: float, decay: float) ->
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
-def test_adam_equals_torchs_own(name: str, kind: type[torch.optim.Optimizer]) -> None:
+HAND_WORKED = {
+    # mu 0.5, eta 0.1, lambda 0.2, gradients 1, -2, 0.5; from 1 on: weight after each step, then bias, not decayed.
+    "plain": (0.0, False, [0.88, 1.0624, 0.991152], [0.9, 1.1, 1.05]),
+    "momentum": (0.5, False, [0.88, 1.0024, 0.993552], [0.9, 1.05, 1.075]),
+    "nesterov": (0.5, True, [0.82, 1.0654, 0.989338], [0.85, 1.125, 1.0875]),
+}
+
+
+@pytest.mark.parametrize(("momentum", "nesterov", "weights", "biases"), HAND_WORKED.values(), ids=HAND_WORKED)
+def test_sgd_comes_to_the_numbers_of_pencil_and_paper(
+    momentum: float, nesterov: bool, weights: list[float], biases: list[float]
+) -> None:
+    model = nn.Linear(1, 1).double()
+    nn.init.ones_(model.weight)
+    nn.init.ones_(model.bias)
+    optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=momentum, nesterov=nesterov, weight_decay=0.2)
+
+    seen = []
+    for gradient in (1.0, -2.0, 0.5):
+        model.weight.grad = torch.full_like(model.weight, gradient)
+        model.bias.grad = torch.full_like(model.bias, gradient)
+        optimizer.step()
+        seen.append((model.weight.item(), model.bias.item()))
+
+    assert [weight for weight, _ in seen] == pytest.approx(weights, abs=1e-12)
+    assert [bias for _, bias in seen] == pytest.approx(biases, abs=1e-12)
+
+
+KINDS = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+
+
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+@pytest.mark.parametrize("name", KINDS)
+def test_fifty_steps_equal_those_of_torchs_plain_implementation(name: str, decay: float) -> None:
     model, twin = make_network().double(), make_network().double()
-    optimizer = build_optimizer(model, name, lr=0.01, momentum=0.5, weight_decay=DECAY)
+    optimizer = build_optimizer(model, name, lr=0.01, momentum=0.5, nesterov=True, weight_decay=decay)
     weights, biases = (
         [w for w in twin.parameters() if w.ndim == 2],
         [w for w in twin.parameters() if w.ndim == 1],
     )
-    groups = [{"params": weights, "weight_decay": DECAY}, {"params": biases, "weight_decay": 0.0}]
-    reference = kind(groups, lr=0.01, fused=False, foreach=False)
+    groups = [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
+    own = {"momentum": 0.5, "nesterov": True} if name == "sgd" else {}
+    fused = {} if name == "rmsprop" else {"fused": False}
+    reference = KINDS[name](groups, lr=0.01, foreach=False, **fused, **own)
 
-    for _ in range(5):
+    for _ in range(50):
         step(model, optimizer)
         step(twin, reference)
 
     for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
-def test_decay_spares_biases_and_normalisation() -> None:
+@pytest.mark.parametrize("name", KINDS)
+def test_torchs_fast_implementation_is_taken_where_there_is_one(name: str) -> None:
+    optimizer = build_optimizer(make_network(), name, lr=0.01, momentum=0.5, weight_decay=0.0)
+
+    assert type(optimizer) is KINDS[name]
+    fused = [bool(group.get("fused")) for group in optimizer.param_groups]
+    assert fused == [name != "rmsprop"]
+    assert optimizer.param_groups[0]["foreach"] in ([True] if name == "rmsprop" else [None, False])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_decay_spares_biases_and_normalisation(name: str) -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
 
-    optimizer = build_optimizer(model, "adamw", lr=0.1, momentum=0.0, weight_decay=DECAY)
+    optimizer = build_optimizer(model, name, lr=0.1, momentum=0.0, weight_decay=DECAY)
 
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     decay = {
@@ -99,10 +150,12 @@ def test_frozen_parameters_are_left_out() -> None:
         ("sgd", {"momentum_buffer"}),
         ("adam", {"step", "exp_avg", "exp_avg_sq"}),
         ("adamw", {"step", "exp_avg", "exp_avg_sq"}),
+        ("rmsprop", {"step", "square_avg"}),
+        ("adagrad", {"step", "sum"}),
     ],
 )
 def test_state_goes_by_parameter_name_and_goes_on_with_the_same_bits(name: str, kinds: set[str]) -> None:
-    settings = {"lr": LR, "momentum": MOMENTUM, "weight_decay": DECAY}
+    settings = {"lr": LR, "momentum": MOMENTUM, "nesterov": True, "weight_decay": DECAY}
     model = make_network()
     optimizer = build_optimizer(model, name, **settings)
     for _ in range(3):
@@ -113,8 +166,9 @@ def test_state_goes_by_parameter_name_and_goes_on_with_the_same_bits(name: str, 
     restored = build_optimizer(twin, name, **settings)
     restore_optimizer(restored, twin, state)
 
-    step(model, optimizer)
-    step(twin, restored)
+    for _ in range(3):
+        step(model, optimizer)
+        step(twin, restored)
 
     assert {key.partition(".")[0] for key in state} == kinds
     assert {key.partition(".")[2] for key in state} == {"0.weight", "0.bias", "2.weight", "2.bias"}
