@@ -1,5 +1,7 @@
 """Loss and running metric per task."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -58,11 +60,89 @@ def test_mean_absolute_error_of_several_targets_is_the_mean_over_them() -> None:
     assert total == pytest.approx((LOGITS[:, :2] - NUMBERS).abs().mean(1).sum().item(), rel=1e-6)
 
 
-def test_cross_entropy_of_numbers_is_refused() -> None:
-    with pytest.raises(ConfigError) as caught:
-        build_objective("regression", "cross-entropy")
+# Two samples of three classes: probabilities 0.5, 0.25, 0.25 of class 0, and 0.1, 0.6, 0.3 of class 2.
+PROBABLE = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.6, 0.3]]).log()
+PROBABLE_CLASSES = torch.tensor([0, 2])
+CROSS_ENTROPIES = {
+    "plain": (0.0, None, 0.9485599924),  # (ln 2 - ln 0.3) / 2
+    "smoothed": (0.3, None, 1.0381486417),  # the truth has 0.8 of each target, the others 0.1
+    "weighted": (0.0, (1, 1, 4), 1.3772596011),  # (0.5 ln 2 - 2 ln 0.3) / 2: weights 0.5, 0.5, 2
+    "weighted-alike": (0.0, (7, 7, 7), 0.9485599924),
+    "both": (0.3, (1, 1, 4), 1.3454294),
+}
 
-    assert "--loss cross-entropy" in caught.value.message
+
+@pytest.mark.parametrize(("smoothing", "weights", "expected"), CROSS_ENTROPIES.values(), ids=CROSS_ENTROPIES)
+def test_cross_entropy_comes_to_the_numbers_of_pencil_and_paper(
+    smoothing: float, weights: tuple[int, ...] | None, expected: float
+) -> None:
+    given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+
+    loss = build_objective("classification", "cross-entropy", label_smoothing=smoothing, weights=given).loss(
+        PROBABLE, PROBABLE_CLASSES
+    )
+
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+# Outputs 0.5, 0 of the target 1, 0, and 2, -1 of the target 0, 1: errors -0.5, 0, 2, -2.
+OUTPUTS, ONE_HOT = torch.tensor([[0.5, 0.0], [2.0, -1.0]]), torch.eye(2)
+THREE = math.log(3)
+ELEMENTWISE = {
+    "mse": (OUTPUTS, None, 2.0625),  # (0.25 + 0 + 4 + 4) / 4
+    "l1": (OUTPUTS, None, 1.125),  # (0.5 + 0 + 2 + 2) / 4
+    "huber": (OUTPUTS, None, 0.78125),  # (0.125 + 0 + 1.5 + 1.5) / 4
+    "bce": (torch.tensor([[0.0, 0.0], [THREE, -THREE]]), None, 1.5 * math.log(2)),  # (2 ln 2 + 2 ln 4) / 4
+    "mse-weighted": (OUTPUTS, (3, 1), 2.09375),  # weights 1.5, 0.5: (0.375 + 0 + 6 + 2) / 4
+    "l1-weighted": (OUTPUTS, (3, 1), 1.1875),  # (0.75 + 0 + 3 + 1) / 4
+    "huber-weighted": (OUTPUTS, (3, 1), 0.796875),  # (0.1875 + 0 + 2.25 + 0.75) / 4
+    # 1.5 ln 2 + 0.5 ln 2 + 1.5 ln 4 + 0.5 ln 2, all / 4
+    "bce-weighted": (torch.tensor([[0.0, 0.0], [THREE, 0.0]]), (3, 1), 1.375 * math.log(2)),
+}
+
+
+@pytest.mark.parametrize("case", ELEMENTWISE)
+def test_losses_against_one_hot_targets_come_to_the_numbers_of_pencil_and_paper(case: str) -> None:
+    outputs, weights, expected = ELEMENTWISE[case]
+    given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+
+    objective = build_objective("classification", case.removesuffix("-weighted"), weights=given)
+
+    assert objective.loss(outputs, torch.tensor([0, 1])).item() == pytest.approx(expected, rel=1e-6)
+    assert objective.metric == "accuracy"
+
+
+@pytest.mark.parametrize("case", [case for case in ELEMENTWISE if not case.startswith("bce")])
+def test_losses_of_numbers_come_to_the_same(case: str) -> None:
+    outputs, weights, expected = ELEMENTWISE[case]
+    given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+
+    objective = build_objective("regression", case.removesuffix("-weighted"), weights=given)
+
+    assert objective.loss(outputs, ONE_HOT).item() == pytest.approx(expected, rel=1e-6)
+    assert objective.metric == "mae"
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse", "l1", "huber", "bce"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_a_weighted_loss_is_the_mean_over_the_samples_however_they_are_batched(
+    loss: str, smoothing: float
+) -> None:
+    objective = build_objective(
+        "classification", loss, label_smoothing=smoothing, weights=torch.tensor([1.0, 5.0, 0.2])
+    )
+
+    parts = [objective.loss(outputs, targets) * len(targets) for outputs, targets in in_batches(7)]
+
+    torch.testing.assert_close(torch.stack(parts).sum() / 100, objective.loss(LOGITS, CLASSES))
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "bce"])
+def test_losses_of_classes_are_refused_for_numbers(loss: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_objective("regression", loss)
+
+    assert caught.value.message == f"--loss {loss} takes classes; the target is a number"
     assert caught.value.hint == "mse, l1 or huber fit it"
 
 
