@@ -53,24 +53,45 @@ class Terminal(io.StringIO):
         return True
 
 
-def dlkit_run(epochs: int = 2, *, plot: bool = False, **settings: float | str) -> float:
-    """Give the seconds per sample of dlkit's epochs, validation left out."""
+def dlkit_run(epochs: int = 3, *, plot: bool = False, **settings: float | str) -> float:
+    """Give the seconds per sample of dlkit's epochs after the first, validation left out."""
     from dlkit.cli.progress import show_progress
     from dlkit.resolve import resolve
     from dlkit.training.run import start_run
 
     typed = {"model": "mlp", "data": "mnist", "epochs": epochs, "plot": plot, **settings}
     config = resolve(typed, {})
-    with tempfile.TemporaryDirectory() as folder, drawn():
+    ends = []
+    with tempfile.TemporaryDirectory() as folder, drawn(), validation_timed() as validation:
         run = start_run(config, Path(folder) / "run")
-        start = time.perf_counter()
         with show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
-                samples = step.running.samples
-        whole = time.perf_counter() - start
-        validation = statistics.median(validation_seconds(run) for _ in range(3))
-    return (whole / epochs - validation) / samples
+                if step.record is not None:
+                    ends.append(time.perf_counter() - sum(validation))
+                    samples = step.running.samples
+    return (ends[-1] - ends[0]) / max(1, epochs - 1) / samples
+
+
+@contextlib.contextmanager
+def validation_timed() -> Iterator[list[float]]:
+    """Give the seconds that each validation took."""
+    from dlkit.training import loop
+
+    seconds: list[float] = []
+    validate = loop.mean_scores
+
+    def timed(*arguments: object) -> object:
+        start = time.perf_counter()
+        scores = validate(*arguments)
+        seconds.append(time.perf_counter() - start)
+        return scores
+
+    loop.mean_scores = timed
+    try:
+        yield seconds
+    finally:
+        loop.mean_scores = validate
 
 
 @contextlib.contextmanager
@@ -81,16 +102,6 @@ def drawn() -> Iterator[None]:
         yield
     finally:
         sys.stderr = before
-
-
-def validation_seconds(run: object) -> float:
-    """Time the validation that closes an epoch of a run, by itself."""
-    from dlkit.evaluation.evaluate import mean_scores
-
-    parts = run.parts
-    start = time.perf_counter()
-    mean_scores(parts.validated, parts.val.in_order(), parts.objective)
-    return time.perf_counter() - start
 
 
 def bare_loop() -> Callable[[], float]:
