@@ -41,8 +41,11 @@ def resume(folder: Path, **typed: Any) -> TrainRun:
     return resume_run(resolve(typed, {}, stored), run_dir)
 
 
-def essence(folder: Path) -> dict[str, Any]:
-    """All that must not differ by a bit: tensors of both checkpoints, settings, position, history, probes."""
+def essence(folder: Path, *, settings: bool = True) -> dict[str, Any]:
+    """All that must not differ by a bit: tensors of both checkpoints, position, counters, history, probes.
+
+    The settings too, unless a run was given others on the way: `best` keeps those of its own time.
+    """
     run_dir = RunDir(folder)
     found: dict[str, Any] = {"probes": run_dir.probes.read_text(), "history": history(folder)}
     for path in (run_dir.best, run_dir.last):
@@ -50,11 +53,12 @@ def essence(folder: Path) -> dict[str, Any]:
         progress = metadata["progress"]
         found[path.name] = {
             "tensors": metadata["tensors"],
-            "config": metadata["config"],
+            "config": metadata["config"] if settings else None,
             "description": metadata["description"],
             "position": {k: v for k, v in progress["position"].items() if not k.endswith("seconds")},
             "best": {key: value for key, value in progress["best"].items() if key not in TIMES},
             "threads": progress["threads"],
+            "counters": (progress["early_stopping"], progress["plateau"]),
         }
     return found
 
