@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from dlkit.catalogue import DATA, MODELS
 from dlkit.cli import console
+from dlkit.cli.inspect_lr import lr
 from dlkit.cli.options import (
     BatchesOption,
     Checkpoint,
@@ -180,7 +181,7 @@ def acts(
     _give("acts", checkpoint, arrange(chosen, sort, top), recorder.outputs(), out, said)
 
 
-for function in (show, model, weights, grads, acts):
+for function in (show, model, weights, grads, acts, lr):
     add_command(app, function.__name__, function)
 
 

@@ -1,0 +1,251 @@
+"""dlkit inspect lr: a rate alone on stdout, everything else beside it, nothing left behind."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlkit.inspection.lr_range import RULE
+
+Run = Callable[..., Any]
+
+LOADED = """
+import sys
+from dlkit.cli.app import run
+code = run(sys.argv[1:])
+heavy = {"torch", "numpy", "pandas", "matplotlib", "sklearn", "torchvision"}
+print(code, *sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def files_under(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def last_line_of_fresh_interpreter(*words: str) -> str:
+    """Run a command in a process of its own and give its exit code and the heavy packages it loaded."""
+    command = [sys.executable, "-c", LOADED, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()[-1]
+
+
+def test_stdout_is_the_rate_alone_and_stderr_says_how_it_was_found(dlkit: Run, home: Path) -> None:
+    result = dlkit("inspect", "lr", "mlp")
+
+    rate = float(result.stdout)
+    assert result.code == 0
+    assert result.stdout == f"{rate:.3g}\n"
+    assert 0.01 < rate < 0.2
+    assert result.stderr.startswith("mlp on digits with sgd, batch 64: ")
+    assert f"{rate:g} is {RULE}" in result.stderr
+    assert files_under(home) == set()
+
+
+def test_the_rate_can_be_handed_to_train(dlkit: Run) -> None:
+    rate = dlkit("inspect", "lr", "mlp", "--quiet").stdout.strip()
+
+    trained = dlkit("train", "mlp", "--epochs", "3", "--lr", rate, "--json")
+
+    assert trained.code == 0
+    assert json.loads(trained.stdout)["metrics"]["lr"] == float(rate)
+    assert json.loads(trained.stdout)["metrics"]["val_accuracy"] > 0.9
+
+
+def test_quiet_leaves_stderr_empty(dlkit: Run) -> None:
+    result = dlkit("inspect", "lr", "mlp", "--quiet")
+
+    assert result.stderr == ""
+    assert float(result.stdout)
+
+
+def test_json_is_one_object_with_the_smoothed_curve(dlkit: Run) -> None:
+    result = dlkit("inspect", "lr", "mlp", "--json")
+
+    said = json.loads(result.stdout)
+    assert list(said) == ["lr", "rule", "steps", "curve"]
+    assert said["rule"] == RULE
+    assert said["steps"] == len(said["curve"])
+    assert set(said["curve"][0]) == {"lr", "loss"}
+    assert said["curve"][0]["lr"] == 1e-6
+    assert min(point["loss"] for point in said["curve"]) < said["curve"][0]["loss"] / 2
+
+
+def test_two_tests_print_the_same_and_a_seed_or_an_optimizer_changes_it(dlkit: Run) -> None:
+    words = ("inspect", "lr", "mlp", "--json")
+
+    plain, again, seeded, adam = (
+        dlkit(*words, *more).stdout for more in ((), (), ("--seed", 1), ("--optimizer", "adam"))
+    )
+
+    assert plain == again
+    assert json.loads(plain)["curve"] != json.loads(seeded)["curve"]
+    assert json.loads(adam)["lr"] < json.loads(plain)["lr"] / 2
+
+
+def test_settings_of_the_test_are_those_typed(dlkit: Run) -> None:
+    result = dlkit(
+        *("inspect", "lr", "mlp", "-s", "hidden=32", "-d", "digits", "-b", 32, "--optimizer", "adamw"),
+        *("--start", "1e-5", "--end", 1, "--steps", 60, "--json"),
+    )
+
+    curve = json.loads(result.stdout)["curve"]
+    assert "mlp on digits with adamw, batch 32: " in result.stderr
+    assert curve[0]["lr"] == 1e-5
+    assert curve[1]["lr"] == pytest.approx(1e-5 * 1e5 ** (1 / 59))
+    assert curve[-1]["lr"] <= 1
+
+
+def test_settings_can_come_from_the_file_of_a_run(dlkit: Run, home: Path) -> None:
+    folder = home / "run"
+    trained = dlkit("train", "mlp", "--optimizer", "adam", "-b", 32, "--epochs", 1, "-o", folder, "--quiet")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+
+    result = dlkit("inspect", "lr", "--config", folder / "config.toml")
+
+    assert trained.code == result.code == 0
+    assert "mlp on digits with adam, batch 32: " in result.stderr
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_test_from_the_weights_of_a_checkpoint_leaves_it_as_it_was(dlkit: Run, home: Path) -> None:
+    checkpoint = Path(dlkit("train", "mlp", "--epochs", 1, "--quiet").stdout.strip())
+    before = checkpoint.read_bytes()
+    Path("more.toml").write_text(f'model = "mlp"\ninit = "{checkpoint}"\nfreeze = "hidden.*"\n')
+
+    result = dlkit("inspect", "lr", "--config", "more.toml", "--json")
+
+    assert result.code == 0
+    assert "--init took 4 of 4 tensors" in result.stderr
+    assert "frozen: hidden.0.linear.weight" in result.stderr
+    assert json.loads(result.stdout)["curve"][0]["loss"] < 2.0
+    assert checkpoint.read_bytes() == before
+
+
+def test_out_writes_the_curve_as_csv_and_says_where(dlkit: Run, home: Path) -> None:
+    result = dlkit("inspect", "lr", "mlp", "-o", "curve.csv")
+
+    with Path("curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    said = json.loads(dlkit("inspect", "lr", "mlp", "--json").stdout)
+    assert f"{float(result.stdout):g}\n" == result.stdout
+    assert "the curve is in curve.csv" in result.stderr
+    assert [{name: float(cell) for name, cell in row.items()} for row in rows] == said["curve"]
+    assert files_under(home) == {"curve.csv"}
+
+
+@pytest.mark.parametrize(("name", "magic"), [("c.png", b"\x89PNG"), ("c.svg", b"<?xml"), ("c.PDF", b"%PDF")])
+def test_out_draws_the_curve(dlkit: Run, home: Path, name: str, magic: bytes) -> None:
+    result = dlkit("inspect", "lr", "mlp", "-o", name, "--json")
+
+    assert Path(name).read_bytes().startswith(magic)
+    assert f"the curve is in {name}" in result.stderr
+    assert json.loads(result.stdout)["lr"]
+
+
+def test_a_network_that_cannot_learn_is_exit_1_with_causes(dlkit: Run, home: Path) -> None:
+    result = dlkit("inspect", "lr", "mlp", "-s", "init=zeros", "-o", "curve.png")
+
+    assert result.code == 1
+    assert result.stdout == ""
+    assert "the loss never fell" in result.stderr
+    assert "hint: no gradient reaches hidden.0.linear.weight" in result.stderr
+    assert files_under(home) == set()
+
+
+def test_a_loss_that_still_falls_at_the_end_is_warned_of(dlkit: Run) -> None:
+    result = dlkit("inspect", "lr", "mlp", "--end", "0.01")
+
+    assert result.code == 0
+    assert "warning: the loss was still falling at --end 0.01" in result.stderr
+
+
+def test_all_faults_are_told_at_once(dlkit: Run) -> None:
+    result = dlkit(
+        *(
+            "inspect",
+            "lr",
+            "mpl",
+            "--data",
+            "mnst",
+            "--batch-size",
+            0,
+            "--optimizer",
+            "adm",
+            "--device",
+            "gpu",
+        ),
+        *("--start", 0, "--end", -1, "--steps", 3, "-o", "curve.jpg"),
+    )
+
+    assert result.code == 2
+    assert result.stdout == ""
+    for message, hint in (
+        ("MODEL mpl is not known", "did you mean mlp?"),
+        ("--data mnst is not known", "did you mean mnist"),
+        ("--batch-size 0 is outside [1, inf)", ""),
+        ("--optimizer adm is not known", "did you mean adam or adamw?"),
+        ("--device gpu is not known", "auto takes the best device here"),
+        ("--start 0 is outside (0, inf)", "1e-6 moves hardly any network"),
+        ("--end -1 is outside (0, inf)", "above --start"),
+        ("--steps 3 is outside [20, 100000]", "100 give a smooth curve"),
+        ("-o curve.jpg ends in none of .csv, .png, .svg, .pdf", "did you mean .png?"),
+    ):
+        assert f"error: {message}" in result.stderr
+        assert hint in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message", "hint"),
+    [
+        ([], 2, "MODEL is missing", "for example dlkit inspect lr mlp"),
+        (["mlp", "--start", "nan"], 2, "--start nan is outside (0, inf)", "1e-6"),
+        (["mlp", "--end", "inf"], 2, "--end inf is outside (1e-06, inf)", "for example 10"),
+        (["mlp", "--start", "1", "--end", "1"], 2, "--end 1 is outside (1, inf)", "above --start"),
+        (["mlp", "-o", "curve"], 2, "-o curve ends in none of", "for example -o lr.png"),
+        (["mlp", "-o", "nowhere/curve.png"], 1, "cannot write into nowhere", "check the path"),
+        (["--config", "none.toml"], 2, "--config none.toml: no such file", "--print-config"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_refusals_say_what_is_allowed(
+    dlkit: Run, words: list[str], code: int, message: str, hint: str
+) -> None:
+    result = dlkit("inspect", "lr", *words)
+
+    assert result.code == code
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert f"hint: {hint}" in result.stderr or hint in result.stderr.split("hint: ")[-1]
+
+
+@pytest.mark.parametrize("name", ["", "best.safetensors"], ids=["folder", "checkpoint"])
+def test_a_run_is_no_model(dlkit: Run, trained_run: Path, name: str) -> None:
+    result = dlkit("inspect", "lr", trained_run / name)
+
+    assert result.code == 2
+    assert "is a path; the test begins with new weights" in result.stderr
+    assert f"hint: --config {trained_run}/config.toml" in result.stderr
+
+
+def test_a_file_of_a_run_is_not_replaced(dlkit: Run, trained_run: Path) -> None:
+    before = (trained_run / "curves.png").read_bytes()
+
+    result = dlkit("inspect", "lr", "mlp", "-o", trained_run / "curves.png")
+
+    assert result.code == 2
+    assert "would replace a file of a run" in result.stderr
+    assert "hint: choose another name, as lr.png" in result.stderr
+    assert (trained_run / "curves.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [(("--help",), "0"), (("mlp", "--start", "-1"), "2"), ((), "2")],
+    ids=["help", "fault", "nothing"],
+)
+def test_neither_help_nor_a_fault_loads_torch(words: tuple[str, ...], last: str) -> None:
+    assert last_line_of_fresh_interpreter("inspect", "lr", *words) == last
