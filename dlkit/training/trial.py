@@ -164,17 +164,20 @@ def _best_constant_loss(parts: Parts, few: Batches) -> float:
     if parts.objective.metric != "accuracy":
         mean = targets.float().mean(0, keepdim=True).expand_as(targets)
         return max(parts.objective.loss(mean.float(), targets).item(), 1e-12)
-    logits = _log_shares(targets, parts, few)
-    return parts.objective.loss(logits, targets).item()
+    shares = _shares(targets, parts, few)
+    # The best is the log shares for cross-entropy, the log odds for bce, the shares for mse, the median for l1.
+    answers = (shares.log(), shares.logit(), shares, shares.round())
+    return min(parts.objective.loss(answer.expand(len(targets), -1), targets).item() for answer in answers)
 
 
-def _log_shares(targets: Tensor, parts: Parts, few: Batches) -> Tensor:
+def _shares(targets: Tensor, parts: Parts, few: Batches) -> Tensor:
+    """Give each class's share of the targets, shape (K,); all alike where there is but one class."""
     inputs, _ = next(iter(few.in_order()))
     with torch.inference_mode():
         classes = parts.model(inputs[:2]).shape[1]
     counts = torch.bincount(targets, minlength=classes).float()
     shares = counts / counts.sum() if (counts > 0).sum() > 1 else torch.full_like(counts, 1 / classes)
-    return shares.clamp_min(1e-6).log().expand(len(targets), -1)
+    return shares.clamp(1e-6, 1 - 1e-6)
 
 
 def _likely_causes(parts: Parts, first: float, last: float, config: TrainConfig) -> str:
@@ -197,6 +200,7 @@ def _likely_causes(parts: Parts, first: float, last: float, config: TrainConfig)
     if last > 0.9 * first:
         causes.append(f"the loss hardly moves: --lr {config.lr:g} may be too low, or the inputs are constant")
     else:
-        causes.append(f"it learns, but slowly: try --lr {config.lr * 10:g} or --optimizer adam")
+        other = "" if config.optimizer.startswith("adam") else " or --optimizer adam"
+        causes.append(f"it learns, but slowly: try --lr {config.lr * 10:g}{other}")
     causes.append("equal inputs with different labels cannot be told apart")
     return "; ".join(causes)
