@@ -1,0 +1,246 @@
+"""Each setting reaches the part that it is for."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs import configure, drive, resume
+from torch.nn import functional as F  # noqa: N812
+
+from dlkit.checkpoint import load_checkpoint
+from dlkit.errors import CheckpointError, ConfigError
+from dlkit.training.assemble import Assembly, assemble_new
+from dlkit.training.optimizers import optimizer_state
+from dlkit.training.run import start_run
+
+
+def assembled(arguments: dict[str, str] | None = None, **settings: Any) -> Assembly:
+    return assemble_new(configure(arguments, **settings))
+
+
+def refused(arguments: dict[str, str] | None = None, **settings: Any) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        assembled(arguments, **settings)
+    return caught.value
+
+
+def test_settings_of_the_step_reach_the_loop() -> None:
+    parts = assembled(l1=0.1, grad_clip=2.0, accumulate=3, ema=0.9).parts
+
+    assert (parts.l1, parts.accumulate, parts.steps_per_epoch) == (0.1, 3, 7)
+    assert parts.ema is not None
+    assert parts.validated is parts.ema.module
+    assert assembled().parts.ema is None
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop", "adagrad"])
+def test_settings_of_the_optimizer_reach_it(optimizer: str) -> None:
+    own = {"momentum": 0.7, "nesterov": True} if optimizer == "sgd" else {}
+
+    built = assembled(optimizer=optimizer, lr=0.3, weight_decay=0.2, **own).parts.optimizer
+
+    assert type(built).__name__.lower() == optimizer
+    assert [group["lr"] for group in built.param_groups] == [0.3, 0.3]
+    assert [group["weight_decay"] for group in built.param_groups] == [0.2, 0.0]
+    if own:
+        assert {(group["momentum"], group["nesterov"]) for group in built.param_groups} == {(0.7, True)}
+
+
+def test_class_weights_go_to_the_classes_they_are_named_for() -> None:
+    objective = assembled(target_weights="3=2,8=0.5", label_smoothing=0.2).parts.objective
+    outputs, targets = torch.randn(50, 10, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 10
+
+    weights = torch.ones(10)
+    weights[3], weights[8] = 2.0, 0.5
+    each = F.cross_entropy(outputs, targets, weights / weights.mean(), reduction="none", label_smoothing=0.2)
+
+    torch.testing.assert_close(objective.loss(outputs, targets), each.mean())
+
+
+@pytest.mark.parametrize(
+    ("loss", "function"), [("mse", F.mse_loss), ("bce", F.binary_cross_entropy_with_logits)]
+)
+def test_the_loss_asked_for_is_the_one_taken(loss: str, function: Any) -> None:
+    parts = assembled(loss=loss).parts
+    outputs, targets = torch.randn(20, 10), torch.arange(20) % 10
+
+    assert torch.equal(parts.objective.loss(outputs, targets), function(outputs, torch.eye(10)[targets]))
+
+
+SPANS = {
+    "all": ({"schedule": "polynomial"}, 57),
+    "groups": ({"schedule": "polynomial", "accumulate": 3}, 21),
+    "max-steps": ({"schedule": "polynomial", "max_steps": 30}, 30),
+    "max-steps-beyond": ({"schedule": "polynomial", "max_steps": 99}, 57),
+}
+
+
+@pytest.mark.parametrize(("settings", "steps"), SPANS.values(), ids=SPANS)
+def test_the_schedule_spans_the_steps_of_the_run(settings: dict[str, Any], steps: int) -> None:
+    schedule = assembled(**settings, lr=1.0).parts.schedule
+
+    assert schedule(0) == 1.0
+    assert schedule(steps - 1) == pytest.approx(1 / steps)
+    assert schedule(steps) == 0.0
+
+
+def test_plateau_changes_the_rate_of_the_schedule() -> None:
+    assembly = assembled(schedule="plateau", lr=1.0)
+    assert not assembly.plateau.higher_is_better
+    assert assembly.parts.schedule(5) == 1.0
+
+    assembly.plateau.factor = 0.25
+
+    assert assembly.parts.schedule(5) == 0.25
+    assert assembled(schedule="plateau", monitor="val_accuracy").plateau.higher_is_better
+
+
+def test_a_warm_up_as_long_as_the_run_is_refused_when_the_samples_are_known() -> None:
+    all_samples = {"limit": None, "batch_size": 64, "epochs": 1}
+
+    found = refused(**all_samples, warmup_steps=23)
+
+    assert found.message == "--warmup-steps 23 is not below the 23 steps of the run"
+    assert found.hint == "fewer warm-up steps, or more epochs"
+    assert assembled(**all_samples, warmup_steps=22).parts.schedule(22) == 0.01
+
+
+FROZEN = {
+    "a-name": ("output.bias", {"output.bias"}),
+    "a-glob": ("hidden.*", {"hidden.0.linear.weight", "hidden.0.linear.bias"}),
+    "two": ("output.bias, *.linear.weight", {"output.bias", "hidden.0.linear.weight"}),
+    "one-twice": ("output.bias,output.b*", {"output.bias"}),
+}
+
+
+@pytest.mark.parametrize(("globs", "names"), FROZEN.values(), ids=FROZEN)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_frozen_parameters_keep_their_bits_and_are_told(
+    globs: str, names: set[str], optimizer: str, tmp_path: Path
+) -> None:
+    run = start_run(
+        configure(freeze=globs, epochs=1, optimizer=optimizer, weight_decay=0.1, l1=0.1), tmp_path / "run"
+    )
+    before = {name: weight.clone() for name, weight in run.parts.model.named_parameters()}
+    drive(run)
+
+    kept = {name for name, weight in run.parts.model.named_parameters() if torch.equal(weight, before[name])}
+    assert kept == names
+    (note,) = [note for note in run.notes if note.startswith("frozen: ")]
+    assert set(note.removeprefix("frozen: ").split(", ")) == names
+    assert (
+        not {key.partition(".")[2] for key in optimizer_state(run.parts.optimizer, run.parts.model)} & names
+    )
+
+
+def test_a_frozen_run_goes_on_frozen(tmp_path: Path) -> None:
+    drive(start_run(configure(freeze="hidden.*", epochs=1), tmp_path / "run"))
+    weight = load_checkpoint(tmp_path / "run" / "last.safetensors").weights["hidden.0.linear.weight"]
+
+    run = resume(tmp_path / "run", epochs=2)
+    drive(run)
+
+    assert "frozen: hidden.0.linear.weight, hidden.0.linear.bias" in run.notes
+    assert torch.equal(run.parts.model.get_parameter("hidden.0.linear.weight"), weight)
+
+
+REFUSED = {
+    "unknown": (
+        "hiden.*",
+        "--freeze hiden.* matches no parameter; there are hidden.0.linear.weight, hidden.0.linear.bias, "
+        "output.weight, output.bias",
+        "",
+    ),
+    "one-of-two-unknown": (
+        "hidden.*,output.weigth",
+        "--freeze output.weigth matches no parameter; there are hidden.0.linear.weight, hidden.0.linear.bias, "
+        "output.weight, output.bias",
+        "did you mean output.weight or output.bias?",
+    ),
+    "empty": (
+        "",
+        "--freeze  matches no parameter; there are hidden.0.linear.weight, hidden.0.linear.bias, "
+        "output.weight, output.bias",
+        "",
+    ),
+    "everything": ("*", "--freeze * leaves nothing to train", "freeze fewer layers"),
+    "everything-in-parts": (
+        "hidden.*,output.*",
+        "--freeze hidden.*,output.* leaves nothing to train",
+        "freeze fewer layers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("globs", "message", "hint"), REFUSED.values(), ids=REFUSED)
+def test_globs_that_freeze_nothing_or_everything_are_refused(globs: str, message: str, hint: str) -> None:
+    found = refused(freeze=globs)
+
+    assert (found.message, found.hint, found.exit_code) == (message, hint, 2)
+
+
+def test_a_run_starts_from_the_weights_of_another(trained_run: Path) -> None:
+    path = trained_run / "best.safetensors"
+
+    assembly = assembled(init=str(path), ema=0.9)
+
+    stored = load_checkpoint(path).weights
+    for network in (assembly.parts.model, assembly.parts.validated):
+        assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
+    assert f"--init took 4 of 4 tensors from {path}" in assembly.notes
+    assert not torch.equal(assembled().parts.model.state_dict()["output.bias"], stored["output.bias"])
+
+
+def test_a_run_folder_stands_for_its_best(trained_run: Path) -> None:
+    assert (
+        f"--init took 4 of 4 tensors from {trained_run / 'best.safetensors'}"
+        in assembled(init=str(trained_run)).notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [("cnn", {}), ("mlp", {"hidden": "64"})],
+    ids=["another-network", "another-width"],
+)
+def test_weights_of_another_network_are_refused(
+    model: str, arguments: dict[str, str], trained_run: Path
+) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        assembled(arguments, model=model, init=str(trained_run))
+
+    assert caught.value.exit_code == 4
+    path = trained_run / "best.safetensors"
+    assert caught.value.message == f"--init {path} has no weights that fit the network"
+    assert caught.value.hint == (
+        "it holds mlp with hidden.0.linear.bias, hidden.0.linear.weight, output.bias, output.weight"
+    )
+
+
+def test_weights_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        assembled(init=str(tmp_path / "x.safetensors"))
+
+    assert str(tmp_path / "x.safetensors") in caught.value.message
+
+
+def test_a_resumed_run_does_not_start_from_them_again(trained_run: Path, tmp_path: Path) -> None:
+    drive(start_run(configure(init=str(trained_run), epochs=1), tmp_path / "run"))
+    before = load_checkpoint(tmp_path / "run" / "last.safetensors").weights
+
+    run = resume(tmp_path / "run", epochs=2)
+
+    assert not any("--init" in note for note in run.notes)
+    assert all(torch.equal(value, before[name]) for name, value in run.parts.model.state_dict().items())
+
+
+def test_the_seed_alone_decides_what_a_new_run_begins_with() -> None:
+    config = configure({"dropout": "0.5"})
+    first, second, other = (
+        assemble_new(each).parts.model.state_dict() for each in (config, config, replace(config, seed=1))
+    )
+
+    assert all(map(torch.equal, first.values(), second.values()))
+    assert not torch.equal(first["output.weight"], other["output.weight"])

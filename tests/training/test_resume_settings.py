@@ -1,0 +1,82 @@
+"""Every setting of the loop keeps its bits over a stop."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import configure, drive, essence, resume
+
+from dlkit.training.run import start_run
+
+# Each optimizer, schedule and other setting stands in some case; 2 to 7 steps an epoch, three epochs.
+CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "accumulate-ema-rmsprop": (
+        {"accumulate": 3, "ema": 0.9, "optimizer": "rmsprop", "schedule": "cosine"},
+        {"dropout": "0.3"},
+    ),
+    "accumulate-clip-adagrad": (
+        {"accumulate": 3, "grad_clip": 0.5, "optimizer": "adagrad", "schedule": "step"},
+        {"dropout": "0.3", "norm": "batch"},
+    ),
+    "ema-nesterov-warm-up": (
+        {"ema": 0.99, "nesterov": True, "warmup_steps": 10, "schedule": "polynomial", "batch_size": 24},
+        {"dropout": "0.3", "norm": "batch"},
+    ),
+    "freeze-weights-smoothing": (
+        {
+            "freeze": "hidden.*",
+            "target_weights": "3=2,8=0.5",
+            "label_smoothing": 0.1,
+            "schedule": "exponential",
+            "batch_size": 24,
+        },
+        {},
+    ),
+    "plateau-patience": (
+        {"schedule": "plateau", "patience": 8, "lr": 1e-30, "epochs": 9, "batch_size": 60, "loss": "bce"},
+        {},
+    ),
+    "cyclic-cnn-ema": (
+        {"model": "cnn", "schedule": "cyclic", "ema": 0.9, "batch_size": 24, "loss": "mse"},
+        {"width": "4", "dropout": "0.3"},
+    ),
+}
+STEPS = {
+    "accumulate-ema-rmsprop": 7,
+    "accumulate-clip-adagrad": 7,
+    "ema-nesterov-warm-up": 7,
+    "freeze-weights-smoothing": 7,
+    "plateau-patience": 3,
+    "cyclic-cnn-ema": 7,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_stopped_again_and_again_has_the_bits_of_the_unbroken_one(case: str, tmp_path: Path) -> None:
+    settings, arguments = CASES[case]
+    config = configure(arguments, **settings)
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    drive(start_run(config, whole))
+    every = STEPS[case]
+    stops = [1, every, every + 2, config.epochs * every - 1]
+
+    run = start_run(config, folder)
+    for stop in stops:
+        assert drive(run, stop) is not None
+        run = resume(folder)
+        assert (run.start_step, run.steps_per_epoch) == (stop, every)
+    assert drive(run) is None
+
+    assert essence(folder) == essence(whole)
+
+
+def test_the_rate_that_plateau_has_halved_is_the_same_over_a_stop(tmp_path: Path) -> None:
+    settings, arguments = CASES["plateau-patience"]
+    run = start_run(configure(arguments, **settings), tmp_path / "run")
+    drive(run, 3 * 7 + 2)
+
+    rates = {step.step: step.lr for step, _ in resume(tmp_path / "run")}
+
+    assert rates == {24: 0.5e-30, 25: 0.5e-30, 26: 0.5e-30, 27: 0.5e-30}, (
+        "seven epochs, six of them no better"
+    )
