@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from dlkit.checkpoint import load_checkpoint
 from dlkit.config import TrainConfig, parse_weights
@@ -19,13 +18,13 @@ from dlkit.errors import ConfigError, did_you_mean
 from dlkit.models.build import build_model, load_matching
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.probes import Probe
+from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.schedules import Plateau, build_schedule
 
 _EVAL_BATCH_FACTOR = 4
-_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,31 +91,15 @@ def assemble(
         objective=objective,
         optimizer=optimizer,
         schedule=_schedule(config, steps_per_epoch, plateau),
-        guard=FiniteGuard(optimizer, probe.parameters),
+        guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip),
         probe=probe,
         running=RunningMean(objective, train.chunk),
         device=device,
         l1=config.l1,
-        grad_clip=config.grad_clip,
         accumulate=config.accumulate,
-        ema=None if config.ema is None else average_of(model, config.ema),
+        ema=None if config.ema is None else WeightAverage(model, config.ema),
     )
     return Assembly(dataset, parts, plateau, notes)
-
-
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """Start an exponential average of a network's weights; buffers are the newest ones.
-
-    The decay rises to its value as (1 + n) / (10 + n) over the steps n, so that the average forgets the weights it
-    started from (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`).
-    """
-
-    def average(averaged: _Tensors, newest: _Tensors, steps: Tensor | int) -> None:
-        assert isinstance(steps, Tensor), "AveragedModel counts in a buffer"
-        weight = 1 - ((1 + steps) / (10 + steps)).clamp_max(decay)
-        torch._foreach_lerp_(averaged, newest, [weight] * len(averaged))
-
-    return AveragedModel(model, multi_avg_fn=torch.no_grad()(average))
 
 
 def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Callable[[int], float]:

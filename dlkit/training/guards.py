@@ -15,13 +15,21 @@ class FiniteGuard:
     Args:
         optimizer: The optimizer whose steps are guarded.
         parameters: The parameters it updates.
+        max_norm: Scale gradients down to this Euclidean norm over all parameters (Pascanu et al. 2013); None leaves
+            them as they are.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]) -> None:
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        parameters: Sequence[nn.Parameter],
+        max_norm: float | None = None,
+    ) -> None:
         device = parameters[0].device
         self._optimizer = optimizer
         self._fused = all(group.get("fused") for group in optimizer.param_groups)
         self._parameters = parameters
+        self._max_norm = max_norm
         self._flag = torch.zeros((), device=device)
         self._one = torch.ones((), device=device)
         self._skipped = torch.zeros((), device=device)
@@ -32,21 +40,37 @@ class FiniteGuard:
 
     def step(self) -> None:
         """Step, unless a gradient is not finite."""
-        self._check()
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        if self._max_norm is None:
+            self._check(gradients)
+        else:
+            self._check_and_clip(gradients, self._max_norm)
+        self._skipped.add_(self._flag)
         if self._fused:
             self._optimizer.step()
         else:
             self._step_and_put_back()
 
-    def _check(self) -> None:
-        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+    def _check(self, gradients: list[Tensor]) -> None:
         self._flag.zero_()
         if self._one_pass:
             # One pass over all gradients, the one that gradient scalers make; scaling by 1 leaves them alone.
             torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._flag, self._one)
         else:
             self._flag.copy_(_any_not_finite(gradients))
-        self._skipped.add_(self._flag)
+
+    def _check_and_clip(self, gradients: list[Tensor], max_norm: float) -> None:
+        """Take one norm for both: it is finite where all gradients are, and says how much to scale by.
+
+        Fused optimizers divide by `grad_scale` as they step, so that the gradients are not written once more.
+        """
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        self._flag.copy_(norm.isfinite().logical_not_())
+        scale = (norm / max_norm).clamp_min_(1.0)
+        if self._fused:
+            self._optimizer.grad_scale = scale  # type: ignore[attr-defined]
+        else:
+            torch._foreach_div_(gradients, scale)
 
     def _step_and_put_back(self) -> None:
         before = [parameter.detach().clone() for parameter in self._parameters]

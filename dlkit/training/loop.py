@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from dlkit.data.batches import Batches
 from dlkit.device import peak_memory_mib
@@ -14,6 +13,7 @@ from dlkit.evaluation.evaluate import mean_scores
 from dlkit.history import EpochRecord
 from dlkit.objectives import Objective, RunningMean
 from dlkit.probes import Probe
+from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
 
 ProbeRow = tuple[int, str, str, float]
@@ -83,9 +83,8 @@ class Parts:
     running: RunningMean
     device: torch.device
     l1: float = 0.0
-    grad_clip: float | None = None
     accumulate: int = 1
-    ema: AveragedModel | None = None
+    ema: WeightAverage | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -95,7 +94,7 @@ class Parts:
     @property
     def validated(self) -> nn.Module:
         """The network that is validated and kept as best: the average of the weights where there is one."""
-        return self.model if self.ema is None else self.ema.module
+        return self.model if self.ema is None else self.ema.network()
 
 
 class Clock:
@@ -135,7 +134,8 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
             if position.batch % parts.accumulate == 0:
                 lr = _set_lr(parts.optimizer, parts.schedule(position.step))
-                parts.optimizer.zero_grad()
+                for parameter in parts.probe.parameters:
+                    parameter.grad = None
             outputs = parts.model(inputs)
             loss = parts.objective.loss(outputs, targets)
             _share(parts, position.batch, loss).backward()
@@ -172,14 +172,12 @@ def _step(parts: Parts, position: Position) -> None:
     sampled = parts.probe.due((position.batch - 1) // parts.accumulate)
     if sampled:
         parts.probe.before_step()
-    if parts.grad_clip is not None:
-        nn.utils.clip_grad_norm_(parameters, parts.grad_clip)
     parts.guard.step()
     position.step += 1
     if sampled:
         parts.probe.after_step(position.step)
     if parts.ema is not None:
-        parts.ema.update_parameters(parts.model)
+        parts.ema.update()
 
 
 def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> Step:

@@ -21,7 +21,7 @@ def parts_state(parts: Parts, *, within_epoch: bool) -> dict[str, Tensor]:
         "random": random_state(parts.device),
     }
     if parts.ema is not None:
-        groups["ema"] = parts.ema.state_dict()
+        groups["ema"] = parts.ema.state()
     if within_epoch:
         groups |= {"running": parts.running.state(), "probe": parts.probe.state()}
     return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
@@ -35,7 +35,7 @@ def restore_parts(parts: Parts, state: Mapping[str, Tensor]) -> None:
     """
     restore_optimizer(parts.optimizer, parts.model, _group(state, "optimizer"))
     if parts.ema is not None:
-        parts.ema.load_state_dict(_group(state, "ema"))
+        parts.ema.restore(_group(state, "ema"))
     parts.running.restore(_group(state, "running"), parts.device)
     parts.probe.restore(_group(state, "probe"), parts.device)
     restore_random_state(_group(state, "random"), parts.device)

@@ -12,7 +12,7 @@ from dlkit.checkpoint import load_checkpoint
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.history import read_history
 from dlkit.models.build import restore_model
-from dlkit.training.assemble import average_of
+from dlkit.training.average import WeightAverage
 from dlkit.training.loop import Position, fit
 from dlkit.training.run import start_run
 
@@ -28,50 +28,51 @@ HAND_WORKED = {
 @pytest.mark.parametrize(("decay", "averages"), HAND_WORKED.values(), ids=HAND_WORKED)
 def test_average_is_the_recursion_worked_by_hand(decay: float, averages: list[float]) -> None:
     model = nn.Linear(1, 1, bias=False)
-    average = average_of(model, decay)
+    average = WeightAverage(model, decay)
 
     seen = []
     for weight in range(1, 6):
         nn.init.constant_(model.weight, weight)
-        average.update_parameters(model)
-        seen.append(average.module.weight.item())
+        average.update()
+        seen.append(average.network().weight.item())
 
     assert seen == pytest.approx(averages, rel=1e-6)
 
 
 def test_after_many_steps_the_decay_is_the_one_asked_for() -> None:
     model = nn.Linear(1, 1, bias=False)
-    average = average_of(model, 0.9)
+    average = WeightAverage(model, 0.9)
     nn.init.zeros_(model.weight)
     for _ in range(100):
-        average.update_parameters(model)
+        average.update()
 
     nn.init.ones_(model.weight)
-    average.update_parameters(model)
+    average.update()
 
-    assert average.module.weight.item() == pytest.approx(0.1, rel=1e-5)
+    assert average.network().weight.item() == pytest.approx(0.1, rel=1e-5)
 
 
 def test_statistics_of_normalisation_are_the_newest() -> None:
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
-    average = average_of(model, 0.9)
+    average = WeightAverage(model, 0.9)
 
     train(make_parts(make_blobs(48), model, ema=average), 2)
 
     for name, buffer in model.named_buffers():
-        assert torch.equal(average.module.get_buffer(name), buffer), name
-    assert not torch.equal(average.module[0].weight, model[0].weight)
+        assert torch.equal(average.network().get_buffer(name), buffer), name
+    assert not torch.equal(average.network()[0].weight, model[0].weight)
 
 
 def test_validation_is_of_the_average_and_training_of_the_weights() -> None:
     model = make_network()
-    average = average_of(model, 0.9)
+    average = WeightAverage(model, 0.9)
     parts = make_parts(make_blobs(), model, lr=1.0, ema=average)
 
     record = train(parts, 1)[-1].record
 
     averaged, plain = (
-        mean_scores(network, parts.val.in_order(), parts.objective)[0] for network in (average.module, model)
+        mean_scores(network, parts.val.in_order(), parts.objective)[0]
+        for network in (average.network(), model)
     )
     assert record.val_loss == averaged != plain
 
@@ -79,7 +80,7 @@ def test_validation_is_of_the_average_and_training_of_the_weights() -> None:
 def test_the_average_takes_no_part_in_training() -> None:
     with_average, without = make_network(), make_network()
 
-    train(make_parts(make_blobs(), with_average, ema=average_of(with_average, 0.9)), 2)
+    train(make_parts(make_blobs(), with_average, ema=WeightAverage(with_average, 0.9)), 2)
     train(make_parts(make_blobs(), without), 2)
 
     assert all(map(torch.equal, with_average.state_dict().values(), without.state_dict().values()))
@@ -87,7 +88,7 @@ def test_the_average_takes_no_part_in_training() -> None:
 
 def test_the_average_follows_every_step_of_several_batches_once() -> None:
     model = make_network()
-    average = average_of(model, 0.5)
+    average = WeightAverage(model, 0.5)
     parts = make_parts(make_blobs(60), model, batch_size=8, accumulate=3, ema=average)
     weights: list[Tensor] = [model[0].weight.detach().clone() for _ in fit(parts, Position(), 1)]
 
@@ -97,8 +98,8 @@ def test_the_average_follows_every_step_of_several_batches_once() -> None:
         expected = decay * expected + (1 - decay) * weight
 
     assert len(weights) == 3
-    assert average.n_averaged == 3
-    torch.testing.assert_close(average.module[0].weight, expected)
+    assert average.state()["steps"].item() == 3
+    torch.testing.assert_close(average.network()[0].weight, expected)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def averaged_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "best holds the average of the weights (--ema 0.9), last the weights themselves" in run.notes
     drive(run)
     assert run.best["epoch"] == 3, "the newest epoch is the best one"
-    averages, weights = run.parts.ema.module.state_dict(), run.parts.model.state_dict()
+    averages, weights = run.parts.ema.network().state_dict(), run.parts.model.state_dict()
     for name, expected in (
         ("best", averages),
         ("last", weights),
@@ -126,8 +127,8 @@ def test_best_and_numbered_checkpoints_hold_the_average_and_last_the_weights(ave
     assert any(not torch.equal(best.weights[name], last.weights[name]) for name in best.weights)
     assert best.extras == {}
     assert {name for name in last.extras if name.startswith("ema.")} == {
-        "ema.n_averaged",
-        *(f"ema.module.{name}" for name in best.weights),
+        "ema.steps",
+        *(f"ema.{name}" for name in best.weights),
     }
 
 

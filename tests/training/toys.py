@@ -48,6 +48,7 @@ def make_parts(
     l1: float = 0.0,
     batch_size: int = 16,
     seed: int = 0,
+    grad_clip: float | None = None,
     **others: Any,
 ) -> Parts:
     """Everything that `fit` turns, on the CPU."""
@@ -61,7 +62,7 @@ def make_parts(
         "objective": objective,
         "optimizer": chosen,
         "schedule": build_schedule("none", lr, total_steps=1, steps_per_epoch=1),
-        "guard": FiniteGuard(chosen, list(model.parameters())),
+        "guard": FiniteGuard(chosen, list(model.parameters()), grad_clip),
         "probe": Probe(model, len(train)),
         "running": RunningMean(objective, train.chunk),
         "device": CPU,
