@@ -31,7 +31,7 @@ def test_settings_of_the_step_reach_the_loop() -> None:
 
     assert (parts.l1, parts.accumulate, parts.steps_per_epoch) == (0.1, 3, 7)
     assert parts.ema is not None
-    assert parts.validated is parts.ema.module
+    assert parts.validated is parts.ema.network()
     assert assembled().parts.ema is None
 
 
