@@ -186,7 +186,8 @@ def _draw_curves(histories: Sequence[History], paths: Sequence[Path], curves: _C
         for file, column in find_lacking(histories, files, panels):
             console.warn(f"{file} has no {column}; it is left out of that panel")
     if hidden := count_not_positive(histories, panels, curves.columns, log_y=curves.log_y):
-        console.warn(f"--log-y leaves out {hidden:,} values that are not above 0")
+        values = "1 value that is" if hidden == 1 else f"{hidden:,} values that are"
+        console.warn(f"--log-y leaves out {values} not above 0")
 
     from dlkit.plotting.curves import plot_history
 
