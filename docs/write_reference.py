@@ -57,7 +57,9 @@ def _everywhere() -> Iterator[str]:
 
 def _command(path: str, command: Any) -> Iterator[str]:
     arguments = [param for param in command.params if param.param_type_name == "argument"]
-    options = [param for param in command.params if param.param_type_name == "option" and param.name not in SHARED]
+    options = [
+        param for param in command.params if param.param_type_name == "option" and param.name not in SHARED
+    ]
     names = " ".join(_argument_name(argument) for argument in arguments)
     yield f"## {path}"
     yield ""
