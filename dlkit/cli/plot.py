@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from dlkit.cli import console
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.errors import ConfigError, did_you_mean, file_error
 from dlkit.history import History
 from dlkit.plotting.figure_file import figure_bytes, picture_format, save_figure
 from dlkit.plotting.inputs import KINDS, Predictions, find_csv, is_cut_off, read_input
@@ -218,9 +218,15 @@ def _default_path(paths: Sequence[Path], kind: str) -> Path:
 
 
 def _deliver(figure: "Figure", out: Path) -> None:
-    if out == _STDOUT:
-        sys.stdout.buffer.write(figure_bytes(figure))
-        sys.stdout.buffer.flush()
-    else:
+    if out != _STDOUT:
         save_figure(figure, out)
         console.print_paths([out])
+        return
+    picture = figure_bytes(figure)
+    try:
+        sys.stdout.buffer.write(picture)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        raise file_error(err, Path("stdout"), "write the picture to", needed=len(picture)) from err

@@ -3,6 +3,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -312,6 +313,19 @@ def test_plot_refuses_to_write_a_picture_to_a_terminal(files):
         "error: -o - would write a picture to the terminal",
         "hint: dlkit plot ... -o - > curves.png",
     ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_plot_says_that_stdout_takes_no_more(files):
+    with Path("/dev/full").open("wb") as full:
+        done = in_fresh_interpreter(
+            "sys.exit(run(['plot', 'history.csv', '-o', '-']))",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: disk full: cannot write the picture to stdout (")
 
 
 def test_plot_draws_what_train_and_eval_wrote(dlkit, trained_run, files):
