@@ -146,7 +146,7 @@ def test_plot_names_the_runs_as_told(dlkit, files):
         pytest.param(
             ["history.csv", "--smooth", "x"],
             2,
-            "invalid value for '--smooth'",
+            "--smooth",
             "plot --help",
             id="no-number-smooth",
         ),
