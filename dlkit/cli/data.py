@@ -60,10 +60,8 @@ def get(
         raise ConfigError(
             "--from and --mirror do not go together", "--from DIR takes files at hand, nothing is downloaded"
         )
-    from dlkit.data.get import check_mirror
     from dlkit.data.get import get as get_data
 
-    check_mirror(mirror)
     if DATA[name].embedded:
         console.note(f"{name} is embedded: it came with the installed packages, so there is nothing to get")
         console.print_paths([])
