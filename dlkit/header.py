@@ -5,6 +5,7 @@ carry a SHA-256 in their metadata: one over each tensor, and one over all of tho
 """
 
 import contextlib
+import gc
 import hashlib
 import json
 import math
@@ -73,7 +74,8 @@ class Header:
                 f"{path} was not written by dlkit: its metadata have no '{METADATA_KEY}' key",
                 "dlkit reads its own checkpoints: best.safetensors or last.safetensors of a run folder",
             )
-        metadata = _parse_json(self.metadata[METADATA_KEY], path)
+        with _uncollected():
+            metadata = _parse_json(self.metadata[METADATA_KEY], path)
         if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
             raise CheckpointError(f"{path} is damaged: its metadata are not dlkit's")
         if metadata["format"] > FORMAT_VERSION:
@@ -113,7 +115,7 @@ def read_header(path: Path) -> Header:
         CheckpointError: The file is missing, truncated, oversized, a pickle, or lies about its tensors.
     """
     with opened(path) as file:
-        return _read_header(file, path)
+        return _read_header(file, path)[0]
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -139,8 +141,10 @@ def verify_open(file: BufferedReader, path: Path) -> tuple[Header, dict[str, Any
     Raises:
         CheckpointError: The file is not whole; the tensor that is damaged is named.
     """
-    header = _read_header(file, path)
+    header, text = _read_header(file, path)
     metadata = header.dlkit_metadata(path)
+    if json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")) != text.rstrip(" "):
+        raise CheckpointError(f"{path} is damaged: its header is not as it was written", _DAMAGED_HINT)
     _check_metadata(metadata, header, path)
     for name, entry in header.tensors.items():
         if _digest_in_file(file, name, entry) != metadata["tensors"][name]:
@@ -217,7 +221,8 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _read_header(file: BufferedReader, path: Path) -> Header:
+def _read_header(file: BufferedReader, path: Path) -> tuple[Header, str]:
+    """Read and check the header; give its text too."""
     file_bytes = os.fstat(file.fileno()).st_size
     first = file.read(9)
     header_bytes = int.from_bytes(first[:8], "little")
@@ -235,7 +240,8 @@ def _read_header(file: BufferedReader, path: Path) -> Header:
         raise CheckpointError(
             f"{path} is damaged: its header is not UTF-8 at byte {8 + err.start:,}", _DAMAGED_HINT
         ) from err
-    return _check(_parse_json(text, path), 8 + header_bytes, file_bytes, path)
+    with _uncollected():
+        return _check(_parse_json(text, path), 8 + header_bytes, file_bytes, path), text
 
 
 def _foreign(first: bytes, header_bytes: int, path: Path) -> CheckpointError:
@@ -270,6 +276,18 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector from going through a million small things, none of them garbage, again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _parse_json(text: str, path: Path) -> Any:
