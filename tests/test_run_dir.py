@@ -1,6 +1,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import resource
 import shutil
 import signal
@@ -101,6 +102,12 @@ def test_files_are_those_that_are_there(tmp_path: Path) -> None:
         "history.csv.bak",
         "last.safetensors.corrupt",
     }
+
+
+def test_nothing_is_said_of_the_disk_when_there_is_room(tmp_path: Path) -> None:
+    assert RunDir(tmp_path).shortage(1) == []
+    (said,) = RunDir(tmp_path).shortage(10**18)
+    assert said.endswith("bytes free; the checkpoints may need 1,000,000,000,000,000,000")
 
 
 def test_every_file_of_a_run_is_known(trained_run: Path) -> None:
@@ -346,8 +353,13 @@ def test_checkpoint_before_still_loads_when_a_small_disk_is_full(
     home: Path, dlkit: Callable[..., Any]
 ) -> None:
     with mounted(home / "disk", "size=1m") as disk:
-        full = dlkit("train", "mlp", "-s", "hidden=512", "--epochs", "9", "--quiet", "--out", "disk/run")
+        full = dlkit("train", "mlp", "-s", "hidden=512", "--epochs", "9", "--out", "disk/run")
         assert (full.code, full.stdout) == (1, "")
+        warned = re.search(
+            r"the disk of disk/run has ([\d,]+) bytes free; the checkpoints may need ([\d,]+)", full.stderr
+        )
+        free, needed = (int(number.replace(",", "")) for number in warned.groups())
+        assert free <= 2**20 < needed
         assert "error: disk full: cannot write disk/run/" in full.stderr
         assert " bytes needed)" in full.stderr
         assert load_checkpoint(disk / "run" / "last.safetensors").metadata["progress"]["position"]["step"] > 0

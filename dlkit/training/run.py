@@ -231,7 +231,10 @@ def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = Fal
         dataset,
         parts,
         Position(),
-        notes=[_plan(config, dataset, model, device)],
+        notes=[
+            _plan(config, dataset, model, device),
+            *run_dir.shortage(_checkpoint_bytes(model, config.optimizer)),
+        ],
         force=force,
     )
 
@@ -300,6 +303,13 @@ def _plan(config: TrainConfig, dataset: DataSet, model: torch.nn.Module, device:
         f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}, "
         f"on {device_label(device)}"
     )
+
+
+def _checkpoint_bytes(model: torch.nn.Module, optimizer: str) -> int:
+    """Estimate the room for best, last, the one before it, and the one that is written beside them."""
+    weights = sum(value.nbytes for value in model.state_dict().values())
+    states = 1 if optimizer == "sgd" else 2
+    return weights * (1 + 3 * (1 + states))
 
 
 def _newest(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
