@@ -182,3 +182,11 @@ def test_a_reader_of_stderr_who_leaves_stops_nothing(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(sys, "stderr", stream)
         for _ in range(3):
             console.note("is anybody there?")
+
+
+def test_there_is_one_console_so_that_notes_stand_above_the_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.progress import Progress
+
+    first = console.stderr()
+    with Progress(console=first):
+        assert console.stderr() is first
