@@ -307,7 +307,7 @@ def _plan(config: TrainConfig, dataset: DataSet, model: torch.nn.Module, device:
 
 def _checkpoint_bytes(model: torch.nn.Module, optimizer: str) -> int:
     """Estimate the room for best, last, the one before it, and the one that is written beside them."""
-    weights = sum(value.nbytes for value in model.state_dict().values())
+    weights: int = sum(value.nbytes for value in model.state_dict().values())
     states = 1 if optimizer == "sgd" else 2
     return weights * (1 + 3 * (1 + states))
 
