@@ -3,6 +3,7 @@
 import contextlib
 import random
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
 from dlkit.checkpoint import load_checkpoint
-from dlkit.errors import CheckpointError, ConfigError
+from dlkit.errors import CheckpointError, ConfigError, DlkitError
 from dlkit.run_dir import RunDir
 from dlkit.training.run import resume_run, start_run
 
@@ -94,6 +95,37 @@ def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
 
     drive(resume(folder))
 
+    assert essence(folder) == essence(unbroken["mlp-sgd"])
+
+
+@contextlib.contextmanager
+def file_size_limit(num_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, which the system reports as it does a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "num_bytes", [300, 10_000, 30_000, 60_000], ids=["history", "probes", "best", "last"]
+)
+def test_a_disk_that_fills_up_loses_nothing(
+    num_bytes: int, unbroken: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    settings, arguments = CASES["mlp-sgd"]
+    drive(start_run(configure(arguments, **settings), folder), STEPS_PER_EPOCH + 11)
+
+    with file_size_limit(num_bytes), pytest.raises(DlkitError) as caught:
+        drive(resume(folder))
+    assert caught.value.message.startswith("disk full: cannot ")
+    assert "bytes needed" in caught.value.message
+    assert caught.value.exit_code == 1
+
+    drive(resume(folder))
     assert essence(folder) == essence(unbroken["mlp-sgd"])
 
 
