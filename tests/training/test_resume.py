@@ -110,10 +110,16 @@ def file_size_limit(num_bytes: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "num_bytes", [300, 10_000, 30_000, 60_000], ids=["history", "probes", "best", "last"]
+    ("num_bytes", "name"),
+    [
+        (300, "config.toml"),
+        (10_000, "probes.csv"),
+        (30_000, "best.safetensors"),
+        (60_000, "last.safetensors"),
+    ],
 )
 def test_a_disk_that_fills_up_loses_nothing(
-    num_bytes: int, unbroken: dict[str, Path], tmp_path: Path
+    num_bytes: int, name: str, unbroken: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     settings, arguments = CASES["mlp-sgd"]
@@ -122,7 +128,7 @@ def test_a_disk_that_fills_up_loses_nothing(
     with file_size_limit(num_bytes), pytest.raises(DlkitError) as caught:
         drive(resume(folder))
     assert caught.value.message.startswith("disk full: cannot ")
-    assert "bytes needed" in caught.value.message
+    assert re.search(rf"{name} \([\d,]+ bytes needed\)$", caught.value.message)
     assert caught.value.exit_code == 1
 
     drive(resume(folder))
