@@ -35,6 +35,7 @@ _BITS = {
     **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
 _BYTES_AT_ONCE = 2**20
+_ALIGNMENT = 8
 _OTHER_FORMATS = {
     "a pickle (torch.save)": tuple(bytes([0x80, protocol]) for protocol in range(2, 6)),
     "a zip archive (torch.save puts pickles into one)": (b"PK\x03\x04", b"PK\x05\x06"),
@@ -143,7 +144,7 @@ def verify_open(file: BufferedReader, path: Path) -> tuple[Header, dict[str, Any
     """
     header, text = _read_header(file, path)
     metadata = header.dlkit_metadata(path)
-    if json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")) != text.rstrip(" "):
+    if _spelled(json.loads(text)) != text.rstrip(" "):
         raise CheckpointError(f"{path} is damaged: its header is not as it was written", _DAMAGED_HINT)
     _check_metadata(metadata, header, path)
     for name, entry in header.tensors.items():
@@ -178,6 +179,28 @@ def seal(metadata: Mapping[str, Any], tensors: Mapping[str, str]) -> str:
     whole: dict[str, Any] = {**metadata, "format": FORMAT_VERSION, "tensors": dict(tensors)}
     whole["sha256"] = hashlib.sha256(_canonical(whole).encode()).hexdigest()
     return _canonical(whole)
+
+
+def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]], metadata: str) -> bytes:
+    """Give what stands before the bytes of the tensors: the length of a JSON text in 8 bytes, and the text.
+
+    Args:
+        tensors: By name, in the order in which they follow one another: dtype as the format names it, shape, and
+            size in bytes.
+        metadata: What `seal` gave.
+    """
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: metadata}}
+    position = 0
+    for name, (dtype, shape, size) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [position, position + size]}
+        position += size
+    text = _spelled(header).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _spelled(header: Mapping[str, Any]) -> str:
+    return json.dumps(header, ensure_ascii=False, separators=(",", ":"))
 
 
 def _canonical(value: Mapping[str, Any]) -> str:
@@ -225,33 +248,33 @@ def _read_header(file: BufferedReader, path: Path) -> tuple[Header, str]:
     """Read and check the header; give its text too."""
     file_bytes = os.fstat(file.fileno()).st_size
     first = file.read(9)
-    header_bytes = int.from_bytes(first[:8], "little")
+    length = int.from_bytes(first[:8], "little")
     complete = len(first) >= 8
-    if complete and (not 2 <= header_bytes <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
-        raise _foreign(first, header_bytes, path)
-    if not complete or 8 + header_bytes > file_bytes:
-        needed = 8 + (header_bytes if complete else 2)
+    if complete and (not 2 <= length <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
+        raise _foreign(first, length, path)
+    if not complete or 8 + length > file_bytes:
+        needed = 8 + (length if complete else 2)
         raise CheckpointError(
             f"{path} is truncated at byte {file_bytes:,} of at least {needed:,}", _DAMAGED_HINT
         )
     try:
-        text = (first[8:] + file.read(header_bytes - 1)).decode()
+        text = (first[8:] + file.read(length - 1)).decode()
     except UnicodeDecodeError as err:
         raise CheckpointError(
             f"{path} is damaged: its header is not UTF-8 at byte {8 + err.start:,}", _DAMAGED_HINT
         ) from err
     with _uncollected():
-        return _check(_parse_json(text, path), 8 + header_bytes, file_bytes, path), text
+        return _check(_parse_json(text, path), 8 + length, file_bytes, path), text
 
 
-def _foreign(first: bytes, header_bytes: int, path: Path) -> CheckpointError:
+def _foreign(first: bytes, length: int, path: Path) -> CheckpointError:
     """Name what a file is that does not begin as a safetensors file does."""
     for kind, magics in _OTHER_FORMATS.items():
         if first.startswith(magics):
             return CheckpointError(f"{path} is {kind}, not a safetensors file", _NEVER_UNPICKLED)
-    if header_bytes > MAX_HEADER_BYTES:
+    if length > MAX_HEADER_BYTES:
         return CheckpointError(
-            f"{path} is not a safetensors file: its header claims {header_bytes:,} bytes",
+            f"{path} is not a safetensors file: its header claims {length:,} bytes",
             f"a header may have {MAX_HEADER_BYTES:,} bytes",
         )
     return CheckpointError(f"{path} is not a safetensors file: its header is no JSON object")

@@ -100,6 +100,29 @@ def test_metadata_are_one_key_of_sorted_json(tmp_path: Path) -> None:
     assert read_tensors(tmp_path / "a")[1]["z"] == [1, 2.5, None, "é"]
 
 
+def test_every_tensor_lies_at_a_multiple_of_its_width(tmp_path: Path) -> None:
+    kinds = (torch.bool, torch.bfloat16, torch.float64, torch.uint8, torch.float32, torch.complex64)
+    tensors = {str(number): torch.ones(number % 3 + 1, dtype=kinds[number % 6]) for number in range(18)}
+    write_tensors(tmp_path / "a", tensors, {})
+    places = read_header(tmp_path / "a").tensors
+    assert all(places[name].begin % tensor.itemsize == 0 for name, tensor in tensors.items())
+    loaded = load_file(tmp_path / "a")
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in tensors.items())
+
+
+def test_writing_copies_no_tensor(tmp_path: Path) -> None:
+    tensor = torch.zeros(2**22)
+
+    class Watching(RecordingOps):
+        def write(self, descriptor: int, data: memoryview) -> int:
+            places.append(torch.frombuffer(data, dtype=torch.uint8).data_ptr())
+            return super().write(descriptor, data)
+
+    places: list[int] = []
+    write_tensors(tmp_path / "a", {"t": tensor}, {}, ops=Watching())
+    assert places[-1] == tensor.data_ptr()
+
+
 def test_prefix_picks_tensors(tmp_path: Path) -> None:
     write_tensors(tmp_path / "a", {"train.x": GRID, "test.x": GRID}, {})
     assert list(read_tensors(tmp_path / "a", prefix="test.")[0]) == ["test.x"]
