@@ -34,6 +34,7 @@ _BITS = {
     **dict.fromkeys(("I32", "U32", "F32"), 32),
     **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
+_TENSOR_KEYS = {"dtype", "shape", "data_offsets"}
 _BYTES_AT_ONCE = 2**20
 _ALIGNMENT = 8
 _OTHER_FORMATS = {
@@ -349,18 +350,18 @@ def _check(parsed: dict[str, Any], data_start: int, file_bytes: int, path: Path)
 
 
 def _check_tensor(name: str, value: Any, data_start: int, path: Path) -> TensorEntry:
-    try:
-        dtype, shape, (begin, end) = value["dtype"], value["shape"], value["data_offsets"]
-    except (KeyError, TypeError, ValueError) as err:
+    if not isinstance(value, dict) or value.keys() != _TENSOR_KEYS:
         raise CheckpointError(
-            f"{path} is damaged: tensor {printable(name)} has no dtype, shape and place"
-        ) from err
+            f"{path} is damaged: tensor {printable(name)} is not described by dtype, shape and data_offsets"
+        )
+    dtype, shape, place = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _BITS:
         raise CheckpointError(
             f"{path}: tensor {printable(name)} has the unknown dtype {printable(str(dtype))}"
         )
-    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS or not _are_sizes([*shape, begin, end]):
+    if not _are_sizes(shape, most=MAX_DIMENSIONS) or not _are_sizes(place, most=2) or len(place) != 2:
         raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has an impossible shape or place")
+    begin, end = place
     # The sizes beside a zero are bounded too: strides are made of them.
     if (
         math.prod(size or 1 for size in shape) >= _MAX_ELEMENTS
@@ -372,5 +373,7 @@ def _check_tensor(name: str, value: Any, data_start: int, path: Path) -> TensorE
     return TensorEntry(dtype, tuple(shape), data_start + begin, data_start + end)
 
 
-def _are_sizes(values: list[Any]) -> bool:
-    return set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**63
+def _are_sizes(values: Any, most: int) -> bool:
+    if not isinstance(values, list) or len(values) > most:
+        return False
+    return not values or (set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**63)

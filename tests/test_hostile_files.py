@@ -125,6 +125,8 @@ NO_TENSOR = {
     "offsets-no-list": {"dtype": "F32", "shape": [0], "data_offsets": 0},
     "offsets-null": {"dtype": "F32", "shape": [0], "data_offsets": None},
     "offsets-text": {"dtype": "F32", "shape": [0], "data_offsets": "0"},
+    "one-key-more": {**entry("F32", [0], 0, 0), "x": 1},
+    "deep-key": {**entry("F32", [0], 0, 0), "x": json.loads("[" * 500 + "]" * 500)},
     "offsets-object": {"dtype": "F32", "shape": [0], "data_offsets": {"0": 0}},
 }
 NO_DTYPE = [None, 5, [], {}, "", "f32", "F33", "F32 ", "float32", "Q8_0", "\x1b[31m", "F32" * 10**5]
@@ -194,7 +196,11 @@ def texts() -> Iterator[Case]:
 
 def single_tensors() -> Iterator[Case]:
     for name, value in NO_TENSOR.items():
-        yield f"no-tensor-{name}", raw_file({"a": value}), "tensor a has no dtype, shape and place"
+        yield (
+            f"no-tensor-{name}",
+            raw_file({"a": value}),
+            "is not described by dtype, shape and data_offsets|an impossible shape or place",
+        )
     for number, dtype in enumerate(NO_DTYPE):
         yield (
             f"dtype-{number}",
