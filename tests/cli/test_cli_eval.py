@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from shell import in_shell
 
 from dlkit.data.prepared import write_prepared
 
@@ -191,3 +192,11 @@ def test_all_faults_are_told_together(dlkit: Dlkit, home: Path) -> None:
 
     assert result.code == 2
     assert result.stderr.count("error: ") == 3
+
+
+@pytest.mark.slow
+def test_a_reader_who_has_seen_enough_is_no_error(run_copy: Path) -> None:
+    result = in_shell("dlkit eval run | head -1")
+
+    assert result.stdout == "checkpoint\tdata\tsplit\tn\tloss\taccuracy\tmacro_f1\n"
+    assert result.stderr == "code 0\n"

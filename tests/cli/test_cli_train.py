@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shell import in_shell
 
 from dlkit.checkpoint import load_checkpoint
 from dlkit.history import read_history
@@ -248,11 +249,6 @@ def test_zeros_can_be_trained(dlkit: Dlkit, home: Path) -> None:
     ratios = read_history(Path("run/history.csv")).columns["update_ratio"]
     assert all(ratio is None or math.isfinite(ratio) for ratio in ratios)
     assert "inf" not in Path("run/probes.csv").read_text()
-
-
-def in_shell(line: str) -> subprocess.CompletedProcess[str]:
-    script = f'dlkit() {{ "{sys.executable}" -m dlkit "$@"; }}; {line}'
-    return subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.slow
