@@ -455,3 +455,21 @@ def test_one_of_two_trainings_in_a_folder_wins(home: Path) -> None:
     codes = sorted(process.returncode for process in both)
     assert codes in ([0, 1], [0, 2]), said
     assert read_history(home / "run" / "history.csv").columns["epoch"] == [1]
+
+
+def test_best_in_the_place_of_last_is_no_state_to_go_on_from(
+    run_copy: Path, dlkit: Callable[..., Any]
+) -> None:
+    shutil.copy(run_copy / "best.safetensors", run_copy / "last.safetensors")
+    resumed = dlkit("train", "--resume", "run", "--epochs", "3")
+    assert resumed.code == 0
+    assert "run/last.safetensors holds weights but no state to go on from; going on from " in resumed.stderr
+    assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3]
+    for name in ("last", "last.prev"):
+        shutil.copy(run_copy / "best.safetensors", run_copy / f"{name}.safetensors")
+    refused = dlkit("train", "--resume", "run", "--epochs", "4")
+    assert (refused.code, refused.stdout) == (4, "")
+    assert refused.stderr == (
+        "error: run/last.prev.safetensors holds weights but no state to go on from\n"
+        "hint: best.safetensors is not made for --resume\n"
+    )

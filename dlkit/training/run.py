@@ -315,17 +315,26 @@ def _checkpoint_bytes(model: torch.nn.Module, optimizer: str) -> int:
 def _newest(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
     """Load `last`, or `last.prev` where `last` is damaged; a damaged file is kept under another name."""
     try:
-        return load_checkpoint(run_dir.last), []
+        return _load_state(run_dir.last), []
     except CheckpointError as err:
         if not run_dir.last_prev.exists():
             raise
-        checkpoint = load_checkpoint(run_dir.last_prev)
+        checkpoint = _load_state(run_dir.last_prev)
         notes = [f"{err.message}; going on from {run_dir.last_prev}"]
         if run_dir.last.exists():
-            aside = run_dir.last.with_name("last.safetensors.corrupt")
+            aside = run_dir.last_corrupt
             run_dir.last.replace(aside)
             notes.append(f"the damaged file is now {aside}")
         return checkpoint, notes
+
+
+def _load_state(path: Path) -> Checkpoint:
+    checkpoint = load_checkpoint(path)
+    if not _group(checkpoint, "random"):
+        raise CheckpointError(
+            f"{path} holds weights but no state to go on from", "best.safetensors is not made for --resume"
+        )
+    return checkpoint
 
 
 def _group(checkpoint: Checkpoint, group: str) -> dict[str, Tensor]:
