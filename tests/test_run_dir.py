@@ -122,6 +122,12 @@ def test_run_without_a_name_takes_the_next_number(home: Path) -> None:
     assert create_run(None, "mlp-digits").path == Path("runs/mlp-digits-009")
 
 
+def test_name_that_no_folder_can_have_is_told(home: Path) -> None:
+    with pytest.raises(DlkitError) as caught:
+        create_run(None, "n" * 300)
+    assert caught.value.message == f"cannot make the folder runs/{'n' * 300}-001: file name too long"
+
+
 def test_folder_is_made_with_its_parents(home: Path) -> None:
     assert create_run(Path("a/b"), "mlp-digits").path == Path("a/b")
     assert (home / "a" / "b").is_dir()
@@ -281,6 +287,12 @@ def test_lock_that_the_file_system_refuses_is_told(tmp_path: Path, monkeypatch: 
     with pytest.raises(DlkitError) as caught, RunDir(tmp_path).locked():
         pass
     assert caught.value.message == f"cannot lock {tmp_path}/run.lock: no locks available"
+
+
+def test_folder_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
+    with pytest.raises(DlkitError) as caught, RunDir(tmp_path / "gone").locked():
+        pass
+    assert caught.value.message == f"cannot write into {tmp_path}/gone: no such file or directory"
 
 
 def test_stale_files_of_a_killed_write_are_swept_under_the_lock(tmp_path: Path) -> None:
