@@ -1,6 +1,8 @@
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -290,3 +292,23 @@ def test_history_obeys_the_umask(history: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(history.stat().st_mode) == 0o666 & ~umask
+
+
+def test_history_equals_the_unbroken_one_when_a_run_is_resumed_three_times(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    train = ("train", "mlp", "--limit", "200", "--no-plot", "--quiet")
+    assert dlkit(*train, "--epochs", "4", "--out", "unbroken").code == 0
+    assert dlkit(*train, "--epochs", "1", "--out", "resumed").code == 0
+    for epochs in (2, 3, 4):
+        with (home / "resumed" / "history.csv").open("ab") as file:
+            file.write(b"9,99,1.5,0.01,0.3")  # a row that a kill cut off
+        assert dlkit("train", "--resume", "resumed", "--epochs", epochs, "--no-plot", "--quiet").code == 0
+    unbroken, resumed = (
+        read_history(home / name / "history.csv").columns for name in ("unbroken", "resumed")
+    )
+    for name in unbroken.keys() - {"seconds", "samples_per_second", "memory_mib"}:
+        assert resumed[name] == unbroken[name], name
+    assert unbroken["epoch"] == [1, 2, 3, 4]
+    assert (home / "resumed" / "history.csv.bak").exists()
+    assert (home / "resumed" / "probes.csv").read_bytes() == (home / "unbroken" / "probes.csv").read_bytes()

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dlkit.run_dir import RunDir, check_out, clear_run, create_run, open_run
 
 HOLD = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from dlkit.errors import DlkitError
 from dlkit.run_dir import RunDir
@@ -485,3 +487,9 @@ def test_best_in_the_place_of_last_is_no_state_to_go_on_from(
         "error: run/last.prev.safetensors holds weights but no state to go on from\n"
         "hint: best.safetensors is not made for --resume\n"
     )
+
+
+def test_runs_without_a_name_get_folders_of_their_own_when_they_start_at_once(home: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        runs = list(threads.map(lambda _: create_run(None, "mlp-digits").path, range(40)))
+    assert len(set(runs)) == 40
