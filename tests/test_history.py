@@ -101,14 +101,14 @@ def test_every_cut_gives_the_rows_that_are_whole(history: Path) -> None:
 
 
 def test_run_goes_on_with_whole_rows_when_the_file_was_cut_at_any_byte(history: Path) -> None:
-    whole = history.read_bytes()
+    whole = b"".join(history.read_bytes().splitlines(keepends=True)[:3])
     backup = history.with_name("history.csv.bak")
     for length in range(len(whole) + 1):
         backup.unlink(missing_ok=True)
         history.write_bytes(whole[:length])
         rows = max(0, whole[:length].count(b"\n") - 1)
-        cut_back(history, step=20)
-        kept = min(rows, 2)
+        cut_back(history, step=10)
+        kept = min(rows, 1)
         if not backup.exists():
             assert history.read_bytes() == whole[:length]
         else:
