@@ -209,7 +209,12 @@ def test_sealed_metadata_without_digests_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(b'"w\\u001b"', b'"w\\u001B"'), (b'"shape":[2],', b'"shape":[2 ],'), (b'{"__', b'{ "__'), (b"]}}", b"]}\t}")],
+    [
+        (b'"w\\u001b"', b'"w\\u001B"'),
+        (b'"shape":[2],', b'"shape":[2 ],'),
+        (b'{"__', b'{ "__'),
+        (b"]}}", b"]}\t}"),
+    ],
     ids=["escape", "space", "first-space", "tab"],
 )
 def test_other_spelling_of_the_same_header_is_refused(tmp_path: Path, before: bytes, after: bytes) -> None:
