@@ -4,11 +4,12 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dlkit.errors import DlkitError, file_error
 
+Buffer = bytes | memoryview
 _TEMPORARY_PREFIX = ".dlkit-tmp-"
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP}
@@ -62,7 +63,7 @@ OPS = FileOps()
 
 def write_file(
     path: Path,
-    data: bytes,
+    data: bytes | Sequence[Buffer],
     *,
     verify: Callable[[Path], object] | None = None,
     keep_previous: Path | None = None,
@@ -75,7 +76,7 @@ def write_file(
 
     Args:
         path: The file to write.
-        data: Its whole content.
+        data: Its whole content; or pieces of it, one after the other, which are not copied together.
         verify: Called with the temporary file before it takes the target's place; raises if it is bad.
         keep_previous: Where the file that stood at `path` is kept under a second name.
         ops: The file operations; passed in by tests.
@@ -84,8 +85,9 @@ def write_file(
         DlkitError: The file could not be written; what was there before is still there.
     """
     temporary = _temporary_name(path)
+    pieces = [data] if isinstance(data, bytes) else data
     try:
-        _write_synced(temporary, data, ops)
+        _write_synced(temporary, pieces, ops)
         if verify is not None:
             _verify(verify, temporary, path)
         if keep_previous is not None and path.exists():
@@ -93,7 +95,7 @@ def write_file(
         ops.rename(temporary, path)
         ops.fsync_folder(path.parent)
     except OSError as err:
-        raise file_error(err, path, "write", needed=len(data)) from err
+        raise file_error(err, path, "write", needed=sum(map(len, pieces))) from err
     finally:
         with contextlib.suppress(OSError):
             ops.unlink(temporary)
@@ -162,16 +164,17 @@ def _temporary_name(path: Path) -> Path:
     return path.with_name(f"{_TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
 
 
-def _write_synced(path: Path, data: bytes, ops: FileOps) -> None:
+def _write_synced(path: Path, pieces: Sequence[Buffer], ops: FileOps) -> None:
     descriptor = ops.open(path)
     try:
-        _write_all(descriptor, data, ops)
+        for piece in pieces:
+            _write_all(descriptor, piece, ops)
         ops.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, data: bytes, ops: FileOps) -> None:
+def _write_all(descriptor: int, data: Buffer, ops: FileOps) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[ops.write(descriptor, rest) :]
@@ -196,7 +199,7 @@ def _keep(path: Path, previous: Path, ops: FileOps) -> None:
         except OSError as err:
             if err.errno not in _NO_LINKS:
                 raise
-            _write_synced(second_name, path.read_bytes(), ops)
+            _write_synced(second_name, [path.read_bytes()], ops)
         ops.rename(second_name, previous)
     finally:
         with contextlib.suppress(OSError):

@@ -5,6 +5,7 @@ carry a SHA-256 in their metadata: one over each tensor, and one over all of tho
 """
 
 import contextlib
+import gc
 import hashlib
 import json
 import math
@@ -33,7 +34,9 @@ _BITS = {
     **dict.fromkeys(("I32", "U32", "F32"), 32),
     **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
+_TENSOR_KEYS = {"dtype", "shape", "data_offsets"}
 _BYTES_AT_ONCE = 2**20
+_ALIGNMENT = 8
 _OTHER_FORMATS = {
     "a pickle (torch.save)": tuple(bytes([0x80, protocol]) for protocol in range(2, 6)),
     "a zip archive (torch.save puts pickles into one)": (b"PK\x03\x04", b"PK\x05\x06"),
@@ -73,7 +76,8 @@ class Header:
                 f"{path} was not written by dlkit: its metadata have no '{METADATA_KEY}' key",
                 "dlkit reads its own checkpoints: best.safetensors or last.safetensors of a run folder",
             )
-        metadata = _parse_json(self.metadata[METADATA_KEY], path)
+        with _uncollected():
+            metadata = _parse_json(self.metadata[METADATA_KEY], path)
         if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
             raise CheckpointError(f"{path} is damaged: its metadata are not dlkit's")
         if metadata["format"] > FORMAT_VERSION:
@@ -113,7 +117,7 @@ def read_header(path: Path) -> Header:
         CheckpointError: The file is missing, truncated, oversized, a pickle, or lies about its tensors.
     """
     with opened(path) as file:
-        return _read_header(file, path)
+        return _read_header(file, path)[0]
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -139,8 +143,10 @@ def verify_open(file: BufferedReader, path: Path) -> tuple[Header, dict[str, Any
     Raises:
         CheckpointError: The file is not whole; the tensor that is damaged is named.
     """
-    header = _read_header(file, path)
+    header, text = _read_header(file, path)
     metadata = header.dlkit_metadata(path)
+    if _spelled(json.loads(text)) != text.rstrip(" "):
+        raise CheckpointError(f"{path} is damaged: its header is not as it was written", _DAMAGED_HINT)
     _check_metadata(metadata, header, path)
     for name, entry in header.tensors.items():
         if _digest_in_file(file, name, entry) != metadata["tensors"][name]:
@@ -174,6 +180,28 @@ def seal(metadata: Mapping[str, Any], tensors: Mapping[str, str]) -> str:
     whole: dict[str, Any] = {**metadata, "format": FORMAT_VERSION, "tensors": dict(tensors)}
     whole["sha256"] = hashlib.sha256(_canonical(whole).encode()).hexdigest()
     return _canonical(whole)
+
+
+def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]], metadata: str) -> bytes:
+    """Give what stands before the bytes of the tensors: the length of a JSON text in 8 bytes, and the text.
+
+    Args:
+        tensors: By name, in the order in which they follow one another: dtype as the format names it, shape, and
+            size in bytes.
+        metadata: What `seal` gave.
+    """
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: metadata}}
+    position = 0
+    for name, (dtype, shape, size) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [position, position + size]}
+        position += size
+    text = _spelled(header).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _spelled(header: Mapping[str, Any]) -> str:
+    return json.dumps(header, ensure_ascii=False, separators=(",", ":"))
 
 
 def _canonical(value: Mapping[str, Any]) -> str:
@@ -217,35 +245,37 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _read_header(file: BufferedReader, path: Path) -> Header:
+def _read_header(file: BufferedReader, path: Path) -> tuple[Header, str]:
+    """Read and check the header; give its text too."""
     file_bytes = os.fstat(file.fileno()).st_size
     first = file.read(9)
-    header_bytes = int.from_bytes(first[:8], "little")
+    length = int.from_bytes(first[:8], "little")
     complete = len(first) >= 8
-    if complete and (not 2 <= header_bytes <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
-        raise _foreign(first, header_bytes, path)
-    if not complete or 8 + header_bytes > file_bytes:
-        needed = 8 + (header_bytes if complete else 2)
+    if complete and (not 2 <= length <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
+        raise _foreign(first, length, path)
+    if not complete or 8 + length > file_bytes:
+        needed = 8 + (length if complete else 2)
         raise CheckpointError(
             f"{path} is truncated at byte {file_bytes:,} of at least {needed:,}", _DAMAGED_HINT
         )
     try:
-        text = (first[8:] + file.read(header_bytes - 1)).decode()
+        text = (first[8:] + file.read(length - 1)).decode()
     except UnicodeDecodeError as err:
         raise CheckpointError(
             f"{path} is damaged: its header is not UTF-8 at byte {8 + err.start:,}", _DAMAGED_HINT
         ) from err
-    return _check(_parse_json(text, path), 8 + header_bytes, file_bytes, path)
+    with _uncollected():
+        return _check(_parse_json(text, path), 8 + length, file_bytes, path), text
 
 
-def _foreign(first: bytes, header_bytes: int, path: Path) -> CheckpointError:
+def _foreign(first: bytes, length: int, path: Path) -> CheckpointError:
     """Name what a file is that does not begin as a safetensors file does."""
     for kind, magics in _OTHER_FORMATS.items():
         if first.startswith(magics):
             return CheckpointError(f"{path} is {kind}, not a safetensors file", _NEVER_UNPICKLED)
-    if header_bytes > MAX_HEADER_BYTES:
+    if length > MAX_HEADER_BYTES:
         return CheckpointError(
-            f"{path} is not a safetensors file: its header claims {header_bytes:,} bytes",
+            f"{path} is not a safetensors file: its header claims {length:,} bytes",
             f"a header may have {MAX_HEADER_BYTES:,} bytes",
         )
     return CheckpointError(f"{path} is not a safetensors file: its header is no JSON object")
@@ -270,6 +300,18 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector from going through a million small things, none of them garbage, again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _parse_json(text: str, path: Path) -> Any:
@@ -308,18 +350,18 @@ def _check(parsed: dict[str, Any], data_start: int, file_bytes: int, path: Path)
 
 
 def _check_tensor(name: str, value: Any, data_start: int, path: Path) -> TensorEntry:
-    try:
-        dtype, shape, (begin, end) = value["dtype"], value["shape"], value["data_offsets"]
-    except (KeyError, TypeError, ValueError) as err:
+    if not isinstance(value, dict) or value.keys() != _TENSOR_KEYS:
         raise CheckpointError(
-            f"{path} is damaged: tensor {printable(name)} has no dtype, shape and place"
-        ) from err
+            f"{path} is damaged: tensor {printable(name)} is not described by dtype, shape and data_offsets"
+        )
+    dtype, shape, place = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _BITS:
         raise CheckpointError(
             f"{path}: tensor {printable(name)} has the unknown dtype {printable(str(dtype))}"
         )
-    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS or not _are_sizes([*shape, begin, end]):
+    if not _are_sizes(shape, most=MAX_DIMENSIONS) or not _are_sizes(place, most=2) or len(place) != 2:
         raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has an impossible shape or place")
+    begin, end = place
     # The sizes beside a zero are bounded too: strides are made of them.
     if (
         math.prod(size or 1 for size in shape) >= _MAX_ELEMENTS
@@ -331,5 +373,7 @@ def _check_tensor(name: str, value: Any, data_start: int, path: Path) -> TensorE
     return TensorEntry(dtype, tuple(shape), data_start + begin, data_start + end)
 
 
-def _are_sizes(values: list[Any]) -> bool:
-    return set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**63
+def _are_sizes(values: Any, most: int) -> bool:
+    if not isinstance(values, list) or len(values) > most:
+        return False
+    return not values or (set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**63)

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -126,6 +127,17 @@ class RunDir:
             self.best_prev,
         )
         return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
+
+    def shortage(self, needed: int) -> list[str]:
+        """Say that the disk has too little room for what a run will write; nothing when it has enough.
+
+        Args:
+            needed: Bytes, roughly.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free >= needed:
+            return []
+        return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {needed:,}"]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save as save_bytes
 from torch import Tensor
 
-from dlkit.atomic import OPS, FileOps, write_file
+from dlkit.atomic import OPS, Buffer, FileOps, write_file
 from dlkit.errors import CheckpointError, printable
-from dlkit.header import METADATA_KEY, TensorEntry, opened, seal, tensor_digest, verify, verify_open
+from dlkit.header import TensorEntry, header_bytes, opened, seal, tensor_digest, verify, verify_open
 
 _DTYPE_NAMES = {
     torch.bool: "BOOL",
@@ -51,18 +50,21 @@ def write_tensors(
         ops: The file operations; passed in by tests.
 
     Raises:
-        DlkitError: The file cannot be written.
-        CheckpointError: What was written reads back differently.
+        DlkitError: The file cannot be written, or reads back otherwise than it was written.
+        CheckpointError: A tensor is of a dtype that dlkit does not save.
     """
     layouts = {name: layout for name, tensor in tensors.items() if (layout := _layout_of(tensor))}
     plain = _plain(tensors)
+    dtypes = {name: _dtype_name(name, tensor) for name, tensor in plain.items()}
+    data = {name: _bytes_of(tensor) for name, tensor in plain.items()}
     digests = {
-        name: tensor_digest(name, _dtype_name(name, tensor), tuple(tensor.shape), _bytes_of(tensor))
+        name: tensor_digest(name, dtypes[name], tuple(tensor.shape), data[name])
         for name, tensor in plain.items()
     }
     said = {**metadata, _LAYOUTS: layouts} if layouts else metadata
-    data = save_bytes(plain, {METADATA_KEY: seal(said, digests)})
-    write_file(path, data, verify=verify, keep_previous=keep_previous, ops=ops)
+    places = {name: (dtypes[name], tuple(tensor.shape), tensor.nbytes) for name, tensor in plain.items()}
+    pieces: list[Buffer] = [header_bytes(places, seal(said, digests)), *data.values()]
+    write_file(path, pieces, verify=verify, keep_previous=keep_previous, ops=ops)
 
 
 def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -90,15 +92,9 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give contiguous tensors in main memory, none of which shares its bytes with another."""
-    plain: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        here = tensor.detach().to("cpu").contiguous()
-        place = here.untyped_storage().data_ptr()
-        plain[name] = here.clone() if place in seen else here
-        seen.add(place)
-    return plain
+    """Give contiguous tensors in main memory, the widest numbers first so that each lies at a multiple of its width."""
+    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
+    return {name: tensors[name].detach().to("cpu").contiguous() for name in order}
 
 
 def _dtype_name(name: str, tensor: Tensor) -> str:

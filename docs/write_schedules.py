@@ -1,6 +1,5 @@
 """Draw docs/schedules.svg from the schedules themselves: `python docs/write_schedules.py`."""
 
-import math
 from pathlib import Path
 
 from dlkit.config import SCHEDULES

@@ -1,6 +1,7 @@
 """What the tests share: a command line run in-process, and the real data where they are present."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,3 +74,9 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
     assert run(["train", "mlp", "--epochs", "2", "--out", str(folder), "--quiet"]) == 0
     return folder
+
+
+@pytest.fixture
+def run_copy(home: Path, trained_run: Path) -> Path:
+    """A copy of `trained_run` in the working folder of the test, to be changed at will."""
+    return Path(shutil.copytree(trained_run, home / "run"))

@@ -25,7 +25,7 @@ def raw_file(
         claimed: The length that the file claims for the header, if not the true one.
     """
     if isinstance(header, Mapping):
-        header = json.dumps(header, separators=(",", ":"))
+        header = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
     text = header if isinstance(header, bytes) else header.encode()
     return struct.pack("<Q", len(text) if claimed is None else claimed) + text + payload
 
@@ -54,3 +54,18 @@ def write(path: Path, data: bytes) -> Path:
     """Write a crafted file and give its path."""
     path.write_bytes(data)
     return path
+
+
+def flip(path: Path, bit: int) -> None:
+    """Turn one bit of a file over."""
+    with path.open("r+b") as file:
+        file.seek(bit // 8)
+        (byte,) = file.read(1)
+        file.seek(bit // 8)
+        file.write(bytes([byte ^ 1 << bit % 8]))
+
+
+SEALED = sealed_file(
+    {"a": bytes(range(16)), "b.weight": b"\x20\x0a\x09\x0d" * 3, "é": b""},
+    {"lr": 1e-05, "name": "größe", "list": [1, 2.5, None, True, 10, 100], "text": 'a "quoted" \\ back\nline'},
+)

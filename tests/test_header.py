@@ -205,3 +205,24 @@ def test_sealed_metadata_without_digests_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a", sealed_file({"w": bytes(8)}, said=said))
     with pytest.raises(CheckpointError, match="its tensors are not the ones it was written with"):
         verify(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"w\\u001b"', b'"w\\u001B"'),
+        (b'"shape":[2],', b'"shape":[2 ],'),
+        (b'{"__', b'{ "__'),
+        (b"]}}", b"]}\t}"),
+    ],
+    ids=["escape", "space", "first-space", "tab"],
+)
+def test_other_spelling_of_the_same_header_is_refused(tmp_path: Path, before: bytes, after: bytes) -> None:
+    whole = sealed_file({"w\x1b": bytes(8)})
+    length = int.from_bytes(whole[:8], "little")
+    text = whole[8 : 8 + length]
+    assert text.count(before) == 1
+    path = write(tmp_path / "a", raw_file(text.replace(before, after), whole[8 + length :]))
+    with pytest.raises(CheckpointError) as caught:
+        verify(path)
+    assert caught.value.message == f"{path} is damaged: its header is not as it was written"

@@ -1,6 +1,7 @@
 """The command `dlkit`: its sub-commands, and the one place where mistakes become messages and exit codes."""
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -83,6 +84,8 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell; the stand-in lasts until the end
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path may hold bytes that are no text
     raise SystemExit(run())
 
 
@@ -90,8 +93,14 @@ def _usage_error(err: TyperException, words: list[str]) -> int:
     """Tell Typer's own usage errors in the two-line form."""
     message = " ".join(err.format_message().split())
     message = message[:1].lower() + message[1:].rstrip(".")
-    command = " ".join(["dlkit", *(word for word in words[:2] if word.isalpha())])
-    console.error(ConfigError(message or "no command given", f"{command} --help lists what can be given"))
+    cause = err.__cause__
+    if isinstance(cause, ValueError) and hasattr(cause, "errors"):  # pydantic's, which leaves out the value
+        (found, *_) = cause.errors()
+        should = found["msg"].removeprefix("Input ").partition(",")[0]
+        message = f"{err.param.opts[0]} {found['input']} {should}"  # type: ignore[attr-defined]
+    context = getattr(err, "ctx", None)
+    command = context.command_path if context else f"dlkit {words[0]}"
+    console.error(ConfigError(message, f"{command} --help lists what can be given"))
     return ConfigError.exit_code
 
 

@@ -1,5 +1,6 @@
 """What is printed and where: results to stdout, everything else to stderr."""
 
+import functools
 import json
 import math
 import os
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -39,14 +40,19 @@ class _Stderr(Console):
 
 
 def stderr() -> Console:
-    """Give the console for notes, warnings, errors and progress."""
-    return _Stderr(file=sys.stderr, highlight=False, soft_wrap=True)
+    """Give the console for notes, warnings, errors and progress: one alone, so that notes stand above the bars."""
+    return _console_on(getattr(sys.stderr, "rich_proxied_file", sys.stderr))
+
+
+@functools.lru_cache(maxsize=1)
+def _console_on(file: TextIO) -> Console:
+    return _Stderr(file=file, highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Say something worth knowing, unless --quiet."""
     if not mode.quiet:
-        stderr().print(escape(text))
+        stderr().print(_shown(text))
 
 
 def detail(text: str) -> None:
@@ -57,16 +63,16 @@ def detail(text: str) -> None:
 
 def warn(text: str) -> None:
     """Say that something was adjusted, ignored or found wanting."""
-    stderr().print(f"[yellow]warning:[/] {escape(text)}")
+    stderr().print(f"[yellow]warning:[/] {_shown(text)}")
 
 
 def error(err: DlkitError) -> None:
     """Tell a mistake: a line for each fault, and the hint below it."""
     console = stderr()
     for fault in err.faults:
-        console.print(f"[bold red]error:[/] {escape(fault.message)}")
+        console.print(f"[bold red]error:[/] {_shown(fault.message)}")
         if fault.hint:
-            console.print(f"[cyan]hint:[/] {escape(fault.hint)}")
+            console.print(f"[cyan]hint:[/] {_shown(fault.hint)}")
 
 
 def print_line(text: str) -> None:
@@ -90,7 +96,8 @@ def print_paths(paths: Iterable[Path]) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON document; NaN and infinities become null."""
-    print_line(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False)
+    print_line("".join(sign if _is_harmless(sign) else json.dumps(sign)[1:-1] for sign in text))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = "") -> None:
@@ -123,6 +130,15 @@ def print_pairs(pairs: Mapping[str, Cell]) -> None:
             print_line(f"{name}\t{_exact(value)}")
 
 
+def _shown(text: str) -> str:
+    """Make a message safe to show: names of files may steer a terminal too."""
+    return escape("".join(sign if _is_harmless(sign) else "\N{REPLACEMENT CHARACTER}" for sign in text))
+
+
+def _is_harmless(sign: str) -> bool:
+    return sign.isprintable() or sign in "\n\t"
+
+
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str) -> None:
     table = Table(
         title=escape(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
@@ -144,7 +160,8 @@ def _short(cell: Cell) -> str:
 
 
 def _exact(cell: Cell) -> str:
-    return "" if cell is None else str(cell).replace("\t", " ").replace("\n", " ")
+    text = "" if cell is None else str(cell).replace("\t", " ").replace("\n", " ")
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _finite(value: Any) -> Any:

@@ -53,17 +53,15 @@ def get(
 ) -> None:
     """Download a data set, check it, and keep it in the form that training maps into memory.
 
-    Prints the path of the prepared file. A download that was cut off is gone on with.
+    Prints the path of the prepared file. A download that was cut off goes on from there.
     """
     _check_name("NAME", name)
     if from_dir is not None and mirror is not None:
         raise ConfigError(
             "--from and --mirror do not go together", "--from DIR takes files at hand, nothing is downloaded"
         )
-    from dlkit.data.get import check_mirror
     from dlkit.data.get import get as get_data
 
-    check_mirror(mirror)
     if DATA[name].embedded:
         console.note(f"{name} is embedded: it came with the installed packages, so there is nothing to get")
         console.print_paths([])

@@ -1,5 +1,6 @@
 """dlkit eval: how good is it, and where is it wrong."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from dlkit.cli import console
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.run_dir import RunDir
 
 if TYPE_CHECKING:
     from dlkit.evaluation.report import Report
@@ -75,12 +77,24 @@ def _check(checkpoints: list[Path], data: str | None, split: str, predict: Path 
                 f"--predict takes one checkpoint; {len(checkpoints)} are given", "evaluate them one by one"
             )
         )
-    if predict is not None and str(predict) == "-" and console.mode.json:
-        faults.append(
-            ConfigError("--predict - and --json both want stdout", "write the predictions to a file")
-        )
+    if predict is not None:
+        faults += _predict_faults(predict)
     if faults:
         raise ConfigError.of(faults)
+
+
+def _predict_faults(predict: Path) -> Iterator[ConfigError]:
+    if str(predict) == "-":
+        if console.mode.json:
+            yield ConfigError("--predict - and --json both want stdout", "write the predictions to a file")
+    elif predict.suffix.lower() != ".csv":
+        yield ConfigError(
+            f"--predict {predict} does not end in .csv", "for example --predict predictions.csv"
+        )
+    elif predict in RunDir(predict.parent).files():
+        yield ConfigError(
+            f"--predict {predict} would replace a file of a run", "choose another name, as predictions.csv"
+        )
 
 
 def _summary(report: "Report") -> str:

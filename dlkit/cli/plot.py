@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from dlkit.cli import console
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.errors import ConfigError, did_you_mean, file_error
 from dlkit.history import History
 from dlkit.plotting.figure_file import figure_bytes, picture_format, save_figure
 from dlkit.plotting.inputs import KINDS, Predictions, find_csv, is_cut_off, read_input
@@ -186,7 +186,8 @@ def _draw_curves(histories: Sequence[History], paths: Sequence[Path], curves: _C
         for file, column in find_lacking(histories, files, panels):
             console.warn(f"{file} has no {column}; it is left out of that panel")
     if hidden := count_not_positive(histories, panels, curves.columns, log_y=curves.log_y):
-        console.warn(f"--log-y leaves out {hidden:,} values that are not above 0")
+        values = "1 value that is" if hidden == 1 else f"{hidden:,} values that are"
+        console.warn(f"--log-y leaves out {values} not above 0")
 
     from dlkit.plotting.curves import plot_history
 
@@ -217,9 +218,15 @@ def _default_path(paths: Sequence[Path], kind: str) -> Path:
 
 
 def _deliver(figure: "Figure", out: Path) -> None:
-    if out == _STDOUT:
-        sys.stdout.buffer.write(figure_bytes(figure))
-        sys.stdout.buffer.flush()
-    else:
+    if out != _STDOUT:
         save_figure(figure, out)
         console.print_paths([out])
+        return
+    picture = figure_bytes(figure)
+    try:
+        sys.stdout.buffer.write(picture)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        raise file_error(err, Path("stdout"), "write the picture to", needed=len(picture)) from err

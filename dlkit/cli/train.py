@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _TRY_PANEL = "Try"
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @with_settings
@@ -217,13 +218,13 @@ def _signals(run: "TrainRun") -> Iterator[None]:
     """Let the first Ctrl-C or SIGTERM finish the step and save; the second leaves at once."""
 
     def ask_to_stop(number: int, _frame: FrameType | None) -> None:
-        if run.stop_signal is not None:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
         run.stop_signal = number
+        for each in _STOP_SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
         console.note("finishing the step and saving; once more leaves at once")
+        console.stderr().show_cursor()  # which the bars hide, and leaving at once would not show again
 
-    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask_to_stop) for number in _STOP_SIGNALS}
     try:
         yield
     finally:

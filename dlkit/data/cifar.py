@@ -69,7 +69,7 @@ def _read_members(archive: Path, sample_bytes: int) -> dict[str, Tensor]:
                         raise DataError(f"{archive} has {member.name} twice")
                     seen.add(member.name)
                     if member.name in _SAMPLE_FILES:
-                        files[member.name] = _read_records(tar, member, archive)
+                        files[member.name] = _read_records(tar, member)
             stream.drain()
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError, OverflowError) as err:
         raise DataError(f"{archive} is not a whole .tar.gz archive: {printable(str(err)).lower()}") from err
@@ -96,12 +96,10 @@ def _checked(tar: tarfile.TarFile, archive: Path, sample_bytes: int) -> Iterator
         yield member
 
 
-def _read_records(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -> Tensor:
+def _read_records(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Tensor:
     file = tar.extractfile(member)
-    content = file.read() if file is not None else b""
-    if len(content) != member.size:
-        raise DataError(f"{archive} is cut off in {member.name}")
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(-1, _RECORD_BYTES)
+    assert file is not None, "only regular files are read"
+    return torch.frombuffer(bytearray(file.read()), dtype=torch.uint8).reshape(-1, _RECORD_BYTES)
 
 
 def _cap(archive: Path, sample_bytes: int) -> int:
@@ -111,7 +109,7 @@ def _cap(archive: Path, sample_bytes: int) -> int:
 
 
 class _Capped:
-    """A stream that gives so many bytes and no more, whatever a header in it claims."""
+    """A stream that ends in an error behind so many bytes, whatever a header in it claims."""
 
     def __init__(self, stream: gzip.GzipFile, archive: Path, cap: int) -> None:
         self._stream = stream
@@ -125,7 +123,7 @@ class _Capped:
         Raises:
             DataError: The stream goes on behind its cap.
         """
-        content = self._stream.read(min(size, self._left + 1))
+        content = self._stream.read(size)
         self._left -= len(content)
         if self._left < 0:
             raise DataError(f"{self._archive} unpacks to more than {self._cap:,} bytes; CIFAR-10 does not")

@@ -78,6 +78,8 @@ def read_prepared(name: str) -> Source:
         tensors, metadata = read_tensors(path)
     except CheckpointError as err:
         raise DataError(err.message, f"make it anew: dlkit data get {name}") from err
+    if metadata.get("data") != name:
+        raise DataError(f"{path} is of another data set", f"make it anew: dlkit data get {name}")
     names = sorted({key.partition(".")[0] for key in tensors})
     parts = {part: (tensors[f"{part}.inputs"], tensors[f"{part}.targets"]) for part in names}
     return Source(parts, float(metadata["scale"]), str(metadata["fingerprint"]))

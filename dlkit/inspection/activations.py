@@ -130,13 +130,14 @@ class ActivationRecorder:
 
 
 def _observe(module: nn.Module, output: Tensor) -> _Layer:
+    counted = tally(output)
     alive = saturated = None
     if isinstance(module, _CUTS_TO_ZERO):
         unit = 1 if output.ndim > 3 else output.ndim - 1
-        alive = (output != 0).movedim(unit, 0).flatten(1).any(1)
+        alive = (output != 0).movedim(unit, 0).flatten(1).any(1).to(counted.device)
     if ends := _SATURATES.get(type(module)):
-        saturated = ((output < ends[0]) | (output > ends[1])).sum().float()
-    return _Layer(tuple(output.shape[1:]), tally(output), output.numel(), alive, saturated)
+        saturated = ((output < ends[0]) | (output > ends[1])).sum().float().to(counted.device)
+    return _Layer(tuple(output.shape[1:]), counted, output.numel(), alive, saturated)
 
 
 def _passes_on(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> bool:

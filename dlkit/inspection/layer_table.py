@@ -3,7 +3,6 @@
 import csv
 import fnmatch
 import io
-import math
 from collections.abc import Mapping, Sequence
 
 from dlkit.errors import ConfigError, did_you_mean
@@ -84,6 +83,4 @@ def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
 def _sort_key(cell: Cell) -> tuple[int, float, str]:
     if isinstance(cell, str):
         return 0, 0.0, cell
-    if cell is None or math.isnan(cell):
-        return 1, 0.0, ""
-    return 0, -cell, ""
+    return (1, 0.0, "") if cell is None else (0, -cell, "")

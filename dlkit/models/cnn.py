@@ -32,12 +32,32 @@ class ConvLayer(nn.Module):
         return outputs
 
 
+class ConvStage(nn.Module):
+    """A maximum over 2 x 2 places and two layers of 3 x 3 filters.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.first = ConvLayer(in_channels, out_channels)
+        self.second = ConvLayer(out_channels, out_channels)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map inputs, shape (N, in_channels, H, W), to outputs, shape (N, out_channels, H // 2, W // 2)."""
+        outputs: Tensor = self.second(self.first(self.pool(inputs)))
+        return outputs
+
+
 class Cnn(nn.Module):
     """Convolutional stages, each at half the resolution of the one before it, and a linear output.
 
-    The first stage is one layer of 5 x 5 filters; the others are a maximum over 2 x 2 places and two layers of
-    3 x 3 filters. Pictures of 16 pixels and more are halved by the first stage already and pass three stages,
-    smaller ones two. The mean over all places of the last one makes it fit any size.
+    The first stage is one layer of 5 x 5 filters, the others are two of 3 x 3. Pictures of 16 pixels and more are
+    halved by the first stage already and pass three stages, smaller ones two. The mean over all places of the
+    last one makes it fit any size.
 
     Args:
         input_shape: Shape of one sample, (C, H, W), at least 8 x 8.
@@ -53,12 +73,7 @@ class Cnn(nn.Module):
         large = min(input_shape[1:]) >= _LARGE_FROM
         widths = [width, 2 * width, 4 * width] if large else [width, 2 * width]
         self.stem = ConvLayer(input_shape[0], width, kernel=5, stride=2 if large else 1)
-        self.stages = nn.Sequential(
-            *(
-                nn.Sequential(nn.MaxPool2d(2), ConvLayer(before, after), ConvLayer(after, after))
-                for before, after in pairwise(widths)
-            )
-        )
+        self.stages = nn.Sequential(*(ConvStage(before, after) for before, after in pairwise(widths)))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(dropout) if dropout else None

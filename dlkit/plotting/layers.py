@@ -108,7 +108,7 @@ def _draw_sizes(axes: Axes, table: Sequence[Row], name: str) -> None:
     axes.plot(positive, places, **_SIZE)
     if zeros := [place for place, size in enumerate(sizes) if size == 0]:
         axes.plot([edge] * len(zeros), zeros, clip_on=False, zorder=5, **_ZERO)
-    log_ticks(axes.xaxis, num_ticks=5)
+    log_ticks(axes.xaxis, num_ticks=4)
     axes.set_xlabel(_SIZE_NAMES[name])
 
 

@@ -55,7 +55,7 @@ def _draw(strip: SubFigure, block: LegendBlock, num_columns: int, middle: float)
     if not block.signs:
         strip.text(0.5, middle, block.names[0], ha="center", va="center")
         return
-    # A name with a leading underscore is dropped when it is given to legend() itself.
+    # Before matplotlib 3.10, legend() itself drops a name with a leading underscore.
     legend = strip.legend(
         block.signs,
         ["-"] * len(block.names),

@@ -81,9 +81,8 @@ def log_ticks(axis: Axis, num_ticks: int = 6) -> None:
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axis.set_minor_locator(NullLocator())
     else:
-        axis.set_major_locator(
-            LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,), numticks=num_ticks)
-        )
+        dense = (subs for subs in ((1.0, 2.0, 5.0), (1.0, 3.0)) if len(subs) * decades <= num_ticks)
+        axis.set_major_locator(LogLocator(subs=next(dense, (1.0,)), numticks=num_ticks))
         axis.set_minor_locator(LogLocator(subs=range(1, 10) if decades < 8 else (1.0,), numticks=99))
     axis.set_major_formatter(FuncFormatter(plain_number))
     axis.set_minor_formatter(NullFormatter())

@@ -278,6 +278,7 @@ def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = Fal
     """
     assembly = assemble_new(config)
     run_dir = create_run(out, f"{config.model}-{config.data}", force=force)
+    assembly.notes.extend(run_dir.shortage(_checkpoint_bytes(assembly.parts.model, config.optimizer)))
     return TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
 
 
@@ -317,17 +318,33 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     return run
 
 
+def _checkpoint_bytes(model: torch.nn.Module, optimizer: str) -> int:
+    """Estimate the room for best, last, the one before it, and the one that is written beside them."""
+    weights: int = sum(value.nbytes for value in model.state_dict().values())
+    states = 1 if optimizer == "sgd" else 2
+    return weights * (1 + 3 * (1 + states))
+
+
 def _newest(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
     """Load `last`, or `last.prev` where `last` is damaged; a damaged file is kept under another name."""
     try:
-        return load_checkpoint(run_dir.last), []
+        return _load_state(run_dir.last), []
     except CheckpointError as err:
         if not run_dir.last_prev.exists():
             raise
-        checkpoint = load_checkpoint(run_dir.last_prev)
+        checkpoint = _load_state(run_dir.last_prev)
         notes = [f"{err.message}; going on from {run_dir.last_prev}"]
         if run_dir.last.exists():
-            aside = run_dir.last.with_name("last.safetensors.corrupt")
+            aside = run_dir.last_corrupt
             run_dir.last.replace(aside)
             notes.append(f"the damaged file is now {aside}")
         return checkpoint, notes
+
+
+def _load_state(path: Path) -> Checkpoint:
+    checkpoint = load_checkpoint(path)
+    if "random.torch" not in checkpoint.extras:
+        raise CheckpointError(
+            f"{path} holds weights but no state to go on from", "best.safetensors is not made for --resume"
+        )
+    return checkpoint

@@ -234,15 +234,11 @@ def test_show_of_mnist_agrees_with_what_is_known(with_mnist: Path, dlkit: Dlkit)
     assert about["licence"] == "CC BY-SA 3.0"
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_show_draws_samples_of_every_class(dlkit: Dlkit, home: Path, suffix: str) -> None:
-    result = dlkit("data", "show", "digits", "-o", f"grid.{suffix}")
-    assert result.code == 0
-    assert f"picture\tgrid.{suffix}\n" in result.stdout
-    content = (home / f"grid.{suffix}").read_bytes()
-    assert content.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix])
-    if suffix == "png":
-        from matplotlib.image import imread
+def test_show_draws_samples_of_every_class(dlkit: Dlkit, home: Path) -> None:
+    from matplotlib.image import imread
 
-        height, width, _ = imread(home / "grid.png").shape
-        assert math.isclose(width / height, 10 / 7.5, rel_tol=0.2), "six rows of ten"
+    result = dlkit("data", "show", "digits", "-o", "grid.png")
+    assert result.code == 0
+    assert "picture\tgrid.png\n" in result.stdout
+    height, width, _ = imread(home / "grid.png").shape
+    assert math.isclose(width / height, 10 / 7.5, rel_tol=0.2), "six rows of ten"

@@ -297,11 +297,16 @@ def test_checkpoint_itself_is_never_replaced(dlkit: Run, trained_run: Path, home
         (["acts", "RUN", "--sort", "deat"], 2, "--sort deat is not a column", "did you mean dead"),
         (["grads", "RUN", "--split", "trian"], 2, "--split trian is not known", "did you mean train"),
         (["acts", "RUN", "--device", "gpu"], 2, "--device gpu is not known", "auto takes the best"),
-        (["weights", "RUN", "--top", "0"], 2, "invalid value for '--top'", "dlkit inspect weights --help"),
+        (
+            ["weights", "RUN", "--top", "0"],
+            2,
+            "--top 0 should be greater than or equal to 1",
+            "dlkit inspect weights --help",
+        ),
         (
             ["grads", "RUN", "--batches", "0"],
             2,
-            "invalid value for '--batches'",
+            "--batches 0 should be greater than or equal to 1",
             "dlkit inspect grads --help",
         ),
         (["weights", "no.safetensors"], 4, "no checkpoint at no.safetensors", ""),

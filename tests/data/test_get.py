@@ -298,7 +298,7 @@ def test_second_process_waits_when_the_first_one_downloads(home: Path) -> None:
             failed.append(err)
 
     with (folder / "get.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_SH)  # keeps out only who wants to be alone
         thread = threading.Thread(target=second)
         thread.start()
         while not notes:

@@ -10,6 +10,7 @@ import torch
 from dlkit.data.home import prepared_path
 from dlkit.data.prepared import fingerprint, read_prepared, write_prepared
 from dlkit.errors import DataError
+from dlkit.tensor_file import write_tensors
 
 
 def make_parts() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -70,6 +71,20 @@ def test_a_damaged_file_is_refused_with_a_cure(home: Path) -> None:
     assert "damaged" in caught.value.message
     assert caught.value.hint == "make it anew: dlkit data get mnist"
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"data": "kmnist", "scale": 255.0, "fingerprint": ""}], ids=["none", "other"]
+)
+def test_a_file_of_something_else_is_refused_with_a_cure(home: Path, metadata: dict[str, object]) -> None:
+    path = write_prepared("mnist", make_parts(), 255.0)
+    write_tensors(path, {"weight": torch.zeros(3)}, metadata)
+
+    with pytest.raises(DataError) as caught:
+        read_prepared("mnist")
+
+    assert caught.value.message == f"{path} is of another data set"
+    assert caught.value.hint == "make it anew: dlkit data get mnist"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux does")

@@ -8,7 +8,7 @@ from dlkit.inspection.layer_table import COLUMNS, arrange, check_column, select_
 ROWS = [
     {"layer": "b", "norm": 1.0, "dead": None},
     {"layer": "a", "norm": 3.0, "dead": 0.5},
-    {"layer": "c", "norm": math.nan, "dead": 0.0},
+    {"layer": "c", "norm": None, "dead": 0.0},
     {"layer": "d", "norm": 2, "dead": 0.75},
 ]
 

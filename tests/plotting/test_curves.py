@@ -79,8 +79,7 @@ def test_plot_history_shows_a_single_runs_label_as_its_title(history):
 @pytest.mark.parametrize("label", ["_hidden", "$x", "a_b $y$", "\N{CJK UNIFIED IDEOGRAPH-732B}"])
 def test_plot_history_shows_labels_as_they_are(history, label):
     figure = plot_history([history(2), history(2)], [label, "b"])
-    assert legend_of(figure)[0] == f"{label}, best epoch 2"
-    assert figure_bytes(figure)
+    assert f">{label}, best epoch 2</text>" in figure_bytes(figure, "svg").decode()
 
 
 def test_plot_history_takes_control_characters_out_of_labels(history):
@@ -120,7 +119,7 @@ def test_plot_history_puts_ticks_on_whole_epochs(history, epochs):
 
 def test_plot_history_keeps_the_legend_off_the_data(history):
     figure = plot_history([history(9) for _ in range(12)], [f"a-run-with-a-long-name-{n}" for n in range(12)])
-    figure_bytes(figure)
+    figure.draw_without_rendering()
     renderer = figure._get_renderer()
     legends = [legend for part in figure.subfigs for legend in part.legends]
     top = max(axes.get_tightbbox(renderer).y1 for axes in figure.get_axes())
@@ -169,7 +168,7 @@ def test_plot_history_names_a_logarithmic_axis_in_plain_numbers(history, spread)
     values = [10 ** (-spread * row / 9) for row in range(10)]
     figure = plot_history([history(10, train_loss=values, val_loss=values)], [""], log_y=True)
     axes = panels_of(figure)["loss"]
-    figure_bytes(figure)
+    figure.draw_without_rendering()
     low, high = axes.get_ylim()
     labels = [tick.get_text() for tick in axes.get_yticklabels() if low <= tick.get_position()[1] <= high]
     assert 2 <= len(labels) <= 9
@@ -199,4 +198,4 @@ def test_plot_history_refuses_another_number_of_labels(history):
 )
 def test_plot_history_draws_extreme_values(history, values, log_y):
     figure = plot_history([history(len(values), train_loss=values, val_loss=values)], [""], log_y=log_y)
-    assert figure_bytes(figure)
+    figure.draw_without_rendering()

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from dlkit.plotting.figure_file import figure_bytes
 from dlkit.plotting.samples import plot_samples
 
 
@@ -40,10 +39,10 @@ def test_plot_samples_puts_each_title_over_its_picture():
     titles = [axes.get_title() for axes in figure.get_axes() if axes.images]
     assert titles[:4] == ["a", "_b", "$c", "d\N{REPLACEMENT CHARACTER}"]
     assert len(titles[4]) == 12
-    assert figure_bytes(figure)
+    figure.draw_without_rendering()
 
 
-@pytest.mark.parametrize("count", [1, 2, 10, 64, 100])
+@pytest.mark.parametrize("count", [1, 2, 10, 64])
 def test_plot_samples_fits_a_page_in_width(count):
     figure = plot_samples(np.zeros((count, 4, 4, 1)), ["a"] * count)
     assert len(drawn(figure)) == count

@@ -1,0 +1,202 @@
+"""dlkit eval as a user runs it."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from shell import in_shell
+
+from dlkit.data.prepared import write_prepared
+
+Dlkit = Callable[..., Any]
+
+
+@pytest.fixture
+def run_copy(trained_run: Path, home: Path) -> Path:
+    """A run folder that may be changed, named `run`."""
+    shutil.copytree(trained_run, "run")
+    return Path("run")
+
+
+def tables(stdout: str) -> list[list[list[str]]]:
+    return [[line.split("\t") for line in block.splitlines()] for block in stdout.split("\n\n")]
+
+
+def test_three_tables_come_tab_separated_in_a_pipe(run_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run/best.safetensors")
+
+    assert (result.code, result.stderr) == (0, "")
+    scores, classes, confusion = tables(result.stdout)
+    assert scores[0] == ["checkpoint", "data", "split", "n", "loss", "accuracy", "macro_f1"]
+    assert scores[1][:4] == ["run/best.safetensors", "digits", "test", "180"]
+    assert classes[0] == ["class", "precision", "recall", "f1", "support"]
+    assert [row[0] for row in classes[1:]] == list("0123456789")
+    assert confusion[0] == ["true \\ predicted", *"0123456789"]
+    counts = [[int(cell) for cell in row[1:]] for row in confusion[1:]]
+    correct = sum(counts[index][index] for index in range(10))
+    assert float(scores[1][5]) == pytest.approx(correct / 180)
+
+
+def test_a_run_folder_stands_for_its_best_checkpoint(run_copy: Path, dlkit: Dlkit) -> None:
+    assert dlkit("eval", "run").stdout == dlkit("eval", "run/best.safetensors").stdout
+
+
+def test_the_checkpoint_alone_is_enough(run_copy: Path, dlkit: Dlkit, home: Path) -> None:
+    expected = json.loads(dlkit("eval", "run", "--json").stdout)
+    shutil.copy("run/best.safetensors", "alone.safetensors")
+    shutil.rmtree("run")
+
+    found = json.loads(dlkit("eval", "alone.safetensors", "--json").stdout)
+
+    assert {**found, "checkpoint": ""} == {**expected, "checkpoint": ""}
+
+
+def test_json_is_one_object_or_a_list(run_copy: Path, dlkit: Dlkit) -> None:
+    one = json.loads(dlkit("eval", "run", "--json").stdout)
+    two = json.loads(dlkit("eval", "run", "run/last.safetensors", "--json", "--split", "val").stdout)
+
+    assert list(one) == [
+        *("checkpoint", "data", "split", "n", "loss"),
+        *("metrics", "per_class", "confusion", "baselines"),
+    ]
+    assert [each["checkpoint"] for each in two] == ["run/best.safetensors", "run/last.safetensors"]
+    assert {each["n"] for each in two} == {162}
+
+
+def test_several_checkpoints_share_one_table(run_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run", "run/last.safetensors", "run/last.prev.safetensors")
+
+    (table,) = tables(result.stdout)
+    assert len(table) == 4
+    assert [row[0] for row in table[1:]] == [
+        "run/best.safetensors",
+        "run/last.safetensors",
+        "run/last.prev.safetensors",
+    ]
+
+
+@pytest.mark.parametrize(("split", "count"), [("val", "162"), ("train", "1455"), ("all", "1797")])
+def test_other_splits_can_be_asked_for(split: str, count: str, run_copy: Path, dlkit: Dlkit) -> None:
+    scores = tables(dlkit("eval", "run", "--split", split).stdout)[0]
+
+    assert scores[1][2:4] == [split, count]
+
+
+def test_predictions_go_to_a_file(run_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run", "--predict", "p.csv")
+
+    assert "wrote 180 predictions to p.csv" in result.stderr
+    with Path("p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 180
+    assert list(rows[0]) == ["index", "target", "pred", *(f"prob_{digit}" for digit in range(10))]
+    right = sum(row["target"] == row["pred"] for row in rows) / 180
+    assert right == pytest.approx(float(tables(result.stdout)[0][1][5]))
+    for row in rows:
+        probs = [float(row[f"prob_{digit}"]) for digit in range(10)]
+        assert sum(probs) == pytest.approx(1, abs=1e-4)
+        assert row["pred"] == str(probs.index(max(probs)))
+
+
+def test_predictions_go_to_stdout_alone(run_copy: Path, dlkit: Dlkit) -> None:
+    dlkit("eval", "run", "--predict", "p.csv")
+
+    result = dlkit("eval", "run", "--predict", "-")
+
+    assert result.stdout == Path("p.csv").read_text()
+    assert "run/best.safetensors on digits test (180 samples): loss" in result.stderr
+
+
+def test_a_missing_class_is_an_empty_cell_and_null(run_copy: Path, dlkit: Dlkit) -> None:
+    parts = {
+        name: (torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8), torch.arange(40) % 9)
+        for name in ("train", "test")
+    }
+    write_prepared("mnist", parts, 255.0)
+
+    table = tables(dlkit("eval", "run", "--data", "mnist").stdout)[1]
+    found = json.loads(dlkit("eval", "run", "--data", "mnist", "--json").stdout)
+
+    assert table[10][0] == "9"
+    assert (table[10][2], table[10][4]) == ("", "0")
+    assert found["per_class"][9]["recall"] is None
+    assert len(found["confusion"]) == 10
+
+
+def test_other_data_that_do_not_fit_are_refused(run_copy: Path, dlkit: Dlkit) -> None:
+    write_prepared(
+        "mnist",
+        {
+            name: (torch.zeros(40, 1, 28, 28, dtype=torch.uint8), torch.arange(40) % 10)
+            for name in ("train", "test")
+        },
+        255.0,
+    )
+
+    result = dlkit("eval", "run", "--data", "mnist")
+
+    assert (result.code, result.stdout) == (3, "")
+    assert "error: --data mnist has samples of shape (1, 28, 28) and 10 outputs" in result.stderr
+    assert "hint: it was trained on digits" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message", "hint"),
+    [
+        (["run", "--split", "tset"], 2, "--split tset is not known; choose from test, val", "mean test?"),
+        (["run", "--data", "mnits"], 2, "--data mnits is not known; choose from digits", "mean mnist"),
+        (["run", "--data", "kmnist"], 3, "--data kmnist is not here yet", "dlkit data get kmnist"),
+        (["run", "--device", "gpu"], 2, "--device gpu is not known", "auto takes the best"),
+        (["run", "--predict", "x.png"], 2, "--predict x.png does not end in .csv", "predictions.csv"),
+        (
+            ["run", "--predict", "run/history.csv"],
+            2,
+            "--predict run/history.csv would replace a file of a run",
+            "choose another name",
+        ),
+        (["run", "--predict", "no/x.csv"], 1, "cannot write no/x.csv: no such file", "check the path"),
+        (
+            ["run", "run", "--predict", "x.csv"],
+            2,
+            "--predict takes one checkpoint; 2 are given",
+            "one by one",
+        ),
+        (["run", "--predict", "-", "--json"], 2, "--predict - and --json both want stdout", "to a file"),
+        (["nothing.safetensors"], 4, "no checkpoint at nothing.safetensors", "dlkit train prints"),
+        (["run/none.safetensors"], 4, "no checkpoint at run/none.safetensors", "run has best.safetensors"),
+        (["run/history.csv"], 4, "run/history.csv is", ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_done_is_said_in_two_lines(
+    words: list[str], code: int, message: str, hint: str, run_copy: Path, dlkit: Dlkit
+) -> None:
+    before = {path: path.read_bytes() for path in run_copy.iterdir()}
+
+    result = dlkit("eval", *words)
+
+    assert (result.code, result.stdout) == (code, "")
+    first, *second = result.stderr.splitlines()
+    assert first.startswith(f"error: {message}")
+    assert hint in "".join(second)
+    assert {path: path.read_bytes() for path in run_copy.iterdir()} == before
+
+
+def test_all_faults_are_told_together(dlkit: Dlkit, home: Path) -> None:
+    result = dlkit("eval", "x", "--split", "tset", "--data", "mnits", "--device", "gpu")
+
+    assert result.code == 2
+    assert result.stderr.count("error: ") == 3
+
+
+@pytest.mark.slow
+def test_a_reader_who_has_seen_enough_is_no_error(run_copy: Path) -> None:
+    result = in_shell("dlkit eval run | head -1")
+
+    assert result.stdout == "checkpoint\tdata\tsplit\tn\tloss\taccuracy\tmacro_f1\n"
+    assert result.stderr == "code 0\n"
