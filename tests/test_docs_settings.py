@@ -1,0 +1,93 @@
+"""The page on settings is held to the code: every setting and choice is on it, and every example runs."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlkit.config import FIELDS, flag
+from dlkit.inspection.lr_range import RULE
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "settings.md").read_text()
+OF_OTHER_PAGES = {
+    *(
+        "model",
+        "arguments",
+        "data",
+        "device",
+        "val",
+        "test",
+        "limit",
+        "normalize",
+        "seed",
+        "log_every",
+        "plot",
+    )
+}
+
+
+def section(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - OF_OTHER_PAGES))
+def test_page_has_every_setting_of_the_loop(name: str) -> None:
+    assert re.search(rf"{flag(name)}\b", PAGE), f"say in docs/settings.md what {flag(name)} does"
+
+
+@pytest.mark.parametrize(
+    ("title", "name"), [("Optimizers", "optimizer"), ("Schedules", "schedule"), ("Losses", "loss")]
+)
+def test_table_has_a_row_for_every_choice_and_no_other(title: str, name: str) -> None:
+    rows = re.findall(r"^\| `([a-z0-9][a-z0-9-]*)` \|", section(title), flags=re.MULTILINE)
+
+    assert sorted(rows) == sorted(FIELDS[name].metadata["choices"])
+
+
+def test_rule_of_inspect_lr_is_told_as_it_is() -> None:
+    words = " ".join(section("A learning rate to begin with").split())
+
+    assert RULE.startswith("a fifth of the rate midway")
+    assert "a fifth of the rate midway, on the logarithmic axis," in words
+
+
+def commands() -> Iterator[str]:
+    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL):
+        yield from block.splitlines()
+
+
+def run_line(dlkit: Callable[..., Any], line: str) -> Any:
+    """Run a line of a shell script that has a command within another, or its output in a file, at most."""
+    inner = re.search(r"\$\(dlkit ([^)]*)\)", line)
+    if inner is not None:
+        line = line.replace(inner[0], run_line(dlkit, f"dlkit {inner[1]}").stdout.strip())
+    command, _, file = line.partition(" > ")
+    result = dlkit(*shlex.split(command)[1:])
+    assert result.code == 0, f"{line}: {result.stderr}"
+    if file:
+        Path(file).write_text(result.stdout)
+    return result
+
+
+@pytest.mark.slow
+def test_examples_run_one_after_the_other(dlkit: Callable[..., Any]) -> None:
+    for line in commands():
+        run_line(dlkit, line)
+
+
+def test_settings_shown_are_those_printed(dlkit: Callable[..., Any]) -> None:
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+    printed = dlkit("train", "mlp", "--optimizer", "adam", "--schedule", "onecycle", "--print-config").stdout
+
+    assert printed.startswith(shown)
+
+
+@pytest.mark.parametrize("words", re.findall(r"^\$ dlkit (.*)$", PAGE, flags=re.MULTILINE))
+def test_refusals_shown_are_those_told(dlkit: Callable[..., Any], words: str) -> None:
+    shown = PAGE.split(f"$ dlkit {words}\n")[1].split("```")[0]
+
+    assert dlkit(*shlex.split(words)).stderr == shown
