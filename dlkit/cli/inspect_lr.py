@@ -41,7 +41,13 @@ def lr(
         str | None, Option("--optimizer", help="As in dlkit train. Default: the model's recipe.")
     ] = None,
     config_file: Annotated[
-        Path | None, Option("--config", metavar="F.toml", help="Settings in a file, for example a run's.")
+        Path | None,
+        Option(
+            "--config",
+            metavar="F.toml",
+            help="Settings in a file, for example a run's.",
+            envvar="DLKIT_INSPECT_LR_CONFIG",
+        ),
     ] = None,
     seed: Annotated[int, Option("--seed", help=FIELDS["seed"].metadata["help"])] = TrainConfig.seed,
     device: Annotated[str, Option("--device", help=FIELDS["device"].metadata["help"])] = TrainConfig.device,
