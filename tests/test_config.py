@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from dlkit.config import TrainConfig, check_device, flag, setting_help
+from dlkit.config import FIELDS, TrainConfig, check_device, flag
 from dlkit.errors import ConfigError
 from dlkit.resolve import parse_arguments, resolve
-
-FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 
 RANGES = [
     ("epochs", 0, "--epochs 0 is outside [1, inf)", ""),
@@ -32,13 +30,28 @@ RANGES = [
     ("momentum", -0.1, "--momentum -0.1 is outside [0, 1)", ""),
     ("weight_decay", -1e-9, "--weight-decay -1e-09 is outside [0, inf)", ""),
     ("l1", -1.0, "--l1 -1.0 is outside [0, inf)", ""),
+    ("label_smoothing", 1.0, "--label-smoothing 1.0 is outside [0, 1)", ""),
+    ("warmup_steps", -1, "--warmup-steps -1 is outside [0, inf)", ""),
+    ("grad_clip", 0.0, "--grad-clip 0.0 is outside (0, inf)", ""),
+    ("accumulate", 0, "--accumulate 0 is outside [1, inf)", ""),
+    ("ema", 0.0, "--ema 0.0 is outside (0, 1)", ""),
+    ("ema", 1.0, "--ema 1.0 is outside (0, 1)", ""),
+    ("patience", 0, "--patience 0 is outside [1, inf)", ""),
+    ("min_delta", -0.1, "--min-delta -0.1 is outside [0, inf)", ""),
+    ("max_steps", 0, "--max-steps 0 is outside [1, inf)", ""),
     ("seed", -1, "--seed -1 is outside [0, 4294967296)", ""),
     ("seed", 2**32, "--seed 4294967296 is outside [0, 4294967296)", ""),
+    ("keep", 0, "--keep 0 is outside [1, inf)", ""),
     ("log_every", 0, "--log-every 0 is outside [1, inf)", ""),
 ]
 CHOICES = [
     ("model", "mpl", "MODEL mpl is not known; choose from mlp, cnn, ", "did you mean mlp?"),
-    ("model", "", "MODEL is missing; choose from mlp, cnn, ", ""),
+    (
+        "model",
+        "",
+        "MODEL is missing; choose from mlp, cnn, ",
+        "for example dlkit train mlp; --resume RUN goes on with a run",
+    ),
     ("data", "digit", "--data digit is not known; choose from digits, mnist, ", "did you mean digits?"),
     ("data", "", "--data is missing; choose from digits, mnist, ", ""),
     (
@@ -52,8 +65,8 @@ CHOICES = [
     (
         "schedule",
         "one-cycle",
-        "--schedule one-cycle is not known; choose from none, onecycle",
-        "did you mean",
+        "--schedule one-cycle is not known; choose from none, step, exponential, cosine, plateau, cyclic, onecycle, ",
+        "did you mean onecycle?",
     ),
 ]
 
@@ -66,7 +79,9 @@ def fault(arguments: dict[str, str] | None = None, **typed: Any) -> ConfigError:
 
 @pytest.mark.parametrize(("name", "value", "message", "hint"), RANGES)
 def test_a_value_out_of_range_is_refused(name: str, value: Any, message: str, hint: str) -> None:
-    found = fault(**{name: value})
+    needed = {"min_delta": {"patience": 1}, "keep": {"save_every": "1"}}.get(name, {})
+
+    found = fault(**{name: value}, **needed)
 
     assert (found.message, found.hint) == (message, hint)
     assert found.exit_code == 2
@@ -157,7 +172,11 @@ def test_a_normalisation_that_makes_no_sense_is_refused(text: str) -> None:
     ],
 )
 def test_normalisation_numbers_go_to_their_channels(text: str, channels: int, numbers: Any) -> None:
-    assert resolve({"model": "mlp", "normalize": text}, {}).normalisation_numbers(channels) == numbers
+    data = {1: "digits", 3: "cifar10"}[channels]
+
+    config = resolve({"model": "mlp", "data": data, "normalize": text}, {})
+
+    assert config.normalisation_numbers(channels) == numbers
 
 
 def test_batch_norm_with_batches_of_one_is_refused() -> None:
@@ -268,7 +287,9 @@ def test_toml_holds_every_setting_that_is_set() -> None:
 
     plain = tomllib.loads(config.to_toml())
 
-    assert set(FIELDS) - set(plain) == {"log_every"}
+    assert set(FIELDS) - set(plain) == {name for name, field in FIELDS.items() if field.default is None} - {
+        "limit"
+    }
     assert plain["arguments"]["hidden"] == [8, 4]
     assert plain["arguments"]["residual"] is True
     assert {name: plain[name] for name in ("model", "lr", "limit", "plot")} == {
@@ -281,12 +302,10 @@ def test_toml_holds_every_setting_that_is_set() -> None:
 
 def test_every_setting_but_the_models_own_has_a_sentence_of_help() -> None:
     for name in set(FIELDS) - {"arguments"}:
-        text = setting_help(name)
-        assert text.endswith(".")
-        assert text[0].isupper() or text.split()[0].strip(",") in FIELDS[name].metadata["choices"] + (
-            "auto",
-            "none",
-        )
+        text = FIELDS[name].metadata["help"]
+        choices = FIELDS[name].metadata["choices"] + ("auto", "none")
+        assert text.endswith((".", ",...", "output.bias")), name
+        assert text[0].isupper() or text.split()[0].strip(",") in choices, name
 
 
 def test_settings_are_named_as_they_are_typed() -> None:
