@@ -5,7 +5,7 @@ import io
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -97,11 +97,19 @@ def _usage_error(err: TyperException, words: list[str]) -> int:
     if isinstance(cause, ValueError) and hasattr(cause, "errors"):  # pydantic's, which leaves out the value
         (found, *_) = cause.errors()
         should = found["msg"].removeprefix("Input ").partition(",")[0]
-        message = f"{err.param.opts[0]} {found['input']} {should}"  # type: ignore[attr-defined]
+        message = f"{_name_given(err)} {found['input']} {should}"
     context = getattr(err, "ctx", None)
     command = context.command_path if context else f"dlkit {words[0]}"
     console.error(ConfigError(message, f"{command} --help lists what can be given"))
     return ConfigError.exit_code
+
+
+def _name_given(err: Any) -> str:
+    """Give the name of the option at fault, or that of the variable it was taken from."""
+    source = err.ctx.get_parameter_source(err.param.name)
+    if source is not None and source.name == "ENVIRONMENT":
+        return str(err.param.envvar or f"{err.ctx.auto_envvar_prefix}_{err.param.name}".upper())
+    return str(err.param.opts[0])
 
 
 def _unexpected(err: Exception) -> DlkitError:
