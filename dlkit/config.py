@@ -98,7 +98,7 @@ class TrainConfig:
         0.0, "Share of the target spread over all classes.", low=0, below=1, panel=OPTIMISE_PANEL
     )
     target_weights: str | None = _setting(
-        None, "Weights of classes or outputs in the loss: NAME=W,...", panel=OPTIMISE_PANEL
+        None, "Weights of classes or outputs in the loss: NAME=W,NAME=W.", panel=OPTIMISE_PANEL
     )
     schedule: str = _setting(
         "none", f"{', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}.", choices=SCHEDULES, panel=OPTIMISE_PANEL
@@ -119,7 +119,7 @@ class TrainConfig:
     )
     init: str | None = _setting(None, "Start from the weights of a checkpoint.", panel=OPTIMISE_PANEL)
     freeze: str | None = _setting(
-        None, "Keep the parameters that match a glob: hidden.*,output.bias", panel=OPTIMISE_PANEL
+        None, "Do not train the parameters that match, e.g. hidden.*,output.bias.", panel=OPTIMISE_PANEL
     )
 
     monitor: str = _setting(

@@ -95,7 +95,7 @@ def train(
     modes = {name for name, value in own.items() if value and name in counted}
     given = given_settings(context, {**settings, "model": model}, arguments, config_file, resuming=resuming)
     given.faults.extend(_clashes(modes, resuming=resuming))
-    run_dir = None if resume is None else open_run(resume)
+    run_dir = None if resume is None else _open_to_resume(resume, given.faults)
     if run_dir is None:
         config = resolve(given.settings, given.arguments, file=given.file, faults=given.faults)
     else:
@@ -108,8 +108,6 @@ def train(
         return
     if run_dir is None:
         check_out(out, force=force)
-    else:
-        probe_folder(run_dir.path)
     if download and "download" in counted:
         _download(config)
 
@@ -156,6 +154,15 @@ def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
         yield ConfigError(f"{tried[0]} does not go with {' and '.join(tried[1:])}", "one at a time")
 
 
+def _open_to_resume(resume: Path, faults: list[ConfigError]) -> RunDir:
+    """Find the run to go on with, once the options are sound, and see that its folder takes files."""
+    if faults:
+        raise ConfigError.of(faults)
+    run_dir = open_run(resume)
+    probe_folder(run_dir.path)
+    return run_dir
+
+
 def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
     """Read the settings of the run to go on with, and change what was typed."""
     try:
@@ -185,10 +192,11 @@ def _download(config: TrainConfig) -> None:
     """Get the data if they are neither embedded nor here."""
     if DATA[config.data].embedded:
         return
+    from dlkit.cli.download_bar import show_download
     from dlkit.data.get import get
 
-    console.note(f"getting {config.data}")
-    get(config.data)
+    with show_download(config.data) as progress:
+        get(config.data, progress=progress, note=console.note)
 
 
 def _print_result(run: "TrainRun") -> None:

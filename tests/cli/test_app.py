@@ -32,13 +32,16 @@ FLAGS = {
     "inspect": "",
     "inspect acts": "--batches --device --layers --out --sort --split --top -o",
     "inspect grads": "--batches --device --layers --out --sort --split --top -o",
+    "inspect lr": "--batch-size --config --data --device --end --optimizer --out --seed --start --steps -b -d -o -s",
     "inspect model": "--data -d -s",
     "inspect show": "",
     "inspect weights": "--layers --out --sort --top -o",
     "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",
-    "train": "--batch-size --data --device --download --epochs --force --l1 --limit --log-every --loss --lr "
-    "--momentum --no-plot --normalize --optimizer --out --plot --resume --schedule --seed --test --val "
-    "--weight-decay -b -d -f -o -s",
+    "train": "--accumulate --batch-size --config --data --device --download --dry-run --ema --epochs --force "
+    "--freeze --grad-clip --init --keep --l1 --label-smoothing --limit --log-every --loss --lr --max-steps "
+    "--max-time --min-delta --momentum --monitor --nesterov --no-nesterov --no-plot --normalize --optimizer "
+    "--out --overfit --patience --plot --print-config --resume --save-every --schedule --seed --target-weights "
+    "--test --val --warmup-steps --weight-decay -b -d -f -o -s",
 }
 ARGUMENTS = {
     "data get": "NAME",
@@ -46,6 +49,7 @@ ARGUMENTS = {
     "eval": "CKPT...",
     "inspect acts": "CKPT",
     "inspect grads": "CKPT",
+    "inspect lr": "MODEL",
     "inspect model": "CKPT|MODEL",
     "inspect show": "CKPT",
     "inspect weights": "CKPT",
@@ -119,7 +123,7 @@ def test_every_setting_has_an_option_of_its_name() -> None:
     for name in set(TrainConfig.__dataclass_fields__) - {"model", "arguments"}:
         assert flag(name) in by_name[name].opts, name
     assert set(by_name) - set(TrainConfig.__dataclass_fields__) == {
-        *("out", "resume", "force", "download"),
+        *("out", "resume", "force", "download", "config_file", "print_config", "dry_run", "overfit"),
         *("quiet", "verbose", "json", "debug"),
     }
 

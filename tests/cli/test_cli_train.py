@@ -176,7 +176,7 @@ def test_a_finished_run_resumed_says_so_and_gives_its_result(dlkit: Dlkit, home:
     result = dlkit("train", "--resume", "run")
 
     assert (result.code, result.stdout) == (0, "run/best.safetensors\n")
-    assert "the run has 2 epochs already; --epochs N with a larger N goes on" in result.stderr
+    assert "nothing to do: the run has its 2 steps (--epochs)" in result.stderr
 
 
 def test_what_may_not_change_on_resume_is_refused(dlkit: Dlkit, home: Path) -> None:
