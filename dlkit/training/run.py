@@ -312,7 +312,7 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
         if config.max_steps != checkpoint.config.max_steps:
             notes.append(f"the {config.schedule} schedule now spans {run.total_steps} steps")
     if run.why_done:
-        notes.append(f"nothing to do: {run.why_done}")
+        notes.append(f"nothing to do: {run.why_done}; raise it to go on")
         if run_dir.best.exists():  # of a run that ended within an epoch, `last` does not know it
             run.best = load_checkpoint(run_dir.best).metadata["progress"]["best"]
     return run

@@ -453,16 +453,26 @@ def test_what_does_not_go_with_resume_is_refused(name: str, run: Path, dlkit: Dl
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
+def test_options_that_do_not_go_with_resume_are_told_together_before_the_run_is_looked_for(
+    dlkit: Dlkit,
+) -> None:
+    result = dlkit("train", "--resume", "none", "--overfit", 3, "--force", "-s", "x")
+
+    assert result.code == 2
+    assert [message for message, _ in faults(result.stderr)] == [
+        "-s x is not key=value",
+        "--force does not go with --resume",
+        "--overfit does not go with --resume",
+    ]
+
+
 def test_all_that_cannot_change_is_told_together_when_a_run_goes_on(run: Path, dlkit: Dlkit) -> None:
     result = dlkit(
         *("train", "cnn", "--resume", run, "-s", "width=3", "--ema", 0.9, "--accumulate", 2, "--max-time", 0),
-        *("--overfit", 3, "--force"),
     )
 
     assert result.code == 2
     assert [message for message, _ in faults(result.stderr)] == [
-        "--force does not go with --resume",
-        "--overfit does not go with --resume",
         "MODEL cnn cannot change on --resume: the run has mlp",
         "--accumulate 2 cannot change on --resume: the run has 1",
         "--ema 0.9 cannot change on --resume: the run has none",
@@ -487,7 +497,7 @@ def test_a_run_that_stops_early_says_why(dlkit: Dlkit) -> None:
     assert "stopped early: the run has its 3 steps (--max-steps)" in result.stderr
     again = dlkit("train", "--resume", "run")
     assert (again.code, again.stdout) == (0, "run/best.safetensors\n")
-    assert "nothing to do: the run has its 3 steps (--max-steps)" in again.stderr
+    assert "nothing to do: the run has its 3 steps (--max-steps); raise it to go on" in again.stderr
     assert "stopped early" not in again.stderr
     assert "best epoch 1: " in again.stderr
     whole = dlkit("train", "--resume", "run", "--max-steps", 10)
@@ -597,14 +607,13 @@ OPTIONS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    model=st.sampled_from(["mlp", "cnn", "resnet18", "mpl"]),
-    options=st.lists(OPTIONS, max_size=5),
-)
-def test_any_options_print_settings_or_are_refused(
-    model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path
-) -> None:
+COMMAND_LINES = {
+    "model": st.sampled_from(["mlp", "cnn", "resnet18", "mpl"]),
+    "options": st.lists(OPTIONS, max_size=5),
+}
+
+
+def check_options(model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path) -> None:
     result = dlkit("train", model, "--print-config", *(word for option in options for word in option))
 
     assert result.code in (0, 2), result.stderr
@@ -614,3 +623,20 @@ def test_any_options_print_settings_or_are_refused(
         assert result.stdout == ""
         assert faults(result.stderr)
     assert list(home.iterdir()) == []
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**COMMAND_LINES)
+def test_any_options_print_settings_or_are_refused(
+    model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path
+) -> None:
+    check_options(model, options, dlkit, home)
+
+
+@pytest.mark.slow
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**COMMAND_LINES)
+def test_any_of_many_options_print_settings_or_are_refused(
+    model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path
+) -> None:
+    check_options(model, options, dlkit, home)

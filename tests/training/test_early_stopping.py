@@ -109,7 +109,9 @@ def test_a_run_that_stopped_early_is_done_until_it_gets_more_patience(tmp_path: 
 
     for typed in ({}, {"epochs": 20}, {"patience": 1}):
         run = resume(folder, **typed)
-        assert run.notes[-1] == ("nothing to do: val_loss has not got better for 2 epochs (--patience)")
+        assert run.notes[-1] == (
+            "nothing to do: val_loss has not got better for 2 epochs (--patience); raise it to go on"
+        )
         assert list(run) == []
         assert not run.ended_early
     assert essence(folder) == before

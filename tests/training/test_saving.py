@@ -82,7 +82,10 @@ def test_a_run_ended_in_mid_epoch_is_done_and_its_best_is_what_best_holds(tmp_pa
 
     run = resume(folder)
 
-    assert run.notes[-1] == f"nothing to do: the run has its {IN_MID_EPOCH} steps (--max-steps)"
+    assert (
+        run.notes[-1]
+        == f"nothing to do: the run has its {IN_MID_EPOCH} steps (--max-steps); raise it to go on"
+    )
     assert list(run) == []
     assert run.best == ended.best
     assert run.best["step"] == IN_MID_EPOCH
@@ -124,7 +127,9 @@ def test_a_limit_of_time_ends_a_run_after_a_step(unbroken: Path, tmp_path: Path)
     assert run.ended_early
     assert run.dir.best.exists()
     again = resume(folder)
-    assert again.notes[-1] == "nothing to do: the run has had its time (--max-time 0.000001)"
+    assert (
+        again.notes[-1] == "nothing to do: the run has had its time (--max-time 0.000001); raise it to go on"
+    )
     assert list(again) == []
 
     drive(resume(folder, max_time="2h"))
