@@ -52,6 +52,7 @@ class _Lines:
     def update(self, step: "Step", reading: "Reading | None") -> None:
         if reading is None:
             return
+        left = self._speed.seconds_left(step.step)
         now = time.monotonic()
         if line := _asked_line(self._run, step, reading):
             console.note(line)
@@ -59,7 +60,7 @@ class _Lines:
             console.note(
                 f"epoch {step.epoch}/{self._run.config.epochs} step {step.in_epoch}/{self._run.steps_per_epoch} "
                 f"loss {reading.loss:.4f} {self._run.metric} {reading.metric:.4f} "
-                f"{self._speed.seconds_left(step.step):.0f} s left"
+                f"{left:.0f} s left"
             )
         elif step.record is None:
             return
@@ -105,21 +106,27 @@ class _Bars:
 
 
 class _Speed:
-    """How fast it goes, since the start of this process."""
+    """How fast it goes, since the first step that was shown: the step before it pays for what torch loads late."""
 
     def __init__(self, run: "TrainRun") -> None:
         self._run = run
-        self._start = time.monotonic()
+        self._first: tuple[int, float] | None = None
 
     def samples_per_second(self, step: int) -> float:
         config = self._run.config
-        return (step - self._run.start_step) * config.batch_size * config.accumulate / self._passed()
+        steps, seconds = self._since_first(step)
+        return steps * config.batch_size * config.accumulate / seconds
 
     def seconds_left(self, step: int) -> float:
-        return (self._run.total_steps - step) * self._passed() / max(1, step - self._run.start_step)
+        steps, seconds = self._since_first(step)
+        return (self._run.total_steps - step) * seconds / max(1, steps)
 
-    def _passed(self) -> float:
-        return max(1e-9, time.monotonic() - self._start)
+    def _since_first(self, step: int) -> tuple[int, float]:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (step, now)
+        first_step, start = self._first
+        return step - first_step, max(1e-9, now - start)
 
 
 def _asked_line(run: "TrainRun", step: "Step", reading: "Reading") -> str:
