@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from toys import make_blobs, make_network, make_parts, train
 
 from dlkit.training.guards import all_finite
+from dlkit.training.optimizers import build_optimizer
 
 SPLIT = make_blobs(16)
 
@@ -43,6 +44,38 @@ def test_the_norm_that_is_told_is_the_one_before_clipping(limit: float) -> None:
 
     assert told == pytest.approx(whole.norm().item(), rel=1e-4)
     assert moved(limit)[1] == told
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_one_bad_number_in_a_gradient_leaves_the_weights_as_they_are(optimizer: str, bad: float) -> None:
+    model = make_network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    parts = make_parts(SPLIT, model, optimizer=optimizer, grad_clip=1.0)
+    parts.objective.loss(model(SPLIT.inputs), SPLIT.targets).backward()
+    model[2].weight.grad[1, 2] = bad
+
+    parts.guard.step()
+
+    assert parts.guard.skipped() == 1
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "adagrad"])
+def test_every_optimizer_sees_the_clipped_gradient(optimizer: str) -> None:
+    """One step with the gradient clipped equals one of torch's own with it clipped before."""
+    model, twin = make_network(), make_network()
+    parts = make_parts(SPLIT, model, optimizer=optimizer, lr=0.01, weight_decay=0.1, grad_clip=0.01)
+    reference = build_optimizer(twin, optimizer, lr=0.01, momentum=0.0, weight_decay=0.1)
+    for network in (model, twin):
+        parts.objective.loss(network(SPLIT.inputs), SPLIT.targets).backward()
+    nn.utils.clip_grad_norm_(twin.parameters(), 0.01)
+
+    parts.guard.step()
+    reference.step()
+
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
