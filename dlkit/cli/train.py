@@ -116,9 +116,10 @@ def train(
     run = resume_run(config, run_dir) if run_dir is not None else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
-    with _signals(run), show_progress(run) as display:
-        for step, reading in run:
-            display.update(step, reading)
+    if not run.why_done:
+        with _signals(run), show_progress(run) as display:
+            for step, reading in run:
+                display.update(step, reading)
     if run.ended_early:
         console.note(f"stopped early: {run.why_done}")
     _print_result(run)

@@ -99,8 +99,10 @@ class TrainRun:
     def why_done(self) -> str:
         """Why there is nothing more to train; empty while there is."""
         if self._early.should_stop:
+            delta = self.config.min_delta
+            better = f"better by more than {delta:g}" if delta else "better"
             return (
-                f"{self.config.monitor} has not got better for {self._early.bad_epochs} epochs (--patience)"
+                f"{self.config.monitor} has not got {better} for {self._early.bad_epochs} epochs (--patience)"
             )
         if self._position.step >= self.total_steps:
             limit = "--max-steps" if self._position.epoch <= self.config.epochs else "--epochs"

@@ -91,6 +91,7 @@ def test_a_delta_that_no_epoch_reaches_stops_a_run_that_gets_better(tmp_path: Pa
 
     assert len(history(run.dir.path)) == 4
     assert run.best["epoch"] == 4, "best is the best whatever the delta"
+    assert run.why_done == "val_loss has not got better by more than 10 for 3 epochs (--patience)"
 
 
 def test_a_run_that_gets_better_is_not_stopped(tmp_path: Path) -> None:
