@@ -184,7 +184,7 @@ MODELS: Mapping[str, ModelEntry] = {
     ),
     **{
         name: ModelEntry(
-            data="cifar10",
+            data="digits",
             recipe="torchvision",
             help="torchvision's network, first and last layer fitted to the data.",
             arguments={"stem": _STEM},

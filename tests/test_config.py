@@ -204,7 +204,7 @@ RECIPES = [
     (
         {"model": "resnet18"},
         {
-            "data": "cifar10",
+            "data": "digits",
             "optimizer": "sgd",
             "lr": 0.05,
             "momentum": 0.9,
