@@ -52,7 +52,7 @@ def run(arguments: list[str] | None = None) -> int:
         arguments: The words after `dlkit`; None takes those of this process.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    console.mode.__init__()  # type: ignore[misc]
+    console.mode.reset()
     debug = "--debug" in words
     try:
         code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")

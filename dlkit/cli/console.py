@@ -28,6 +28,10 @@ class Mode:
     json: bool = False
     debug: bool = False
 
+    def reset(self) -> None:
+        """Go back to speaking plainly, for the next command of this process."""
+        self.quiet = self.verbose = self.json = self.debug = False
+
 
 mode = Mode()
 

@@ -175,6 +175,7 @@ def _draw(dataset: "DataSet", out: Path) -> None:
 
 def _cell(value: Any) -> str | int | float | None:
     if not isinstance(value, list):
-        return value  # type: ignore[no-any-return]
+        single: str | int | float | None = value
+        return single
     separator = "x" if all(isinstance(item, int) for item in value) else ","
     return separator.join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value)

@@ -63,7 +63,7 @@ def _read_members(archive: Path, sample_bytes: int) -> dict[str, Tensor]:
     try:
         with gzip.open(archive) as unpacked:
             stream = _Capped(unpacked, archive, _cap(archive, sample_bytes))
-            with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload] # only read() is used
                 for member in _checked(tar, archive, sample_bytes):
                     if member.name in seen:
                         raise DataError(f"{archive} has {member.name} twice")

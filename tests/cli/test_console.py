@@ -25,9 +25,9 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def fresh_mode() -> Iterator[None]:
-    console.mode.__init__()
+    console.mode.reset()
     yield
-    console.mode.__init__()
+    console.mode.reset()
 
 
 def test_table_is_tab_separated_and_exact_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
