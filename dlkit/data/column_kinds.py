@@ -9,6 +9,31 @@ import pandas as pd
 
 from dlkit.errors import DataError, printable
 
+
+@dataclass(frozen=True)
+class Coded:
+    """Texts of some rows.
+
+    Args:
+        texts: The different ones, in the order they appear, shape (K,), dtype object.
+        codes: Which of them each row has, shape (N,), int64; -1 where the field is empty.
+    """
+
+    texts: np.ndarray
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Coded":
+        """Find the different texts among values, shape (N,), dtype object, NaN where one is missing."""
+        codes, texts = pd.factorize(values)
+        return cls(texts, codes)
+
+    def first(self, chosen: np.ndarray) -> tuple[int, str]:
+        """Give the first row that has one of the chosen texts, bool of shape (K,), and that text."""
+        row = int(np.flatnonzero(np.append(chosen, False)[self.codes])[0])
+        return row, str(self.texts[self.codes[row]])
+
+
 KINDS = ("number", "boolean", "date", "text")
 
 # What stands for a missing number in the wild; in a text column only the empty field is missing, for "NA", "None"
@@ -87,14 +112,14 @@ class Judgement:
     empty: bool = False
 
 
-def judge(values: pd.Categorical, lines: np.ndarray) -> Judgement:
+def judge(values: Coded, lines: np.ndarray) -> Judgement:
     """Tell what kind of column these texts are from.
 
     Args:
-        values: The texts of some rows; a missing one has the code -1.
+        values: The texts of some rows.
         lines: The line each row begins in, shape (N,).
     """
-    texts = np.asarray(values.categories, dtype=object)
+    texts = values.texts
     counts = np.bincount(values.codes[values.codes >= 0], minlength=len(texts))
     given = ~are_missing(texts)
     if not counts[given].sum():
@@ -157,11 +182,9 @@ def _date_form(texts: Sequence[str]) -> str:
     return fitting[0] if len(fitting) == 1 else ""
 
 
-def _first(
-    values: pd.Categorical, strange: np.ndarray, lines: np.ndarray, *, decimal_comma: bool = False
-) -> Stray:
-    row = int(np.flatnonzero((values.codes >= 0) & strange[values.codes])[0])
-    return Stray(int(lines[row]), str(values.categories[values.codes[row]]), decimal_comma)
+def _first(values: Coded, strange: np.ndarray, lines: np.ndarray, *, decimal_comma: bool = False) -> Stray:
+    row, text = values.first(strange)
+    return Stray(int(lines[row]), text, decimal_comma)
 
 
 def check_kinds(kinds: Mapping[str, str]) -> None:

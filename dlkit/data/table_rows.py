@@ -9,6 +9,7 @@ import pandas as pd
 
 from dlkit.data.column_kinds import (
     MISSING_NUMBERS,
+    Coded,
     Judgement,
     Stray,
     are_missing,
@@ -76,10 +77,10 @@ def plan_columns(
         exact: Keep all numbers in float64.
     """
     rows = min(len(block.lines), _SAMPLE_ROWS)
-    frame = parse(header, block, dict.fromkeys(header.names, "category"), rows)
+    frame = parse(header, block, dict.fromkeys(header.names, "object"), rows)
     plans = {}
     for name in header.names:
-        found = judge(frame[name].array, block.lines[:rows])
+        found = judge(Coded.of(frame[name].to_numpy()), block.lines[:rows])
         if (wanted := kinds.get(name)) is not None:
             plans[name] = _forced(wanted, found, source, name)
         else:
@@ -90,7 +91,7 @@ def plan_columns(
 
 
 def parse(header: Header, block: Block, dtypes: Mapping[str, str], rows: int | None = None) -> pd.DataFrame:
-    """Read a block into columns of float64 (NaN where missing) or texts as categories (code -1 where missing).
+    """Read a block into columns of float64 (NaN where missing) or texts (NaN where the field is empty).
 
     Raises:
         ValueError: A text stands in a column of dtype float64.
@@ -138,9 +139,7 @@ class Reader:
             Turned: A column is not of the kind that its plan says.
             DataError: It is not of the kind asked for.
         """
-        dtypes = {
-            name: "float64" if plan.kind == "number" else "category" for name, plan in self.plans.items()
-        }
+        dtypes = {name: "float64" if plan.kind == "number" else "object" for name, plan in self.plans.items()}
         try:
             frame = parse(self._header, block, dtypes)
         except pd.errors.ParserError as err:
@@ -170,16 +169,15 @@ class Reader:
     def _convert(self, name: str, plan: Plan, series: "pd.Series[float]", block: Block) -> np.ndarray:
         if plan.kind == "number":
             return self._convert_number(name, plan, series.to_numpy(np.float64))
-        values: pd.Categorical = series.array
-        texts = np.asarray(values.categories, dtype=object)
-        codes = np.asarray(values.codes, dtype=np.int64)
+        values = Coded.of(series.to_numpy())
+        texts, codes = values.texts, values.codes
         if plan.kind == "text":
             return self._hashes(texts, codes) if plan.hashed else self._codes(name, plan, texts, codes)
         numbers = as_truths(texts) if plan.kind == "boolean" else as_seconds(texts, plan.date_form)
         strange = np.isnan(numbers) & ~are_missing(texts)
         if strange.any():
-            row = int(np.flatnonzero((codes >= 0) & strange[codes])[0])
-            raise self._turned(name, plan, int(block.lines[row]), str(texts[codes[row]]))
+            row, text = values.first(strange)
+            raise self._turned(name, plan, int(block.lines[row]), text)
         filled: np.ndarray = np.append(numbers, np.nan)[codes]
         return filled if plan.block == "exact" else filled.astype(np.float32)
 
@@ -204,17 +202,15 @@ class Reader:
 
     def _numbers_that_are_none(self, block: Block, dtypes: Mapping[str, str]) -> Iterator[tuple[str, Plan]]:
         """Find the columns that are planned as numbers and are none, now read as texts."""
-        frame = parse(self._header, block, dict.fromkeys(dtypes, "category"))
+        frame = parse(self._header, block, dict.fromkeys(dtypes, "object"))
         for name, plan in self.plans.items():
             if plan.kind != "number":
                 continue
-            values: pd.Categorical = frame[name].array
-            texts = np.asarray(values.categories, dtype=object)
-            strange = np.isnan(as_numbers(texts)) & ~are_missing(texts)
+            values = Coded.of(frame[name].to_numpy())
+            strange = np.isnan(as_numbers(values.texts)) & ~are_missing(values.texts)
             if strange.any():
-                row = int(np.flatnonzero((values.codes >= 0) & strange[values.codes])[0])
-                found = self._turned(name, plan, int(block.lines[row]), str(texts[values.codes[row]]))
-                yield from found.plans.items()
+                row, text = values.first(strange)
+                yield from self._turned(name, plan, int(block.lines[row]), text).plans.items()
 
     def _turned(self, name: str, plan: Plan, line: int, value: str) -> Turned:
         if plan.forced:
@@ -253,6 +249,5 @@ def _needs_float64(numbers: np.ndarray) -> bool:
 
 
 def _numbers(series: "pd.Series[float]") -> np.ndarray:
-    values: pd.Categorical = series.array
-    numbers = as_numbers(np.asarray(values.categories, dtype=object))
-    return np.append(numbers, np.nan)[values.codes]
+    values = Coded.of(series.to_numpy())
+    return np.append(as_numbers(values.texts), np.nan)[values.codes]
