@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from dlkit.cli import console
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.run_dir import RunDir
@@ -39,7 +40,8 @@ def evaluate(
     from dlkit.evaluation.report import evaluate_checkpoint
 
     where = pick_device(device)
-    reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
+    with show_preparing():
+        reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
     for text in dict.fromkeys(text for report in reports for text in report.notes):
         console.note(text)
     if predict is not None and str(predict) == "-":
