@@ -97,9 +97,9 @@ def _predict_faults(predict: Path) -> Iterator[ConfigError]:
 
 
 def _summary(report: "Report") -> str:
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
+    metrics = ", ".join(f"{name} {console.figure(value)}" for name, value in report.metrics.items())
     where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
-    return f"{where}: loss {report.loss:.4f}, {metrics}"
+    return f"{where}: loss {console.figure(report.loss)}, {metrics}"
 
 
 def _print_scores(reports: list["Report"]) -> None:
