@@ -104,8 +104,8 @@ def _summary(report: "Report") -> str:
     where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
     if not report.metrics:
         return f"{where}: no targets, so no scores"
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
-    return f"{where}: loss {report.loss:.4f}, {metrics}"
+    metrics = ", ".join(f"{name} {console.figure(value)}" for name, value in report.metrics.items())
+    return f"{where}: loss {console.figure(report.loss)}, {metrics}"
 
 
 def _print_scores(reports: list["Report"]) -> None:

@@ -209,7 +209,8 @@ def _print_result(run: "TrainRun") -> None:
     column = f"val_{run.metric}"
     if best:
         console.note(
-            f"best epoch {best['epoch']}: val loss {best['val_loss']:.4f}, {run.metric} {best[column]:.4f}; "
+            f"best epoch {best['epoch']}: val loss {console.figure(best['val_loss'])}, "
+            f"{run.metric} {console.figure(best[column])}; "
             f"the run is in {run.dir.path}"
         )
     if console.mode.json:
