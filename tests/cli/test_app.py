@@ -28,6 +28,22 @@ FLAGS = {
     "data get": "--force --from --mirror -f",
     "data ls": "",
     "data show": "--out -o",
+    "data split": """
+        --by-time
+        --fold
+        --folds
+        --force
+        --group
+        --no-stratify
+        --out
+        --seed
+        --stratify
+        --target
+        --test
+        --val
+        -f
+        -o
+    """,
     "eval": "--data --device --predict --split -d",
     "inspect": "",
     "inspect acts": "--batches --device --layers --out --sort --split --top -o",
@@ -41,6 +57,7 @@ FLAGS = {
         --accumulate
         --balance
         --batch-size
+        --by-time
         --config
         --data
         --device
@@ -49,9 +66,12 @@ FLAGS = {
         --ema
         --epochs
         --features
+        --fold
+        --folds
         --force
         --freeze
         --grad-clip
+        --group
         --init
         --keep
         --l1
@@ -68,6 +88,7 @@ FLAGS = {
         --nesterov
         --no-nesterov
         --no-plot
+        --no-stratify
         --normalize
         --optimizer
         --out
@@ -79,6 +100,8 @@ FLAGS = {
         --save-every
         --schedule
         --seed
+        --split-file
+        --stratify
         --target
         --target-weights
         --task
@@ -96,6 +119,7 @@ FLAGS = {
 ARGUMENTS = {
     "data get": "NAME",
     "data show": "SPEC",
+    "data split": "SPEC",
     "eval": "CKPT...",
     "inspect acts": "CKPT",
     "inspect grads": "CKPT",
