@@ -13,6 +13,7 @@ from dlkit.atomic import probe_folder
 from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
@@ -113,7 +114,8 @@ def train(
 
     from dlkit.training.run import resume_run, start_run
 
-    run = resume_run(config, run_dir) if run_dir is not None else start_run(config, out, force=force)
+    with show_preparing():
+        run = resume_run(config, run_dir) if run_dir is not None else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
     if not run.why_done:
@@ -137,7 +139,9 @@ def _try(config: TrainConfig, overfit: int | None) -> None:
     """Try a run before the night: without writing anything."""
     from dlkit.training.trial import dry_run, memorise
 
-    console.print_pairs(dry_run(config) if overfit is None else memorise(config, overfit))
+    with show_preparing():
+        facts = dry_run(config) if overfit is None else memorise(config, overfit)
+    console.print_pairs(facts)
 
 
 def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
