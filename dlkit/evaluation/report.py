@@ -15,9 +15,9 @@ from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
 from dlkit.evaluation.evaluate import predict
+from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
-from dlkit.objectives import build_objective
 
 _BATCH_SIZE = 256
 
@@ -122,7 +122,7 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         checkpoint.config, checkpoint.description, context_in(checkpoint.weights), other=data
     )
     part = dataset.split(split)
-    objective = build_objective(dataset.description, checkpoint.config.loss)
+    objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
     loss = objective.loss(outputs, targets).item()
     classes = dataset.description.class_names
