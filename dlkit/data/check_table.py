@@ -15,7 +15,8 @@ _FEWEST_ROWS = 20
 _MOSTLY = 0.9
 _TELLING_ROWS = 5000
 _GIVES_AWAY = 0.99
-_LEAVES = 64
+_BINS = 64
+_ROWS_A_BIN = 8
 _FEW_CLASSES = 50
 
 
@@ -185,7 +186,7 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
 
 
 def _giving_away(table: Table, columns: Sequence[Column], target: Column) -> Iterator[Finding]:
-    """Find columns that tell the target by themselves: a small tree learns half the rows and is asked the rest."""
+    """Find columns that tell the target by themselves: what they tell of half the rows is asked of the rest."""
     rows = np.flatnonzero(~table.missing(target.name))
     if len(rows) < 2 * _FEWEST_ROWS or target.hashed:
         return
@@ -201,7 +202,7 @@ def _giving_away(table: Table, columns: Sequence[Column], target: Column) -> Ite
             _stored(table, column.name)[rows], truth, text=column.kind == "text", classes=classes
         )
         if score >= _GIVES_AWAY:
-            measure = "balanced accuracy" if classes else "R2"
+            measure = "balanced accuracy" if classes else "R2 of ranks"
             yield Finding(
                 level="warning",
                 rule="gives-away",
@@ -213,35 +214,36 @@ def _giving_away(table: Table, columns: Sequence[Column], target: Column) -> Ite
 
 
 def _telling(values: np.ndarray, truth: np.ndarray, *, text: bool, classes: bool) -> float:
-    """Give how well one column predicts the target on the half of the rows that was not learnt from."""
-    from sklearn.metrics import balanced_accuracy_score, r2_score
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+    """Give how well one column predicts the target on the half of the rows that was not learnt from.
 
+    Numbers are cut into bins that hold equally many rows, a text is a bin of its own; each bin predicts the mean
+    rank of its targets, or their commonest class. Ranks, so that a few large targets do not decide.
+    """
     half = len(values) // 2
+    places = np.unique(truth, return_inverse=True)[1]
+    bins = values.astype(np.int64) + 1 if text else _equal_bins(values, half)
     if classes:
-        truth = np.unique(truth, return_inverse=True)[1]
-    if text:
-        values = _by_mean_target(values, truth, half)
-    finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
-    ranks = np.unique(finite, return_inverse=True)[1]  # float32, which trees take, holds ranks exactly
-    inputs = ranks.reshape(-1, 1).astype(np.float32)
-    leaves = max(_LEAVES, 4 * len(np.unique(truth))) if classes else _LEAVES
-    tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(
-        max_leaf_nodes=leaves, random_state=0
-    )
-    tree.fit(inputs[:half], truth[:half])
-    told = tree.predict(inputs[half:])
-    return float((balanced_accuracy_score if classes else r2_score)(truth[half:], told))
+        counts = np.zeros((bins.max() + 1, places.max() + 1))
+        np.add.at(counts, (bins[:half], places[:half]), 1)
+        counts[counts.sum(1) == 0] = counts.sum(0)
+        right = counts.argmax(1)[bins[half:]] == places[half:]
+        shares = [right[places[half:] == group].mean() for group in np.unique(places[half:])]
+        return float(np.mean(shares))
+    found = np.bincount(bins[:half], minlength=bins.max() + 1)
+    sums = np.bincount(bins[:half], weights=places[:half], minlength=bins.max() + 1)
+    told = np.where(found > 0, sums / np.maximum(found, 1), places[:half].mean())[bins[half:]]
+    rest = places[half:]
+    return float(1 - ((rest - told) ** 2).sum() / ((rest - rest.mean()) ** 2).sum())
 
 
-def _by_mean_target(codes: np.ndarray, truth: np.ndarray, half: int) -> np.ndarray:
-    """Replace each text by the mean target of its rows in the first half; those not met there by the mean of all."""
-    places = codes.astype(np.int64) + 1
-    counts = np.bincount(places[:half], minlength=places.max() + 1)
-    sums = np.bincount(places[:half], weights=truth[:half], minlength=places.max() + 1)
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), truth[:half].mean())
-    found: np.ndarray = means[places]
-    return found
+def _equal_bins(values: np.ndarray, half: int) -> np.ndarray:
+    """Cut numbers where the first half has equally many in each bin; missing ones have a bin of their own."""
+    finite = np.isfinite(values)
+    count = max(_BINS, half // _ROWS_A_BIN)
+    learnt = values[:half][finite[:half]]
+    edges = np.unique(np.quantile(learnt, np.linspace(0, 1, count + 1)[1:-1])) if len(learnt) else np.zeros(0)
+    bins: np.ndarray = np.where(finite, 1 + np.searchsorted(edges, values, side="right"), 0)
+    return bins
 
 
 def _stored(table: Table, name: str) -> np.ndarray:
