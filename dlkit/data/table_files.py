@@ -1,0 +1,169 @@
+"""Where tables come from: a delimited file, a parquet file, standard input, or what was prepared of one before."""
+
+import contextlib
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import numpy as np
+
+from dlkit.data.delimited import Delimited
+from dlkit.data.prepared_tables import FileRows, MemoryRows, Rows, keep_table, kept_table
+from dlkit.data.table_rows import Plan, Reader, Turned, plan_columns
+from dlkit.data.tables import Column, Progress, Table
+from dlkit.errors import DataError, did_you_mean, file_error, printable
+
+PREPARED_FROM_BYTES = 32 * 2**20
+_TYPES = (".csv", ".tsv", ".parquet")
+_DELIMITER_WORDS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def load_table(
+    spec: str, kinds: Mapping[str, str], stdin: BinaryIO | None, progress: Progress | None
+) -> Table:
+    """Read a table; see `dlkit.data.tables.read_table`."""
+    if spec == "-":
+        with _spooled(stdin or sys.stdin.buffer) as file:
+            return _Reading(file, "standard input", None, kinds, progress).table()
+    path = Path(spec).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in _TYPES:
+        raise DataError(
+            f"{printable(spec, 200)} does not end in {', '.join(_TYPES)}", "name the file by what is in it"
+        )
+    if suffix == ".parquet":
+        from dlkit.data.parquet import read_parquet
+
+        return read_parquet(path, spec, kinds)
+    delimiter = "\t" if suffix == ".tsv" else None
+    try:
+        with path.open("rb") as opened:
+            if path.is_file():
+                return _Reading(opened, spec, delimiter, kinds, progress, path).table()
+            with _spooled(opened) as file:  # a named pipe cannot be read twice
+                return _Reading(file, spec, delimiter, kinds, progress).table()
+    except OSError as err:
+        raise unreadable(err, path) from err
+
+
+def unreadable(err: OSError, path: Path) -> DataError:
+    """Say why a table cannot be opened, and which file may have been meant."""
+    told = file_error(err, path, "read")
+    with contextlib.suppress(OSError):
+        beside = [str(path.with_name(other.name)) for other in path.parent.iterdir()]
+        return DataError(told.message, did_you_mean(str(path), beside) or told.hint)
+    return DataError(told.message, told.hint)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One delimited file that is being read.
+
+    Args:
+        file: Can be read more than once.
+        source: What it is called in messages.
+        delimiter: What stands between fields; None finds it in the header.
+        kinds: Kinds of columns that are known already.
+        progress: Called with the bytes read and their number.
+        path: Where it lies; None for what came through a pipe.
+    """
+
+    file: IO[bytes]
+    source: str
+    delimiter: str | None
+    kinds: Mapping[str, str]
+    progress: Progress | None
+    path: Path | None = None
+
+    def table(self) -> Table:
+        """Give the table: the prepared one where there is one, else a newly read one."""
+        size = self.file.seek(0, 2)
+        if size < PREPARED_FROM_BYTES:
+            return self._read_until_settled(MemoryRows, self._fingerprint(), size)
+        if self.path is not None and (kept := kept_table(self.path, self.source, self.kinds)):
+            return kept
+        fingerprint = self._fingerprint()
+        if kept := kept_table(self.path, self.source, self.kinds, fingerprint):
+            return kept
+        with contextlib.ExitStack() as files:
+            table = self._read_until_settled(lambda: FileRows(files), fingerprint, size)
+            keep_table(table, self.path, self.kinds)
+        kept = kept_table(self.path, self.source, self.kinds, fingerprint)
+        assert kept is not None, "it was written a moment ago"
+        return kept
+
+    def _fingerprint(self) -> str:
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+    def _read_until_settled(self, make: "type[MemoryRows] | object", fingerprint: str, size: int) -> Table:
+        plans: dict[str, Plan] = {}
+        while True:
+            rows: Rows = make()  # type: ignore[operator]
+            try:
+                return self._read(plans, rows, fingerprint, size)
+            except Turned as turned:
+                plans.update(turned.plans)
+
+    def _read(self, known: Mapping[str, Plan], rows: Rows, fingerprint: str, size: int) -> Table:
+        self.file.seek(0)
+        content = Delimited(self.file, self.source, self.delimiter)  # type: ignore[arg-type]
+        header = content.header
+        reader: Reader | None = None
+        lines: list[np.ndarray] = []
+        for block in content.blocks():
+            if reader is None:
+                exact = size < PREPARED_FROM_BYTES
+                plans = plan_columns(header, block, self.kinds, self.source, exact=exact)
+                reader = Reader(header, {**plans, **known}, self.source)
+            rows.add(reader.read(block))
+            lines.append(block.lines)
+            if self.progress is not None:
+                self.progress(min(self.file.tell(), size), size)
+        if reader is None:
+            raise DataError(f"{self.source} has a line of column names and no rows")
+        notes = []
+        if header.delimiter in _DELIMITER_WORDS and self.delimiter is None:
+            notes.append(f"{self.source} has {_DELIMITER_WORDS[header.delimiter]} between its columns")
+        return Table(
+            self.source,
+            _columns(reader),
+            rows.blocks(),
+            fingerprint,
+            _odd_lines(lines),
+            tuple(notes),
+        )
+
+
+def _columns(reader: Reader) -> dict[str, Column]:
+    counts: dict[str, int] = {}
+    columns = {}
+    for name, plan in reader.plans.items():
+        index = counts.setdefault(plan.block, 0)
+        counts[plan.block] += 1
+        categories = tuple(reader.categories.get(name, ()))
+        columns[name] = Column(name, plan.kind, plan.block, index, categories, plan.hashed, plan.stray)
+    return columns
+
+
+def _odd_lines(lots: list[np.ndarray]) -> np.ndarray | None:
+    """Give the line of each row; None where row i stands in line i + 2, as in most files."""
+    before = 0
+    for lot in lots:
+        if not np.array_equal(lot, np.arange(before + 2, before + 2 + len(lot))):
+            return np.concatenate(lots)
+        before += len(lot)
+    return None
+
+
+@contextlib.contextmanager
+def _spooled(stream: BinaryIO) -> "contextlib.AbstractContextManager[IO[bytes]]":  # type: ignore[misc]
+    """Give what a stream holds as a file that can be read more than once."""
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(stream, file)
+        yield file
