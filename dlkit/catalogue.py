@@ -1,7 +1,7 @@
 """What is built in: models with their arguments and recipes, data sets with their sources and licences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dlkit.errors import ConfigError, did_you_mean
 
@@ -19,6 +19,14 @@ PICTURE_MODELS = (
 # What a recipe sets apart from the defaults of TrainConfig.
 RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
     "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
+    "table": {
+        "optimizer": "adamw",
+        "lr": 0.001,
+        "batch_size": 256,
+        "schedule": "cosine",
+        "epochs": 100,
+        "patience": 20,
+    },
     "torchvision": {
         "optimizer": "sgd",
         "lr": 0.05,
@@ -111,6 +119,7 @@ class ModelEntry:
         data: The data set it trains on by default.
         recipe: The recipe for them.
         recipes: Other recipes by the kind of the data.
+        defaults: Other defaults of its arguments, by the kind of the data.
         help: A sentence.
         arguments: What `-s` may set.
     """
@@ -120,14 +129,19 @@ class ModelEntry:
     help: str
     recipes: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, ArgumentValue]] = field(default_factory=dict)
 
-    def resolve(self, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
-        """Fill the arguments typed with `-s` up with the defaults.
+    def resolve(self, typed: Mapping[str, str], kind: str = "") -> dict[str, ArgumentValue]:
+        """Fill the arguments typed with `-s` up with the defaults for a kind of data.
 
         Raises:
             ConfigError: Arguments that the network does not take, or values they cannot have; all at once.
         """
-        return _resolve(self.arguments, typed, prefix="-s ", owner="the network")
+        known = {
+            name: replace(argument, default=self.defaults.get(kind, {}).get(name, argument.default))
+            for name, argument in self.arguments.items()
+        }
+        return _resolve(known, typed, prefix="-s ", owner="the network")
 
 
 def _resolve(
@@ -162,7 +176,9 @@ MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry(
         data="digits",
         recipe="picture",
-        help="Fully connected layers over flattened inputs.",
+        recipes={"table": "table"},
+        defaults={"table": {"hidden": (256, 256), "dropout": 0.1}},
+        help="Fully connected layers over flattened inputs, or over the columns of a table.",
         arguments={
             "hidden": Argument(default=(128,), low=1, high=1_000_000, help="Widths of the hidden layers."),
             "activation": Argument(
@@ -181,6 +197,21 @@ MODELS: Mapping[str, ModelEntry] = {
                 default="default",
                 choices=("default", "xavier", "he", "orthogonal", "zeros"),
                 help="How the weights start; default is torch's own.",
+            ),
+            "numbers": Argument(
+                default="plain",
+                choices=("plain", "piecewise", "periodic"),
+                help="How the numbers of a table go in: as they are, or as a vector each.",
+            ),
+            "bins": Argument(default=16, low=2, high=1_000, help="Bins a number, for piecewise."),
+            "frequencies": Argument(
+                default=16, low=1, high=10_000, help="Frequencies a number, for periodic."
+            ),
+            "sigma": Argument(
+                default=0.1, low=0, high=1_000, help="Spread of those frequencies at the start."
+            ),
+            "number_width": Argument(
+                default=8, low=1, high=10_000, help="Length of a number's vector, for piecewise and periodic."
             ),
         },
     ),

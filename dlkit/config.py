@@ -89,6 +89,24 @@ class TrainConfig:
         hint="0.1 keeps 10 %",
         panel=DATA_PANEL,
     )
+    stratify: bool | None = _setting(
+        None,
+        "Give every split its share of each class, or of each tenth of a numeric target. Default: of classes.",
+        panel=DATA_PANEL,
+    )
+    group: str | None = _setting(
+        None, "A column whose equal values never fall into two splits, e.g. patient.", panel=DATA_PANEL
+    )
+    by_time: str | None = _setting(
+        None, "A column of times: train on the oldest rows, test on the newest.", panel=DATA_PANEL
+    )
+    split_file: str | None = _setting(
+        None, "Take the splits from a file of row,split; see data split.", panel=DATA_PANEL
+    )
+    folds: int | None = _setting(
+        None, "Cut the rows into K parts of which one tests.", low=2, panel=DATA_PANEL
+    )
+    fold: int | None = _setting(None, "Which of the K parts tests: 1 to K.", low=1, panel=DATA_PANEL)
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
     balance: str = _setting(
         "none",

@@ -35,10 +35,42 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             f"--label-smoothing does not go with --loss {config.loss}",
             "only cross-entropy spreads its target",
         )
+    yield from _of_splits(config, typed)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     if config.data.partition(":")[0] in DATA:
         yield from _of_data(config, DATA[config.data.partition(":")[0]])
+
+
+def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Find ways to split that exclude one another."""
+    ways = ("split_file", "by_time", "group", "stratify", "folds")
+    given = [name for name in ways if getattr(config, name) not in (None, False)]
+    for first, others in (
+        ("split_file", {"by_time", "group", "stratify", "folds"}),
+        ("by_time", {"group", "stratify", "folds"}),
+        ("group", {"stratify"}),
+    ):
+        clashing = [flag(name) for name in given if name in others]
+        if first in given and clashing:
+            yield ConfigError(
+                f"{flag(first)} does not go with {' and '.join(clashing)}", "choose one of them"
+            )
+    if config.fold is not None and config.folds is None:
+        yield ConfigError("--fold does nothing without --folds", "add --folds K")
+    if config.folds is not None and not 1 <= (config.fold or 1) <= config.folds:
+        yield ConfigError(
+            f"--fold {config.fold} is outside [1, {config.folds}]",
+            f"--folds {config.folds} makes that many parts",
+        )
+    shares = config.val + (0 if config.folds is not None else config.test)
+    if shares >= 1 and "split_file" not in given and 0 < config.val < 1 and 0 < config.test < 1:
+        yield ConfigError(
+            f"--val {config.val:g} and --test {config.test:g} leave no row to train on", "smaller shares"
+        )
+    if typed.get("test") is not None and (config.folds is not None or "split_file" in given):
+        by = "--folds" if config.folds is not None else "--split-file"
+        yield ConfigError(f"--test does nothing with {by}, which says what tests", "leave it out")
 
 
 def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:

@@ -26,6 +26,12 @@ _FIXED_ON_RESUME = (
     "balance",
     "val",
     "test",
+    "stratify",
+    "group",
+    "by_time",
+    "split_file",
+    "folds",
+    "fold",
     "limit",
     "normalize",
     "batch_size",
@@ -168,7 +174,8 @@ def _resolve_arguments(
         return []
     written = {name: _as_typed(value) for name, value in from_file.items()}
     try:
-        values["arguments"] = entry.resolve({**written, **typed})
+        kind = _kind_of_data(values.get("data") or entry.data)
+        values["arguments"] = entry.resolve({**written, **typed}, kind)
     except ConfigError as err:
         return list(err.faults)
     return []

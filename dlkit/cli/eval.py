@@ -40,6 +40,8 @@ def evaluate(
 
     where = pick_device(device)
     reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
+    for text in dict.fromkeys(text for report in reports for text in report.notes):
+        console.note(text)
     if predict is not None and str(predict) == "-":
         console.note(_summary(reports[0]))
         console.print_text(reports[0].predictions_csv())
@@ -97,8 +99,10 @@ def _predict_faults(predict: Path) -> Iterator[ConfigError]:
 
 
 def _summary(report: "Report") -> str:
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
     where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
+    if not report.metrics:
+        return f"{where}: no targets, so no scores"
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
     return f"{where}: loss {report.loss:.4f}, {metrics}"
 
 
@@ -112,7 +116,7 @@ def _print_scores(reports: list["Report"]) -> None:
                 report.data,
                 report.split,
                 len(report.rows),
-                report.loss,
+                report.loss if report.metrics else None,
                 *(report.metrics.get(name) for name in names),
             ]
             for report in reports

@@ -100,8 +100,8 @@ def given_settings(
         from_file, found = read_config_file(file)
         faults += found
     for values in (typed, environment, from_file):
-        if "init" in values:
-            values["init"] = str(Path(values["init"]).absolute())
+        for name in {"init", "split_file"} & values.keys():
+            values[name] = str(Path(values[name]).absolute())
     return Given(
         typed=typed,
         environment={} if resuming else environment,
@@ -165,7 +165,8 @@ def _option_of(field: Field[Any]) -> inspect.Parameter:
     text = field.metadata["help"] + (" Default: the model's recipe." if by_recipe else "")
     declared: Any = field.type
     name = flag(field.name)
-    names = [f"{name}/--no-{name.removeprefix('--')}" if declared is bool else name, field.metadata["short"]]
+    switch = declared in (bool, bool | None)
+    names = [f"{name}/--no-{name.removeprefix('--')}" if switch else name, field.metadata["short"]]
     kind = declared | None if by_recipe else declared
     option = Option(*filter(None, names), help=text, rich_help_panel=field.metadata["panel"])
     return inspect.Parameter(

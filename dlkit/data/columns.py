@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -122,6 +122,14 @@ class Encoding:
             else:
                 _encode_numbers(code, table, rows, part)
         return inputs
+
+    def without_scaling(self) -> Self:
+        """Give the same codes with numbers left in their own unit."""
+        plain = tuple(
+            replace(code, mean=0.0, std=1.0, log=0.0) if code.kind != "text" else code
+            for code in self.columns
+        )
+        return replace(self, columns=plain)
 
     def unseen(self, table: Table, rows: np.ndarray | None = None) -> dict[str, int]:
         """Count, by column, the rows with a text or a gap that the training rows did not have."""

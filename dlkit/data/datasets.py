@@ -8,12 +8,14 @@ from torch import Tensor
 from dlkit.config import TrainConfig
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
+from dlkit.data.tabular import load_tabular
 from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
 from dlkit.spec import parse_spec
 
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
+    "table": load_tabular,
 }
 
 

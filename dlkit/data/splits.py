@@ -95,7 +95,14 @@ def split_by_time(times: np.ndarray, *, val: float, test: float) -> Rows:
 
 
 def split_folds(
-    strata: np.ndarray, *, fold: int, folds: int, val: float, seed: int, fingerprint: str, grouped: bool = False
+    strata: np.ndarray,
+    *,
+    fold: int,
+    folds: int,
+    val: float,
+    seed: int,
+    fingerprint: str,
+    grouped: bool = False,
 ) -> Rows:
     """Test on one of K parts of the rows; cut val off the others.
 

@@ -51,6 +51,22 @@ def load_table(
         raise unreadable(err, path) from err
 
 
+def peek_names(source: str) -> tuple[str, ...]:
+    """Give the names of a file's columns without reading its rows; none where they cannot be seen beforehand.
+
+    Raises:
+        DataError: It is missing, or begins with no line of names.
+    """
+    path = Path(source).expanduser()
+    if source == "-" or path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
+        return ()
+    try:
+        with path.open("rb") as file:
+            return Delimited(file, source, "\t" if path.suffix.lower() == ".tsv" else None).header.names
+    except OSError as err:
+        raise unreadable(err, path) from err
+
+
 def unreadable(err: OSError, path: Path) -> DataError:
     """Say why a table cannot be opened, and which file may have been meant."""
     told = file_error(err, path, "read")

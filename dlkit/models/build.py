@@ -14,10 +14,12 @@ from dlkit.header import printable
 from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
+from dlkit.models.table_inputs import TableInputs, TableLayout
 
 Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 
 _DIFF_LINES = 8
+_TABLE_ARGUMENTS = ("numbers", "bins", "number_width", "frequencies", "sigma")
 
 
 def build_model(
@@ -145,7 +147,31 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
 def _mlp(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
-    return Mlp(description.input_shape, description.num_outputs, **arguments)
+    rest = {name: value for name, value in arguments.items() if name not in _TABLE_ARGUMENTS}
+    return Mlp(
+        description.input_shape, description.num_outputs, table=_table_inputs(description, arguments), **rest
+    )
+
+
+def _table_inputs(description: DataDescription, arguments: Mapping[str, Any]) -> TableInputs | None:
+    """Give the first layer over a table; none where all features go into the network as they are."""
+    own = {name: arguments[name] for name in _TABLE_ARGUMENTS if name in arguments}
+    if description.kind != "table":
+        if own.get("numbers", "plain") != "plain":
+            raise ConfigError(
+                f"-s numbers={own['numbers']} is for tables; {description.name} has none", "leave it out"
+            )
+        return None
+    layout = TableLayout.of(description.input_shape[0], description.learned)
+    if not layout.embedded and own["numbers"] == "plain":
+        return None
+    return TableInputs(
+        layout,
+        numbers=own["numbers"],
+        number_width=own["number_width"],
+        frequencies=own["frequencies"],
+        sigma=own["sigma"],
+    )
 
 
 def _cnn(
