@@ -1,112 +1,19 @@
 """A value at a point from its neighbours: a network on each, attention over them, a network on their weighted sum."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dlkit.models.context import Context
 from dlkit.models.mlp import HiddenLayer
+from dlkit.models.spatial_geometry import Geometry
 
-_EARTH_RADIUS_KM = 6371.0088
-_NEAREST = 0.01  # share of the typical spacing below which the logarithm of a distance goes flat
-
-
-@dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """How coordinates and times become numbers of order one.
-
-    Args:
-        distance: `euclidean`, in the coordinates' unit, or `haversine`: coordinates are longitude and latitude in
-            degrees, distances great circles in kilometres.
-        centre: What was subtracted from the coordinates, in their own unit.
-        extent: Standard deviation of each coordinate.
-        spacing: Typical distance of a neighbour.
-        timed: Whether points have a time.
-        time_extent: Standard deviation of the times.
-        time_spacing: Typical time between a neighbour and the point.
-    """
-
-    distance: str
-    centre: tuple[float, float]
-    extent: tuple[float, float]
-    spacing: float
-    timed: bool = False
-    time_extent: float = 1.0
-    time_spacing: float = 1.0
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Read what a data description says.
-
-        Raises:
-            ValueError: It is something else.
-        """
-        try:
-            values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
-            geometry = cls(**values)
-            numbers = (*geometry.extent, geometry.spacing, geometry.time_extent, geometry.time_spacing)
-            sound = (
-                geometry.distance in ("euclidean", "haversine")
-                and len(geometry.centre) == len(geometry.extent) == 2
-                and all(math.isfinite(number) for number in (*geometry.centre, *numbers))
-                and all(number > 0 for number in numbers)
-                and isinstance(geometry.timed, bool)
-            )
-        except TypeError as err:
-            raise ValueError(f"not the geometry of points: {err}") from err
-        if not sound:
-            raise ValueError(f"not the geometry of points: {plain}")
-        return geometry
-
-    @property
-    def num_pair(self) -> int:
-        """Numbers that say where a neighbour lies."""
-        return 6 if self.timed else 4
-
-    @property
-    def num_place(self) -> int:
-        """Numbers that say where a point lies."""
-        return 3 if self.timed else 2
-
-    def pair(self, points: Tensor, others: Tensor) -> Tensor:
-        """Say how others lie as seen from points: offset, distance and its logarithm, shape (..., 4).
-
-        Args:
-            points: Coordinates less the centre, shape (..., 2).
-            others: Likewise.
-        """
-        offset = others - points
-        if self.distance == "euclidean":
-            length = offset.square().sum(-1, keepdim=True).sqrt()
-        else:
-            offset, length = self._on_the_globe(points, others)
-        length = length / self.spacing
-        return torch.cat([offset / self.spacing, length, (length + _NEAREST).log()], dim=-1)
-
-    def lag(self, points: Tensor, others: Tensor) -> Tensor:
-        """Say how much earlier others were, and its logarithm, shape (..., 2), from times of shape (...)."""
-        earlier = ((points - others) / self.time_spacing).unsqueeze(-1)
-        return torch.cat([earlier, (earlier.clamp_min(0) + _NEAREST).log()], dim=-1)
-
-    def place(self, points: Tensor) -> Tensor:
-        """Give coordinates in units of their extent, shape (..., 2)."""
-        return torch.stack([points[..., axis] / self.extent[axis] for axis in range(2)], dim=-1)
-
-    def _on_the_globe(self, points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the offset in the plane that touches the globe, and the great circle (haversine formula), in km."""
-        east = others[..., 0] - points[..., 0]
-        east = torch.deg2rad(east - 360 * (east / 360).round())
-        lat, other = (torch.deg2rad(where[..., 1] + self.centre[1]) for where in (points, others))
-        north = other - lat
-        half = (north / 2).sin().square() + lat.cos() * other.cos() * (east / 2).sin().square()
-        length = 2 * _EARTH_RADIUS_KM * half.clamp(0, 1).sqrt().asin()
-        plane = torch.stack([east * ((lat + other) / 2).cos(), north], dim=-1) * _EARTH_RADIUS_KM
-        return plane, length.unsqueeze(-1)
+# What a layer gives for so many pairs fits the cache, and memory that is used again; larger blocks are asked of the
+# system anew each time, which takes longer than the arithmetic.
+_PAIRS_AT_ONCE = 16_384
 
 
 class Spatial(nn.Module):
@@ -149,7 +56,9 @@ class Spatial(nn.Module):
 
         def layers(widths: Sequence[int]) -> list[nn.Module]:
             shared: dict[str, Any] = {"activation": activation, "dropout": dropout, "norm": norm}
-            return [HiddenLayer(before, after, residual=False, **shared) for before, after in pairwise(widths)]
+            return [
+                HiddenLayer(before, after, residual=False, **shared) for before, after in pairwise(widths)
+            ]
 
         self.phi = nn.Sequential(*layers([pair + 1 + width, *phi]))
         weighing = [pair + 3 * width, *omega]
@@ -172,7 +81,13 @@ class Spatial(nn.Module):
             Standardised values, shape (B, 1). A point without neighbours is told by its place and features.
         """
         if neighbors.device.type == "cpu":
-            summed = self._of_pairs(coords, features, neighbors, times)
+            size = max(1, _PAIRS_AT_ONCE // max(1, neighbors.shape[1]))
+            parts = [
+                self._of_pairs(*(None if part is None else part[start : start + size] for part in given))
+                for given in [(coords, features, neighbors, times)]
+                for start in range(0, len(neighbors), size)
+            ]
+            summed = torch.cat(parts)
         else:
             summed = self._of_padded(coords, features, neighbors, times)
         place = self.geometry.place(coords)
@@ -181,9 +96,7 @@ class Spatial(nn.Module):
         value: Tensor = self.theta(torch.cat([summed, place, features], dim=-1))
         return value
 
-    def _of_pairs(
-        self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None
-    ) -> Tensor:
+    def _of_pairs(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
         """Sum over the neighbours that there are, P in number, and compute on nothing else; shape (B, E)."""
         rows, columns = (neighbors >= 0).nonzero(as_tuple=True)
         which = neighbors[rows, columns]
@@ -193,15 +106,11 @@ class Spatial(nn.Module):
         weighted = given.view(len(rows), self.heads, -1) * weights.unsqueeze(-1)
         return given.new_zeros(len(neighbors), given.shape[-1]).index_add(0, rows, weighted.flatten(1))
 
-    def _of_padded(
-        self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None
-    ) -> Tensor:
+    def _of_padded(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
         """Sum over all K places with no weight on those that are empty, so that no count is waited for; (B, E)."""
         there = (neighbors >= 0).unsqueeze(-1)  # (B, K, 1)
         expanded = (coords.unsqueeze(1), features.unsqueeze(1), None if times is None else times.unsqueeze(1))
-        own = [
-            None if part is None else part.expand(*neighbors.shape, *part.shape[2:]) for part in expanded
-        ]
+        own = [None if part is None else part.expand(*neighbors.shape, *part.shape[2:]) for part in expanded]
         given, scores = self._on_neighbors(*own, neighbors.clamp_min(0))  # (B, K, E), (B, K, heads)
         scores = scores.masked_fill(~there, torch.finfo(scores.dtype).min)
         weights = scores.softmax(1).masked_fill(~there, 0)
