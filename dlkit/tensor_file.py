@@ -12,7 +12,8 @@ from torch import Tensor
 
 from dlkit.atomic import OPS, Buffer, FileOps, write_file
 from dlkit.errors import CheckpointError, printable
-from dlkit.header import TensorEntry, header_bytes, opened, seal, tensor_digest, verify, verify_open
+from dlkit.header import TensorEntry, header_bytes, opened
+from dlkit.seal import seal, tensor_digest, verify, verify_open
 
 _DTYPE_NAMES = {
     torch.bool: "BOOL",

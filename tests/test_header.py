@@ -6,7 +6,8 @@ import pytest
 from crafted import entry, raw_file, sealed_file, write
 
 from dlkit.errors import CheckpointError
-from dlkit.header import FORMAT_VERSION, TensorEntry, read_header, seal, tensor_digest, verify
+from dlkit.header import FORMAT_VERSION, TensorEntry, read_header
+from dlkit.seal import seal, tensor_digest, verify
 
 TWO = {"a": entry("F32", [2], 0, 8), "b": entry("U8", [3, 1], 8, 11)}
 

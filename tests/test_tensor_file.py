@@ -16,7 +16,8 @@ from torch import Tensor
 
 from dlkit.atomic import FileOps
 from dlkit.errors import CheckpointError, DlkitError
-from dlkit.header import read_header, seal, tensor_digest
+from dlkit.header import read_header
+from dlkit.seal import seal, tensor_digest
 from dlkit.tensor_file import read_tensors, write_tensors
 
 GRID = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)

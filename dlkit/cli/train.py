@@ -17,9 +17,9 @@ from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.errors import CheckpointError, ConfigError
-from dlkit.header import verify
 from dlkit.resolve import resolve
 from dlkit.run_dir import RunDir, check_out, open_run
+from dlkit.seal import verify
 
 if TYPE_CHECKING:
     from dlkit.training.run import TrainRun
