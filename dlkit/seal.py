@@ -6,7 +6,7 @@ metadata.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from dlkit.header import (
     spelled,
 )
 
+NO_DIGEST = "0" * 64
 _BYTES_AT_ONCE = 2**20
 
 
@@ -55,24 +56,25 @@ def verify_open(file: BufferedReader, path: Path) -> tuple[Header, dict[str, Any
         raise CheckpointError(f"{path} is damaged: its header is not as it was written", DAMAGED_HINT)
     _check_metadata(metadata, header, path)
     for name, entry in header.tensors.items():
-        if _digest_in_file(file, name, entry) != metadata["tensors"][name]:
+        if tensor_digest(name, entry.dtype, entry.shape, _pieces(file, entry)) != metadata["tensors"][name]:
             raise CheckpointError(
                 f"{path} is damaged: tensor {printable(name)} does not match its checksum", DAMAGED_HINT
             )
     return header, metadata
 
 
-def tensor_digest(name: str, dtype: str, shape: tuple[int, ...], data: Any) -> str:
+def tensor_digest(name: str, dtype: str, shape: tuple[int, ...], pieces: Iterable[Any]) -> str:
     """Give the SHA-256 over a tensor's name, dtype, shape and bytes.
 
     Args:
         name: Its name in the file.
         dtype: As the format names it, e.g. `F32`.
         shape: Its shape.
-        data: Its bytes, anything with the buffer protocol, little-endian and contiguous.
+        pieces: Its bytes one after the other, anything with the buffer protocol, little-endian and contiguous.
     """
-    digest = hashlib.sha256(_digest_head(name, dtype, shape))
-    digest.update(data)
+    digest = hashlib.sha256(json.dumps([name, dtype, list(shape)]).encode())
+    for piece in pieces:
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -92,19 +94,13 @@ def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _digest_head(name: str, dtype: str, shape: tuple[int, ...]) -> bytes:
-    return json.dumps([name, dtype, list(shape)]).encode()
-
-
-def _digest_in_file(file: BufferedReader, name: str, entry: TensorEntry) -> str:
-    digest = hashlib.sha256(_digest_head(name, entry.dtype, entry.shape))
+def _pieces(file: BufferedReader, entry: TensorEntry) -> Iterator[memoryview]:
     file.seek(entry.begin)
     left = entry.end - entry.begin
     with memoryview(bytearray(min(left, _BYTES_AT_ONCE))) as buffer:
         while left and (count := file.readinto(buffer[: min(left, _BYTES_AT_ONCE)])):
-            digest.update(buffer[:count])
+            yield buffer[:count]
             left -= count
-    return digest.hexdigest()
 
 
 def _check_metadata(metadata: dict[str, Any], header: Header, path: Path) -> None:

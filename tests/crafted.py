@@ -45,7 +45,7 @@ def sealed_file(
     for name, data in tensors.items():
         header[name] = entry("F32", [len(data) // 4], position, position + len(data))
         position += len(data)
-    digests = {name: tensor_digest(name, "F32", (len(data) // 4,), data) for name, data in tensors.items()}
+    digests = {name: tensor_digest(name, "F32", (len(data) // 4,), [data]) for name, data in tensors.items()}
     text = seal(metadata or {}, digests) if said is None else said
     return raw_file({"__metadata__": {"dlkit": text}, **header}, b"".join(tensors.values()))
 
