@@ -196,6 +196,7 @@ def test_what_reads_back_is_given_piece_by_piece(tmp_path: Path) -> None:
 def test_read_back_that_differs_keeps_the_old_file(tmp_path: Path, read: bytes) -> None:
     class Forgetful(FileOps):
         def read_at(self, descriptor: int, buffer: memoryview, position: int) -> int:
+            assert descriptor
             buffer[: len(read) - position] = read[position:]
             return len(read) - position
 
