@@ -16,7 +16,7 @@ from dlkit.cli.options import given_options
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
-from dlkit.errors import CheckpointError, ConfigError
+from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.resolve import resolve
 from dlkit.run_dir import RunDir, check_out, open_run
 from dlkit.seal import verify
@@ -167,11 +167,14 @@ def _open_to_resume(resume: Path, faults: list[ConfigError]) -> RunDir:
 def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
     """Read the settings of the run to go on with, and change what was typed."""
     try:
-        return resolve(given.typed, given.arguments, _stored_settings(run_dir), faults=given.faults)
-    except (KeyError, TypeError, AttributeError) as err:
+        stored = _stored_settings(run_dir)
+        resolve({}, {}, stored)
+    except (ConfigError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as err:
         raise CheckpointError(
-            f"{run_dir.last} holds no settings of a run", "name the run folder that dlkit train made"
+            f"{run_dir.last} holds no settings of a run: {printable(str(err), limit=200)}",
+            "name the run folder that dlkit train made",
         ) from err
+    return resolve(given.typed, given.arguments, stored, faults=given.faults)
 
 
 def _stored_settings(run_dir: RunDir) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from dlkit.training.assemble import Assembly, assemble, assemble_new
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.guards import all_finite
 from dlkit.training.loop import Clock, Position, Step, close_epoch, fit
+from dlkit.training.restore import changed_settings, check_progress, restore_checked
 from dlkit.training.room import checkpoint_bytes
-from dlkit.training.state import parts_state, restore_parts
+from dlkit.training.state import parts_state
 
 _SECONDS_BETWEEN_READINGS = 0.1
 
@@ -323,13 +324,15 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     stamp = run_dir.last_stamp()
     checkpoint, notes = _newest(run_dir)
     damaged = checkpoint.path != run_dir.last
+    check_progress(checkpoint)
     progress = checkpoint.metadata["progress"]
     if progress["threads"] != torch.get_num_threads():
         torch.set_num_threads(progress["threads"])
         notes.append(f"using {progress['threads']} threads, as the run did so far")
     dataset = load_dataset(config, checkpoint.description)
     assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
-    restore_parts(assembly.parts, checkpoint.extras)
+    restore_checked(assembly.parts, checkpoint)
+    notes.extend(changed_settings(run_dir, checkpoint))
     for name, value in progress["plateau"].items():
         setattr(assembly.plateau, name, value)
     position = Position(**progress["position"])
@@ -346,7 +349,9 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     if run.why_done:
         notes.append(f"nothing to do: {run.why_done}; raise it to go on")
         if run_dir.best.exists():  # of a run that ended within an epoch, `last` does not know it
-            run.best = load_checkpoint(run_dir.best).metadata["progress"]["best"]
+            best = load_checkpoint(run_dir.best)
+            check_progress(best, run.metric)
+            run.best = best.metadata["progress"]["best"]
     return run
 
 
