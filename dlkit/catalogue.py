@@ -39,8 +39,12 @@ class Argument:
     low: float | None = None
     high: float | None = None
 
-    def parse(self, name: str, text: str) -> ArgumentValue:
+    def parse(self, typed: str, text: str) -> ArgumentValue:
         """Read the value as typed.
+
+        Args:
+            typed: The name as the user wrote it, e.g. `-s width`.
+            text: The value.
 
         Raises:
             ConfigError: It is not of the argument's kind, or outside what is allowed.
@@ -49,21 +53,21 @@ class Argument:
             value = self._convert(text)
         except ValueError:
             raise ConfigError(
-                f"-s {name}={text} is not {self._kind()}", f"the default is {self.shown()}"
+                f"{typed}={text} is not {self._kind()}", f"the default is {self.shown()}"
             ) from None
         numbers = value if isinstance(value, tuple) else (value,)
         for number in numbers:
             if isinstance(number, str):
-                if number not in self.choices:
+                if self.choices and number not in self.choices:
                     raise ConfigError(
-                        f"-s {name}={text} is not known; choose from {', '.join(self.choices)}",
+                        f"{typed}={text} is not known; choose from {', '.join(self.choices)}",
                         did_you_mean(text, self.choices),
                     )
             elif not (self.low is None or number >= self.low) or not (
                 self.high is None or number < self.high
             ):
                 raise ConfigError(
-                    f"-s {name}={text} is outside {self._range()}", f"the default is {self.shown()}"
+                    f"{typed}={text} is outside {self._range()}", f"the default is {self.shown()}"
                 )
         return value
 
@@ -101,41 +105,50 @@ class Argument:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
-    """A built-in network: the data it trains on by default, its recipe and its arguments."""
+    """A built-in network: the data it trains on by default, its recipes and its arguments.
+
+    Args:
+        data: The data set it trains on by default.
+        recipe: The recipe for them.
+        recipes: Other recipes by the kind of the data.
+        help: A sentence.
+        arguments: What `-s` may set.
+    """
 
     data: str
     recipe: str
     help: str
+    recipes: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, Argument] = field(default_factory=dict)
 
     def resolve(self, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
-        """Fill the typed arguments up with the defaults.
-
-        Args:
-            typed: Argument names and values as the user wrote them.
+        """Fill the arguments typed with `-s` up with the defaults.
 
         Raises:
             ConfigError: Arguments that the network does not take, or values they cannot have; all at once.
         """
-        values = {name: argument.default for name, argument in self.arguments.items()}
-        faults: list[ConfigError] = []
-        for name, text in typed.items():
-            try:
-                values[name] = self._argument(name, text).parse(name, text)
-            except ConfigError as err:
-                faults.append(err)
-        if faults:
-            raise ConfigError.of(faults)
-        return values
+        return _resolve(self.arguments, typed, prefix="-s ", owner="the network")
 
-    def _argument(self, name: str, text: str) -> Argument:
-        if name in self.arguments:
-            return self.arguments[name]
-        known = ", ".join(self.arguments) or "none"
-        raise ConfigError(
-            f"-s {name}={text}: the network takes no such argument; it takes {known}",
-            did_you_mean(name, self.arguments),
-        )
+
+def _resolve(
+    known: Mapping[str, Argument], typed: Mapping[str, str], *, prefix: str, owner: str
+) -> dict[str, ArgumentValue]:
+    """Read arguments as typed, and take the defaults of the others."""
+    values = {name: argument.default for name, argument in known.items()}
+    faults: list[ConfigError] = []
+    for name, text in typed.items():
+        try:
+            if name not in known:
+                raise ConfigError(
+                    f"{prefix}{name}={text}: {owner} takes no such argument; it takes {', '.join(known) or 'none'}",
+                    did_you_mean(name, known),
+                )
+            values[name] = known[name].parse(f"{prefix}{name}", text)
+        except ConfigError as err:
+            faults.append(err)
+    if faults:
+        raise ConfigError.of(faults)
+    return values
 
 
 _DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")
@@ -207,6 +220,7 @@ class RemoteFile:
 class DataEntry:
     """A built-in data set: what it is, whose it is, and the files it is made of."""
 
+    kind: str = "pictures"
     task: str
     samples: int
     input_shape: tuple[int, ...]
@@ -215,6 +229,15 @@ class DataEntry:
     source: str
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+
+    def resolve(self, spec: str, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
+        """Fill the arguments of a spec such as `spatial:n=5000` up with the defaults.
+
+        Raises:
+            ConfigError: Arguments that the data set does not take, or values they cannot have; all at once.
+        """
+        return _resolve(self.arguments, typed, prefix=f"--data {spec.partition(':')[0]}:", owner="it")
 
     @property
     def embedded(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dlkit.catalogue import DATA, MODELS, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.spec import parse_spec
 
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
@@ -51,13 +52,27 @@ class TrainConfig:
         hint="for example dlkit train mlp; --resume RUN goes on with a run",
     )
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
-    data: str = _setting("", "A built-in data set.", choices=tuple(DATA), short="-d")
+    data: str = _setting(
+        "",
+        "A built-in data set, .csv, .tsv, .parquet, .npz, .npy, a folder of pictures, file.py:function or -.",
+        short="-d",
+    )
     epochs: int = _setting(10, "Passes over the training split.", low=1)
     lr: float = _setting(0.01, "Learning rate.", above=0, hint="0.01 suits sgd, 0.001 adam and adamw")
     batch_size: int = _setting(64, "Samples a batch.", low=1, short="-b")
     optimizer: str = _setting("sgd", "sgd, adam, adamw, rmsprop or adagrad.", choices=OPTIMIZERS)
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.")
 
+    target: str | None = _setting(None, "The column to predict.", panel=DATA_PANEL)
+    features: str | None = _setting(
+        None, "The columns to predict from: A,B,C; all others by default.", panel=DATA_PANEL
+    )
+    task: str = _setting(
+        "auto",
+        "auto (by the target), classification or regression.",
+        choices=("auto", "classification", "regression"),
+        panel=DATA_PANEL,
+    )
     val: float = _setting(
         0.1,
         "Share of the samples kept for validation.",
@@ -75,6 +90,12 @@ class TrainConfig:
         panel=DATA_PANEL,
     )
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
+    balance: str = _setting(
+        "none",
+        "none, loss (weigh classes by rarity) or sampler (draw classes, or low and high targets, equally often).",
+        choices=("none", "loss", "sampler"),
+        panel=DATA_PANEL,
+    )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
 
     momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1, panel=OPTIMISE_PANEL)
@@ -248,11 +269,13 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
     """Find fault with single settings: names that are not known, values outside their range."""
     for name, field in FIELDS.items():
         value = getattr(config, name)
-        decided_by_model = name == "data" and not value and config.model not in MODELS
-        if field.metadata and value is not None and not decided_by_model:
+        if field.metadata and value is not None:
             yield from _check(name, value, field.metadata)
+    if not config.data and config.model in MODELS:
+        yield ConfigError("--data is missing", f"choose from {', '.join(DATA)}, or name a file")
     yield from check_device(config.device)
     parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
+        (config.data or None, parse_spec),
         (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
         (config.max_time, parse_duration),
         (config.save_every, parse_save_every),

@@ -37,8 +37,8 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
         )
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
-    if config.data in DATA:
-        yield from _of_data(config, DATA[config.data])
+    if config.data.partition(":")[0] in DATA:
+        yield from _of_data(config, DATA[config.data.partition(":")[0]])
 
 
 def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:

@@ -3,10 +3,10 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-_TUPLES = ("input_shape", "target_shape", "class_names", "feature_names")
+_TUPLES = ("input_shape", "target_shape", "class_names", "target_names", "feature_names")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,20 @@ class DataDescription:
 
     Args:
         name: The spec it is loaded by.
+        kind: `pictures`, `table`, `arrays`, `spatial` or `pbpk`.
         task: `classification` or `regression`.
         input_shape: Shape of one sample, (C, H, W) for pictures, (D,) for rows of numbers.
-        target_shape: Shape of one target: () for a class index, (D,) for D numbers.
+        named_inputs: Dtype and shape of one sample of each input by name, where the network takes several; then
+            `input_shape` is what its features come to.
+        target_shape: Shape of one target: () for a class index, (D,) for D numbers, (D, T) for D curves.
         class_names: One name a class, in the order of the class indices; empty for regression.
+        target_names: One name an output, for numbers; may be empty.
         feature_names: One name an input column; empty for pictures.
         units: The target's unit; empty for classes.
         normalisation: How stored values become inputs; None leaves them alone.
+        target_scaling: How targets become what the network gives: (target / scale - mean) / std, output by output;
+            None: the network gives them as they are.
+        learned: What was learned from the training split beside that, as JSON values; its source reads it.
         split_sizes: Number of samples of `train`, `val` and `test`.
         source: Where it comes from.
         licence: Under which licence.
@@ -44,13 +51,18 @@ class DataDescription:
     """
 
     name: str
+    kind: str = "pictures"
     task: str
     input_shape: tuple[int, ...]
+    named_inputs: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     target_shape: tuple[int, ...] = ()
     class_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     units: str = ""
     normalisation: Normalisation | None = None
+    target_scaling: Normalisation | None = None
+    learned: Mapping[str, Any] = field(default_factory=dict)
     split_sizes: Mapping[str, int]
     source: str = ""
     licence: str = ""
@@ -81,33 +93,46 @@ class DataDescription:
         """
         try:
             values = dict(plain)
-            if values["normalisation"] is not None:
-                values["normalisation"] = Normalisation(
-                    scale=values["normalisation"]["scale"],
-                    mean=tuple(values["normalisation"]["mean"]),
-                    std=tuple(values["normalisation"]["std"]),
-                )
+            for name in ("normalisation", "target_scaling"):
+                values[name] = _normalisation_of(values.get(name))
             for name in _TUPLES:
-                values[name] = tuple(values[name])
+                values[name] = tuple(values.get(name, ()))
+            values["named_inputs"] = {
+                name: (dtype, tuple(shape)) for name, (dtype, shape) in values.get("named_inputs", {}).items()
+            }
             description = cls(**values)
-        except (KeyError, TypeError, AttributeError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError) as err:
             raise ValueError(f"not a data description: {err}") from err
         description._check()
         return description
 
     def _check(self) -> None:
         """Hold what a file said to its kinds, so that nothing further on meets a string in a number's place."""
-        texts = (self.name, self.task, self.units, self.source, self.licence, self.fingerprint)
-        names = (*self.class_names, *self.feature_names)
-        sizes = (*self.input_shape, *self.target_shape, *_values_of(self.split_sizes))
+        texts = (self.name, self.kind, self.task, self.units, self.source, self.licence, self.fingerprint)
+        names = (*self.class_names, *self.target_names, *self.feature_names)
+        shapes = [shape for _, shape in self.named_inputs.values()]
+        sizes = (*self.input_shape, *self.target_shape, *_values_of(self.split_sizes), *sum(shapes, ()))
         if not all(isinstance(text, str) for text in (*texts, *names)):
             raise ValueError("not a data description: a name is not text")
         if not all(type(size) is int and 0 <= size < 2**48 for size in sizes):
             raise ValueError("not a data description: a size is not a whole number")
         if self.task not in ("classification", "regression"):
             raise ValueError("not a data description: its task is neither classification nor regression")
-        if self.normalisation is not None and not _is_sound(self.normalisation):
-            raise ValueError("not a data description: its normalisation does not consist of finite numbers")
+        if any(dtype not in ("float32", "int64") for dtype, _ in self.named_inputs.values()):
+            raise ValueError("not a data description: an input is neither float32 nor int64")
+        if not isinstance(self.learned, dict):
+            raise ValueError("not a data description: what was learned is no table of names")
+        for numbers in (self.normalisation, self.target_scaling):
+            if numbers is not None and not _is_sound(numbers):
+                raise ValueError(
+                    "not a data description: its normalisation does not consist of finite numbers"
+                )
+
+
+def _normalisation_of(plain: Mapping[str, Any] | None) -> Normalisation | None:
+    if plain is None:
+        return None
+    return Normalisation(scale=plain["scale"], mean=tuple(plain["mean"]), std=tuple(plain["std"]))
 
 
 def _values_of(sizes: object) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's own name
 
+from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
 
 
@@ -15,52 +16,73 @@ class Objective:
     """What is minimised, and the metric shown beside it.
 
     Args:
-        loss: Maps outputs (N, K) and targets, (N,) or (N, D), to the mean loss, a scalar.
+        loss: Maps outputs (N, K) and targets, (N,) or (N, D, ...), to the mean loss, a scalar.
         metric: Name of the metric.
         metric_sum: Maps outputs and targets to the sum of the metric over the samples, a scalar.
+        predictions: Maps outputs to probabilities, shape (N, K), or to numbers in the target's own unit.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     metric: str
     metric_sum: Callable[[Tensor, Tensor], Tensor]
+    predictions: Callable[[Tensor], Tensor] = torch.Tensor.detach
 
 
 def build_objective(
-    task: str, loss: str = "auto", *, label_smoothing: float = 0.0, weights: Tensor | None = None
+    description: DataDescription,
+    loss: str = "auto",
+    *,
+    device: torch.device | None = None,
+    label_smoothing: float = 0.0,
+    weights: Tensor | None = None,
 ) -> Objective:
     """Choose loss and metric.
 
     Args:
-        task: `classification` (accuracy) or `regression` (mean absolute error).
+        description: Says whether the targets are classes (metric: accuracy) or numbers (mean absolute error), and
+            how numbers are scaled: the loss is taken of scaled numbers, the metric of those in their own unit.
         loss: `auto` (cross-entropy for classes, mse for numbers), `cross-entropy`, `mse`, `l1`, `huber` or `bce`;
             on classes all but the first compare with one-hot targets.
+        device: Where outputs and targets will be; None is the CPU.
         label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), for cross-entropy.
-        weights: One weight a class or an output, shape (K,), on the device of the outputs; None weighs all alike.
-            They are scaled to a mean of 1, and the loss is the mean over the samples, so that it does not depend on
-            which samples make a batch (torch's own divides by the weights that happen to be in it).
+        weights: One weight a class or an output, shape (K,), on the device; None weighs all alike. Those of classes
+            are scaled to a mean of 1, and the loss is the mean over the samples, so that it does not depend on
+            which samples make a batch (torch's own divides by the weights that happen to be in it). Those of
+            outputs are taken as they are: the loss is the mean over the outputs of weight times error.
 
     Raises:
         ConfigError: The loss does not fit the task.
     """
-    classes = task == "classification"
+    classes = description.task == "classification"
     if not classes and loss in ("cross-entropy", "bce"):
         raise ConfigError(f"--loss {loss} takes classes; the target is a number", "mse, l1 or huber fit it")
-    if weights is not None:
+    if classes and weights is not None:
         weights = weights / weights.mean()
     if classes and loss in ("auto", "cross-entropy"):
-        return Objective(_cross_entropy(label_smoothing, weights), "accuracy", _count_correct)
+        return Objective(_cross_entropy(label_smoothing, weights), "accuracy", _count_correct, _probabilities)
     elementwise = _ELEMENTWISE["mse" if loss == "auto" else loss]
+    scale, shift = _target_scaling(description, device)
 
     def mean_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        truth = F.one_hot(targets, outputs.shape[1]) if classes else targets.reshape(outputs.shape)
+        if classes:
+            truth = F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+        else:
+            truth = ((targets.reshape(outputs.shape) - shift) / scale).to(outputs.dtype)
         if weights is None:
-            return elementwise(outputs, truth.to(outputs.dtype), reduction="mean")
-        losses = elementwise(outputs, truth.to(outputs.dtype), reduction="none")
-        return (losses * weights).mean()
+            return elementwise(outputs, truth, reduction="mean")
+        by_output = weights.reshape(-1, *([1] * (outputs.ndim - 2)))
+        return (elementwise(outputs, truth, reduction="none") * by_output).mean()
+
+    def numbers(outputs: Tensor) -> Tensor:
+        return outputs * scale + shift
+
+    def sum_absolute_errors(outputs: Tensor, targets: Tensor) -> Tensor:
+        errors = (numbers(outputs) - targets.reshape(outputs.shape)).abs()
+        return errors.reshape(len(outputs), -1).mean(1).sum()
 
     if classes:
-        return Objective(mean_loss, "accuracy", _count_correct)
-    return Objective(mean_loss, "mae", _sum_absolute_errors)
+        return Objective(mean_loss, "accuracy", _count_correct, _probabilities)
+    return Objective(mean_loss, "mae", sum_absolute_errors, numbers)
 
 
 @dataclass
@@ -176,6 +198,21 @@ def _count_correct(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.argmax(1) == targets).sum()
 
 
-def _sum_absolute_errors(outputs: Tensor, targets: Tensor) -> Tensor:
-    errors = (outputs - targets.reshape(outputs.shape)).abs()
-    return errors.reshape(len(outputs), -1).mean(1).sum()
+def _probabilities(outputs: Tensor) -> Tensor:
+    return outputs.softmax(1)
+
+
+def _target_scaling(
+    description: DataDescription, device: torch.device | None
+) -> tuple[Tensor | float, Tensor | float]:
+    """Give factor and offset from what a network gives to the target's own unit, shape (D, 1, ...) or plain."""
+    scaling = description.target_scaling
+    if scaling is None:
+        return 1.0, 0.0
+    factors = [scaling.scale * std for std in scaling.std]
+    offsets = [scaling.scale * mean for mean in scaling.mean]
+    if len(factors) == 1:
+        return factors[0], offsets[0]
+    shape = (-1, *([1] * (len(description.target_shape) - 1)))
+    both = torch.tensor([factors, offsets], device=device)
+    return both[0].view(shape), both[1].view(shape)

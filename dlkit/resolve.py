@@ -12,6 +12,7 @@ from dlkit.catalogue import MODELS, RECIPES
 from dlkit.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.contradictions import find_contradictions
 from dlkit.errors import ConfigError, did_you_mean, printable, reason
+from dlkit.spec import parse_spec
 
 _ADAM_LR = 1e-3
 _WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
@@ -19,6 +20,10 @@ _FIXED_ON_RESUME = (
     "model",
     "arguments",
     "data",
+    "target",
+    "features",
+    "task",
+    "balance",
     "val",
     "test",
     "limit",
@@ -58,11 +63,12 @@ def resolve(
         ConfigError: Something cannot be used; all faults are told together.
     """
     faults = list(faults)
+    typed, file = _with_whole_paths(typed), _with_whole_paths(file or {})
     if stored is None:
-        given = {**(file or {}), **typed}
+        given = {**file, **typed}
         values = {**recipe_of(given), **given}
-        faults += _resolve_arguments(values, arguments, (file or {}).get("arguments", {}))
-        faults += _other_model(typed, file or {})
+        faults += _resolve_arguments(values, arguments, file.get("arguments", {}))
+        faults += _other_model(typed, file)
     else:
         values = {**stored, **typed}
         faults += _changed_on_resume(typed, arguments, stored)
@@ -128,10 +134,29 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     entry = MODELS.get(given.get("model", ""))
     if entry is None:
         return {}
-    recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipe]}
+    kind = _kind_of_data(given.get("data") or entry.data)
+    recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipes.get(kind, entry.recipe)]}
     if given.get("optimizer") in ("adam", "adamw", "rmsprop"):
         recipe["lr"] = _ADAM_LR
     return recipe
+
+
+def _kind_of_data(spec: str) -> str:
+    """Give the kind of data; empty where the spec is wrong, which is told elsewhere."""
+    try:
+        return parse_spec(spec).kind
+    except ConfigError:
+        return ""
+
+
+def _with_whole_paths(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Write data that lie in a file so that they are found from any folder."""
+    if not isinstance(settings.get("data"), str):
+        return settings
+    try:
+        return {**settings, "data": parse_spec(settings["data"]).text}
+    except ConfigError:
+        return settings
 
 
 def _resolve_arguments(

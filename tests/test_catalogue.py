@@ -6,7 +6,7 @@ import pytest
 
 from dlkit.catalogue import DATA, MODELS, RECIPES, Argument
 from dlkit.config import TrainConfig
-from dlkit.data.datasets import SOURCES
+from dlkit.data.pictures import SOURCES
 from dlkit.errors import ConfigError
 from dlkit.models.build import BUILDERS
 
@@ -126,4 +126,4 @@ def test_a_range_open_to_both_sides_is_told_so() -> None:
     with pytest.raises(ConfigError) as caught:
         Argument(default=1.0, high=5, help="x.").parse("x", "6")
 
-    assert caught.value.message == "-s x=6 is outside (-inf, 5)"
+    assert caught.value.message == "x=6 is outside (-inf, 5)"

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from descriptions import OF_CLASSES, OF_NUMBERS
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -27,7 +28,7 @@ def feed(running: RunningMean, objective: Objective, batches: list[tuple[Tensor,
 
 
 def test_classification_takes_cross_entropy_and_accuracy_by_default() -> None:
-    objective = build_objective("classification")
+    objective = build_objective(OF_CLASSES)
 
     assert objective.metric == "accuracy"
     assert torch.equal(objective.loss(LOGITS, CLASSES), F.cross_entropy(LOGITS, CLASSES))
@@ -35,7 +36,7 @@ def test_classification_takes_cross_entropy_and_accuracy_by_default() -> None:
 
 
 def test_mse_of_classes_is_against_one_hot_targets() -> None:
-    objective = build_objective("classification", "mse")
+    objective = build_objective(OF_CLASSES, "mse")
 
     hand_worked = ((LOGITS - torch.eye(3)[CLASSES]) ** 2).mean()
     torch.testing.assert_close(objective.loss(LOGITS, CLASSES), hand_worked)
@@ -44,7 +45,7 @@ def test_mse_of_classes_is_against_one_hot_targets() -> None:
 @pytest.mark.parametrize("shape", [(100,), (100, 1)], ids=["flat", "column"])
 def test_regression_takes_mse_and_mean_absolute_error(shape: tuple[int, ...]) -> None:
     outputs, targets = LOGITS[:, :1], NUMBERS[:, 0].reshape(shape).double()
-    objective = build_objective("regression")
+    objective = build_objective(OF_NUMBERS)
 
     errors = outputs[:, 0] - NUMBERS[:, 0]
     torch.testing.assert_close(objective.loss(outputs, targets), errors.square().mean())
@@ -53,7 +54,7 @@ def test_regression_takes_mse_and_mean_absolute_error(shape: tuple[int, ...]) ->
 
 
 def test_mean_absolute_error_of_several_targets_is_the_mean_over_them() -> None:
-    objective = build_objective("regression")
+    objective = build_objective(OF_NUMBERS)
 
     total = objective.metric_sum(LOGITS[:, :2], NUMBERS).item()
 
@@ -78,7 +79,7 @@ def test_cross_entropy_comes_to_the_numbers_of_pencil_and_paper(
 ) -> None:
     given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
 
-    loss = build_objective("classification", "cross-entropy", label_smoothing=smoothing, weights=given).loss(
+    loss = build_objective(OF_CLASSES, "cross-entropy", label_smoothing=smoothing, weights=given).loss(
         PROBABLE, PROBABLE_CLASSES
     )
 
@@ -106,7 +107,7 @@ def test_losses_against_one_hot_targets_come_to_the_numbers_of_pencil_and_paper(
     outputs, weights, expected = ELEMENTWISE[case]
     given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
 
-    objective = build_objective("classification", case.removesuffix("-weighted"), weights=given)
+    objective = build_objective(OF_CLASSES, case.removesuffix("-weighted"), weights=given)
 
     assert objective.loss(outputs, torch.tensor([0, 1])).item() == pytest.approx(expected, rel=1e-6)
     assert objective.metric == "accuracy"
@@ -117,9 +118,10 @@ def test_losses_of_numbers_come_to_the_same(case: str) -> None:
     outputs, weights, expected = ELEMENTWISE[case]
     given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
 
-    objective = build_objective("regression", case.removesuffix("-weighted"), weights=given)
+    objective = build_objective(OF_NUMBERS, case.removesuffix("-weighted"), weights=given)
 
-    assert objective.loss(outputs, ONE_HOT).item() == pytest.approx(expected, rel=1e-6)
+    mean_weight = 1 if weights is None else sum(weights) / len(weights)  # weights of numbers are not scaled
+    assert objective.loss(outputs, ONE_HOT).item() == pytest.approx(expected * mean_weight, rel=1e-6)
     assert objective.metric == "mae"
 
 
@@ -129,7 +131,7 @@ def test_a_weighted_loss_is_the_mean_over_the_samples_however_they_are_batched(
     loss: str, smoothing: float
 ) -> None:
     objective = build_objective(
-        "classification", loss, label_smoothing=smoothing, weights=torch.tensor([1.0, 5.0, 0.2])
+        OF_CLASSES, loss, label_smoothing=smoothing, weights=torch.tensor([1.0, 5.0, 0.2])
     )
 
     parts = [objective.loss(outputs, targets) * len(targets) for outputs, targets in in_batches(7)]
@@ -140,7 +142,7 @@ def test_a_weighted_loss_is_the_mean_over_the_samples_however_they_are_batched(
 @pytest.mark.parametrize("loss", ["cross-entropy", "bce"])
 def test_losses_of_classes_are_refused_for_numbers(loss: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build_objective("regression", loss)
+        build_objective(OF_NUMBERS, loss)
 
     assert caught.value.message == f"--loss {loss} takes classes; the target is a number"
     assert caught.value.hint == "mse, l1 or huber fit it"
@@ -149,7 +151,7 @@ def test_losses_of_classes_are_refused_for_numbers(loss: str) -> None:
 @pytest.mark.parametrize("size", [1, 7, 10, 64, 100])
 @pytest.mark.parametrize("fold_every", [1, 4, 16])
 def test_running_mean_equals_a_direct_computation(size: int, fold_every: int) -> None:
-    objective = build_objective("classification")
+    objective = build_objective(OF_CLASSES)
     running = RunningMean(objective, fold_every)
 
     feed(running, objective, in_batches(size))
@@ -163,7 +165,7 @@ def test_running_mean_equals_a_direct_computation(size: int, fold_every: int) ->
 
 
 def test_reading_changes_nothing() -> None:
-    objective = build_objective("classification")
+    objective = build_objective(OF_CLASSES)
     read, unread = RunningMean(objective, 4), RunningMean(objective, 4)
     for outputs, targets in in_batches(7):
         feed(read, objective, [(outputs, targets)])
@@ -175,7 +177,7 @@ def test_reading_changes_nothing() -> None:
 
 @pytest.mark.parametrize("stop", range(1, 16))
 def test_running_mean_goes_on_with_the_same_bits_after_any_batch(stop: int) -> None:
-    objective = build_objective("classification")
+    objective = build_objective(OF_CLASSES)
     batches = in_batches(7)
     whole, first, second = (RunningMean(objective, 4) for _ in range(3))
     feed(whole, objective, batches)
@@ -192,7 +194,7 @@ def test_running_mean_goes_on_with_the_same_bits_after_any_batch(stop: int) -> N
 
 
 def test_state_is_empty_before_the_first_batch_and_after_clearing() -> None:
-    objective = build_objective("classification")
+    objective = build_objective(OF_CLASSES)
     running = RunningMean(objective)
     assert running.state() == {}
     running.restore({}, CPU)
@@ -205,7 +207,7 @@ def test_state_is_empty_before_the_first_batch_and_after_clearing() -> None:
 
 
 def test_adding_keeps_no_graph() -> None:
-    objective = build_objective("classification")
+    objective = build_objective(OF_CLASSES)
     running = RunningMean(objective, 1)
     outputs = LOGITS.clone().requires_grad_()
 

@@ -335,6 +335,10 @@ FIXED: dict[str, tuple[Any, str]] = {
     "ema": (0.9, "--ema 0.9 cannot change on --resume: the run has none"),
     "freeze": ("hidden.*", "--freeze hidden.* cannot change on --resume: the run has none"),
     "init": ("x", "--init x cannot change on --resume: the run has none"),
+    "target": ("y", "--target y cannot change on --resume: the run has none"),
+    "features": ("a,b", "--features a,b cannot change on --resume: the run has none"),
+    "task": ("regression", "--task regression cannot change on --resume: the run has auto"),
+    "balance": ("loss", "--balance loss cannot change on --resume: the run has none"),
     "monitor": ("train_loss", "--monitor train_loss cannot change on --resume: the run has val_loss"),
 }
 

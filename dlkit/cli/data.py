@@ -11,9 +11,10 @@ from dlkit.cli import console
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
 from dlkit.errors import ConfigError, DataError, did_you_mean
+from dlkit.spec import parse_spec
 
 if TYPE_CHECKING:
-    from dlkit.data.datasets import DataSet
+    from dlkit.data.samples import DataSet
 
 _MIB = 2**20
 _TARGET_BYTES = 8
@@ -83,19 +84,20 @@ def show(
     from dlkit.data.home import prepared_path
     from dlkit.plotting.figure_file import picture_format
 
-    _check_name("SPEC", spec)
+    found = parse_spec(spec, "SPEC")
     if out is not None:
         picture_format(out)
-    if not DATA[spec].embedded and not prepared_path(spec).exists():
+    if found.built_in and not DATA[found.name].embedded and not prepared_path(spec).exists():
         raise DataError(
             f"{spec} is not here yet",
             f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
         )
     from dlkit.config import TrainConfig
     from dlkit.data.datasets import load_dataset
+    from dlkit.data.facts import class_counts, facts_of
 
     dataset = load_dataset(TrainConfig(data=spec))
-    facts, counts = _facts(dataset), _class_counts(dataset)
+    facts, counts = facts_of(dataset), class_counts(dataset)
     if out is not None:
         _draw(dataset, out)
         facts["picture"] = str(out)
@@ -105,8 +107,9 @@ def show(
         )
         return
     console.print_pairs({name: _cell(value) for name, value in facts.items()})
-    console.print_line("")
-    console.print_table(_COLUMNS, counts)
+    if counts:
+        console.print_line("")
+        console.print_table(_COLUMNS, counts)
 
 
 _COLUMNS = ("class", *_SPLITS, "total")
@@ -123,54 +126,18 @@ def _check_name(what: str, name: str) -> None:
         )
 
 
-def _facts(dataset: "DataSet") -> dict[str, Any]:
-    about = dataset.description
-    inputs = [dataset.splits[name].inputs for name in ("train", "test")]
-    normalisation = about.normalisation
-    return {
-        "name": about.name,
-        "task": about.task,
-        **{name: about.split_sizes[name] for name in _SPLITS},
-        "input_shape": list(about.input_shape),
-        "input_dtype": str(inputs[0].dtype).removeprefix("torch."),
-        "input_min": min(part.min().item() for part in inputs),
-        "input_max": max(part.max().item() for part in inputs),
-        "scale": normalisation.scale if normalisation else None,
-        "mean": list(normalisation.mean) if normalisation else None,
-        "std": list(normalisation.std) if normalisation else None,
-        "target_dtype": str(dataset.splits["train"].targets.dtype).removeprefix("torch."),
-        "classes": len(about.class_names),
-        "licence": about.licence,
-        "source": about.source,
-        "fingerprint": about.fingerprint,
-    }
-
-
-def _class_counts(dataset: "DataSet") -> list[tuple[str | int, ...]]:
-    """Count the samples of each class in each split; one row a class."""
-    names = dataset.description.class_names
-    splits = [dataset.splits[name] for name in _SPLITS]
-    columns = [split.targets[split.rows].bincount(minlength=len(names)).tolist() for split in splits]
-    return [(name, *counts, sum(counts)) for name, *counts in zip(names, *columns, strict=True)]
-
-
 def _draw(dataset: "DataSet", out: Path) -> None:
     """Draw the first training samples of each class, one class a column where there are ten."""
-    import torch
-
+    from dlkit.data.facts import pictures_by_class
     from dlkit.plotting.figure_file import save_figure
     from dlkit.plotting.samples import plot_samples
 
-    split, names = dataset.splits["train"], dataset.description.class_names
-    targets = split.targets[split.rows]
-    each = max(1, _PICTURES // len(names))
-    by_class = [split.rows[targets == index][:each] for index in range(len(names))]
-    rows = torch.stack(
-        [rows[turn] for turn in range(each) for rows in by_class if turn < len(rows)][:_PICTURES]
-    )
-    scale = split.normalisation.scale if split.normalisation else 1.0
-    images = split.inputs[rows].permute(0, 2, 3, 1) / scale  # (N, H, W, C)
-    save_figure(plot_samples(images.numpy(), [names[index] for index in split.targets[rows].tolist()]), out)
+    if dataset.description.kind != "pictures":
+        raise ConfigError(
+            f"-o draws pictures; {dataset.description.name} has none", "leave -o out to see it as a table"
+        )
+    images, names = pictures_by_class(dataset, _PICTURES)
+    save_figure(plot_samples(images.numpy(), names), out)
 
 
 def _cell(value: Any) -> str | int | float | None:

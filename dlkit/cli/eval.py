@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.run_dir import RunDir
+from dlkit.spec import parse_spec
 
 if TYPE_CHECKING:
     from dlkit.evaluation.report import Report
@@ -65,12 +65,11 @@ def _check(checkpoints: list[Path], data: str | None, split: str, predict: Path 
                 did_you_mean(split, _SPLITS),
             )
         )
-    if data is not None and data not in DATA:
-        faults.append(
-            ConfigError(
-                f"--data {data} is not known; choose from {', '.join(DATA)}", did_you_mean(data, DATA)
-            )
-        )
+    if data is not None:
+        try:
+            parse_spec(data)
+        except ConfigError as err:
+            faults.append(err)
     if predict is not None and len(checkpoints) > 1:
         faults.append(
             ConfigError(

@@ -18,7 +18,7 @@ from dlkit.cli.options import (
     add_command,
     command_group,
 )
-from dlkit.config import check_device
+from dlkit.config import TrainConfig, check_device
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.header import printable
 from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dlkit.checkpoint import Checkpoint as LoadedCheckpoint
+    from dlkit.description import DataDescription
     from dlkit.inspection.subject import Subject
 
 _SPLITS = ("train", "val", "test", "all")
@@ -93,26 +94,19 @@ def model(
         )
 
     from dlkit.checkpoint import load_checkpoint
-    from dlkit.description import DataDescription
+    from dlkit.inputs import zeros
     from dlkit.inspection.summary import summarise
     from dlkit.models.build import build_model, restore_model
 
     if subject in MODELS:
-        entry = DATA[config.data]
-        description = DataDescription(
-            name=config.data,
-            task=entry.task,
-            input_shape=entry.input_shape,
-            class_names=entry.class_names,
-            split_sizes={},
-        )
-        network = build_model(subject, description, config.arguments)
+        description, context = _data_of(config)
+        network = build_model(subject, description, config.arguments, context)
     else:
         checkpoint = load_checkpoint(path)
         description, network = checkpoint.description, restore_model(checkpoint)
     shape = "x".join(map(str, description.input_shape))
     console.note(f"{subject} on {printable(description.name)}, one sample of {shape}")
-    _print_rows("model", summarise(network, description.input_shape))
+    _print_rows("model", summarise(network, zeros(description)))
 
 
 def weights(
@@ -229,6 +223,26 @@ def _is_of_a_run(out: Path, checkpoint: Path) -> bool:
     is_run = run.best.exists() or run.last.exists()
     files = [checkpoint, *(run.files() if is_run else [])]
     return any(file.exists() and file.samefile(out) for file in files)
+
+
+def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tensor"]]:
+    """Describe the data of a configuration; those that the catalogue describes are not loaded."""
+    from dlkit.description import DataDescription
+
+    entry = DATA.get(config.data)
+    if entry is None or not entry.input_shape:
+        from dlkit.data.datasets import load_dataset
+
+        dataset = load_dataset(config)
+        return dataset.description, dataset.context
+    description = DataDescription(
+        name=config.data,
+        task=entry.task,
+        input_shape=entry.input_shape,
+        class_names=entry.class_names,
+        split_sizes={},
+    )
+    return description, {}
 
 
 def _open(path: Path, split: str, batches: int, device: str) -> tuple["LoadedCheckpoint", "Subject", str]:

@@ -194,7 +194,7 @@ def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
 
 def _download(config: TrainConfig) -> None:
     """Get the data if they are neither embedded nor here."""
-    if DATA[config.data].embedded:
+    if config.data not in DATA or DATA[config.data].embedded:
         return
     from dlkit.cli.download_bar import show_download
     from dlkit.data.get import get

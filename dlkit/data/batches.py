@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from dlkit.data.datasets import Split
+from dlkit.data.samples import Split
+from dlkit.inputs import Inputs, rows_of
 
 _CHUNK_BYTES = 4 * 2**20
 _MAX_CHUNK = 16
@@ -25,14 +26,24 @@ class Batches:
             normalisation cannot train on one.
         device: Where the batches are wanted; the stored samples move there once if they fit.
         seed: Decides the order, together with the epoch.
+        balanced: Draw from each of the split's strata equally often, with repetition in the smaller ones.
     """
 
-    def __init__(self, split: Split, batch_size: int, device: torch.device, seed: int = 0) -> None:
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        device: torch.device,
+        seed: int = 0,
+        *,
+        balanced: bool = False,
+    ) -> None:
         self.batch_size = batch_size
         self.device = device
         self.seed = seed
         self._split = split.to(device) if _fits(split, device) else split
         self._chunk = _batches_at_once(split, batch_size)
+        self._strata = split.strata().cpu() if balanced else None
 
     def __len__(self) -> int:
         samples = len(self._split)
@@ -54,42 +65,72 @@ class Batches:
         end = self.num_samples if stop >= len(self) else stop * self.batch_size
         return end - start * self.batch_size
 
-    def shuffled(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(self, epoch: int, start: int = 0) -> Iterator[tuple[Inputs, Tensor]]:
         """Give the batches of an epoch in its own order.
 
         Args:
             epoch: Number of the epoch.
             start: Batches to leave out at the beginning.
         """
-        order = epoch_order(len(self._split), self.seed, epoch)
-        return self._walk(self._split.rows.index_select(0, order.to(self._split.rows.device)), start)
+        if self._strata is None:
+            order = epoch_order(len(self._split), self.seed, epoch)
+        else:
+            order = balanced_order(self._strata, self.seed, epoch)
+        return self._walk(self._split.rows.index_select(0, order.to(self._split.rows.device)), start, epoch)
 
-    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the batches in the order of the split."""
-        return self._walk(self._split.rows, 0)
+    def in_order(self) -> Iterator[tuple[Inputs, Tensor]]:
+        """Give the batches in the order of the split, with nothing random in them."""
+        return self._walk(self._split.rows, 0, None)
 
-    def _walk(self, rows: Tensor, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _walk(self, rows: Tensor, start: int, epoch: int | None) -> Iterator[tuple[Inputs, Tensor]]:
         count = len(self)
         while start < count:
             stop = min(count, start - start % self._chunk + self._chunk)
             end = len(rows) if stop == count else stop * self.batch_size
-            inputs, targets = self._split.batch(rows[start * self.batch_size : end], self.device)
+            inputs, targets = self._split.batch(rows[start * self.batch_size : end], self.device, epoch)
             for index in range(start, stop):
                 first = (index - start) * self.batch_size
                 last = len(targets) if index + 1 == stop else first + self.batch_size
-                yield inputs[first:last], targets[first:last]
+                yield rows_of(inputs, first, last), targets[first:last]
             start = stop
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:
     """Give a permutation of 0..N-1, shape (N,), that depends on the seed and the epoch alone."""
-    digest = hashlib.sha256(f"order/{seed}/{epoch}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-    return torch.randperm(samples, generator=generator)
+    return torch.randperm(samples, generator=_generator(f"order/{seed}/{epoch}"))
+
+
+def balanced_order(strata: Tensor, seed: int, epoch: int) -> Tensor:
+    """Give N positions, shape (N,), that hold each stratum equally often (by one, where N does not divide).
+
+    A stratum's own members come round after round, each round in an order of its own, so that none is drawn twice
+    before all were drawn once.
+
+    Args:
+        strata: Group of each sample, shape (N,), int64.
+        seed: The run's seed.
+        epoch: Number of the epoch.
+    """
+    generator = _generator(f"balanced/{seed}/{epoch}")
+    groups = [(strata == group).nonzero()[:, 0] for group in strata.unique()]
+    share, more = divmod(len(strata), len(groups))
+    drawn = []
+    for turn, members in enumerate(groups):
+        wanted = share + (turn < more)
+        rounds = -(-wanted // len(members))
+        orders = [torch.randperm(len(members), generator=generator) for _ in range(rounds)]
+        drawn.append(members[torch.cat(orders)[:wanted]])
+    every = torch.cat(drawn)
+    return every[torch.randperm(len(every), generator=generator)]
+
+
+def _generator(salt: str) -> torch.Generator:
+    digest = hashlib.sha256(salt.encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
 
 
 def _batches_at_once(split: Split, batch_size: int) -> int:
-    batch_bytes = 4 * split.inputs[0].numel() * batch_size
+    batch_bytes = split.sample_bytes * batch_size
     return max(1, min(_MAX_CHUNK, _CHUNK_BYTES // batch_bytes))
 
 
@@ -97,4 +138,4 @@ def _fits(split: Split, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return split.inputs.nbytes < _RESIDENT_SHARE * free
+    return split.stored_bytes < _RESIDENT_SHARE * free

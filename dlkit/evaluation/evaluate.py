@@ -5,12 +5,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from dlkit.inputs import Inputs, call
 from dlkit.objectives import Objective, RunningMean
 
 
 @torch.inference_mode()
 def mean_scores(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], objective: Objective
+    model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]], objective: Objective
 ) -> tuple[float, float]:
     """Give the mean loss and the metric over batches, in evaluation mode.
 
@@ -22,13 +23,13 @@ def mean_scores(
     model.eval()
     running = RunningMean(objective)
     for inputs, targets in batches:
-        outputs = model(inputs)
+        outputs = call(model, inputs)
         running.add(objective.loss(outputs, targets), outputs, targets)
     return running.read()
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def predict(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]]) -> tuple[Tensor, Tensor]:
     """Give all outputs, shape (N, K), and all targets, shape (N,) or (N, D), in main memory.
 
     Args:
@@ -36,6 +37,6 @@ def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple
         batches: Inputs and targets on the model's device.
     """
     model.eval()
-    pairs = [(model(inputs), targets) for inputs, targets in batches]
+    pairs = [(call(model, inputs), targets) for inputs, targets in batches]
     outputs, targets = zip(*pairs, strict=True)
     return torch.cat(outputs).cpu(), torch.cat(targets).cpu()

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import torch
 from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import DataSet, load_dataset
-from dlkit.errors import DataError
+from dlkit.data.datasets import load_dataset
 from dlkit.evaluation.evaluate import predict
+from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
-from dlkit.objectives import build_objective
+from dlkit.models.context import context_in
 
 _BATCH_SIZE = 256
 
@@ -36,7 +36,7 @@ class Report:
         confusion: Counts, shape (K, K), rows the truth; None for regression.
         rows: Row of each sample in the stored data, shape (N,).
         targets: Class indices, shape (N,), or numbers, (N, D).
-        outputs: Probabilities, shape (N, K), or predicted numbers, (N, D).
+        outputs: Probabilities, shape (N, K), or predicted numbers in the target's unit, (N, D).
     """
 
     checkpoint: Path
@@ -118,13 +118,16 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         CheckpointError: The network cannot be built from the checkpoint.
     """
     model = restore_model(checkpoint).to(device)
-    dataset = _dataset(checkpoint, data)
+    dataset = load_dataset(
+        checkpoint.config, checkpoint.description, context_in(checkpoint.weights), other=data
+    )
     part = dataset.split(split)
-    objective = build_objective(dataset.description.task, checkpoint.config.loss)
+    objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
     loss = objective.loss(outputs, targets).item()
     classes = dataset.description.class_names
-    metrics, confusion = _scores(outputs.numpy(), targets.numpy(), len(classes))
+    predictions = objective.predictions(outputs).numpy()
+    metrics, confusion = _scores(predictions, targets.numpy(), len(classes))
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
@@ -135,27 +138,8 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         confusion=confusion,
         rows=part.rows.numpy(),
         targets=targets.numpy(),
-        outputs=(outputs.softmax(1) if classes else outputs).numpy(),
+        outputs=predictions,
     )
-
-
-def _dataset(checkpoint: Checkpoint, data: str | None) -> DataSet:
-    trained_on = checkpoint.description
-    if data is None:
-        return load_dataset(checkpoint.config, trained_on)
-    dataset = load_dataset(replace(checkpoint.config, data=data))
-    found = dataset.description
-    fits = found.input_shape == trained_on.input_shape and found.num_outputs == trained_on.num_outputs
-    if not fits:
-        raise DataError(
-            f"--data {data} has samples of shape {found.input_shape} and {found.num_outputs} outputs; the checkpoint "
-            f"takes {trained_on.input_shape} and gives {trained_on.num_outputs}",
-            f"it was trained on {trained_on.name}",
-        )
-    splits = {
-        name: replace(part, normalisation=trained_on.normalisation) for name, part in dataset.splits.items()
-    }
-    return DataSet(found.with_normalisation(trained_on.normalisation), splits)
 
 
 def _scores(

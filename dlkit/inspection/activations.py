@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from dlkit.inputs import Inputs, call
 from dlkit.inspection.layer_table import Row
 from dlkit.inspection.mode import as_in_training
 from dlkit.inspection.tally import merge, read_tallies, shape_text, tally
@@ -67,7 +68,7 @@ class ActivationRecorder:
         self._calls: Counter[str] = Counter()
 
     @torch.no_grad()
-    def watch(self, model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+    def watch(self, model: nn.Module, batches: Sequence[tuple[Inputs, Tensor]]) -> None:
         """Pass batches through a network, which is left as it was found.
 
         Args:
@@ -83,7 +84,7 @@ class ActivationRecorder:
             with as_in_training(model):
                 for inputs, _ in batches:
                     self._calls.clear()
-                    model(inputs)
+                    call(model, inputs)
         finally:
             for hook in hooks:
                 hook.remove()

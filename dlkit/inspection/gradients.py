@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from dlkit.inputs import Inputs, call
 from dlkit.inspection.layer_table import Row
 from dlkit.inspection.mode import as_in_training
 from dlkit.inspection.tally import read_tallies, shape_text, tally
@@ -13,7 +14,7 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def compute_gradients(
-    model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]], loss_fn: LossFunction
+    model: nn.Module, batches: Sequence[tuple[Inputs, Tensor]], loss_fn: LossFunction
 ) -> dict[str, Tensor]:
     """Differentiate the mean loss over the samples of all batches.
 
@@ -31,7 +32,7 @@ def compute_gradients(
     samples = sum(len(targets) for _, targets in batches)
     with as_in_training(model):
         for inputs, targets in batches:
-            loss = loss_fn(model(inputs), targets) * (len(targets) / samples)
+            loss = loss_fn(call(model, inputs), targets) * (len(targets) / samples)
             gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
             for total, gradient in zip(sums.values(), gradients, strict=True):
                 if gradient is not None:

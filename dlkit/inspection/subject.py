@@ -12,8 +12,10 @@ from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
 from dlkit.device import seed_all
 from dlkit.errors import DataError
+from dlkit.evaluation.objective import objective_of
+from dlkit.inputs import Inputs
 from dlkit.models.build import restore_model
-from dlkit.objectives import build_objective
+from dlkit.models.context import context_in
 
 _EPOCH = 1  # whose order the batches come in: the first that training saw
 
@@ -29,7 +31,7 @@ class Subject:
     """
 
     model: nn.Module
-    batches: Sequence[tuple[Tensor, Tensor]]
+    batches: Sequence[tuple[Inputs, Tensor]]
     loss_fn: Callable[[Tensor, Tensor], Tensor]
 
     @property
@@ -55,7 +57,7 @@ def open_subject(checkpoint: Checkpoint, split: str, num_batches: int, device: t
         DataError: The data are not here, have changed, or are fewer than two samples.
     """
     config = checkpoint.config
-    dataset = load_dataset(config, checkpoint.description)
+    dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
     model = restore_model(checkpoint).to(device)
     seed_all(config.seed)
     part = dataset.split(split)
@@ -65,5 +67,5 @@ def open_subject(checkpoint: Checkpoint, split: str, num_batches: int, device: t
             "--split train has more",
         )
     batches = Batches(part, config.batch_size, device, config.seed)
-    objective = build_objective(dataset.description.task, config.loss)
+    objective = objective_of(config, dataset, device)
     return Subject(model, list(islice(batches.shuffled(_EPOCH), num_batches)), objective.loss)

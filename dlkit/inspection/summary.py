@@ -1,18 +1,19 @@
 """A network on paper: its layers, the shapes they give, their parameters and what a sample costs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dlkit.inputs import Inputs, call
 from dlkit.inspection.layer_table import Row
 from dlkit.inspection.mode import kept_modes
 from dlkit.inspection.tally import shape_text
 
 
-def summarise(model: nn.Module, input_shape: Sequence[int]) -> list[Row]:
-    """Pass one sample of zeros through a network and give a row for each layer, in the order in which they ran.
+def summarise(model: nn.Module, sample: Inputs) -> list[Row]:
+    """Pass one sample through a network and give a row for each layer, in the order in which they ran.
 
     A layer is a module without parts, or one with parameters of its own; one that did not run comes last, and
     only if it has parameters. FLOPs are those of one sample's forward pass in matrix products, convolutions and
@@ -21,7 +22,7 @@ def summarise(model: nn.Module, input_shape: Sequence[int]) -> list[Row]:
 
     Args:
         model: On the CPU; left in the mode it was found in.
-        input_shape: Shape of one sample.
+        sample: Inputs of one sample.
 
     Returns:
         The rows, the last of them the `total`; its parameters count a shared one once.
@@ -32,7 +33,7 @@ def summarise(model: nn.Module, input_shape: Sequence[int]) -> list[Row]:
     counter = FlopCounterMode(display=False)
     try:
         with kept_modes(model), torch.no_grad(), counter:
-            output = model.eval()(torch.zeros(1, *input_shape))
+            output = call(model.eval(), sample)
     finally:
         for hook in hooks:
             hook.remove()

@@ -12,18 +12,27 @@ from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.header import printable
 from dlkit.models.cnn import Cnn
+from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
+
+Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 
 _DIFF_LINES = 8
 
 
-def build_model(name: str, description: DataDescription, arguments: Mapping[str, Any]) -> nn.Module:
+def build_model(
+    name: str,
+    description: DataDescription,
+    arguments: Mapping[str, Any],
+    context: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
     """Build a network for the data described.
 
     Args:
         name: A name in the catalogue.
         description: Gives the shape of one sample and the number of outputs.
         arguments: The network's own arguments, resolved.
+        context: What the network needs of the data for ever, by name; most need nothing.
 
     Raises:
         CheckpointError: There is no such network (the catalogue was asked before training, so the name comes
@@ -35,7 +44,7 @@ def build_model(name: str, description: DataDescription, arguments: Mapping[str,
         raise CheckpointError(
             f"the checkpoint's network {name} is not built in", did_you_mean(name, BUILDERS) or "update dlkit"
         )
-    return BUILDERS[name](description, arguments)
+    return BUILDERS[name](description, arguments, context or {})
 
 
 def restore_model(checkpoint: Checkpoint) -> nn.Module:
@@ -52,10 +61,11 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
         MissingError: It needs torchvision, which cannot be imported.
     """
     shown = printable(checkpoint.model)
+    context = context_in(checkpoint.weights)
     try:
         with torch.device("meta"):
             expected = build_model(
-                checkpoint.model, checkpoint.description, checkpoint.arguments
+                checkpoint.model, checkpoint.description, checkpoint.arguments, context
             ).state_dict()
     except (ConfigError, TypeError, ValueError, KeyError, RuntimeError, AttributeError) as err:
         raise CheckpointError(
@@ -69,7 +79,7 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
             "\n".join([head, *lines[:_DIFF_LINES], *more]),
             "the weights of another network, or of another dlkit",
         )
-    model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments)
+    model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments, context)
     model.load_state_dict(dict(checkpoint.weights))
     return model
 
@@ -88,8 +98,8 @@ def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
         CheckpointError: It is of another network: no weight of two or more dimensions fits. Biases and statistics
             of the same length are in any two networks.
     """
-    expected = model.state_dict()
-    found = checkpoint.weights
+    expected = {name: own for name, own in model.state_dict().items() if not name.startswith(PREFIX)}
+    found = {name: other for name, other in checkpoint.weights.items() if not name.startswith(PREFIX)}
     taken = {
         name: found[name] for name in expected if name in found and found[name].shape == expected[name].shape
     }
@@ -132,16 +142,22 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     return lines
 
 
-def _mlp(description: DataDescription, arguments: Mapping[str, Any]) -> nn.Module:
+def _mlp(
+    description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
+) -> nn.Module:
     return Mlp(description.input_shape, description.num_outputs, **arguments)
 
 
-def _cnn(description: DataDescription, arguments: Mapping[str, Any]) -> nn.Module:
+def _cnn(
+    description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
+) -> nn.Module:
     return Cnn(_picture_shape("cnn", description), description.num_outputs, **arguments)
 
 
-def _torchvision(name: str) -> Callable[[DataDescription, Mapping[str, Any]], nn.Module]:
-    def build(description: DataDescription, arguments: Mapping[str, Any]) -> nn.Module:
+def _torchvision(name: str) -> Builder:
+    def build(
+        description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
+    ) -> nn.Module:
         from dlkit.models.torchvision_models import build_torchvision_model
 
         shape = _picture_shape(name, description)
@@ -160,7 +176,7 @@ def _picture_shape(name: str, description: DataDescription) -> tuple[int, int, i
     return shape[0], shape[1], shape[2]
 
 
-BUILDERS: Mapping[str, Callable[[DataDescription, Mapping[str, Any]], nn.Module]] = {
+BUILDERS: Mapping[str, Builder] = {
     "mlp": _mlp,
     "cnn": _cnn,
     **{name: _torchvision(name) for name in PICTURE_MODELS},

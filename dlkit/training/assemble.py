@@ -6,17 +6,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlkit.checkpoint import load_checkpoint
-from dlkit.config import TrainConfig, parse_weights
+from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import DataSet, load_dataset
+from dlkit.data.datasets import load_dataset
+from dlkit.data.samples import DataSet
 from dlkit.description import DataDescription
 from dlkit.device import device_label, pick_device, pick_threads, seed_all
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.models.build import build_model, load_matching
-from dlkit.objectives import RunningMean, build_objective
+from dlkit.objectives import RunningMean
 from dlkit.probes import Probe
 from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
@@ -47,10 +49,11 @@ def assemble_new(config: TrainConfig) -> Assembly:
     device = pick_device(config.device)
     seed_all(config.seed)
     dataset = load_dataset(config)
-    model = build_model(config.model, dataset.description, config.arguments).to(device)
+    check_description(config, dataset.description)
+    model = build_model(config.model, dataset.description, config.arguments, dataset.context).to(device)
     if device.type == "cpu":
         torch.set_num_threads(pick_threads(model, config.batch_size))
-    notes = [_plan(config, dataset.description, model, device)]
+    notes = [_plan(config, dataset.description, model, device), *dataset.notes]
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
     return assemble(config, dataset, model, device, notes)
@@ -62,13 +65,9 @@ def assemble(
     """Make the parts around a network that has its weights already."""
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
-    train = Batches(dataset.split("train"), config.batch_size, device, config.seed)
-    objective = build_objective(
-        dataset.description.task,
-        config.loss,
-        label_smoothing=config.label_smoothing,
-        weights=_target_weights(config, dataset.description, device),
-    )
+    balanced = config.balance == "sampler"
+    train = Batches(dataset.split("train"), config.batch_size, device, config.seed, balanced=balanced)
+    objective = objective_of(config, dataset, device)
     optimizer = build_optimizer(
         model,
         config.optimizer,
@@ -119,14 +118,6 @@ def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Ca
         warmup_steps=config.warmup_steps,
     )
     return (lambda step: curve(step) * plateau.factor) if config.schedule == "plateau" else curve
-
-
-def _target_weights(config: TrainConfig, description: DataDescription, device: torch.device) -> Tensor | None:
-    """Give one weight a class or output, shape (K,); those not named weigh 1."""
-    if config.target_weights is None:
-        return None
-    named = parse_weights(config.target_weights)
-    return torch.tensor([named.get(name, 1.0) for name in description.class_names], device=device)
 
 
 def _freeze(model: nn.Module, globs: str) -> str:

@@ -11,6 +11,7 @@ from dlkit.data.batches import Batches
 from dlkit.device import peak_memory_mib
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.history import EpochRecord
+from dlkit.inputs import call
 from dlkit.objectives import Objective, RunningMean
 from dlkit.probes import Probe
 from dlkit.training.average import WeightAverage
@@ -136,7 +137,7 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
                 lr = _set_lr(parts.optimizer, parts.schedule(position.step))
                 for parameter in parts.probe.parameters:
                     parameter.grad = None
-            outputs = parts.model(inputs)
+            outputs = call(parts.model, inputs)
             loss = parts.objective.loss(outputs, targets)
             _share(parts, position.batch, loss).backward()
             parts.running.add(loss, outputs, targets)

@@ -17,7 +17,9 @@ from dlkit.device import pick_device
 from dlkit.errors import CheckpointError, DivergedError, DlkitError, InterruptedRun
 from dlkit.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.models.build import restore_model
+from dlkit.models.context import context_in
 from dlkit.run_dir import RunDir, clear_run, create_run
+from dlkit.spec import parse_spec
 from dlkit.training.assemble import Assembly, assemble, assemble_new
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.guards import all_finite
@@ -303,7 +305,8 @@ def start_run(
         DlkitError: The device, the data or the folder cannot be had; see the tree in `dlkit.errors`.
     """
     assembly = assemble_new(config)
-    run_dir = create_run(out, f"{config.model}-{config.data}", force=force, ops=ops)
+    name = f"{config.model}-{parse_spec(config.data).name}"
+    run_dir = create_run(out, name, force=force, ops=ops)
     run = TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
     run.notes.extend(run.notes_on_folder())
     return run
@@ -329,7 +332,7 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     if progress["threads"] != torch.get_num_threads():
         torch.set_num_threads(progress["threads"])
         notes.append(f"using {progress['threads']} threads, as the run did so far")
-    dataset = load_dataset(config, checkpoint.description)
+    dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
     assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
     restore_checked(assembly.parts, checkpoint)
     notes.extend(changed_settings(run_dir, checkpoint))

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from dlkit.config import TrainConfig, parse_duration
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import DataSet
+from dlkit.data.samples import DataSet
 from dlkit.device import peak_memory_mib
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
+from dlkit.inputs import call, rows_of
 from dlkit.training.assemble import assemble_new
 from dlkit.training.loop import Parts, Position, fit
 
@@ -155,15 +156,18 @@ def _first_samples(dataset: DataSet, samples: int, parts: Parts) -> Batches:
             f"--overfit {samples} is more than the {len(split)} training samples",
             f"--overfit {min(32, len(split))}",
         )
-    return Batches(replace(split, rows=split.rows[:samples]), samples, parts.device)
+    return Batches(split.with_rows(split.rows[:samples]), samples, parts.device)
 
 
 def _best_constant_loss(parts: Parts, few: Batches) -> float:
     """Give the loss of the best answer that ignores the inputs; of a coin's toss where all targets are alike."""
     targets = torch.cat([targets for _, targets in few.in_order()])
     if parts.objective.metric != "accuracy":
-        mean = targets.float().mean(0, keepdim=True).expand_as(targets)
-        return max(parts.objective.loss(mean.float(), targets).item(), 1e-12)
+        numbers = targets.float()
+        mean = numbers.mean(0, keepdim=True).expand_as(numbers)
+        zero = parts.objective.predictions(torch.zeros_like(mean))
+        unit = parts.objective.predictions(torch.ones_like(mean)) - zero
+        return max(parts.objective.loss((mean - zero) / unit, targets).item(), 1e-12)
     shares = _shares(targets, parts, few)
     # The best is the log shares for cross-entropy, the log odds for bce, the shares for mse, the median for l1.
     answers = (shares.log(), shares.logit(), shares, shares.round())
@@ -174,7 +178,7 @@ def _shares(targets: Tensor, parts: Parts, few: Batches) -> Tensor:
     """Give each class's share of the targets, shape (K,); all alike where there is but one class."""
     inputs, _ = next(iter(few.in_order()))
     with torch.inference_mode():
-        classes = parts.model(inputs[:2]).shape[1]
+        classes = call(parts.model, rows_of(inputs, 0, 2)).shape[1]
     counts = torch.bincount(targets, minlength=classes).float()
     shares = counts / counts.sum() if (counts > 0).sum() > 1 else torch.full_like(counts, 1 / classes)
     return shares.clamp(1e-6, 1 - 1e-6)

@@ -37,11 +37,61 @@ FLAGS = {
     "inspect show": "",
     "inspect weights": "--layers --out --sort --top -o",
     "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",
-    "train": "--accumulate --batch-size --config --data --device --download --dry-run --ema --epochs --force "
-    "--freeze --grad-clip --init --keep --l1 --label-smoothing --limit --log-every --loss --lr --max-steps "
-    "--max-time --min-delta --momentum --monitor --nesterov --no-nesterov --no-plot --normalize --optimizer "
-    "--out --overfit --patience --plot --print-config --resume --save-every --schedule --seed --target-weights "
-    "--test --val --warmup-steps --weight-decay -b -d -f -o -s",
+    "train": """
+        --accumulate
+        --balance
+        --batch-size
+        --config
+        --data
+        --device
+        --download
+        --dry-run
+        --ema
+        --epochs
+        --features
+        --force
+        --freeze
+        --grad-clip
+        --init
+        --keep
+        --l1
+        --label-smoothing
+        --limit
+        --log-every
+        --loss
+        --lr
+        --max-steps
+        --max-time
+        --min-delta
+        --momentum
+        --monitor
+        --nesterov
+        --no-nesterov
+        --no-plot
+        --normalize
+        --optimizer
+        --out
+        --overfit
+        --patience
+        --plot
+        --print-config
+        --resume
+        --save-every
+        --schedule
+        --seed
+        --target
+        --target-weights
+        --task
+        --test
+        --val
+        --warmup-steps
+        --weight-decay
+        -b
+        -d
+        -f
+        -o
+        -s
+    """,
 }
 ARGUMENTS = {
     "data get": "NAME",

@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlkit.data.batches import Batches, epoch_order
-from dlkit.data.datasets import Split
+from dlkit.data.batches import Batches, balanced_order, epoch_order
+from dlkit.data.samples import TensorSplit
 
 CPU = torch.device("cpu")
 
 
-def make_split(samples: int, width: int = 3, first: int = 0) -> Split:
+def make_split(samples: int, width: int = 3, first: int = 0) -> TensorSplit:
     """Samples whose inputs and targets tell their row; stored among others that do not belong."""
     stored = torch.arange(2 * (first + samples))
     inputs = stored[:, None].expand(-1, width).contiguous()
-    return Split(inputs, stored, torch.arange(first, first + samples) * 2, None)
+    return TensorSplit(inputs, stored, torch.arange(first, first + samples) * 2, None)
 
 
 def targets_of(batches: list[tuple[Tensor, Tensor]]) -> list[int]:
@@ -98,3 +98,17 @@ def test_samples_made_at_once_are_bounded_in_bytes() -> None:
 
 def test_number_of_samples_is_told() -> None:
     assert Batches(make_split(99), 4, CPU).num_samples == 99
+
+
+def test_a_balanced_epoch_draws_every_stratum_equally_often() -> None:
+    strata = torch.tensor([0] * 90 + [1] * 8 + [2] * 2)
+
+    order = balanced_order(strata, seed=0, epoch=1)
+
+    counts = order.bincount(minlength=100)
+    assert len(order) == 100
+    assert torch.stack([counts[strata == group].sum() for group in range(3)]).tolist() == [34, 33, 33]
+    assert counts[:90].max() == 1
+    assert set(counts[90:98].tolist()) == {4, 5}
+    assert torch.equal(order, balanced_order(strata, seed=0, epoch=1))
+    assert not torch.equal(order, balanced_order(strata, seed=0, epoch=2))

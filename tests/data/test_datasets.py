@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from dlkit.config import TrainConfig
-from dlkit.data.datasets import SOURCES, DataSet, Split, load_dataset, load_source, mean_and_std
+from dlkit.data.datasets import load_dataset
 from dlkit.data.digits import load_digits
+from dlkit.data.pictures import SOURCES, mean_and_std
 from dlkit.data.prepared import write_prepared
+from dlkit.data.samples import DataSet, TensorSplit
 from dlkit.description import DataDescription, Normalisation
 from dlkit.errors import ConfigError, DataError
 from dlkit.resolve import resolve
@@ -21,7 +23,7 @@ def configure(**settings: Any) -> TrainConfig:
     return resolve({"model": "mlp", **settings}, {})
 
 
-def all_inputs(split: Split) -> torch.Tensor:
+def all_inputs(split: TensorSplit) -> torch.Tensor:
     return split.batch(split.rows, CPU)[0]
 
 
@@ -160,7 +162,7 @@ def test_an_unknown_split_is_refused() -> None:
 
 def test_an_unknown_source_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_source("mnits")
+        load_dataset(TrainConfig(model="mlp", data="mnits"))
 
     assert "--data mnits is not known; choose from digits, mnist" in caught.value.message
     assert "did you mean mnist" in caught.value.hint
@@ -169,7 +171,7 @@ def test_an_unknown_source_is_refused() -> None:
 @pytest.mark.parametrize("name", sorted(set(SOURCES) - {"digits"}))
 def test_data_that_are_not_here_say_how_to_get_them(name: str, home: Path) -> None:
     with pytest.raises(DataError) as caught:
-        load_source(name)
+        load_dataset(configure(data=name))
 
     assert caught.value.message == f"--data {name} is not here yet"
     assert f"dlkit data get {name}" in caught.value.hint

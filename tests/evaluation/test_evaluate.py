@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from descriptions import OF_CLASSES
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -25,7 +26,7 @@ def batches(size: int) -> list[tuple[Tensor, Tensor]]:
 def test_scores_equal_a_direct_computation_whatever_the_batches(size: int) -> None:
     model = make_network()
 
-    loss, accuracy = mean_scores(model, batches(size), build_objective("classification"))
+    loss, accuracy = mean_scores(model, batches(size), build_objective(OF_CLASSES))
 
     with torch.no_grad():
         outputs = model.eval()(INPUTS)
@@ -48,7 +49,7 @@ def test_evaluation_changes_neither_weights_nor_statistics() -> None:
     model = make_network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
-    mean_scores(model, batches(7), build_objective("classification"))
+    mean_scores(model, batches(7), build_objective(OF_CLASSES))
     predict(model, batches(7))
 
     assert not model.training

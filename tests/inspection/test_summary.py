@@ -13,7 +13,7 @@ from dlkit.models.mlp import Mlp
 def test_rows_equal_those_worked_by_hand() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
 
-    rows = summarise(model, (1, 4, 4))
+    rows = summarise(model, torch.zeros(1, 1, 4, 4))
 
     # Convolution: 2 * 2 * 2 outputs of 9 products; linear: 8 * 3 products; two operations each.
     assert [tuple(row.values()) for row in rows] == [
@@ -29,7 +29,7 @@ def test_rows_equal_those_worked_by_hand() -> None:
 def test_mlp_with_hidden_128_64_is_784_128_64_10() -> None:
     arguments = MODELS["mlp"].resolve({"hidden": "128,64"})
 
-    rows = summarise(Mlp((1, 28, 28), 10, **arguments), (1, 28, 28))
+    rows = summarise(Mlp((1, 28, 28), 10, **arguments), torch.zeros(1, 1, 28, 28))
 
     assert [row["output"] for row in rows if row["type"] in ("Flatten", "Linear")] == [
         "784",
@@ -49,7 +49,7 @@ def test_every_built_in_model_adds_up_to_its_total(name: str) -> None:
     )
     model = build_model(name, description, MODELS[name].resolve({}))
 
-    *layers, total = summarise(model, shape)
+    *layers, total = summarise(model, torch.zeros(1, *shape))
 
     assert total["output"] == "5"
     assert total["parameters"] == sum(parameter.numel() for parameter in model.parameters())
@@ -73,7 +73,7 @@ class Odd(nn.Module):
 
 
 def test_parameters_of_a_parent_and_of_a_layer_that_never_ran_are_counted() -> None:
-    rows = {row["layer"]: row for row in summarise(Odd(), (4,))}
+    rows = {row["layer"]: row for row in summarise(Odd(), torch.zeros(1, 4))}
 
     assert list(rows) == ["inner", "Odd", "spare", "total"]
     assert rows["Odd"]["parameters"] == 4
@@ -87,7 +87,7 @@ def test_dropout_and_batch_norm_are_left_in_the_mode_they_were_in() -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
     model[1].eval()
 
-    summarise(model, (3,))
+    summarise(model, torch.zeros(1, 3))
 
     assert [module.training for module in model] == [True, False, True]
     assert model[1].num_batches_tracked == 0

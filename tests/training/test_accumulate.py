@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from descriptions import OF_CLASSES
 from torch import Tensor, nn
 from toys import make_blobs, make_network, make_parts, train
 
@@ -46,7 +47,7 @@ def test_gradients_equal_those_of_one_batch_as_large(
     samples: int, batch_size: int, accumulate: int, weighted: bool
 ) -> None:
     weights = torch.tensor([1.0, 5.0, 0.2], dtype=torch.float64) if weighted else None
-    objective = build_objective("classification", weights=weights)
+    objective = build_objective(OF_CLASSES, weights=weights)
     both = {"objective": objective, "running": RunningMean(objective), "l1": 0.01}
 
     several = gradients_of_each_step(parts_of(samples, batch_size, accumulate, **both))

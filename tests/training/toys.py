@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
+from descriptions import OF_CLASSES
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import Split
+from dlkit.data.samples import TensorSplit
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.probes import Probe
 from dlkit.training.guards import FiniteGuard
@@ -17,12 +18,12 @@ from dlkit.training.schedules import build_schedule
 CPU = torch.device("cpu")
 
 
-def make_split(inputs: Tensor, targets: Tensor) -> Split:
+def make_split(inputs: Tensor, targets: Tensor) -> TensorSplit:
     """A split of all samples, not normalised."""
-    return Split(inputs, targets, torch.arange(len(targets)), None)
+    return TensorSplit(inputs, targets, torch.arange(len(targets)), None)
 
 
-def make_blobs(samples: int = 60, seed: int = 0) -> Split:
+def make_blobs(samples: int = 60, seed: int = 0) -> TensorSplit:
     """Three far-apart clouds of points in four dimensions, shape (N, 4), one a class."""
     generator = torch.Generator().manual_seed(seed)
     targets = torch.arange(samples) % 3
@@ -37,10 +38,10 @@ def make_network(seed: int = 0) -> nn.Module:
 
 
 def make_parts(
-    split: Split,
+    split: TensorSplit,
     model: nn.Module,
     *,
-    val: Split | None = None,
+    val: TensorSplit | None = None,
     optimizer: str = "sgd",
     lr: float = 0.1,
     momentum: float = 0.9,
@@ -53,7 +54,7 @@ def make_parts(
 ) -> Parts:
     """Everything that `fit` turns, on the CPU."""
     train = Batches(split, batch_size, CPU, seed)
-    objective = build_objective("classification")
+    objective = build_objective(OF_CLASSES)
     chosen = build_optimizer(model, optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay)
     parts: dict[str, Any] = {
         "model": model,

@@ -1,0 +1,82 @@
+"""What `data show` tells of a data set: shapes, ranges, classes, and how many samples are where."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlkit.data.samples import SPLITS, DataSet, TensorSplit
+
+_ROWS_AT_ONCE = 4096
+
+
+def facts_of(dataset: DataSet) -> dict[str, Any]:
+    """Give names, shapes, types, ranges and origin by name; what a kind of data does not have is left out."""
+    about = dataset.description
+    facts = {
+        "name": about.name,
+        "task": about.task,
+        **{name: len(split) for name, split in dataset.splits.items()},
+        "input_shape": list(about.input_shape),
+        **_stored(dataset),
+        "features": list(about.feature_names),
+        "classes": len(about.class_names),
+        "targets": list(about.target_names),
+        "units": about.units,
+        "licence": about.licence,
+        "source": about.source,
+        "fingerprint": about.fingerprint,
+    }
+    return {name: value for name, value in facts.items() if value not in ("", [])}
+
+
+def class_counts(dataset: DataSet) -> list[tuple[str | int, ...]]:
+    """Count the samples of each class in each split; one row a class, none where the target is a number."""
+    names = dataset.description.class_names
+    columns = [_targets(dataset, name).bincount(minlength=len(names)).tolist() for name in SPLITS if names]
+    return [(name, *counts, sum(counts)) for name, *counts in zip(names, *columns, strict=True)]
+
+
+def pictures_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
+    """Give the first training pictures of each class, as they are stored, and their classes.
+
+    Args:
+        dataset: Pictures.
+        most: How many at most, in turn from each class.
+
+    Returns:
+        Pictures, shape (N, H, W, C), where 1 is the brightest, and N names.
+    """
+    split, names = dataset.splits["train"], dataset.description.class_names
+    assert isinstance(split, TensorSplit), "pictures are stored as tensors"
+    targets = split.targets[split.rows]
+    each = max(1, most // len(names))
+    by_class = [split.rows[targets == index][:each] for index in range(len(names))]
+    rows = torch.stack([rows[turn] for turn in range(each) for rows in by_class if turn < len(rows)][:most])
+    scale = split.normalisation.scale if split.normalisation else 1.0
+    images = split.inputs[rows].permute(0, 2, 3, 1) / scale  # (N, H, W, C)
+    return images, [names[index] for index in split.targets[rows].tolist()]
+
+
+def _stored(dataset: DataSet) -> dict[str, Any]:
+    """Give type and range of the stored inputs, and how they become inputs."""
+    splits = [dataset.splits[name] for name in ("train", "test")]
+    tensors = [split for split in splits if isinstance(split, TensorSplit)]
+    if len(tensors) < len(splits):
+        return {}
+    normalisation = dataset.description.normalisation
+    return {
+        "input_dtype": str(tensors[0].inputs.dtype).removeprefix("torch."),
+        "input_min": min(split.inputs.min().item() for split in tensors),
+        "input_max": max(split.inputs.max().item() for split in tensors),
+        "scale": normalisation.scale if normalisation else None,
+        "mean": list(normalisation.mean) if normalisation else None,
+        "std": list(normalisation.std) if normalisation else None,
+        "target_dtype": str(tensors[0].targets.dtype).removeprefix("torch."),
+    }
+
+
+def _targets(dataset: DataSet, name: str) -> Tensor:
+    split = dataset.splits[name]
+    parts = [split.batch(rows, torch.device("cpu"))[1] for rows in split.rows.split(_ROWS_AT_ONCE)]
+    return torch.cat(parts)

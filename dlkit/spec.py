@@ -1,0 +1,85 @@
+"""What stands behind --data: a built-in name with arguments, a file, a folder, a function, or stdin."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlkit.catalogue import DATA, ArgumentValue
+from dlkit.errors import ConfigError, did_you_mean
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+ARRAY_SUFFIXES = (".npz", ".npy")
+_FUNCTION = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A data spec, taken apart.
+
+    Args:
+        text: As it is loaded by: a built-in name with its arguments, or an absolute path.
+        kind: `pictures`, `spatial` or `pbpk` for built-in ones; `table`, `arrays`, `folder` or `function`.
+        name: The built-in name, or the name of the file or folder without its suffix.
+        path: The file or folder; None for built-in ones and stdin.
+        function: Name of the function in a Python file.
+        arguments: Of a built-in data set, defaults filled in.
+    """
+
+    text: str
+    kind: str
+    name: str
+    path: Path | None = None
+    function: str = ""
+    arguments: Mapping[str, ArgumentValue] = field(default_factory=dict)
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is a built-in data set."""
+        return self.name in DATA and self.path is None
+
+
+def parse_spec(text: str, option: str = "--data") -> Spec:
+    """Take a data spec apart; whether a file is there is not looked at, except for folders.
+
+    Args:
+        text: As typed.
+        option: What it was typed after, for the message.
+
+    Raises:
+        ConfigError: It is none of the forms that a spec has.
+    """
+    name, colon, rest = text.partition(":")
+    if name in DATA:
+        arguments = DATA[name].resolve(text, _pairs(text, rest) if colon else {})
+        return Spec(text=text, kind=DATA[name].kind, name=name, arguments=arguments)
+    if text == "-":
+        return Spec(text=text, kind="table", name="stdin")
+    if match := _FUNCTION.fullmatch(text):
+        path = Path(match[1]).absolute()
+        return Spec(text=f"{path}:{match[2]}", kind="function", name=path.stem, path=path, function=match[2])
+    path = Path(text).absolute()
+    suffix = path.suffix.lower()
+    for kind, suffixes in (("table", TABLE_SUFFIXES), ("arrays", ARRAY_SUFFIXES)):
+        if suffix in suffixes:
+            return Spec(text=str(path), kind=kind, name=path.stem, path=path)
+    if text.endswith("/") or (text and path.is_dir()):
+        return Spec(text=str(path), kind="folder", name=path.name, path=path)
+    raise ConfigError(
+        f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
+        f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), a folder of pictures, file.py:function or -",
+        did_you_mean(text, DATA),
+    )
+
+
+def _pairs(text: str, rest: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for part in rest.split(","):
+        name, equals, value = part.partition("=")
+        if not equals or not name or name in pairs:
+            raise ConfigError(
+                f"--data {text}: {part!r} is not name=value, or stands twice",
+                "for example spatial:n=5000,noise=0.1",
+            )
+        pairs[name] = value
+    return pairs
