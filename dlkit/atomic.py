@@ -231,6 +231,13 @@ def sweep_temporaries(folder: Path, ops: FileOps = OPS) -> None:
             ops.unlink(stale)
 
 
+def remove_own_temporaries(folder: Path) -> None:
+    """Remove what this process is writing into a folder, just before it ends without finishing it."""
+    for unfinished in folder.glob(f"{_TEMPORARY_PREFIX}{os.getpid()}-*"):
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and its parents, saying in one line why it could not be done.
 

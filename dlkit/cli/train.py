@@ -1,20 +1,19 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from dlkit.atomic import probe_folder
+from dlkit.atomic import probe_folder, remove_own_temporaries
 from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
+from dlkit.cli.signals import stop_signals
 from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.resolve import resolve
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 
 _TRY_PANEL = "Try"
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @with_settings
@@ -117,7 +115,7 @@ def train(
     for text in run.notes:
         console.note(text)
     if not run.why_done:
-        with _signals(run), show_progress(run) as display:
+        with _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
     if run.ended_early:
@@ -225,20 +223,14 @@ def _print_result(run: "TrainRun") -> None:
         console.print_line(str(run.dir.best))
 
 
-@contextmanager
-def _signals(run: "TrainRun") -> Iterator[None]:
+def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
     """Let the first Ctrl-C or SIGTERM finish the step and save; the second leaves at once."""
 
-    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
+    def ask(number: int) -> None:
         run.stop_signal = number
-        for each in _STOP_SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        console.note("finishing the step and saving; once more leaves at once")
-        console.stderr().show_cursor()  # which the bars hide, and leaving at once would not show again
 
-    before = {number: signal.signal(number, ask_to_stop) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop_signals(
+        ask,
+        say=lambda: console.note("finishing the step and saving; once more leaves at once"),
+        clean_up=lambda: remove_own_temporaries(run.dir.path),
+    )
