@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 
-from dlkit.atomic import FileOps
+from dlkit.atomic import OPS, FileOps
 
 SECTOR = 64
 OPERATIONS = tuple(name for name in vars(FileOps) if not name.startswith("_"))
@@ -24,6 +24,7 @@ class FailingOps(FileOps):
         failure: Makes what is raised.
         for_ever: All later ones fail too.
         late: The operation takes effect before it fails.
+        base: Carries the operations out.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class FailingOps(FileOps):
         *,
         for_ever: bool = False,
         late: bool = False,
+        base: FileOps = OPS,
     ) -> None:
         self.count = 0
         self._counting = threading.Lock()
@@ -40,6 +42,7 @@ class FailingOps(FileOps):
         self._failure = failure
         self._for_ever = for_ever
         self._late = late
+        self._base = base
 
     @property
     def failed(self) -> bool:
@@ -51,7 +54,7 @@ class FailingOps(FileOps):
             fails = self.count == self._fail_at or (self._for_ever and self.count > self._fail_at)
         if fails and not self._late:
             raise self._failure()
-        result = operation(self, *arguments)
+        result = getattr(self._base, operation.__name__)(*arguments)
         if fails:
             if operation in (FileOps.open, FileOps.append):
                 os.close(result)

@@ -176,6 +176,8 @@ class TrainRun:
         count = step.epoch if by_epoch else step.step
         if number and count % number == 0 and (step.record is not None or not by_epoch):
             self._save_numbered(step)
+        if step.record is not None:
+            self._save_last()  # after all that a run that goes on from it would not write again
         return self.why_done
 
     def _close_early(self, step: Step) -> Step:
@@ -228,7 +230,6 @@ class TrainRun:
         self._early.observe(value)
         if self.config.schedule == "plateau":
             self._plateau.observe(value)
-        self._save_last()
 
     def _write_record(self, record: EpochRecord, step: Step, *, keep_best: bool = False) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
