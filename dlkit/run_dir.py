@@ -78,6 +78,11 @@ class RunDir:
         return self.path / "last.safetensors.corrupt"
 
     @property
+    def nan(self) -> Path:
+        """The batch at which training left the finite numbers, and the weights that it met."""
+        return self.path / "nan.safetensors"
+
+    @property
     def lock(self) -> Path:
         """Held while training; says who holds it."""
         return self.path / "run.lock"
@@ -125,6 +130,7 @@ class RunDir:
             self.probes.with_name("probes.csv.bak"),
             self.last_corrupt,
             self.best_prev,
+            self.nan,
         )
         return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
 
