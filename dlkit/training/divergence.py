@@ -6,23 +6,21 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlkit.checkpoint import load_checkpoint, save_checkpoint
 from dlkit.config import TrainConfig
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, DivergedError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
-from dlkit.inputs import Inputs
 from dlkit.models.build import restore_model
 from dlkit.resolve import recipe_of
 from dlkit.run_dir import RunDir
+from dlkit.training.failing_batch import FailingBatch, find_batch, find_validation_batch
 from dlkit.training.guards import all_finite
 from dlkit.training.loop import Parts, Position, Step
 from dlkit.training.optimizers import optimizer_state
-from dlkit.training.randomness import seed_step
-from dlkit.training.replay import Finding, Replay, replay
+from dlkit.training.replay import Finding
 
 _BATCHES_COMPARED = 16
 _MUCH_WORSE = 3.0
@@ -60,25 +58,6 @@ class Scene:
     save_last: Callable[[], None]
 
 
-@dataclass(frozen=True)
-class FailingBatch:
-    """The batches of the step, or the batch of the validation, that went wrong.
-
-    Args:
-        split: `train` or `val`.
-        epoch: Its epoch.
-        step: Number of the step that took it, from 1; of validation, steps done.
-        rows: Their rows in the stored data, shape (N,).
-        batches: Inputs and targets.
-    """
-
-    split: str
-    epoch: int
-    step: int
-    rows: Tensor
-    batches: Sequence[tuple[Inputs, Tensor]]
-
-
 def stop_diverged(scene: Scene, step: Step, where: Where) -> DivergedError:
     """Save the last good state and the failing batch, and say what happened.
 
@@ -94,7 +73,11 @@ def stop_diverged(scene: Scene, step: Step, where: Where) -> DivergedError:
     troubles: list[str] = []
     bad_step = rewind(parts, position, step)
     state = _keep_state(scene, troubles) if bad_step else _as_saved(scene.run_dir)
-    failing = _failing_batch(parts, step, bad_step, validation=where == "validation")
+    failing = (
+        find_validation_batch(parts, step)
+        if where == "validation"
+        else find_batch(parts, step, bad_step or step.step)
+    )
     kept, finding, told = False, None, f"{_FOUND[where]} not finite"
     if failing is not None:
         kept = _try(lambda: _keep_batch(scene, failing), troubles)
@@ -134,31 +117,16 @@ def rewind(parts: Parts, position: Position, step: Step) -> int:
     return good + 1
 
 
-def replay_batch(config: TrainConfig, parts: Parts, failing: FailingBatch) -> Replay:
-    """Pass the failing batch through the network again, with the random numbers it had."""
-    training = failing.split == "train"
-    model = parts.model if training else parts.validated
-    seed_step(parts.device, config.seed, failing.step - 1)
-    return replay(model, failing.batches, parts.objective.loss, training=training)
-
-
 def _look_again(scene: Scene, failing: FailingBatch, told: str) -> tuple[Finding | None, str]:
     """Replay the batch, and say what came to light, or what was told before where nothing did."""
     try:
-        seen = replay_batch(scene.config, scene.parts, failing)
+        model = scene.parts.model if failing.split == "train" else scene.parts.validated
+        seen = failing.replay(model, scene.parts.objective, scene.config.seed, scene.parts.device)
     except RuntimeError:  # a network may refuse numbers that are not finite
         return None, told
     if seen.finding.cause == "none":
         return seen.finding, f"{told}, though all is when the batch is replayed"
-    return seen.finding, seen.finding.message + _said_rows(bad_rows(seen, failing))
-
-
-def bad_rows(seen: Replay, failing: FailingBatch) -> list[int]:
-    """Give the stored rows of the samples that are not finite, if it is they that went wrong."""
-    places = {"inputs": seen.bad_inputs, "targets": seen.bad_targets}.get(seen.finding.cause, ())
-    before = sum(len(targets) for _, targets in failing.batches[: seen.batch])
-    rows: list[int] = failing.rows.tolist()
-    return [rows[before + place] for place in places]
+    return seen.finding, seen.finding.message + _said_rows(failing.bad_rows(seen))
 
 
 def lower_rate(config: TrainConfig) -> float:
@@ -181,9 +149,8 @@ def _keep_state(scene: Scene, troubles: list[str]) -> str:
             f"by then the weights had grown worse (validation loss {now:.3g}, {before:.3g} when last saved); "
             f"{_as_saved(scene.run_dir)}"
         )
-    if _saved_step(scene.run_dir) != scene.position.step:
-        if not _try(scene.save_last, troubles):
-            return _as_saved(scene.run_dir)
+    if _saved_step(scene.run_dir) != scene.position.step and not _try(scene.save_last, troubles):
+        return _as_saved(scene.run_dir)
     return f"the state before that step is saved in {last}"
 
 
@@ -214,59 +181,17 @@ def _as_saved(run_dir: RunDir) -> str:
     return f"the last good state is {run_dir.last}" + ("" if step is None else f", of step {step}")
 
 
-def _failing_batch(parts: Parts, step: Step, bad_step: int, *, validation: bool) -> FailingBatch | None:
-    """Find the batch that went wrong again: by seed, epoch and step; in validation by looking at each."""
-    if validation:
-        return _bad_validation(parts, step)
-    number = bad_step or step.step
-    start = (number - 1 - (step.step - step.in_epoch)) * parts.accumulate
-    stop = min(start + parts.accumulate, len(parts.train))
-    batches = list(islice(parts.train.shuffled(step.epoch, start), stop - start))
-    return FailingBatch("train", step.epoch, number, parts.train.rows_in(step.epoch, start, stop), batches)
-
-
-def _bad_validation(parts: Parts, step: Step) -> FailingBatch | None:
-    for index, batch in enumerate(parts.val.in_order()):
-        loss, _ = mean_scores(parts.validated, [batch], parts.objective)
-        if not math.isfinite(loss):
-            rows = parts.val.rows_in(None, index, index + 1)
-            return FailingBatch("val", step.epoch, step.step, rows, [batch])
-    return None
-
-
 def _keep_batch(scene: Scene, failing: FailingBatch) -> None:
     """Write the failing batch, with the weights that it met, to `nan.safetensors`."""
-    tensors: dict[str, Tensor] = {"rows": failing.rows}
-    inputs = [part for part, _ in failing.batches]
-    for name in _names(inputs[0]):
-        tensors[f"inputs.{name}" if name else "inputs"] = torch.cat([_input(part, name) for part in inputs])
-    tensors["targets"] = torch.cat([targets for _, targets in failing.batches])
     model = scene.parts.model if failing.split == "train" else scene.parts.validated
     save_checkpoint(
         scene.run_dir.nan,
         model.state_dict(),
         config=scene.config,
         description=scene.description,
-        progress={
-            "position": asdict(scene.position),
-            "best": scene.best,
-            "failing": {
-                "split": failing.split,
-                "epoch": failing.epoch,
-                "step": failing.step,
-                "sizes": [len(targets) for _, targets in failing.batches],
-            },
-        },
-        extras={f"batch.{name}": tensor for name, tensor in tensors.items()},
+        progress={"position": asdict(scene.position), "best": scene.best, "failing": failing.facts()},
+        extras=failing.tensors(),
     )
-
-
-def _names(inputs: Inputs) -> Sequence[str]:
-    return [""] if isinstance(inputs, Tensor) else list(inputs)
-
-
-def _input(inputs: Inputs, name: str) -> Tensor:
-    return inputs if isinstance(inputs, Tensor) else inputs[name]
 
 
 def _said_rows(rows: Sequence[int]) -> str:

@@ -1,5 +1,6 @@
 """A batch once more, layer by layer: where the first number that is not finite comes from."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ class Seen:
 
     Args:
         non_finite: How many of their values are NaN or infinite.
-        largest: The largest magnitude of the others.
+        largest: The largest magnitude of the others; 0 where there are none.
         dtype: Of the first of them; empty where there was none.
     """
 
@@ -109,7 +110,8 @@ class Replay:
             largest = self.calls[-1].outputs.largest if self.calls else 0.0
             return Finding("loss", f"the loss is {self.loss:g}, of outputs up to {largest:.3g}")
         if self.first_backward is not None:
-            return self.first_backward
+            words = f"all is finite up to the loss; {self.first_backward.message}"
+            return dataclasses.replace(self.first_backward, message=words)
         if self.gradients:
             name = self.gradients[0]
             return Finding("backward", f"all is finite but the gradient of {name}", name)
@@ -203,7 +205,7 @@ class _watched:  # noqa: N801 - reads as a verb where it is used
             layer.gradient = _look(gradient)
             if layer.gradient.non_finite and self._seen.first_backward is None:
                 overflow = layer.gradient.at_the_end_of_float16
-                words = f"all is finite up to the loss; the first gradient that is not reaches layer {_called(layer)}"
+                words = f"the first gradient that is not finite reaches layer {_called(layer)}"
                 self._seen.first_backward = Finding(
                     "backward", words + _beyond(overflow), layer.layer, overflow
                 )

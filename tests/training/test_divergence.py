@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,17 @@ def diverge(run: TrainRun) -> DivergedError:
     return caught.value
 
 
-def poke(run: TrainRun, at_step: int, name: str, value: float, stop_signal: int | None = None) -> None:
-    """Train, and after a step set one number of a weight; a signal may come at the same time."""
+def drive_with(run: TrainRun, at_step: int, action: Callable[[], object]) -> None:
+    """Train, and do something after a step."""
     for step, _ in run:
         if step.step == at_step:
-            with torch.no_grad():
-                run.parts.model.get_parameter(name).reshape(-1)[0] = value
-            run.stop_signal = stop_signal
+            action()
+
+
+def poke(run: TrainRun, name: str, value: float) -> None:
+    """Set one number of a weight."""
+    with torch.no_grad():
+        run.parts.model.get_parameter(name).reshape(-1)[0] = value
 
 
 # Each optimizer; everything that moves with a step and could be moved by a bad one.
@@ -184,7 +189,7 @@ def test_weights_that_are_not_finite_never_reach_a_checkpoint(
     run = start_run(configure(), tmp_path / "run")
 
     with pytest.raises(DivergedError) as caught:
-        poke(run, 2 * STEPS_PER_EPOCH - 2, name, value)
+        drive_with(run, 2 * STEPS_PER_EPOCH - 2, lambda: poke(run, name, value))
 
     assert f"the weights are not finite: {name}" in caught.value.message
     assert f"the last good state is {run.dir.last}, of step {STEPS_PER_EPOCH}" in caught.value.message
@@ -196,8 +201,12 @@ def test_weights_that_are_not_finite_never_reach_a_checkpoint(
 def test_a_signal_after_divergence_saves_nothing_that_is_not_finite(tmp_path: Path) -> None:
     run = start_run(configure(), tmp_path / "run")
 
+    def poke_and_stop() -> None:
+        poke(run, "hidden.0.linear.bias", -math.inf)
+        run.stop_signal = 15
+
     with pytest.raises(DivergedError):
-        poke(run, 3, "hidden.0.linear.bias", -math.inf, stop_signal=15)
+        drive_with(run, 3, poke_and_stop)
 
     assert all_finite(load_checkpoint(run.dir.last).weights.values())
 
@@ -205,10 +214,11 @@ def test_a_signal_after_divergence_saves_nothing_that_is_not_finite(tmp_path: Pa
 def test_an_average_that_is_not_finite_never_becomes_best(tmp_path: Path) -> None:
     run = start_run(configure(ema=0.9), tmp_path / "run")
 
+    def spoil_average() -> None:
+        run.parts.ema.network().output.bias[0] = math.nan
+
     with pytest.raises(DivergedError) as caught:
-        for step, _ in run:
-            if step.step == 3:
-                run.parts.ema.network().output.bias[0] = math.nan
+        drive_with(run, 3, spoil_average)
 
     assert "the weights are not finite" in caught.value.message
     assert not run.dir.best.exists()
@@ -268,9 +278,7 @@ def test_a_disk_that_is_full_is_told_with_the_divergence(tmp_path: Path) -> None
     spoil(run, 30)
 
     with contextlib.ExitStack() as stack, pytest.raises(DivergedError) as caught:
-        for step, _ in run:
-            if step.step == 25:
-                stack.enter_context(file_size_limit(10_000))
+        drive_with(run, 25, lambda: stack.enter_context(file_size_limit(10_000)))
 
     assert f"the last good state is {run.dir.last}, of step {STEPS_PER_EPOCH}" in caught.value.message
     for path in (run.dir.last, run.dir.nan):

@@ -153,7 +153,7 @@ def test_first_layer_of_the_backward_pass_is_named() -> None:
     assert seen.finding.cause == "backward"
     assert seen.finding.layer == "1"
     assert seen.finding.message == (
-        "all is finite up to the loss; the first gradient that is not reaches layer 1 (Tanh)"
+        "all is finite up to the loss; the first gradient that is not finite reaches layer 1 (Tanh)"
     )
     assert set(seen.gradients) == {"0.weight", "0.bias"}
 

@@ -1,25 +1,20 @@
 """A configuration in, a run folder out."""
 
-import math
 import time
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from runs import STEPS_PER_EPOCH, configure, drive, resume
+from runs import STEPS_PER_EPOCH, configure, drive
 from safetensors.torch import load_file
 from torch import nn
-from toys import CPU, make_split
 
 from dlkit.checkpoint import load_checkpoint
-from dlkit.data.batches import Batches
-from dlkit.errors import DivergedError, DlkitError, MissingError, RunExistsError
+from dlkit.errors import DlkitError, MissingError, RunExistsError
 from dlkit.history import read_history
 from dlkit.models.build import build_model, restore_model
-from dlkit.training.guards import all_finite
-from dlkit.training.run import TrainRun, start_run
+from dlkit.training.run import start_run
 
 
 def test_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
