@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ class Spoiled:
     def __len__(self) -> int:
         return len(self._split)
 
-    def to(self, device: torch.device) -> "Spoiled":
+    def to(self, _device: torch.device) -> "Spoiled":
         return self
 
     def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Tensor, Tensor]:
@@ -131,59 +131,70 @@ def test_classes_weighed_by_rarity_are_weighed_again(tmp_path: Path) -> None:
     assert look_into(path, CPU).seen.finding.cause == "forward"
 
 
-def change(path: Path, to: Path, edit: Callable[[dict[str, Any], dict[str, Tensor]], None]) -> Path:
-    """Write the file anew with other facts or tensors, and checksums that fit."""
+def change(
+    path: Path, to: Path, facts: Any = None, tensors: Mapping[str, Tensor | None] | None = None
+) -> Path:
+    """Write the file anew with other facts or tensors, None for none, and checksums that fit."""
     kept = load_checkpoint(path)
-    progress, extras = json.loads(json.dumps(kept.metadata["progress"])), dict(kept.extras)
-    edit(progress, extras)
+    extras = {**kept.extras, **{f"batch.{name}": tensor for name, tensor in (tensors or {}).items()}}
     save_checkpoint(
         to,
         kept.weights,
         config=kept.config,
         description=kept.description,
-        progress=progress,
-        extras=extras,
+        progress={"failing": facts},
+        extras={name: tensor for name, tensor in extras.items() if tensor is not None},
     )
     return to
 
 
-FOREIGN: dict[str, Callable[[dict[str, Any], dict[str, Tensor]], object]] = {
-    "no-facts": lambda progress, extras: progress.pop("failing"),
-    "facts-of-another-kind": lambda progress, extras: progress.update(failing=3),
-    "sizes-too-small": lambda progress, extras: progress["failing"].update(sizes=[4]),
-    "sizes-below-one": lambda progress, extras: progress["failing"].update(sizes=[9, -1]),
-    "sizes-no-numbers": lambda progress, extras: progress["failing"].update(sizes=["8"]),
-    "another-split": lambda progress, extras: progress["failing"].update(split="test"),
-    "no-step": lambda progress, extras: progress["failing"].update(step=None),
-    "no-rows": lambda progress, extras: extras.pop("batch.rows"),
-    "no-targets": lambda progress, extras: extras.pop("batch.targets"),
-    "no-inputs": lambda progress, extras: extras.pop("batch.inputs"),
-    "a-scalar": lambda progress, extras: extras.update({"batch.inputs": torch.zeros(())}),
+FOREIGN_FACTS: dict[str, Any] = {
+    "no-facts": None,
+    "facts-of-another-kind": 3,
+    "sizes-too-small": {"sizes": [4]},
+    "sizes-below-one": {"sizes": [9, -1]},
+    "sizes-no-numbers": {"sizes": ["8"]},
+    "another-split": {"split": "test"},
+    "no-step": {"step": None},
+}
+FOREIGN_TENSORS: dict[str, Tensor | None] = {
+    "rows": None,
+    "targets": None,
+    "inputs": None,
+    "inputs.left": torch.zeros(()),
 }
 
 
-@pytest.mark.parametrize("edit", FOREIGN.values(), ids=FOREIGN)
-def test_a_file_without_such_a_batch_is_refused(
-    edit: Callable[[dict[str, Any], dict[str, Tensor]], None], kept: Path, tmp_path: Path
-) -> None:
-    path = change(kept, tmp_path / "changed.safetensors", edit)
-
+def refused(path: Path) -> CheckpointError:
     with pytest.raises(CheckpointError) as caught:
         look_into(path, CPU)
+    return caught.value
 
-    assert caught.value.message == f"{path} holds no batch at which a run diverged"
-    assert "exit code 5" in caught.value.hint
+
+@pytest.mark.parametrize("facts", FOREIGN_FACTS.values(), ids=FOREIGN_FACTS)
+def test_facts_of_no_such_batch_are_refused(facts: Any, kept: Path, tmp_path: Path) -> None:
+    told = load_checkpoint(kept).metadata["progress"]["failing"]
+    changed = {**told, **facts} if isinstance(facts, dict) else facts
+
+    error = refused(change(kept, tmp_path / "changed.safetensors", changed))
+
+    assert error.message.endswith("changed.safetensors holds no batch at which a run diverged")
+    assert "exit code 5" in error.hint
+
+
+@pytest.mark.parametrize("name", FOREIGN_TENSORS)
+def test_tensors_of_no_such_batch_are_refused(name: str, kept: Path, tmp_path: Path) -> None:
+    told = load_checkpoint(kept).metadata["progress"]["failing"]
+
+    error = refused(change(kept, tmp_path / "changed.safetensors", told, {name: FOREIGN_TENSORS[name]}))
+
+    assert "changed.safetensors" in error.message
 
 
 def test_a_batch_of_another_network_is_refused(kept: Path, tmp_path: Path) -> None:
-    path = change(
-        kept,
-        tmp_path / "changed.safetensors",
-        lambda progress, extras: extras.update({"batch.inputs": torch.zeros(8, 3)}),
-    )
+    told = load_checkpoint(kept).metadata["progress"]["failing"]
 
-    with pytest.raises(CheckpointError) as caught:
-        look_into(path, CPU)
+    error = refused(change(kept, tmp_path / "changed.safetensors", told, {"inputs": torch.zeros(8, 3)}))
 
-    assert caught.value.message.startswith(f"{path}: the batch does not pass through its network: ")
-    assert "\n" not in caught.value.message
+    assert "changed.safetensors: the batch does not pass through its network: " in error.message
+    assert "\n" not in error.message
