@@ -27,6 +27,14 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "epochs": 100,
         "patience": 20,
     },
+    "spatial": {
+        "optimizer": "adamw",
+        "lr": 4e-3,
+        "batch_size": 256,
+        "schedule": "onecycle",
+        "weight_decay": 0.01,
+        "epochs": 20,
+    },
     "torchvision": {
         "optimizer": "sgd",
         "lr": 0.05,
@@ -166,6 +174,11 @@ def _resolve(
 
 
 _DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")
+_ACTIVATION = Argument(
+    default="relu",
+    choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
+    help="Non-linearity after each hidden layer.",
+)
 _STEM = Argument(
     default="auto",
     choices=("auto", "full", "small"),
@@ -181,11 +194,7 @@ MODELS: Mapping[str, ModelEntry] = {
         help="Fully connected layers over flattened inputs, or over the columns of a table.",
         arguments={
             "hidden": Argument(default=(128,), low=1, high=1_000_000, help="Widths of the hidden layers."),
-            "activation": Argument(
-                default="relu",
-                choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
-                help="Non-linearity after each hidden layer.",
-            ),
+            "activation": _ACTIVATION,
             "dropout": _DROPOUT,
             "norm": Argument(
                 default="none",
@@ -226,6 +235,30 @@ MODELS: Mapping[str, ModelEntry] = {
             "dropout": _DROPOUT,
         },
     ),
+    "spatial": ModelEntry(
+        data="spatial",
+        recipe="spatial",
+        help="A value at a point from its neighbours: phi on each, attention omega, theta on the weighted sum.",
+        arguments={
+            "phi": Argument(
+                default=(64, 64), low=1, high=100_000, help="Widths of the layers on each neighbour."
+            ),
+            "omega": Argument(
+                default=(64,), low=1, high=100_000, help="Hidden widths of the weight of a neighbour."
+            ),
+            "theta": Argument(
+                default=(128, 128), low=1, high=100_000, help="Hidden widths from the sum to the value."
+            ),
+            "heads": Argument(
+                default=4, low=1, high=1_000, help="Weights of a neighbour; they divide phi's last width."
+            ),
+            "activation": _ACTIVATION,
+            "dropout": _DROPOUT,
+            "norm": Argument(
+                default="none", choices=("none", "layer"), help="Normalisation before the activation."
+            ),
+        },
+    ),
     **{
         name: ModelEntry(
             data="digits",
@@ -249,7 +282,10 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A built-in data set: what it is, whose it is, and the files it is made of."""
+    """A built-in data set: what it is, whose it is, and the files it is made of.
+
+    `settings` are those that it takes other values of than the defaults, its columns for example.
+    """
 
     kind: str = "pictures"
     task: str
@@ -261,6 +297,7 @@ class DataEntry:
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    settings: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def resolve(self, spec: str, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
         """Fill the arguments of a spec such as `spatial:n=5000` up with the defaults.
@@ -388,5 +425,21 @@ DATA: Mapping[str, DataEntry] = {
                 sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             ),
         ),
+    ),
+    "spatial": DataEntry(
+        kind="spatial",
+        task="regression",
+        samples=2316,
+        input_shape=(3,),
+        class_names=(),
+        licence="MIT",
+        source="simulated: value = sin(t) lat + cos(t) lon + noise",
+        arguments={
+            "n": Argument(default=2316, low=30, high=10_000_001, help="Observations."),
+            "noise": Argument(default=0.02, low=0, high=1e6, help="Standard deviation of a value's error."),
+            "t_max": Argument(default=50.0, low=1e-3, high=1e9, help="Times are uniform from 0 to here."),
+            "seed": Argument(default=0, low=0, high=2**32, help="Of the simulation."),
+        },
+        settings={"coords": "lon,lat", "time": "t", "target": "value", "window": 1.0, "min_neighbors": 0},
     ),
 }

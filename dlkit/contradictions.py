@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlkit.catalogue import DATA, DataEntry
-from dlkit.config import OPTIMIZERS, TrainConfig, flag, parse_normalize, parse_weights
+from dlkit.catalogue import DATA, MODELS, DataEntry
+from dlkit.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag, parse_normalize, parse_weights
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.spec import parse_spec
 
@@ -39,8 +39,10 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     yield from _of_splits(config, typed)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
-    if config.data.partition(":")[0] in DATA:
-        yield from _of_data(config, DATA[config.data.partition(":")[0]])
+    yield from _of_points(config, typed)
+    name = config.data.partition(":")[0]
+    if name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
+        yield from _of_data(config, DATA[name])
 
 
 def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -85,6 +87,41 @@ def _cuts_both(config: TrainConfig) -> bool:
         return config.split_file is None and parse_spec(config.data).kind == "table"
     except ConfigError:
         return False
+
+
+def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Find what goes with points alone, and what they do not have."""
+    if config.model != "spatial":
+        for name, field in FIELDS.items():
+            if field.metadata.get("panel") == SPATIAL_PANEL and name in typed and config.model in MODELS:
+                yield ConfigError(
+                    f"{flag(name)} goes with MODEL spatial, not with {config.model}", "leave it out"
+                )
+        return
+    if config.min_neighbors > config.neighbors:
+        yield ConfigError(
+            f"--min-neighbors {config.min_neighbors} is more than --neighbors {config.neighbors}",
+            f"--min-neighbors {config.neighbors} or fewer",
+        )
+    if config.window is not None and config.time is None:
+        yield ConfigError("--window does nothing without --time", "name the column that says when")
+    if config.task == "classification":
+        yield ConfigError("--task classification does not go with MODEL spatial: it predicts a number")
+    for name in ("split_file", "by_time", "group", "stratify"):
+        if config.split_by_block is not None and getattr(config, name) not in (None, False):
+            yield ConfigError(f"--split-by-block does not go with {flag(name)}", "choose one of them")
+    yield from _of_widths(config.arguments)
+
+
+def _of_widths(arguments: Mapping[str, Any]) -> Iterator[ConfigError]:
+    phi, heads = arguments.get("phi", (1,)), arguments.get("heads", 1)
+    if not phi:
+        yield ConfigError("-s phi= names no layer; each neighbour passes through one at least", "-s phi=64")
+    elif phi[-1] % heads:
+        yield ConfigError(
+            f"-s heads={heads} does not divide the last width of -s phi={','.join(map(str, phi))}",
+            f"-s phi={','.join(map(str, (*phi[:-1], -(-phi[-1] // heads) * heads)))}",
+        )
 
 
 def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
