@@ -16,16 +16,28 @@ from dlkit.resolve import parse_arguments, read_config_file, recipe_of, recipe_s
 Layers = Mapping[str, Container[str]]
 
 
-def with_settings(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there."""
-    own = [
-        parameter
-        for parameter in inspect.signature(function, eval_str=True).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    options = [_option_of(field) for name, field in FIELDS.items() if name not in ("model", "arguments")]
-    function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-    return function
+def with_settings(names: Container[str] | None = None) -> Callable[..., Callable[..., None]]:
+    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there.
+
+    Args:
+        names: Only these settings; None takes all but the model and its arguments.
+    """
+
+    def add_options(function: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            parameter
+            for parameter in inspect.signature(function, eval_str=True).parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        options = [
+            _option_of(field)
+            for name, field in FIELDS.items()
+            if name not in ("model", "arguments") and (names is None or name in names)
+        ]
+        function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        return function
+
+    return add_options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ _TRY_PANEL = "Try"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@with_settings
+@with_settings()
 def train(
     context: Context,
     model: Annotated[str | None, Argument(help=FIELDS["model"].metadata["help"], show_default=False)] = None,

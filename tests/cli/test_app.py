@@ -25,6 +25,7 @@ EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 FLAGS = {
     "": "--install-completion --show-completion --version",
     "data": "",
+    "data check": "",
     "data get": "--force --from --mirror -f",
     "data ls": "",
     "data show": "--out -o",
@@ -94,6 +95,7 @@ FLAGS = {
     """,
 }
 ARGUMENTS = {
+    "data check": "SPEC",
     "data get": "NAME",
     "data show": "SPEC",
     "eval": "CKPT...",
