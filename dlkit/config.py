@@ -154,7 +154,7 @@ class TrainConfig:
         panel=OPTIMISE_PANEL,
     )
     l1: float = _setting(
-        0.0, "Weight of the sum of absolute weights in the loss.", low=0, panel=OPTIMISE_PANEL
+        0.0, "Weight of the sum of absolute weights in the loss.", low=0, below=1e6, panel=OPTIMISE_PANEL
     )
     loss: str = _setting(
         "auto",

@@ -60,10 +60,15 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
             )
     if config.fold is not None and config.folds is None:
         yield ConfigError("--fold does nothing without --folds", "add --folds K")
-    if config.folds is not None and not 1 <= (config.fold or 1) <= config.folds:
+    if config.folds is not None and config.fold is None:
+        yield ConfigError(
+            f"--folds {config.folds} needs --fold: which of the parts tests",
+            f"--fold 1 to --fold {config.folds}",
+        )
+    if config.folds is not None and config.fold is not None and config.fold > config.folds:
         yield ConfigError(
             f"--fold {config.fold} is outside [1, {config.folds}]",
-            f"--folds {config.folds} makes that many parts",
+            f"--folds {config.folds} makes {config.folds} parts",
         )
     shares = config.val + (0 if config.folds is not None else config.test)
     if shares >= 1 and "split_file" not in given and 0 < config.val < 1 and 0 < config.test < 1:
@@ -155,7 +160,13 @@ def _most_steps(config: TrainConfig) -> float:
 
 
 def _of_data(config: TrainConfig, entry: DataEntry) -> Iterator[ConfigError]:
-    """Find what the data do not have: metrics, classes, channels."""
+    """Find what the data do not have: metrics, classes, channels, columns to split by."""
+    for name in ("group", "by_time", "split_file", "folds", "stratify"):
+        if entry.kind == "pictures" and getattr(config, name) is not None:
+            yield ConfigError(
+                f"{flag(name)} does not go with --data {config.data}: built-in pictures are split by class, at random",
+                "leave it out",
+            )
     metric = "accuracy" if entry.task == "classification" else "mae"
     columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
     if config.monitor not in columns:

@@ -8,14 +8,15 @@ from dlkit.catalogue import MODELS
 from dlkit.cli import console
 from dlkit.cli.options import given_options
 from dlkit.cli.settings import with_settings
-from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
+from dlkit.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
 from dlkit.data.findings import Finding
 from dlkit.errors import DataError
 from dlkit.resolve import resolve
 from dlkit.spec import parse_spec
 
 _COLUMNS = ("level", "rule", "where", "count", "message", "cure")
-_SETTINGS = {name for name, field in FIELDS.items() if field.metadata.get("panel") == DATA_PANEL} | {"seed"}
+_PANELS = (DATA_PANEL, SPATIAL_PANEL)
+_SETTINGS = {name for name, field in FIELDS.items() if field.metadata.get("panel") in _PANELS} | {"seed"}
 
 
 @with_settings(_SETTINGS)

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from dlkit.cli import console
 from dlkit.cli.eval_map import MapOptions, write_map
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.run_dir import RunDir
@@ -87,10 +88,11 @@ def evaluate(
     from dlkit.evaluation.report import evaluate_checkpoint
 
     where = pick_device(device)
-    reports = [
-        evaluate_checkpoint(load_checkpoint(path), data, split, where, draws=draws, baselines=baselines)
-        for path in checkpoints
-    ]
+    with show_preparing():
+        reports = [
+            evaluate_checkpoint(load_checkpoint(path), data, split, where, draws=draws, baselines=baselines)
+            for path in checkpoints
+        ]
     for text in dict.fromkeys(text for report in reports for text in report.notes):
         console.note(text)
     if predict is not None and str(predict) == "-":
@@ -156,8 +158,8 @@ def _summary(report: "Report") -> str:
     where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
     if not report.metrics:
         return f"{where}: no targets, so no scores"
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
-    return f"{where}: loss {report.loss:.4f}, {metrics}"
+    metrics = ", ".join(f"{name} {console.figure(value)}" for name, value in report.metrics.items())
+    return f"{where}: loss {console.figure(report.loss)}, {metrics}"
 
 
 def _print_scores(reports: list["Report"]) -> None:

@@ -362,9 +362,10 @@ def _check_finite(table: Table, name: str, rows: np.ndarray | None, values: np.n
 
 def _read_code(plain: Mapping[str, Any]) -> ColumnCode:
     """Read one column's code back, held to its kinds."""
-    code = ColumnCode(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
-    )
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+    }
+    code = ColumnCode(**values)
     numbers = (code.mean, code.std, code.log, code.fill)
     sound = (
         isinstance(code.name, str)

@@ -67,7 +67,7 @@ class FileRows:
         try:
             for name, array in arrays.items():
                 if name not in self._files:
-                    file = self._open_files.enter_context(tempfile.TemporaryFile(dir=self._folder))
+                    file = self._open_files.enter_context(tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115 - the stack closes it
                     self._files[name] = (file, array.dtype, array.shape[1])
                 self._files[name][0].write(np.ascontiguousarray(array).data)
         except OSError as err:
@@ -112,6 +112,7 @@ def keep_table(table: Table, path: Path | None, kinds: Mapping[str, str]) -> Non
         "fingerprint": table.fingerprint,
         "file": _state_of(path),
         "notes": list(table.notes),
+        "in_lines": table.in_lines,
     }
     write_tensors(_place(path, table.fingerprint, kinds), tensors, metadata)
 
@@ -153,6 +154,7 @@ def _read(place: Path, path: Path | None, source: str, fingerprint: str) -> Tabl
         str(said["fingerprint"]),
         None if lines is None else lines.numpy(),
         tuple(said["notes"]),
+        bool(said["in_lines"]),
     )
 
 

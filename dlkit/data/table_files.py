@@ -5,20 +5,21 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
-from dlkit.data.delimited import Delimited
+from dlkit.data.delimited import Delimited, Header
 from dlkit.data.prepared_tables import FileRows, MemoryRows, Rows, keep_table, kept_table
 from dlkit.data.table_rows import Plan, Reader, Turned, plan_columns
 from dlkit.data.tables import Column, Progress, Table
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PREPARED_FROM_BYTES = 32 * 2**20
+_COPY_BYTES = 2**20
 _TYPES = (".csv", ".tsv", ".parquet")
 _DELIMITER_WORDS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -37,16 +38,22 @@ def load_table(
             f"{printable(spec, 200)} does not end in {', '.join(_TYPES)}", "name the file by what is in it"
         )
     if suffix == ".parquet":
-        from dlkit.data.parquet import read_parquet
-
-        return read_parquet(path, spec, kinds)
+        return _open_parquet(path, spec, kinds, progress)
     delimiter = "\t" if suffix == ".tsv" else None
     try:
         with path.open("rb") as opened:
             if path.is_file():
-                return _Reading(opened, spec, delimiter, kinds, progress, path).table()
-            with _spooled(opened) as file:  # a named pipe cannot be read twice
+                return _Reading(cast("BinaryIO", opened), spec, delimiter, kinds, progress, path).table()
+            with _spooled(cast("BinaryIO", opened)) as file:  # a named pipe cannot be read twice
                 return _Reading(file, spec, delimiter, kinds, progress).table()
+    except OSError as err:
+        raise unreadable(err, path) from err
+
+
+def _open_parquet(path: Path, source: str, kinds: Mapping[str, str], progress: Progress | None) -> Table:
+    try:
+        with path.open("rb") as opened:
+            return _ParquetReading(cast("BinaryIO", opened), source, None, kinds, progress, path).table()
     except OSError as err:
         raise unreadable(err, path) from err
 
@@ -62,7 +69,8 @@ def peek_names(source: str) -> tuple[str, ...]:
         return ()
     try:
         with path.open("rb") as file:
-            return Delimited(file, source, "\t" if path.suffix.lower() == ".tsv" else None).header.names
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else None
+            return Delimited(cast("BinaryIO", file), source, delimiter).header.names
     except OSError as err:
         raise unreadable(err, path) from err
 
@@ -89,7 +97,7 @@ class _Reading:
         path: Where it lies; None for what came through a pipe.
     """
 
-    file: IO[bytes]
+    file: BinaryIO
     source: str
     delimiter: str | None
     kinds: Mapping[str, str]
@@ -113,14 +121,22 @@ class _Reading:
         assert kept is not None, "it was written a moment ago"
         return kept
 
+    def _tell(self, done: int, size: int) -> None:
+        """Say how far a large file is read; a small one is read before any one asks."""
+        if self.progress is not None and size >= PREPARED_FROM_BYTES:
+            self.progress(min(done, size), size)
+
     def _fingerprint(self) -> str:
         self.file.seek(0)
-        return hashlib.file_digest(self.file, "sha256").hexdigest()  # type: ignore[arg-type]
+        digest = hashlib.sha256()
+        while piece := self.file.read(_COPY_BYTES):
+            digest.update(piece)
+        return digest.hexdigest()
 
-    def _read_until_settled(self, make: "type[MemoryRows] | object", fingerprint: str, size: int) -> Table:
+    def _read_until_settled(self, make: Callable[[], Rows], fingerprint: str, size: int) -> Table:
         plans: dict[str, Plan] = {}
         while True:
-            rows: Rows = make()  # type: ignore[operator]
+            rows = make()
             try:
                 return self._read(plans, rows, fingerprint, size)
             except Turned as turned:
@@ -128,7 +144,7 @@ class _Reading:
 
     def _read(self, known: Mapping[str, Plan], rows: Rows, fingerprint: str, size: int) -> Table:
         self.file.seek(0)
-        content = Delimited(self.file, self.source, self.delimiter)  # type: ignore[arg-type]
+        content = Delimited(self.file, self.source, self.delimiter)
         header = content.header
         reader: Reader | None = None
         lines: list[np.ndarray] = []
@@ -139,8 +155,7 @@ class _Reading:
                 reader = Reader(header, {**plans, **known}, self.source)
             rows.add(reader.read(block))
             lines.append(block.lines)
-            if self.progress is not None:
-                self.progress(min(self.file.tell(), size), size)
+            self._tell(self.file.tell(), size)
         if reader is None:
             raise DataError(f"{self.source} has a line of column names and no rows")
         notes = []
@@ -154,6 +169,23 @@ class _Reading:
             _odd_lines(lines),
             tuple(notes),
         )
+
+
+@dataclass(frozen=True)
+class _ParquetReading(_Reading):
+    """One parquet file that is being read."""
+
+    def _read(self, known: Mapping[str, Plan], rows: Rows, fingerprint: str, size: int) -> Table:
+        from dlkit.data.parquet import ParquetColumns
+
+        self.file.seek(0)
+        content = ParquetColumns(self.file, self.source)
+        plans = content.plans(exact=size < PREPARED_FROM_BYTES)
+        reader = Reader(Header(tuple(plans), ","), {**plans, **known}, self.source)
+        for columns, numbers in content.batches():
+            rows.add(reader.take(columns, numbers))
+            self._tell(int(numbers[-1]) * size // content.num_rows, size)
+        return Table(self.source, _columns(reader), rows.blocks(), fingerprint, in_lines=False)
 
 
 def _columns(reader: Reader) -> dict[str, Column]:
@@ -178,8 +210,8 @@ def _odd_lines(lots: list[np.ndarray]) -> np.ndarray | None:
 
 
 @contextlib.contextmanager
-def _spooled(stream: BinaryIO) -> "contextlib.AbstractContextManager[IO[bytes]]":  # type: ignore[misc]
+def _spooled(stream: BinaryIO) -> Iterator[BinaryIO]:
     """Give what a stream holds as a file that can be read more than once."""
     with tempfile.TemporaryFile() as file:
         shutil.copyfileobj(stream, file)
-        yield file
+        yield cast("BinaryIO", file)

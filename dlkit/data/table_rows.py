@@ -86,7 +86,9 @@ def plan_columns(
         else:
             plans[name] = Plan(found.kind, found.date_form, stray=found.stray, empty=found.empty)
         if plans[name].kind == "number":
-            plans[name] = replace(plans[name], exact=exact or _needs_float64(_numbers(frame[name])))
+            plans[name] = replace(
+                plans[name], exact=exact or _needs_float64(_numbers(frame[name].to_numpy()))
+            )
     return plans
 
 
@@ -145,31 +147,52 @@ class Reader:
         except pd.errors.ParserError as err:
             line = int(block.lines[0])
             raise DataError(
-                f"{self.source}: the lines from {line:,} on cannot be read: {printable(str(err), 120)}"
+                f"{self.source}: the lines from {line:,} on cannot be read: {printable(str(err), 120)}",
+                "mend those lines",
             ) from err
-        except (ValueError, OverflowError):
-            raise Turned(dict(self._numbers_that_are_none(block, dtypes))) from None
+        except (ValueError, OverflowError) as err:
+            if turned := dict(self._numbers_that_are_none(block, dtypes)):
+                raise Turned(turned) from None
+            line = int(block.lines[0])
+            raise DataError(
+                f"{self.source}: the lines from {line:,} on cannot be read: {printable(str(err), 120)}",
+                "mend those lines",
+            ) from err
         if len(frame) != len(block.lines):
             raise DataError(
                 f"{self.source}: the lines from {int(block.lines[0]):,} on can be read in two ways: as "
                 f"{len(block.lines):,} records or as {len(frame):,}",
                 "quote fields that hold line ends, and give each line the same line end",
             )
+        return self.take({name: frame[name].to_numpy() for name in self.plans}, block.lines)
+
+    def take(self, columns: Mapping[str, np.ndarray], lines: np.ndarray) -> dict[str, np.ndarray]:
+        """Give rows as arrays by name, shape (N, C).
+
+        Args:
+            columns: Values of each column, shape (N,): float64, NaN where missing, or texts in an object array, NaN
+                where the field is empty.
+            lines: The line each row begins in, shape (N,).
+
+        Raises:
+            Turned: A column is not of the kind that its plan says.
+            DataError: It is not of the kind asked for.
+        """
         turned: dict[str, Plan] = {}
         arrays: dict[str, list[np.ndarray]] = {}
         for name, plan in self.plans.items():
             try:
-                arrays.setdefault(plan.block, []).append(self._convert(name, plan, frame[name], block))
+                arrays.setdefault(plan.block, []).append(self._convert(name, plan, columns[name], lines))
             except Turned as found:
                 turned.update(found.plans)
         if turned:
             raise Turned(turned)
-        return {kind: np.stack(columns, axis=1) for kind, columns in arrays.items()}
+        return {kind: np.stack(parts, axis=1) for kind, parts in arrays.items()}
 
-    def _convert(self, name: str, plan: Plan, series: "pd.Series[float]", block: Block) -> np.ndarray:
-        if plan.kind == "number":
-            return self._convert_number(name, plan, series.to_numpy(np.float64))
-        values = Coded.of(series.to_numpy())
+    def _convert(self, name: str, plan: Plan, column: np.ndarray, lines: np.ndarray) -> np.ndarray:
+        if column.dtype.kind == "f":
+            return column if plan.kind == "date" else self._convert_number(name, plan, column)
+        values = Coded.of(column)
         texts, codes = values.texts, values.codes
         if plan.kind == "text":
             return self._hashes(texts, codes) if plan.hashed else self._codes(name, plan, texts, codes)
@@ -177,7 +200,7 @@ class Reader:
         strange = np.isnan(numbers) & ~are_missing(texts)
         if strange.any():
             row, text = values.first(strange)
-            raise self._turned(name, plan, int(block.lines[row]), text)
+            raise self._turned(name, plan, int(lines[row]), text)
         filled: np.ndarray = np.append(numbers, np.nan)[codes]
         return filled if plan.block == "exact" else filled.astype(np.float32)
 
@@ -194,11 +217,13 @@ class Reader:
         own = np.array([*(known.setdefault(text, len(known)) for text in texts), -1], dtype=np.int32)
         if len(known) > MAX_CATEGORIES:
             raise Turned({name: replace(plan, hashed=True)})
-        return own[codes]
+        rows: np.ndarray = own[codes]
+        return rows
 
     def _hashes(self, texts: np.ndarray, codes: np.ndarray) -> np.ndarray:
         hashes = (pd.util.hash_array(texts, categorize=False) >> np.uint64(1)).astype(np.int64)
-        return np.append(hashes, -1)[codes]
+        rows: np.ndarray = np.append(hashes, -1)[codes]
+        return rows
 
     def _numbers_that_are_none(self, block: Block, dtypes: Mapping[str, str]) -> Iterator[tuple[str, Plan]]:
         """Find the columns that are planned as numbers and are none, now read as texts."""
@@ -245,9 +270,10 @@ def _needs_float64(numbers: np.ndarray) -> bool:
     if largest >= _MAX_EXACT_FLOAT32 and bool((finite == np.round(finite)).all()):
         return True
     spread = float(finite.max() - finite.min())
-    return largest > np.finfo(np.float32).max or 0 < spread < largest * 1e-4
+    return largest > float(np.finfo(np.float32).max) or 0 < spread < largest * 1e-4
 
 
-def _numbers(series: "pd.Series[float]") -> np.ndarray:
-    values = Coded.of(series.to_numpy())
-    return np.append(as_numbers(values.texts), np.nan)[values.codes]
+def _numbers(column: np.ndarray) -> np.ndarray:
+    values = Coded.of(column)
+    numbers: np.ndarray = np.append(as_numbers(values.texts), np.nan)[values.codes]
+    return numbers

@@ -40,13 +40,20 @@ def split_table(table: Table, targets: Targets, config: TrainConfig) -> dict[str
         strata = _groups(table, config.group, known)
     elif config.stratify is not False:
         strata = targets.strata(numbers=config.stratify is True)[known]
-    drawn = {"seed": config.seed, "fingerprint": table.fingerprint}
     if config.folds is not None:
-        fold = {"fold": config.fold or 1, "folds": config.folds, "val": config.val, "grouped": grouped}
-        rows = split_folds(strata, **fold, **drawn)
+        assert config.fold is not None, "--folds was held to --fold"
+        rows = split_folds(
+            strata,
+            fold=config.fold,
+            folds=config.folds,
+            val=config.val,
+            grouped=grouped,
+            seed=config.seed,
+            fingerprint=table.fingerprint,
+        )
     else:
         cut = split_groups if grouped else split_at_random
-        rows = cut(strata, val=config.val, test=config.test, **drawn)
+        rows = cut(strata, val=config.val, test=config.test, seed=config.seed, fingerprint=table.fingerprint)
     return {name: known[members] for name, members in rows.items()}
 
 

@@ -39,7 +39,7 @@ class Targets:
         """Which rows have a target, shape (N,), bool."""
         if self.task == "classification":
             return np.asarray(self.values != UNLABELLED)
-        return ~np.isnan(self.values).any(1)
+        return np.asarray(~np.isnan(self.values).any(1))
 
     def strata(self, *, numbers: bool) -> np.ndarray:
         """Give a group a row, shape (N,), of which every split is to get its share.
@@ -214,7 +214,8 @@ def _classes(table: Table, column: Column) -> tuple[np.ndarray, tuple[str, ...]]
 
 def _first_rows(numbers: np.ndarray, different: np.ndarray) -> np.ndarray:
     found, rows = np.unique(numbers, return_index=True)
-    return rows[np.isin(found, different)]
+    chosen: np.ndarray = rows[np.isin(found, different)]
+    return chosen
 
 
 def _numbers(table: Table, names: tuple[str, ...]) -> np.ndarray:

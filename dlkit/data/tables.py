@@ -46,6 +46,7 @@ class Table:
         fingerprint: SHA-256 over the content of the file.
         lines: The line that each row begins in, shape (N,); None where row i stands in line i + 2.
         notes: What reading it had to decide, in words, to be said to the user.
+        in_lines: Rows stand in lines of text; otherwise messages count them from 0.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Table:
     fingerprint: str
     lines: np.ndarray | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    in_lines: bool = True
 
     def __len__(self) -> int:
         return len(next(iter(self.blocks.values())))
@@ -124,9 +126,11 @@ class Table:
             )
         stored = self._stored(column, rows)
         if column.kind == "text":
-            return np.array([*column.categories, None], dtype=object)[stored]
+            named: np.ndarray = np.array([*column.categories, None], dtype=object)
+            return np.asarray(named[stored])
         values, places = np.unique(stored, return_inverse=True)
-        return np.array([_as_text(column.kind, value) for value in values], dtype=object)[places]
+        texts: np.ndarray = np.array([_as_text(column.kind, value) for value in values], dtype=object)
+        return texts[places]
 
     def missing(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
         """Tell where a column has no value, shape (N,), bool."""
@@ -142,11 +146,12 @@ class Table:
     def place(self, row: int, name: str = "") -> str:
         """Say where a row, or a value in it, stands: for messages."""
         column = f", column {printable(name)}" if name else ""
-        return f"{self.source} line {self.line(row):,}{column}"
+        where = f"line {self.line(row):,}" if self.in_lines else f"row {row:,}"
+        return f"{self.source} {where}{column}"
 
     def _stored(self, column: Column, rows: np.ndarray | None) -> np.ndarray:
-        values = self.blocks[column.block][:, column.index]
-        return values if rows is None else values[rows]
+        values: np.ndarray = self.blocks[column.block][:, column.index]
+        return values if rows is None else np.asarray(values[rows])
 
     def _example(self, column: Column) -> str:
         return printable(column.categories[0], 40) if column.categories else "..."

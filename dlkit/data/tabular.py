@@ -14,13 +14,14 @@ from dlkit.config import TrainConfig
 from dlkit.data.columns import Encoding, learn_columns
 from dlkit.data.preparing import report
 from dlkit.data.samples import DataSet, Request, TensorSplit
-from dlkit.data.splits import NAMES, split_rows
+from dlkit.data.splits import split_rows
 from dlkit.data.table_files import peek_names
 from dlkit.data.table_splits import digest_of, split_table
 from dlkit.data.table_targets import Targets, read_targets, target_names, targets_like
 from dlkit.data.tables import Table, read_table
 from dlkit.description import DataDescription, Normalisation
-from dlkit.errors import CheckpointError, ConfigError, DataError, did_you_mean, printable
+from dlkit.errors import CheckpointError, ConfigError, DataError, printable
+from dlkit.spec import parse_spec
 
 _EMBEDDING_MODELS = ("mlp",)
 
@@ -44,6 +45,27 @@ def load_tabular(request: Request) -> DataSet:
     if table.fingerprint != request.trained_on.fingerprint:
         return _others(request, table, learned)
     return _same(request, table, learned)
+
+
+def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
+    """Give the rows of each split of a table as training would, and how many rows it has.
+
+    Without a target all rows count, and none are split by class.
+
+    Raises:
+        DataError: The table is missing or faulty, or a split would be empty.
+    """
+    spec = parse_spec(config.data)
+    table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+    if config.target is None:
+        if config.stratify:
+            raise ConfigError(
+                "--stratify needs --target: the column whose values are shared out", "add --target"
+            )
+        targets = Targets("regression", (), np.zeros((len(table), 1), dtype=np.float32))
+    else:
+        targets = read_targets(table, target_names(table.names, config.target, table.source), config.task)
+    return split_table(table, targets, config), len(table)
 
 
 def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
@@ -197,7 +219,7 @@ def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.nda
         return train
     salt = f"limit/{fingerprint}"
     _, cut = split_rows(np.zeros(len(train)), config.limit / len(train), config.seed, salt)
-    return train[cut]
+    return np.asarray(train[cut])
 
 
 def _for_network(encoding: Encoding, inputs: np.ndarray, config: TrainConfig) -> dict[str, Any]:

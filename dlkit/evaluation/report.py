@@ -168,7 +168,9 @@ def evaluate_checkpoint(
     classes = dataset.description.class_names
     predictions = objective.predictions(outputs).numpy()
     known = _known(targets)
-    loss, metrics, confusion = math.nan, {}, None
+    loss = math.nan
+    metrics: dict[str, float] = {}
+    confusion = None
     if known.any():
         loss = objective.loss(outputs[known], targets[known]).item()
         metrics, confusion = _scores(predictions[known.numpy()], targets[known].numpy(), len(classes))

@@ -35,7 +35,7 @@ class TableLayout:
         Raises:
             ValueError: It does not fit D features.
         """
-        embedded = {index: codes for index, codes in learned.get("embedded", ())}
+        embedded = dict(learned.get("embedded", ()))
         continuous = tuple(learned.get("continuous", ()))
         edges = tuple(tuple(float(edge) for edge in bins) for bins in learned.get("edges", ()))
         indices = (*embedded, *continuous)
@@ -170,7 +170,8 @@ class ManyLinear(nn.Module):
 
 def embedding_width(codes: int) -> int:
     """Give the length of the vectors for so many codes: 1.6 codes^0.56, as fastai has found to do well, up to 50."""
-    return min(_MAX_WIDTH, round(1.6 * codes**0.56))
+    width: float = 1.6 * codes**0.56
+    return min(_MAX_WIDTH, round(width))
 
 
 def _bins(edges: Sequence[float], count: int) -> list[tuple[float, float, float, float]]:
