@@ -14,6 +14,7 @@ from dlkit.errors import ConfigError, did_you_mean, file_error
 from dlkit.history import History
 from dlkit.plotting.figure_file import figure_bytes, picture_format, save_figure
 from dlkit.plotting.inputs import KINDS, Predictions, find_csv, is_cut_off, read_input
+from dlkit.plotting.map_inputs import MapValues
 from dlkit.plotting.panels import X_COLUMNS, check_x, choose_panels, count_not_positive, find_lacking
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ class _CurveOptions:
 def plot(
     files: Annotated[
         list[Path],
-        Argument(metavar="FILE|RUN", help="A history.csv, a run folder, or a CSV of dlkit eval --predict."),
+        Argument(
+            metavar="FILE|RUN",
+            help="A history.csv, a run folder, or a CSV of dlkit eval --predict or --grid.",
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -61,7 +65,7 @@ def plot(
         ),
     ] = None,
     kind: Annotated[
-        str | None, Option(metavar="KIND", help="history or confusion; else the header tells.")
+        str | None, Option(metavar="KIND", help="history, confusion or map; else the header tells.")
     ] = None,
     columns: Annotated[
         str | None,
@@ -83,13 +87,17 @@ def plot(
         bool, Option("--log-y", help="Logarithmic loss; with -y, every axis.", rich_help_panel=_CURVES)
     ] = False,
 ) -> None:
-    """Draw the curves of training runs, or the confusion matrix of predictions."""
+    """Draw the curves of training runs, the confusion matrix of predictions, or a map."""
     curves = _CurveOptions(columns=_split(columns), x=x, labels=_split(label), smooth=smooth, log_y=log_y)
     faults = [*_output_faults(out), *_kind_faults(kind), *_curve_faults(curves, len(files))]
     if faults:
         raise ConfigError.of(faults)
     paths = [find_csv(path) for path in files]
     inputs = [_read(path, kind) for path in paths]
+    if maps := [found for found in inputs if isinstance(found, MapValues)]:
+        _check_single("a map", paths, curves)
+        _deliver(_draw_map(maps[0]), out or _default_path(paths, "map"))
+        return
     histories = [found for found in inputs if isinstance(found, History)]
     predictions = [found for found in inputs if isinstance(found, Predictions)]
     if predictions:
@@ -148,7 +156,7 @@ def _curve_faults(curves: _CurveOptions, num_inputs: int) -> Iterator[ConfigErro
         yield ConfigError(f"--label {','.join(labels)} has an empty name", "one name an input")
 
 
-def _read(path: Path, kind: str | None) -> History | Predictions:
+def _read(path: Path, kind: str | None) -> History | Predictions | MapValues:
     found = read_input(path, kind)
     if is_cut_off(path):
         console.note(f"the last line of {path} is cut off and left out")
@@ -161,14 +169,21 @@ def _check_confusion(paths: Sequence[Path], num_histories: int, curves: _CurveOp
             f"{num_histories} of the {len(paths)} inputs are histories, the others predictions",
             "draw them one after the other: a picture shows one kind",
         )
+    _check_single("a confusion matrix", paths, curves)
+
+
+def _check_single(what: str, paths: Sequence[Path], curves: _CurveOptions) -> None:
     if len(paths) > 1:
-        raise ConfigError(
-            f"a confusion matrix is of one file, not of {len(paths)}", f"for example dlkit plot {paths[0]}"
-        )
+        raise ConfigError(f"{what} is of one file, not of {len(paths)}", f"for example dlkit plot {paths[0]}")
     if flags := curves.typed():
-        raise ConfigError(
-            f"{', '.join(flags)} is for histories; {paths[0]} holds predictions", "leave it out"
-        )
+        holds = "predictions" if what == "a confusion matrix" else "a map"
+        raise ConfigError(f"{', '.join(flags)} is for histories; {paths[0]} holds {holds}", "leave it out")
+
+
+def _draw_map(found: MapValues) -> "Figure":
+    from dlkit.plotting.maps import plot_map
+
+    return plot_map(found)
 
 
 def _draw_confusion(predictions: Predictions) -> "Figure":

@@ -7,8 +7,9 @@ from pathlib import Path
 from dlkit.errors import DataError, did_you_mean
 from dlkit.header import printable
 from dlkit.history import History, parse_history, read_rows
+from dlkit.plotting.map_inputs import MapValues, is_map, parse_map
 
-KINDS = ("history", "confusion")
+KINDS = ("history", "confusion", "map")
 _MAX_CLASSES = 1000
 _PROBABILITY = "prob_"
 
@@ -40,12 +41,12 @@ def find_csv(path: Path) -> Path:
     return history
 
 
-def read_input(path: Path, kind: str | None = None) -> History | Predictions:
+def read_input(path: Path, kind: str | None = None) -> History | Predictions | MapValues:
     """Read a CSV as what its header says it is.
 
     Args:
         path: The file.
-        kind: `history` or `confusion` where the header shall not decide.
+        kind: `history`, `confusion` or `map` where the header shall not decide.
 
     Raises:
         DataError: It is missing, empty, no text, neither kind, or a cell is faulty.
@@ -55,6 +56,8 @@ def read_input(path: Path, kind: str | None = None) -> History | Predictions:
         raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
     if kind is None:
         kind = _kind_of(header, path)
+    if kind == "map":
+        return parse_map(path, header, rows)
     return parse_history(path, header, rows) if kind == "history" else _parse_predictions(path, header, rows)
 
 
@@ -80,6 +83,8 @@ def _kind_of(header: Sequence[str], path: Path) -> str:
         return "confusion"
     if {"epoch", "train_loss", "val_loss"} & set(header):
         return "history"
+    if is_map(header):
+        return "map"
     shown = printable(", ".join(header), 200)
     raise DataError(
         f"{path} is neither a history (it would have the columns epoch, train_loss, val_loss) "
