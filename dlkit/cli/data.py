@@ -12,8 +12,9 @@ from dlkit.cli.data_check import check
 from dlkit.cli.data_split import split
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.errors import ConfigError, DataError, did_you_mean
-from dlkit.spec import parse_spec
+from dlkit.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
     from dlkit.data.samples import DataSet
@@ -77,12 +78,12 @@ def get(
 
 
 def show(
-    spec: Annotated[str, Argument(metavar="SPEC", help="A built-in data set.")],
+    spec: Annotated[str, Argument(metavar="SPEC", help="A built-in data set, a table, or any other data.")],
     out: Annotated[
         Path | None, Option("--out", "-o", help="Draw samples into this .png, .svg or .pdf file.")
     ] = None,
 ) -> None:
-    """Show shapes, types, ranges and class counts of a data set, split as training does by default."""
+    """Show shapes, types, ranges and class counts of a data set, split as training does; of a table its columns."""
     from dlkit.data.home import prepared_path
     from dlkit.plotting.figure_file import picture_format
 
@@ -94,6 +95,11 @@ def show(
             f"{spec} is not here yet",
             f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
         )
+    if found.kind == "table":
+        if out is not None:
+            raise ConfigError(f"-o draws pictures; {spec} is a table", "leave -o out to see its columns")
+        _show_table(found)
+        return
     from dlkit.config import TrainConfig
     from dlkit.data.datasets import load_dataset
     from dlkit.data.facts import class_counts, facts_of
@@ -112,6 +118,24 @@ def show(
     if counts:
         console.print_line("")
         console.print_table(_COLUMNS, counts)
+
+
+def _show_table(spec: Spec) -> None:
+    from dlkit.data.preparing import report
+    from dlkit.data.table_facts import COLUMNS, column_facts, table_facts
+    from dlkit.data.tables import read_table
+
+    with show_preparing():
+        table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+    for text in table.notes:
+        console.note(text)
+    facts, rows = table_facts(table), column_facts(table)
+    if console.mode.json:
+        console.print_json({**facts, "columns": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+        return
+    console.print_pairs(facts)
+    console.print_line("")
+    console.print_table(COLUMNS, rows)
 
 
 _COLUMNS = ("class", *_SPLITS, "total")
