@@ -24,6 +24,7 @@ from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
 from dlkit.training.optimizers import build_optimizer
+from dlkit.training.randomness import may_draw
 from dlkit.training.schedules import Plateau, build_schedule
 
 _EVAL_BATCH_FACTOR = 4
@@ -97,6 +98,7 @@ def assemble(
         l1=config.l1,
         accumulate=config.accumulate,
         ema=None if config.ema is None else WeightAverage(model, config.ema),
+        random=may_draw(model),
     )
     return Assembly(dataset, parts, plateau, notes)
 

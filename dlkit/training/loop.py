@@ -74,7 +74,10 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the loop turns: the network, its data and what changes its weights."""
+    """What the loop turns: the network, its data and what changes its weights.
+
+    Where `random` is true, each step begins with random numbers of its own; else the network draws none.
+    """
 
     model: nn.Module
     train: Batches
@@ -89,6 +92,7 @@ class Parts:
     l1: float = 0.0
     accumulate: int = 1
     ema: WeightAverage | None = None
+    random: bool = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -138,7 +142,8 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         lr = parts.schedule(position.step)
         for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
             if position.batch % parts.accumulate == 0:
-                seed_step(parts.device, parts.train.seed, position.step)
+                if parts.random:
+                    seed_step(parts.device, parts.train.seed, position.step)
                 lr = _set_lr(parts.optimizer, parts.schedule(position.step))
                 for parameter in parts.probe.parameters:
                     parameter.grad = None
