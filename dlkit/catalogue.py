@@ -26,6 +26,16 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "schedule": "onecycle",
         "weight_decay": 5e-4,
     },
+    "pbpk": {
+        "optimizer": "adam",
+        "lr": 0.01,
+        "batch_size": 32,
+        "schedule": "onecycle",
+        "grad_clip": 1.0,
+        "val": 0.2,
+        "target_weights": "blood=2,liver=2,kidney=2,brain=2",
+        "epochs": 50,
+    },
 }
 
 
@@ -204,6 +214,21 @@ MODELS: Mapping[str, ModelEntry] = {
         )
         for name in PICTURE_MODELS
     },
+    "pbpk": ModelEntry(
+        data="pbpk",
+        recipe="pbpk",
+        help="Message passing over 14 organs decides the rates of a compartment model, which is integrated.",
+        arguments={
+            "hidden": Argument(default=32, low=1, high=10_000, help="Width of nodes and messages."),
+            "rounds": Argument(default=2, low=0, high=100, help="How many times messages are passed."),
+            "flows": Argument(default=True, help="Tell the network the blood flows; else it learns them."),
+            "linear": Argument(
+                default="auto",
+                choices=("auto", "true", "false"),
+                help="Concentrations are proportional to the dose; auto: unless the data are simulated as saturable.",
+            ),
+        },
+    ),
 }
 
 
@@ -357,5 +382,31 @@ DATA: Mapping[str, DataEntry] = {
                 sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             ),
         ),
+    ),
+    "pbpk": DataEntry(
+        kind="pbpk",
+        task="regression",
+        samples=1000,
+        input_shape=(),
+        class_names=(),
+        licence="MIT",
+        source="simulated; the equations stand in docs/pbpk.md",
+        arguments={
+            "n": Argument(default=1000, low=10, high=1_000_000, help="Compounds."),
+            "seed": Argument(
+                default=42, low=0, high=2**32, help="Of the first compound; the next one has the next seed."
+            ),
+            "hours": Argument(default=24.0, low=0.001, high=10_000, help="The last time, h."),
+            "times": Argument(default=100, low=2, high=100_000, help="Times from 0 to the last, evenly spread."),
+            "saturable": Argument(
+                default=False, help="The liver's clearance falls with the concentration (Michaelis and Menten)."
+            ),
+            "km": Argument(
+                default=1.0, low=1e-6, high=1e6, help="Where it has fallen to a half, mg/L in the blood."
+            ),
+            "noise": Argument(
+                default=0.0, low=0, high=10, help="Standard deviation of the measurements' log error."
+            ),
+        },
     ),
 }

@@ -30,15 +30,16 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
             "--batch-size 2 or more, or -s norm=layer",
         )
-    if config.label_smoothing and config.loss in ("mse", "l1", "huber", "bce"):
+    if config.label_smoothing and config.loss in ("mse", "l1", "huber", "bce", "log1p"):
         yield ConfigError(
             f"--label-smoothing does not go with --loss {config.loss}",
             "only cross-entropy spreads its target",
         )
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
-    if config.data.partition(":")[0] in DATA:
-        yield from _of_data(config, DATA[config.data.partition(":")[0]])
+    name = config.data.partition(":")[0]
+    if name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
+        yield from _of_data(config, DATA[name])
 
 
 def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:

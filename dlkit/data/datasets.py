@@ -6,6 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from dlkit.config import TrainConfig
+from dlkit.data.pbpk import load_pbpk
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
 from dlkit.description import DataDescription
@@ -14,6 +15,7 @@ from dlkit.spec import parse_spec
 
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
+    "pbpk": load_pbpk,
 }
 
 

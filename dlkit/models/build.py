@@ -14,10 +14,12 @@ from dlkit.header import printable
 from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
+from dlkit.models.pbpk import OrganNet
 
 Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 
 _DIFF_LINES = 8
+_TAKE_SEVERAL = ("spatial", "pbpk")
 
 
 def build_model(
@@ -43,6 +45,11 @@ def build_model(
     if name not in BUILDERS:
         raise CheckpointError(
             f"the checkpoint's network {name} is not built in", did_you_mean(name, BUILDERS) or "update dlkit"
+        )
+    if description.named_inputs and name not in _TAKE_SEVERAL:
+        raise ConfigError(
+            f"MODEL {name} takes one input; {description.name} has {', '.join(description.named_inputs)}",
+            f"{description.kind} takes them",
         )
     return BUILDERS[name](description, arguments, context or {})
 
@@ -154,6 +161,16 @@ def _cnn(
     return Cnn(_picture_shape("cnn", description), description.num_outputs, **arguments)
 
 
+def _pbpk(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> nn.Module:
+    chosen = dict(arguments)
+    linear = chosen.pop("linear")
+    if linear == "auto":
+        linear = "false" if description.learned.get("saturable") else "true"
+    return OrganNet(context, linear=linear == "true", **chosen)
+
+
 def _torchvision(name: str) -> Builder:
     def build(
         description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
@@ -180,4 +197,5 @@ BUILDERS: Mapping[str, Builder] = {
     "mlp": _mlp,
     "cnn": _cnn,
     **{name: _torchvision(name) for name in PICTURE_MODELS},
+    "pbpk": _pbpk,
 }
