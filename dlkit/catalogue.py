@@ -219,7 +219,7 @@ MODELS: Mapping[str, ModelEntry] = {
         recipe="pbpk",
         help="Message passing over 14 organs decides the rates of a compartment model, which is integrated.",
         arguments={
-            "hidden": Argument(default=32, low=1, high=10_000, help="Width of nodes and messages."),
+            "hidden": Argument(default=16, low=1, high=10_000, help="Width of nodes and messages."),
             "rounds": Argument(default=2, low=0, high=100, help="How many times messages are passed."),
             "flows": Argument(default=True, help="Tell the network the blood flows; else it learns them."),
             "linear": Argument(
@@ -397,9 +397,14 @@ DATA: Mapping[str, DataEntry] = {
                 default=42, low=0, high=2**32, help="Of the first compound; the next one has the next seed."
             ),
             "hours": Argument(default=24.0, low=0.001, high=10_000, help="The last time, h."),
-            "times": Argument(default=100, low=2, high=100_000, help="Times from 0 to the last, evenly spread."),
+            "times": Argument(
+                default=100, low=2, high=100_000, help="Times from 0 to the last, evenly spread."
+            ),
+            "dose_min": Argument(default=10.0, low=1e-6, high=1e9, help="The smallest dose, mg."),
+            "dose_max": Argument(default=1000.0, low=1e-6, high=1e9, help="The largest dose, mg."),
             "saturable": Argument(
-                default=False, help="The liver's clearance falls with the concentration (Michaelis and Menten)."
+                default=False,
+                help="The liver's clearance falls with the concentration (Michaelis and Menten).",
             ),
             "km": Argument(
                 default=1.0, low=1e-6, high=1e6, help="Where it has fallen to a half, mg/L in the blood."

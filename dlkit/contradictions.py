@@ -38,7 +38,12 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     name = config.data.partition(":")[0]
-    if name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
+    if config.model == "pbpk" and name in DATA and DATA[name].kind != "pbpk":
+        yield ConfigError(
+            f"MODEL pbpk takes concentration curves; {name} has none",
+            "--data pbpk simulates them, an .npz file holds measured ones",
+        )
+    elif name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
         yield from _of_data(config, DATA[name])
 
 

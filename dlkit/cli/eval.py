@@ -54,6 +54,7 @@ def evaluate(
     _print_scores(reports)
     if len(reports) == 1:
         _print_classes(reports[0])
+        _print_organs(reports[0])
 
 
 def _check(checkpoints: list[Path], data: str | None, split: str, predict: Path | None, device: str) -> None:
@@ -118,6 +119,17 @@ def _print_scores(reports: list["Report"]) -> None:
             for report in reports
         ],
     )
+
+
+def _print_organs(report: "Report") -> None:
+    if report.curves is None:
+        return
+    from dlkit.scores import FLOOR
+
+    rows = report.curves.per_organ()
+    console.note(f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L")
+    console.print_line("")
+    console.print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _print_classes(report: "Report") -> None:

@@ -14,7 +14,6 @@ VOLUMES = np.array([5, 1.8, 0.31, 1.4, 0.33, 0.5, 30, 15, 1.1, 3.3, 10, 0.18, 0.
 FLOWS = np.array([90, 60, 50, 20, 300, 75, 12, 45, 10, 5, 15, 5, 20.0])
 """Blood flow to and from every organ but the blood itself, L/h."""
 
-_DOSES = (10.0, 1000.0)
 # Mean and standard deviation of the logarithms.
 _HEPATIC, _RENAL, _PARTITION = (2.0, 1.0), (1.5, 0.8), (0.0, 0.5)
 _PARTITION_OF = {"brain": (-0.5, 0.5), "adipose": (1.0, 0.8), "liver": (0.5, 0.6)}
@@ -52,7 +51,7 @@ class Compounds:
         )
 
 
-def draw_compounds(count: int, seed: int) -> Compounds:
+def draw_compounds(count: int, seed: int, doses: tuple[float, float] = (10.0, 1000.0)) -> Compounds:
     """Draw compounds at random.
 
     Compound i comes from NumPy's legacy generator seeded with `seed + i`, whose stream is promised never to change,
@@ -62,6 +61,7 @@ def draw_compounds(count: int, seed: int) -> Compounds:
     Args:
         count: Compounds to draw.
         seed: Of the first compound.
+        doses: The smallest and the largest, mg.
     """
     shape = np.array([_HEPATIC, _RENAL, *(_PARTITION_OF.get(organ, _PARTITION) for organ in ORGANS[1:])])
     normal, uniform = np.empty((count, len(shape))), np.empty(count)
@@ -71,7 +71,7 @@ def draw_compounds(count: int, seed: int) -> Compounds:
         uniform[index] = random.random_sample()
     drawn = np.exp(shape[:, 0] + shape[:, 1] * normal)
     return Compounds(
-        doses=_DOSES[0] + (_DOSES[1] - _DOSES[0]) * uniform,
+        doses=doses[0] + (doses[1] - doses[0]) * uniform,
         hepatic=drawn[:, 0],
         renal=drawn[:, 1],
         partition=np.column_stack([np.ones(count), drawn[:, 2:]]),
@@ -115,7 +115,8 @@ def _simulate(compounds: Compounds, times: np.ndarray, km: float) -> np.ndarray:
         amplitudes = _saturable_amplitudes(rates, blood, start, back, times, km)
     unit = np.sqrt(compounds.partition / VOLUMES)
     concentrations: np.ndarray = (modes @ amplitudes) * unit[:, :, None]
-    return np.maximum(concentrations, 0.0)  # rounding leaves -1e-13 of what is gone
+    concentrations[concentrations < 0] = 0.0  # rounding leaves -1e-13 of what is gone
+    return concentrations
 
 
 def _symmetric_matrix(compounds: Compounds) -> np.ndarray:

@@ -159,13 +159,20 @@ def _check_settings(request: Request) -> None:
     }
     if wrong := [option for option, is_typed in typed.items() if is_typed]:
         raise ConfigError(
-            f"{', '.join(wrong)} does not go with MODEL pbpk: its inputs and outputs are fixed", "leave it out"
+            f"{', '.join(wrong)} does not go with MODEL pbpk: its inputs and outputs are fixed",
+            "leave it out",
         )
 
 
 def _simulated(request: Request) -> _Curves:
     arguments: Mapping[str, Any] = request.spec.arguments
-    compounds = draw_compounds(arguments["n"], arguments["seed"])
+    doses = (arguments["dose_min"], arguments["dose_max"])
+    if doses[0] > doses[1]:
+        raise ConfigError(
+            f"--data {request.spec.text}: dose_min={doses[0]:g} is above dose_max={doses[1]:g}",
+            "exchange them",
+        )
+    compounds = draw_compounds(arguments["n"], arguments["seed"], doses)
     times = np.linspace(0.0, arguments["hours"], arguments["times"])
     saturable = bool(arguments["saturable"])
     concentrations = simulate(compounds, times, arguments["km"] if saturable else math.inf)

@@ -1,6 +1,7 @@
 """Measured or simulated concentration curves in an .npz file, its arrays held to their names and shapes."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,15 @@ class CurvesFile:
     unused: tuple[str, ...]
 
 
+def holds_curves(path: Path) -> bool:
+    """Say whether an .npz file holds arrays of all the names; their values are not looked at."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return {f"{name}.npy" for name in _SHAPES} <= set(file.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def read_curves(path: Path) -> CurvesFile:
     """Read the curves of N compounds; nothing in the file is ever run.
 
@@ -48,7 +58,7 @@ def read_curves(path: Path) -> CurvesFile:
     arrays, unused = _read_arrays(path)
     samples, times = arrays["doses"].size, arrays["time_points"].size
     organs = len(ORGANS)
-    expected = {
+    expected: dict[str, list[tuple[int, ...]]] = {
         "doses": [(samples,)],
         "time_points": [(times,)],
         "clearances_hepatic": [(samples,)],
@@ -88,7 +98,7 @@ def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
             return {name: _as_numbers(path, name, file[name]) for name in _SHAPES}, unused
     except FileNotFoundError as err:
         raise DataError(f"{path}: no such file", hint) from err
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, MemoryError, NotImplementedError) as err:
+    except (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as err:
         words = reason(err) if isinstance(err, OSError) else printable(str(err), 120)
         raise DataError(f"{path} cannot be read as .npz: {words}", hint) from err
 
@@ -122,7 +132,9 @@ def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 "leave those compounds out; what was not measured cannot be told from 0",
             )
     if (np.diff(arrays["time_points"]) <= 0).any():
-        raise DataError(f"{path}: time_points do not rise", "they are hours since the dose, each later than the last")
+        raise DataError(
+            f"{path}: time_points do not rise", "they are hours since the dose, each later than the last"
+        )
 
 
 def _organs_first(concentrations: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -14,6 +14,9 @@ from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
+from dlkit.data.samples import Split
+from dlkit.description import DataDescription
+from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.evaluate import predict
 from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
@@ -37,6 +40,7 @@ class Report:
         rows: Row of each sample in the stored data, shape (N,).
         targets: Class indices, shape (N,), or numbers, (N, D).
         outputs: Probabilities, shape (N, K), or predicted numbers in the target's unit, (N, D).
+        curves: Concentration curves with their times; None for other data.
     """
 
     checkpoint: Path
@@ -49,6 +53,7 @@ class Report:
     rows: np.ndarray
     targets: np.ndarray
     outputs: np.ndarray
+    curves: Curves | None = None
 
     def per_class(self) -> list[dict[str, Any]]:
         """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
@@ -66,6 +71,9 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all but the predictions as JSON values."""
+        of_curves: dict[str, Any] = {}
+        if self.curves is not None:
+            of_curves = {"per_organ": self.curves.per_organ(), "floor": scores.FLOOR}
         return {
             "checkpoint": str(self.checkpoint),
             "data": self.data,
@@ -78,10 +86,13 @@ class Report:
             "per_class": self.per_class(),
             "confusion": [] if self.confusion is None else self.confusion.tolist(),
             "baselines": {},
+            **of_curves,
         }
 
     def predictions_csv(self) -> str:
-        """Give a row per sample: index, target, pred, and the probability of each class."""
+        """Give a row per sample: index, target, pred, and the probability of each class; of curves one per value."""
+        if self.curves is not None:
+            return self.curves.csv(self.rows)
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
         if self.confusion is None:
@@ -128,6 +139,9 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
     classes = dataset.description.class_names
     predictions = objective.predictions(outputs).numpy()
     metrics, confusion = _scores(predictions, targets.numpy(), len(classes))
+    curves = _curves(part, dataset.description, targets.numpy(), predictions)
+    if curves is not None:
+        metrics = curves.scores()
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
@@ -139,7 +153,20 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         rows=part.rows.numpy(),
         targets=targets.numpy(),
         outputs=predictions,
+        curves=curves,
     )
+
+
+def _curves(
+    part: Split, description: DataDescription, targets: np.ndarray, preds: np.ndarray
+) -> Curves | None:
+    """Give concentration curves with their times; None for other data."""
+    if description.kind != "pbpk":
+        return None
+    inputs, _ = part.batch(part.rows[:1], torch.device("cpu"))
+    assert not isinstance(inputs, torch.Tensor), "the times are one of several inputs"
+    times = inputs["times"][0].numpy()
+    return Curves(organs=description.target_names, times=times, targets=targets, preds=preds)
 
 
 def _scores(

@@ -64,7 +64,8 @@ class Decay(torch.autograd.Function):
         left = (units.unsqueeze(2) * modes).to(times.dtype)
         amplitudes = modes.transpose(1, 2) @ start.unsqueeze(2)  # (B, n, 1)
         decays = torch.exp(rates.to(times.dtype).unsqueeze(2) * times.unsqueeze(1))
-        states = (left @ (decays * amplitudes.to(times.dtype))).clamp_(min=0)  # rounding leaves -1e-7 of what was
+        states = left @ (decays * amplitudes.to(times.dtype))
+        states.clamp_(min=0)  # rounding leaves -1e-7 of what was
         ctx.save_for_backward(rates, modes, left, amplitudes, decays, states, units, times)
         return states
 
@@ -99,7 +100,7 @@ def decay(matrix: Tensor, start: Tensor, units: Tensor, times: Tensor) -> Tensor
     Returns:
         Shape (B, n, T), of the dtype of the times, never negative; not a number where the matrices are not finite.
     """
-    states: Tensor = Decay.apply(matrix, start, units, times)  # type: ignore[no-untyped-call]
+    states: Tensor = Decay.apply(matrix, start, units, times)
     return states
 
 
@@ -123,8 +124,8 @@ def saturable_decay(
         units: What a state of 1 amounts to in each compartment, shape (B, n), float64.
         times: h, shape (B, T).
         cleared: The compartment that is cleared.
-        given_back: Maps what is left there, shape (B,), to the rate at which it is given back, shape (B,), 1/h; at
-            most what the matrix clears.
+        given_back: Maps what is left there, shape (B, 1), to the rate at which it is given back, shape (B, 1), 1/h;
+            at most what the matrix clears.
 
     Returns:
         Shape (B, n, T), of the dtype of the times, never negative.
@@ -134,7 +135,7 @@ def saturable_decay(
     left = units.unsqueeze(2) * modes
     there = left[:, cleared] / units[:, cleared].unsqueeze(1)
     rates, amplitudes, left, there, unit = (
-        tensor.to(times.dtype) for tensor in (rates, amplitudes, left, there, units[:, cleared])
+        tensor.to(times.dtype) for tensor in (rates, amplitudes, left, there, units[:, cleared : cleared + 1])
     )
     nodes = _nodes(float(times.max()), times)
     kept, sources = _march(rates, amplitudes, there, nodes.diff(), lambda state: given_back(state * unit))
@@ -148,18 +149,20 @@ def _march(
     whole = rates.unsqueeze(2) * steps  # (B, n, K)
     at_end = there.unsqueeze(2) * _phi(whole, 2) * steps
     at_start = there.unsqueeze(2) * _phi(whole, 1) * steps - at_end
-    answers = (there.unsqueeze(2) * at_end).sum(1)  # (B, K): the compartment's to a source in itself
-    state = (there * amplitudes).sum(1)
+    answers = (there.unsqueeze(2) * at_end).sum(
+        1, keepdim=True
+    )  # (B, 1, K): the compartment's to its own source
+    state = (there * amplitudes).sum(1, keepdim=True)
     rate = given_back(state)
     kept, sources = [amplitudes], [rate * state]
-    columns = (whole.exp().unbind(2), at_start.unbind(2), at_end.unbind(2), answers.unbind(1))
+    columns = (whole.exp().unbind(2), at_start.unbind(2), at_end.unbind(2), answers.unbind(2))
     for shrink, by_old, by_new, answer in zip(*columns, strict=True):
-        carried = torch.addcmul(shrink * kept[-1], by_old, sources[-1].unsqueeze(1))
-        known = (there * carried).sum(1).clamp_min(0)
-        rate = given_back(known / (1 - answer * rate))
-        sources.append(rate * known / (1 - answer * rate))
-        kept.append(torch.addcmul(carried, by_new, sources[-1].unsqueeze(1)))
-    return torch.stack(kept, 2), torch.stack(sources, 1)
+        carried = torch.addcmul(shrink * kept[-1], by_old, sources[-1])
+        known = (there * carried).sum(1, keepdim=True)
+        rate = given_back(known / (1 - answer * rate))  # at the state that the rate so far would lead to
+        sources.append(known * (rate / (1 - answer * rate)))
+        kept.append(torch.addcmul(carried, by_new, sources[-1]))
+    return torch.stack(kept, 2), torch.cat(sources, 1)
 
 
 def _between(
@@ -194,20 +197,20 @@ class Eigenpairs(torch.autograd.Function):
         of_rates, of_modes = gradients
         gaps = rates.unsqueeze(1) - rates.unsqueeze(2)
         turned = (modes.transpose(1, 2) @ of_modes) * gaps / (gaps.square() + _SAME**2)
-        return modes @ (turned + torch.diag_embed(of_rates)) @ modes.transpose(1, 2)
+        of_matrix: Tensor = modes @ (turned + torch.diag_embed(of_rates)) @ modes.transpose(1, 2)
+        return of_matrix
 
 
 def eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Give the eigenvalues, shape (B, n), and eigenvectors, (B, n, n), of symmetric matrices, (B, n, n)."""
-    rates, modes = Eigenpairs.apply(matrix)  # type: ignore[no-untyped-call]
+    rates, modes = Eigenpairs.apply(matrix)
     return rates, modes
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    try:
-        rates, modes = torch.linalg.eigh(matrix)
-    except torch.linalg.LinAlgError:  # it is not finite; whoever asked finds out from the result
+    if not matrix.isfinite().all():  # torch would raise; so the loss says that the run diverged
         return torch.full_like(matrix[:, 0], math.nan), torch.full_like(matrix, math.nan)
+    rates, modes = torch.linalg.eigh(matrix)
     return rates, modes
 
 

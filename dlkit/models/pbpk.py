@@ -86,23 +86,23 @@ class Saturation(EdgeLayer):
         self.share_bias = nn.Parameter(torch.full((), _FIRST_SHARE))
 
     def given_back(self, known: Tensor, rates: Tensor, concentrations: Tensor) -> Tensor:
-        """Give the rate at which what was cleared too much is given back, shape (B,).
+        """Give the rate at which what was cleared too much is given back, shape (B, 1).
 
         Args:
             known: What the layer gave for the C clearances, shape (B, C, hidden).
             rates: Of the clearances, shape (B, C).
-            concentrations: Where they leave from, mg/L, shape (B,).
+            concentrations: Where they leave from, mg/L, shape (B, 1).
         """
-        return (self.shares(known, concentrations) * rates).sum(1)
+        return (self.shares(known, concentrations) * rates).sum(1, keepdim=True)
 
     def shares(self, known: Tensor, concentrations: Tensor) -> Tensor:
         """Give shares in (0, 1), shape (B, C).
 
         Args:
             known: What the layer gave for the C clearances, shape (B, C, hidden).
-            concentrations: Where they leave from, mg/L, shape (B,).
+            concentrations: Where they leave from, mg/L, shape (B, 1).
         """
-        logs = concentrations.clamp_min(_SMALLEST).log().reshape(-1, 1, 1)
+        logs = concentrations.clamp_min(_SMALLEST).log().unsqueeze(2)
         between = F.silu(torch.addcmul(known, logs, self.concentration))
         return torch.sigmoid(between @ self.share + self.share_bias)
 
@@ -189,10 +189,10 @@ class OrganNet(nn.Module):
 
     def _nodes(self, partition: Tensor) -> Tensor:
         """Give the first state of the nodes, the outside last, shape (n + 1, B, hidden)."""
-        logs = partition.clamp_min(_SMALLEST).log().T
-        known = torch.stack([self.context["volumes"].log().unsqueeze(1).expand_as(logs), logs], 2)
-        encoded: Tensor = self.encode(F.pad(known, (0, 0, 0, 0, 0, 1)))
-        return encoded + self.place.unsqueeze(1)
+        logs = partition.clamp_min(_SMALLEST).log()
+        known = torch.stack([self.context["volumes"].log().expand_as(logs), logs], 2)
+        encoded: Tensor = self.encode(F.pad(known, (0, 0, 0, 1)))
+        return (encoded + self.place).transpose(0, 1).contiguous()
 
     def _edges(self, clearances: Tensor) -> Tensor:
         """Give the features of the edges, shape (E, B, F): the logarithm of the flow, and which kind each is of."""
