@@ -42,6 +42,16 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "schedule": "onecycle",
         "weight_decay": 5e-4,
     },
+    "pbpk": {
+        "optimizer": "adam",
+        "lr": 0.01,
+        "batch_size": 32,
+        "schedule": "onecycle",
+        "grad_clip": 1.0,
+        "val": 0.2,
+        "target_weights": "blood=2,liver=2,kidney=2,brain=2",
+        "epochs": 50,
+    },
 }
 
 
@@ -268,6 +278,21 @@ MODELS: Mapping[str, ModelEntry] = {
         )
         for name in PICTURE_MODELS
     },
+    "pbpk": ModelEntry(
+        data="pbpk",
+        recipe="pbpk",
+        help="Message passing over 14 organs decides the rates of a compartment model, which is integrated.",
+        arguments={
+            "hidden": Argument(default=16, low=1, high=10_000, help="Width of nodes and messages."),
+            "rounds": Argument(default=2, low=0, high=100, help="How many times messages are passed."),
+            "flows": Argument(default=True, help="Tell the network the blood flows; else it learns them."),
+            "linear": Argument(
+                default="auto",
+                choices=("auto", "true", "false"),
+                help="Concentrations are proportional to the dose; auto: unless the data are simulated as saturable.",
+            ),
+        },
+    ),
 }
 
 
@@ -441,5 +466,36 @@ DATA: Mapping[str, DataEntry] = {
             "seed": Argument(default=0, low=0, high=2**32, help="Of the simulation."),
         },
         settings={"coords": "lon,lat", "time": "t", "target": "value", "window": 1.0, "min_neighbors": 0},
+    ),
+    "pbpk": DataEntry(
+        kind="pbpk",
+        task="regression",
+        samples=1000,
+        input_shape=(),
+        class_names=(),
+        licence="MIT",
+        source="simulated; the equations stand in docs/pbpk.md",
+        arguments={
+            "n": Argument(default=1000, low=10, high=1_000_000, help="Compounds."),
+            "seed": Argument(
+                default=42, low=0, high=2**32, help="Of the first compound; the next one has the next seed."
+            ),
+            "hours": Argument(default=24.0, low=0.001, high=10_000, help="The last time, h."),
+            "times": Argument(
+                default=100, low=2, high=100_000, help="Times from 0 to the last, evenly spread."
+            ),
+            "dose_min": Argument(default=10.0, low=1e-6, high=1e9, help="The smallest dose, mg."),
+            "dose_max": Argument(default=1000.0, low=1e-6, high=1e9, help="The largest dose, mg."),
+            "saturable": Argument(
+                default=False,
+                help="The liver's clearance falls with the concentration (Michaelis and Menten).",
+            ),
+            "km": Argument(
+                default=1.0, low=1e-6, high=1e6, help="Where it has fallen to a half, mg/L in the blood."
+            ),
+            "noise": Argument(
+                default=0.0, low=0, high=10, help="Standard deviation of the measurements' log error."
+            ),
+        },
     ),
 }

@@ -158,8 +158,8 @@ class TrainConfig:
     )
     loss: str = _setting(
         "auto",
-        "auto, cross-entropy, mse, l1, huber or bce (on one-hot targets for classes).",
-        choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce"),
+        "auto, cross-entropy, mse, l1, huber, bce (on one-hot targets for classes) or log1p (for numbers).",
+        choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce", "log1p"),
         panel=OPTIMISE_PANEL,
     )
     label_smoothing: float = _setting(

@@ -111,6 +111,7 @@ def evaluate(
         _print_baselines(report)
     if len(reports) == 1:
         _print_classes(reports[0])
+        _print_organs(reports[0])
 
 
 def _faults(
@@ -190,6 +191,17 @@ def _print_baselines(report: "Report") -> None:
     console.print_table(
         ["method", *columns], [[name, *(of.get(column) for column in columns)] for name, of in rows.items()]
     )
+
+
+def _print_organs(report: "Report") -> None:
+    if report.curves is None:
+        return
+    from dlkit.scores import FLOOR
+
+    rows = report.curves.per_organ()
+    console.note(f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L")
+    console.print_line("")
+    console.print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _print_classes(report: "Report") -> None:

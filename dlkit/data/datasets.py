@@ -6,6 +6,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from dlkit.config import TrainConfig
+from dlkit.data.pbpk import load_pbpk
+from dlkit.data.pbpk_file import holds_curves
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
 from dlkit.data.tabular import load_tabular
@@ -25,6 +27,7 @@ LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
     "spatial": _load_spatial,
     "table": load_tabular,
+    "pbpk": load_pbpk,
 }
 
 
@@ -49,6 +52,8 @@ def load_dataset(
     """
     spec = parse_spec(config.data if other is None else other)
     kind = config.model if config.model in ("spatial", "pbpk") else spec.kind
+    if kind == "arrays" and spec.path is not None and holds_curves(spec.path):
+        kind = "pbpk"
     if kind not in LOADERS:
         raise ConfigError(f"--data {spec.text}: no way to read {kind} is built in")
     request = Request(

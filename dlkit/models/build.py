@@ -14,6 +14,7 @@ from dlkit.header import printable
 from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
+from dlkit.models.pbpk import OrganNet
 from dlkit.models.spatial import Spatial
 from dlkit.models.spatial_geometry import Geometry
 from dlkit.models.table_inputs import TableInputs, TableLayout
@@ -194,6 +195,16 @@ def _spatial(
     return Spatial(context, Geometry.from_dict(description.learned["geometry"]), **arguments)
 
 
+def _pbpk(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> nn.Module:
+    chosen = dict(arguments)
+    linear = chosen.pop("linear")
+    if linear == "auto":
+        linear = "false" if description.learned.get("saturable") else "true"
+    return OrganNet(context, linear=linear == "true", **chosen)
+
+
 def _torchvision(name: str) -> Builder:
     def build(
         description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
@@ -221,4 +232,5 @@ BUILDERS: Mapping[str, Builder] = {
     "cnn": _cnn,
     **{name: _torchvision(name) for name in PICTURE_MODELS},
     "spatial": _spatial,
+    "pbpk": _pbpk,
 }
