@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dlkit.errors import ConfigError, did_you_mean
 
-ArgumentValue = bool | int | float | str | tuple[int, ...]
+ArgumentValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
 PICTURE_MODELS = (
     "resnet18",
@@ -26,7 +26,19 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "schedule": "onecycle",
         "weight_decay": 5e-4,
     },
+    "table": {
+        "optimizer": "adamw",
+        "lr": 1e-3,
+        "batch_size": 256,
+        "schedule": "cosine",
+        "patience": 20,
+        "epochs": 100,
+    },
 }
+
+# Recipes of a network that is not built in, by the kind of the data.
+OWN_RECIPE = "table"
+OWN_RECIPES: Mapping[str, str] = {"pictures": "picture", "folder": "picture"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +174,7 @@ MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry(
         data="digits",
         recipe="picture",
+        recipes={"table": "table", "arrays": "table", "function": "table"},
         help="Fully connected layers over flattened inputs.",
         arguments={
             "hidden": Argument(default=(128,), low=1, high=1_000_000, help="Widths of the hidden layers."),
@@ -218,7 +231,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A built-in data set: what it is, whose it is, and the files it is made of."""
+    """A built-in data set: what it is, whose it is, the files it is made of, and whether a mirrored sample is one."""
 
     kind: str = "pictures"
     task: str
@@ -229,6 +242,7 @@ class DataEntry:
     source: str
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+    mirror: bool = True
     arguments: Mapping[str, Argument] = field(default_factory=dict)
 
     def resolve(self, spec: str, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
@@ -268,6 +282,7 @@ def _idx_files(*sizes_and_sums: tuple[int, str]) -> tuple[RemoteFile, ...]:
 
 DATA: Mapping[str, DataEntry] = {
     "digits": DataEntry(
+        mirror=False,
         task="classification",
         samples=1797,
         input_shape=(1, 8, 8),
@@ -276,6 +291,7 @@ DATA: Mapping[str, DataEntry] = {
         source="https://archive.ics.uci.edu/dataset/80 (embedded in scikit-learn)",
     ),
     "mnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),
@@ -317,6 +333,7 @@ DATA: Mapping[str, DataEntry] = {
         ),
     ),
     "kmnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),

@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from dlkit.cli import console
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
+from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.run_dir import RunDir
@@ -29,17 +30,19 @@ def evaluate(
         Path | None, Option("--predict", metavar="FILE", help="Write the predictions as CSV; - is stdout.")
     ] = None,
     device: DeviceOption = "auto",
+    model: ModelOption = None,
 ) -> None:
     """Evaluate checkpoints: loss, accuracy, precision, recall and F1 per class, confusion matrix."""
     _check(checkpoints, data, split, predict, device)
+    code = check_options(model, data)
 
     from dlkit.atomic import write_file
-    from dlkit.checkpoint import load_checkpoint
     from dlkit.device import pick_device
     from dlkit.evaluation.report import evaluate_checkpoint
 
     where = pick_device(device)
-    reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
+    loaded = load_checkpoints(checkpoints, code)
+    reports = [evaluate_checkpoint(checkpoint, data, split, where) for checkpoint in loaded]
     if predict is not None and str(predict) == "-":
         console.note(_summary(reports[0]))
         console.print_text(reports[0].predictions_csv())
