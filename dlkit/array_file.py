@@ -71,7 +71,12 @@ def read_entries(path: Path) -> dict[str, ArrayEntry]:
 
 
 def find_roles(
-    entries: Mapping[str, ArrayEntry], source: str, features: str | None, target: str | None
+    entries: Mapping[str, ArrayEntry],
+    source: str,
+    features: str | None,
+    target: str | None,
+    *,
+    need_train: bool = True,
 ) -> dict[str, tuple[str, str]]:
     """Say which arrays are inputs and which targets.
 
@@ -80,6 +85,7 @@ def find_roles(
         source: What the file is called in messages.
         features: What --features names; None takes the usual names.
         target: What --target names, likewise.
+        need_train: Parts without one to train on are refused.
 
     Returns:
         Names of inputs and targets by part: `train`, `val`, `test`, or `all` where there are no parts.
@@ -112,7 +118,7 @@ def find_roles(
                     f"{option} NAME names the one to take",
                 )
             found.setdefault(part, []).append(f"{option}={names[0]}")
-    return _paired(found, source, entries)
+    return _paired(found, source, entries, need_train=need_train)
 
 
 def picture_axes(shape: tuple[int, ...]) -> str:
@@ -205,7 +211,7 @@ def _split_name(name: str) -> tuple[str, str]:
 
 
 def _paired(
-    found: Mapping[str, list[str]], source: str, entries: Mapping[str, ArrayEntry]
+    found: Mapping[str, list[str]], source: str, entries: Mapping[str, ArrayEntry], *, need_train: bool
 ) -> dict[str, tuple[str, str]]:
     """Hold the parts to inputs and targets each, and to train, or all alone, being among them."""
     pairs: dict[str, tuple[str, str]] = {}
@@ -224,7 +230,7 @@ def _paired(
         raise DataError(
             f"{source} holds arrays of {extra} beside others that are of no part", "name all or none by part"
         )
-    if "all" not in pairs and "train" not in pairs:
+    if need_train and "all" not in pairs and "train" not in pairs:
         raise DataError(
             f"{source} holds no arrays to train on, only {', '.join(pairs)}", "add x_train and y_train"
         )

@@ -6,6 +6,9 @@ from dataclasses import replace
 from torch import Tensor
 
 from dlkit.config import TrainConfig
+from dlkit.data.arrays import load_arrays
+from dlkit.data.functions import load_function
+from dlkit.data.image_folder import load_folder
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
 from dlkit.description import DataDescription
@@ -14,6 +17,9 @@ from dlkit.spec import parse_spec
 
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
+    "arrays": load_arrays,
+    "function": load_function,
+    "folder": load_folder,
 }
 
 

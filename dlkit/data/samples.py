@@ -119,11 +119,10 @@ class TensorSplit:
 
     def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Tensor, Tensor]:
         """Make inputs, float32, shape (B, ...), and targets, shape (B,) or (B, D), of some rows."""
-        inputs = self.inputs.index_select(0, rows).to(device, non_blocking=True).to(torch.float32)
+        inputs = normalised(
+            self.inputs.index_select(0, rows).to(device, non_blocking=True), self.normalisation
+        )
         targets = self.targets.index_select(0, rows).to(device, non_blocking=True)
-        if self.normalisation is not None:
-            factor, offset = _factor_and_offset(self.normalisation, inputs)
-            inputs.mul_(factor).add_(offset)
         if self.augmentation is not None and epoch is not None:
             inputs = self.augmentation.apply(inputs, rows, epoch)
         return inputs, targets
@@ -209,6 +208,15 @@ class Request:
             f"takes {trained_on.input_shape} and gives {trained_on.num_outputs}",
             f"it was trained on {trained_on.name}",
         )
+
+
+def normalised(stored: Tensor, normalisation: Normalisation | None) -> Tensor:
+    """Turn stored values of a batch, shape (B, ...), which may be overwritten, into inputs, float32."""
+    inputs = stored.to(torch.float32)
+    if normalisation is not None:
+        factor, offset = _factor_and_offset(normalisation, inputs)
+        inputs.mul_(factor).add_(offset)
+    return inputs
 
 
 def above_median(targets: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def split_source(
     }
     if trained_on is None:
         check_sizes(request.spec.text, {name: len(split) for name, split in splits.items()})
-        normalisation = choose_normalisation(
+        normalisation: Normalisation | None = choose_normalisation(
             splits["train"].inputs, splits["train"].rows, source.scale, config
         )
         description = with_target_scaling(description, splits["train"])
