@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from dlkit.errors import ConfigError, did_you_mean
 
-ArgumentValue = bool | int | float | str | tuple[int, ...]
+ArgumentValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
 PICTURE_MODELS = (
     "resnet18",
@@ -53,6 +53,10 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "epochs": 50,
     },
 }
+
+# Recipes of a network that is not built in, by the kind of the data.
+OWN_RECIPE = "table"
+OWN_RECIPES: Mapping[str, str] = {"pictures": "picture", "folder": "picture"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +203,7 @@ MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry(
         data="digits",
         recipe="picture",
-        recipes={"table": "table"},
+        recipes={"table": "table", "arrays": "table", "function": "table"},
         defaults={"table": {"hidden": (256, 256), "dropout": 0.1}},
         help="Fully connected layers over flattened inputs, or over the columns of a table.",
         arguments={
@@ -307,7 +311,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A built-in data set: what it is, whose it is, and the files it is made of.
+    """A built-in data set: what it is, whose it is, the files it is made of, and whether a mirrored sample is one.
 
     `settings` are those that it takes other values of than the defaults, its columns for example.
     """
@@ -321,6 +325,7 @@ class DataEntry:
     source: str
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+    mirror: bool = True
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     settings: Mapping[str, str | int | float] = field(default_factory=dict)
 
@@ -361,6 +366,7 @@ def _idx_files(*sizes_and_sums: tuple[int, str]) -> tuple[RemoteFile, ...]:
 
 DATA: Mapping[str, DataEntry] = {
     "digits": DataEntry(
+        mirror=False,
         task="classification",
         samples=1797,
         input_shape=(1, 8, 8),
@@ -369,6 +375,7 @@ DATA: Mapping[str, DataEntry] = {
         source="https://archive.ics.uci.edu/dataset/80 (embedded in scikit-learn)",
     ),
     "mnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),
@@ -410,6 +417,7 @@ DATA: Mapping[str, DataEntry] = {
         ),
     ),
     "kmnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlkit.catalogue import DATA, MODELS, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
-from dlkit.spec import parse_spec
+from dlkit.spec import parse_code, parse_spec
 
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
@@ -20,6 +20,7 @@ SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onec
 _RISING = ("accuracy", "r2")
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
+_MOST_WORKERS = 256
 _SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
 
 
@@ -48,7 +49,7 @@ class TrainConfig:
 
     model: str = _setting(
         "",
-        "mlp, cnn, spatial or a torchvision network.",
+        "mlp, cnn, spatial, pbpk, a torchvision network, or file.py:Class.",
         choices=tuple(MODELS),
         hint="for example dlkit train mlp; --resume RUN goes on with a run",
     )
@@ -114,6 +115,22 @@ class TrainConfig:
         "none, loss (weigh classes by rarity) or sampler (draw classes, or low and high targets, equally often).",
         choices=("none", "loss", "sampler"),
         panel=DATA_PANEL,
+    )
+    augment: str = _setting(
+        "none",
+        "none, light (shift and mirror training pictures) or strong (crop, mirror, erase).",
+        choices=("none", "light", "strong"),
+        panel=DATA_PANEL,
+    )
+    size: int | None = _setting(
+        None,
+        "Pixels of the shorter side of pictures in a folder; the middle square is taken.",
+        low=8,
+        below=4097,
+        panel=DATA_PANEL,
+    )
+    num_workers: str = _setting(
+        "auto", "Processes that decode pictures where they do not fit into memory.", panel=DATA_PANEL
     )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
 
@@ -225,6 +242,12 @@ class TrainConfig:
         return tomli_w.dumps(self.to_dict())
 
     @property
+    def model_name(self) -> str:
+        """The network's name without the folder that its code lies in, as in `net.py:Net`."""
+        code = parse_code(self.model)
+        return self.model if code is None else code.short
+
+    @property
     def higher_is_better(self) -> bool:
         """Whether the monitored column should rise."""
         return self.monitor.endswith(_RISING)
@@ -263,6 +286,20 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
     return seconds
+
+
+def parse_num_workers(text: str) -> int:
+    """Read a number of worker processes.
+
+    Raises:
+        ConfigError: It is no number from 0 to 256.
+    """
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MOST_WORKERS:
+        raise ConfigError(
+            f"--num-workers {text} is neither auto nor a number from 0 to {_MOST_WORKERS}",
+            "auto takes one a core; 0 decodes in the process that trains",
+        )
+    return int(text)
 
 
 def parse_save_every(text: str) -> tuple[int, bool]:
@@ -316,14 +353,15 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
     """Find fault with single settings: names that are not known, values outside their range."""
     for name, field in FIELDS.items():
         value = getattr(config, name)
-        if field.metadata and value is not None:
+        if field.metadata and value is not None and not (name == "model" and parse_code(value)):
             yield from _check(name, value, field.metadata)
-    if not config.data and config.model in MODELS:
+    if not config.data and (config.model in MODELS or parse_code(config.model)):
         yield ConfigError("--data is missing", f"choose from {', '.join(DATA)}, or name a file")
     yield from check_device(config.device)
     parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
         (config.data or None, parse_spec),
         (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
+        (config.num_workers if config.num_workers != "auto" else None, parse_num_workers),
         (config.max_time, parse_duration),
         (config.save_every, parse_save_every),
         (config.target_weights, parse_weights),
@@ -341,8 +379,9 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         known = ", ".join(checks["choices"])
         problem = f"{value} is not known" if value else "is missing"
         yield ConfigError(
-            f"{flag(name)} {problem}; choose from {known}",
-            did_you_mean(value, checks["choices"]) or checks["hint"],
+            f"{flag(name)} {problem}; choose from {known}{' or file.py:Class' if name == 'model' else ''}",
+            did_you_mean(value, checks["choices"])
+            or (f"name its class too: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
         )
     if isinstance(value, bool | str):
         return
