@@ -473,7 +473,15 @@ DATA: Mapping[str, DataEntry] = {
             "t_max": Argument(default=50.0, low=1e-3, high=1e9, help="Times are uniform from 0 to here."),
             "seed": Argument(default=0, low=0, high=2**32, help="Of the simulation."),
         },
-        settings={"coords": "lon,lat", "time": "t", "target": "value", "window": 1.0, "min_neighbors": 0},
+        settings={
+            "coords": "lon,lat",
+            "time": "t",
+            "target": "value",
+            "window": 1.0,
+            "min_neighbors": 0,
+            "batch_size": 64,
+            "epochs": 40,
+        },
     ),
     "pbpk": DataEntry(
         kind="pbpk",

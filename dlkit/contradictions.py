@@ -7,6 +7,7 @@ from typing import Any
 from dlkit.catalogue import DATA, MODELS, DataEntry
 from dlkit.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag, parse_normalize, parse_weights
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.spec import parse_spec
 
 # Epochs without a better one that a schedule needs to do its work: a whole cycle of cyclic, and one epoch at the
 # rate that plateau has halved after the sixth.
@@ -76,13 +77,21 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
             f"--folds {config.folds} makes {config.folds} parts",
         )
     shares = config.val + (0 if config.folds is not None else config.test)
-    if shares >= 1 and "split_file" not in given and 0 < config.val < 1 and 0 < config.test < 1:
+    if shares >= 1 and 0 < config.val < 1 and 0 < config.test < 1 and _cuts_both(config):
         yield ConfigError(
             f"--val {config.val:g} and --test {config.test:g} leave no row to train on", "smaller shares"
         )
     if typed.get("test") is not None and (config.folds is not None or "split_file" in given):
         by = "--folds" if config.folds is not None else "--split-file"
         yield ConfigError(f"--test does nothing with {by}, which says what tests", "leave it out")
+
+
+def _cuts_both(config: TrainConfig) -> bool:
+    """Tell whether both shares are of all rows, as in a table that no file splits."""
+    try:
+        return config.split_file is None and parse_spec(config.data).kind == "table"
+    except ConfigError:
+        return False
 
 
 def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:

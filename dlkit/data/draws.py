@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 _BITS = 22  # of a random number; times a rank of up to 256 it still fits 31 bits
+_FEWEST = (2, 5)  # the share that is drawn at least
 _STEP = 0x9E3779B9 - 2**32  # 2**32 over the golden ratio
 
 
@@ -23,11 +24,12 @@ def nearest(candidates: Tensor, count: int) -> Tensor:
 
 
 def draw(candidates: Tensor, count: int, rows: Tensor, salt: str) -> Tensor:
-    """Draw `count` different candidates of each row at random, the nearer ones more often.
+    """Draw some of each row's candidates at random: from two fifths of `count` to all of it, the nearer ones more often.
 
-    Where there are more than `count`, the candidate of rank r (1 is the nearest) gets the number u * r, u uniform,
-    and the smallest are taken: sequential Poisson sampling (Ohlsson 1998, Journal of Official Statistics 14), by
-    which each is drawn with a chance that falls as 1 / r. All numbers are whole, so every device draws the same.
+    How many is random too, of as many as there are, at most `count`. The candidate of rank r (1 is the nearest) gets
+    the number u * r, u uniform, and the smallest are taken: sequential Poisson sampling (Ohlsson 1998, Journal of
+    Official Statistics 14), by which each is drawn with a chance that falls as 1 / r. All numbers are whole, so
+    every device draws the same.
 
     Args:
         candidates: Positions, nearest first, -1 where there are no more, shape (B, C), C at most 256.
@@ -36,17 +38,21 @@ def draw(candidates: Tensor, count: int, rows: Tensor, salt: str) -> Tensor:
         salt: What the draw is for, e.g. seed and epoch.
 
     Returns:
-        Shape (B, min(C, K)), in no order, -1 where a row has fewer.
+        Shape (B, min(C, K)), -1 where fewer are drawn, those last.
     """
     size = candidates.shape[1]
-    if size <= count:
-        return candidates
+    of_row = _row_keys(rows, salt)
     rank = torch.arange(1, size + 1, device=candidates.device, dtype=torch.int32)
-    random = _mixed(_row_keys(rows, salt).unsqueeze(1) + rank * _STEP)
+    random = _mixed(of_row.unsqueeze(1) + rank * _STEP)
     keys = (random & (2**_BITS - 1)) * rank
     keys = keys.masked_fill(candidates < 0, torch.iinfo(torch.int32).max)
-    chosen = keys.topk(count, dim=1, largest=False, sorted=False).indices
-    return candidates.gather(1, chosen)
+    most = min(size, count)
+    places = keys.topk(most, dim=1, largest=False).indices
+    available = (candidates >= 0).sum(1).clamp_max(most)
+    fewest = (available * _FEWEST[0] + _FEWEST[1] - 1).div(_FEWEST[1], rounding_mode="floor")
+    drawn = fewest + (_mixed(of_row) & (2**31 - 1)) % (available - fewest + 1)
+    chosen = candidates.gather(1, places)
+    return chosen.masked_fill(rank[:most] > drawn.unsqueeze(1), -1)
 
 
 def _row_keys(rows: Tensor, salt: str) -> Tensor:

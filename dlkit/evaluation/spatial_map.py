@@ -37,7 +37,7 @@ class Map:
         cells: Where the cells' middles are, shape (N, 2).
         mean: Mean over the draws, shape (N,); NaN where no training point was so far from its neighbours.
         spread: Standard deviation over the draws, shape (N,), likewise.
-        places: Where observations are, shape (M, 2).
+        places: Where observations are that it can see, shape (M, 2).
         values: What they are, shape (M,).
         notes: What the user should be told.
     """
@@ -96,16 +96,17 @@ def predict_map(
     far = _too_far(split, context, learned, max(1, checkpoint.config.min_neighbors))
     mean[far] = spread[far] = torch.nan
     centre = np.asarray(learned.geometry["centre"])
-    step = -(-len(context["values"]) // MOST_OBSERVATIONS)
-    values = context["values"][::step].double() * scaling.std[0] + scaling.mean[0]
+    seen = _seen(split, context, checkpoint.config.window)
+    step = max(1, -(-len(seen) // MOST_OBSERVATIONS))
+    values = context["values"][seen[::step]].double() * scaling.std[0] + scaling.mean[0]
     return Map(
         names=(*learned.columns.coords, learned.columns.target),
         cells=split.coords.double().numpy() + centre,
         mean=mean.numpy(),
         spread=spread.numpy(),
-        places=context["coords"][::step].double().numpy() + centre,
+        places=context["coords"][seen[::step]].double().numpy() + centre,
         values=values.numpy(),
-        notes=_notes(split, far, context, learned, step),
+        notes=_notes(split, far, learned, len(seen), step),
     )
 
 
@@ -161,8 +162,16 @@ def _too_far(split: SpatialSplit, context: Mapping[str, Tensor], learned: Learne
     return torch.from_numpy(far) | (split.candidates >= 0).sum(1).lt(min(fewest, 1))
 
 
+def _seen(split: SpatialSplit, context: Mapping[str, Tensor], window: float | None) -> Tensor:
+    """Give the positions of the observations that the map can see: with time, those before it and in the window."""
+    if split.times is None:
+        return torch.arange(len(context["values"]))
+    ago = split.times[0] - context["times"]
+    return ((ago > 0) & (ago <= (torch.inf if window is None else window))).nonzero()[:, 0]
+
+
 def _notes(
-    split: SpatialSplit, far: Tensor, context: Mapping[str, Tensor], learned: Learned, step: int
+    split: SpatialSplit, far: Tensor, learned: Learned, observations: int, step: int
 ) -> tuple[str, ...]:
     notes = []
     if count := int(far.sum()):
@@ -177,5 +186,5 @@ def _notes(
         when = float(split.times[0]) + learned.time_origin
         notes.append(f"the map is of {learned.columns.time} = {when:g}")
     if step > 1:
-        notes.append(f"every {step}th of {len(context['values']):,} observations is in the file")
+        notes.append(f"one of every {step} of the {observations:,} observations is in the file")
     return tuple(notes)

@@ -18,14 +18,13 @@ from dlkit.models.own import build_own
 from dlkit.models.pbpk import OrganNet
 from dlkit.models.spatial import Spatial
 from dlkit.models.spatial_geometry import Geometry
-from dlkit.models.table_inputs import TableInputs, TableLayout
+from dlkit.models.table_inputs import TableLayout
 from dlkit.spec import parse_code
 
 Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 
 _DIFF_LINES = 8
 _TAKE_SEVERAL = ("spatial", "pbpk")
-_TABLE_ARGUMENTS = ("numbers", "bins", "number_width", "frequencies", "sigma")
 
 
 def build_model(
@@ -164,31 +163,14 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
 def _mlp(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
-    rest = {name: value for name, value in arguments.items() if name not in _TABLE_ARGUMENTS}
-    return Mlp(
-        description.input_shape, description.num_outputs, table=_table_inputs(description, arguments), **rest
-    )
-
-
-def _table_inputs(description: DataDescription, arguments: Mapping[str, Any]) -> TableInputs | None:
-    """Give the first layer over a table; none where all features go into the network as they are."""
-    own = {name: arguments[name] for name in _TABLE_ARGUMENTS if name in arguments}
-    if description.kind != "table":
-        if own.get("numbers", "plain") != "plain":
-            raise ConfigError(
-                f"-s numbers={own['numbers']} is for tables; {description.name} has none", "leave it out"
-            )
-        return None
-    layout = TableLayout.of(description.input_shape[0], description.learned)
-    if not layout.embedded and own["numbers"] == "plain":
-        return None
-    return TableInputs(
-        layout,
-        numbers=own["numbers"],
-        number_width=own["number_width"],
-        frequencies=own["frequencies"],
-        sigma=own["sigma"],
-    )
+    layout = None
+    if description.kind == "table":
+        layout = TableLayout.of(description.input_shape[0], description.learned)
+    elif arguments.get("numbers", "plain") != "plain":
+        raise ConfigError(
+            f"-s numbers={arguments['numbers']} is for tables; {description.name} is none", "leave it out"
+        )
+    return Mlp(description.input_shape, description.num_outputs, layout=layout, **arguments)
 
 
 def _cnn(
