@@ -9,16 +9,18 @@ from typing import Any
 
 from dlkit.catalogue import DATA, MODELS, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
-from dlkit.spec import parse_spec
+from dlkit.spec import parse_code, parse_spec
 
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
 COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
+SPATIAL_PANEL = "Points (spatial)"
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
 _RISING = ("accuracy", "r2")
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
+_MOST_WORKERS = 256
 _SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
 
 
@@ -47,7 +49,7 @@ class TrainConfig:
 
     model: str = _setting(
         "",
-        "mlp, cnn or a torchvision network.",
+        "mlp, cnn, spatial, pbpk, a torchvision network, or file.py:Class.",
         choices=tuple(MODELS),
         hint="for example dlkit train mlp; --resume RUN goes on with a run",
     )
@@ -89,6 +91,24 @@ class TrainConfig:
         hint="0.1 keeps 10 %",
         panel=DATA_PANEL,
     )
+    stratify: bool | None = _setting(
+        None,
+        "Give every split its share of each class, or of each tenth of a numeric target. Default: of classes.",
+        panel=DATA_PANEL,
+    )
+    group: str | None = _setting(
+        None, "A column whose equal values never fall into two splits, e.g. patient.", panel=DATA_PANEL
+    )
+    by_time: str | None = _setting(
+        None, "A column of times: train on the oldest rows, test on the newest.", panel=DATA_PANEL
+    )
+    split_file: str | None = _setting(
+        None, "Take the splits from a file of row,split; see data split.", panel=DATA_PANEL
+    )
+    folds: int | None = _setting(
+        None, "Cut the rows into K parts of which one tests.", low=2, panel=DATA_PANEL
+    )
+    fold: int | None = _setting(None, "Which of the K parts tests: 1 to K.", low=1, panel=DATA_PANEL)
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
     balance: str = _setting(
         "none",
@@ -96,7 +116,51 @@ class TrainConfig:
         choices=("none", "loss", "sampler"),
         panel=DATA_PANEL,
     )
+    augment: str = _setting(
+        "none",
+        "none, light (shift and mirror training pictures) or strong (crop, mirror, erase).",
+        choices=("none", "light", "strong"),
+        panel=DATA_PANEL,
+    )
+    size: int | None = _setting(
+        None,
+        "Pixels of the shorter side of pictures in a folder; the middle square is taken.",
+        low=8,
+        below=4097,
+        panel=DATA_PANEL,
+    )
+    num_workers: str = _setting(
+        "auto", "Processes that decode pictures where they do not fit into memory.", panel=DATA_PANEL
+    )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
+
+    coords: str | None = _setting(
+        None, "The two columns that say where a point is: X,Y, or LONGITUDE,LATITUDE.", panel=SPATIAL_PANEL
+    )
+    time: str | None = _setting(
+        None, "The column that says when; then only the past is a neighbour.", panel=SPATIAL_PANEL
+    )
+    distance: str = _setting(
+        "euclidean",
+        "euclidean (in the coordinates' unit) or haversine (degrees in, kilometres out).",
+        choices=("euclidean", "haversine"),
+        panel=SPATIAL_PANEL,
+    )
+    neighbors: int = _setting(
+        50, "Neighbours that a point sees at once.", low=1, below=201, panel=SPATIAL_PANEL
+    )
+    min_neighbors: int = _setting(
+        5, "Fewest neighbours a point must have; 0 takes those that it has.", low=0, panel=SPATIAL_PANEL
+    )
+    radius: float | None = _setting(
+        None, "Farthest neighbour, in the unit of the distance.", above=0, panel=SPATIAL_PANEL
+    )
+    window: float | None = _setting(
+        None, "Oldest neighbour: time before the point; dates count in days.", above=0, panel=SPATIAL_PANEL
+    )
+    split_by_block: float | None = _setting(
+        None, "Hold out whole squares of this side, in the coordinates' unit.", above=0, panel=SPATIAL_PANEL
+    )
 
     momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1, panel=OPTIMISE_PANEL)
     nesterov: bool = _setting(False, "Nesterov's momentum for sgd.", panel=OPTIMISE_PANEL)
@@ -111,8 +175,8 @@ class TrainConfig:
     )
     loss: str = _setting(
         "auto",
-        "auto, cross-entropy, mse, l1, huber or bce (on one-hot targets for classes).",
-        choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce"),
+        "auto, cross-entropy, mse, l1, huber, bce (on one-hot targets for classes) or log1p (for numbers).",
+        choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce", "log1p"),
         panel=OPTIMISE_PANEL,
     )
     label_smoothing: float = _setting(
@@ -178,6 +242,12 @@ class TrainConfig:
         return tomli_w.dumps(self.to_dict())
 
     @property
+    def model_name(self) -> str:
+        """The network's name without the folder that its code lies in, as in `net.py:Net`."""
+        code = parse_code(self.model)
+        return self.model if code is None else code.short
+
+    @property
     def higher_is_better(self) -> bool:
         """Whether the monitored column should rise."""
         return self.monitor.endswith(_RISING)
@@ -216,6 +286,20 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
     return seconds
+
+
+def parse_num_workers(text: str) -> int:
+    """Read a number of worker processes.
+
+    Raises:
+        ConfigError: It is no number from 0 to 256.
+    """
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MOST_WORKERS:
+        raise ConfigError(
+            f"--num-workers {text} is neither auto nor a number from 0 to {_MOST_WORKERS}",
+            "auto takes one a core; 0 decodes in the process that trains",
+        )
+    return int(text)
 
 
 def parse_save_every(text: str) -> tuple[int, bool]:
@@ -269,14 +353,15 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
     """Find fault with single settings: names that are not known, values outside their range."""
     for name, field in FIELDS.items():
         value = getattr(config, name)
-        if field.metadata and value is not None:
+        if field.metadata and value is not None and not (name == "model" and parse_code(value)):
             yield from _check(name, value, field.metadata)
-    if not config.data and config.model in MODELS:
+    if not config.data and (config.model in MODELS or parse_code(config.model)):
         yield ConfigError("--data is missing", f"choose from {', '.join(DATA)}, or name a file")
     yield from check_device(config.device)
     parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
         (config.data or None, parse_spec),
         (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
+        (config.num_workers if config.num_workers != "auto" else None, parse_num_workers),
         (config.max_time, parse_duration),
         (config.save_every, parse_save_every),
         (config.target_weights, parse_weights),
@@ -294,8 +379,9 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         known = ", ".join(checks["choices"])
         problem = f"{value} is not known" if value else "is missing"
         yield ConfigError(
-            f"{flag(name)} {problem}; choose from {known}",
-            did_you_mean(value, checks["choices"]) or checks["hint"],
+            f"{flag(name)} {problem}; choose from {known}{' or file.py:Class' if name == 'model' else ''}",
+            did_you_mean(value, checks["choices"])
+            or (f"name its class too: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
         )
     if isinstance(value, bool | str):
         return

@@ -76,6 +76,11 @@ class RunDir:
         return self.path / "last.safetensors.corrupt"
 
     @property
+    def nan(self) -> Path:
+        """The batch at which training left the finite numbers, and the weights that it met."""
+        return self.path / "nan.safetensors"
+
+    @property
     def lock(self) -> Path:
         """Held while training; says who holds it."""
         return self.path / "run.lock"
@@ -139,7 +144,13 @@ class RunDir:
     def files(self) -> list[Path]:
         """Give the files of a run that are there, the lock left out."""
         names = (self.config, self.history, self.probes, self.best, self.last, self.last_prev, self.curves)
-        aside = (*backups(self.history), *backups(self.probes), self.last_corrupt, self.best_prev)
+        aside = (
+            *backups(self.history),
+            *backups(self.probes),
+            self.last_corrupt,
+            self.best_prev,
+            self.nan,
+        )
         return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
 
     def shortage(self, needed: int) -> list[str]:

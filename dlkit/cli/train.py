@@ -11,6 +11,8 @@ from dlkit.atomic import probe_folder, remove_own_temporaries
 from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
+from dlkit.cli.own_code import check_named
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 _TRY_PANEL = "Try"
 
 
-@with_settings
+@with_settings()
 def train(
     context: Context,
     model: Annotated[str | None, Argument(help=FIELDS["model"].metadata["help"], show_default=False)] = None,
@@ -101,6 +103,7 @@ def train(
     if "print_config" in modes:
         _print_config(explained(config, given, resuming=resuming))
         return
+    check_named(config, given.settings, resuming=resuming)
     if modes & {"dry_run", "overfit"}:
         _try(config, overfit)
         return
@@ -111,7 +114,9 @@ def train(
 
     from dlkit.training.run import resume_run, start_run
 
-    run = resume_run(config, run_dir) if run_dir is not None else start_run(config, out, force=force)
+    with show_preparing():
+        named = set(given.typed)
+        run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
     if not run.why_done:
@@ -135,7 +140,9 @@ def _try(config: TrainConfig, overfit: int | None) -> None:
     """Try a run before the night: without writing anything."""
     from dlkit.training.trial import dry_run, memorise
 
-    console.print_pairs(dry_run(config) if overfit is None else memorise(config, overfit))
+    with show_preparing():
+        facts = dry_run(config) if overfit is None else memorise(config, overfit)
+    console.print_pairs(facts)
 
 
 def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
@@ -206,7 +213,8 @@ def _print_result(run: "TrainRun") -> None:
     column = f"val_{run.metric}"
     if best:
         console.note(
-            f"best epoch {best['epoch']}: val loss {best['val_loss']:.4f}, {run.metric} {best[column]:.4f}; "
+            f"best epoch {best['epoch']}: val loss {console.figure(best['val_loss'])}, "
+            f"{run.metric} {console.figure(best[column])}; "
             f"the run is in {run.dir.path}"
         )
     if console.mode.json:

@@ -1,7 +1,7 @@
 """Settings, data and a network become the parts that the loop turns."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -18,12 +18,15 @@ from dlkit.device import device_label, pick_device, pick_threads, seed_all
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.models.build import build_model, load_matching
+from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes import Probe
+from dlkit.spec import parse_code
 from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
 from dlkit.training.optimizers import build_optimizer
+from dlkit.training.randomness import may_draw
 from dlkit.training.schedules import Plateau, build_schedule
 
 _EVAL_BATCH_FACTOR = 4
@@ -31,8 +34,9 @@ _EVAL_BATCH_FACTOR = 4
 
 @dataclass(frozen=True)
 class Assembly:
-    """A run that is ready to start: its data, its parts, and what should be said of them."""
+    """A run that is ready to start: its settings, its data, its parts, and what should be said of them."""
 
+    config: TrainConfig
     dataset: DataSet
     parts: Parts
     plateau: Plateau
@@ -50,10 +54,20 @@ def assemble_new(config: TrainConfig) -> Assembly:
     seed_all(config.seed)
     dataset = load_dataset(config)
     check_description(config, dataset.description)
-    model = build_model(config.model, dataset.description, config.arguments, dataset.context).to(device)
+    notes = list(dataset.notes)
+    if code := parse_code(config.model):
+        arguments, built = own_arguments(code, dataset.description, config.arguments)
+        config = replace(config, arguments=arguments)
+        notes.append(built)
+    model = build_model(config.model, dataset.description, config.arguments, dataset.context)
+    if code and gives_probabilities(model, dataset.description):
+        notes.append(
+            f"{code.short} gives probabilities; the loss takes what is before the softmax: leave that out"
+        )
+    model = model.to(device)
     if device.type == "cpu":
         torch.set_num_threads(pick_threads(model, config.batch_size))
-    notes = [_plan(config, dataset.description, model, device), *dataset.notes]
+    notes.insert(0, _plan(config, dataset.description, model, device))
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
     return assemble(config, dataset, model, device, notes)
@@ -90,15 +104,16 @@ def assemble(
         objective=objective,
         optimizer=optimizer,
         schedule=_schedule(config, steps_per_epoch, plateau),
-        guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip),
+        guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model),
         probe=probe,
-        running=RunningMean(objective, train.chunk),
+        running=RunningMean(objective, train.chunk, rewindable=True),
         device=device,
         l1=config.l1,
         accumulate=config.accumulate,
         ema=None if config.ema is None else WeightAverage(model, config.ema),
+        random=may_draw(model),
     )
-    return Assembly(dataset, parts, plateau, notes)
+    return Assembly(config, dataset, parts, plateau, notes)
 
 
 def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Callable[[int], float]:
@@ -143,7 +158,7 @@ def _plan(config: TrainConfig, description: DataDescription, model: nn.Module, d
     count = sum(parameter.numel() for parameter in model.parameters())
     sizes = description.split_sizes
     return (
-        f"{config.model} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
+        f"{config.model_name} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
         f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}, "
         f"on {device_label(device)}"
     )

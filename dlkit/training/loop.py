@@ -16,6 +16,7 @@ from dlkit.objectives import Objective, RunningMean
 from dlkit.probes import Probe
 from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
+from dlkit.training.randomness import seed_step
 
 ProbeRow = tuple[int, str, str, float]
 
@@ -58,6 +59,7 @@ class Step:
         running: Loss and metric of the epoch so far, on the device.
         record: The epoch's row of history.csv, if this step closes it.
         probe_rows: The epoch's rows of probes.csv, likewise.
+        diverged: A loss or gradient was not finite, in this step or before it; it is the last one.
     """
 
     epoch: int
@@ -67,11 +69,15 @@ class Step:
     running: RunningMean
     record: EpochRecord | None = None
     probe_rows: Sequence[ProbeRow] = ()
+    diverged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the loop turns: the network, its data and what changes its weights."""
+    """What the loop turns: the network, its data and what changes its weights.
+
+    Where `random` is true, each step begins with random numbers of its own; else the network draws none.
+    """
 
     model: nn.Module
     train: Batches
@@ -86,6 +92,7 @@ class Parts:
     l1: float = 0.0
     accumulate: int = 1
     ema: WeightAverage | None = None
+    random: bool = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -123,7 +130,8 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         epochs: The last epoch.
 
     Yields:
-        The step; the last one of an epoch carries the epoch's record, with the validation done.
+        The step; the last one of an epoch carries the epoch's record, with the validation done. Where a step of
+        the epoch was skipped, the last one says so instead, and nothing comes after it.
     """
     while position.epoch <= epochs:
         if position.batch == 0:
@@ -134,6 +142,8 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         lr = parts.schedule(position.step)
         for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
             if position.batch % parts.accumulate == 0:
+                if parts.random:
+                    seed_step(parts.device, parts.train.seed, position.step)
                 lr = _set_lr(parts.optimizer, parts.schedule(position.step))
                 for parameter in parts.probe.parameters:
                     parameter.grad = None
@@ -151,6 +161,10 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
                     position.epoch, position.step - position.epoch_start, position.step, lr, parts.running
                 )
                 clock.tick(training=True)
+        if parts.guard.skipped():
+            in_epoch = position.step - position.epoch_start
+            yield Step(position.epoch, in_epoch, position.step, lr, parts.running, diverged=True)
+            return
         closing = close_epoch(parts, position, clock, lr)
         position.next_epoch()
         yield closing
@@ -173,12 +187,13 @@ def _step(parts: Parts, position: Position) -> None:
     sampled = parts.probe.due((position.batch - 1) // parts.accumulate)
     if sampled:
         parts.probe.before_step()
-    parts.guard.step()
+    batches = (position.batch - 1) % parts.accumulate + 1
+    parts.guard.step(parts.running.newest_losses(batches))
     position.step += 1
     if sampled:
         parts.probe.after_step(position.step)
     if parts.ema is not None:
-        parts.ema.update()
+        parts.ema.update(parts.guard.flag)
 
 
 def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> Step:

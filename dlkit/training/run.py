@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,18 @@ from typing import Any
 import torch
 
 from dlkit.atomic import OPS, FileOps, write_file
-from dlkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dlkit.checkpoint import Checkpoint, check_named, load_checkpoint, save_checkpoint
 from dlkit.config import TrainConfig, parse_duration, parse_save_every
 from dlkit.data.datasets import load_dataset
 from dlkit.device import pick_device
-from dlkit.errors import CheckpointError, DivergedError, DlkitError, InterruptedRun
+from dlkit.errors import CheckpointError, DlkitError, InterruptedRun
 from dlkit.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.run_dir import RunDir, clear_run, create_run
-from dlkit.spec import parse_spec
+from dlkit.spec import CodeSpec, parse_code, parse_spec
 from dlkit.training.assemble import Assembly, assemble, assemble_new
+from dlkit.training.divergence import Scene, Where, stop_diverged
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.guards import all_finite
 from dlkit.training.loop import Clock, Position, Step, close_epoch, fit
@@ -170,6 +171,8 @@ class TrainRun:
 
     def _after_step(self, step: Step) -> str:
         """Save what is due after a step, and say why training ends with it, if it does."""
+        if step.diverged:
+            self._read(step)
         if step.record is not None:
             self._close_epoch(step.record, step)
         number, by_epoch = self._save_every
@@ -196,30 +199,34 @@ class TrainRun:
 
     def _reading_due(self, step: Step) -> bool:
         every = self.config.log_every
-        if step.record is not None or (every is not None and step.step % every == 0):
+        if step.record is not None or step.diverged or (every is not None and step.step % every == 0):
             return True
         return time.monotonic() - self._last_reading >= _SECONDS_BETWEEN_READINGS
 
     def _read(self, step: Step) -> Reading:
         self._last_reading = time.monotonic()
-        loss, metric = step.running.read()
         if self.parts.guard.skipped():
-            self._diverged(step, "the gradients are")
-        if not math.isfinite(loss):
-            self._diverged(step, "the loss is")
+            self._diverged(step, "step")
+        loss, metric = step.running.read()
+        step.running.settle()
         return Reading(loss, metric, step.running.last_loss())
 
     def _check_weights(self, step: Step) -> None:
-        if not all_finite(self.parts.model.state_dict().values()):
-            self._diverged(step, "the weights are")
+        networks = [self.parts.model] if self.parts.ema is None else [self.parts.model, self.parts.validated]
+        if not all(all_finite(network.state_dict().values()) for network in networks):
+            self._diverged(step, "weights")
 
-    def _diverged(self, step: Step, what: str) -> None:
-        lr = self.config.lr / 10
-        raise DivergedError(
-            f"training diverged in epoch {step.epoch}, by step {step.step}: {what} not finite; "
-            f"the last good state is {self.dir.last}",
-            f"go on from there with dlkit train --resume {self.dir.path} --lr {lr:g}",
+    def _diverged(self, step: Step, where: Where) -> None:
+        scene = Scene(
+            config=self.config,
+            run_dir=self.dir,
+            parts=self.parts,
+            position=self._position,
+            description=self._description,
+            best=self.best,
+            save_last=self._save_last,
         )
+        raise stop_diverged(scene, step, where)
 
     def _close_epoch(self, record: EpochRecord, step: Step) -> None:
         self._read(step)
@@ -233,7 +240,7 @@ class TrainRun:
 
     def _write_record(self, record: EpochRecord, step: Step, *, keep_best: bool = False) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
-            self._diverged(step, "the validation loss is")
+            self._diverged(step, "validation")
         append_record(self.dir.history, record, self.dir.ops)
         append_probes(self.dir.probes, step.probe_rows, self.dir.ops)
         row, monitor = record.to_row(), self.config.monitor
@@ -306,19 +313,22 @@ def start_run(
         DlkitError: The device, the data or the folder cannot be had; see the tree in `dlkit.errors`.
     """
     assembly = assemble_new(config)
-    name = f"{config.model}-{parse_spec(config.data).name}"
+    config, code = assembly.config, parse_code(config.model)
+    name = f"{config.model if code is None else code.name}-{parse_spec(config.data).name}"
     run_dir = create_run(out, name, force=force, ops=ops)
     run = TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
     run.notes.extend(run.notes_on_folder())
     return run
 
 
-def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
+def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ()) -> TrainRun:
     """Take up a run where it stopped.
 
     Args:
         config: The run's settings with what the user changed.
         run_dir: Its folder.
+        named: Settings that the command line names; only if `model` or `data` is among them, code of the user's
+            own is run for it.
 
     Raises:
         CheckpointError: Neither `last` nor `last.prev` can be used.
@@ -326,14 +336,16 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     """
     device = pick_device(config.device)
     stamp = run_dir.last_stamp()
-    checkpoint, notes = _newest(run_dir)
+    checkpoint, notes = _newest(run_dir, parse_code(config.model) if "model" in named else None)
     damaged = checkpoint.path != run_dir.last
+    check_named(checkpoint)
     check_progress(checkpoint)
     progress = checkpoint.metadata["progress"]
     if progress["threads"] != torch.get_num_threads():
         torch.set_num_threads(progress["threads"])
         notes.append(f"using {progress['threads']} threads, as the run did so far")
-    dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
+    context = context_in(checkpoint.weights)
+    dataset = load_dataset(config, checkpoint.description, context, named="data" in named)
     assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
     restore_checked(assembly.parts, checkpoint)
     notes.extend(changed_settings(run_dir, checkpoint))
@@ -359,19 +371,20 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     return run
 
 
-def _newest(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
+def _newest(run_dir: RunDir, code: CodeSpec | None) -> tuple[Checkpoint, list[str]]:
     """Load `last`, or `last.prev` where `last` is damaged."""
     try:
-        return _load_state(run_dir.last), []
+        checkpoint = _load_state(run_dir.last, code)
+        return checkpoint, list(checkpoint.notes)
     except CheckpointError as err:
         if not run_dir.last_prev.exists():
             raise
-        checkpoint = _load_state(run_dir.last_prev)
-        return checkpoint, [f"{err.message}; going on from {run_dir.last_prev}"]
+        checkpoint = _load_state(run_dir.last_prev, code)
+        return checkpoint, [f"{err.message}; going on from {run_dir.last_prev}", *checkpoint.notes]
 
 
-def _load_state(path: Path) -> Checkpoint:
-    checkpoint = load_checkpoint(path)
+def _load_state(path: Path, code: CodeSpec | None) -> Checkpoint:
+    checkpoint = load_checkpoint(path, code)
     if "random.torch" not in checkpoint.extras:
         raise CheckpointError(
             f"{path} holds weights but no state to go on from", "best.safetensors is not made for --resume"

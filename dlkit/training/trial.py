@@ -1,5 +1,6 @@
 """Before the night: what a run will cost, and whether the network can learn at all; nothing is written."""
 
+import math
 import time
 from dataclasses import replace
 from itertools import islice
@@ -116,6 +117,7 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
         target_weights=None,
         accumulate=1,
         ema=None,
+        augment="none",
         max_steps=None,
         epochs=_MEMORY_STEPS,
     )
@@ -132,6 +134,8 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
             loss, metric = record.val_loss, record.val_metric or 0.0
             if loss <= goal or position.step >= _MEMORY_STEPS or loss != loss:
                 break
+        if step.diverged:
+            loss = math.nan
     facts: Facts = {
         "samples": samples,
         "steps": position.step,

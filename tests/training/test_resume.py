@@ -3,7 +3,6 @@
 import contextlib
 import random
 import re
-import resource
 import shlex
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from limits import file_size_limit
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
 from dlkit.checkpoint import load_checkpoint
@@ -96,17 +96,6 @@ def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
     drive(resume(folder))
 
     assert essence(folder) == essence(unbroken["mlp-sgd"])
-
-
-@contextlib.contextmanager
-def file_size_limit(num_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size, which the system reports as it does a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(
