@@ -14,6 +14,7 @@ from dlkit.spec import parse_spec
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
 COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
+SPATIAL_PANEL = "Points (spatial)"
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
 _RISING = ("accuracy", "r2")
@@ -47,7 +48,7 @@ class TrainConfig:
 
     model: str = _setting(
         "",
-        "mlp, cnn or a torchvision network.",
+        "mlp, cnn, spatial or a torchvision network.",
         choices=tuple(MODELS),
         hint="for example dlkit train mlp; --resume RUN goes on with a run",
     )
@@ -89,6 +90,24 @@ class TrainConfig:
         hint="0.1 keeps 10 %",
         panel=DATA_PANEL,
     )
+    stratify: bool | None = _setting(
+        None,
+        "Give every split its share of each class, or of each tenth of a numeric target. Default: of classes.",
+        panel=DATA_PANEL,
+    )
+    group: str | None = _setting(
+        None, "A column whose equal values never fall into two splits, e.g. patient.", panel=DATA_PANEL
+    )
+    by_time: str | None = _setting(
+        None, "A column of times: train on the oldest rows, test on the newest.", panel=DATA_PANEL
+    )
+    split_file: str | None = _setting(
+        None, "Take the splits from a file of row,split; see data split.", panel=DATA_PANEL
+    )
+    folds: int | None = _setting(
+        None, "Cut the rows into K parts of which one tests.", low=2, panel=DATA_PANEL
+    )
+    fold: int | None = _setting(None, "Which of the K parts tests: 1 to K.", low=1, panel=DATA_PANEL)
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
     balance: str = _setting(
         "none",
@@ -97,6 +116,34 @@ class TrainConfig:
         panel=DATA_PANEL,
     )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
+
+    coords: str | None = _setting(
+        None, "The two columns that say where a point is: X,Y, or LONGITUDE,LATITUDE.", panel=SPATIAL_PANEL
+    )
+    time: str | None = _setting(
+        None, "The column that says when; then only the past is a neighbour.", panel=SPATIAL_PANEL
+    )
+    distance: str = _setting(
+        "euclidean",
+        "euclidean (in the coordinates' unit) or haversine (degrees in, kilometres out).",
+        choices=("euclidean", "haversine"),
+        panel=SPATIAL_PANEL,
+    )
+    neighbors: int = _setting(
+        50, "Neighbours that a point sees at once.", low=1, below=201, panel=SPATIAL_PANEL
+    )
+    min_neighbors: int = _setting(
+        5, "Fewest neighbours a point must have; 0 takes those that it has.", low=0, panel=SPATIAL_PANEL
+    )
+    radius: float | None = _setting(
+        None, "Farthest neighbour, in the unit of the distance.", above=0, panel=SPATIAL_PANEL
+    )
+    window: float | None = _setting(
+        None, "Oldest neighbour: time before the point; dates count in days.", above=0, panel=SPATIAL_PANEL
+    )
+    split_by_block: float | None = _setting(
+        None, "Hold out whole squares of this side, in the coordinates' unit.", above=0, panel=SPATIAL_PANEL
+    )
 
     momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1, panel=OPTIMISE_PANEL)
     nesterov: bool = _setting(False, "Nesterov's momentum for sgd.", panel=OPTIMISE_PANEL)
@@ -107,7 +154,7 @@ class TrainConfig:
         panel=OPTIMISE_PANEL,
     )
     l1: float = _setting(
-        0.0, "Weight of the sum of absolute weights in the loss.", low=0, panel=OPTIMISE_PANEL
+        0.0, "Weight of the sum of absolute weights in the loss.", low=0, below=1e6, panel=OPTIMISE_PANEL
     )
     loss: str = _setting(
         "auto",

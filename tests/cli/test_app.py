@@ -22,12 +22,41 @@ from dlkit.config import TrainConfig, flag
 Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
+DATA_FLAGS = """
+    --balance
+    --by-time
+    --coords
+    --distance
+    --features
+    --fold
+    --folds
+    --group
+    --limit
+    --min-neighbors
+    --neighbors
+    --no-stratify
+    --normalize
+    --radius
+    --split-by-block
+    --split-file
+    --stratify
+    --target
+    --task
+    --test
+    --time
+    --val
+    --window
+"""
 FLAGS = {
     "": "--install-completion --show-completion --version",
     "data": "",
+    "data check": f"{DATA_FLAGS} --seed --strict",
     "data get": "--force --from --mirror -f",
     "data ls": "",
     "data show": "--out -o",
+    "data split": """
+        --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --test --val -f -o
+    """,
     "eval": "--data --device --predict --split -d",
     "inspect": "",
     "inspect acts": "--batches --device --layers --out --sort --split --top -o",
@@ -38,9 +67,9 @@ FLAGS = {
     "inspect show": "",
     "inspect weights": "--layers --out --sort --top -o",
     "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",
-    "train": """
+    "train": DATA_FLAGS
+    + """
         --accumulate
-        --balance
         --batch-size
         --config
         --data
@@ -49,7 +78,6 @@ FLAGS = {
         --dry-run
         --ema
         --epochs
-        --features
         --force
         --freeze
         --grad-clip
@@ -57,7 +85,6 @@ FLAGS = {
         --keep
         --l1
         --label-smoothing
-        --limit
         --log-every
         --loss
         --lr
@@ -69,7 +96,6 @@ FLAGS = {
         --nesterov
         --no-nesterov
         --no-plot
-        --normalize
         --optimizer
         --out
         --overfit
@@ -80,11 +106,7 @@ FLAGS = {
         --save-every
         --schedule
         --seed
-        --target
         --target-weights
-        --task
-        --test
-        --val
         --warmup-steps
         --weight-decay
         -b
@@ -95,8 +117,10 @@ FLAGS = {
     """,
 }
 ARGUMENTS = {
+    "data check": "SPEC",
     "data get": "NAME",
     "data show": "SPEC",
+    "data split": "SPEC",
     "eval": "CKPT...",
     "inspect acts": "CKPT",
     "inspect grads": "CKPT",
