@@ -191,6 +191,12 @@ class TrainConfig:
     warmup_steps: int = _setting(
         0, "Steps over which the rate rises to the schedule.", low=0, panel=OPTIMISE_PANEL
     )
+    sched_on_resume: str | None = _setting(
+        None,
+        "When the run's length changes on --resume: keep the schedule as it was, or stretch it.",
+        choices=("keep", "stretch"),
+        panel=OPTIMISE_PANEL,
+    )
     grad_clip: float | None = _setting(
         None, "Clip the gradient's global norm.", above=0, panel=OPTIMISE_PANEL
     )

@@ -34,13 +34,23 @@ _EVAL_BATCH_FACTOR = 4
 
 @dataclass(frozen=True)
 class Assembly:
-    """A run that is ready to start: its settings, its data, its parts, and what should be said of them."""
+    """A run that is ready to start: its settings, its data, its parts, and what should be said of them.
+
+    Args:
+        config: The settings, with the arguments that a network of the user's own takes from the data.
+        dataset: The data.
+        parts: What the loop turns.
+        plateau: What the plateau schedule remembers.
+        notes: What should be said.
+        schedule_steps: Steps that the schedule spans.
+    """
 
     config: TrainConfig
     dataset: DataSet
     parts: Parts
     plateau: Plateau
     notes: list[str]
+    schedule_steps: int
 
 
 def assemble_new(config: TrainConfig) -> Assembly:
@@ -93,6 +103,7 @@ def assemble(
     steps_per_epoch = -(-len(train) // config.accumulate)
     probe = Probe(model, steps_per_epoch)
     plateau = Plateau(higher_is_better=config.higher_is_better)
+    span = total_steps(config, steps_per_epoch)
     if config.ema is not None:
         notes.append(
             f"best holds the average of the weights (--ema {config.ema:g}), last the weights themselves"
@@ -103,7 +114,7 @@ def assemble(
         val=Batches(dataset.split("val"), config.batch_size * _EVAL_BATCH_FACTOR, device),
         objective=objective,
         optimizer=optimizer,
-        schedule=_schedule(config, steps_per_epoch, plateau),
+        schedule=build_run_schedule(config, plateau, steps_per_epoch=steps_per_epoch, span=span),
         guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model),
         probe=probe,
         running=RunningMean(objective, train.chunk, rewindable=True),
@@ -113,26 +124,44 @@ def assemble(
         ema=None if config.ema is None else WeightAverage(model, config.ema),
         random=may_draw(model),
     )
-    return Assembly(config, dataset, parts, plateau, notes)
+    return Assembly(config, dataset, parts, plateau, notes, span)
 
 
-def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Callable[[int], float]:
+def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
+    """Give the steps of the whole run, if nothing stops it before."""
     total = config.epochs * steps_per_epoch
-    if config.max_steps is not None:
-        total = min(total, config.max_steps)
-    if config.warmup_steps >= total:
+    return total if config.max_steps is None else min(total, config.max_steps)
+
+
+def build_run_schedule(
+    config: TrainConfig, plateau: Plateau, *, steps_per_epoch: int, span: int
+) -> Callable[[int], float]:
+    """Give the function from the step, from 0, to the rate.
+
+    Args:
+        config: The settings.
+        plateau: What the plateau schedule remembers.
+        steps_per_epoch: Steps of one epoch.
+        span: Steps that the schedule spans; after them the rate stays where it ended, but cyclic goes round again.
+
+    Raises:
+        ConfigError: The warm-up takes all of it.
+    """
+    if config.warmup_steps >= span:
         raise ConfigError(
-            f"--warmup-steps {config.warmup_steps} is not below the {total} steps of the run",
+            f"--warmup-steps {config.warmup_steps} is not below the {span} steps of the run",
             "fewer warm-up steps, or more epochs",
         )
     curve = build_schedule(
         config.schedule,
         config.lr,
-        total_steps=total,
+        total_steps=span,
         steps_per_epoch=steps_per_epoch,
         warmup_steps=config.warmup_steps,
     )
-    return (lambda step: curve(step) * plateau.factor) if config.schedule == "plateau" else curve
+    if config.schedule == "plateau":
+        return lambda step: curve(step) * plateau.factor
+    return curve if config.schedule == "cyclic" else lambda step: curve(min(step, span - 1))
 
 
 def _freeze(model: nn.Module, globs: str) -> str:

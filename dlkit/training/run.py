@@ -20,12 +20,13 @@ from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.run_dir import RunDir, clear_run, create_run
 from dlkit.spec import CodeSpec, parse_code, parse_spec
-from dlkit.training.assemble import Assembly, assemble, assemble_new
+from dlkit.training.assemble import Assembly, assemble, assemble_new, total_steps
 from dlkit.training.divergence import Scene, Where, stop_diverged
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.guards import all_finite
 from dlkit.training.loop import Clock, Position, Step, close_epoch, fit
 from dlkit.training.restore import changed_settings, check_progress, restore_checked
+from dlkit.training.resuming import changes_since, hardware, resume_schedule
 from dlkit.training.room import checkpoint_bytes
 from dlkit.training.state import parts_state
 
@@ -84,6 +85,7 @@ class TrainRun:
         self.stop_signal: int | None = None
         self._description = assembly.dataset.description
         self._plateau = assembly.plateau
+        self._schedule_steps = assembly.schedule_steps
         self._position = position
         self._force = force
         self._resumed = resumed
@@ -98,8 +100,7 @@ class TrainRun:
     @property
     def total_steps(self) -> int:
         """Steps of the whole run, if nothing stops it before."""
-        total = self.config.epochs * self.steps_per_epoch
-        return total if self.config.max_steps is None else min(total, self.config.max_steps)
+        return total_steps(self.config, self.steps_per_epoch)
 
     @property
     def ended_early(self) -> bool:
@@ -272,6 +273,8 @@ class TrainRun:
                 "position": asdict(self._position),
                 "best": self.best,
                 "threads": torch.get_num_threads(),
+                "device": hardware(self.parts.device),
+                "schedule_steps": self._schedule_steps,
                 "early_stopping": early,
                 "plateau": asdict(self._plateau),
             },
@@ -352,16 +355,13 @@ def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ())
     for name, value in progress["plateau"].items():
         setattr(assembly.plateau, name, value)
     position = Position(**progress["position"])
+    assembly = resume_schedule(assembly, config, checkpoint, position)
+    notes.extend(changes_since(checkpoint, device))
     run = TrainRun(config, run_dir, assembly, position, progress=progress, resumed=stamp, damaged=damaged)
     if not run.why_done:
         notes.extend(run.notes_on_folder())
     if damaged and run_dir.last.exists() and not run.why_done:
         notes.append(f"the damaged file is kept as {run_dir.last_corrupt}")
-    if config.schedule not in ("none", "plateau"):
-        if config.epochs != checkpoint.config.epochs:
-            notes.append(f"the {config.schedule} schedule now spans {config.epochs} epochs")
-        if config.max_steps != checkpoint.config.max_steps:
-            notes.append(f"the {config.schedule} schedule now spans {run.total_steps} steps")
     if run.why_done:
         notes.append(f"nothing to do: {run.why_done}; raise it to go on")
         if run_dir.best.exists():  # of a run that ended within an epoch, `last` does not know it

@@ -104,6 +104,7 @@ FLAGS = {
         --print-config
         --resume
         --save-every
+        --sched-on-resume
         --schedule
         --seed
         --target-weights

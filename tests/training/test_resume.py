@@ -134,14 +134,6 @@ def test_growing_the_epochs_equals_a_run_that_had_them_from_the_start(tmp_path: 
     assert essence(grown) == essence(whole)
 
 
-def test_a_schedule_that_spans_other_epochs_is_said(tmp_path: Path) -> None:
-    drive(start_run(configure(epochs=1, schedule="onecycle"), tmp_path / "run"))
-
-    notes = resume(tmp_path / "run", epochs=2).notes
-
-    assert "the onecycle schedule now spans 2 epochs" in notes
-
-
 @pytest.mark.parametrize("epochs", [3, 2], ids=["as-many", "fewer"])
 def test_a_finished_run_resumed_changes_nothing_and_says_so(tmp_path: Path, epochs: int) -> None:
     folder = tmp_path / "run"
