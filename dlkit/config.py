@@ -9,6 +9,7 @@ from typing import Any
 
 from dlkit.catalogue import DATA, MODELS, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.setting_texts import parse_log, parse_threads
 from dlkit.spec import parse_spec
 
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
@@ -20,6 +21,7 @@ _RISING = ("accuracy", "r2")
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
 _SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
 def _setting(
@@ -157,8 +159,25 @@ class TrainConfig:
     )
     keep: int | None = _setting(None, "Keep only the newest N of those.", low=1, panel=STOP_PANEL)
 
+    precision: str = _setting(
+        "fp32",
+        "fp32, tf32 (cuda), bf16 or fp16 (cuda, mps).",
+        choices=PRECISIONS,
+        hint="bf16 works on every device",
+        panel=COMPUTE_PANEL,
+    )
+    compile: bool = _setting(False, "Compile the network with torch.compile.", panel=COMPUTE_PANEL)
+    threads: str = _setting(
+        "auto", "CPU threads: auto (by network, batch and cores) or a number.", panel=COMPUTE_PANEL
+    )
     seed: int = _setting(
         0, "Seed of weights, order of samples and splits.", low=0, below=2**32, panel=COMPUTE_PANEL
+    )
+    deterministic: bool = _setting(
+        False, "Refuse whatever may come out otherwise in a second run.", panel=COMPUTE_PANEL
+    )
+    log: str | None = _setting(
+        None, "Write a log too: tensorboard, jsonl, or both with a comma.", panel=WATCH_PANEL
     )
     log_every: int | None = _setting(None, "Print the loss every N steps.", low=1, panel=WATCH_PANEL)
     plot: bool = _setting(True, "Draw curves.png at the end.", panel=WATCH_PANEL)
@@ -280,6 +299,8 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
         (config.max_time, parse_duration),
         (config.save_every, parse_save_every),
         (config.target_weights, parse_weights),
+        (config.threads, parse_threads),
+        (config.log, parse_log),
     )
     for text, parse in parsed:
         try:

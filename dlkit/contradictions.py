@@ -15,6 +15,9 @@ PATIENCE_OF_SCHEDULE = {
     "plateau": (7, "the run would end before the lower rate is tried"),
 }
 
+# What computes in which precision; fp32 is everywhere. A CPU has tf32 nowhere and fp16 hardly anywhere.
+DEVICES_OF_PRECISION = {"tf32": ("cuda",), "bf16": ("cuda", "mps", "cpu"), "fp16": ("cuda", "mps")}
+
 
 def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
     """Find settings that do not go together, or do nothing without another.
@@ -25,6 +28,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     """
     yield from _of_optimizer(config, typed)
     yield from _of_stopping(config)
+    yield from _of_precision(config)
     if config.batch_size == 1 and config.arguments.get("norm") == "batch":
         yield ConfigError(
             "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
@@ -72,6 +76,18 @@ def _of_stopping(config: TrainConfig) -> Iterator[ConfigError]:
         yield ConfigError(
             f"--warmup-steps {config.warmup_steps} is not below the steps of the run, at most {steps}",
             "fewer warm-up steps, or more epochs",
+        )
+
+
+def _of_precision(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find a precision that a device named cannot compute in; what `auto` finds is looked at when it is known."""
+    kind = config.device.partition(":")[0]
+    devices = DEVICES_OF_PRECISION.get(config.precision, (kind,))
+    if kind in ("cpu", "cuda", "mps") and kind not in devices:
+        yield ConfigError(
+            f"--precision {config.precision} does not go with --device {config.device}: it needs "
+            f"{' or '.join(devices)}",
+            "--precision bf16 or fp32",
         )
 
 

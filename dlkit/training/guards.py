@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from dlkit.training.precision import LossScale
+
 
 class FiniteGuard:
     """Skips steps whose gradients are not finite, without waiting for the device.
@@ -17,6 +19,7 @@ class FiniteGuard:
         parameters: The parameters it updates.
         max_norm: Scale gradients down to this Euclidean norm over all parameters (Pascanu et al. 2013); None leaves
             them as they are.
+        scale: The scale of the loss, which steps on; a step that it lets overflow is skipped but not counted.
     """
 
     def __init__(
@@ -24,12 +27,14 @@ class FiniteGuard:
         optimizer: torch.optim.Optimizer,
         parameters: Sequence[nn.Parameter],
         max_norm: float | None = None,
+        scale: LossScale | None = None,
     ) -> None:
         device = parameters[0].device
         self._optimizer = optimizer
         self._fused = all(group.get("fused") for group in optimizer.param_groups)
         self._parameters = parameters
         self._max_norm = max_norm
+        self._scale = scale
         self._flag = torch.zeros((), device=device)
         self._one = torch.ones((), device=device)
         self._skipped = torch.zeros((), device=device)
@@ -45,11 +50,13 @@ class FiniteGuard:
             self._check(gradients)
         else:
             self._check_and_clip(gradients, self._max_norm)
-        self._skipped.add_(self._flag)
+        self._skipped.add_(self._flag if self._scale is None else self._scale.hopeless(self._flag))
         if self._fused:
             self._optimizer.step()
         else:
             self._step_and_put_back()
+        if self._scale is not None:
+            self._scale.update(self._flag)
 
     def _check(self, gradients: list[Tensor]) -> None:
         self._flag.zero_()

@@ -13,18 +13,21 @@ from dlkit.atomic import write_file
 from dlkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dlkit.config import TrainConfig, parse_duration, parse_save_every
 from dlkit.data.datasets import load_dataset
-from dlkit.device import pick_device
 from dlkit.errors import CheckpointError, DivergedError, InterruptedRun
 from dlkit.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.run_dir import RunDir, clear_run, create_run
+from dlkit.setting_texts import parse_log, parse_threads
 from dlkit.spec import parse_spec
-from dlkit.training.assemble import Assembly, assemble, assemble_new
+from dlkit.training.assemble import Assembly, assemble, assemble_new, prepare_device
+from dlkit.training.determinism import hash_of_weights
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.guards import all_finite
+from dlkit.training.logs import Logs, check_logs, open_logs
 from dlkit.training.loop import Clock, Position, Step, close_epoch, fit
 from dlkit.training.state import parts_state, restore_parts
+from dlkit.training.threads import resume_threads
 
 _SECONDS_BETWEEN_READINGS = 0.1
 
@@ -84,6 +87,8 @@ class TrainRun:
             config.patience, config.min_delta, config.higher_is_better, **progress.get("early_stopping", {})
         )
         self._max_seconds = math.inf if config.max_time is None else parse_duration(config.max_time)
+        self._logs = Logs(())
+        self._news: list[str] = []
         self._save_every = (0, False) if config.save_every is None else parse_save_every(config.save_every)
 
     @property
@@ -91,6 +96,11 @@ class TrainRun:
         """Steps of the whole run, if nothing stops it before."""
         total = self.config.epochs * self.steps_per_epoch
         return total if self.config.max_steps is None else min(total, self.config.max_steps)
+
+    def take_news(self) -> list[str]:
+        """Give what should be said since the last call."""
+        news, self._news = [*self._news, *self.parts.passes.take_news()], []
+        return news
 
     @property
     def ended_early(self) -> bool:
@@ -125,14 +135,17 @@ class TrainRun:
             if self.why_done:
                 return
             self._open_files()
-            for step in fit(self.parts, self._position, self.config.epochs):
-                why = self._after_step(step)
-                closing = self._close_early(step) if why and step.record is None else step
-                yield closing, self._read(closing) if self._reading_due(closing) else None
-                if why:
-                    break
-                if self.stop_signal is not None and self._position.step < self.total_steps:
-                    self._stop(self.stop_signal, step)
+            with self._open_logs() as self._logs:
+                for step in fit(self.parts, self._position, self.config.epochs):
+                    why = self._after_step(step)
+                    closing = self._close_early(step) if why and step.record is None else step
+                    yield closing, self._logged(closing) if self._reading_due(closing) else None
+                    if why:
+                        break
+                    if self.stop_signal is not None and self._position.step < self.total_steps:
+                        self._stop(self.stop_signal, step)
+            if self.config.deterministic:
+                self._news.append(f"sha256 of the weights {hash_of_weights(self.parts.model)}")
             if self.config.plot:
                 self._draw()
 
@@ -147,6 +160,15 @@ class TrainRun:
         cut_back(self.dir.history, done)
         cut_back(self.dir.probes, done)
         write_file(self.dir.config, self.config.to_toml().encode())
+
+    def _open_logs(self) -> Logs:
+        names = parse_log(self.config.log)
+        return open_logs(names, self.dir, self.metric, self._position, self.config.log_every)
+
+    def _logged(self, step: Step) -> Reading:
+        reading = self._read(step)
+        self._logs.reading(step, reading, self._position.seconds)
+        return reading
 
     def _after_step(self, step: Step) -> str:
         """Save what is due after a step, and say why training ends with it, if it does."""
@@ -215,6 +237,7 @@ class TrainRun:
             self._diverged(step, "the validation loss is")
         append_record(self.dir.history, record)
         append_probes(self.dir.probes, step.probe_rows)
+        self._logs.epoch(record)
         row, monitor = record.to_row(), self.config.monitor
         if self.best is None or is_better(
             row[monitor] or 0.0, self.best[monitor], self.config.higher_is_better
@@ -280,6 +303,7 @@ def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = Fal
     Raises:
         DlkitError: The device, the data or the folder cannot be had; see the tree in `dlkit.errors`.
     """
+    check_logs(parse_log(config.log))
     assembly = assemble_new(config)
     run_dir = create_run(out, f"{config.model}-{parse_spec(config.data).name}", force=force)
     assembly.notes.extend(run_dir.shortage(_checkpoint_bytes(assembly.parts.model, config.optimizer)))
@@ -297,12 +321,11 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
         CheckpointError: Neither `last` nor `last.prev` can be used.
         DlkitError: The device or the data cannot be had.
     """
-    device = pick_device(config.device)
+    check_logs(parse_log(config.log))
+    device = prepare_device(config)
     checkpoint, notes = _newest(run_dir)
     progress = checkpoint.metadata["progress"]
-    if progress["threads"] != torch.get_num_threads():
-        torch.set_num_threads(progress["threads"])
-        notes.append(f"using {progress['threads']} threads, as the run did so far")
+    notes += resume_threads(parse_threads(config.threads), progress["threads"])
     dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
     assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
     restore_parts(assembly.parts, checkpoint.extras)

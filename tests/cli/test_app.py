@@ -41,8 +41,10 @@ FLAGS = {
         --accumulate
         --balance
         --batch-size
+        --compile
         --config
         --data
+        --deterministic
         --device
         --download
         --dry-run
@@ -57,6 +59,7 @@ FLAGS = {
         --l1
         --label-smoothing
         --limit
+        --log
         --log-every
         --loss
         --lr
@@ -66,6 +69,8 @@ FLAGS = {
         --momentum
         --monitor
         --nesterov
+        --no-compile
+        --no-deterministic
         --no-nesterov
         --no-plot
         --normalize
@@ -74,6 +79,7 @@ FLAGS = {
         --overfit
         --patience
         --plot
+        --precision
         --print-config
         --resume
         --save-every
@@ -83,6 +89,7 @@ FLAGS = {
         --target-weights
         --task
         --test
+        --threads
         --val
         --warmup-steps
         --weight-decay
