@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkit.catalogue import MODELS, RECIPES
+from dlkit.catalogue import DATA, MODELS, RECIPES
 from dlkit.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.contradictions import find_contradictions
 from dlkit.errors import ConfigError, did_you_mean, printable, reason
@@ -26,6 +26,20 @@ _FIXED_ON_RESUME = (
     "balance",
     "val",
     "test",
+    "stratify",
+    "group",
+    "by_time",
+    "split_file",
+    "folds",
+    "fold",
+    "coords",
+    "time",
+    "distance",
+    "neighbors",
+    "min_neighbors",
+    "radius",
+    "window",
+    "split_by_block",
     "limit",
     "normalize",
     "batch_size",
@@ -134,8 +148,11 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     entry = MODELS.get(given.get("model", ""))
     if entry is None:
         return {}
-    kind = _kind_of_data(given.get("data") or entry.data)
+    data = given.get("data") or entry.data
+    kind = _kind_of_data(data)
     recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipes.get(kind, entry.recipe)]}
+    if (built_in := DATA.get(data.partition(":")[0])) is not None:
+        recipe |= built_in.settings
     if given.get("optimizer") in ("adam", "adamw", "rmsprop"):
         recipe["lr"] = _ADAM_LR
     return recipe
@@ -168,7 +185,8 @@ def _resolve_arguments(
         return []
     written = {name: _as_typed(value) for name, value in from_file.items()}
     try:
-        values["arguments"] = entry.resolve({**written, **typed})
+        kind = _kind_of_data(values.get("data") or entry.data)
+        values["arguments"] = entry.resolve({**written, **typed}, kind)
     except ConfigError as err:
         return list(err.faults)
     return []

@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from dlkit.cli import console
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.run_dir import RunDir
@@ -39,7 +40,10 @@ def evaluate(
     from dlkit.evaluation.report import evaluate_checkpoint
 
     where = pick_device(device)
-    reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
+    with show_preparing():
+        reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
+    for text in dict.fromkeys(text for report in reports for text in report.notes):
+        console.note(text)
     if predict is not None and str(predict) == "-":
         console.note(_summary(reports[0]))
         console.print_text(reports[0].predictions_csv())
@@ -97,9 +101,11 @@ def _predict_faults(predict: Path) -> Iterator[ConfigError]:
 
 
 def _summary(report: "Report") -> str:
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
     where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
-    return f"{where}: loss {report.loss:.4f}, {metrics}"
+    if not report.metrics:
+        return f"{where}: no targets, so no scores"
+    metrics = ", ".join(f"{name} {console.figure(value)}" for name, value in report.metrics.items())
+    return f"{where}: loss {console.figure(report.loss)}, {metrics}"
 
 
 def _print_scores(reports: list["Report"]) -> None:
@@ -112,7 +118,7 @@ def _print_scores(reports: list["Report"]) -> None:
                 report.data,
                 report.split,
                 len(report.rows),
-                report.loss,
+                report.loss if report.metrics else None,
                 *(report.metrics.get(name) for name in names),
             ]
             for report in reports

@@ -8,12 +8,23 @@ from torch import Tensor
 from dlkit.config import TrainConfig
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
+from dlkit.data.tabular import load_tabular
 from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
 from dlkit.spec import parse_spec
 
+
+def _load_spatial(request: Request) -> DataSet:
+    """Load points; what searches their neighbours takes a while to import, and only they need it."""
+    from dlkit.data.spatial import load_spatial
+
+    return load_spatial(request)
+
+
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
+    "spatial": _load_spatial,
+    "table": load_tabular,
 }
 
 

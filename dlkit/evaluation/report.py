@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
 from dlkit.evaluation.evaluate import predict
+from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
-from dlkit.objectives import build_objective
 
 _BATCH_SIZE = 256
 
@@ -30,13 +32,15 @@ class Report:
         checkpoint: Its file.
         data: The data set.
         split: Which part of it.
-        loss: Mean loss over the samples.
-        metrics: Numbers by name.
+        loss: Mean loss over the samples whose target is known; NaN where none is.
+        metrics: Numbers by name; empty where no target is known.
         class_names: The classes; empty for regression.
-        confusion: Counts, shape (K, K), rows the truth; None for regression.
+        confusion: Counts, shape (K, K), rows the truth; None for regression, and where no target is known.
         rows: Row of each sample in the stored data, shape (N,).
-        targets: Class indices, shape (N,), or numbers, (N, D).
+        targets: Class indices, shape (N,), -1 where not known; or numbers, (N, D), NaN where not known.
         outputs: Probabilities, shape (N, K), or predicted numbers in the target's unit, (N, D).
+        target_names: One name an output; may be empty.
+        notes: What the user should be told of the data.
     """
 
     checkpoint: Path
@@ -49,6 +53,8 @@ class Report:
     rows: np.ndarray
     targets: np.ndarray
     outputs: np.ndarray
+    target_names: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def per_class(self) -> list[dict[str, Any]]:
         """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
@@ -71,7 +77,7 @@ class Report:
             "data": self.data,
             "split": self.split,
             "n": len(self.rows),
-            "loss": self.loss,
+            "loss": _number(self.loss),
             "metrics": {
                 name: {"value": value, "lo": None, "hi": None} for name, value in self.metrics.items()
             },
@@ -84,24 +90,32 @@ class Report:
         """Give a row per sample: index, target, pred, and the probability of each class."""
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
-        if self.confusion is None:
+        if not self.class_names:
             targets, outputs = (
                 self.targets.reshape(len(self.rows), -1),
                 self.outputs.reshape(len(self.rows), -1),
             )
-            names = [""] if targets.shape[1] == 1 else [f"_{index}" for index in range(targets.shape[1])]
+            names = self._column_names(targets.shape[1])
             writer.writerow(
                 ["index", *(f"target{name}" for name in names), *(f"pred{name}" for name in names)]
             )
-            numbers = np.concatenate([targets, outputs], axis=1)
-            writer.writerows([row, *values] for row, values in zip(self.rows, numbers.tolist(), strict=True))
+            numbers = np.concatenate([targets, outputs], axis=1).tolist()
+            for row, values in zip(self.rows, numbers, strict=True):
+                writer.writerow([row, *("" if math.isnan(value) else value for value in values)])
         else:
-            names = list(self.class_names)
-            writer.writerow(["index", "target", "pred", *(f"prob_{name}" for name in names)])
+            names = [*self.class_names, ""]  # -1, a target that is not known, is the last
+            writer.writerow(["index", "target", "pred", *(f"prob_{name}" for name in names[:-1])])
             preds = self.outputs.argmax(1)
             for row, target, pred, probs in zip(self.rows, self.targets, preds, self.outputs, strict=True):
                 writer.writerow([row, names[target], names[pred], *(f"{prob:.6g}" for prob in probs)])
         return buffer.getvalue()
+
+    def _column_names(self, count: int) -> list[str]:
+        """Give what tells the columns of so many outputs apart."""
+        if count == 1:
+            return [""]
+        names = self.target_names if len(self.target_names) == count else range(count)
+        return [f"_{name}" for name in names]
 
 
 def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, device: torch.device) -> Report:
@@ -122,12 +136,17 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         checkpoint.config, checkpoint.description, context_in(checkpoint.weights), other=data
     )
     part = dataset.split(split)
-    objective = build_objective(dataset.description, checkpoint.config.loss)
+    objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
-    loss = objective.loss(outputs, targets).item()
     classes = dataset.description.class_names
     predictions = objective.predictions(outputs).numpy()
-    metrics, confusion = _scores(predictions, targets.numpy(), len(classes))
+    known = _known(targets)
+    loss = math.nan
+    metrics: dict[str, float] = {}
+    confusion = None
+    if known.any():
+        loss = objective.loss(outputs[known], targets[known]).item()
+        metrics, confusion = _scores(predictions[known.numpy()], targets[known].numpy(), len(classes))
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
@@ -139,7 +158,16 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         rows=part.rows.numpy(),
         targets=targets.numpy(),
         outputs=predictions,
+        target_names=dataset.description.target_names,
+        notes=dataset.notes,
     )
+
+
+def _known(targets: Tensor) -> Tensor:
+    """Tell which samples have a target, shape (N,), bool."""
+    if targets.is_floating_point():
+        return ~targets.reshape(len(targets), -1).isnan().any(1)
+    return targets >= 0
 
 
 def _scores(

@@ -12,10 +12,10 @@ from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
 from dlkit.device import seed_all
 from dlkit.errors import DataError
+from dlkit.evaluation.objective import objective_of
 from dlkit.inputs import Inputs
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
-from dlkit.objectives import build_objective
 
 _EPOCH = 1  # whose order the batches come in: the first that training saw
 
@@ -67,5 +67,5 @@ def open_subject(checkpoint: Checkpoint, split: str, num_batches: int, device: t
             "--split train has more",
         )
     batches = Batches(part, config.batch_size, device, config.seed)
-    objective = build_objective(dataset.description, config.loss, device=device)
+    objective = objective_of(config, dataset, device)
     return Subject(model, list(islice(batches.shuffled(_EPOCH), num_batches)), objective.loss)

@@ -14,10 +14,15 @@ from dlkit.header import printable
 from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
+from dlkit.models.spatial import Spatial
+from dlkit.models.spatial_geometry import Geometry
+from dlkit.models.table_inputs import TableInputs, TableLayout
 
 Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 
 _DIFF_LINES = 8
+_TAKE_SEVERAL = ("spatial", "pbpk")
+_TABLE_ARGUMENTS = ("numbers", "bins", "number_width", "frequencies", "sigma")
 
 
 def build_model(
@@ -43,6 +48,11 @@ def build_model(
     if name not in BUILDERS:
         raise CheckpointError(
             f"the checkpoint's network {name} is not built in", did_you_mean(name, BUILDERS) or "update dlkit"
+        )
+    if description.named_inputs and name not in _TAKE_SEVERAL:
+        raise ConfigError(
+            f"MODEL {name} takes one input; {description.name} has {', '.join(description.named_inputs)}",
+            f"{description.kind} takes them",
         )
     return BUILDERS[name](description, arguments, context or {})
 
@@ -145,13 +155,43 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
 def _mlp(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
-    return Mlp(description.input_shape, description.num_outputs, **arguments)
+    rest = {name: value for name, value in arguments.items() if name not in _TABLE_ARGUMENTS}
+    return Mlp(
+        description.input_shape, description.num_outputs, table=_table_inputs(description, arguments), **rest
+    )
+
+
+def _table_inputs(description: DataDescription, arguments: Mapping[str, Any]) -> TableInputs | None:
+    """Give the first layer over a table; none where all features go into the network as they are."""
+    own = {name: arguments[name] for name in _TABLE_ARGUMENTS if name in arguments}
+    if description.kind != "table":
+        if own.get("numbers", "plain") != "plain":
+            raise ConfigError(
+                f"-s numbers={own['numbers']} is for tables; {description.name} has none", "leave it out"
+            )
+        return None
+    layout = TableLayout.of(description.input_shape[0], description.learned)
+    if not layout.embedded and own["numbers"] == "plain":
+        return None
+    return TableInputs(
+        layout,
+        numbers=own["numbers"],
+        number_width=own["number_width"],
+        frequencies=own["frequencies"],
+        sigma=own["sigma"],
+    )
 
 
 def _cnn(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
     return Cnn(_picture_shape("cnn", description), description.num_outputs, **arguments)
+
+
+def _spatial(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> nn.Module:
+    return Spatial(context, Geometry.from_dict(description.learned["geometry"]), **arguments)
 
 
 def _torchvision(name: str) -> Builder:
@@ -180,4 +220,5 @@ BUILDERS: Mapping[str, Builder] = {
     "mlp": _mlp,
     "cnn": _cnn,
     **{name: _torchvision(name) for name in PICTURE_MODELS},
+    "spatial": _spatial,
 }

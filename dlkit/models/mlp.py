@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from dlkit.models.table_inputs import TableInputs
+
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -68,6 +70,7 @@ class Mlp(nn.Module):
         dropout: Share of hidden outputs dropped while training.
         norm: `none`, `batch` or `layer`, before the activation.
         residual: Add each hidden layer's input to its output where the widths agree.
+        table: Turns the features of a table into vectors first.
         init: `default` (torch's own), `xavier` (Glorot and Bengio 2010), `he` (He et al. 2015), `orthogonal`
             (Saxe et al. 2014) or `zeros`.
     """
@@ -83,9 +86,11 @@ class Mlp(nn.Module):
         norm: str,
         residual: bool,
         init: str,
+        table: TableInputs | None = None,
     ) -> None:
         super().__init__()
-        widths = [math.prod(input_shape), *hidden]
+        widths = [math.prod(input_shape) if table is None else table.width, *hidden]
+        self.table = table
         self.flatten = nn.Flatten()
         self.hidden = nn.Sequential(
             *(
@@ -101,7 +106,8 @@ class Mlp(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs, shape (N, *input_shape), to outputs, shape (N, num_outputs)."""
-        outputs: Tensor = self.output(self.hidden(self.flatten(inputs)))
+        features = self.flatten(inputs) if self.table is None else self.table(inputs)
+        outputs: Tensor = self.output(self.hidden(features))
         return outputs
 
 

@@ -6,18 +6,19 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlkit.checkpoint import load_checkpoint
-from dlkit.config import TrainConfig, parse_weights
+from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
 from dlkit.data.samples import DataSet
 from dlkit.description import DataDescription
 from dlkit.device import device_label, pick_device, seed_all
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.models.build import build_model, load_matching
-from dlkit.objectives import RunningMean, build_objective
+from dlkit.objectives import RunningMean
 from dlkit.probes import Probe
 from dlkit.setting_texts import parse_threads
 from dlkit.training.average import WeightAverage
@@ -90,13 +91,7 @@ def assemble(
         notes.append(_freeze(model, config.freeze))
     balanced = config.balance == "sampler"
     train = Batches(dataset.split("train"), config.batch_size, device, config.seed, balanced=balanced)
-    objective = build_objective(
-        dataset.description,
-        config.loss,
-        device=device,
-        label_smoothing=config.label_smoothing,
-        weights=_target_weights(config, dataset, device),
-    )
+    objective = objective_of(config, dataset, device)
     optimizer = build_optimizer(
         model,
         config.optimizer,
@@ -123,9 +118,9 @@ def assemble(
         objective=objective,
         optimizer=optimizer,
         schedule=_schedule(config, steps_per_epoch, plateau),
-        guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, scale),
+        guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model, scale),
         probe=probe,
-        running=RunningMean(objective, train.chunk),
+        running=RunningMean(objective, train.chunk, rewindable=True),
         passes=Passes(model, objective, device, Forward(config.precision, device), scale),
         device=device,
         l1=config.l1,
@@ -152,60 +147,6 @@ def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Ca
         warmup_steps=config.warmup_steps,
     )
     return (lambda step: curve(step) * plateau.factor) if config.schedule == "plateau" else curve
-
-
-def check_description(config: TrainConfig, description: DataDescription) -> None:
-    """Hold the settings to what only the data tell: which metric is measured, which classes or outputs there are.
-
-    Raises:
-        ConfigError: The monitored column is not measured, a weighted class or output is not there, or classes are
-            to be balanced that are none.
-    """
-    metric = "accuracy" if description.task == "classification" else "mae"
-    columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
-    faults = []
-    if config.monitor not in columns:
-        faults.append(
-            ConfigError(
-                f"--monitor {config.monitor} is not measured; choose from {', '.join(columns)}",
-                did_you_mean(config.monitor, columns),
-            )
-        )
-    names = description.class_names or description.target_names
-    weighted = parse_weights(config.target_weights) if config.target_weights else ()
-    faults += [
-        ConfigError(
-            f"--target-weights {name}: {description.name} has no such class or output; it has "
-            f"{', '.join(names[:20]) or 'none with a name'}",
-            did_you_mean(name, names),
-        )
-        for name in weighted
-        if name not in names
-    ]
-    if config.balance == "loss" and description.task != "classification":
-        faults.append(
-            ConfigError(
-                "--balance loss weighs classes; the target is a number",
-                "--balance sampler draws targets above and below the median equally often",
-            )
-        )
-    if faults:
-        raise ConfigError.of(faults)
-
-
-def _target_weights(config: TrainConfig, dataset: DataSet, device: torch.device) -> Tensor | None:
-    """Give one weight a class or output, shape (K,); those not named weigh 1."""
-    description = dataset.description
-    weights = None
-    if config.target_weights is not None:
-        named = parse_weights(config.target_weights)
-        names = description.class_names or description.target_names
-        weights = torch.tensor([named.get(name, 1.0) for name in names], device=device)
-    if config.balance == "loss":
-        counts = dataset.split("train").strata().bincount(minlength=len(description.class_names))
-        by_count = (1 / counts.clamp_min(1)).to(device)
-        weights = by_count if weights is None else weights * by_count
-    return weights
 
 
 def _freeze(model: nn.Module, globs: str) -> str:

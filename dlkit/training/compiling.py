@@ -1,9 +1,12 @@
 """torch.compile: the network's own calls become compiled ones, its names stay."""
 
 import importlib.util
+import logging
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -25,7 +28,20 @@ def compile_network(model: nn.Module, device: torch.device) -> None:
         MissingError: There is no compiler.
     """
     check_compiler(device.type)
+    # It warns of the absent GPU on every machine that has CUDA's tools and no GPU.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     model.compile(dynamic=False)
+
+
+@contextmanager
+def uncompiled(model: nn.Module) -> Iterator[None]:
+    """Let a network's own code run while it lasts: compiled code calls no hooks."""
+    compiled = model._compiled_call_impl
+    model._compiled_call_impl = None
+    try:
+        yield
+    finally:
+        model._compiled_call_impl = compiled
 
 
 def check_compiler(kind: str, *, cxx: str | None = None, has_triton: bool | None = None) -> None:

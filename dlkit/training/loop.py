@@ -16,6 +16,7 @@ from dlkit.probes import Probe
 from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.memory import Passes
+from dlkit.training.randomness import seed_step
 
 ProbeRow = tuple[int, str, str, float]
 
@@ -58,6 +59,7 @@ class Step:
         running: Loss and metric of the epoch so far, on the device.
         record: The epoch's row of history.csv, if this step closes it.
         probe_rows: The epoch's rows of probes.csv, likewise.
+        diverged: A loss or gradient was not finite, in this step or before it; it is the last one.
     """
 
     epoch: int
@@ -67,6 +69,7 @@ class Step:
     running: RunningMean
     record: EpochRecord | None = None
     probe_rows: Sequence[ProbeRow] = ()
+    diverged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +127,8 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         epochs: The last epoch.
 
     Yields:
-        The step; the last one of an epoch carries the epoch's record, with the validation done.
+        The step; the last one of an epoch carries the epoch's record, with the validation done. Where a step of
+        the epoch was skipped, the last one says so instead, and nothing comes after it.
     """
     while position.epoch <= epochs:
         if position.batch == 0:
@@ -136,6 +140,7 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
             first = position.batch % parts.accumulate == 0
             if first:
+                seed_step(parts.device, parts.train.seed, position.step)
                 lr = _set_lr(parts.optimizer, parts.schedule(position.step))
                 for parameter in parts.probe.parameters:
                     parameter.grad = None
@@ -153,6 +158,10 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
                     position.epoch, position.step - position.epoch_start, position.step, lr, parts.running
                 )
                 clock.tick(training=True)
+        if parts.guard.skipped():
+            in_epoch = position.step - position.epoch_start
+            yield Step(position.epoch, in_epoch, position.step, lr, parts.running, diverged=True)
+            return
         closing = close_epoch(parts, position, clock, lr)
         position.next_epoch()
         yield closing
@@ -177,12 +186,13 @@ def _step(parts: Parts, position: Position) -> None:
     sampled = parts.probe.due((position.batch - 1) // parts.accumulate)
     if sampled:
         parts.probe.before_step()
-    parts.guard.step()
+    batches = (position.batch - 1) % parts.accumulate + 1
+    parts.guard.step(parts.running.newest_losses(batches))
     position.step += 1
     if sampled:
         parts.probe.after_step(position.step)
     if parts.ema is not None:
-        parts.ema.update()
+        parts.ema.update(parts.guard.skip)
 
 
 def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> Step:

@@ -12,6 +12,7 @@ from dlkit.device import peak_memory_mib
 from dlkit.errors import DlkitError
 from dlkit.inputs import Inputs, rows_of
 from dlkit.objectives import Objective
+from dlkit.training.compiling import uncompiled
 from dlkit.training.precision import Forward, LossScale
 from dlkit.training.torch_errors import raise_as_told
 
@@ -139,8 +140,15 @@ class Passes:
         return {name: torch.tensor(size) for name, size in self._largest.items() if size}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state` gave."""
-        self._largest.update({name: int(size.item()) for name, size in state.items()})
+        """Put back what `state` gave.
+
+        Raises:
+            ValueError: No piece has that size.
+        """
+        for name in self._largest.keys() & state.keys():
+            self._largest[name] = int(state[name].item())
+            if self._largest[name] < 1:
+                raise ValueError(f"memory.{name} does not fit")
 
     def _until_it_fits(
         self, part: str, inputs: Inputs, samples: int, attempt: Callable[[], _T], again: Callable[[], _T]
@@ -244,7 +252,7 @@ def _largest_outputs(model: nn.Module, inputs: Inputs) -> list[str]:
     hooks = [module.register_forward_hook(note(name)) for name, module in leaves]
     before = model.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), uncompiled(model):
             Forward()(model.eval(), rows_of(inputs, 0, 1))
     except (RuntimeError, MemoryError):
         return []

@@ -1,5 +1,6 @@
 """The numbers a run computes in: float32, TensorFloat-32, bfloat16 or float16, and the scale that float16 needs."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -73,27 +74,40 @@ class LossScale:
         return overflowed * (self.scale <= 1.0)
 
     @torch.no_grad()
-    def update(self, overflowed: Tensor) -> None:
+    def update(self, overflowed: Tensor, frozen: Tensor) -> None:
         """Adjust the scale after a step.
 
         Args:
             overflowed: 1.0 if the step's gradients were not finite, else 0.0.
+            frozen: 1.0 where all is to stay as it is, since the run has diverged, else 0.0.
         """
+        scale, good_steps = self.scale.clone(), self._good_steps.clone()
         if self._has_kernel:
-            torch._amp_update_scale_(self.scale, self._good_steps, overflowed, 2.0, 0.5, _STEPS_TO_GROW)
-            return
-        bad = overflowed.bool()
-        grow = (self._good_steps + 1 == _STEPS_TO_GROW) & ~bad
-        self.scale.mul_(torch.where(bad, 0.5, torch.where(grow, 2.0, 1.0)))
-        self._good_steps.add_(1).mul_((~(bad | grow)).int())
+            torch._amp_update_scale_(scale, good_steps, overflowed, 2.0, 0.5, _STEPS_TO_GROW)
+        else:
+            bad = overflowed.bool()
+            grow = (good_steps + 1 == _STEPS_TO_GROW) & ~bad
+            scale.mul_(torch.where(bad, 0.5, torch.where(grow, 2.0, 1.0)))
+            good_steps.add_(1).mul_((~(bad | grow)).int())
+        stay = frozen.bool()
+        torch.where(stay, self.scale, scale, out=self.scale)
+        torch.where(stay, self._good_steps, good_steps, out=self._good_steps)
 
     def state(self) -> dict[str, Tensor]:
         """Give scale and counter as tensors by name."""
         return {"scale": self.scale, "good_steps": self._good_steps}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state` gave; a run that was in another precision so far has none."""
+        """Put back what `state` gave; a run that was in another precision so far has none.
+
+        Raises:
+            ValueError: No scale is like that.
+        """
         if state:
+            if not (
+                0 < state["scale"].item() < math.inf and 0 <= state["good_steps"].item() < _STEPS_TO_GROW
+            ):
+                raise ValueError("scale does not fit")
             self.scale.copy_(state["scale"])
             self._good_steps.copy_(state["good_steps"])
 

@@ -1,5 +1,6 @@
 """Before the night: what a run will cost, and whether the network can learn at all; nothing is written."""
 
+import math
 import time
 from dataclasses import replace
 from itertools import islice
@@ -7,13 +8,14 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from dlkit.config import TrainConfig, parse_duration
+from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
 from dlkit.data.samples import DataSet
 from dlkit.device import peak_memory_mib
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.inputs import call, rows_of
+from dlkit.setting_texts import parse_duration
 from dlkit.training.assemble import assemble_new
 from dlkit.training.loop import Parts, Position, fit
 
@@ -132,6 +134,8 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
             loss, metric = record.val_loss, record.val_metric or 0.0
             if loss <= goal or position.step >= _MEMORY_STEPS or loss != loss:
                 break
+        if step.diverged:
+            loss = math.nan
     facts: Facts = {
         "samples": samples,
         "steps": position.step,

@@ -6,6 +6,7 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from dlkit.errors import DataError
 from dlkit.evaluation.report import Report, evaluate_checkpoint
 from dlkit.history import read_history
 from dlkit.models.build import restore_model
+from dlkit.resolve import resolve
 from dlkit.run_dir import RunDir
+from dlkit.training.run import start_run
 
 CPU = torch.device("cpu")
 
@@ -90,6 +93,21 @@ def test_validation_scores_are_those_of_the_history(checkpoint: Checkpoint, trai
     row = history.best_row()
     assert found.loss == pytest.approx(history.columns["val_loss"][row], rel=1e-5)
     assert found.metrics["accuracy"] == pytest.approx(history.columns["val_accuracy"][row])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"label_smoothing": 0.2}, {"target_weights": "3=5"}, {"balance": "loss", "loss": "bce"}],
+    ids=["smoothing", "weights", "balance"],
+)
+def test_the_loss_is_the_one_that_was_trained_with(settings: dict[str, Any], tmp_path: Path) -> None:
+    run = start_run(resolve({"model": "mlp", "epochs": 1, "plot": False, **settings}, {}), tmp_path / "run")
+    for _ in run:
+        pass
+
+    found = evaluate_checkpoint(load_checkpoint(run.dir.best), None, "val", CPU)
+
+    assert found.loss == pytest.approx(read_history(run.dir.history).columns["val_loss"][0], rel=1e-5)
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 1455), ("val", 162), ("test", 180), ("all", 1797)])

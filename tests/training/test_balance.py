@@ -8,9 +8,10 @@ import torch
 from dlkit.data.datasets import load_dataset
 from dlkit.data.samples import DataSet, TensorSplit
 from dlkit.errors import ConfigError
+from dlkit.evaluation.objective import check_description
 from dlkit.models.build import build_model
 from dlkit.resolve import resolve
-from dlkit.training.assemble import assemble, check_description
+from dlkit.training.assemble import assemble
 from dlkit.training.loop import Parts
 
 

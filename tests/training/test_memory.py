@@ -317,6 +317,16 @@ def test_a_resumed_run_keeps_the_size_of_its_pieces_and_comes_to_the_same_bits(t
     assert essence(parts) == essence(whole)
 
 
+@pytest.mark.parametrize("size", [0, -4])
+def test_a_size_that_cannot_be_is_refused(size: int) -> None:
+    passes = Passes(make_network(), build_objective(OF_CLASSES), CPU)
+
+    with pytest.raises(ValueError, match=r"memory\.train does not fit"):
+        passes.restore({"train": torch.tensor(size)})
+    passes.restore({"other": torch.tensor(size)})
+    assert passes.state() == {}
+
+
 def test_gradients_are_of_the_newest_step_alone() -> None:
     split = make_split(torch.randn(12, 4), torch.arange(12) % 3)
     model = OnForward(Device(train=3), make_network())

@@ -1,6 +1,7 @@
 """Precisions, and the scale that float16 needs; its logic is the same on every device and is tested on the CPU."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ from torch import Tensor, nn
 from toys import CPU, make_blobs, make_network, make_parts, train
 
 from dlkit.checkpoint import load_checkpoint
-from dlkit.errors import ConfigError, DivergedError, MissingError
+from dlkit.errors import CheckpointError, ConfigError, DivergedError, MissingError
 from dlkit.objectives import build_objective
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
 from dlkit.training.memory import Passes
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, check_precision
+from dlkit.training.restore import restore_checked
 from dlkit.training.run import start_run
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
@@ -35,7 +37,7 @@ def scaled(model: nn.Module, scale: LossScale, **others: Any) -> Parts:
     """The parts of a run whose loss is scaled."""
     optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=0.9, weight_decay=0.0)
     objective = build_objective(OF_CLASSES)
-    guard = FiniteGuard(optimizer, list(model.parameters()), others.pop("grad_clip", None), scale)
+    guard = FiniteGuard(optimizer, list(model.parameters()), others.pop("grad_clip", None), scale=scale)
     passes = Passes(model, objective, CPU, scale=scale)
     both = {"optimizer": optimizer, "guard": guard, "passes": passes, "objective": objective}
     return make_parts(make_blobs(60), model, **{**both, **others})
@@ -50,7 +52,7 @@ def test_scale_goes_the_way_of_torchs_scaler(kind: type[LossScale]) -> None:
 
     for bad in pattern:
         overflowed = torch.tensor(bad)
-        ours.update(overflowed)
+        ours.update(overflowed, torch.tensor(0.0))
         torch._amp_update_scale_(theirs._scale, theirs._growth_tracker, overflowed, 2.0, 0.5, 2000)
         assert ours.scale == theirs._scale
         assert ours.state()["good_steps"] == theirs._growth_tracker
@@ -62,7 +64,7 @@ def test_scaled_training_comes_to_the_bits_of_unscaled(optimizer: str, grad_clip
     networks = [make_network(), make_network()]
     for network, scale in zip(networks, (None, LossScale(CPU)), strict=True):
         chosen = build_optimizer(network, optimizer, lr=0.01, momentum=0.9, weight_decay=0.01)
-        guard = FiniteGuard(chosen, list(network.parameters()), grad_clip, scale)
+        guard = FiniteGuard(chosen, list(network.parameters()), grad_clip, scale=scale)
         objective = build_objective(OF_CLASSES)
         passes = Passes(network, objective, CPU, scale=scale)
         parts = make_parts(
@@ -122,7 +124,8 @@ def test_an_overflow_that_no_scale_cures_is_divergence() -> None:
     assert (parts.guard.skipped(), scale.scale.item()) == (0, 1.0)
     train(parts, 5)
 
-    assert parts.guard.skipped() == 20
+    assert parts.guard.skipped() == 4
+    assert scale.state() == {"scale": torch.tensor(1.0), "good_steps": torch.tensor(0)}
     assert all(map(torch.equal, model.inner.parameters(), make_network().parameters()))
 
 
@@ -143,7 +146,7 @@ def test_nothing_is_read_from_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_scale_survives_a_round_trip() -> None:
     scale = LossScale(CPU)
     for bad in (1.0, 0.0, 0.0):
-        scale.update(torch.tensor(bad))
+        scale.update(torch.tensor(bad), torch.tensor(0.0))
     state = {name: value.clone() for name, value in scale.state().items()}
     other = LossScale(CPU)
 
@@ -258,17 +261,49 @@ def test_scale_is_kept_in_the_checkpoint(tmp_path: Any) -> None:
 
     assert (saved["scale.scale"].item(), saved["scale.good_steps"].item()) == (2.0**16, 5)
     resumed = resume(folder)
-    scale = give_scale(resumed)
-    scale.restore({name.removeprefix("scale."): value for name, value in saved.items() if "scale." in name})
+    give_scale(resumed)
+    restore_checked(resumed.parts, load_checkpoint(folder / "last.safetensors"))
     drive(resumed, 7)
     assert load_checkpoint(folder / "last.safetensors").extras["scale.good_steps"].item() == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("scale", math.nan), ("scale", math.inf), ("scale", 0.0), ("scale", -1.0), ("good_steps", -1)],
+)
+def test_a_scale_that_cannot_be_is_refused(name: str, value: float, tmp_path: Any) -> None:
+    folder = tmp_path / "run"
+    run = start_run(configure(), folder)
+    scale = give_scale(run)
+    scale.state()[name].fill_(value)
+    run._open_files()
+    checkpoint = load_checkpoint(folder / "last.safetensors")
+
+    with pytest.raises(CheckpointError) as caught:
+        restore_checked(run.parts, checkpoint)
+
+    assert "holds no state that this run can go on from: scale does not fit" in caught.value.message
+
+
+def test_a_run_of_another_precision_can_go_on_in_fp16(tmp_path: Any) -> None:
+    folder = tmp_path / "run"
+    drive(start_run(configure(), folder), 5)
+    resumed = resume(folder)
+    give_scale(resumed)
+
+    restore_checked(resumed.parts, load_checkpoint(folder / "last.safetensors"))
+
+    drive(resumed, 7)
+    assert load_checkpoint(folder / "last.safetensors").extras["scale.good_steps"].item() == 2
 
 
 def give_scale(run: Any) -> LossScale:
     """Let a run on the CPU scale its loss, as one in fp16 does elsewhere."""
     scale = LossScale(CPU)
-    run.parts.passes.scale = scale
-    run.parts.guard._scale = scale
+    parts = run.parts
+    guard = FiniteGuard(parts.optimizer, parts.probe.parameters, None, parts.model, scale)
+    passes = Passes(parts.model, parts.objective, CPU, scale=scale)
+    run.parts = replace(parts, guard=guard, passes=passes)
     return scale
 
 

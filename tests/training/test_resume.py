@@ -3,7 +3,6 @@
 import contextlib
 import random
 import re
-import resource
 import shlex
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from limits import file_size_limit
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
 from dlkit.checkpoint import load_checkpoint
@@ -96,17 +96,6 @@ def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
     drive(resume(folder))
 
     assert essence(folder) == essence(unbroken["mlp-sgd"])
-
-
-@contextlib.contextmanager
-def file_size_limit(num_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size, which the system reports as it does a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(
@@ -227,8 +216,10 @@ def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
     assert "last.safetensors is damaged" in run.notes[0]
     assert f"going on from {run_dir.last_prev}" in run.notes[0]
     assert run.start_step == STEPS_PER_EPOCH
-    assert (folder / "last.safetensors.corrupt").read_bytes() == damaged
+    assert run.notes[1] == f"the damaged file is kept as {run_dir.last_corrupt}"
+    assert run_dir.last.read_bytes() == damaged, "nothing is renamed before the run is locked"
     drive(run)
+    assert run_dir.last_corrupt.read_bytes() == damaged
 
     assert essence(folder) == essence(unbroken["cnn-adam"])
 
@@ -354,6 +345,5 @@ def test_a_second_signal_leaves_at_once(start_process: Callable[..., subprocess.
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=30)
 
-    assert process.returncode == -signal.SIGTERM
-    assert (stdout, stderr) == ("", "")
+    assert (process.returncode, stdout, stderr) == (143, "", "")
     load_checkpoint(Path("run/last.safetensors"))

@@ -1,0 +1,80 @@
+"""What a run minimises: its settings and its data make the objective, in training as in evaluation."""
+
+import torch
+from torch import Tensor
+
+from dlkit.config import TrainConfig
+from dlkit.data.samples import DataSet
+from dlkit.description import DataDescription
+from dlkit.errors import ConfigError, did_you_mean
+from dlkit.objectives import Objective, build_objective
+from dlkit.setting_texts import parse_weights
+
+
+def objective_of(config: TrainConfig, dataset: DataSet, device: torch.device) -> Objective:
+    """Choose loss and metric as the settings and the data ask for.
+
+    Raises:
+        ConfigError: The loss does not fit the task.
+    """
+    return build_objective(
+        dataset.description,
+        config.loss,
+        device=device,
+        label_smoothing=config.label_smoothing,
+        weights=_target_weights(config, dataset, device),
+    )
+
+
+def check_description(config: TrainConfig, description: DataDescription) -> None:
+    """Hold the settings to what only the data tell: which metric is measured, which classes or outputs there are.
+
+    Raises:
+        ConfigError: The monitored column is not measured, a weighted class or output is not there, or classes are
+            to be balanced that are none.
+    """
+    metric = "accuracy" if description.task == "classification" else "mae"
+    columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
+    faults = []
+    if config.monitor not in columns:
+        faults.append(
+            ConfigError(
+                f"--monitor {config.monitor} is not measured; choose from {', '.join(columns)}",
+                did_you_mean(config.monitor, columns),
+            )
+        )
+    names = description.class_names or description.target_names
+    weighted = parse_weights(config.target_weights) if config.target_weights else ()
+    faults += [
+        ConfigError(
+            f"--target-weights {name}: {description.name} has no such class or output; it has "
+            f"{', '.join(names[:20]) or 'none with a name'}",
+            did_you_mean(name, names),
+        )
+        for name in weighted
+        if name not in names
+    ]
+    if config.balance == "loss" and description.task != "classification":
+        faults.append(
+            ConfigError(
+                "--balance loss weighs classes; the target is a number",
+                "--balance sampler draws targets above and below the median equally often",
+            )
+        )
+    if faults:
+        raise ConfigError.of(faults)
+
+
+def _target_weights(config: TrainConfig, dataset: DataSet, device: torch.device) -> Tensor | None:
+    """Give one weight a class or output, shape (K,); those not named weigh 1."""
+    description = dataset.description
+    weights = None
+    if config.target_weights is not None:
+        named = parse_weights(config.target_weights)
+        names = description.class_names or description.target_names
+        weights = torch.tensor([named.get(name, 1.0) for name in names], device=device)
+    if config.balance == "loss" and "train" in dataset.splits:
+        counts = dataset.split("train").strata().bincount(minlength=len(description.class_names))
+        by_count = (1 / counts.clamp_min(1)).to(device)
+        weights = by_count if weights is None else weights * by_count
+    return weights
