@@ -18,6 +18,7 @@ PATIENCE_OF_SCHEDULE = {
 
 # What computes in which precision; fp32 is everywhere. A CPU has tf32 nowhere and fp16 hardly anywhere.
 DEVICES_OF_PRECISION = {"tf32": ("cuda",), "bf16": ("cuda", "mps", "cpu"), "fp16": ("cuda", "mps")}
+WITHOUT_IT = "--precision fp32, or bf16 where the processor has it"
 
 
 def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -162,7 +163,7 @@ def _of_precision(config: TrainConfig) -> Iterator[ConfigError]:
         yield ConfigError(
             f"--precision {config.precision} does not go with --device {config.device}: it needs "
             f"{' or '.join(devices)}",
-            "--precision bf16 or fp32",
+            WITHOUT_IT,
         )
 
 

@@ -372,6 +372,11 @@ FREE: Settings = {
     "log_every": 5,
     "plot": False,
     "device": "cpu",
+    "precision": "bf16",
+    "compile": True,
+    "threads": "2",
+    "deterministic": True,
+    "log": "jsonl",
 }
 
 

@@ -28,7 +28,7 @@ from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
 from dlkit.training.memory import Passes
 from dlkit.training.optimizers import build_optimizer
-from dlkit.training.precision import Forward, LossScale, prepare_precision
+from dlkit.training.precision import Forward, LossScale, is_emulated, prepare_precision
 from dlkit.training.schedules import Plateau, build_schedule
 from dlkit.training.threads import count_cores, pick_threads
 
@@ -66,6 +66,8 @@ def assemble_new(config: TrainConfig) -> Assembly:
     if threads is not None:
         torch.set_num_threads(threads)
     notes = [_plan(config, dataset.description, model, device), *dataset.notes]
+    if is_emulated(config.precision, device):
+        notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
     return assemble(config, dataset, model, device, notes)

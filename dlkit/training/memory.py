@@ -146,9 +146,10 @@ class Passes:
             ValueError: No piece has that size.
         """
         for name in self._largest.keys() & state.keys():
-            self._largest[name] = int(state[name].item())
-            if self._largest[name] < 1:
+            size = int(state[name].item())
+            if size < 1:
                 raise ValueError(f"memory.{name} does not fit")
+            self._largest[name] = size
 
     def _until_it_fits(
         self, part: str, inputs: Inputs, samples: int, attempt: Callable[[], _T], again: Callable[[], _T]

@@ -1,12 +1,13 @@
 """The numbers a run computes in: float32, TensorFloat-32, bfloat16 or float16, and the scale that float16 needs."""
 
 import math
+import platform
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from dlkit.contradictions import DEVICES_OF_PRECISION
+from dlkit.contradictions import DEVICES_OF_PRECISION, WITHOUT_IT
 from dlkit.errors import MissingError
 from dlkit.inputs import Inputs, call
 
@@ -132,6 +133,16 @@ def prepare_precision(precision: str, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
+def is_emulated(precision: str, device: torch.device) -> bool:
+    """Say whether a processor is known to compute bf16 in the instructions of float32, which takes it far longer."""
+    if precision != "bf16" or device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    asked = [
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    ]
+    return all(has is not None and not has() for has in asked)
+
+
 def check_precision(
     precision: str,
     device: torch.device,
@@ -154,7 +165,7 @@ def check_precision(
     if device.type not in kinds:
         raise MissingError(
             f"--precision {precision} needs {' or '.join(kinds)}; the device here is {device}",
-            "--precision bf16 or fp32",
+            WITHOUT_IT,
         )
     if precision in ("tf32", "bf16") and capability is not None and capability < _AMPERE:
         raise MissingError(

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from toys import CPU, make_blobs, make_network, make_parts, train
 
 from dlkit.checkpoint import load_checkpoint
+from dlkit.contradictions import WITHOUT_IT
 from dlkit.errors import CheckpointError, ConfigError, DivergedError, MissingError
 from dlkit.objectives import build_objective
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
 from dlkit.training.memory import Passes
 from dlkit.training.optimizers import build_optimizer
-from dlkit.training.precision import Forward, LossScale, check_precision
+from dlkit.training.precision import Forward, LossScale, check_precision, is_emulated
 from dlkit.training.restore import restore_checked
 from dlkit.training.run import start_run
 
@@ -184,6 +185,16 @@ def test_half_precision_computes_in_it_and_gives_float32() -> None:
     assert not torch.equal(outputs, model(inputs))
 
 
+def test_a_processor_without_bfloat16_is_told_of(tmp_path: Any) -> None:
+    words = "this processor has no bfloat16 of its own: --precision fp32 is several times as fast"
+    emulated = is_emulated("bf16", CPU)
+
+    assert (words in start_run(configure(precision="bf16"), tmp_path / "run").notes) == emulated
+    assert words not in start_run(configure(), tmp_path / "other").notes
+    assert not is_emulated("bf16", torch.device("cuda"))
+    assert not is_emulated("fp32", CPU)
+
+
 CPU_HAS_NOT = {"fp16": "cuda or mps", "tf32": "cuda"}
 
 
@@ -193,7 +204,7 @@ def test_a_precision_that_the_device_found_has_not_is_exit_7(precision: str, nee
         check_precision(precision, CPU)
 
     assert caught.value.message == f"--precision {precision} needs {needed}; the device here is cpu"
-    assert (caught.value.hint, caught.value.exit_code) == ("--precision bf16 or fp32", 7)
+    assert (caught.value.hint, caught.value.exit_code) == (WITHOUT_IT, 7)
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
@@ -232,7 +243,7 @@ def test_a_device_named_that_has_it_not_is_refused_before_torch_loads(
         caught.value.message
         == f"--precision {precision} does not go with --device {device}: it needs {needed}"
     )
-    assert (caught.value.hint, caught.value.exit_code) == ("--precision bf16 or fp32", 2)
+    assert (caught.value.hint, caught.value.exit_code) == (WITHOUT_IT, 2)
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
