@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlkit.catalogue import DATA, MODELS, DataEntry
-from dlkit.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag, parse_normalize, parse_weights
+from dlkit.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.setting_texts import parse_normalize, parse_weights
 from dlkit.spec import parse_spec
 
 # Epochs without a better one that a schedule needs to do its work: a whole cycle of cyclic, and one epoch at the
@@ -15,6 +16,10 @@ PATIENCE_OF_SCHEDULE = {
     "cyclic": (4, "the loss rises in every cycle"),
     "plateau": (7, "the run would end before the lower rate is tried"),
 }
+
+# What computes in which precision; fp32 is everywhere. A CPU has tf32 nowhere and fp16 hardly anywhere.
+DEVICES_OF_PRECISION = {"tf32": ("cuda",), "bf16": ("cuda", "mps", "cpu"), "fp16": ("cuda", "mps")}
+WITHOUT_IT = "--precision fp32, or bf16 where the processor has it"
 
 
 def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -26,6 +31,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     """
     yield from _of_optimizer(config, typed)
     yield from _of_stopping(config)
+    yield from _of_precision(config)
     if config.batch_size == 1 and config.arguments.get("norm") == "batch":
         yield ConfigError(
             "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
@@ -160,6 +166,18 @@ def _of_stopping(config: TrainConfig) -> Iterator[ConfigError]:
         yield ConfigError(
             f"--warmup-steps {config.warmup_steps} is not below the steps of the run, at most {steps}",
             "fewer warm-up steps, or more epochs",
+        )
+
+
+def _of_precision(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find a precision that a device named cannot compute in; what `auto` finds is looked at when it is known."""
+    kind = config.device.partition(":")[0]
+    devices = DEVICES_OF_PRECISION.get(config.precision, (kind,))
+    if kind in ("cpu", "cuda", "mps") and kind not in devices:
+        yield ConfigError(
+            f"--precision {config.precision} does not go with --device {config.device}: it needs "
+            f"{' or '.join(devices)}",
+            WITHOUT_IT,
         )
 
 

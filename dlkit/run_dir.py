@@ -90,6 +90,15 @@ class RunDir:
         """The picture of history.csv."""
         return self.path / "curves.png"
 
+    @property
+    def log_lines(self) -> Path:
+        """Readings and epochs as lines of JSON."""
+        return self.path / "log.jsonl"
+
+    def events(self) -> list[Path]:
+        """Give the files that TensorBoard reads."""
+        return sorted(self.path.glob("events.out.tfevents.*"))
+
     def numbered(self, step: int) -> Path:
         """Give the checkpoint that --save-every keeps after a step."""
         return self.path / f"step-{step:08d}.safetensors"
@@ -150,8 +159,9 @@ class RunDir:
             self.last_corrupt,
             self.best_prev,
             self.nan,
+            self.log_lines,
         )
-        return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
+        return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
 
     def shortage(self, needed: int) -> list[str]:
         """Say that the disk has too little room for what a run will write; nothing when it has enough.

@@ -123,9 +123,16 @@ def train(
         with _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
+                _tell_news(run)
+    _tell_news(run)
     if run.ended_early:
         console.note(f"stopped early: {run.why_done}")
     _print_result(run)
+
+
+def _tell_news(run: "TrainRun") -> None:
+    for text in run.take_news():
+        console.note(text)
 
 
 def _print_config(settings: Mapping[str, Any]) -> None:
