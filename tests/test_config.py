@@ -67,6 +67,12 @@ CHOICES = [
     ("optimizer", "", "--optimizer is missing; choose from sgd, adam, adamw", ""),
     ("loss", "msee", "--loss msee is not known; choose from auto, cross-entropy, mse", "did you mean mse?"),
     (
+        "precision",
+        "bf61",
+        "--precision bf61 is not known; choose from fp32, tf32, bf16, fp16",
+        "did you mean bf16?",
+    ),
+    (
         "schedule",
         "one-cycle",
         "--schedule one-cycle is not known; choose from none, step, exponential, cosine, plateau, cyclic, onecycle, ",

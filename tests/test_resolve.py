@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlkit.catalogue import MODELS, RECIPES
-from dlkit.config import FIELDS, SCHEDULES, TrainConfig, parse_duration, parse_save_every, parse_weights
+from dlkit.config import FIELDS, SCHEDULES, TrainConfig
 from dlkit.contradictions import PATIENCE_OF_SCHEDULE
 from dlkit.errors import ConfigError
 from dlkit.resolve import parse_arguments, read_config_file, recipe_of, resolve
+from dlkit.setting_texts import parse_duration, parse_save_every, parse_weights
 from dlkit.training.schedules import CYCLIC_HALF_EPOCHS, PLATEAU_PATIENCE
 
 Settings = dict[str, Any]
@@ -381,6 +382,11 @@ FREE: Settings = {
     "log_every": 5,
     "plot": False,
     "device": "cpu",
+    "precision": "bf16",
+    "compile": True,
+    "threads": "2",
+    "deterministic": True,
+    "log": "jsonl",
 }
 
 

@@ -16,9 +16,11 @@ from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet
+from dlkit.data.samples import DataSet, Split
 from dlkit.data.spatial_split import SpatialSplit
+from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
+from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.evaluate import predict, predict_draws
 from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
@@ -46,6 +48,7 @@ class Report:
         notes: What the user should be told of the data.
         spread: Standard deviation of the outputs over random draws, the shape of `outputs`; None without draws.
         baselines: Metrics of simpler methods by their name.
+        curves: Concentration curves with their times; None for other data.
     """
 
     checkpoint: Path
@@ -62,6 +65,7 @@ class Report:
     notes: Sequence[str] = ()
     spread: np.ndarray | None = None
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: Curves | None = None
 
     def per_class(self) -> list[dict[str, Any]]:
         """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
@@ -79,6 +83,9 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all but the predictions as JSON values."""
+        of_curves: dict[str, Any] = {}
+        if self.curves is not None:
+            of_curves = {"per_organ": self.curves.per_organ(), "floor": scores.FLOOR}
         return {
             "checkpoint": str(self.checkpoint),
             "data": self.data,
@@ -91,10 +98,13 @@ class Report:
             "per_class": self.per_class(),
             "confusion": [] if self.confusion is None else self.confusion.tolist(),
             "baselines": self.baselines,
+            **of_curves,
         }
 
     def predictions_csv(self) -> str:
-        """Give a row per sample: index, target, pred, and the probability of each class."""
+        """Give a row per sample: index, target, pred, and the probability of each class; of curves one per value."""
+        if self.curves is not None:
+            return self.curves.csv(self.rows)
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
         if not self.class_names:
@@ -177,6 +187,9 @@ def evaluate_checkpoint(
     simpler = {}
     if baselines:
         simpler = _baselines(dataset, split, checkpoint.config.seed, targets.numpy(), known.numpy())
+    curves = _curves(part, dataset.description, targets.numpy(), predictions)
+    if curves is not None:
+        metrics = curves.scores()
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
@@ -192,7 +205,20 @@ def evaluate_checkpoint(
         notes=dataset.notes,
         spread=spread,
         baselines=simpler,
+        curves=curves,
     )
+
+
+def _curves(
+    part: Split, description: DataDescription, targets: np.ndarray, preds: np.ndarray
+) -> Curves | None:
+    """Give concentration curves with their times; None for other data."""
+    if description.kind != "pbpk":
+        return None
+    inputs, _ = part.batch(part.rows[:1], torch.device("cpu"))
+    assert not isinstance(inputs, torch.Tensor), "the times are one of several inputs"
+    times = inputs["times"][0].numpy()
+    return Curves(organs=description.target_names, times=times, targets=targets, preds=preds)
 
 
 def _check_asked(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
