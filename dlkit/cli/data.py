@@ -10,8 +10,10 @@ from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
+from dlkit.cli.own_code import say_running
 from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.spec import parse_spec
+from dlkit.user_code import check_file
 
 if TYPE_CHECKING:
     from dlkit.data.samples import DataSet
@@ -75,7 +77,7 @@ def get(
 
 
 def show(
-    spec: Annotated[str, Argument(metavar="SPEC", help="A built-in data set.")],
+    spec: Annotated[str, Argument(metavar="SPEC", help="Data as --data takes them.")],
     out: Annotated[
         Path | None, Option("--out", "-o", help="Draw samples into this .png, .svg or .pdf file.")
     ] = None,
@@ -92,6 +94,9 @@ def show(
             f"{spec} is not here yet",
             f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
         )
+    if found.code is not None:
+        check_file(found.code, "SPEC")
+        say_running([found.code])
     from dlkit.config import TrainConfig
     from dlkit.data.datasets import load_dataset
     from dlkit.data.facts import class_counts, facts_of
