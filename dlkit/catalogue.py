@@ -1,7 +1,7 @@
 """What is built in: models with their arguments and recipes, data sets with their sources and licences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dlkit.errors import ConfigError, did_you_mean
 
@@ -19,6 +19,22 @@ PICTURE_MODELS = (
 # What a recipe sets apart from the defaults of TrainConfig.
 RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
     "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
+    "table": {
+        "optimizer": "adamw",
+        "lr": 0.001,
+        "batch_size": 256,
+        "schedule": "cosine",
+        "epochs": 100,
+        "patience": 20,
+    },
+    "spatial": {
+        "optimizer": "adamw",
+        "lr": 4e-3,
+        "batch_size": 256,
+        "schedule": "onecycle",
+        "weight_decay": 0.01,
+        "epochs": 20,
+    },
     "torchvision": {
         "optimizer": "sgd",
         "lr": 0.05,
@@ -26,13 +42,15 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "schedule": "onecycle",
         "weight_decay": 5e-4,
     },
-    "table": {
-        "optimizer": "adamw",
-        "lr": 1e-3,
-        "batch_size": 256,
-        "schedule": "cosine",
-        "patience": 20,
-        "epochs": 100,
+    "pbpk": {
+        "optimizer": "adam",
+        "lr": 0.01,
+        "batch_size": 32,
+        "schedule": "onecycle",
+        "grad_clip": 1.0,
+        "val": 0.2,
+        "target_weights": "blood=2,liver=2,kidney=2,brain=2",
+        "epochs": 50,
     },
 }
 
@@ -123,6 +141,7 @@ class ModelEntry:
         data: The data set it trains on by default.
         recipe: The recipe for them.
         recipes: Other recipes by the kind of the data.
+        defaults: Other defaults of its arguments, by the kind of the data.
         help: A sentence.
         arguments: What `-s` may set.
     """
@@ -132,14 +151,19 @@ class ModelEntry:
     help: str
     recipes: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, ArgumentValue]] = field(default_factory=dict)
 
-    def resolve(self, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
-        """Fill the arguments typed with `-s` up with the defaults.
+    def resolve(self, typed: Mapping[str, str], kind: str = "") -> dict[str, ArgumentValue]:
+        """Fill the arguments typed with `-s` up with the defaults for a kind of data.
 
         Raises:
             ConfigError: Arguments that the network does not take, or values they cannot have; all at once.
         """
-        return _resolve(self.arguments, typed, prefix="-s ", owner="the network")
+        known = {
+            name: replace(argument, default=self.defaults.get(kind, {}).get(name, argument.default))
+            for name, argument in self.arguments.items()
+        }
+        return _resolve(known, typed, prefix="-s ", owner="the network")
 
 
 def _resolve(
@@ -164,6 +188,11 @@ def _resolve(
 
 
 _DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")
+_ACTIVATION = Argument(
+    default="relu",
+    choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
+    help="Non-linearity after each hidden layer.",
+)
 _STEM = Argument(
     default="auto",
     choices=("auto", "full", "small"),
@@ -175,14 +204,11 @@ MODELS: Mapping[str, ModelEntry] = {
         data="digits",
         recipe="picture",
         recipes={"table": "table", "arrays": "table", "function": "table"},
-        help="Fully connected layers over flattened inputs.",
+        defaults={"table": {"hidden": (256, 256), "dropout": 0.1}},
+        help="Fully connected layers over flattened inputs, or over the columns of a table.",
         arguments={
             "hidden": Argument(default=(128,), low=1, high=1_000_000, help="Widths of the hidden layers."),
-            "activation": Argument(
-                default="relu",
-                choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
-                help="Non-linearity after each hidden layer.",
-            ),
+            "activation": _ACTIVATION,
             "dropout": _DROPOUT,
             "norm": Argument(
                 default="none",
@@ -194,6 +220,21 @@ MODELS: Mapping[str, ModelEntry] = {
                 default="default",
                 choices=("default", "xavier", "he", "orthogonal", "zeros"),
                 help="How the weights start; default is torch's own.",
+            ),
+            "numbers": Argument(
+                default="plain",
+                choices=("plain", "piecewise", "periodic"),
+                help="How the numbers of a table go in: as they are, or as a vector each.",
+            ),
+            "bins": Argument(default=16, low=2, high=1_000, help="Bins a number, for piecewise."),
+            "frequencies": Argument(
+                default=16, low=1, high=10_000, help="Frequencies a number, for periodic."
+            ),
+            "sigma": Argument(
+                default=0.1, low=0, high=1_000, help="Spread of those frequencies at the start."
+            ),
+            "number_width": Argument(
+                default=8, low=1, high=10_000, help="Length of a number's vector, for piecewise and periodic."
             ),
         },
     ),
@@ -208,6 +249,30 @@ MODELS: Mapping[str, ModelEntry] = {
             "dropout": _DROPOUT,
         },
     ),
+    "spatial": ModelEntry(
+        data="spatial",
+        recipe="spatial",
+        help="A value at a point from its neighbours: phi on each, attention omega, theta on the weighted sum.",
+        arguments={
+            "phi": Argument(
+                default=(64, 64), low=1, high=100_000, help="Widths of the layers on each neighbour."
+            ),
+            "omega": Argument(
+                default=(64,), low=1, high=100_000, help="Hidden widths of the weight of a neighbour."
+            ),
+            "theta": Argument(
+                default=(128, 128), low=1, high=100_000, help="Hidden widths from the sum to the value."
+            ),
+            "heads": Argument(
+                default=4, low=1, high=1_000, help="Weights of a neighbour; they divide phi's last width."
+            ),
+            "activation": _ACTIVATION,
+            "dropout": _DROPOUT,
+            "norm": Argument(
+                default="none", choices=("none", "layer"), help="Normalisation before the activation."
+            ),
+        },
+    ),
     **{
         name: ModelEntry(
             data="digits",
@@ -217,6 +282,21 @@ MODELS: Mapping[str, ModelEntry] = {
         )
         for name in PICTURE_MODELS
     },
+    "pbpk": ModelEntry(
+        data="pbpk",
+        recipe="pbpk",
+        help="Message passing over 14 organs decides the rates of a compartment model, which is integrated.",
+        arguments={
+            "hidden": Argument(default=16, low=1, high=10_000, help="Width of nodes and messages."),
+            "rounds": Argument(default=2, low=0, high=100, help="How many times messages are passed."),
+            "flows": Argument(default=True, help="Tell the network the blood flows; else it learns them."),
+            "linear": Argument(
+                default="auto",
+                choices=("auto", "true", "false"),
+                help="Concentrations are proportional to the dose; auto: unless the data are simulated as saturable.",
+            ),
+        },
+    ),
 }
 
 
@@ -231,7 +311,10 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A built-in data set: what it is, whose it is, the files it is made of, and whether a mirrored sample is one."""
+    """A built-in data set: what it is, whose it is, the files it is made of, and whether a mirrored sample is one.
+
+    `settings` are those that it takes other values of than the defaults, its columns for example.
+    """
 
     kind: str = "pictures"
     task: str
@@ -244,6 +327,7 @@ class DataEntry:
     files: tuple[RemoteFile, ...] = ()
     mirror: bool = True
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    settings: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def resolve(self, spec: str, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
         """Fill the arguments of a spec such as `spatial:n=5000` up with the defaults.
@@ -374,5 +458,60 @@ DATA: Mapping[str, DataEntry] = {
                 sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             ),
         ),
+    ),
+    "spatial": DataEntry(
+        kind="spatial",
+        task="regression",
+        samples=2316,
+        input_shape=(3,),
+        class_names=(),
+        licence="MIT",
+        source="simulated: value = sin(t) lat + cos(t) lon + noise",
+        arguments={
+            "n": Argument(default=2316, low=30, high=10_000_001, help="Observations."),
+            "noise": Argument(default=0.02, low=0, high=1e6, help="Standard deviation of a value's error."),
+            "t_max": Argument(default=50.0, low=1e-3, high=1e9, help="Times are uniform from 0 to here."),
+            "seed": Argument(default=0, low=0, high=2**32, help="Of the simulation."),
+        },
+        settings={
+            "coords": "lon,lat",
+            "time": "t",
+            "target": "value",
+            "window": 1.0,
+            "min_neighbors": 0,
+            "batch_size": 64,
+            "epochs": 40,
+        },
+    ),
+    "pbpk": DataEntry(
+        kind="pbpk",
+        task="regression",
+        samples=1000,
+        input_shape=(),
+        class_names=(),
+        licence="MIT",
+        source="simulated; the equations stand in docs/pbpk.md",
+        arguments={
+            "n": Argument(default=1000, low=10, high=1_000_000, help="Compounds."),
+            "seed": Argument(
+                default=42, low=0, high=2**32, help="Of the first compound; the next one has the next seed."
+            ),
+            "hours": Argument(default=24.0, low=0.001, high=10_000, help="The last time, h."),
+            "times": Argument(
+                default=100, low=2, high=100_000, help="Times from 0 to the last, evenly spread."
+            ),
+            "dose_min": Argument(default=10.0, low=1e-6, high=1e9, help="The smallest dose, mg."),
+            "dose_max": Argument(default=1000.0, low=1e-6, high=1e9, help="The largest dose, mg."),
+            "saturable": Argument(
+                default=False,
+                help="The liver's clearance falls with the concentration (Michaelis and Menten).",
+            ),
+            "km": Argument(
+                default=1.0, low=1e-6, high=1e6, help="Where it has fallen to a half, mg/L in the blood."
+            ),
+            "noise": Argument(
+                default=0.0, low=0, high=10, help="Standard deviation of the measurements' log error."
+            ),
+        },
     ),
 }

@@ -186,11 +186,18 @@ def _config_of(stored: Mapping[str, Any]) -> TrainConfig:
         kind = Mapping if name == "arguments" else kinds[name]
         if not isinstance(value, float | int if kind is float else kind) or _is_endless(value):
             raise ValueError(f"its setting {name} is {value!r}")
+    for name, value in stored["arguments"].items():
+        if not all(isinstance(item, str | int | float) for item in _items(value)):
+            raise ValueError(f"its argument {name} is {value!r}")
     arguments = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in stored["arguments"].items()
     }
     return resolve({}, {}, {**stored, "arguments": arguments})
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _is_endless(value: object) -> bool:

@@ -41,8 +41,9 @@ def build_objective(
     Args:
         description: Says whether the targets are classes (metric: accuracy) or numbers (mean absolute error), and
             how numbers are scaled: the loss is taken of scaled numbers, the metric of those in their own unit.
-        loss: `auto` (cross-entropy for classes, mse for numbers), `cross-entropy`, `mse`, `l1`, `huber` or `bce`;
-            on classes all but the first compare with one-hot targets.
+        loss: `auto` (cross-entropy for classes, mse for numbers), `cross-entropy`, `mse`, `l1`, `huber`, `bce`, or
+            `log1p` (mse of sign(x) log(1 + |x|), for numbers in their own unit); on classes all but the first
+            compare with one-hot targets.
         device: Where outputs and targets will be; None is the CPU.
         label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), for cross-entropy.
         weights: One weight a class or an output, shape (K,), on the device; None weighs all alike. Those of classes
@@ -56,6 +57,8 @@ def build_objective(
     classes = description.task == "classification"
     if not classes and loss in ("cross-entropy", "bce"):
         raise ConfigError(f"--loss {loss} takes classes; the target is a number", "mse, l1 or huber fit it")
+    if classes and loss == "log1p":
+        raise ConfigError("--loss log1p takes numbers; the target is a class", "cross-entropy fits it")
     if classes and weights is not None:
         weights = weights / weights.mean()
     if classes and loss in ("auto", "cross-entropy"):
@@ -67,7 +70,12 @@ def build_objective(
         if classes:
             truth = F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
         else:
-            truth = ((targets.reshape(outputs.shape) - shift) / scale).to(outputs.dtype)
+            truth = targets.reshape(outputs.shape)
+            if loss == "log1p":
+                outputs, truth = _log1p(numbers(outputs)), _log1p(truth)
+            else:
+                truth = (truth - shift) / scale
+            truth = truth.to(outputs.dtype)
         if weights is None:
             return elementwise(outputs, truth, reduction="mean")
         by_output = weights.reshape(-1, *([1] * (outputs.ndim - 2)))
@@ -96,13 +104,16 @@ class RunningMean:
     Args:
         objective: Gives the metric.
         fold_every: Batches to keep before they are folded in.
+        rewindable: Keep them until `settle` all the same, so that the newest batches can be taken back.
     """
 
     objective: Objective
     fold_every: int = 16
+    rewindable: bool = False
     _sizes: list[int] = field(default_factory=list)
     _losses: list[Tensor] = field(default_factory=list)
     _metric_sums: list[Tensor] = field(default_factory=list)
+    _kept: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
     _pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
@@ -112,20 +123,46 @@ class RunningMean:
         if len(self._pending) == self.fold_every:
             losses, metric_sums = self._folded()
             self._losses, self._metric_sums = [losses], [metric_sums]
+            if self.rewindable:
+                self._kept += self._pending
             self._pending.clear()
 
     def clear(self) -> None:
         """Forget everything, for the next epoch."""
-        self._sizes, self._losses, self._metric_sums, self._pending = [], [], [], []
+        self._sizes, self._losses, self._metric_sums, self._kept, self._pending = [], [], [], [], []
+
+    def settle(self) -> None:
+        """Let go of the batches that will not be taken back: all so far."""
+        self._kept.clear()
+
+    def rewind(self, batches: int) -> None:
+        """Take back all but the first batches of the epoch.
+
+        Args:
+            batches: How many stay; no fewer than there were at the last `settle`.
+        """
+        whole = batches // self.fold_every
+        held = [*self._kept, *self._pending]
+        first_held = len(self._sizes) - len(held)
+        self._sizes = self._sizes[:batches]
+        self._losses = [losses[: whole * self.fold_every] for losses in self._losses if whole]
+        self._metric_sums = [sums[:whole] for sums in self._metric_sums if whole]
+        self._pending = held[whole * self.fold_every - first_held : batches - first_held]
+        self._kept = []
 
     @property
     def samples(self) -> int:
         """Samples taken in so far."""
         return sum(self._sizes)
 
+    def newest_losses(self, batches: int = 1) -> list[Tensor]:
+        """Give the mean losses of the newest batches, on the device."""
+        pending = [loss for loss, _, _ in self._pending[-batches:]]
+        return pending if len(pending) == batches else [self._losses[-1][len(pending) - batches :], *pending]
+
     def last_loss(self) -> float:
         """Give the mean loss of the newest batch; waits for the device."""
-        return self._pending[-1][0].item() if self._pending else self._losses[-1][-1].item()
+        return self.newest_losses()[0].item()
 
     def read(self) -> tuple[float, float]:
         """Give the mean loss and the metric over all samples so far; waits for the device."""
@@ -178,6 +215,7 @@ _ELEMENTWISE: Mapping[str, Callable[..., Tensor]] = {
     "l1": F.l1_loss,
     "huber": F.huber_loss,
     "bce": F.binary_cross_entropy_with_logits,
+    "log1p": F.mse_loss,
 }
 
 
@@ -192,6 +230,10 @@ def _cross_entropy(label_smoothing: float, weights: Tensor | None) -> Callable[[
         return total / len(targets)
 
     return mean_loss
+
+
+def _log1p(values: Tensor) -> Tensor:
+    return values.sign() * values.abs().log1p()
 
 
 def _count_correct(outputs: Tensor, targets: Tensor) -> Tensor:

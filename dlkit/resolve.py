@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.array_file import holds_pictures
-from dlkit.catalogue import MODELS, OWN_RECIPE, OWN_RECIPES, RECIPES
+from dlkit.catalogue import DATA, MODELS, OWN_RECIPE, OWN_RECIPES, RECIPES
 from dlkit.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.contradictions import find_contradictions
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
@@ -28,6 +28,20 @@ _FIXED_ON_RESUME = (
     "balance",
     "val",
     "test",
+    "stratify",
+    "group",
+    "by_time",
+    "split_file",
+    "folds",
+    "fold",
+    "coords",
+    "time",
+    "distance",
+    "neighbors",
+    "min_neighbors",
+    "radius",
+    "window",
+    "split_by_block",
     "limit",
     "normalize",
     "augment",
@@ -144,6 +158,9 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
         recipe = {**RECIPES[OWN_RECIPES.get(_kind_of_data(given.get("data", ""), given), OWN_RECIPE)]}
     else:
         return {}
+    data = given.get("data") or recipe.get("data", "")
+    if (built_in := DATA.get(data.partition(":")[0])) is not None:
+        recipe |= built_in.settings
     if given.get("optimizer") in ("adam", "adamw", "rmsprop"):
         recipe["lr"] = _ADAM_LR
     return recipe
@@ -189,7 +206,8 @@ def _resolve_arguments(
         return []
     written = {name: _as_typed(value) for name, value in from_file.items()}
     try:
-        values["arguments"] = entry.resolve({**written, **typed})
+        kind = _kind_of_data(values.get("data") or entry.data, values)
+        values["arguments"] = entry.resolve({**written, **typed}, kind)
     except ConfigError as err:
         return list(err.faults)
     return []

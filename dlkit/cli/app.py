@@ -13,12 +13,18 @@ from typer.exceptions import TyperException
 from dlkit import __version__
 from dlkit.cli import console, data, inspect, plot, train
 from dlkit.cli import eval as eval_command
+from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.user_code import blame
 
 # What torch says when a tensor does not fit, on a CPU or an accelerator, or cannot even be counted.
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Storage size calculation overflowed",
+)
 
 app = command_group("dlkit", "Train, evaluate, plot and debug PyTorch models from the shell.")
 app.add_typer(data.app)
@@ -82,6 +88,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
+    prepare_environment(os.environ)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell; the stand-in lasts until the end
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123

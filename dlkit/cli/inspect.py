@@ -9,6 +9,7 @@ from typer import Argument, Option
 from dlkit.catalogue import DATA, MODELS
 from dlkit.cli import console
 from dlkit.cli.inspect_lr import lr
+from dlkit.cli.inspect_nan import nan
 from dlkit.cli.options import (
     BatchesOption,
     Checkpoint,
@@ -190,7 +191,7 @@ def acts(
     _give("acts", checkpoint, arrange(chosen, sort, top), recorder.outputs(), out, said)
 
 
-for function in (show, model, weights, grads, acts, lr):
+for function in (show, model, weights, grads, acts, lr, nan):
     add_command(app, function.__name__, function)
 
 

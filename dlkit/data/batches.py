@@ -82,15 +82,29 @@ class Batches:
             epoch: Number of the epoch.
             start: Batches to leave out at the beginning.
         """
-        if self._strata is None:
-            order = epoch_order(len(self._split), self.seed, epoch)
-        else:
-            order = balanced_order(self._strata, self.seed, epoch)
-        return self._walk(self._split.rows.index_select(0, order.to(self._split.rows.device)), start, epoch)
+        return self._walk(self._shuffled_rows(epoch), start, epoch)
+
+    def rows_in(self, epoch: int | None, start: int, stop: int) -> Tensor:
+        """Give the stored rows, shape (B,), of an epoch's batches from `start` up to, not including, `stop`.
+
+        Args:
+            epoch: Number of the epoch; None for the order of the split.
+            start: The first batch.
+            stop: The one after the last.
+        """
+        rows = self._split.rows if epoch is None else self._shuffled_rows(epoch)
+        return rows[start * self.batch_size : None if stop >= len(self) else stop * self.batch_size]
 
     def in_order(self) -> Iterator[tuple[Inputs, Tensor]]:
         """Give the batches in the order of the split, with nothing random in them."""
         return self._walk(self._split.rows, 0, None)
+
+    def _shuffled_rows(self, epoch: int) -> Tensor:
+        if self._strata is None:
+            order = epoch_order(len(self._split), self.seed, epoch)
+        else:
+            order = balanced_order(self._strata, self.seed, epoch)
+        return self._split.rows.index_select(0, order.to(self._split.rows.device))
 
     def _walk(self, rows: Tensor, start: int, epoch: int | None) -> Iterator[tuple[Inputs, Tensor]]:
         count = len(self)

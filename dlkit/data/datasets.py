@@ -9,14 +9,28 @@ from dlkit.config import TrainConfig
 from dlkit.data.arrays import load_arrays
 from dlkit.data.functions import load_function
 from dlkit.data.image_folder import load_folder
+from dlkit.data.pbpk import load_pbpk
+from dlkit.data.pbpk_file import holds_curves
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
+from dlkit.data.tabular import load_tabular
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.spec import parse_spec
 
+
+def _load_spatial(request: Request) -> DataSet:
+    """Load points; what searches their neighbours takes a while to import, and only they need it."""
+    from dlkit.data.spatial import load_spatial
+
+    return load_spatial(request)
+
+
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
+    "spatial": _load_spatial,
+    "table": load_tabular,
+    "pbpk": load_pbpk,
     "arrays": load_arrays,
     "function": load_function,
     "folder": load_folder,
@@ -54,6 +68,8 @@ def load_dataset(
             "by itself",
             f"name it: --data {printable(spec.text, 300)}",
         )
+    if kind == "arrays" and spec.path is not None and holds_curves(spec.path):
+        kind = "pbpk"
     if kind not in LOADERS:
         raise ConfigError(f"--data {spec.text}: no way to read {kind} is built in")
     request = Request(

@@ -15,11 +15,16 @@ from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
 from dlkit.models.own import build_own
+from dlkit.models.pbpk import OrganNet
+from dlkit.models.spatial import Spatial
+from dlkit.models.spatial_geometry import Geometry
+from dlkit.models.table_inputs import TableLayout
 from dlkit.spec import parse_code
 
 Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 
 _DIFF_LINES = 8
+_TAKE_SEVERAL = ("spatial", "pbpk")
 
 
 def build_model(
@@ -47,6 +52,11 @@ def build_model(
     if name not in BUILDERS:
         raise CheckpointError(
             f"the checkpoint's network {name} is not built in", did_you_mean(name, BUILDERS) or "update dlkit"
+        )
+    if description.named_inputs and name not in _TAKE_SEVERAL:
+        raise ConfigError(
+            f"MODEL {name} takes one input; {description.name} has {', '.join(description.named_inputs)}",
+            f"{description.kind} takes them",
         )
     return BUILDERS[name](description, arguments, context or {})
 
@@ -153,13 +163,36 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
 def _mlp(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
-    return Mlp(description.input_shape, description.num_outputs, **arguments)
+    layout = None
+    if description.kind == "table":
+        layout = TableLayout.of(description.input_shape[0], description.learned)
+    elif arguments.get("numbers", "plain") != "plain":
+        raise ConfigError(
+            f"-s numbers={arguments['numbers']} is for tables; {description.name} is none", "leave it out"
+        )
+    return Mlp(description.input_shape, description.num_outputs, layout=layout, **arguments)
 
 
 def _cnn(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
     return Cnn(_picture_shape("cnn", description), description.num_outputs, **arguments)
+
+
+def _spatial(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> nn.Module:
+    return Spatial(context, Geometry.from_dict(description.learned["geometry"]), **arguments)
+
+
+def _pbpk(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> nn.Module:
+    chosen = dict(arguments)
+    linear = chosen.pop("linear")
+    if linear == "auto":
+        linear = "false" if description.learned.get("saturable") else "true"
+    return OrganNet(context, linear=linear == "true", **chosen)
 
 
 def _torchvision(name: str) -> Builder:
@@ -188,4 +221,6 @@ BUILDERS: Mapping[str, Builder] = {
     "mlp": _mlp,
     "cnn": _cnn,
     **{name: _torchvision(name) for name in PICTURE_MODELS},
+    "spatial": _spatial,
+    "pbpk": _pbpk,
 }
