@@ -12,9 +12,11 @@ from dlkit.cli.data_check import check
 from dlkit.cli.data_split import split
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
+from dlkit.cli.own_code import say_running
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.spec import Spec, parse_spec
+from dlkit.user_code import check_file
 
 if TYPE_CHECKING:
     from dlkit.data.samples import DataSet
@@ -78,7 +80,7 @@ def get(
 
 
 def show(
-    spec: Annotated[str, Argument(metavar="SPEC", help="A built-in data set, a table, or any other data.")],
+    spec: Annotated[str, Argument(metavar="SPEC", help="Data as --data takes them.")],
     out: Annotated[
         Path | None, Option("--out", "-o", help="Draw samples into this .png, .svg or .pdf file.")
     ] = None,
@@ -100,6 +102,9 @@ def show(
             raise ConfigError(f"-o draws pictures; {spec} is a table", "leave -o out to see its columns")
         _show_table(found)
         return
+    if found.code is not None:
+        check_file(found.code, "SPEC")
+        say_running([found.code])
     from dlkit.config import TrainConfig
     from dlkit.data.datasets import load_dataset
     from dlkit.data.facts import class_counts, facts_of
