@@ -13,11 +13,12 @@ from dlkit.setting_texts import (
     parse_duration,
     parse_log,
     parse_normalize,
+    parse_num_workers,
     parse_save_every,
     parse_threads,
     parse_weights,
 )
-from dlkit.spec import parse_spec
+from dlkit.spec import parse_code, parse_spec
 
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
@@ -54,7 +55,7 @@ class TrainConfig:
 
     model: str = _setting(
         "",
-        "mlp, cnn, spatial or a torchvision network.",
+        "mlp, cnn, spatial, pbpk, a torchvision network, or file.py:Class.",
         choices=tuple(MODELS),
         hint="for example dlkit train mlp; --resume RUN goes on with a run",
     )
@@ -121,6 +122,22 @@ class TrainConfig:
         choices=("none", "loss", "sampler"),
         panel=DATA_PANEL,
     )
+    augment: str = _setting(
+        "none",
+        "none, light (shift and mirror training pictures) or strong (crop, mirror, erase).",
+        choices=("none", "light", "strong"),
+        panel=DATA_PANEL,
+    )
+    size: int | None = _setting(
+        None,
+        "Pixels of the shorter side of pictures in a folder; the middle square is taken.",
+        low=8,
+        below=4097,
+        panel=DATA_PANEL,
+    )
+    num_workers: str = _setting(
+        "auto", "Processes that decode pictures where they do not fit into memory.", panel=DATA_PANEL
+    )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
 
     coords: str | None = _setting(
@@ -164,8 +181,8 @@ class TrainConfig:
     )
     loss: str = _setting(
         "auto",
-        "auto, cross-entropy, mse, l1, huber or bce (on one-hot targets for classes).",
-        choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce"),
+        "auto, cross-entropy, mse, l1, huber, bce (on one-hot targets for classes) or log1p (for numbers).",
+        choices=("auto", "cross-entropy", "mse", "l1", "huber", "bce", "log1p"),
         panel=OPTIMISE_PANEL,
     )
     label_smoothing: float = _setting(
@@ -248,6 +265,12 @@ class TrainConfig:
         return tomli_w.dumps(self.to_dict())
 
     @property
+    def model_name(self) -> str:
+        """The network's name without the folder that its code lies in, as in `net.py:Net`."""
+        code = parse_code(self.model)
+        return self.model if code is None else code.short
+
+    @property
     def higher_is_better(self) -> bool:
         """Whether the monitored column should rise."""
         return self.monitor.endswith(_RISING)
@@ -287,14 +310,15 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
     """Find fault with single settings: names that are not known, values outside their range."""
     for name, field in FIELDS.items():
         value = getattr(config, name)
-        if field.metadata and value is not None:
+        if field.metadata and value is not None and not (name == "model" and parse_code(value)):
             yield from _check(name, value, field.metadata)
-    if not config.data and config.model in MODELS:
+    if not config.data and (config.model in MODELS or parse_code(config.model)):
         yield ConfigError("--data is missing", f"choose from {', '.join(DATA)}, or name a file")
     yield from check_device(config.device)
     parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
         (config.data or None, parse_spec),
         (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
+        (config.num_workers if config.num_workers != "auto" else None, parse_num_workers),
         (config.max_time, parse_duration),
         (config.save_every, parse_save_every),
         (config.target_weights, parse_weights),
@@ -314,8 +338,9 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         known = ", ".join(checks["choices"])
         problem = f"{value} is not known" if value else "is missing"
         yield ConfigError(
-            f"{flag(name)} {problem}; choose from {known}",
-            did_you_mean(value, checks["choices"]) or checks["hint"],
+            f"{flag(name)} {problem}; choose from {known}{' or file.py:Class' if name == 'model' else ''}",
+            did_you_mean(value, checks["choices"])
+            or (f"name its class too: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
         )
     if isinstance(value, bool | str):
         return

@@ -36,7 +36,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
             "--batch-size 2 or more, or -s norm=layer",
         )
-    if config.label_smoothing and config.loss in ("mse", "l1", "huber", "bce"):
+    if config.label_smoothing and config.loss in ("mse", "l1", "huber", "bce", "log1p"):
         yield ConfigError(
             f"--label-smoothing does not go with --loss {config.loss}",
             "only cross-entropy spreads its target",
@@ -46,7 +46,12 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     yield from _of_points(config, typed)
     name = config.data.partition(":")[0]
-    if name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
+    if config.model == "pbpk" and name in DATA and DATA[name].kind != "pbpk":
+        yield ConfigError(
+            f"MODEL pbpk takes concentration curves; {name} has none",
+            "--data pbpk simulates them, an .npz file holds measured ones",
+        )
+    elif name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
         yield from _of_data(config, DATA[name])
 
 

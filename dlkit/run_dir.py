@@ -16,7 +16,7 @@ from dlkit.errors import (
     file_error,
     reason,
 )
-from dlkit.run_lock import shared_by_network, take_lock
+from dlkit.run_lock import MOUNTS, shared_by_network, take_lock
 
 _NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
 
@@ -178,9 +178,13 @@ class RunDir:
             return []
         return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {more:,}"]
 
-    def shared(self) -> list[str]:
-        """Say that the folder is on a network file system; nothing when it is not."""
-        kind = shared_by_network(self.path)
+    def shared(self, mounts: Path = MOUNTS) -> list[str]:
+        """Say that the folder is on a network file system; nothing when it is not.
+
+        Args:
+            mounts: Where the system lists what is mounted.
+        """
+        kind = shared_by_network(self.path, mounts)
         if not kind:
             return []
         return [

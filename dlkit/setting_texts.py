@@ -7,6 +7,7 @@ from dlkit.errors import ConfigError, did_you_mean
 
 LOGS = ("tensorboard", "jsonl")
 _MOST_THREADS = 1024
+_MOST_WORKERS = 256
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
 _SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
@@ -58,6 +59,20 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
     return seconds
+
+
+def parse_num_workers(text: str) -> int:
+    """Read a number of worker processes.
+
+    Raises:
+        ConfigError: It is no number from 0 to 256.
+    """
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MOST_WORKERS:
+        raise ConfigError(
+            f"--num-workers {text} is neither auto nor a number from 0 to {_MOST_WORKERS}",
+            "auto takes one a core; 0 decodes in the process that trains",
+        )
+    return int(text)
 
 
 def parse_save_every(text: str) -> tuple[int, bool]:

@@ -16,6 +16,7 @@ from dlkit.cli import eval as eval_command
 from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.errors import ConfigError, DlkitError
+from dlkit.user_code import blame
 
 # What torch says when a tensor does not fit, on a CPU or an accelerator, or cannot even be counted.
 _OUT_OF_MEMORY = (
@@ -121,6 +122,8 @@ def _name_given(err: Any) -> str:
 
 def _unexpected(err: Exception) -> DlkitError:
     """Say what no other place has foreseen: memory that ran out, or a bug."""
+    if place := blame(err):
+        return DlkitError(f"your code failed at {place}", "--debug shows the traceback")
     first_line = next(iter(str(err).splitlines()), "")
     if isinstance(err, MemoryError) or any(words in str(err) for words in _OUT_OF_MEMORY):
         return DlkitError(f"out of memory: {first_line}", "try a smaller --batch-size or a smaller network")

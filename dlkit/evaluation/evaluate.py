@@ -1,10 +1,11 @@
 """Outputs and scores of a network on a split."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, call
 from dlkit.objectives import Objective, RunningMean
 
@@ -44,3 +45,14 @@ def predict(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]]) -> tuple
     pairs = [(call(model, inputs), targets) for inputs, targets in batches]
     outputs, targets = zip(*pairs, strict=True)
     return torch.cat(outputs).cpu(), torch.cat(targets).cpu()
+
+
+@torch.inference_mode()
+def predict_draws(model: nn.Module, draws: Sequence[Batches]) -> Tensor:
+    """Give all outputs of each of M random draws of the same samples, shape (M, N, K), in main memory.
+
+    Args:
+        model: Left in evaluation mode.
+        draws: The batches of each draw.
+    """
+    return torch.stack([predict(model, batches.in_order())[0] for batches in draws])

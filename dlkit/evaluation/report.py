@@ -3,8 +3,8 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,12 @@ from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
-from dlkit.evaluation.evaluate import predict
+from dlkit.data.samples import DataSet, Split
+from dlkit.data.spatial_split import SpatialSplit
+from dlkit.description import DataDescription
+from dlkit.errors import ConfigError
+from dlkit.evaluation.curves import Curves
+from dlkit.evaluation.evaluate import predict, predict_draws
 from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
@@ -41,6 +46,9 @@ class Report:
         outputs: Probabilities, shape (N, K), or predicted numbers in the target's unit, (N, D).
         target_names: One name an output; may be empty.
         notes: What the user should be told of the data.
+        spread: Standard deviation of the outputs over random draws, the shape of `outputs`; None without draws.
+        baselines: Metrics of simpler methods by their name.
+        curves: Concentration curves with their times; None for other data.
     """
 
     checkpoint: Path
@@ -55,6 +63,9 @@ class Report:
     outputs: np.ndarray
     target_names: Sequence[str] = ()
     notes: Sequence[str] = ()
+    spread: np.ndarray | None = None
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: Curves | None = None
 
     def per_class(self) -> list[dict[str, Any]]:
         """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
@@ -72,6 +83,9 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all but the predictions as JSON values."""
+        of_curves: dict[str, Any] = {}
+        if self.curves is not None:
+            of_curves = {"per_organ": self.curves.per_organ(), "floor": scores.FLOOR}
         return {
             "checkpoint": str(self.checkpoint),
             "data": self.data,
@@ -83,11 +97,14 @@ class Report:
             },
             "per_class": self.per_class(),
             "confusion": [] if self.confusion is None else self.confusion.tolist(),
-            "baselines": {},
+            "baselines": self.baselines,
+            **of_curves,
         }
 
     def predictions_csv(self) -> str:
-        """Give a row per sample: index, target, pred, and the probability of each class."""
+        """Give a row per sample: index, target, pred, and the probability of each class; of curves one per value."""
+        if self.curves is not None:
+            return self.curves.csv(self.rows)
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
         if not self.class_names:
@@ -96,10 +113,13 @@ class Report:
                 self.outputs.reshape(len(self.rows), -1),
             )
             names = self._column_names(targets.shape[1])
-            writer.writerow(
-                ["index", *(f"target{name}" for name in names), *(f"pred{name}" for name in names)]
-            )
-            numbers = np.concatenate([targets, outputs], axis=1).tolist()
+            header = [*(f"target{name}" for name in names), *(f"pred{name}" for name in names)]
+            columns = [targets, outputs]
+            if self.spread is not None:
+                header += [f"sd{name}" for name in names]
+                columns.append(self.spread.reshape(len(self.rows), -1))
+            writer.writerow(["index", *header])
+            numbers = np.concatenate(columns, axis=1).tolist()
             for row, values in zip(self.rows, numbers, strict=True):
                 writer.writerow([row, *("" if math.isnan(value) else value for value in values)])
         else:
@@ -118,7 +138,15 @@ class Report:
         return [f"_{name}" for name in names]
 
 
-def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, device: torch.device) -> Report:
+def evaluate_checkpoint(
+    checkpoint: Checkpoint,
+    data: str | None,
+    split: str,
+    device: torch.device,
+    *,
+    draws: int | None = None,
+    baselines: bool = False,
+) -> Report:
     """Evaluate a checkpoint on a split.
 
     Args:
@@ -126,10 +154,13 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         data: Other data than it was trained on; None takes the same.
         split: `test`, `val`, `train` or `all`.
         device: Where to compute.
+        draws: Random draws of neighbours to predict the mean of, for points; None takes the nearest.
+        baselines: Score simpler methods on the same samples, for points.
 
     Raises:
         DataError: The data are not here, have changed, or do not fit the network.
         CheckpointError: The network cannot be built from the checkpoint.
+        ConfigError: Draws or baselines are asked for, and the data are no points.
     """
     model = restore_model(checkpoint).to(device)
     dataset = load_dataset(
@@ -137,7 +168,13 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
     )
     part = dataset.split(split)
     objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
+    _check_points(dataset, draws=draws, baselines=baselines)
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
+    spread = None
+    if draws is not None and isinstance(part, SpatialSplit):
+        drawn = [Batches(part.with_drawing(number), _BATCH_SIZE, device) for number in range(draws)]
+        each = predict_draws(model, drawn)
+        outputs, spread = each.mean(0), objective.predictions(each).std(0, correction=0).numpy()
     classes = dataset.description.class_names
     predictions = objective.predictions(outputs).numpy()
     known = _known(targets)
@@ -147,6 +184,9 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
     if known.any():
         loss = objective.loss(outputs[known], targets[known]).item()
         metrics, confusion = _scores(predictions[known.numpy()], targets[known].numpy(), len(classes))
+    curves = _curves(part, dataset.description, targets.numpy(), predictions)
+    if curves is not None:
+        metrics = curves.scores()
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
@@ -160,7 +200,36 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         outputs=predictions,
         target_names=dataset.description.target_names,
         notes=dataset.notes,
+        spread=spread,
+        baselines=_baselines(dataset, split) if baselines else {},
+        curves=curves,
     )
+
+
+def _curves(
+    part: Split, description: DataDescription, targets: np.ndarray, preds: np.ndarray
+) -> Curves | None:
+    """Give concentration curves with their times; None for other data."""
+    if description.kind != "pbpk":
+        return None
+    inputs, _ = part.batch(part.rows[:1], torch.device("cpu"))
+    assert not isinstance(inputs, torch.Tensor), "the times are one of several inputs"
+    times = inputs["times"][0].numpy()
+    return Curves(organs=description.target_names, times=times, targets=targets, preds=preds)
+
+
+def _check_points(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
+    if dataset.description.kind == "spatial":
+        return
+    for option, typed in ((f"--draws {draws}", draws is not None), ("--baselines", baselines)):
+        if typed:
+            raise ConfigError(f"{option} is for points; {dataset.description.name} has none", "leave it out")
+
+
+def _baselines(dataset: DataSet, split: str) -> dict[str, dict[str, float]]:
+    from dlkit.evaluation.spatial_baselines import spatial_baselines
+
+    return spatial_baselines(dataset, split)
 
 
 def _known(targets: Tensor) -> Tensor:

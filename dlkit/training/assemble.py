@@ -1,7 +1,7 @@
 """Settings, data and a network become the parts that the loop turns."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from dlkit.device import device_label, pick_device, seed_all
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.models.build import build_model, load_matching
+from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes import Probe
 from dlkit.setting_texts import parse_threads
+from dlkit.spec import parse_code
 from dlkit.training.average import WeightAverage
 from dlkit.training.compiling import compile_network
 from dlkit.training.determinism import prepare_determinism
@@ -29,6 +31,7 @@ from dlkit.training.loop import Parts
 from dlkit.training.memory import Passes
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, is_emulated, prepare_precision
+from dlkit.training.randomness import may_draw
 from dlkit.training.schedules import Plateau, build_schedule
 from dlkit.training.threads import count_cores, pick_threads
 
@@ -38,8 +41,9 @@ _SAMPLES_TO_COUNT = 2
 
 @dataclass(frozen=True)
 class Assembly:
-    """A run that is ready to start: its data, its parts, and what should be said of them."""
+    """A run that is ready to start: its settings, its data, its parts, and what should be said of them."""
 
+    config: TrainConfig
     dataset: DataSet
     parts: Parts
     plateau: Plateau
@@ -57,7 +61,28 @@ def assemble_new(config: TrainConfig) -> Assembly:
     seed_all(config.seed)
     dataset = load_dataset(config)
     check_description(config, dataset.description)
-    model = build_model(config.model, dataset.description, config.arguments, dataset.context).to(device)
+    notes = list(dataset.notes)
+    if code := parse_code(config.model):
+        arguments, built = own_arguments(code, dataset.description, config.arguments)
+        config = replace(config, arguments=arguments)
+        notes.append(built)
+    model = build_model(config.model, dataset.description, config.arguments, dataset.context)
+    if code and gives_probabilities(model, dataset.description):
+        notes.append(
+            f"{code.short} gives probabilities; the loss takes what is before the softmax: leave that out"
+        )
+    model = model.to(device)
+    _set_threads(config, dataset, model, device)
+    notes.insert(0, _plan(config, dataset.description, model, device))
+    if is_emulated(config.precision, device):
+        notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
+    if config.init is not None:
+        notes.append(load_matching(model, load_checkpoint(Path(config.init))))
+    return assemble(config, dataset, model, device, notes)
+
+
+def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device) -> None:
+    """Compute with as many CPU threads as asked for, or as suit the network."""
     threads = parse_threads(config.threads)
     if threads is None and device.type == "cpu":
         train = dataset.split("train")
@@ -65,12 +90,6 @@ def assemble_new(config: TrainConfig) -> Assembly:
         threads = pick_threads(model, inputs, config.batch_size, count_cores())
     if threads is not None:
         torch.set_num_threads(threads)
-    notes = [_plan(config, dataset.description, model, device), *dataset.notes]
-    if is_emulated(config.precision, device):
-        notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
-    if config.init is not None:
-        notes.append(load_matching(model, load_checkpoint(Path(config.init))))
-    return assemble(config, dataset, model, device, notes)
 
 
 def prepare_device(config: TrainConfig) -> torch.device:
@@ -128,8 +147,9 @@ def assemble(
         l1=config.l1,
         accumulate=config.accumulate,
         ema=average,
+        random=may_draw(model),
     )
-    return Assembly(dataset, parts, plateau, notes)
+    return Assembly(config, dataset, parts, plateau, notes)
 
 
 def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Callable[[int], float]:
@@ -174,7 +194,7 @@ def _plan(config: TrainConfig, description: DataDescription, model: nn.Module, d
     count = sum(parameter.numel() for parameter in model.parameters())
     sizes = description.split_sizes
     return (
-        f"{config.model} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
+        f"{config.model_name} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
         f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}, "
         f"on {device_label(device)}"
     )

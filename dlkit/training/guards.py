@@ -155,10 +155,13 @@ class KeptBuffers:
     @torch.no_grad()
     def keep(self, flag: Tensor) -> None:
         """Take the buffers as they are now, unless the flag is up."""
+        if not self._kept:
+            return
+        up = flag.bool()
         for dtype, kept in self._kept.items():
             newest = self._joined(dtype)
             if newest.shape == kept.shape:
-                torch.where(flag.bool(), kept, newest, out=kept)
+                torch.where(up, kept, newest, out=kept)
             else:
                 self._kept[dtype] = newest
 
@@ -173,7 +176,8 @@ class KeptBuffers:
 
     def _joined(self, dtype: torch.dtype) -> Tensor:
         """Give all values of a dtype one after the other: one copy is cheaper than one a buffer."""
-        return torch.cat([_buffer(module, name).reshape(-1) for module, name in self._places[dtype]])
+        buffers = [_buffer(module, name) for module, name in self._places[dtype]]
+        return torch.cat([buffer if buffer.ndim == 1 else buffer.reshape(-1) for buffer in buffers])
 
 
 def _buffer(module: nn.Module, name: str) -> Tensor:

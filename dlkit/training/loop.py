@@ -74,7 +74,10 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the loop turns: the network, its data and what changes its weights."""
+    """What the loop turns: the network, its data and what changes its weights.
+
+    Where `random` is true, each step begins with random numbers of its own; else the network draws none.
+    """
 
     model: nn.Module
     train: Batches
@@ -90,6 +93,7 @@ class Parts:
     l1: float = 0.0
     accumulate: int = 1
     ema: WeightAverage | None = None
+    random: bool = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -140,7 +144,8 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
             first = position.batch % parts.accumulate == 0
             if first:
-                seed_step(parts.device, parts.train.seed, position.step)
+                if parts.random:
+                    seed_step(parts.device, parts.train.seed, position.step)
                 lr = _set_lr(parts.optimizer, parts.schedule(position.step))
                 for parameter in parts.probe.parameters:
                     parameter.grad = None

@@ -17,6 +17,7 @@ from dlkit.config import TrainConfig
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.resolve import read_config_file
 from dlkit.run_dir import RunDir
+from dlkit.spec import CodeSpec
 from dlkit.training.loop import Parts, Position
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.schedules import Plateau
@@ -31,19 +32,31 @@ _NOT_ALWAYS = ("optimizer.", "scale.")  # before the first step; in another prec
 _OF_A_DEVICE = ("random.cuda", "random.mps")
 
 
-def newest_state(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
-    """Load `last`, or `last.prev` where `last` is damaged."""
+def newest_state(run_dir: RunDir, code: CodeSpec | None) -> tuple[Checkpoint, list[str]]:
+    """Load `last`, or `last.prev` where `last` is damaged.
+
+    Args:
+        run_dir: The run's folder.
+        code: The user's own code that this command line names, if it does.
+
+    Returns:
+        The checkpoint, and what should be said.
+
+    Raises:
+        CheckpointError: Neither can be used.
+    """
     try:
-        return _load_state(run_dir.last), []
+        checkpoint = _load_state(run_dir.last, code)
+        return checkpoint, list(checkpoint.notes)
     except CheckpointError as err:
         if not run_dir.last_prev.exists():
             raise
-        checkpoint = _load_state(run_dir.last_prev)
-        return checkpoint, [f"{err.message}; going on from {run_dir.last_prev}"]
+        checkpoint = _load_state(run_dir.last_prev, code)
+        return checkpoint, [f"{err.message}; going on from {run_dir.last_prev}", *checkpoint.notes]
 
 
-def _load_state(path: Path) -> Checkpoint:
-    checkpoint = load_checkpoint(path)
+def _load_state(path: Path, code: CodeSpec | None) -> Checkpoint:
+    checkpoint = load_checkpoint(path, code)
     if "random.torch" not in checkpoint.extras:
         raise CheckpointError(
             f"{path} holds weights but no state to go on from", "best.safetensors is not made for --resume"

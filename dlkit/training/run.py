@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dlkit.atomic import OPS, FileOps, write_file
-from dlkit.checkpoint import load_checkpoint, save_checkpoint
+from dlkit.checkpoint import check_named, load_checkpoint, save_checkpoint
 from dlkit.config import TrainConfig
 from dlkit.data.datasets import load_dataset
 from dlkit.errors import DlkitError, InterruptedRun
@@ -19,7 +19,7 @@ from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.run_dir import RunDir, clear_run, create_run
 from dlkit.setting_texts import parse_duration, parse_log, parse_save_every, parse_threads
-from dlkit.spec import parse_spec
+from dlkit.spec import parse_code, parse_spec
 from dlkit.training.assemble import Assembly, assemble, assemble_new, prepare_device
 from dlkit.training.determinism import hash_of_weights
 from dlkit.training.divergence import Scene, Where, stop_diverged
@@ -337,19 +337,22 @@ def start_run(
     """
     check_logs(parse_log(config.log))
     assembly = assemble_new(config)
-    name = f"{config.model}-{parse_spec(config.data).name}"
+    config, code = assembly.config, parse_code(config.model)
+    name = f"{config.model if code is None else code.name}-{parse_spec(config.data).name}"
     run_dir = create_run(out, name, force=force, ops=ops)
     run = TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
     run.notes.extend(run.notes_on_folder())
     return run
 
 
-def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
+def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ()) -> TrainRun:
     """Take up a run where it stopped.
 
     Args:
         config: The run's settings with what the user changed.
         run_dir: Its folder.
+        named: Settings that the command line names; only if `model` or `data` is among them, code of the user's
+            own is run for it.
 
     Raises:
         CheckpointError: Neither `last` nor `last.prev` can be used.
@@ -358,12 +361,14 @@ def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
     check_logs(parse_log(config.log))
     device = prepare_device(config)
     stamp = run_dir.last_stamp()
-    checkpoint, notes = newest_state(run_dir)
+    checkpoint, notes = newest_state(run_dir, parse_code(config.model) if "model" in named else None)
     damaged = checkpoint.path != run_dir.last
+    check_named(checkpoint)
     check_progress(checkpoint)
     progress = checkpoint.metadata["progress"]
     notes += resume_threads(parse_threads(config.threads), progress["threads"])
-    dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
+    context = context_in(checkpoint.weights)
+    dataset = load_dataset(config, checkpoint.description, context, named="data" in named)
     assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
     restore_checked(assembly.parts, checkpoint)
     notes.extend(changed_settings(run_dir, checkpoint))

@@ -118,6 +118,7 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
         target_weights=None,
         accumulate=1,
         ema=None,
+        augment="none",
         max_steps=None,
         epochs=_MEMORY_STEPS,
     )
