@@ -430,7 +430,7 @@ DATA: Mapping[str, DataEntry] = {
         kind="spatial",
         task="regression",
         samples=2316,
-        input_shape=(3,),
+        input_shape=(),
         class_names=(),
         licence="MIT",
         source="simulated: value = sin(t) lat + cos(t) lon + noise",

@@ -13,6 +13,7 @@ from dlkit.cli.data_split import split
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
 from dlkit.errors import ConfigError, DataError, did_you_mean
+from dlkit.resolve import config_of_data
 from dlkit.spec import parse_spec
 
 if TYPE_CHECKING:
@@ -94,11 +95,10 @@ def show(
             f"{spec} is not here yet",
             f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
         )
-    from dlkit.config import TrainConfig
     from dlkit.data.datasets import load_dataset
     from dlkit.data.facts import class_counts, facts_of
 
-    dataset = load_dataset(TrainConfig(data=spec))
+    dataset = load_dataset(config_of_data(found))
     facts, counts = facts_of(dataset), class_counts(dataset)
     if out is not None:
         _draw(dataset, out)

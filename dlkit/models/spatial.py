@@ -103,7 +103,8 @@ class Spatial(nn.Module):
         own = [None if part is None else part.index_select(0, rows) for part in (coords, features, times)]
         given, scores = self._on_neighbors(*own, which)  # (P, E), (P, heads)
         weights = _softmax_by_row(scores, rows, columns, neighbors.shape)
-        weighted = given.view(len(rows), self.heads, -1) * weights.unsqueeze(-1)
+        shares = given.unflatten(-1, (self.heads, given.shape[-1] // self.heads))
+        weighted = shares * weights.unsqueeze(-1)
         return given.new_zeros(len(neighbors), given.shape[-1]).index_add(0, rows, weighted.flatten(1))
 
     def _of_padded(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
