@@ -15,6 +15,7 @@ from dlkit.cli.options import add_command, command_group
 from dlkit.cli.own_code import say_running
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.errors import ConfigError, DataError, did_you_mean
+from dlkit.resolve import config_of_data
 from dlkit.spec import Spec, parse_spec
 from dlkit.user_code import check_file
 
@@ -105,11 +106,10 @@ def show(
     if found.code is not None:
         check_file(found.code, "SPEC")
         say_running([found.code])
-    from dlkit.config import TrainConfig
     from dlkit.data.datasets import load_dataset
     from dlkit.data.facts import class_counts, facts_of
 
-    dataset = load_dataset(TrainConfig(data=spec))
+    dataset = load_dataset(config_of_data(found))
     facts, counts = facts_of(dataset), class_counts(dataset)
     if out is not None:
         _draw(dataset, out)
