@@ -89,7 +89,10 @@ def _from_file(path: Path, table: Table, known: np.ndarray) -> dict[str, np.ndar
         if fields:
             row, index = _line(path, reader.line_num, fields, len(table))
             if part[row] >= 0:
-                raise DataError(f"--split-file {path} line {reader.line_num:,} names row {row:,} again")
+                raise DataError(
+                    f"--split-file {path} line {reader.line_num:,} names row {row:,} again",
+                    "leave one of the two lines",
+                )
             part[row] = index
     has_target = np.zeros(len(table), dtype=bool)
     has_target[known] = True
@@ -119,7 +122,8 @@ def _text(path: Path) -> str:
     try:
         return _content(path).decode("utf-8-sig")
     except UnicodeDecodeError as err:
-        raise DataError(f"--split-file {path} is no UTF-8 text: {err}") from err
+        place = f"byte {err.start:,} is 0x{err.object[err.start]:02x}"
+        raise DataError(f"--split-file {path} is no UTF-8 text: {place}", "write it as UTF-8") from err
 
 
 def _content(path: Path) -> bytes:
