@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dlkit.errors import ConfigError, did_you_mean
 
-ArgumentValue = bool | int | float | str | tuple[int, ...]
+ArgumentValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
 PICTURE_MODELS = (
     "resnet18",
@@ -21,7 +22,7 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
     "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
     "table": {
         "optimizer": "adamw",
-        "lr": 0.001,
+        "lr": 0.002,
         "batch_size": 256,
         "schedule": "cosine",
         "epochs": 100,
@@ -42,7 +43,21 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "schedule": "onecycle",
         "weight_decay": 5e-4,
     },
+    "pbpk": {
+        "optimizer": "adam",
+        "lr": 0.01,
+        "batch_size": 32,
+        "schedule": "onecycle",
+        "grad_clip": 1.0,
+        "val": 0.2,
+        "target_weights": "blood=2,liver=2,kidney=2,brain=2",
+        "epochs": 50,
+    },
 }
+
+# Recipes of a network that is not built in, by the kind of the data.
+OWN_RECIPE = "table"
+OWN_RECIPES: Mapping[str, str] = {"pictures": "picture", "folder": "picture"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +204,7 @@ MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry(
         data="digits",
         recipe="picture",
-        recipes={"table": "table"},
+        recipes={"table": "table", "arrays": "table", "function": "table"},
         defaults={"table": {"hidden": (256, 256), "dropout": 0.1}},
         help="Fully connected layers over flattened inputs, or over the columns of a table.",
         arguments={
@@ -268,6 +283,21 @@ MODELS: Mapping[str, ModelEntry] = {
         )
         for name in PICTURE_MODELS
     },
+    "pbpk": ModelEntry(
+        data="pbpk",
+        recipe="pbpk",
+        help="Message passing over 14 organs decides the rates of a compartment model, which is integrated.",
+        arguments={
+            "hidden": Argument(default=16, low=1, high=10_000, help="Width of nodes and messages."),
+            "rounds": Argument(default=2, low=0, high=100, help="How many times messages are passed."),
+            "flows": Argument(default=True, help="Tell the network the blood flows; else it learns them."),
+            "linear": Argument(
+                default="auto",
+                choices=("auto", "true", "false"),
+                help="Concentrations are proportional to the dose; auto: unless the data are simulated as saturable.",
+            ),
+        },
+    ),
 }
 
 
@@ -282,7 +312,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A built-in data set: what it is, whose it is, and the files it is made of.
+    """A built-in data set: what it is, whose it is, the files it is made of, and whether a mirrored sample is one.
 
     `settings` are those that it takes other values of than the defaults, its columns for example.
     """
@@ -296,8 +326,9 @@ class DataEntry:
     source: str
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+    mirror: bool = True
     arguments: Mapping[str, Argument] = field(default_factory=dict)
-    settings: Mapping[str, str | int | float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def resolve(self, spec: str, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
         """Fill the arguments of a spec such as `spatial:n=5000` up with the defaults.
@@ -336,6 +367,7 @@ def _idx_files(*sizes_and_sums: tuple[int, str]) -> tuple[RemoteFile, ...]:
 
 DATA: Mapping[str, DataEntry] = {
     "digits": DataEntry(
+        mirror=False,
         task="classification",
         samples=1797,
         input_shape=(1, 8, 8),
@@ -344,6 +376,7 @@ DATA: Mapping[str, DataEntry] = {
         source="https://archive.ics.uci.edu/dataset/80 (embedded in scikit-learn)",
     ),
     "mnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),
@@ -385,6 +418,7 @@ DATA: Mapping[str, DataEntry] = {
         ),
     ),
     "kmnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),
@@ -448,6 +482,37 @@ DATA: Mapping[str, DataEntry] = {
             "min_neighbors": 0,
             "batch_size": 64,
             "epochs": 40,
+        },
+    ),
+    "pbpk": DataEntry(
+        kind="pbpk",
+        task="regression",
+        samples=1000,
+        input_shape=(),
+        class_names=(),
+        licence="MIT",
+        source="simulated; the equations stand in docs/pbpk.md",
+        arguments={
+            "n": Argument(default=1000, low=10, high=1_000_000, help="Compounds."),
+            "seed": Argument(
+                default=42, low=0, high=2**32, help="Of the first compound; the next one has the next seed."
+            ),
+            "hours": Argument(default=24.0, low=0.001, high=10_000, help="The last time, h."),
+            "times": Argument(
+                default=100, low=2, high=100_000, help="Times from 0 to the last, evenly spread."
+            ),
+            "dose_min": Argument(default=10.0, low=1e-6, high=1e9, help="The smallest dose, mg."),
+            "dose_max": Argument(default=1000.0, low=1e-6, high=1e9, help="The largest dose, mg."),
+            "saturable": Argument(
+                default=False,
+                help="The liver's clearance falls with the concentration (Michaelis and Menten).",
+            ),
+            "km": Argument(
+                default=1.0, low=1e-6, high=1e6, help="Where it has fallen to a half, mg/L in the blood."
+            ),
+            "noise": Argument(
+                default=0.0, low=0, high=10, help="Standard deviation of the measurements' log error."
+            ),
         },
     ),
 }

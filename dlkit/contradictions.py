@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlkit.catalogue import DATA, MODELS, DataEntry
-from dlkit.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag, parse_normalize, parse_weights
+from dlkit.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.setting_texts import parse_normalize, parse_weights
+from dlkit.spec import parse_spec
 
 # Epochs without a better one that a schedule needs to do its work: a whole cycle of cyclic, and one epoch at the
 # rate that plateau has halved after the sixth.
@@ -14,6 +16,10 @@ PATIENCE_OF_SCHEDULE = {
     "cyclic": (4, "the loss rises in every cycle"),
     "plateau": (7, "the run would end before the lower rate is tried"),
 }
+
+# What computes in which precision; fp32 is everywhere. A CPU has tf32 nowhere and fp16 hardly anywhere.
+DEVICES_OF_PRECISION = {"tf32": ("cuda",), "bf16": ("cuda", "mps", "cpu"), "fp16": ("cuda", "mps")}
+WITHOUT_IT = "--precision fp32, or bf16 where the processor has it"
 
 
 def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -25,12 +31,13 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     """
     yield from _of_optimizer(config, typed)
     yield from _of_stopping(config)
+    yield from _of_precision(config)
     if config.batch_size == 1 and config.arguments.get("norm") == "batch":
         yield ConfigError(
             "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
             "--batch-size 2 or more, or -s norm=layer",
         )
-    if config.label_smoothing and config.loss in ("mse", "l1", "huber", "bce"):
+    if config.label_smoothing and config.loss in ("mse", "l1", "huber", "bce", "log1p"):
         yield ConfigError(
             f"--label-smoothing does not go with --loss {config.loss}",
             "only cross-entropy spreads its target",
@@ -40,7 +47,12 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     yield from _of_points(config, typed)
     name = config.data.partition(":")[0]
-    if name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
+    if config.model == "pbpk" and name in DATA and DATA[name].kind != "pbpk":
+        yield ConfigError(
+            f"MODEL pbpk takes concentration curves; {name} has none",
+            "--data pbpk simulates them, an .npz file holds measured ones",
+        )
+    elif name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
         yield from _of_data(config, DATA[name])
 
 
@@ -71,13 +83,21 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
             f"--folds {config.folds} makes {config.folds} parts",
         )
     shares = config.val + (0 if config.folds is not None else config.test)
-    if shares >= 1 and "split_file" not in given and 0 < config.val < 1 and 0 < config.test < 1:
+    if shares >= 1 and 0 < config.val < 1 and 0 < config.test < 1 and _cuts_both(config):
         yield ConfigError(
             f"--val {config.val:g} and --test {config.test:g} leave no row to train on", "smaller shares"
         )
     if typed.get("test") is not None and (config.folds is not None or "split_file" in given):
         by = "--folds" if config.folds is not None else "--split-file"
         yield ConfigError(f"--test does nothing with {by}, which says what tests", "leave it out")
+
+
+def _cuts_both(config: TrainConfig) -> bool:
+    """Tell whether both shares are of all rows, as in a table that no file splits."""
+    try:
+        return config.split_file is None and parse_spec(config.data).kind == "table"
+    except ConfigError:
+        return False
 
 
 def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -146,6 +166,18 @@ def _of_stopping(config: TrainConfig) -> Iterator[ConfigError]:
         yield ConfigError(
             f"--warmup-steps {config.warmup_steps} is not below the steps of the run, at most {steps}",
             "fewer warm-up steps, or more epochs",
+        )
+
+
+def _of_precision(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find a precision that a device named cannot compute in; what `auto` finds is looked at when it is known."""
+    kind = config.device.partition(":")[0]
+    devices = DEVICES_OF_PRECISION.get(config.precision, (kind,))
+    if kind in ("cpu", "cuda", "mps") and kind not in devices:
+        yield ConfigError(
+            f"--precision {config.precision} does not go with --device {config.device}: it needs "
+            f"{' or '.join(devices)}",
+            WITHOUT_IT,
         )
 
 

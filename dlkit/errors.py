@@ -129,7 +129,7 @@ def file_error(
             f"disk full: cannot {doing} {path}{size}", "what was there before is untouched; free some space"
         )
     if err.errno in _NOT_ALLOWED:
-        hint = "choose a place that you may write to"
+        hint = f"choose a {'file that you may read' if doing == 'read' else 'place that you may write to'}"
     elif err.errno in _NOT_THERE:
         hint = "check the path"
     else:

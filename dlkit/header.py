@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlkit.errors import CheckpointError, reason
+from dlkit.errors import CheckpointError, file_error
 from dlkit.errors import printable as printable
 from dlkit.strict_json import OversizedError, parse_strictly, uncollected
 
@@ -104,7 +104,8 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}", _nearby(path)) from err
     except OSError as err:
-        raise CheckpointError(f"cannot read {path}: {reason(err)}") from err
+        told = file_error(err, path, "read")
+        raise CheckpointError(told.message, told.hint) from err
 
 
 def read_header(path: Path) -> Header:

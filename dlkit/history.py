@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dlkit.atomic import OPS, FileOps, append_line, write_file
 from dlkit.backups import back_up
-from dlkit.errors import DataError, did_you_mean, file_error, printable, reason
+from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PROBE_COLUMNS = ("step", "layer", "signal", "value")
 _BEFORE_METRIC = ("epoch", "step", "seconds", "lr", "train_loss", "val_loss")
@@ -168,7 +168,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except UnicodeDecodeError as err:
         raise DataError(f"{path} is not text: byte {err.start} is not UTF-8") from err
     except OSError as err:
-        raise DataError(f"cannot read {path}: {reason(err)}") from err
+        raise _unreadable(err, path) from err
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         lines = [(reader.line_num, row) for row in reader if row]
@@ -202,7 +202,7 @@ def cut_back(path: Path, step: int, ops: FileOps = OPS) -> None:
     except FileNotFoundError:
         return
     except OSError as err:
-        raise DataError(f"cannot read {path}: {reason(err)}") from err
+        raise _unreadable(err, path) from err
     if b"\n" not in before:
         if before:
             back_up(path, before, ops)
@@ -220,6 +220,11 @@ def cut_back(path: Path, step: int, ops: FileOps = OPS) -> None:
     if text.encode() != before:
         back_up(path, before, ops)
         write_file(path, text.encode(), ops=ops)
+
+
+def _unreadable(err: OSError, path: Path) -> DataError:
+    told = file_error(err, path, "read")
+    return DataError(told.message, told.hint)
 
 
 def _is_ours(header: Sequence[str]) -> bool:

@@ -41,8 +41,9 @@ def build_objective(
     Args:
         description: Says whether the targets are classes (metric: accuracy) or numbers (mean absolute error), and
             how numbers are scaled: the loss is taken of scaled numbers, the metric of those in their own unit.
-        loss: `auto` (cross-entropy for classes, mse for numbers), `cross-entropy`, `mse`, `l1`, `huber` or `bce`;
-            on classes all but the first compare with one-hot targets.
+        loss: `auto` (cross-entropy for classes, mse for numbers), `cross-entropy`, `mse`, `l1`, `huber`, `bce`, or
+            `log1p` (mse of sign(x) log(1 + |x|), for numbers in their own unit); on classes all but the first
+            compare with one-hot targets.
         device: Where outputs and targets will be; None is the CPU.
         label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), for cross-entropy.
         weights: One weight a class or an output, shape (K,), on the device; None weighs all alike. Those of classes
@@ -56,6 +57,8 @@ def build_objective(
     classes = description.task == "classification"
     if not classes and loss in ("cross-entropy", "bce"):
         raise ConfigError(f"--loss {loss} takes classes; the target is a number", "mse, l1 or huber fit it")
+    if classes and loss == "log1p":
+        raise ConfigError("--loss log1p takes numbers; the target is a class", "cross-entropy fits it")
     if classes and weights is not None:
         weights = weights / weights.mean()
     if classes and loss in ("auto", "cross-entropy"):
@@ -67,7 +70,12 @@ def build_objective(
         if classes:
             truth = F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
         else:
-            truth = ((targets.reshape(outputs.shape) - shift) / scale).to(outputs.dtype)
+            truth = targets.reshape(outputs.shape)
+            if loss == "log1p":
+                outputs, truth = _log1p(numbers(outputs)), _log1p(truth)
+            else:
+                truth = (truth - shift) / scale
+            truth = truth.to(outputs.dtype)
         if weights is None:
             return elementwise(outputs, truth, reduction="mean")
         by_output = weights.reshape(-1, *([1] * (outputs.ndim - 2)))
@@ -207,6 +215,7 @@ _ELEMENTWISE: Mapping[str, Callable[..., Tensor]] = {
     "l1": F.l1_loss,
     "huber": F.huber_loss,
     "bce": F.binary_cross_entropy_with_logits,
+    "log1p": F.mse_loss,
 }
 
 
@@ -221,6 +230,10 @@ def _cross_entropy(label_smoothing: float, weights: Tensor | None) -> Callable[[
         return total / len(targets)
 
     return mean_loss
+
+
+def _log1p(values: Tensor) -> Tensor:
+    return values.sign() * values.abs().log1p()
 
 
 def _count_correct(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from dlkit.errors import (
     file_error,
     reason,
 )
-from dlkit.run_lock import shared_by_network, take_lock
+from dlkit.run_lock import MOUNTS, shared_by_network, take_lock
 
 _NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
 
@@ -90,6 +90,15 @@ class RunDir:
         """The picture of history.csv."""
         return self.path / "curves.png"
 
+    @property
+    def log_lines(self) -> Path:
+        """Readings and epochs as lines of JSON."""
+        return self.path / "log.jsonl"
+
+    def events(self) -> list[Path]:
+        """Give the files that TensorBoard reads."""
+        return sorted(self.path.glob("events.out.tfevents.*"))
+
     def numbered(self, step: int) -> Path:
         """Give the checkpoint that --save-every keeps after a step."""
         return self.path / f"step-{step:08d}.safetensors"
@@ -150,8 +159,9 @@ class RunDir:
             self.last_corrupt,
             self.best_prev,
             self.nan,
+            self.log_lines,
         )
-        return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
+        return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
 
     def shortage(self, needed: int) -> list[str]:
         """Say that the disk has too little room for what a run will write; nothing when it has enough.
@@ -168,9 +178,13 @@ class RunDir:
             return []
         return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {more:,}"]
 
-    def shared(self) -> list[str]:
-        """Say that the folder is on a network file system; nothing when it is not."""
-        kind = shared_by_network(self.path)
+    def shared(self, mounts: Path = MOUNTS) -> list[str]:
+        """Say that the folder is on a network file system; nothing when it is not.
+
+        Args:
+            mounts: Where the system lists what is mounted.
+        """
+        kind = shared_by_network(self.path, mounts)
         if not kind:
             return []
         return [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dlkit.errors import DlkitError, file_error, printable
 
-_MOUNTS = Path("/proc/self/mounts")
+MOUNTS = Path("/proc/self/mounts")
 _ESCAPE = re.compile(r"\\([0-7]{3})")  # how a space in a name is written there
 _NETWORK = (
     "nfs",
@@ -45,7 +45,7 @@ def take_lock(path: Path) -> int:
     return descriptor
 
 
-def shared_by_network(path: Path, mounts: Path = _MOUNTS) -> str:
+def shared_by_network(path: Path, mounts: Path = MOUNTS) -> str:
     """Name the kind of network file system that a path is on; empty for a disk of this machine, or if unknown.
 
     Args:

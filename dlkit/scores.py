@@ -2,6 +2,13 @@
 
 import numpy as np
 
+FLOOR = 0.01
+"""Concentration below which folds are not counted, mg/L: ratios of what is hardly there say little."""
+FOLDS = (1.25, 1.5, 2.0)
+"""Ratios of predicted and true concentration within which a share is counted."""
+
+_LEAST = 1e-9  # mg/L, in the place of a predicted zero, whose fold error is infinite
+
 
 def confusion_matrix(preds: np.ndarray, targets: np.ndarray, num_classes: int) -> np.ndarray:
     """Count how often each true class was given each label.
@@ -69,6 +76,47 @@ def regression_scores(preds: np.ndarray, targets: np.ndarray) -> dict[str, float
         "rmse": float(np.sqrt((errors**2).mean())),
         "r2": 1 - float(_ratio((errors**2).sum(), spread)),
     }
+
+
+def curve_scores(targets: np.ndarray, preds: np.ndarray, times: np.ndarray) -> dict[str, float]:
+    """Give the scores of concentration curves.
+
+    Args:
+        targets: True concentrations, mg/L, shape (N, D, T).
+        preds: Predicted ones, the same shape.
+        times: h, shape (T,).
+
+    Returns:
+        `r2`, `rmse` and `mae`, mg/L, over all values; over those above the floor `gmfe`, the geometric mean fold error
+        exp(mean |ln(pred / true)|), and the shares `within_1.25x`, `within_1.5x` and `within_2x`; over curves that
+        rise above the floor the mean relative errors of the highest concentration, `cmax_error`, and of the area
+        under the curve by the trapezoidal rule, `auc_error`. NaN where there is nothing to score.
+    """
+    errors = preds - targets
+    spread = ((targets - _mean(targets)) ** 2).sum()
+    above = targets >= FLOOR
+    logs = np.abs(np.log(np.maximum(preds[above], _LEAST) / targets[above]))
+    highest = targets.max(2, initial=0.0)
+    seen = highest >= FLOOR
+    return {
+        "r2": 1 - float(_ratio((errors**2).sum(), spread)),
+        "rmse": float(np.sqrt(_mean(errors**2))),
+        "mae": _mean(np.abs(errors)),
+        "gmfe": float(np.exp(_mean(logs))),
+        **{f"within_{fold:g}x": _mean(logs <= np.log(fold)) for fold in FOLDS},
+        "cmax_error": _mean(np.abs(preds.max(2, initial=0.0)[seen] / highest[seen] - 1)),
+        "auc_error": _mean(np.abs(_area(preds, times)[seen] / _area(targets, times)[seen] - 1)),
+    }
+
+
+def _area(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Give the areas under curves, shape (N, D, T), by the trapezoidal rule, shape (N, D)."""
+    area: np.ndarray = ((curves[..., 1:] + curves[..., :-1]) / 2 * np.diff(times)).sum(-1)
+    return area
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -134,13 +134,13 @@ class _File:
         self.unsynced.append((len(self.content("kept")) if position is None else position, data))
 
     def content(self, unsynced: str) -> bytes:
-        """Give the bytes if what was not synced is `kept`, `lost`, `zeros` or `random`."""
+        """Give the bytes if what was not synced is `kept`, `lost`, `zeros` or a random part, `random-<seed>`."""
         found = bytearray(self.synced)
-        draw = random.Random(len(self.synced) + len(self.unsynced))
+        draw = random.Random(unsynced)
         for position, data in self.unsynced if unsynced != "lost" else ():
             for start in range(0, len(data), SECTOR):
                 sector = data[start : start + SECTOR]
-                kind = draw.choice(("kept", "lost", "zeros")) if unsynced == "random" else unsynced
+                kind = draw.choice(("kept", "lost", "zeros")) if unsynced.startswith("random") else unsynced
                 if kind != "lost":
                     place = position + start
                     found.extend(bytes(max(0, place + len(sector) - len(found))))
@@ -182,7 +182,7 @@ class _Disk:
             names = dict(self._synced_names)
             for changes in itertools.compress(self._pending, kept):
                 _apply(names, changes)
-            for unsynced in ("lost", "zeros", "random"):
+            for unsynced in ("lost", "zeros", "random-1", "random-2", "random-3", "random-4"):
                 yield {name: self._files[number].content(unsynced) for name, number in names.items()}
 
 

@@ -166,6 +166,45 @@ def test_file_is_verified_before_it_takes_its_name(tmp_path: Path) -> None:
     assert read_tensors(tmp_path / "a")[1]["old"] == 1
 
 
+LARGE = {f"t{number}": torch.arange(2**19, dtype=torch.float32) + number for number in range(5)}
+
+
+@pytest.mark.parametrize("name", [*LARGE, "header"])
+def test_flip_in_any_part_of_a_large_file_is_noticed(tmp_path: Path, name: str) -> None:
+    class Flipping(FileOps):
+        def write_at(self, descriptor: int, data: memoryview, position: int) -> int:
+            if position == 0 if name == "header" else data == LARGE[name].view(torch.uint8).numpy().data:
+                data = memoryview(bytes(data[:-1]) + bytes([data[-1] ^ 1]))
+            return super().write_at(descriptor, data, position)
+
+    with pytest.raises(DlkitError, match="reads back otherwise than it was written"):
+        write_tensors(tmp_path / "a", LARGE, {}, ops=Flipping())
+    assert not list(tmp_path.iterdir())
+
+
+def test_large_file_has_the_digests_of_a_small_one(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "large", {**LARGE, "small": GRID}, {"n": 1})
+    write_tensors(tmp_path / "small", {"small": GRID}, {"n": 1})
+    read, metadata = read_tensors(tmp_path / "large")
+    assert all(torch.equal(read[name], tensor) for name, tensor in LARGE.items())
+    assert metadata["tensors"]["small"] == read_tensors(tmp_path / "small")[1]["tensors"]["small"]
+
+
+@pytest.mark.parametrize("operation", ["read_at", "fsync"])
+def test_large_file_that_cannot_be_read_back_or_synced_is_told(tmp_path: Path, operation: str) -> None:
+    class Failing(FileOps):
+        pass
+
+    def fail(self: FileOps, *arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    setattr(Failing, operation, fail)
+    with pytest.raises(DlkitError) as caught:
+        write_tensors(tmp_path / "a", LARGE, {}, ops=Failing())
+    assert caught.value.message == f"cannot write {tmp_path}/a: input/output error"
+    assert not list(tmp_path.iterdir())
+
+
 def test_file_before_is_kept_under_another_name(tmp_path: Path) -> None:
     for number in range(3):
         ops = RecordingOps()

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from dlkit.cli import console
 from dlkit.cli.eval_map import MapOptions, write_map
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
+from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
@@ -32,7 +33,7 @@ def evaluate(
         Path | None, Option("--predict", metavar="FILE", help="Write the predictions as CSV; - is stdout.")
     ] = None,
     baselines: Annotated[
-        bool, Option("--baselines", help="Score simpler methods on the same points.", rich_help_panel=_POINTS)
+        bool, Option("--baselines", help="Score simpler methods on the same samples, for tables and points.")
     ] = False,
     draws: Annotated[
         int | None,
@@ -65,6 +66,7 @@ def evaluate(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    model: ModelOption = None,
 ) -> None:
     """Evaluate checkpoints: loss, accuracy, precision, recall and F1 per class, confusion matrix."""
     asked = MapOptions(grid=grid, draws=draws, at=at, out=out)
@@ -81,17 +83,18 @@ def evaluate(
     if grid is not None:
         write_map(checkpoints[0], asked, device)
         return
+    code = check_options(model, data)
 
     from dlkit.atomic import write_file
-    from dlkit.checkpoint import load_checkpoint
     from dlkit.device import pick_device
     from dlkit.evaluation.report import evaluate_checkpoint
 
     where = pick_device(device)
+    loaded = load_checkpoints(checkpoints, code)
     with show_preparing():
         reports = [
-            evaluate_checkpoint(load_checkpoint(path), data, split, where, draws=draws, baselines=baselines)
-            for path in checkpoints
+            evaluate_checkpoint(checkpoint, data, split, where, draws=draws, baselines=baselines)
+            for checkpoint in loaded
         ]
     for text in dict.fromkeys(text for report in reports for text in report.notes):
         console.note(text)
@@ -111,6 +114,7 @@ def evaluate(
         _print_baselines(report)
     if len(reports) == 1:
         _print_classes(reports[0])
+        _print_organs(reports[0])
 
 
 def _faults(
@@ -190,6 +194,17 @@ def _print_baselines(report: "Report") -> None:
     console.print_table(
         ["method", *columns], [[name, *(of.get(column) for column in columns)] for name, of in rows.items()]
     )
+
+
+def _print_organs(report: "Report") -> None:
+    if report.curves is None:
+        return
+    from dlkit.scores import FLOOR
+
+    rows = report.curves.per_organ()
+    console.note(f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L")
+    console.print_line("")
+    console.print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _print_classes(report: "Report") -> None:

@@ -13,7 +13,14 @@ from dlkit.cli import console
 from dlkit.errors import ConfigError, did_you_mean, file_error
 from dlkit.history import History
 from dlkit.plotting.figure_file import figure_bytes, picture_format, save_figure
-from dlkit.plotting.inputs import KINDS, Predictions, find_csv, is_cut_off, read_input
+from dlkit.plotting.inputs import (
+    KINDS,
+    PredictedCurves,
+    Predictions,
+    find_csv,
+    is_cut_off,
+    read_input,
+)
 from dlkit.plotting.map_inputs import MapValues
 from dlkit.plotting.panels import X_COLUMNS, check_x, choose_panels, count_not_positive, find_lacking
 
@@ -65,7 +72,11 @@ def plot(
         ),
     ] = None,
     kind: Annotated[
-        str | None, Option(metavar="KIND", help="history, confusion or map; else the header tells.")
+        str | None,
+        Option(
+            metavar="KIND",
+            help="history, confusion, organs, fold (predicted against true) or map; else the header tells.",
+        ),
     ] = None,
     columns: Annotated[
         str | None,
@@ -87,7 +98,7 @@ def plot(
         bool, Option("--log-y", help="Logarithmic loss; with -y, every axis.", rich_help_panel=_CURVES)
     ] = False,
 ) -> None:
-    """Draw the curves of training runs, the confusion matrix of predictions, or a map."""
+    """Draw the curves of training runs, the confusion matrix of predictions, concentration curves, or a map."""
     curves = _CurveOptions(columns=_split(columns), x=x, labels=_split(label), smooth=smooth, log_y=log_y)
     faults = [*_output_faults(out), *_kind_faults(kind), *_curve_faults(curves, len(files))]
     if faults:
@@ -99,13 +110,16 @@ def plot(
         _deliver(_draw_map(maps[0]), out or _default_path(paths, "map"))
         return
     histories = [found for found in inputs if isinstance(found, History)]
-    predictions = [found for found in inputs if isinstance(found, Predictions)]
-    if predictions:
-        _check_confusion(paths, len(histories), curves)
-        figure = _draw_confusion(predictions[0])
+    if len(histories) == len(inputs):
+        _deliver(_draw_curves(histories, paths, curves), out or _default_path(paths, "history"))
+        return
+    _check_predictions(paths, len(histories), curves)
+    found = inputs[0]
+    assert not isinstance(found, History | MapValues), "it was checked that none is"
+    if isinstance(found, Predictions):
+        _deliver(_draw_confusion(found), out or _default_path(paths, "confusion"))
     else:
-        figure = _draw_curves(histories, paths, curves)
-    _deliver(figure, out or _default_path(paths, "confusion" if predictions else "history"))
+        _deliver(_draw_concentrations(found, kind), out or _default_path(paths, kind or "organs"))
 
 
 def _split(text: str | None) -> list[str] | None:
@@ -156,14 +170,14 @@ def _curve_faults(curves: _CurveOptions, num_inputs: int) -> Iterator[ConfigErro
         yield ConfigError(f"--label {','.join(labels)} has an empty name", "one name an input")
 
 
-def _read(path: Path, kind: str | None) -> History | Predictions | MapValues:
+def _read(path: Path, kind: str | None) -> History | Predictions | PredictedCurves | MapValues:
     found = read_input(path, kind)
     if is_cut_off(path):
         console.note(f"the last line of {path} is cut off and left out")
     return found
 
 
-def _check_confusion(paths: Sequence[Path], num_histories: int, curves: _CurveOptions) -> None:
+def _check_predictions(paths: Sequence[Path], num_histories: int, curves: _CurveOptions) -> None:
     if num_histories:
         raise ConfigError(
             f"{num_histories} of the {len(paths)} inputs are histories, the others predictions",
@@ -191,6 +205,12 @@ def _draw_confusion(predictions: Predictions) -> "Figure":
 
     counts = count_confusion(predictions.targets, predictions.preds, predictions.class_names)
     return plot_confusion(counts, predictions.class_names)
+
+
+def _draw_concentrations(curves: PredictedCurves, kind: str | None) -> "Figure":
+    from dlkit.plotting.concentrations import plot_fold, plot_organs
+
+    return plot_fold(curves) if kind == "fold" else plot_organs(curves)
 
 
 def _draw_curves(histories: Sequence[History], paths: Sequence[Path], curves: _CurveOptions) -> "Figure":
@@ -229,7 +249,9 @@ def _default_path(paths: Sequence[Path], kind: str) -> Path:
     """Put the picture beside its input; in the working directory for several, or for what is no plain file."""
     if len(paths) > 1:
         return Path("histories.png")
-    return paths[0].with_suffix(".png") if paths[0].is_file() else Path(f"{kind}.png")
+    if not paths[0].is_file():
+        return Path(f"{kind}.png")
+    return paths[0].with_name(f"{paths[0].stem}-fold.png") if kind == "fold" else paths[0].with_suffix(".png")
 
 
 def _deliver(figure: "Figure", out: Path) -> None:

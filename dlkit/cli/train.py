@@ -11,6 +11,7 @@ from dlkit.atomic import probe_folder, remove_own_temporaries
 from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
+from dlkit.cli.own_code import check_named
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
@@ -102,6 +103,7 @@ def train(
     if "print_config" in modes:
         _print_config(explained(config, given, resuming=resuming))
         return
+    check_named(config, given.settings, resuming=resuming)
     if modes & {"dry_run", "overfit"}:
         _try(config, overfit)
         return
@@ -113,16 +115,24 @@ def train(
     from dlkit.training.run import resume_run, start_run
 
     with show_preparing():
-        run = resume_run(config, run_dir) if run_dir is not None else start_run(config, out, force=force)
+        named = set(given.typed)
+        run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
     if not run.why_done:
         with _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
+                _tell_news(run)
+    _tell_news(run)
     if run.ended_early:
         console.note(f"stopped early: {run.why_done}")
     _print_result(run)
+
+
+def _tell_news(run: "TrainRun") -> None:
+    for text in run.take_news():
+        console.note(text)
 
 
 def _print_config(settings: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +13,15 @@ from dlkit.inputs import Inputs, rows_of
 _CHUNK_BYTES = 4 * 2**20
 _MAX_CHUNK = 16
 _RESIDENT_SHARE = 0.5
+_CHUNKS_AHEAD = 4
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A split that can begin to make a batch before it is asked for."""
+
+    def expect(self, rows: Tensor) -> None:
+        """Begin to make a batch of these rows."""
 
 
 class Batches:
@@ -99,14 +109,31 @@ class Batches:
     def _walk(self, rows: Tensor, start: int, epoch: int | None) -> Iterator[tuple[Inputs, Tensor]]:
         count = len(self)
         while start < count:
-            stop = min(count, start - start % self._chunk + self._chunk)
-            end = len(rows) if stop == count else stop * self.batch_size
-            inputs, targets = self._split.batch(rows[start * self.batch_size : end], self.device, epoch)
+            stop = self._chunk_end(start)
+            self._announce(rows, start)
+            inputs, targets = self._split.batch(self._rows_of(rows, start, stop), self.device, epoch)
             for index in range(start, stop):
                 first = (index - start) * self.batch_size
                 last = len(targets) if index + 1 == stop else first + self.batch_size
                 yield rows_of(inputs, first, last), targets[first:last]
             start = stop
+
+    def _chunk_end(self, start: int) -> int:
+        """Give the batch behind those that are made at once with batch `start`."""
+        return min(len(self), start - start % self._chunk + self._chunk)
+
+    def _rows_of(self, rows: Tensor, start: int, stop: int) -> Tensor:
+        return rows[start * self.batch_size : len(rows) if stop == len(self) else stop * self.batch_size]
+
+    def _announce(self, rows: Tensor, start: int) -> None:
+        """Let a split that takes long over its samples begin with those of the next batches."""
+        if not isinstance(self._split, Expecting):
+            return
+        for _ in range(_CHUNKS_AHEAD):
+            if start < len(self):
+                stop = self._chunk_end(start)
+                self._split.expect(self._rows_of(rows, start, stop))
+                start = stop
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Outputs and scores of a network on a split."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from dlkit.objectives import Objective, RunningMean
 
 @torch.inference_mode()
 def mean_scores(
-    model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]], objective: Objective
+    model: nn.Module,
+    batches: Iterable[tuple[Inputs, Tensor]],
+    objective: Objective,
+    forward: Callable[[nn.Module, Inputs], Tensor] = call,
 ) -> tuple[float, float]:
     """Give the mean loss and the metric over batches, in evaluation mode.
 
@@ -20,11 +23,12 @@ def mean_scores(
         model: Left in evaluation mode.
         batches: Inputs and targets on the model's device.
         objective: Loss and metric.
+        forward: Passes inputs through the network.
     """
     model.eval()
     running = RunningMean(objective)
     for inputs, targets in batches:
-        outputs = call(model, inputs)
+        outputs = forward(model, inputs)
         running.add(objective.loss(outputs, targets), outputs, targets)
     return running.read()
 

@@ -16,9 +16,11 @@ from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet
+from dlkit.data.samples import DataSet, Split
 from dlkit.data.spatial_split import SpatialSplit
+from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
+from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.evaluate import predict, predict_draws
 from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
@@ -46,6 +48,7 @@ class Report:
         notes: What the user should be told of the data.
         spread: Standard deviation of the outputs over random draws, the shape of `outputs`; None without draws.
         baselines: Metrics of simpler methods by their name.
+        curves: Concentration curves with their times; None for other data.
     """
 
     checkpoint: Path
@@ -62,6 +65,7 @@ class Report:
     notes: Sequence[str] = ()
     spread: np.ndarray | None = None
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: Curves | None = None
 
     def per_class(self) -> list[dict[str, Any]]:
         """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
@@ -79,6 +83,9 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all but the predictions as JSON values."""
+        of_curves: dict[str, Any] = {}
+        if self.curves is not None:
+            of_curves = {"per_organ": self.curves.per_organ(), "floor": scores.FLOOR}
         return {
             "checkpoint": str(self.checkpoint),
             "data": self.data,
@@ -91,10 +98,13 @@ class Report:
             "per_class": self.per_class(),
             "confusion": [] if self.confusion is None else self.confusion.tolist(),
             "baselines": self.baselines,
+            **of_curves,
         }
 
     def predictions_csv(self) -> str:
-        """Give a row per sample: index, target, pred, and the probability of each class."""
+        """Give a row per sample: index, target, pred, and the probability of each class; of curves one per value."""
+        if self.curves is not None:
+            return self.curves.csv(self.rows)
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
         if not self.class_names:
@@ -145,12 +155,12 @@ def evaluate_checkpoint(
         split: `test`, `val`, `train` or `all`.
         device: Where to compute.
         draws: Random draws of neighbours to predict the mean of, for points; None takes the nearest.
-        baselines: Score simpler methods on the same samples, for points.
+        baselines: Score simpler methods on the same samples, for tables and points.
 
     Raises:
         DataError: The data are not here, have changed, or do not fit the network.
         CheckpointError: The network cannot be built from the checkpoint.
-        ConfigError: Draws or baselines are asked for, and the data are no points.
+        ConfigError: Draws or baselines are asked for of data that have none.
     """
     model = restore_model(checkpoint).to(device)
     dataset = load_dataset(
@@ -158,7 +168,7 @@ def evaluate_checkpoint(
     )
     part = dataset.split(split)
     objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
-    _check_points(dataset, draws=draws, baselines=baselines)
+    _check_asked(dataset, draws=draws, baselines=baselines)
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
     spread = None
     if draws is not None and isinstance(part, SpatialSplit):
@@ -174,6 +184,12 @@ def evaluate_checkpoint(
     if known.any():
         loss = objective.loss(outputs[known], targets[known]).item()
         metrics, confusion = _scores(predictions[known.numpy()], targets[known].numpy(), len(classes))
+    simpler = {}
+    if baselines:
+        simpler = _baselines(dataset, split, checkpoint.config.seed, targets.numpy(), known.numpy())
+    curves = _curves(part, dataset.description, targets.numpy(), predictions)
+    if curves is not None:
+        metrics = curves.scores()
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
@@ -188,22 +204,47 @@ def evaluate_checkpoint(
         target_names=dataset.description.target_names,
         notes=dataset.notes,
         spread=spread,
-        baselines=_baselines(dataset, split) if baselines else {},
+        baselines=simpler,
+        curves=curves,
     )
 
 
-def _check_points(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
+def _curves(
+    part: Split, description: DataDescription, targets: np.ndarray, preds: np.ndarray
+) -> Curves | None:
+    """Give concentration curves with their times; None for other data."""
+    if description.kind != "pbpk":
+        return None
+    inputs, _ = part.batch(part.rows[:1], torch.device("cpu"))
+    assert not isinstance(inputs, torch.Tensor), "the times are one of several inputs"
+    times = inputs["times"][0].numpy()
+    return Curves(organs=description.target_names, times=times, targets=targets, preds=preds)
+
+
+def _check_asked(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
+    about = dataset.description
+    if draws is not None and about.kind != "spatial":
+        raise ConfigError(f"--draws {draws} is for points; {about.name} has none", "leave it out")
+    if baselines and about.kind not in ("spatial", "table"):
+        raise ConfigError(f"--baselines is for tables and points; {about.name} has none", "leave it out")
+
+
+def _baselines(
+    dataset: DataSet, split: str, seed: int, targets: np.ndarray, known: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Score simpler methods on the samples whose target is known."""
     if dataset.description.kind == "spatial":
-        return
-    for option, typed in ((f"--draws {draws}", draws is not None), ("--baselines", baselines)):
-        if typed:
-            raise ConfigError(f"{option} is for points; {dataset.description.name} has none", "leave it out")
+        from dlkit.evaluation.spatial_baselines import spatial_baselines
 
+        return spatial_baselines(dataset, split)
+    from dlkit.evaluation.table_baselines import table_baselines
 
-def _baselines(dataset: DataSet, split: str) -> dict[str, dict[str, float]]:
-    from dlkit.evaluation.spatial_baselines import spatial_baselines
-
-    return spatial_baselines(dataset, split)
+    classes = len(dataset.description.class_names)
+    return {
+        method: _scores(outputs[known], targets[known], classes)[0]
+        for method, outputs in table_baselines(dataset, split, seed).items()
+        if known.any()
+    }
 
 
 def _known(targets: Tensor) -> Tensor:

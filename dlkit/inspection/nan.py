@@ -123,7 +123,8 @@ def look_into(path: Path, device: torch.device) -> Autopsy:
     if config.balance == "loss":  # which weighs classes by how often they are in the data
         dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
     try:
-        seen = failing.replay(model, objective_of(config, dataset, device), config.seed, device)
+        objective = objective_of(config, dataset, device)
+        seen = failing.replay(model, objective, config.seed, device, config.precision)
     except (RuntimeError, TypeError, ValueError, IndexError) as err:
         raise CheckpointError(
             f"{path}: the batch does not pass through its network: {printable(str(err), limit=200)}",

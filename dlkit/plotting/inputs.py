@@ -1,6 +1,7 @@
 """What there is to draw in a file: a history or predictions, told by the header of a CSV; no matplotlib needed."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from dlkit.header import printable
 from dlkit.history import History, parse_history, read_rows
 from dlkit.plotting.map_inputs import MapValues, is_map, parse_map
 
-KINDS = ("history", "confusion", "map")
+KINDS = ("history", "confusion", "organs", "fold", "map")
+CURVE_COLUMNS = ("index", "organ", "time", "target", "pred")
+"""The header of predicted concentration curves."""
+
+
 _MAX_CLASSES = 1000
 _PROBABILITY = "prob_"
 
@@ -21,6 +26,19 @@ class Predictions:
     targets: Sequence[str]
     preds: Sequence[str]
     class_names: Sequence[str]
+
+
+@dataclass(frozen=True)
+class PredictedCurve:
+    """The concentrations of one compound in one organ, true and predicted, mg/L, at times in h."""
+
+    times: Sequence[float]
+    targets: Sequence[float]
+    preds: Sequence[float]
+
+
+PredictedCurves = Mapping[str, Mapping[str, PredictedCurve]]
+"""Curves by compound and organ."""
 
 
 def find_csv(path: Path) -> Path:
@@ -41,12 +59,12 @@ def find_csv(path: Path) -> Path:
     return history
 
 
-def read_input(path: Path, kind: str | None = None) -> History | Predictions | MapValues:
+def read_input(path: Path, kind: str | None = None) -> History | Predictions | PredictedCurves | MapValues:
     """Read a CSV as what its header says it is.
 
     Args:
         path: The file.
-        kind: `history`, `confusion` or `map` where the header shall not decide.
+        kind: A name in `KINDS` where the header shall not decide.
 
     Raises:
         DataError: It is missing, empty, no text, neither kind, or a cell is faulty.
@@ -58,7 +76,11 @@ def read_input(path: Path, kind: str | None = None) -> History | Predictions | M
         kind = _kind_of(header, path)
     if kind == "map":
         return parse_map(path, header, rows)
-    return parse_history(path, header, rows) if kind == "history" else _parse_predictions(path, header, rows)
+    if kind == "history":
+        return parse_history(path, header, rows)
+    if kind == "confusion":
+        return _parse_predictions(path, header, rows)
+    return _parse_curves(path, header, rows)
 
 
 def is_cut_off(path: Path) -> bool:
@@ -79,6 +101,8 @@ def _what_is_there(folder: Path) -> str:
 
 
 def _kind_of(header: Sequence[str], path: Path) -> str:
+    if set(CURVE_COLUMNS) <= set(header):
+        return "organs"
     if {"target", "pred"} & set(header):
         return "confusion"
     if {"epoch", "train_loss", "val_loss"} & set(header):
@@ -126,6 +150,40 @@ def _parse_predictions(
             f"{path} has {len(class_names):,} classes; a confusion matrix shows up to {_MAX_CLASSES:,}"
         )
     return Predictions(targets, preds, class_names)
+
+
+def _parse_curves(
+    path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
+) -> PredictedCurves:
+    for name in CURVE_COLUMNS:
+        if name not in header:
+            raise DataError(
+                f"{path} has no column {name}; its columns are {printable(', '.join(header), 200)}",
+                "dlkit eval RUN --predict FILE.csv of a pbpk network writes concentration curves",
+            )
+    if not rows:
+        raise DataError(f"{path} has no predictions", "it holds a header only")
+    compound, organ, *measured = (header.index(name) for name in CURVE_COLUMNS)
+    curves: dict[str, dict[str, PredictedCurve]] = {}
+    for line, row in rows:
+        found = curves.setdefault(row[compound], {}).setdefault(row[organ], PredictedCurve([], [], []))
+        for column, values in zip(measured, (found.times, found.targets, found.preds), strict=True):
+            assert isinstance(values, list), "made above"
+            values.append(_concentration(path, line, header[column], row[column]))
+    return curves
+
+
+def _concentration(path: Path, line: int, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise DataError(
+            f"{path} line {line}: {name} is {printable(text)!r}, not a number from 0",
+            "times are hours since the dose, concentrations mg/L",
+        )
+    return value
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

@@ -121,7 +121,9 @@ def _look_again(scene: Scene, failing: FailingBatch, told: str) -> tuple[Finding
     """Replay the batch, and say what came to light, or what was told before where nothing did."""
     try:
         model = scene.parts.model if failing.split == "train" else scene.parts.validated
-        seen = failing.replay(model, scene.parts.objective, scene.config.seed, scene.parts.device)
+        seen = failing.replay(
+            model, scene.parts.objective, scene.config.seed, scene.parts.device, scene.config.precision
+        )
     except RuntimeError:  # a network may refuse numbers that are not finite
         return None, told
     if seen.finding.cause == "none":
@@ -159,7 +161,8 @@ def _losses_now_and_saved(scene: Scene) -> tuple[float, float]:
     parts = scene.parts
 
     def loss_of(network: nn.Module) -> float:
-        return mean_scores(network, islice(parts.val.in_order(), _BATCHES_COMPARED), parts.objective)[0]
+        batches = islice(parts.val.in_order(), _BATCHES_COMPARED)
+        return mean_scores(network, batches, parts.objective, parts.passes.outputs)[0]
 
     try:
         saved = restore_model(load_checkpoint(scene.run_dir.last)).to(parts.device)

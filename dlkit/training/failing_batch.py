@@ -14,7 +14,9 @@ from dlkit.errors import CheckpointError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.inputs import Inputs, rows_of
 from dlkit.objectives import Objective
+from dlkit.training.compiling import uncompiled
 from dlkit.training.loop import Parts, Step
+from dlkit.training.precision import Forward
 from dlkit.training.randomness import seed_step
 from dlkit.training.replay import Replay, replay
 
@@ -52,7 +54,9 @@ class FailingBatch:
         found |= {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         return {_PREFIX + name: tensor for name, tensor in found.items()}
 
-    def replay(self, model: nn.Module, objective: Objective, seed: int, device: torch.device) -> Replay:
+    def replay(
+        self, model: nn.Module, objective: Objective, seed: int, device: torch.device, precision: str
+    ) -> Replay:
         """Pass it through a network again, with the random numbers it had.
 
         Args:
@@ -60,9 +64,14 @@ class FailingBatch:
             objective: Gives the loss.
             seed: The run's.
             device: Where to compute.
+            precision: The run's.
         """
         seed_step(device, seed, self.step - 1)
-        return replay(model, self.batches, objective.loss, training=self.split == "train")
+        forward = Forward(precision, device)
+        with uncompiled(model):
+            return replay(
+                model, self.batches, objective.loss, training=self.split == "train", forward=forward
+            )
 
     def bad_rows(self, seen: Replay) -> list[int]:
         """Give the stored rows of the samples that are not finite, if it is they that went wrong."""
@@ -89,7 +98,7 @@ def find_batch(parts: Parts, step: Step, number: int) -> FailingBatch:
 def find_validation_batch(parts: Parts, step: Step) -> FailingBatch | None:
     """Find the first batch of the validation after a step whose loss is not finite; None if all are."""
     for index, batch in enumerate(parts.val.in_order()):
-        loss, _ = mean_scores(parts.validated, [batch], parts.objective)
+        loss, _ = mean_scores(parts.validated, [batch], parts.objective, parts.passes.outputs)
         if not math.isfinite(loss):
             rows = parts.val.rows_in(None, index, index + 1)
             return FailingBatch("val", step.epoch, step.step, rows, [batch])

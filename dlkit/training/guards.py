@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.models.context import MODULE as CONTEXT
+from dlkit.training.precision import LossScale
 
 
 class FiniteGuard:
@@ -21,6 +22,7 @@ class FiniteGuard:
         max_norm: Scale gradients down to this Euclidean norm over all parameters (Pascanu et al. 2013); None leaves
             them as they are.
         model: The network, whose buffers are to be kept too; None keeps none.
+        scale: The scale of the loss. A step that overflows while the scale finds its place is skipped alone.
     """
 
     def __init__(
@@ -29,20 +31,25 @@ class FiniteGuard:
         parameters: Sequence[nn.Parameter],
         max_norm: float | None = None,
         model: nn.Module | None = None,
+        scale: LossScale | None = None,
     ) -> None:
         device = parameters[0].device
         self._optimizer = optimizer
         self._fused = all(group.get("fused") for group in optimizer.param_groups)
         self._parameters = parameters
         self._max_norm = max_norm
+        self._scale = scale
         self.flag = torch.zeros((), device=device)
-        """1 from the first step on that was skipped."""
+        """1 from the first step on that was skipped for good."""
+        self.skip = self.flag if scale is None else torch.zeros((), device=device)
+        """1 where the newest step was skipped."""
+        self._overflowed = self.flag if scale is None else torch.zeros((), device=device)
         self._one = torch.ones((), device=device)
         self._skipped = torch.zeros((), device=device)
         self._one_pass = device.type in ("cpu", "cuda")
         self._buffers = None if model is None else KeptBuffers(model)
         if self._fused:
-            optimizer.found_inf = self.flag  # type: ignore[attr-defined]
+            optimizer.found_inf = self.skip  # type: ignore[attr-defined]
             optimizer.grad_scale = None  # type: ignore[attr-defined]
 
     def step(self, losses: Sequence[Tensor] = ()) -> None:
@@ -53,23 +60,41 @@ class FiniteGuard:
         """
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         if self._max_norm is None:
-            self._check([*gradients, *losses])
+            self._check(gradients, losses)
         else:
             self._check_and_clip(gradients, losses, self._max_norm)
+        if self._scale is not None:
+            self._decide(self._scale)
         self._skipped.add_(self.flag)
         if self._fused:
             self._optimizer.step()
         else:
             self._step_and_put_back()
         if self._buffers is not None:
-            self._buffers.keep(self.flag)
+            self._buffers.keep(self.skip)
 
-    def _check(self, tensors: list[Tensor]) -> None:
+    def _check(self, gradients: list[Tensor], losses: Sequence[Tensor]) -> None:
+        """Raise the flags for what is not finite; they stay up where they are."""
+        if self._scale is None:
+            self._look(self.flag, [*gradients, *losses])
+        else:
+            self._overflowed.zero_()
+            self._look(self._overflowed, gradients)
+            if losses:
+                self._look(self.flag, list(losses))
+
+    def _look(self, flag: Tensor, tensors: list[Tensor]) -> None:
         if self._one_pass:
             # One pass over all of them, the one that gradient scalers make; scaling by 1 leaves them alone.
-            torch._amp_foreach_non_finite_check_and_unscale_(tensors, self.flag, self._one)
+            torch._amp_foreach_non_finite_check_and_unscale_(tensors, flag, self._one)
         else:
-            self.flag.copy_(torch.maximum(self.flag, _any_not_finite(tensors)))
+            flag.copy_(torch.maximum(flag, _any_not_finite(tensors)))
+
+    def _decide(self, scale: LossScale) -> None:
+        """Tell an overflow that a smaller scale may cure from one that none does, and adjust the scale."""
+        torch.maximum(self.flag, scale.hopeless(self._overflowed), out=self.flag)
+        torch.maximum(self.flag, self._overflowed, out=self.skip)
+        scale.update(self._overflowed, frozen=self.flag)
 
     def _check_and_clip(self, gradients: list[Tensor], losses: Sequence[Tensor], max_norm: float) -> None:
         """Take one norm for both: it is finite where all gradients are, and says how much to scale by.
@@ -77,7 +102,7 @@ class FiniteGuard:
         Fused optimizers divide by `grad_scale` as they step, so that the gradients are not written once more.
         """
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        self._check([norm, *losses])
+        self._check([norm], losses)
         scale = (norm / max_norm).clamp_min_(1.0)
         if self._fused:
             self._optimizer.grad_scale = scale  # type: ignore[attr-defined]
@@ -91,7 +116,7 @@ class FiniteGuard:
             for parameter in self._parameters
         ]
         self._optimizer.step()
-        skip = self.flag.bool()
+        skip = self.skip.bool()
         with torch.no_grad():
             for parameter, old, state in zip(self._parameters, before, states, strict=True):
                 parameter.copy_(torch.where(skip, old, parameter))
@@ -130,10 +155,13 @@ class KeptBuffers:
     @torch.no_grad()
     def keep(self, flag: Tensor) -> None:
         """Take the buffers as they are now, unless the flag is up."""
+        if not self._kept:
+            return
+        up = flag.bool()
         for dtype, kept in self._kept.items():
             newest = self._joined(dtype)
             if newest.shape == kept.shape:
-                torch.where(flag.bool(), kept, newest, out=kept)
+                torch.where(up, kept, newest, out=kept)
             else:
                 self._kept[dtype] = newest
 
@@ -148,7 +176,8 @@ class KeptBuffers:
 
     def _joined(self, dtype: torch.dtype) -> Tensor:
         """Give all values of a dtype one after the other: one copy is cheaper than one a buffer."""
-        return torch.cat([_buffer(module, name).reshape(-1) for module, name in self._places[dtype]])
+        buffers = [_buffer(module, name) for module, name in self._places[dtype]]
+        return torch.cat([buffer if buffer.ndim == 1 else buffer.reshape(-1) for buffer in buffers])
 
 
 def _buffer(module: nn.Module, name: str) -> Tensor:

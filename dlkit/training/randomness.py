@@ -1,8 +1,29 @@
 """Random numbers of a step, such as dropout's: a function of the seed and the step alone."""
 
 import torch
+from torch import nn
 
 _MASK = 2**64 - 1
+_DRAWS = (
+    nn.modules.dropout._DropoutNd,
+    nn.RReLU,
+    nn.FractionalMaxPool2d,
+    nn.FractionalMaxPool3d,
+    nn.MultiheadAttention,
+    nn.RNNBase,
+)
+
+
+def may_draw(model: nn.Module) -> bool:
+    """Say whether a forward pass may draw random numbers: in dropout and its kin, or in code of others' own."""
+    return any(_may_draw(module) for module in model.modules())
+
+
+def _may_draw(module: nn.Module) -> bool:
+    home = type(module).__module__
+    if home.startswith("torch.nn.modules."):
+        return isinstance(module, _DRAWS)
+    return not home.startswith("dlkit.models.")
 
 
 def seed_step(device: torch.device, seed: int, step: int) -> None:

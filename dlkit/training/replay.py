@@ -124,6 +124,7 @@ def replay(
     loss_fn: Callable[[Tensor, Tensor], Tensor],
     *,
     training: bool = True,
+    forward: Callable[[nn.Module, Inputs], Tensor] = call,
 ) -> Replay:
     """Pass the batches of a step through a network, forward and backward, up to the first that goes wrong.
 
@@ -132,6 +133,7 @@ def replay(
         batches: Inputs and targets on the model's device; those that make one step together.
         loss_fn: Maps outputs and targets to the mean loss, a scalar.
         training: In training mode and with gradients; else as in validation.
+        forward: Passes inputs through the network.
     """
     weights = [name for name, value in _state(model) if not value.isfinite().all()]
     samples = sum(len(targets) for _, targets in batches)
@@ -139,7 +141,7 @@ def replay(
     for index, (inputs, targets) in enumerate(batches):
         seen = Replay(weights, _bad_samples(inputs), _bad_samples(targets), [], batch=index)
         with torch.set_grad_enabled(training), _watched(model, seen):
-            outputs = call(model, inputs)
+            outputs = forward(model, inputs)
             loss = loss_fn(outputs, targets)
             if training:
                 (loss * (len(targets) / samples)).backward()

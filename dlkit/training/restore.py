@@ -6,16 +6,18 @@ A checkpoint that verifies is as it was written; who wrote it is another questio
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dlkit.checkpoint import Checkpoint
+from dlkit.checkpoint import Checkpoint, load_checkpoint
 from dlkit.config import TrainConfig
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.resolve import read_config_file
 from dlkit.run_dir import RunDir
+from dlkit.spec import CodeSpec
 from dlkit.training.loop import Parts, Position
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.schedules import Plateau
@@ -26,7 +28,40 @@ _MAX_COUNT = 2**53
 _NUMPY_WORDS = 624
 _SECONDS = ("seconds", "train_seconds")
 _OF_ANY_LENGTH = {"random.python_gauss"}
+_NOT_ALWAYS = ("optimizer.", "scale.")  # before the first step; in another precision
 _OF_A_DEVICE = ("random.cuda", "random.mps")
+
+
+def newest_state(run_dir: RunDir, code: CodeSpec | None = None) -> tuple[Checkpoint, list[str]]:
+    """Load `last`, or `last.prev` where `last` is damaged.
+
+    Args:
+        run_dir: The run.
+        code: The network of the user's own that the command line names.
+
+    Returns:
+        The checkpoint, and what should be said of it.
+
+    Raises:
+        CheckpointError: Neither can be used.
+    """
+    try:
+        checkpoint = _load_state(run_dir.last, code)
+        return checkpoint, list(checkpoint.notes)
+    except CheckpointError as err:
+        if not run_dir.last_prev.exists():
+            raise
+        checkpoint = _load_state(run_dir.last_prev, code)
+        return checkpoint, [f"{err.message}; going on from {run_dir.last_prev}", *checkpoint.notes]
+
+
+def _load_state(path: Path, code: CodeSpec | None) -> Checkpoint:
+    checkpoint = load_checkpoint(path, code)
+    if "random.torch" not in checkpoint.extras:
+        raise CheckpointError(
+            f"{path} holds weights but no state to go on from", "best.safetensors is not made for --resume"
+        )
+    return checkpoint
 
 
 def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
@@ -74,7 +109,7 @@ def restore_checked(parts: Parts, checkpoint: Checkpoint) -> None:
         for name, tensor in fresh.items():
             if name in state and name not in _OF_ANY_LENGTH:
                 _hold(state[name].shape == tensor.shape and state[name].dtype == tensor.dtype, name)
-            _hold(name in state or name in _OF_A_DEVICE or name.startswith("optimizer."), f"no {name}")
+            _hold(name in state or name in _OF_A_DEVICE or name.startswith(_NOT_ALWAYS), f"no {name}")
         _check_numpy(state["random.numpy"])
         _check_optimizer(checkpoint.config, parts.model, state)
         restore_parts(parts, state)  # after all that draws random numbers

@@ -71,8 +71,10 @@ FLAGS = {
     + """
         --accumulate
         --batch-size
+        --compile
         --config
         --data
+        --deterministic
         --device
         --download
         --dry-run
@@ -85,6 +87,7 @@ FLAGS = {
         --keep
         --l1
         --label-smoothing
+        --log
         --log-every
         --loss
         --lr
@@ -94,6 +97,8 @@ FLAGS = {
         --momentum
         --monitor
         --nesterov
+        --no-compile
+        --no-deterministic
         --no-nesterov
         --no-plot
         --optimizer
@@ -101,12 +106,15 @@ FLAGS = {
         --overfit
         --patience
         --plot
+        --precision
         --print-config
         --resume
         --save-every
+        --sched-on-resume
         --schedule
         --seed
         --target-weights
+        --threads
         --warmup-steps
         --weight-decay
         -b

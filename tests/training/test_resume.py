@@ -134,14 +134,6 @@ def test_growing_the_epochs_equals_a_run_that_had_them_from_the_start(tmp_path: 
     assert essence(grown) == essence(whole)
 
 
-def test_a_schedule_that_spans_other_epochs_is_said(tmp_path: Path) -> None:
-    drive(start_run(configure(epochs=1, schedule="onecycle"), tmp_path / "run"))
-
-    notes = resume(tmp_path / "run", epochs=2).notes
-
-    assert "the onecycle schedule now spans 2 epochs" in notes
-
-
 @pytest.mark.parametrize("epochs", [3, 2], ids=["as-many", "fewer"])
 def test_a_finished_run_resumed_changes_nothing_and_says_so(tmp_path: Path, epochs: int) -> None:
     folder = tmp_path / "run"
@@ -222,6 +214,36 @@ def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
     assert run_dir.last_corrupt.read_bytes() == damaged
 
     assert essence(folder) == essence(unbroken["cnn-adam"])
+
+
+def test_a_run_that_has_gone_on_since_it_was_loaded_is_not_turned_back(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    drive(start_run(configure(), folder), 5)
+    late = resume(folder)
+    drive(resume(folder))
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"}
+
+    with pytest.raises(DlkitError) as caught:
+        drive(late)
+
+    assert caught.value.message == f"{folder} has gone on meanwhile: another process trained there"
+    assert caught.value.hint == "resume it once more"
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"} == before
+
+
+def test_a_damaged_last_is_left_alone_while_another_process_trains(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    drive(start_run(configure(), folder), 5)
+    run_dir = RunDir(folder)
+    spoil(run_dir.last)
+    damaged = run_dir.last.read_bytes()
+    run = resume_run(configure(), run_dir)
+
+    with run_dir.locked(), pytest.raises(DlkitError, match="is locked: process"):
+        drive(run)
+
+    assert run_dir.last.read_bytes() == damaged
+    assert not run_dir.last_corrupt.exists()
 
 
 def test_a_missing_last_gives_way_to_the_one_before(unbroken: dict[str, Path], tmp_path: Path) -> None:
