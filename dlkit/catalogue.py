@@ -21,7 +21,7 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
     "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
     "table": {
         "optimizer": "adamw",
-        "lr": 0.001,
+        "lr": 0.002,
         "batch_size": 256,
         "schedule": "cosine",
         "epochs": 100,

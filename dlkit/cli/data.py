@@ -16,7 +16,7 @@ from dlkit.cli.options import add_command, command_group
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError, DataError, did_you_mean
-from dlkit.spec import parse_spec
+from dlkit.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
     from dlkit.data.samples import DataSet
@@ -88,7 +88,7 @@ def show(
     ] = None,
     **settings: Any,
 ) -> None:
-    """Show shapes, types, ranges and class counts of a data set, split as training does by default."""
+    """Show shapes, types, ranges and class counts of a data set, split as training does; of a table its columns."""
     from dlkit.data.home import prepared_path
     from dlkit.plotting.figure_file import picture_format
 
@@ -100,6 +100,11 @@ def show(
             f"{spec} is not here yet",
             f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
         )
+    if found.kind == "table":
+        if out is not None:
+            raise ConfigError(f"-o draws pictures; {spec} is a table", "leave -o out to see its columns")
+        _show_table(found)
+        return
     config = data_config(context, spec, settings)
 
     from dlkit.data.datasets import load_dataset
@@ -122,6 +127,24 @@ def show(
     if counts:
         console.print_line("")
         console.print_table(_COLUMNS, counts)
+
+
+def _show_table(spec: Spec) -> None:
+    from dlkit.data.preparing import report
+    from dlkit.data.table_facts import COLUMNS, column_facts, table_facts
+    from dlkit.data.tables import read_table
+
+    with show_preparing():
+        table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+    for text in table.notes:
+        console.note(text)
+    facts, rows = table_facts(table), column_facts(table)
+    if console.mode.json:
+        console.print_json({**facts, "columns": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+        return
+    console.print_pairs(facts)
+    console.print_line("")
+    console.print_table(COLUMNS, rows)
 
 
 _COLUMNS = ("class", *_SPLITS, "total")
