@@ -14,7 +14,7 @@ from dlkit.catalogue import DATA, MODELS, OWN_RECIPE, OWN_RECIPES, RECIPES
 from dlkit.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.contradictions import find_contradictions
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
-from dlkit.spec import parse_code, parse_spec
+from dlkit.spec import Spec, parse_code, parse_spec
 
 _ADAM_LR = 1e-3
 _WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
@@ -145,6 +145,15 @@ def parse_arguments(pairs: list[str]) -> dict[str, str]:
     if faults:
         raise ConfigError.of(faults)
     return arguments
+
+
+def config_of_data(spec: Spec) -> TrainConfig:
+    """Give the settings with which data are loaded where nothing else is said of them."""
+    return TrainConfig(
+        model=spec.kind if spec.kind in MODELS else "",
+        data=spec.text,
+        **(DATA[spec.name].settings if spec.built_in else {}),
+    )
 
 
 def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:

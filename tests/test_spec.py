@@ -59,6 +59,7 @@ def test_stdin_is_a_table() -> None:
     [
         ("digit", "--data digit is not known; choose from digits, mnist, ", "did you mean digits?"),
         ("photo.jpeg", "--data photo.jpeg is not known; ", ""),
+        ("n" * 300, f"--data {'n' * 300} is not known; ", ""),
         ("digits:n=3", "--data digits:n=3: it takes no such argument; it takes none", ""),
         ("digits:n", "--data digits:n: 'n' is not name=value, or stands twice", "for example spatial:n=5000"),
         ("digits:n=1,n=2", "--data digits:n=1,n=2: 'n=2' is not name=value, or stands twice", ""),

@@ -12,8 +12,12 @@ from dlkit.cli.data_check import check
 from dlkit.cli.data_split import split
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
+from dlkit.cli.own_code import say_running
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.errors import ConfigError, DataError, did_you_mean
-from dlkit.spec import parse_spec
+from dlkit.resolve import config_of_data
+from dlkit.spec import Spec, parse_spec
+from dlkit.user_code import check_file
 
 if TYPE_CHECKING:
     from dlkit.data.samples import DataSet
@@ -77,12 +81,12 @@ def get(
 
 
 def show(
-    spec: Annotated[str, Argument(metavar="SPEC", help="A built-in data set.")],
+    spec: Annotated[str, Argument(metavar="SPEC", help="Data as --data takes them.")],
     out: Annotated[
         Path | None, Option("--out", "-o", help="Draw samples into this .png, .svg or .pdf file.")
     ] = None,
 ) -> None:
-    """Show shapes, types, ranges and class counts of a data set, split as training does by default."""
+    """Show shapes, types, ranges and class counts of a data set, split as training does; of a table its columns."""
     from dlkit.data.home import prepared_path
     from dlkit.plotting.figure_file import picture_format
 
@@ -94,11 +98,18 @@ def show(
             f"{spec} is not here yet",
             f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
         )
-    from dlkit.config import TrainConfig
+    if found.kind == "table":
+        if out is not None:
+            raise ConfigError(f"-o draws pictures; {spec} is a table", "leave -o out to see its columns")
+        _show_table(found)
+        return
+    if found.code is not None:
+        check_file(found.code, "SPEC")
+        say_running([found.code])
     from dlkit.data.datasets import load_dataset
     from dlkit.data.facts import class_counts, facts_of
 
-    dataset = load_dataset(TrainConfig(data=spec))
+    dataset = load_dataset(config_of_data(found))
     facts, counts = facts_of(dataset), class_counts(dataset)
     if out is not None:
         _draw(dataset, out)
@@ -112,6 +123,24 @@ def show(
     if counts:
         console.print_line("")
         console.print_table(_COLUMNS, counts)
+
+
+def _show_table(spec: Spec) -> None:
+    from dlkit.data.preparing import report
+    from dlkit.data.table_facts import COLUMNS, column_facts, table_facts
+    from dlkit.data.tables import read_table
+
+    with show_preparing():
+        table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+    for text in table.notes:
+        console.note(text)
+    facts, rows = table_facts(table), column_facts(table)
+    if console.mode.json:
+        console.print_json({**facts, "columns": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+        return
+    console.print_pairs(facts)
+    console.print_line("")
+    console.print_table(COLUMNS, rows)
 
 
 _COLUMNS = ("class", *_SPLITS, "total")

@@ -33,7 +33,7 @@ def evaluate(
         Path | None, Option("--predict", metavar="FILE", help="Write the predictions as CSV; - is stdout.")
     ] = None,
     baselines: Annotated[
-        bool, Option("--baselines", help="Score simpler methods on the same points.", rich_help_panel=_POINTS)
+        bool, Option("--baselines", help="Score simpler methods on the same samples, for tables and points.")
     ] = False,
     draws: Annotated[
         int | None,

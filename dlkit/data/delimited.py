@@ -187,7 +187,7 @@ class Delimited:
                 "tr '\\r' '\\n' < old.csv > new.csv mends the line ends",
             )
         if not text.strip():
-            raise self.fault(1, "is blank; it has to hold the column names")
+            raise self.fault(1, "is blank; it has to hold the column names", "write them there")
         if delimiter is None:
             delimiter = max(DELIMITERS, key=lambda sign: len(_split(text, sign)))
         names = tuple(name.strip() for name in _split(text, delimiter))
@@ -209,7 +209,7 @@ class Delimited:
             if name in seen and name:
                 raise self.fault(
                     1,
-                    f"names two columns {printable(name)}: the {seen[name]}. and the {place}.",
+                    f"names columns {seen[name]} and {place} both {printable(name)}",
                     "give every column a name of its own",
                 )
             if not name and place > 1:

@@ -155,12 +155,12 @@ def evaluate_checkpoint(
         split: `test`, `val`, `train` or `all`.
         device: Where to compute.
         draws: Random draws of neighbours to predict the mean of, for points; None takes the nearest.
-        baselines: Score simpler methods on the same samples, for points.
+        baselines: Score simpler methods on the same samples, for tables and points.
 
     Raises:
         DataError: The data are not here, have changed, or do not fit the network.
         CheckpointError: The network cannot be built from the checkpoint.
-        ConfigError: Draws or baselines are asked for, and the data are no points.
+        ConfigError: Draws or baselines are asked for of data that have none.
     """
     model = restore_model(checkpoint).to(device)
     dataset = load_dataset(
@@ -168,7 +168,7 @@ def evaluate_checkpoint(
     )
     part = dataset.split(split)
     objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
-    _check_points(dataset, draws=draws, baselines=baselines)
+    _check_asked(dataset, draws=draws, baselines=baselines)
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
     spread = None
     if draws is not None and isinstance(part, SpatialSplit):
@@ -184,6 +184,9 @@ def evaluate_checkpoint(
     if known.any():
         loss = objective.loss(outputs[known], targets[known]).item()
         metrics, confusion = _scores(predictions[known.numpy()], targets[known].numpy(), len(classes))
+    simpler = {}
+    if baselines:
+        simpler = _baselines(dataset, split, checkpoint.config.seed, targets.numpy(), known.numpy())
     curves = _curves(part, dataset.description, targets.numpy(), predictions)
     if curves is not None:
         metrics = curves.scores()
@@ -201,7 +204,7 @@ def evaluate_checkpoint(
         target_names=dataset.description.target_names,
         notes=dataset.notes,
         spread=spread,
-        baselines=_baselines(dataset, split) if baselines else {},
+        baselines=simpler,
         curves=curves,
     )
 
@@ -218,18 +221,30 @@ def _curves(
     return Curves(organs=description.target_names, times=times, targets=targets, preds=preds)
 
 
-def _check_points(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
+def _check_asked(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
+    about = dataset.description
+    if draws is not None and about.kind != "spatial":
+        raise ConfigError(f"--draws {draws} is for points; {about.name} has none", "leave it out")
+    if baselines and about.kind not in ("spatial", "table"):
+        raise ConfigError(f"--baselines is for tables and points; {about.name} has none", "leave it out")
+
+
+def _baselines(
+    dataset: DataSet, split: str, seed: int, targets: np.ndarray, known: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Score simpler methods on the samples whose target is known."""
     if dataset.description.kind == "spatial":
-        return
-    for option, typed in ((f"--draws {draws}", draws is not None), ("--baselines", baselines)):
-        if typed:
-            raise ConfigError(f"{option} is for points; {dataset.description.name} has none", "leave it out")
+        from dlkit.evaluation.spatial_baselines import spatial_baselines
 
+        return spatial_baselines(dataset, split)
+    from dlkit.evaluation.table_baselines import table_baselines
 
-def _baselines(dataset: DataSet, split: str) -> dict[str, dict[str, float]]:
-    from dlkit.evaluation.spatial_baselines import spatial_baselines
-
-    return spatial_baselines(dataset, split)
+    classes = len(dataset.description.class_names)
+    return {
+        method: _scores(outputs[known], targets[known], classes)[0]
+        for method, outputs in table_baselines(dataset, split, seed).items()
+        if known.any()
+    }
 
 
 def _known(targets: Tensor) -> Tensor:
