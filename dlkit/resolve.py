@@ -15,6 +15,7 @@ from dlkit.errors import ConfigError, did_you_mean, printable, reason
 from dlkit.spec import parse_spec
 
 _ADAM_LR = 1e-3
+_ADAM_LIKE = ("adam", "adamw", "rmsprop")
 _WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
 _FIXED_ON_RESUME = (
     "model",
@@ -136,7 +137,7 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     kind = _kind_of_data(given.get("data") or entry.data)
     recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipes.get(kind, entry.recipe)]}
-    if given.get("optimizer") in ("adam", "adamw", "rmsprop"):
+    if given.get("optimizer", recipe["optimizer"]) != recipe["optimizer"] and given["optimizer"] in _ADAM_LIKE:
         recipe["lr"] = _ADAM_LR
     return recipe
 
