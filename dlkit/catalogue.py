@@ -1,11 +1,11 @@
 """What is built in: models with their arguments and recipes, data sets with their sources and licences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dlkit.errors import ConfigError, did_you_mean
 
-ArgumentValue = bool | int | float | str | tuple[int, ...]
+ArgumentValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
 PICTURE_MODELS = (
     "resnet18",
@@ -19,6 +19,22 @@ PICTURE_MODELS = (
 # What a recipe sets apart from the defaults of TrainConfig.
 RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
     "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
+    "table": {
+        "optimizer": "adamw",
+        "lr": 0.001,
+        "batch_size": 256,
+        "schedule": "cosine",
+        "epochs": 100,
+        "patience": 20,
+    },
+    "spatial": {
+        "optimizer": "adamw",
+        "lr": 4e-3,
+        "batch_size": 256,
+        "schedule": "onecycle",
+        "weight_decay": 0.01,
+        "epochs": 20,
+    },
     "torchvision": {
         "optimizer": "sgd",
         "lr": 0.05,
@@ -37,6 +53,10 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "epochs": 50,
     },
 }
+
+# Recipes of a network that is not built in, by the kind of the data.
+OWN_RECIPE = "table"
+OWN_RECIPES: Mapping[str, str] = {"pictures": "picture", "folder": "picture"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +141,7 @@ class ModelEntry:
         data: The data set it trains on by default.
         recipe: The recipe for them.
         recipes: Other recipes by the kind of the data.
+        defaults: Other defaults of its arguments, by the kind of the data.
         help: A sentence.
         arguments: What `-s` may set.
     """
@@ -130,14 +151,19 @@ class ModelEntry:
     help: str
     recipes: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, ArgumentValue]] = field(default_factory=dict)
 
-    def resolve(self, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
-        """Fill the arguments typed with `-s` up with the defaults.
+    def resolve(self, typed: Mapping[str, str], kind: str = "") -> dict[str, ArgumentValue]:
+        """Fill the arguments typed with `-s` up with the defaults for a kind of data.
 
         Raises:
             ConfigError: Arguments that the network does not take, or values they cannot have; all at once.
         """
-        return _resolve(self.arguments, typed, prefix="-s ", owner="the network")
+        known = {
+            name: replace(argument, default=self.defaults.get(kind, {}).get(name, argument.default))
+            for name, argument in self.arguments.items()
+        }
+        return _resolve(known, typed, prefix="-s ", owner="the network")
 
 
 def _resolve(
@@ -162,6 +188,11 @@ def _resolve(
 
 
 _DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")
+_ACTIVATION = Argument(
+    default="relu",
+    choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
+    help="Non-linearity after each hidden layer.",
+)
 _STEM = Argument(
     default="auto",
     choices=("auto", "full", "small"),
@@ -172,14 +203,12 @@ MODELS: Mapping[str, ModelEntry] = {
     "mlp": ModelEntry(
         data="digits",
         recipe="picture",
-        help="Fully connected layers over flattened inputs.",
+        recipes={"table": "table", "arrays": "table", "function": "table"},
+        defaults={"table": {"hidden": (256, 256), "dropout": 0.1}},
+        help="Fully connected layers over flattened inputs, or over the columns of a table.",
         arguments={
             "hidden": Argument(default=(128,), low=1, high=1_000_000, help="Widths of the hidden layers."),
-            "activation": Argument(
-                default="relu",
-                choices=("relu", "leaky_relu", "gelu", "tanh", "sigmoid"),
-                help="Non-linearity after each hidden layer.",
-            ),
+            "activation": _ACTIVATION,
             "dropout": _DROPOUT,
             "norm": Argument(
                 default="none",
@@ -192,6 +221,21 @@ MODELS: Mapping[str, ModelEntry] = {
                 choices=("default", "xavier", "he", "orthogonal", "zeros"),
                 help="How the weights start; default is torch's own.",
             ),
+            "numbers": Argument(
+                default="plain",
+                choices=("plain", "piecewise", "periodic"),
+                help="How the numbers of a table go in: as they are, or as a vector each.",
+            ),
+            "bins": Argument(default=16, low=2, high=1_000, help="Bins a number, for piecewise."),
+            "frequencies": Argument(
+                default=16, low=1, high=10_000, help="Frequencies a number, for periodic."
+            ),
+            "sigma": Argument(
+                default=0.1, low=0, high=1_000, help="Spread of those frequencies at the start."
+            ),
+            "number_width": Argument(
+                default=8, low=1, high=10_000, help="Length of a number's vector, for piecewise and periodic."
+            ),
         },
     ),
     "cnn": ModelEntry(
@@ -203,6 +247,30 @@ MODELS: Mapping[str, ModelEntry] = {
                 default=20, low=1, high=100_000, help="Channels of the first stage; each stage doubles them."
             ),
             "dropout": _DROPOUT,
+        },
+    ),
+    "spatial": ModelEntry(
+        data="spatial",
+        recipe="spatial",
+        help="A value at a point from its neighbours: phi on each, attention omega, theta on the weighted sum.",
+        arguments={
+            "phi": Argument(
+                default=(64, 64), low=1, high=100_000, help="Widths of the layers on each neighbour."
+            ),
+            "omega": Argument(
+                default=(64,), low=1, high=100_000, help="Hidden widths of the weight of a neighbour."
+            ),
+            "theta": Argument(
+                default=(128, 128), low=1, high=100_000, help="Hidden widths from the sum to the value."
+            ),
+            "heads": Argument(
+                default=4, low=1, high=1_000, help="Weights of a neighbour; they divide phi's last width."
+            ),
+            "activation": _ACTIVATION,
+            "dropout": _DROPOUT,
+            "norm": Argument(
+                default="none", choices=("none", "layer"), help="Normalisation before the activation."
+            ),
         },
     ),
     **{
@@ -243,7 +311,10 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A built-in data set: what it is, whose it is, and the files it is made of."""
+    """A built-in data set: what it is, whose it is, the files it is made of, and whether a mirrored sample is one.
+
+    `settings` are those that it takes other values of than the defaults, its columns for example.
+    """
 
     kind: str = "pictures"
     task: str
@@ -254,7 +325,9 @@ class DataEntry:
     source: str
     mirrors: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
+    mirror: bool = True
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+    settings: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def resolve(self, spec: str, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
         """Fill the arguments of a spec such as `spatial:n=5000` up with the defaults.
@@ -293,6 +366,7 @@ def _idx_files(*sizes_and_sums: tuple[int, str]) -> tuple[RemoteFile, ...]:
 
 DATA: Mapping[str, DataEntry] = {
     "digits": DataEntry(
+        mirror=False,
         task="classification",
         samples=1797,
         input_shape=(1, 8, 8),
@@ -301,6 +375,7 @@ DATA: Mapping[str, DataEntry] = {
         source="https://archive.ics.uci.edu/dataset/80 (embedded in scikit-learn)",
     ),
     "mnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),
@@ -342,6 +417,7 @@ DATA: Mapping[str, DataEntry] = {
         ),
     ),
     "kmnist": DataEntry(
+        mirror=False,
         task="classification",
         samples=70_000,
         input_shape=(1, 28, 28),
@@ -382,6 +458,30 @@ DATA: Mapping[str, DataEntry] = {
                 sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             ),
         ),
+    ),
+    "spatial": DataEntry(
+        kind="spatial",
+        task="regression",
+        samples=2316,
+        input_shape=(3,),
+        class_names=(),
+        licence="MIT",
+        source="simulated: value = sin(t) lat + cos(t) lon + noise",
+        arguments={
+            "n": Argument(default=2316, low=30, high=10_000_001, help="Observations."),
+            "noise": Argument(default=0.02, low=0, high=1e6, help="Standard deviation of a value's error."),
+            "t_max": Argument(default=50.0, low=1e-3, high=1e9, help="Times are uniform from 0 to here."),
+            "seed": Argument(default=0, low=0, high=2**32, help="Of the simulation."),
+        },
+        settings={
+            "coords": "lon,lat",
+            "time": "t",
+            "target": "value",
+            "window": 1.0,
+            "min_neighbors": 0,
+            "batch_size": 64,
+            "epochs": 40,
+        },
     ),
     "pbpk": DataEntry(
         kind="pbpk",

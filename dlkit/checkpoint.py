@@ -3,7 +3,7 @@
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from dlkit.config import TrainConfig
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.resolve import resolve
+from dlkit.spec import CodeSpec, parse_code
 from dlkit.tensor_file import read_tensors, write_tensors
+from dlkit.user_code import source_digest
 
 RESERVED = "dlkit."
 _MAX_LIST = 1000
@@ -33,6 +35,8 @@ class Checkpoint:
         extras: What only resuming needs, names without the reserved prefix.
         config: The settings it was trained with.
         description: The data it was trained on.
+        code: The network's code, where it is the user's own and the command line names it.
+        notes: What the user should be told of it.
     """
 
     path: Path
@@ -41,6 +45,8 @@ class Checkpoint:
     extras: Mapping[str, Tensor]
     config: TrainConfig
     description: DataDescription
+    code: CodeSpec | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -90,7 +96,13 @@ def save_checkpoint(
             f"the weight {taken[0]} cannot be saved: names under {RESERVED} are dlkit's own"
         )
     tensors = {**weights, **{RESERVED + name: tensor for name, tensor in (extras or {}).items()}}
+    code = parse_code(config.model)
     metadata = {
+        **(
+            {"code": {"file": str(code.path), "name": code.name, "sha256": source_digest(code)}}
+            if code
+            else {}
+        ),
         "config": config.to_dict(),
         "description": description.to_dict(),
         "progress": _finite(progress),
@@ -103,11 +115,12 @@ def save_checkpoint(
     write_tensors(path, tensors, metadata, keep_previous=keep_previous, ops=ops)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path, code: CodeSpec | None = None) -> Checkpoint:
     """Read a checkpoint after checking every byte; nothing in it is ever run.
 
     Args:
         path: The file, or a run folder for its best one.
+        code: The code that the command line names for a network of the user's own; it may have moved since.
 
     Raises:
         CheckpointError: It is missing, damaged or not one of dlkit's.
@@ -123,7 +136,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path} holds tensors but no network that this dlkit knows: {printable(str(err), limit=200)}",
             "name best.safetensors or last.safetensors of a run, or update dlkit",
         ) from err
-    return Checkpoint(
+    checkpoint = Checkpoint(
         path=path,
         metadata={**metadata, "progress": progress},
         weights={name: tensor for name, tensor in tensors.items() if not name.startswith(RESERVED)},
@@ -135,6 +148,35 @@ def load_checkpoint(path: Path) -> Checkpoint:
         config=config,
         description=description,
     )
+    if code is None or parse_code(config.model) is None:
+        return checkpoint
+    config = replace(config, model=str(code))
+    return replace(checkpoint, config=config, code=code, notes=_changes(checkpoint, code))
+
+
+def check_named(checkpoint: Checkpoint) -> None:
+    """See that a network of the user's own was named by the command line.
+
+    Raises:
+        CheckpointError: It was not.
+    """
+    stored = parse_code(checkpoint.model)
+    if stored is not None and checkpoint.code is None:
+        shown = printable(str(stored), limit=300)
+        raise CheckpointError(
+            f"{checkpoint.path} holds {printable(stored.short)}, a network of your own; a checkpoint never runs code "
+            "by itself",
+            f"name the code: --model {shown}, or dlkit train {shown} --resume RUN to go on",
+        )
+
+
+def _changes(checkpoint: Checkpoint, code: CodeSpec) -> tuple[str, ...]:
+    """Say whether the code is another than it was in training."""
+    stored = checkpoint.metadata.get("code")
+    before = stored.get("sha256") if isinstance(stored, Mapping) else None
+    if before == source_digest(code):
+        return ()
+    return (f"{code.path} has changed since {checkpoint.path} was trained with it",)
 
 
 def _config_of(stored: Mapping[str, Any]) -> TrainConfig:
@@ -144,11 +186,18 @@ def _config_of(stored: Mapping[str, Any]) -> TrainConfig:
         kind = Mapping if name == "arguments" else kinds[name]
         if not isinstance(value, float | int if kind is float else kind) or _is_endless(value):
             raise ValueError(f"its setting {name} is {value!r}")
+    for name, value in stored["arguments"].items():
+        if not all(isinstance(item, str | int | float) for item in _items(value)):
+            raise ValueError(f"its argument {name} is {value!r}")
     arguments = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in stored["arguments"].items()
     }
     return resolve({}, {}, {**stored, "arguments": arguments})
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _is_endless(value: object) -> bool:

@@ -9,17 +9,25 @@ from typing import Any
 
 from dlkit.catalogue import DATA, MODELS, ArgumentValue
 from dlkit.errors import ConfigError, did_you_mean
-from dlkit.spec import parse_spec
+from dlkit.setting_texts import (
+    parse_duration,
+    parse_log,
+    parse_normalize,
+    parse_num_workers,
+    parse_save_every,
+    parse_threads,
+    parse_weights,
+)
+from dlkit.spec import parse_code, parse_spec
 
 _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
 COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
+SPATIAL_PANEL = "Points (spatial)"
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
 _RISING = ("accuracy", "r2")
-_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
-_DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
-_SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
 def _setting(
@@ -47,7 +55,7 @@ class TrainConfig:
 
     model: str = _setting(
         "",
-        "mlp, cnn or a torchvision network.",
+        "mlp, cnn, spatial, pbpk, a torchvision network, or file.py:Class.",
         choices=tuple(MODELS),
         hint="for example dlkit train mlp; --resume RUN goes on with a run",
     )
@@ -89,6 +97,24 @@ class TrainConfig:
         hint="0.1 keeps 10 %",
         panel=DATA_PANEL,
     )
+    stratify: bool | None = _setting(
+        None,
+        "Give every split its share of each class, or of each tenth of a numeric target. Default: of classes.",
+        panel=DATA_PANEL,
+    )
+    group: str | None = _setting(
+        None, "A column whose equal values never fall into two splits, e.g. patient.", panel=DATA_PANEL
+    )
+    by_time: str | None = _setting(
+        None, "A column of times: train on the oldest rows, test on the newest.", panel=DATA_PANEL
+    )
+    split_file: str | None = _setting(
+        None, "Take the splits from a file of row,split; see data split.", panel=DATA_PANEL
+    )
+    folds: int | None = _setting(
+        None, "Cut the rows into K parts of which one tests.", low=2, panel=DATA_PANEL
+    )
+    fold: int | None = _setting(None, "Which of the K parts tests: 1 to K.", low=1, panel=DATA_PANEL)
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
     balance: str = _setting(
         "none",
@@ -96,7 +122,51 @@ class TrainConfig:
         choices=("none", "loss", "sampler"),
         panel=DATA_PANEL,
     )
+    augment: str = _setting(
+        "none",
+        "none, light (shift and mirror training pictures) or strong (crop, mirror, erase).",
+        choices=("none", "light", "strong"),
+        panel=DATA_PANEL,
+    )
+    size: int | None = _setting(
+        None,
+        "Pixels of the shorter side of pictures in a folder; the middle square is taken.",
+        low=8,
+        below=4097,
+        panel=DATA_PANEL,
+    )
+    num_workers: str = _setting(
+        "auto", "Processes that decode pictures where they do not fit into memory.", panel=DATA_PANEL
+    )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
+
+    coords: str | None = _setting(
+        None, "The two columns that say where a point is: X,Y, or LONGITUDE,LATITUDE.", panel=SPATIAL_PANEL
+    )
+    time: str | None = _setting(
+        None, "The column that says when; then only the past is a neighbour.", panel=SPATIAL_PANEL
+    )
+    distance: str = _setting(
+        "euclidean",
+        "euclidean (in the coordinates' unit) or haversine (degrees in, kilometres out).",
+        choices=("euclidean", "haversine"),
+        panel=SPATIAL_PANEL,
+    )
+    neighbors: int = _setting(
+        50, "Neighbours that a point sees at once.", low=1, below=201, panel=SPATIAL_PANEL
+    )
+    min_neighbors: int = _setting(
+        5, "Fewest neighbours a point must have; 0 takes those that it has.", low=0, panel=SPATIAL_PANEL
+    )
+    radius: float | None = _setting(
+        None, "Farthest neighbour, in the unit of the distance.", above=0, panel=SPATIAL_PANEL
+    )
+    window: float | None = _setting(
+        None, "Oldest neighbour: time before the point; dates count in days.", above=0, panel=SPATIAL_PANEL
+    )
+    split_by_block: float | None = _setting(
+        None, "Hold out whole squares of this side, in the coordinates' unit.", above=0, panel=SPATIAL_PANEL
+    )
 
     momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1, panel=OPTIMISE_PANEL)
     nesterov: bool = _setting(False, "Nesterov's momentum for sgd.", panel=OPTIMISE_PANEL)
@@ -107,7 +177,7 @@ class TrainConfig:
         panel=OPTIMISE_PANEL,
     )
     l1: float = _setting(
-        0.0, "Weight of the sum of absolute weights in the loss.", low=0, panel=OPTIMISE_PANEL
+        0.0, "Weight of the sum of absolute weights in the loss.", low=0, below=1e6, panel=OPTIMISE_PANEL
     )
     loss: str = _setting(
         "auto",
@@ -126,6 +196,12 @@ class TrainConfig:
     )
     warmup_steps: int = _setting(
         0, "Steps over which the rate rises to the schedule.", low=0, panel=OPTIMISE_PANEL
+    )
+    sched_on_resume: str | None = _setting(
+        None,
+        "When the run's length changes on --resume: keep the schedule as it was, or stretch it.",
+        choices=("keep", "stretch"),
+        panel=OPTIMISE_PANEL,
     )
     grad_clip: float | None = _setting(
         None, "Clip the gradient's global norm.", above=0, panel=OPTIMISE_PANEL
@@ -157,8 +233,25 @@ class TrainConfig:
     )
     keep: int | None = _setting(None, "Keep only the newest N of those.", low=1, panel=STOP_PANEL)
 
+    precision: str = _setting(
+        "fp32",
+        "fp32, tf32 (cuda), bf16 or fp16 (cuda, mps).",
+        choices=PRECISIONS,
+        hint="bf16 works on every device",
+        panel=COMPUTE_PANEL,
+    )
+    compile: bool = _setting(False, "Compile the network with torch.compile.", panel=COMPUTE_PANEL)
+    threads: str = _setting(
+        "auto", "CPU threads: auto (by network, batch and cores) or a number.", panel=COMPUTE_PANEL
+    )
     seed: int = _setting(
         0, "Seed of weights, order of samples and splits.", low=0, below=2**32, panel=COMPUTE_PANEL
+    )
+    deterministic: bool = _setting(
+        False, "Refuse whatever may come out otherwise in a second run.", panel=COMPUTE_PANEL
+    )
+    log: str | None = _setting(
+        None, "Write a log too: tensorboard, jsonl, or both with a comma.", panel=WATCH_PANEL
     )
     log_every: int | None = _setting(None, "Print the loss every N steps.", low=1, panel=WATCH_PANEL)
     plot: bool = _setting(True, "Draw curves.png at the end.", panel=WATCH_PANEL)
@@ -176,6 +269,12 @@ class TrainConfig:
         import tomli_w
 
         return tomli_w.dumps(self.to_dict())
+
+    @property
+    def model_name(self) -> str:
+        """The network's name without the folder that its code lies in, as in `net.py:Net`."""
+        code = parse_code(self.model)
+        return self.model if code is None else code.short
 
     @property
     def higher_is_better(self) -> bool:
@@ -204,58 +303,6 @@ def flag(name: str) -> str:
     return name.upper() if name == "model" else f"--{name.replace('_', '-')}"
 
 
-def parse_duration(text: str) -> float:
-    """Read a time such as 90s, 30m, 2h or 1h30m; a number alone is seconds.
-
-    Raises:
-        ConfigError: It is no such time, or not above 0.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    parts = [float(part or 0) for part in match.groups()] if match else [0.0]
-    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1, 1), strict=False))
-    if seconds <= 0:
-        raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
-    return seconds
-
-
-def parse_save_every(text: str) -> tuple[int, bool]:
-    """Read `N` (steps) or `Ne` (epochs).
-
-    Returns:
-        The number, and whether it counts epochs.
-
-    Raises:
-        ConfigError: It is neither.
-    """
-    match = _SAVE_EVERY.fullmatch(text)
-    if match is None:
-        raise ConfigError(f"--save-every {text} is not N steps or Ne epochs", "for example 500 or 2e")
-    return int(match[1]), match[2] == "e"
-
-
-def parse_weights(text: str) -> dict[str, float]:
-    """Read `NAME=W,...`.
-
-    Raises:
-        ConfigError: A part is no name and number, a number is not above 0, or a name stands twice.
-    """
-    weights: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, number = part.rpartition("=")
-        name = name.strip()
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = math.nan
-        if not name or not (math.isfinite(weight) and weight > 0) or name in weights:
-            raise ConfigError(
-                f"--target-weights {text}: {part!r} is not NAME=W with W above 0, or stands twice",
-                "for example --target-weights 3=2,8=1.5",
-            )
-        weights[name] = weight
-    return weights
-
-
 def check_device(device: str) -> Iterator[ConfigError]:
     """Find fault with the name of a device."""
     if not _DEVICE.fullmatch(device):
@@ -269,17 +316,20 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
     """Find fault with single settings: names that are not known, values outside their range."""
     for name, field in FIELDS.items():
         value = getattr(config, name)
-        if field.metadata and value is not None:
+        if field.metadata and value is not None and not (name == "model" and parse_code(value)):
             yield from _check(name, value, field.metadata)
-    if not config.data and config.model in MODELS:
+    if not config.data and (config.model in MODELS or parse_code(config.model)):
         yield ConfigError("--data is missing", f"choose from {', '.join(DATA)}, or name a file")
     yield from check_device(config.device)
     parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
         (config.data or None, parse_spec),
         (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
+        (config.num_workers if config.num_workers != "auto" else None, parse_num_workers),
         (config.max_time, parse_duration),
         (config.save_every, parse_save_every),
         (config.target_weights, parse_weights),
+        (config.threads, parse_threads),
+        (config.log, parse_log),
     )
     for text, parse in parsed:
         try:
@@ -294,8 +344,9 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         known = ", ".join(checks["choices"])
         problem = f"{value} is not known" if value else "is missing"
         yield ConfigError(
-            f"{flag(name)} {problem}; choose from {known}",
-            did_you_mean(value, checks["choices"]) or checks["hint"],
+            f"{flag(name)} {problem}; choose from {known}{' or file.py:Class' if name == 'model' else ''}",
+            did_you_mean(value, checks["choices"])
+            or (f"name its class too: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
         )
     if isinstance(value, bool | str):
         return
@@ -310,25 +361,6 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         left = f"({above}" if low is None else f"[{low}"
         right = "inf" if below is None else below
         yield ConfigError(f"{flag(name)} {value} is outside {left}, {right})", checks["hint"])
-
-
-def parse_normalize(text: str) -> tuple[float, ...]:
-    """Read `MEAN,STD`: all means, then all standard deviations.
-
-    Raises:
-        ConfigError: It is neither that nor `auto` or `none`.
-    """
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    half = len(numbers) // 2
-    fits = numbers and len(numbers) % 2 == 0 and all(map(math.isfinite, numbers))
-    if not fits or min(numbers[half:]) <= 0:
-        raise ConfigError(
-            f"--normalize {text} is not auto, none or MEAN,STD with a std above 0", "0.5,0.5 gives -1 to 1"
-        )
-    return numbers
 
 
 FIELDS: Mapping[str, dataclasses.Field[Any]] = {

@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlkit.catalogue import DATA, DataEntry
-from dlkit.config import OPTIMIZERS, TrainConfig, flag, parse_normalize, parse_weights
+from dlkit.catalogue import DATA, MODELS, DataEntry
+from dlkit.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.setting_texts import parse_normalize, parse_weights
+from dlkit.spec import parse_spec
 
 # Epochs without a better one that a schedule needs to do its work: a whole cycle of cyclic, and one epoch at the
 # rate that plateau has halved after the sixth.
@@ -14,6 +16,10 @@ PATIENCE_OF_SCHEDULE = {
     "cyclic": (4, "the loss rises in every cycle"),
     "plateau": (7, "the run would end before the lower rate is tried"),
 }
+
+# What computes in which precision; fp32 is everywhere. A CPU has tf32 nowhere and fp16 hardly anywhere.
+DEVICES_OF_PRECISION = {"tf32": ("cuda",), "bf16": ("cuda", "mps", "cpu"), "fp16": ("cuda", "mps")}
+WITHOUT_IT = "--precision fp32, or bf16 where the processor has it"
 
 
 def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -25,6 +31,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     """
     yield from _of_optimizer(config, typed)
     yield from _of_stopping(config)
+    yield from _of_precision(config)
     if config.batch_size == 1 and config.arguments.get("norm") == "batch":
         yield ConfigError(
             "--batch-size 1 does not go with -s norm=batch: one sample has no spread",
@@ -35,8 +42,10 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             f"--label-smoothing does not go with --loss {config.loss}",
             "only cross-entropy spreads its target",
         )
+    yield from _of_splits(config, typed)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
+    yield from _of_points(config, typed)
     name = config.data.partition(":")[0]
     if config.model == "pbpk" and name in DATA and DATA[name].kind != "pbpk":
         yield ConfigError(
@@ -45,6 +54,85 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
         )
     elif name in DATA and DATA[name].kind == "pictures":  # what others have is known once they are loaded
         yield from _of_data(config, DATA[name])
+
+
+def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Find ways to split that exclude one another."""
+    ways = ("split_file", "by_time", "group", "stratify", "folds")
+    given = [name for name in ways if getattr(config, name) not in (None, False)]
+    for first, others in (
+        ("split_file", {"by_time", "group", "stratify", "folds"}),
+        ("by_time", {"group", "stratify", "folds"}),
+        ("group", {"stratify"}),
+    ):
+        clashing = [flag(name) for name in given if name in others]
+        if first in given and clashing:
+            yield ConfigError(
+                f"{flag(first)} does not go with {' and '.join(clashing)}", "choose one of them"
+            )
+    if config.fold is not None and config.folds is None:
+        yield ConfigError("--fold does nothing without --folds", "add --folds K")
+    if config.folds is not None and config.fold is None:
+        yield ConfigError(
+            f"--folds {config.folds} needs --fold: which of the parts tests",
+            f"--fold 1 to --fold {config.folds}",
+        )
+    if config.folds is not None and config.fold is not None and config.fold > config.folds:
+        yield ConfigError(
+            f"--fold {config.fold} is outside [1, {config.folds}]",
+            f"--folds {config.folds} makes {config.folds} parts",
+        )
+    shares = config.val + (0 if config.folds is not None else config.test)
+    if shares >= 1 and 0 < config.val < 1 and 0 < config.test < 1 and _cuts_both(config):
+        yield ConfigError(
+            f"--val {config.val:g} and --test {config.test:g} leave no row to train on", "smaller shares"
+        )
+    if typed.get("test") is not None and (config.folds is not None or "split_file" in given):
+        by = "--folds" if config.folds is not None else "--split-file"
+        yield ConfigError(f"--test does nothing with {by}, which says what tests", "leave it out")
+
+
+def _cuts_both(config: TrainConfig) -> bool:
+    """Tell whether both shares are of all rows, as in a table that no file splits."""
+    try:
+        return config.split_file is None and parse_spec(config.data).kind == "table"
+    except ConfigError:
+        return False
+
+
+def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Find what goes with points alone, and what they do not have."""
+    if config.model != "spatial":
+        for name, field in FIELDS.items():
+            if field.metadata.get("panel") == SPATIAL_PANEL and name in typed and config.model in MODELS:
+                yield ConfigError(
+                    f"{flag(name)} goes with MODEL spatial, not with {config.model}", "leave it out"
+                )
+        return
+    if config.min_neighbors > config.neighbors:
+        yield ConfigError(
+            f"--min-neighbors {config.min_neighbors} is more than --neighbors {config.neighbors}",
+            f"--min-neighbors {config.neighbors} or fewer",
+        )
+    if config.window is not None and config.time is None:
+        yield ConfigError("--window does nothing without --time", "name the column that says when")
+    if config.task == "classification":
+        yield ConfigError("--task classification does not go with MODEL spatial: it predicts a number")
+    for name in ("split_file", "by_time", "group", "stratify"):
+        if config.split_by_block is not None and getattr(config, name) not in (None, False):
+            yield ConfigError(f"--split-by-block does not go with {flag(name)}", "choose one of them")
+    yield from _of_widths(config.arguments)
+
+
+def _of_widths(arguments: Mapping[str, Any]) -> Iterator[ConfigError]:
+    phi, heads = arguments.get("phi", (1,)), arguments.get("heads", 1)
+    if not phi:
+        yield ConfigError("-s phi= names no layer; each neighbour passes through one at least", "-s phi=64")
+    elif phi[-1] % heads:
+        yield ConfigError(
+            f"-s heads={heads} does not divide the last width of -s phi={','.join(map(str, phi))}",
+            f"-s phi={','.join(map(str, (*phi[:-1], -(-phi[-1] // heads) * heads)))}",
+        )
 
 
 def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -81,6 +169,18 @@ def _of_stopping(config: TrainConfig) -> Iterator[ConfigError]:
         )
 
 
+def _of_precision(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find a precision that a device named cannot compute in; what `auto` finds is looked at when it is known."""
+    kind = config.device.partition(":")[0]
+    devices = DEVICES_OF_PRECISION.get(config.precision, (kind,))
+    if kind in ("cpu", "cuda", "mps") and kind not in devices:
+        yield ConfigError(
+            f"--precision {config.precision} does not go with --device {config.device}: it needs "
+            f"{' or '.join(devices)}",
+            WITHOUT_IT,
+        )
+
+
 def _most_steps(config: TrainConfig) -> float:
     """Give a bound to the steps of the run, as tight as can be told without the data."""
     told = [config.batch_size, config.accumulate, config.epochs, config.max_steps, config.limit]
@@ -92,7 +192,13 @@ def _most_steps(config: TrainConfig) -> float:
 
 
 def _of_data(config: TrainConfig, entry: DataEntry) -> Iterator[ConfigError]:
-    """Find what the data do not have: metrics, classes, channels."""
+    """Find what the data do not have: metrics, classes, channels, columns to split by."""
+    for name in ("group", "by_time", "split_file", "folds", "stratify"):
+        if entry.kind == "pictures" and getattr(config, name) is not None:
+            yield ConfigError(
+                f"{flag(name)} does not go with --data {config.data}: built-in pictures are split by class, at random",
+                "leave it out",
+            )
     metric = "accuracy" if entry.task == "classification" else "mae"
     columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
     if config.monitor not in columns:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlkit.errors import MissingError
 
 _KIB_IN_MIB = 1024
-_MULTIPLICATIONS_WORTH_A_THREAD = 2**25
 _BYTES_IN_MIB = 2**20
 
 
@@ -54,22 +53,6 @@ def device_label(device: torch.device) -> str:
         threads = torch.get_num_threads()
         return f"cpu ({threads} thread{'s' if threads > 1 else ''})"
     return str(device)
-
-
-def pick_threads(model: nn.Module, batch_size: int) -> int:
-    """Choose how many CPU threads to compute with: a function of the network, the batch and the cores alone.
-
-    A step of a small fully connected network takes well under a millisecond; a second thread saves nothing on an
-    idle machine, and on a busy one each step waits for the slower of the two.
-
-    Args:
-        model: The network.
-        batch_size: Samples in a step.
-    """
-    convolves = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
-    multiplications = batch_size * sum(parameter.numel() for parameter in model.parameters())
-    small = not convolves and multiplications < _MULTIPLICATIONS_WORTH_A_THREAD
-    return 1 if small else torch.get_num_threads()
 
 
 def peak_memory_mib(device: torch.device) -> float:

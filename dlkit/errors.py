@@ -101,7 +101,14 @@ def printable(text: str, limit: int = 80) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def file_error(err: OSError, path: Path, doing: str, needed: int | None = None) -> DlkitError:
+def is_full(err: OSError) -> bool:
+    """Say whether there was no room: the disk, a quota, or the largest file that is allowed."""
+    return err.errno in _FULL
+
+
+def file_error(
+    err: OSError, path: Path, doing: str, *, needed: int | None = None, free: int | None = None
+) -> DlkitError:
     """Turn an operating-system error at a file into one clear line.
 
     Args:
@@ -109,14 +116,20 @@ def file_error(err: OSError, path: Path, doing: str, needed: int | None = None) 
         path: The file that was being worked on.
         doing: What was being done, as in "write the checkpoint".
         needed: Size of what was to be written, in bytes, told when the disk is full.
+        free: Bytes that are free on the disk, if they are known; says how many are missing.
     """
-    if err.errno in _FULL:
-        size = f" ({needed:,} bytes needed)" if needed is not None else ""
+    if is_full(err):
+        missing = (
+            f", {needed - free:,} missing"
+            if needed is not None and free is not None and free < needed
+            else ""
+        )
+        size = f" ({needed:,} bytes needed{missing})" if needed is not None else ""
         return DlkitError(
             f"disk full: cannot {doing} {path}{size}", "what was there before is untouched; free some space"
         )
     if err.errno in _NOT_ALLOWED:
-        hint = "choose a place that you may write to"
+        hint = f"choose a {'file that you may read' if doing == 'read' else 'place that you may write to'}"
     elif err.errno in _NOT_THERE:
         hint = "check the path"
     else:

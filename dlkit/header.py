@@ -1,12 +1,9 @@
 """A safetensors header: eight bytes and JSON, checked before anything is believed.
 
-The format (https://huggingface.co/docs/safetensors) has no checksum of its own, so files that dlkit writes
-carry a SHA-256 in their metadata: one over each tensor, and one over all of those and the metadata.
+The format: https://huggingface.co/docs/safetensors.
 """
 
 import contextlib
-import gc
-import hashlib
 import json
 import math
 import os
@@ -17,8 +14,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlkit.errors import CheckpointError, reason
+from dlkit.errors import CheckpointError, file_error
 from dlkit.errors import printable as printable
+from dlkit.strict_json import OversizedError, parse_strictly, uncollected
 
 METADATA_KEY = "dlkit"
 FORMAT_VERSION = 1
@@ -35,14 +33,13 @@ _BITS = {
     **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
 _TENSOR_KEYS = {"dtype", "shape", "data_offsets"}
-_BYTES_AT_ONCE = 2**20
 _ALIGNMENT = 8
 _OTHER_FORMATS = {
     "a pickle (torch.save)": tuple(bytes([0x80, protocol]) for protocol in range(2, 6)),
     "a zip archive (torch.save puts pickles into one)": (b"PK\x03\x04", b"PK\x05\x06"),
     "compressed with gzip": (b"\x1f\x8b",),
 }
-_DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
+DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
 _NEVER_UNPICKLED = (
     "dlkit never unpickles, since that can run any code; write it again with safetensors.torch.save_file"
 )
@@ -76,7 +73,7 @@ class Header:
                 f"{path} was not written by dlkit: its metadata have no '{METADATA_KEY}' key",
                 "dlkit reads its own checkpoints: best.safetensors or last.safetensors of a run folder",
             )
-        with _uncollected():
+        with uncollected():
             metadata = _parse_json(self.metadata[METADATA_KEY], path)
         if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
             raise CheckpointError(f"{path} is damaged: its metadata are not dlkit's")
@@ -107,7 +104,8 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}", _nearby(path)) from err
     except OSError as err:
-        raise CheckpointError(f"cannot read {path}: {reason(err)}") from err
+        told = file_error(err, path, "read")
+        raise CheckpointError(told.message, told.hint) from err
 
 
 def read_header(path: Path) -> Header:
@@ -117,69 +115,38 @@ def read_header(path: Path) -> Header:
         CheckpointError: The file is missing, truncated, oversized, a pickle, or lies about its tensors.
     """
     with opened(path) as file:
-        return _read_header(file, path)[0]
+        return read_open_header(file, path)[0]
 
 
-def verify(path: Path) -> dict[str, Any]:
-    """Check every byte of a file that dlkit wrote and give its metadata.
-
-    Raises:
-        CheckpointError: The file is not whole; the tensor that is damaged is named.
-    """
-    with opened(path) as file:
-        return verify_open(file, path)[1]
-
-
-def verify_open(file: BufferedReader, path: Path) -> tuple[Header, dict[str, Any]]:
-    """Check every byte of an open file that dlkit wrote, and give its header and metadata.
-
-    Whoever goes on to read the tensors does so through the same descriptor, and so reads what was checked even
-    when another file has taken the name meanwhile.
+def read_open_header(file: BufferedReader, path: Path) -> tuple[Header, str]:
+    """Read and check the header of an open file; give its text too.
 
     Args:
         file: The file, as `opened` gives it.
         path: Its name, for the messages.
 
     Raises:
-        CheckpointError: The file is not whole; the tensor that is damaged is named.
+        CheckpointError: The file is truncated, oversized, a pickle, or lies about its tensors.
     """
-    header, text = _read_header(file, path)
-    metadata = header.dlkit_metadata(path)
-    if _spelled(json.loads(text)) != text.rstrip(" "):
-        raise CheckpointError(f"{path} is damaged: its header is not as it was written", _DAMAGED_HINT)
-    _check_metadata(metadata, header, path)
-    for name, entry in header.tensors.items():
-        if _digest_in_file(file, name, entry) != metadata["tensors"][name]:
-            raise CheckpointError(
-                f"{path} is damaged: tensor {printable(name)} does not match its checksum", _DAMAGED_HINT
-            )
-    return header, metadata
-
-
-def tensor_digest(name: str, dtype: str, shape: tuple[int, ...], data: Any) -> str:
-    """Give the SHA-256 over a tensor's name, dtype, shape and bytes.
-
-    Args:
-        name: Its name in the file.
-        dtype: As the format names it, e.g. `F32`.
-        shape: Its shape.
-        data: Its bytes, anything with the buffer protocol, little-endian and contiguous.
-    """
-    digest = hashlib.sha256(_digest_head(name, dtype, shape))
-    digest.update(data)
-    return digest.hexdigest()
-
-
-def seal(metadata: Mapping[str, Any], tensors: Mapping[str, str]) -> str:
-    """Write metadata as JSON with sorted keys, with the digests of the tensors and one over everything.
-
-    Args:
-        metadata: What to say; no key `format`, `tensors` or `sha256`.
-        tensors: The digest of each tensor, by name.
-    """
-    whole: dict[str, Any] = {**metadata, "format": FORMAT_VERSION, "tensors": dict(tensors)}
-    whole["sha256"] = hashlib.sha256(_canonical(whole).encode()).hexdigest()
-    return _canonical(whole)
+    file_bytes = os.fstat(file.fileno()).st_size
+    first = file.read(9)
+    length = int.from_bytes(first[:8], "little")
+    complete = len(first) >= 8
+    if complete and (not 2 <= length <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
+        raise _foreign(first, length, path)
+    if not complete or 8 + length > file_bytes:
+        needed = 8 + (length if complete else 2)
+        raise CheckpointError(
+            f"{path} is truncated at byte {file_bytes:,} of at least {needed:,}", DAMAGED_HINT
+        )
+    try:
+        text = (first[8:] + file.read(length - 1)).decode()
+    except UnicodeDecodeError as err:
+        raise CheckpointError(
+            f"{path} is damaged: its header is not UTF-8 at byte {8 + err.start:,}", DAMAGED_HINT
+        ) from err
+    with uncollected():
+        return _check(_parse_json(text, path), 8 + length, file_bytes, path), text
 
 
 def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]], metadata: str) -> bytes:
@@ -195,77 +162,19 @@ def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]], metada
     for name, (dtype, shape, size) in tensors.items():
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [position, position + size]}
         position += size
-    text = _spelled(header).encode()
+    text = spelled(header).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     return len(text).to_bytes(8, "little") + text
 
 
-def _spelled(header: Mapping[str, Any]) -> str:
+def spelled(header: Mapping[str, Any]) -> str:
+    """Write a header as JSON the one way in which dlkit writes it."""
     return json.dumps(header, ensure_ascii=False, separators=(",", ":"))
-
-
-def _canonical(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _digest_head(name: str, dtype: str, shape: tuple[int, ...]) -> bytes:
-    return json.dumps([name, dtype, list(shape)]).encode()
-
-
-def _digest_in_file(file: BufferedReader, name: str, entry: TensorEntry) -> str:
-    digest = hashlib.sha256(_digest_head(name, entry.dtype, entry.shape))
-    file.seek(entry.begin)
-    left = entry.end - entry.begin
-    with memoryview(bytearray(min(left, _BYTES_AT_ONCE))) as buffer:
-        while left and (count := file.readinto(buffer[: min(left, _BYTES_AT_ONCE)])):
-            digest.update(buffer[:count])
-            left -= count
-    return digest.hexdigest()
-
-
-def _check_metadata(metadata: dict[str, Any], header: Header, path: Path) -> None:
-    """Hold the metadata to their checksum, to the last character, and to the tensors that are there."""
-    try:
-        exact = _canonical(metadata) == header.metadata[METADATA_KEY]
-        claimed = metadata.pop("sha256", None)
-        whole = exact and claimed == hashlib.sha256(_canonical(metadata).encode()).hexdigest()
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole:
-        raise CheckpointError(f"{path} is damaged: its metadata do not match their checksum", _DAMAGED_HINT)
-    digests = metadata.get("tensors")
-    if not isinstance(digests, dict) or digests.keys() != header.tensors.keys():
-        raise CheckpointError(
-            f"{path} is damaged: its tensors are not the ones it was written with", _DAMAGED_HINT
-        )
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
     """Open a file; a pipe in its place would wait for ever for somebody to write."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _read_header(file: BufferedReader, path: Path) -> tuple[Header, str]:
-    """Read and check the header; give its text too."""
-    file_bytes = os.fstat(file.fileno()).st_size
-    first = file.read(9)
-    length = int.from_bytes(first[:8], "little")
-    complete = len(first) >= 8
-    if complete and (not 2 <= length <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
-        raise _foreign(first, length, path)
-    if not complete or 8 + length > file_bytes:
-        needed = 8 + (length if complete else 2)
-        raise CheckpointError(
-            f"{path} is truncated at byte {file_bytes:,} of at least {needed:,}", _DAMAGED_HINT
-        )
-    try:
-        text = (first[8:] + file.read(length - 1)).decode()
-    except UnicodeDecodeError as err:
-        raise CheckpointError(
-            f"{path} is damaged: its header is not UTF-8 at byte {8 + err.start:,}", _DAMAGED_HINT
-        ) from err
-    with _uncollected():
-        return _check(_parse_json(text, path), 8 + length, file_bytes, path), text
 
 
 def _foreign(first: bytes, length: int, path: Path) -> CheckpointError:
@@ -291,38 +200,16 @@ def _nearby(path: Path) -> str:
     )
 
 
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise ValueError("a name stands twice")
-    return unique
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the collector from going through a million small things, none of them garbage, again and again."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
 def _parse_json(text: str, path: Path) -> Any:
-    """Parse JSON that holds no more than a header may: small objects take 30 times their length in memory."""
-    if text.count(",") + text.count(":") > _MAX_PARTS or text.count("{") > _MAX_OBJECTS:
-        raise CheckpointError(f"{path} has an oversized header; at most {MAX_TENSORS:,} tensors are read")
     try:
-        return json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as err:
+        return parse_strictly(text, max_parts=_MAX_PARTS, max_objects=_MAX_OBJECTS)
+    except OversizedError as err:
         raise CheckpointError(
-            f"{path} is damaged: its header is not JSON ({printable(str(err))})", _DAMAGED_HINT
+            f"{path} has an oversized header; at most {MAX_TENSORS:,} tensors are read"
+        ) from err
+    except ValueError as err:
+        raise CheckpointError(
+            f"{path} is damaged: its header is not JSON ({printable(str(err))})", DAMAGED_HINT
         ) from err
 
 
@@ -341,10 +228,10 @@ def _check(parsed: dict[str, Any], data_start: int, file_bytes: int, path: Path)
             )
         position = entry.end
     if position > file_bytes:
-        raise CheckpointError(f"{path} is truncated at byte {file_bytes:,} of {position:,}", _DAMAGED_HINT)
+        raise CheckpointError(f"{path} is truncated at byte {file_bytes:,} of {position:,}", DAMAGED_HINT)
     if position < file_bytes:
         raise CheckpointError(
-            f"{path} is damaged: {file_bytes - position:,} bytes behind its last tensor", _DAMAGED_HINT
+            f"{path} is damaged: {file_bytes - position:,} bytes behind its last tensor", DAMAGED_HINT
         )
     return Header(tensors, metadata, file_bytes)
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.atomic import append_line, write_file
-from dlkit.errors import DataError, did_you_mean, file_error, printable, reason
+from dlkit.atomic import OPS, FileOps, append_line, write_file
+from dlkit.backups import back_up
+from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PROBE_COLUMNS = ("step", "layer", "signal", "value")
 _BEFORE_METRIC = ("epoch", "step", "seconds", "lr", "train_loss", "val_loss")
@@ -97,7 +98,7 @@ class History:
         return min(finite)[1] if finite else None
 
 
-def append_record(path: Path, record: EpochRecord) -> None:
+def append_record(path: Path, record: EpochRecord, ops: FileOps = OPS) -> None:
     """Append one epoch to a history.csv, with the header if the file is new.
 
     Raises:
@@ -105,19 +106,18 @@ def append_record(path: Path, record: EpochRecord) -> None:
         DataError: The file has other columns.
     """
     row = record.to_row()
-    _append(path, list(row), [[_cell(value) for value in row.values()]])
+    _append(path, list(row), [[_cell(value) for value in row.values()]], ops)
 
 
-def append_probes(path: Path, rows: Iterable[tuple[int, str, str, float]]) -> None:
+def append_probes(path: Path, rows: Iterable[tuple[int, str, str, float]], ops: FileOps = OPS) -> None:
     """Append sampled signals to a probes.csv: step, layer, signal, value.
 
     Raises:
         DlkitError: The file cannot be written.
         DataError: The file has other columns.
     """
-    _append(
-        path, PROBE_COLUMNS, [[str(step), layer, signal, _cell(value)] for step, layer, signal, value in rows]
-    )
+    cells = [[str(step), layer, signal, _cell(value)] for step, layer, signal, value in rows]
+    _append(path, PROBE_COLUMNS, cells, ops)
 
 
 def read_history(path: Path) -> History:
@@ -168,7 +168,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except UnicodeDecodeError as err:
         raise DataError(f"{path} is not text: byte {err.start} is not UTF-8") from err
     except OSError as err:
-        raise DataError(f"cannot read {path}: {reason(err)}") from err
+        raise _unreadable(err, path) from err
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         lines = [(reader.line_num, row) for row in reader if row]
@@ -188,10 +188,10 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def cut_back(path: Path, step: int) -> None:
+def cut_back(path: Path, step: int, ops: FileOps = OPS) -> None:
     """Drop the rows past a step, repeated headers and a cut-off last line.
 
-    The file as it was before is kept in `<name>.bak`.
+    The file as it was before is kept in `<name>.bak`, or `<name>.bak-2` where there is one already.
 
     Raises:
         DataError: The file is not a history.csv or probes.csv that dlkit wrote.
@@ -202,12 +202,11 @@ def cut_back(path: Path, step: int) -> None:
     except FileNotFoundError:
         return
     except OSError as err:
-        raise DataError(f"cannot read {path}: {reason(err)}") from err
-    backup = path.with_name(f"{path.name}.bak")
+        raise _unreadable(err, path) from err
     if b"\n" not in before:
         if before:
-            write_file(backup, before)
-        write_file(path, b"")
+            back_up(path, before, ops)
+            write_file(path, b"", ops=ops)
         return
     header, rows = read_rows(path)
     if not _is_ours(header):
@@ -219,8 +218,13 @@ def cut_back(path: Path, step: int) -> None:
     kept = [row for _, row in rows if row[column].isdecimal() and int(row[column]) <= step]
     text = _as_text([header, *kept])
     if text.encode() != before:
-        write_file(backup, before)
-        write_file(path, text.encode())
+        back_up(path, before, ops)
+        write_file(path, text.encode(), ops=ops)
+
+
+def _unreadable(err: OSError, path: Path) -> DataError:
+    told = file_error(err, path, "read")
+    return DataError(told.message, told.hint)
 
 
 def _is_ours(header: Sequence[str]) -> bool:
@@ -236,7 +240,7 @@ def _is_ours(header: Sequence[str]) -> bool:
     )
 
 
-def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], ops: FileOps) -> None:
     found = _header_line(path)
     if not found:
         rows = [header, *rows]
@@ -245,7 +249,7 @@ def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
             f"{path} has the columns {_listed(found)}; this run writes {', '.join(header)}",
             "move the file away to go on",
         )
-    append_line(path, _as_text(rows))
+    append_line(path, _as_text(rows), ops)
 
 
 def _header_line(path: Path) -> list[str]:

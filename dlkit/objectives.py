@@ -104,13 +104,16 @@ class RunningMean:
     Args:
         objective: Gives the metric.
         fold_every: Batches to keep before they are folded in.
+        rewindable: Keep them until `settle` all the same, so that the newest batches can be taken back.
     """
 
     objective: Objective
     fold_every: int = 16
+    rewindable: bool = False
     _sizes: list[int] = field(default_factory=list)
     _losses: list[Tensor] = field(default_factory=list)
     _metric_sums: list[Tensor] = field(default_factory=list)
+    _kept: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
     _pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
@@ -120,20 +123,46 @@ class RunningMean:
         if len(self._pending) == self.fold_every:
             losses, metric_sums = self._folded()
             self._losses, self._metric_sums = [losses], [metric_sums]
+            if self.rewindable:
+                self._kept += self._pending
             self._pending.clear()
 
     def clear(self) -> None:
         """Forget everything, for the next epoch."""
-        self._sizes, self._losses, self._metric_sums, self._pending = [], [], [], []
+        self._sizes, self._losses, self._metric_sums, self._kept, self._pending = [], [], [], [], []
+
+    def settle(self) -> None:
+        """Let go of the batches that will not be taken back: all so far."""
+        self._kept.clear()
+
+    def rewind(self, batches: int) -> None:
+        """Take back all but the first batches of the epoch.
+
+        Args:
+            batches: How many stay; no fewer than there were at the last `settle`.
+        """
+        whole = batches // self.fold_every
+        held = [*self._kept, *self._pending]
+        first_held = len(self._sizes) - len(held)
+        self._sizes = self._sizes[:batches]
+        self._losses = [losses[: whole * self.fold_every] for losses in self._losses if whole]
+        self._metric_sums = [sums[:whole] for sums in self._metric_sums if whole]
+        self._pending = held[whole * self.fold_every - first_held : batches - first_held]
+        self._kept = []
 
     @property
     def samples(self) -> int:
         """Samples taken in so far."""
         return sum(self._sizes)
 
+    def newest_losses(self, batches: int = 1) -> list[Tensor]:
+        """Give the mean losses of the newest batches, on the device."""
+        pending = [loss for loss, _, _ in self._pending[-batches:]]
+        return pending if len(pending) == batches else [self._losses[-1][len(pending) - batches :], *pending]
+
     def last_loss(self) -> float:
         """Give the mean loss of the newest batch; waits for the device."""
-        return self._pending[-1][0].item() if self._pending else self._losses[-1][-1].item()
+        return self.newest_losses()[0].item()
 
     def read(self) -> tuple[float, float]:
         """Give the mean loss and the metric over all samples so far; waits for the device."""

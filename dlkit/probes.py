@@ -74,6 +74,11 @@ class Probe:
         self._steps, self._values = [], []
         return whole[:, 0].mean().item(), whole_ratios.mean().item() if len(whole_ratios) else None, rows
 
+    def forget_after(self, step: int) -> None:
+        """Drop what was measured in later steps of the run: they were skipped."""
+        count = sum(measured <= step for measured in self._steps)
+        self._steps, self._values = self._steps[:count], self._values[:count]
+
     def state(self) -> dict[str, Tensor]:
         """Give what was measured in the epoch so far as tensors by name."""
         if not self._values:

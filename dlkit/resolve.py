@@ -1,5 +1,6 @@
 """What was typed, set in the environment, written in a file or stored in a run becomes one checked TrainConfig."""
 
+import contextlib
 import sys
 import tomllib
 import types
@@ -8,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkit.catalogue import MODELS, RECIPES
+from dlkit.array_file import holds_pictures
+from dlkit.catalogue import DATA, MODELS, OWN_RECIPE, OWN_RECIPES, RECIPES
 from dlkit.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.contradictions import find_contradictions
-from dlkit.errors import ConfigError, did_you_mean, printable, reason
-from dlkit.spec import parse_spec
+from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
+from dlkit.spec import parse_code, parse_spec
 
 _ADAM_LR = 1e-3
 _ADAM_LIKE = ("adam", "adamw", "rmsprop")
@@ -27,8 +29,24 @@ _FIXED_ON_RESUME = (
     "balance",
     "val",
     "test",
+    "stratify",
+    "group",
+    "by_time",
+    "split_file",
+    "folds",
+    "fold",
+    "coords",
+    "time",
+    "distance",
+    "neighbors",
+    "min_neighbors",
+    "radius",
+    "window",
+    "split_by_block",
     "limit",
     "normalize",
+    "augment",
+    "size",
     "batch_size",
     "accumulate",
     "optimizer",
@@ -132,32 +150,46 @@ def parse_arguments(pairs: list[str]) -> dict[str, str]:
 
 def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Give the settings that the recipe of the model decides, by what else is given; empty for unknown models."""
-    entry = MODELS.get(given.get("model", ""))
-    if entry is None:
+    name = given.get("model", "")
+    entry = MODELS.get(name)
+    if entry is not None:
+        kind = _kind_of_data(given.get("data") or entry.data, given)
+        recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipes.get(kind, entry.recipe)]}
+    elif parse_code(name):
+        recipe = {**RECIPES[OWN_RECIPES.get(_kind_of_data(given.get("data", ""), given), OWN_RECIPE)]}
+    else:
         return {}
-    kind = _kind_of_data(given.get("data") or entry.data)
-    recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipes.get(kind, entry.recipe)]}
+    data = given.get("data") or recipe.get("data", "")
+    if (built_in := DATA.get(data.partition(":")[0])) is not None:
+        recipe |= built_in.settings
     if given.get("optimizer", recipe["optimizer"]) != recipe["optimizer"] and given["optimizer"] in _ADAM_LIKE:
         recipe["lr"] = _ADAM_LR
     return recipe
 
 
-def _kind_of_data(spec: str) -> str:
-    """Give the kind of data; empty where the spec is wrong, which is told elsewhere."""
+def _kind_of_data(text: str, given: Mapping[str, Any]) -> str:
+    """Give the kind of data, by the shapes in its file for arrays; empty where that fails, which is told elsewhere."""
     try:
-        return parse_spec(spec).kind
-    except ConfigError:
+        spec = parse_spec(text)
+        if spec.kind != "arrays" or spec.path is None:
+            return spec.kind
+        pictures = holds_pictures(spec.path, given.get("features"), given.get("target"))
+        return "pictures" if pictures else "arrays"
+    except (ConfigError, DataError):
         return ""
 
 
 def _with_whole_paths(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Write data that lie in a file so that they are found from any folder."""
-    if not isinstance(settings.get("data"), str):
-        return settings
-    try:
-        return {**settings, "data": parse_spec(settings["data"]).text}
-    except ConfigError:
-        return settings
+    """Write data and code that lie in a file so that they are found from any folder."""
+    whole = dict(settings)
+    if isinstance(settings.get("data"), str):
+        with contextlib.suppress(ConfigError):
+            whole["data"] = parse_spec(settings["data"]).text
+    if isinstance(settings.get("model"), str) and (code := parse_code(settings["model"])):
+        whole["model"] = str(code)
+    if str(settings.get("target")).lower().endswith(".npy"):
+        whole["target"] = str(Path(settings["target"]).absolute())
+    return whole
 
 
 def _resolve_arguments(
@@ -165,11 +197,18 @@ def _resolve_arguments(
 ) -> list[ConfigError]:
     entry = MODELS.get(values.get("model", ""))
     values["arguments"] = {}
+    if parse_code(values.get("model", "")):
+        # What a network of the user's own takes is known once its file was run.
+        plain = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in from_file.items()
+        }
+        values["arguments"] = {**plain, **typed}
     if entry is None:
         return []
     written = {name: _as_typed(value) for name, value in from_file.items()}
     try:
-        values["arguments"] = entry.resolve({**written, **typed})
+        kind = _kind_of_data(values.get("data") or entry.data, values)
+        values["arguments"] = entry.resolve({**written, **typed}, kind)
     except ConfigError as err:
         return list(err.faults)
     return []
@@ -191,6 +230,11 @@ def _changed_on_resume(
     typed: Mapping[str, Any], arguments: Mapping[str, str], stored: Mapping[str, Any]
 ) -> list[ConfigError]:
     changed = {name: value for name, value in typed.items() if value != stored.get(name)}
+    before, now = parse_code(stored.get("model", "")), parse_code(changed.get("model", ""))
+    if (
+        before and now and before.name == now.name
+    ):  # its file has moved; the weights tell whether it is the same
+        del changed["model"]
     faults = [
         ConfigError(
             f"{flag(name)} {changed[name]} cannot change on --resume: the run has {stored.get(name, 'none')}",

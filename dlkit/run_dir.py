@@ -1,26 +1,22 @@
 """A run folder: the names of its files, how it is made, locked and opened."""
 
 import contextlib
-import fcntl
 import os
 import re
-import shutil
-import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.atomic import make_folder, probe_folder, sweep_temporaries
+from dlkit.atomic import OPS, FileOps, make_folder, probe_folder, sweep_temporaries
+from dlkit.backups import backups
 from dlkit.errors import (
     CheckpointError,
     ConfigError,
-    DlkitError,
     RunExistsError,
     file_error,
-    printable,
     reason,
 )
+from dlkit.run_lock import MOUNTS, shared_by_network, take_lock
 
 _NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
 
@@ -32,10 +28,12 @@ class RunDir:
     Args:
         path: The folder.
         new: It is for a new run: a run that is in it once it is locked is another process's.
+        ops: The file operations; passed in by tests.
     """
 
     path: Path
     new: bool = False
+    ops: FileOps = OPS
 
     @property
     def config(self) -> Path:
@@ -78,6 +76,11 @@ class RunDir:
         return self.path / "last.safetensors.corrupt"
 
     @property
+    def nan(self) -> Path:
+        """The batch at which training left the finite numbers, and the weights that it met."""
+        return self.path / "nan.safetensors"
+
+    @property
     def lock(self) -> Path:
         """Held while training; says who holds it."""
         return self.path / "run.lock"
@@ -86,6 +89,15 @@ class RunDir:
     def curves(self) -> Path:
         """The picture of history.csv."""
         return self.path / "curves.png"
+
+    @property
+    def log_lines(self) -> Path:
+        """Readings and epochs as lines of JSON."""
+        return self.path / "log.jsonl"
+
+    def events(self) -> list[Path]:
+        """Give the files that TensorBoard reads."""
+        return sorted(self.path.glob("events.out.tfevents.*"))
 
     def numbered(self, step: int) -> Path:
         """Give the checkpoint that --save-every keeps after a step."""
@@ -98,7 +110,7 @@ class RunDir:
             DlkitError: One cannot be removed.
         """
         for file in self.all_numbered()[:-number]:
-            _remove(file)
+            _remove(file, self.ops)
 
     def restore_best(self) -> None:
         """Put the `best` of whole epochs back, if another stands in its place.
@@ -108,9 +120,30 @@ class RunDir:
         """
         if self.best_prev.exists():
             try:
-                self.best_prev.replace(self.best)
+                self.ops.rename(self.best_prev, self.best)
+                self.ops.fsync_folder(self.path)
             except OSError as err:
                 raise file_error(err, self.best, "put back") from err
+
+    def set_last_aside(self) -> None:
+        """Give a damaged `last` another name, so that it is neither used nor lost.
+
+        Raises:
+            DlkitError: It cannot be renamed.
+        """
+        try:
+            self.ops.rename(self.last, self.last_corrupt)
+            self.ops.fsync_folder(self.path)
+        except OSError as err:
+            raise file_error(err, self.last, "set aside") from err
+
+    def last_stamp(self) -> tuple[int, int, int]:
+        """Tell one `last` from the next, so that one that another process wrote is noticed; zeros where none is."""
+        try:
+            found = self.last.stat()
+        except OSError:
+            return 0, 0, 0
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def all_numbered(self) -> list[Path]:
         """Give the checkpoints that --save-every kept, the oldest first."""
@@ -121,23 +154,43 @@ class RunDir:
         """Give the files of a run that are there, the lock left out."""
         names = (self.config, self.history, self.probes, self.best, self.last, self.last_prev, self.curves)
         aside = (
-            self.history.with_name("history.csv.bak"),
-            self.probes.with_name("probes.csv.bak"),
+            *backups(self.history),
+            *backups(self.probes),
             self.last_corrupt,
             self.best_prev,
+            self.nan,
+            self.log_lines,
         )
-        return [file for file in (*names, *aside, *self.all_numbered()) if file.exists()]
+        return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
 
     def shortage(self, needed: int) -> list[str]:
         """Say that the disk has too little room for what a run will write; nothing when it has enough.
 
         Args:
-            needed: Bytes, roughly.
+            needed: Bytes of all its files, roughly; what is there already counts towards them.
         """
-        free = shutil.disk_usage(self.path).free
-        if free >= needed:
+        try:
+            free = self.ops.free_bytes(self.path)
+            more = needed - sum(file.stat().st_size for file in self.files())
+        except OSError as err:
+            return [f"cannot tell how much room the disk of {self.path} has: {reason(err)}"]
+        if free >= more:
             return []
-        return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {needed:,}"]
+        return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {more:,}"]
+
+    def shared(self, mounts: Path = MOUNTS) -> list[str]:
+        """Say that the folder is on a network file system; nothing when it is not.
+
+        Args:
+            mounts: Where the system lists what is mounted.
+        """
+        kind = shared_by_network(self.path, mounts)
+        if not kind:
+            return []
+        return [
+            f"{self.path} is on a network file system ({kind}), where the lock may not be seen by other machines: "
+            "train in it on one machine at a time"
+        ]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -147,36 +200,15 @@ class RunDir:
             RunExistsError: The folder is for a new run, and another process has made one in it meanwhile.
             DlkitError: Another process holds it, or the folder takes no files.
         """
+        descriptor = take_lock(self.lock)
         try:
-            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as err:
-            raise file_error(err, self.path, "write into") from err
-        try:
-            self._take_lock(descriptor)
             if self.new:
                 _refuse_taken(self)
-            probe_folder(self.path)
-            sweep_temporaries(self.path)
+            probe_folder(self.path, self.ops)
+            sweep_temporaries(self.path, self.ops)
             yield
         finally:
             os.close(descriptor)
-
-    def _take_lock(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            holder = printable(os.pread(descriptor, 200, 0).decode(errors="replace").strip(), limit=200)
-            raise DlkitError(
-                f"{self.path} is locked: {holder or 'another process'} is training there",
-                "wait for it, or choose another --out",
-            ) from err
-        except OSError as err:
-            raise file_error(err, self.lock, "lock") from err
-        started = time.strftime("%Y-%m-%d %H:%M:%S")
-        holder = f"process {os.getpid()} on {socket.gethostname()} since {started}\n"
-        with contextlib.suppress(OSError):  # a full disk: the first checkpoint tells how much is needed
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, holder.encode(), 0)
 
 
 def check_out(out: Path | None, *, force: bool = False) -> None:
@@ -201,13 +233,14 @@ def check_out(out: Path | None, *, force: bool = False) -> None:
     probe_folder(there)
 
 
-def create_run(out: Path | None, name: str, *, force: bool = False) -> RunDir:
+def create_run(out: Path | None, name: str, *, force: bool = False, ops: FileOps = OPS) -> RunDir:
     """Make a run folder.
 
     Args:
         out: The folder asked for; None takes the next free `runs/<name>-NNN`.
         name: What the run is of, e.g. `mlp-digits`.
         force: Allow a folder that holds a run; `clear_run` empties it once it is locked.
+        ops: The file operations; passed in by tests.
 
     Raises:
         RunExistsError: The folder holds a run and `force` is not set.
@@ -215,10 +248,10 @@ def create_run(out: Path | None, name: str, *, force: bool = False) -> RunDir:
         DlkitError: It cannot be made.
     """
     if out is None:
-        return RunDir(_next_numbered(Path("runs"), name), new=True)
+        return RunDir(_next_numbered(Path("runs"), name), new=True, ops=ops)
     check_out(out, force=force)
     make_folder(out)
-    return RunDir(out, new=not force)
+    return RunDir(out, new=not force, ops=ops)
 
 
 def open_run(path: Path) -> RunDir:
@@ -244,12 +277,12 @@ def clear_run(run: RunDir) -> None:
         DlkitError: A file cannot be removed.
     """
     for file in run.files():
-        _remove(file)
+        _remove(file, run.ops)
 
 
-def _remove(file: Path) -> None:
+def _remove(file: Path, ops: FileOps) -> None:
     try:
-        file.unlink()
+        ops.unlink(file)
     except OSError as err:
         raise file_error(err, file, "remove") from err
 

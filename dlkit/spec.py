@@ -6,11 +6,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlkit.catalogue import DATA, ArgumentValue
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.errors import ConfigError, did_you_mean, printable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 ARRAY_SUFFIXES = (".npz", ".npy")
-_FUNCTION = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
+_CODE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class CodeSpec:
+    """A class or function of the user's own: `file.py:Name`, the file absolute."""
+
+    path: Path
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.name}"
+
+    @property
+    def short(self) -> str:
+        """File and name without the folder, for messages."""
+        return f"{self.path.name}:{self.name}"
+
+
+def parse_code(text: str) -> CodeSpec | None:
+    """Take `file.py:Name` apart; None for anything else."""
+    match = _CODE.fullmatch(text)
+    return CodeSpec(Path(match[1]).absolute(), match[2]) if match else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +44,7 @@ class Spec:
         kind: `pictures`, `spatial` or `pbpk` for built-in ones; `table`, `arrays`, `folder` or `function`.
         name: The built-in name, or the name of the file or folder without its suffix.
         path: The file or folder; None for built-in ones and stdin.
-        function: Name of the function in a Python file.
+        code: The function of a Python file that makes the data.
         arguments: Of a built-in data set, defaults filled in.
     """
 
@@ -30,7 +52,7 @@ class Spec:
     kind: str
     name: str
     path: Path | None = None
-    function: str = ""
+    code: CodeSpec | None = None
     arguments: Mapping[str, ArgumentValue] = field(default_factory=dict)
 
     @property
@@ -40,7 +62,7 @@ class Spec:
 
 
 def parse_spec(text: str, option: str = "--data") -> Spec:
-    """Take a data spec apart; whether a file is there is not looked at, except for folders.
+    """Take a data spec apart; whether a file is there is not looked at.
 
     Args:
         text: As typed.
@@ -55,21 +77,31 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
         return Spec(text=text, kind=DATA[name].kind, name=name, arguments=arguments)
     if text == "-":
         return Spec(text=text, kind="table", name="stdin")
-    if match := _FUNCTION.fullmatch(text):
-        path = Path(match[1]).absolute()
-        return Spec(text=f"{path}:{match[2]}", kind="function", name=path.stem, path=path, function=match[2])
+    _check_path(text, option)
+    if code := parse_code(text):
+        return Spec(text=str(code), kind="function", name=code.path.stem, path=code.path, code=code)
     path = Path(text).absolute()
     suffix = path.suffix.lower()
     for kind, suffixes in (("table", TABLE_SUFFIXES), ("arrays", ARRAY_SUFFIXES)):
         if suffix in suffixes:
             return Spec(text=str(path), kind=kind, name=path.stem, path=path)
-    if text.endswith("/") or (text and path.is_dir()):
+    if "/" in text or (text and path.is_dir()):
         return Spec(text=str(path), kind="folder", name=path.name, path=path)
     raise ConfigError(
         f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
         f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), a folder of pictures, file.py:function or -",
-        did_you_mean(text, DATA),
+        did_you_mean(text, DATA) or (f"name its function too: {text}:make" if suffix == ".py" else ""),
     )
+
+
+def _check_path(text: str, option: str) -> None:
+    """Refuse a path that is no text: it could stand in no JSON and no TOML."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{option} {printable(text, 200)}: the path is not UTF-8 text", "rename the file or its folder"
+        ) from None
 
 
 def _pairs(text: str, rest: str) -> dict[str, str]:

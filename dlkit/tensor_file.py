@@ -3,16 +3,19 @@
 import math
 import mmap
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dlkit.atomic import OPS, Buffer, FileOps, write_file
+from dlkit.atomic import OPS, FileOps, NewFile, new_file
 from dlkit.errors import CheckpointError, printable
-from dlkit.header import TensorEntry, header_bytes, opened, seal, tensor_digest, verify, verify_open
+from dlkit.header import TensorEntry, header_bytes, opened
+from dlkit.seal import NO_DIGEST, seal, tensor_digest, verify_open
 
 _DTYPE_NAMES = {
     torch.bool: "BOOL",
@@ -28,6 +31,8 @@ _DTYPE_NAMES = {
     torch.complex64: "C64",
 }
 _DTYPES = {name: dtype for dtype, name in _DTYPE_NAMES.items()}
+_THREADS = 4
+_WORTH_THREADS = 2**22
 _LAYOUTS = "memory_format"
 _LAYOUT_NAMES = {"channels_last": (4, torch.channels_last), "channels_last_3d": (5, torch.channels_last_3d)}
 
@@ -55,16 +60,62 @@ def write_tensors(
     """
     layouts = {name: layout for name, tensor in tensors.items() if (layout := _layout_of(tensor))}
     plain = _plain(tensors)
-    dtypes = {name: _dtype_name(name, tensor) for name, tensor in plain.items()}
-    data = {name: _bytes_of(tensor) for name, tensor in plain.items()}
-    digests = {
-        name: tensor_digest(name, dtypes[name], tuple(tensor.shape), data[name])
+    places = {
+        name: (_dtype_name(name, tensor), tuple(tensor.shape), tensor.nbytes)
         for name, tensor in plain.items()
     }
+    data = {name: _bytes_of(tensor) for name, tensor in plain.items()}
     said = {**metadata, _LAYOUTS: layouts} if layouts else metadata
-    places = {name: (dtypes[name], tuple(tensor.shape), tensor.nbytes) for name, tensor in plain.items()}
-    pieces: list[Buffer] = [header_bytes(places, seal(said, digests)), *data.values()]
-    write_file(path, pieces, verify=verify, keep_previous=keep_previous, ops=ops)
+    start = len(header_bytes(places, seal(said, dict.fromkeys(plain, NO_DIGEST))))
+    size = sum(map(len, data.values()))
+    with new_file(path, start + size, keep_previous=keep_previous, ops=ops) as file:
+        positions = dict(zip(data, accumulate(map(len, data.values()), initial=start), strict=False))
+        for name, content in data.items():
+            file.write(content, positions[name])
+        header = header_bytes(places, seal(said, _digests(file, places, data, positions)))
+        file.write(header, 0)
+        for _ in file.read_back(header, 0):
+            pass
+
+
+def _digests(
+    file: NewFile,
+    places: Mapping[str, tuple[str, tuple[int, ...], int]],
+    data: Mapping[str, memoryview],
+    positions: Mapping[str, int],
+) -> dict[str, str]:
+    """Read back what was written, compare it with what it should be, and give its digests.
+
+    The digests are of what the file holds, so a seal that does not fit is never written. Much of it is hashed by
+    several threads, while the disk writes.
+    """
+
+    def digests_of(names: Iterable[str]) -> list[tuple[str, str]]:
+        return [
+            (name, tensor_digest(name, *places[name][:2], file.read_back(data[name], positions[name])))
+            for name in names
+        ]
+
+    if sum(map(len, data.values())) < _WORTH_THREADS:
+        return dict(digests_of(data))
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        parts = [pool.submit(digests_of, names) for names in _shared_out(data)]
+        file.sync()
+        return dict(pair for part in parts for pair in part.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _shared_out(data: Mapping[str, memoryview]) -> list[list[str]]:
+    """Give each thread its share of the names, about as many bytes to each."""
+    shares: list[list[str]] = [[] for _ in range(_THREADS)]
+    sizes = [0] * _THREADS
+    for name in sorted(data, key=lambda name: -len(data[name])):
+        least = sizes.index(min(sizes))
+        shares[least].append(name)
+        sizes[least] += len(data[name])
+    return shares
 
 
 def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:

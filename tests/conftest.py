@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fork_server import ForkServer, fork_server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -80,3 +81,23 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_copy(home: Path, trained_run: Path) -> Path:
     """A copy of `trained_run` in the working folder of the test, to be changed at will."""
     return Path(shutil.copytree(trained_run, home / "run"))
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts `dlkit` in processes that are forked from one that has only imported what a command needs."""
+    with fork_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mnist_home(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data home with MNIST prepared."""
+    from dlkit.data.prepared import write_prepared
+    from dlkit.data.torchvision_sets import read_torchvision_set
+
+    home = tmp_path_factory.mktemp("mnist")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLKIT_HOME", str(home))
+        write_prepared("mnist", read_torchvision_set("mnist", shared_data / "mnist"), 255.0)
+    return home

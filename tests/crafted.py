@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkit.header import seal, tensor_digest
+from dlkit.seal import seal, tensor_digest
 
 
 def entry(dtype: str = "F32", shape: object = (1,), begin: object = 0, end: object = 4) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def sealed_file(
     for name, data in tensors.items():
         header[name] = entry("F32", [len(data) // 4], position, position + len(data))
         position += len(data)
-    digests = {name: tensor_digest(name, "F32", (len(data) // 4,), data) for name, data in tensors.items()}
+    digests = {name: tensor_digest(name, "F32", (len(data) // 4,), [data]) for name, data in tensors.items()}
     text = seal(metadata or {}, digests) if said is None else said
     return raw_file({"__metadata__": {"dlkit": text}, **header}, b"".join(tensors.values()))
 

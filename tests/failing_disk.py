@@ -2,11 +2,13 @@
 
 import itertools
 import os
+import random
+import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from dlkit.atomic import FileOps
+from dlkit.atomic import OPS, FileOps
 
+SECTOR = 64
 OPERATIONS = tuple(name for name in vars(FileOps) if not name.startswith("_"))
 
 
@@ -22,6 +24,7 @@ class FailingOps(FileOps):
         failure: Makes what is raised.
         for_ever: All later ones fail too.
         late: The operation takes effect before it fails.
+        base: Carries the operations out.
     """
 
     def __init__(
@@ -31,23 +34,27 @@ class FailingOps(FileOps):
         *,
         for_ever: bool = False,
         late: bool = False,
+        base: FileOps = OPS,
     ) -> None:
         self.count = 0
+        self._counting = threading.Lock()
         self._fail_at = fail_at
         self._failure = failure
         self._for_ever = for_ever
         self._late = late
+        self._base = base
 
     @property
     def failed(self) -> bool:
         return self.count >= self._fail_at
 
     def perform(self, operation: Callable[..., object], arguments: tuple[object, ...]) -> object:
-        self.count += 1
-        fails = self.count == self._fail_at or (self._for_ever and self.count > self._fail_at)
+        with self._counting:
+            self.count += 1
+            fails = self.count == self._fail_at or (self._for_ever and self.count > self._fail_at)
         if fails and not self._late:
             raise self._failure()
-        result = operation(self, *arguments)
+        result = getattr(self._base, operation.__name__)(*arguments)
         if fails:
             if operation in (FileOps.open, FileOps.append):
                 os.close(result)
@@ -56,21 +63,27 @@ class FailingOps(FileOps):
 
 
 class RecordingOps(FileOps):
-    """File operations that keep a log: the operation and the names of its files."""
+    """File operations that keep a log: the operation, the names of its files, and what was written where.
+
+    Reading leaves nothing on a disk and is left out.
+    """
 
     def __init__(self) -> None:
         self.log: list[tuple[str, ...]] = []
-        self.written: list[bytes] = []
+        self.written: list[tuple[bytes, int | None]] = []
         self._names: dict[int, str] = {}
 
     def perform(self, operation: Callable[..., object], arguments: tuple[object, ...]) -> object:
-        files = [item for item in arguments if isinstance(item, int | Path)]
+        files = arguments[:1] if isinstance(arguments[0], int) else arguments
         result = operation(self, *arguments)
+        if operation in (FileOps.read_at, FileOps.free_bytes):
+            return result
         if operation in (FileOps.open, FileOps.append):
             self._names[result] = arguments[0].name
         names = [self._names[item] if isinstance(item, int) else item.name for item in files]
         self.log.append((operation.__name__, *names))
-        self.written.append(bytes(arguments[1][:result]) if operation is FileOps.write else b"")
+        written = bytes(arguments[1][:result]) if operation in (FileOps.write, FileOps.write_at) else b""
+        self.written.append((written, arguments[2] if operation is FileOps.write_at else None))
         return result
 
     @property
@@ -91,40 +104,66 @@ for _name in OPERATIONS:
 
 
 def states_after_power_cut(ops: RecordingOps, before: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
-    """Give every folder that a power cut can leave after any of the recorded operations.
+    """Give every folder that a power cut can leave after any of the recorded operations, each once.
 
-    Of names changed since the folder was last synced any subset may have reached the disk; of bytes written since a
-    file was last synced none, half, or zeros in their place.
+    Of names changed since the folder was last synced any subset may have reached the disk; of what was written since
+    a file was last synced nothing, zeros in its place, or a random part, sector by sector.
 
     Args:
         ops: What was done, each file under its name.
         before: The files that were on the disk, by name.
     """
+    seen: set[int] = set()
     for end in range(len(ops.log) + 1):
         disk = _Disk(before)
-        for (operation, *names), data in zip(ops.log[:end], ops.written[:end], strict=True):
-            disk.do(operation, names, data)
-        yield from disk.after_power_cut()
+        for (operation, *names), written in zip(ops.log[:end], ops.written[:end], strict=True):
+            disk.do(operation, names, *written)
+        for state in disk.after_power_cut():
+            key = hash(frozenset(state.items()))
+            if key not in seen:
+                seen.add(key)
+                yield state
+
+
+class _File:
+    def __init__(self, synced: bytes) -> None:
+        self.synced = synced
+        self.unsynced: list[tuple[int, bytes]] = []
+
+    def write(self, data: bytes, position: int | None) -> None:
+        self.unsynced.append((len(self.content("kept")) if position is None else position, data))
+
+    def content(self, unsynced: str) -> bytes:
+        """Give the bytes if what was not synced is `kept`, `lost`, `zeros` or a random part, `random-<seed>`."""
+        found = bytearray(self.synced)
+        draw = random.Random(unsynced)
+        for position, data in self.unsynced if unsynced != "lost" else ():
+            for start in range(0, len(data), SECTOR):
+                sector = data[start : start + SECTOR]
+                kind = draw.choice(("kept", "lost", "zeros")) if unsynced.startswith("random") else unsynced
+                if kind != "lost":
+                    place = position + start
+                    found.extend(bytes(max(0, place + len(sector) - len(found))))
+                    found[place : place + len(sector)] = sector if kind == "kept" else bytes(len(sector))
+        return bytes(found)
 
 
 class _Disk:
     def __init__(self, files: dict[str, bytes]) -> None:
-        self._written = list(files.values())
-        self._synced = list(files.values())
+        self._files = [_File(data) for data in files.values()]
         self._names = {name: number for number, name in enumerate(files)}
         self._synced_names = dict(self._names)
         self._pending: list[list[tuple[str, int | None]]] = []
 
-    def do(self, operation: str, names: list[str], data: bytes) -> None:
-        if operation == "open":
-            self._written.append(b"")
-            self._synced.append(b"")
-            self._change((names[0], len(self._written) - 1))
-        elif operation == "write":
-            self._written[self._names[names[0]]] += data
+    def do(self, operation: str, names: list[str], data: bytes, position: int | None) -> None:
+        if operation == "open" or (operation == "append" and names[0] not in self._names):
+            self._files.append(_File(b""))
+            self._change((names[0], len(self._files) - 1))
+        elif operation in ("write", "write_at"):
+            self._files[self._names[names[0]]].write(data, position)
         elif operation == "fsync":
-            number = self._names[names[0]]
-            self._synced[number] = self._written[number]
+            file = self._files[self._names[names[0]]]
+            file.synced, file.unsynced = file.content("kept"), []
         elif operation == "link":
             self._change((names[1], self._names[names[0]]))
         elif operation == "rename":
@@ -143,12 +182,8 @@ class _Disk:
             names = dict(self._synced_names)
             for changes in itertools.compress(self._pending, kept):
                 _apply(names, changes)
-            for unsynced in ("lost", "half", "zeros"):
-                yield {name: self._content(number, unsynced) for name, number in names.items()}
-
-    def _content(self, number: int, unsynced: str) -> bytes:
-        synced, rest = self._synced[number], self._written[number][len(self._synced[number]) :]
-        return synced + {"lost": b"", "half": rest[: len(rest) // 2], "zeros": bytes(len(rest))}[unsynced]
+            for unsynced in ("lost", "zeros", "random-1", "random-2", "random-3", "random-4"):
+                yield {name: self._files[number].content(unsynced) for name, number in names.items()}
 
 
 def _apply(

@@ -13,11 +13,12 @@ from dlkit.atomic import (
     FileOps,
     append_line,
     make_folder,
+    new_file,
     probe_folder,
     sweep_temporaries,
     write_file,
 )
-from dlkit.errors import CheckpointError, DlkitError
+from dlkit.errors import DlkitError
 
 OLD, NEW = b"old content", b"the new content, longer"
 OPERATIONS_OF_A_SAVE = 9
@@ -39,16 +40,15 @@ def test_empty_file_is_written_when_there_are_no_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.bin").read_bytes() == b""
 
 
-def test_bytes_are_on_the_disk_and_verified_before_the_name_changes(tmp_path: Path) -> None:
+def test_bytes_are_on_the_disk_before_the_name_changes(tmp_path: Path) -> None:
     path, previous = tmp_path / "last", tmp_path / "last.prev"
     path.write_bytes(OLD)
     ops = RecordingOps()
-    write_file(path, NEW, verify=lambda _: ops.log.append(("verify",)), keep_previous=previous, ops=ops)
+    write_file(path, NEW, keep_previous=previous, ops=ops)
     assert ops.operations == [
         "open",
-        "write",
+        "write_at",
         "fsync",
-        "verify",
         "link",
         "rename",
         "unlink",
@@ -66,7 +66,7 @@ def test_system_calls_come_in_this_order_when_a_file_is_written(tmp_path: Path) 
     script = (
         "from dlkit.atomic import write_file; from pathlib import Path; write_file(Path('a.bin'), b'x' * 9)"
     )
-    calls = "openat,write,fsync,rename,renameat,renameat2,unlink,unlinkat"
+    calls = "openat,write,pwrite64,fsync,rename,renameat,renameat2,unlink,unlinkat"
     traced = subprocess.run(
         ["strace", "-f", "-e", f"trace={calls}", sys.executable, "-c", script],
         cwd=tmp_path,
@@ -79,7 +79,7 @@ def test_system_calls_come_in_this_order_when_a_file_is_written(tmp_path: Path) 
     lines = traced.stderr.splitlines()
     first = next(index for index, line in enumerate(lines) if ".dlkit-tmp-" in line and "O_CREAT" in line)
     order = [line.split("(")[0].split()[-1].replace("renameat2", "rename") for line in lines[first:]]
-    assert order[:6] == ["openat", "write", "fsync", "rename", "openat", "fsync"]
+    assert order[:6] == ["openat", "pwrite64", "fsync", "rename", "openat", "fsync"]
 
 
 @pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
@@ -163,7 +163,7 @@ def test_old_file_or_new_file_stands_after_a_power_cut_at_any_instant(tmp_path: 
     ops = RecordingOps()
     write_file(path, NEW, keep_previous=previous, ops=ops)
     states = list(states_after_power_cut(ops, {"last": OLD, "last.prev": b"older"}))
-    assert len(states) > 50
+    assert len(states) > 9
     assert {state["last"] for state in states} == {OLD, NEW}
     assert {state["last.prev"] for state in states} == {OLD, b"older"}
 
@@ -181,18 +181,58 @@ def test_power_cut_would_be_noticed_when_the_bytes_were_not_synced(tmp_path: Pat
     assert bytes(len(NEW)) in found
 
 
-def test_read_back_that_differs_keeps_the_old_file(tmp_path: Path) -> None:
+def test_what_reads_back_is_given_piece_by_piece(tmp_path: Path) -> None:
+    data = os.urandom(2 * 2**18 + 5)
+    with new_file(tmp_path / "a.bin", len(data)) as file:
+        file.write(data, 3)
+        file.write(b"abc", 0)
+        pieces = [bytes(piece) for piece in file.read_back(data, 3)]
+    assert [len(piece) for piece in pieces] == [2**18, 2**18, 5]
+    assert b"".join(pieces) == data
+    assert (tmp_path / "a.bin").read_bytes() == b"abc" + data
+
+
+@pytest.mark.parametrize("read", [NEW[::-1], NEW[:9], b""], ids=["other", "short", "nothing"])
+def test_read_back_that_differs_keeps_the_old_file(tmp_path: Path, read: bytes) -> None:
+    class Forgetful(FileOps):
+        def read_at(self, descriptor: int, buffer: memoryview, position: int) -> int:
+            assert descriptor
+            buffer[: len(read) - position] = read[position:]
+            return len(read) - position
+
     path = tmp_path / "a.safetensors"
     path.write_bytes(OLD)
-
-    def verify(temporary: Path) -> None:
-        raise CheckpointError(f"{temporary} is damaged")
-
     with pytest.raises(DlkitError) as caught:
-        write_file(path, NEW, verify=verify)
+        write_and_read_back(path, Forgetful())
     assert caught.value.message == f"cannot write {path}: it reads back otherwise than it was written"
     assert caught.value.exit_code == 1
     assert "may be failing" in caught.value.hint
+    assert path.read_bytes() == OLD
+    assert names_in(tmp_path) == {path.name}
+
+
+def test_read_back_goes_on_when_the_system_gives_a_byte_at_a_time(tmp_path: Path) -> None:
+    class Slow(FileOps):
+        def read_at(self, descriptor: int, buffer: memoryview, position: int) -> int:
+            return super().read_at(descriptor, buffer[:1], position)
+
+    write_and_read_back(tmp_path / "a.bin", Slow())
+    assert (tmp_path / "a.bin").read_bytes() == NEW
+
+
+def write_and_read_back(path: Path, ops: FileOps, fail: bool = False) -> None:
+    with new_file(path, len(NEW), ops=ops) as file:
+        file.write(NEW, 0)
+        list(file.read_back(NEW, 0))
+        if fail:
+            raise KeyError
+
+
+def test_exception_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(OLD)
+    with pytest.raises(KeyError):
+        write_and_read_back(path, FileOps(), fail=True)
     assert path.read_bytes() == OLD
     assert names_in(tmp_path) == {path.name}
 

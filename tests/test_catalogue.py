@@ -18,6 +18,11 @@ DEFAULTS = {
     "norm": "none",
     "residual": False,
     "init": "default",
+    "numbers": "plain",
+    "bins": 16,
+    "frequencies": 16,
+    "sigma": 0.1,
+    "number_width": 8,
 }
 
 
@@ -25,7 +30,8 @@ def test_every_entry_can_be_built_or_loaded() -> None:
     assert set(MODELS) == set(BUILDERS)
     assert set(DATA) == set(SOURCES)
     assert {entry.data for entry in MODELS.values()} <= set(DATA)
-    assert {entry.recipe for entry in MODELS.values()} == set(RECIPES)
+    used = {recipe for entry in MODELS.values() for recipe in (entry.recipe, *entry.recipes.values())}
+    assert used == set(RECIPES)
     assert all(hasattr(TrainConfig, name) for recipe in RECIPES.values() for name in recipe)
 
 
@@ -56,6 +62,14 @@ def test_every_argument_has_a_sentence_of_help_and_a_default_that_is_allowed() -
 def test_defaults_fill_up_what_is_not_typed() -> None:
     assert MLP.resolve({}) == DEFAULTS
     assert MLP.resolve({"dropout": "0.5"}) == {**DEFAULTS, "dropout": 0.5}
+
+
+def test_defaults_depend_on_the_kind_of_data() -> None:
+    assert MLP.resolve({}, "table") == {**DEFAULTS, **MLP.defaults["table"]}
+    assert MLP.resolve({"hidden": "8"}, "table")["hidden"] == (8,)
+    for entry in MODELS.values():
+        for name, value in ((n, v) for values in entry.defaults.values() for n, v in values.items()):
+            assert type(value) is type(entry.arguments[name].default)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +115,7 @@ def test_arguments_are_read_as_typed(name: str, text: str, value: Any) -> None:
             "hiden",
             "8",
             "-s hiden=8: the network takes no such argument; it takes hidden, activation, dropout, norm, "
-            "residual, init",
+            "residual, init, numbers, bins, frequencies, sigma, number_width",
             "did you mean hidden?",
         ),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from failing_disk import Died, FailingOps
+from failing_disk import Died, FailingOps, RecordingOps, states_after_power_cut
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -211,3 +211,36 @@ def test_a_checkpoint_can_be_loaded_when_any_operation_of_a_save_fails(
             break
     assert fail_at > 5
     assert found.metadata["progress"]["step"] == 2
+
+
+def test_a_checkpoint_can_be_loaded_after_a_power_cut_at_any_instant(tmp_path: Path) -> None:
+    last, previous = tmp_path / "last", tmp_path / "prev"
+    for step in (1, 2):
+        save(last, {"w": torch.full((40,), float(step))}, step=step, keep_previous=previous)
+    before = {path.name: path.read_bytes() for path in (last, previous)}
+    ops = RecordingOps()
+    save(last, {"w": torch.full((40,), 3.0)}, step=3, keep_previous=previous, ops=ops)
+
+    found = set()
+    for state in states_after_power_cut(ops, before):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for name, data in state.items():
+            (tmp_path / name).write_bytes(data)
+        newest, kept = (load_checkpoint(path) for path in (last, previous))
+        for checkpoint in (newest, kept):
+            assert checkpoint.weights["w"].tolist() == [checkpoint.metadata["progress"]["step"]] * 40
+        found.add((newest.metadata["progress"]["step"], kept.metadata["progress"]["step"]))
+    assert found == {(2, 1), (2, 2), (3, 1), (3, 2)}
+
+
+def test_power_cut_would_be_noticed_when_the_header_were_not_synced(tmp_path: Path) -> None:
+    class Hasty(RecordingOps):
+        def fsync(self, descriptor: int) -> None:
+            pass
+
+    ops = Hasty()
+    save(tmp_path / "last", {"w": torch.ones(40)}, ops=ops)
+    states = [state["last"] for state in states_after_power_cut(ops, {}) if "last" in state]
+    assert len(states) > 4
+    assert (tmp_path / "last").read_bytes() not in states

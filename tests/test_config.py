@@ -41,6 +41,8 @@ RANGES = [
     ("max_steps", 0, "--max-steps 0 is outside [1, inf)", ""),
     ("seed", -1, "--seed -1 is outside [0, 4294967296)", ""),
     ("seed", 2**32, "--seed 4294967296 is outside [0, 4294967296)", ""),
+    ("folds", 1, "--folds 1 is outside [2, inf)", ""),
+    ("fold", 0, "--fold 0 is outside [1, inf)", ""),
     ("keep", 0, "--keep 0 is outside [1, inf)", ""),
     ("log_every", 0, "--log-every 0 is outside [1, inf)", ""),
 ]
@@ -65,6 +67,12 @@ CHOICES = [
     ("optimizer", "", "--optimizer is missing; choose from sgd, adam, adamw", ""),
     ("loss", "msee", "--loss msee is not known; choose from auto, cross-entropy, mse", "did you mean mse?"),
     (
+        "precision",
+        "bf61",
+        "--precision bf61 is not known; choose from fp32, tf32, bf16, fp16",
+        "did you mean bf16?",
+    ),
+    (
         "schedule",
         "one-cycle",
         "--schedule one-cycle is not known; choose from none, step, exponential, cosine, plateau, cyclic, onecycle, ",
@@ -81,7 +89,12 @@ def fault(arguments: dict[str, str] | None = None, **typed: Any) -> ConfigError:
 
 @pytest.mark.parametrize(("name", "value", "message", "hint"), RANGES)
 def test_a_value_out_of_range_is_refused(name: str, value: Any, message: str, hint: str) -> None:
-    needed = {"min_delta": {"patience": 1}, "keep": {"save_every": "1"}}.get(name, {})
+    needed = {
+        "min_delta": {"patience": 1},
+        "keep": {"save_every": "1"},
+        "folds": {"fold": 1, "data": "x.csv"},
+        "fold": {"folds": 2, "data": "x.csv"},
+    }.get(name, {})
 
     found = fault(**{name: value}, **needed)
 

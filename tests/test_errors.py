@@ -12,6 +12,7 @@ from dlkit.errors import (
     RunExistsError,
     did_you_mean,
     file_error,
+    is_full,
     printable,
     reason,
 )
@@ -79,6 +80,30 @@ def test_file_error_gives_the_cure_of_its_cause(number: int, hint: str) -> None:
     assert error.message == (
         full if "space" in hint else f"cannot write a.bin: {os.strerror(number).lower()}"
     )
+
+
+def test_file_that_may_not_be_read_is_not_told_to_be_written(tmp_path: Path) -> None:
+    error = file_error(PermissionError(errno.EACCES, "Permission denied"), tmp_path, "read")
+    assert error.message == f"cannot read {tmp_path}: permission denied"
+    assert error.hint == "choose a file that you may read"
+
+
+@pytest.mark.parametrize(
+    ("free", "says"),
+    [
+        (None, "(1,000 bytes needed)"),
+        (999, "(1,000 bytes needed, 1 missing)"),
+        (1000, "(1,000 bytes needed)"),
+    ],
+)
+def test_missing_bytes_are_told_when_they_are_known(free: int | None, says: str) -> None:
+    error = file_error(OSError(errno.ENOSPC, "no space"), Path("a.bin"), "write", needed=1000, free=free)
+    assert error.message == f"disk full: cannot write a.bin {says}"
+
+
+@pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EIO, False)])
+def test_full_disk_and_quota_count_as_full(number: int, full: bool) -> None:
+    assert is_full(OSError(number, "")) is full
 
 
 def test_file_error_tells_no_size_when_none_is_known() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from crafted import flip
 
-from dlkit.header import read_header, verify
+from dlkit.header import read_header
 from dlkit.history import PROBE_COLUMNS
 from dlkit.run_dir import RunDir
+from dlkit.seal import verify
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "file-formats.md").read_text(encoding="utf-8")
 

@@ -6,7 +6,8 @@ import pytest
 from crafted import entry, raw_file, sealed_file, write
 
 from dlkit.errors import CheckpointError
-from dlkit.header import FORMAT_VERSION, TensorEntry, read_header, seal, tensor_digest, verify
+from dlkit.header import FORMAT_VERSION, TensorEntry, read_header
+from dlkit.seal import seal, tensor_digest, verify
 
 TWO = {"a": entry("F32", [2], 0, 8), "b": entry("U8", [3, 1], 8, 11)}
 
@@ -51,13 +52,13 @@ def test_empty_tensors_and_numbers_are_read(tmp_path: Path) -> None:
 def test_digest_is_over_name_dtype_shape_and_bytes() -> None:
     # printf '["a", "F32", [2]]\x00\x00\x00\x00\x00\x00\x00\x00' | sha256sum
     by_hand = "8686c2796443c1a732dbc290e1b84cd51f2af0ad888c0434fa0ccb027f50a9d7"
-    assert tensor_digest("a", "F32", (2,), bytes(8)) == by_hand
+    assert tensor_digest("a", "F32", (2,), [bytes(8)]) == by_hand
     different = {
-        tensor_digest("a", "F32", (2,), bytes(8)),
-        tensor_digest("b", "F32", (2,), bytes(8)),
-        tensor_digest("a", "I32", (2,), bytes(8)),
-        tensor_digest("a", "F32", (1, 2), bytes(8)),
-        tensor_digest("a", "F32", (2,), bytes(7) + b"\1"),
+        tensor_digest("a", "F32", (2,), [bytes(8)]),
+        tensor_digest("b", "F32", (2,), [bytes(8)]),
+        tensor_digest("a", "I32", (2,), [bytes(8)]),
+        tensor_digest("a", "F32", (1, 2), [bytes(8)]),
+        tensor_digest("a", "F32", (2,), [bytes(7), b"\1"]),
     }
     assert len(different) == 5
 
@@ -156,7 +157,7 @@ def test_metadata_that_are_not_dlkits_are_refused(
 
 def resealed(**changes: object) -> str:
     """Give metadata with changes made after the seal was set."""
-    said = json.loads(seal({"lr": 1e-05}, {"w": tensor_digest("w", "F32", (2,), bytes(8))}))
+    said = json.loads(seal({"lr": 1e-05}, {"w": tensor_digest("w", "F32", (2,), [bytes(8)])}))
     return json.dumps({**said, **changes}, sort_keys=True, separators=(",", ":"))
 
 

@@ -124,6 +124,16 @@ def test_rows_past_the_step_are_dropped_and_kept_aside(history: Path) -> None:
     assert history.with_name("history.csv.bak").read_bytes() == whole
 
 
+def test_a_second_cut_leaves_what_the_first_kept(history: Path) -> None:
+    first = history.read_bytes()
+    cut_back(history, step=20)
+    append_record(history, record(3, val_loss=0.25))
+    second = history.read_bytes()
+    cut_back(history, step=10)
+    assert history.with_name("history.csv.bak").read_bytes() == first
+    assert history.with_name("history.csv.bak-2").read_bytes() == second
+
+
 def test_nothing_is_touched_when_no_row_is_past_the_step(history: Path) -> None:
     before = history.stat()
     cut_back(history, step=30)

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlkit.errors import CheckpointError
-from dlkit.header import MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_TENSORS, read_header, verify
+from dlkit.header import MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_TENSORS, read_header
+from dlkit.seal import verify
 
 
 def refusal(path: Path) -> CheckpointError:

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlkit.catalogue import MODELS, RECIPES
-from dlkit.config import FIELDS, SCHEDULES, TrainConfig, parse_duration, parse_save_every, parse_weights
+from dlkit.config import FIELDS, SCHEDULES, TrainConfig
 from dlkit.contradictions import PATIENCE_OF_SCHEDULE
 from dlkit.errors import ConfigError
 from dlkit.resolve import parse_arguments, read_config_file, recipe_of, resolve
+from dlkit.setting_texts import parse_duration, parse_save_every, parse_weights
 from dlkit.training.schedules import CYCLIC_HALF_EPOCHS, PLATEAU_PATIENCE
 
 Settings = dict[str, Any]
@@ -338,6 +339,12 @@ FIXED: dict[str, tuple[Any, str]] = {
     "target": ("y", "--target y cannot change on --resume: the run has none"),
     "features": ("a,b", "--features a,b cannot change on --resume: the run has none"),
     "task": ("regression", "--task regression cannot change on --resume: the run has auto"),
+    "stratify": (True, "--stratify True cannot change on --resume: the run has none"),
+    "group": ("g", "--group g cannot change on --resume: the run has none"),
+    "by_time": ("t", "--by-time t cannot change on --resume: the run has none"),
+    "split_file": ("s.csv", "--split-file s.csv cannot change on --resume: the run has none"),
+    "folds": (3, "--folds 3 cannot change on --resume: the run has 5"),
+    "fold": (2, "--fold 2 cannot change on --resume: the run has 1"),
     "balance": ("loss", "--balance loss cannot change on --resume: the run has none"),
     "monitor": ("train_loss", "--monitor train_loss cannot change on --resume: the run has val_loss"),
 }
@@ -347,7 +354,11 @@ FIXED: dict[str, tuple[Any, str]] = {
 def test_what_shapes_a_run_cannot_change_when_it_goes_on(name: str) -> None:
     value, message = FIXED[name]
 
-    told = refused({name: value}, stored=STORED.to_dict())
+    of_tables = {"stratify": {}, "group": {}, "by_time": {}, "split_file": {}}
+    of_tables |= {key: {"folds": 5, "fold": 1} for key in ("folds", "fold")}
+    other = {"data": "/x.csv", **of_tables[name]} if name in of_tables else {}
+
+    told = refused({name: value}, stored={**STORED.to_dict(), **other})
 
     assert told == [(message, "leave it out, or start a new run")]
 
@@ -371,6 +382,11 @@ FREE: Settings = {
     "log_every": 5,
     "plot": False,
     "device": "cpu",
+    "precision": "bf16",
+    "compile": True,
+    "threads": "2",
+    "deterministic": True,
+    "log": "jsonl",
 }
 
 
@@ -413,7 +429,7 @@ BAD_FILES: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "number-for-true": ("nesterov = 1", [("nesterov = 1 is not true or false", "the default is false")]),
     "number-for-time": ("max_time = 30", [("max_time = 30 is not a text in quotes", "")]),
     "list": ("lr = [0.1]", [("lr = [0.1] is not a number", "the default is 0.01")]),
-    "table": ("[train]\nlr = 1", [("train is not a setting", "--print-config lists the settings")]),
+    "table": ("[train]\nlr = 1", [("train is not a setting", "did you mean stratify?")]),
     "date": (
         "patience = 2024-01-01",
         [("patience = datetime.date(2024, 1, 1) is not a whole number", "")],

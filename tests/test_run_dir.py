@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing_disk import FailingOps
 
+from dlkit.atomic import FileOps
 from dlkit.checkpoint import load_checkpoint
 from dlkit.errors import CheckpointError, ConfigError, DlkitError, RunExistsError
 from dlkit.history import read_history
@@ -97,19 +100,41 @@ def largest_file(size: int) -> Iterator[None]:
 def test_files_are_those_that_are_there(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     assert run.files() == []
-    for name in ("history.csv", "history.csv.bak", "last.safetensors.corrupt", "notes.txt", "run.lock"):
+    names = {"history.csv", "history.csv.bak", "probes.csv.bak-12", "last.safetensors.corrupt"}
+    for name in (
+        *names,
+        "notes.txt",
+        "run.lock",
+        "history.csv.bak-",
+        "history.csv.bak-x",
+        "history.csv.bak-2.txt",
+    ):
         (tmp_path / name).touch()
-    assert {file.name for file in run.files()} == {
-        "history.csv",
-        "history.csv.bak",
-        "last.safetensors.corrupt",
-    }
+    assert {file.name for file in run.files()} == names
 
 
 def test_nothing_is_said_of_the_disk_when_there_is_room(tmp_path: Path) -> None:
     assert RunDir(tmp_path).shortage(1) == []
     (said,) = RunDir(tmp_path).shortage(10**18)
     assert said.endswith("bytes free; the checkpoints may need 1,000,000,000,000,000,000")
+
+
+def test_what_is_there_already_counts_when_room_is_needed(tmp_path: Path) -> None:
+    class Small(FileOps):
+        def free_bytes(self, folder: Path) -> int:
+            return 1000 if folder == tmp_path else 0
+
+    (tmp_path / "last.safetensors").write_bytes(bytes(500))
+    run = RunDir(tmp_path, ops=Small())
+    assert run.shortage(1500) == []
+    assert run.shortage(1501) == [
+        f"the disk of {tmp_path} has 1,000 bytes free; the checkpoints may need 1,001"
+    ]
+
+
+def test_disk_that_does_not_tell_its_room_is_said(tmp_path: Path) -> None:
+    run = RunDir(tmp_path, ops=FailingOps(1, lambda: OSError(errno.EIO, "Input/output error")))
+    assert run.shortage(1) == [f"cannot tell how much room the disk of {tmp_path} has: input/output error"]
 
 
 def test_every_file_of_a_run_is_known(trained_run: Path) -> None:
@@ -375,7 +400,8 @@ def test_checkpoint_before_still_loads_when_a_small_disk_is_full(
         free, needed = (int(number.replace(",", "")) for number in warned.groups())
         assert free <= 2**20 < needed
         assert "error: disk full: cannot write disk/run/" in full.stderr
-        assert " bytes needed)" in full.stderr
+        needed, missing = re.search(r"\(([\d,]+) bytes needed, ([\d,]+) missing\)", full.stderr).groups()
+        assert 0 < int(missing.replace(",", "")) < int(needed.replace(",", "")) <= 2**20
         assert load_checkpoint(disk / "run" / "last.safetensors").metadata["progress"]["position"]["step"] > 0
         assert not list((disk / "run").glob(".dlkit-tmp-*"))
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from dlkit.atomic import FileOps
 from dlkit.errors import CheckpointError, DlkitError
-from dlkit.header import read_header, seal, tensor_digest
+from dlkit.header import read_header
+from dlkit.seal import seal, tensor_digest
 from dlkit.tensor_file import read_tensors, write_tensors
 
 GRID = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)
@@ -115,13 +116,13 @@ def test_writing_copies_no_tensor(tmp_path: Path) -> None:
     tensor = torch.zeros(2**22)
 
     class Watching(RecordingOps):
-        def write(self, descriptor: int, data: memoryview) -> int:
+        def write_at(self, descriptor: int, data: memoryview, position: int) -> int:
             places.append(np.frombuffer(data, np.uint8).ctypes.data)
-            return super().write(descriptor, data)
+            return super().write_at(descriptor, data, position)
 
     places: list[int] = []
     write_tensors(tmp_path / "a", {"t": tensor}, {}, ops=Watching())
-    assert places[-1] == tensor.data_ptr()
+    assert places[0] == tensor.data_ptr()
 
 
 def test_prefix_picks_tensors(tmp_path: Path) -> None:
@@ -153,16 +154,55 @@ write_tensors(Path(sys.argv[1]), tensors, {name: name for name in sorted(set("st
 
 def test_file_is_verified_before_it_takes_its_name(tmp_path: Path) -> None:
     class Flipping(FileOps):
-        def write(self, descriptor: int, data: memoryview) -> int:
+        def write_at(self, descriptor: int, data: memoryview, position: int) -> int:
             damaged = bytearray(data)
             damaged[-1] ^= 1
-            return super().write(descriptor, memoryview(damaged))
+            return super().write_at(descriptor, memoryview(damaged), position)
 
     write_tensors(tmp_path / "a", {"t": GRID}, {"old": 1})
     with pytest.raises(DlkitError, match="reads back otherwise than it was written") as caught:
         write_tensors(tmp_path / "a", {"t": GRID}, {"old": 0}, ops=Flipping())
     assert caught.value.exit_code == 1
     assert read_tensors(tmp_path / "a")[1]["old"] == 1
+
+
+LARGE = {f"t{number}": torch.arange(2**19, dtype=torch.float32) + number for number in range(5)}
+
+
+@pytest.mark.parametrize("name", [*LARGE, "header"])
+def test_flip_in_any_part_of_a_large_file_is_noticed(tmp_path: Path, name: str) -> None:
+    class Flipping(FileOps):
+        def write_at(self, descriptor: int, data: memoryview, position: int) -> int:
+            if position == 0 if name == "header" else data == LARGE[name].view(torch.uint8).numpy().data:
+                data = memoryview(bytes(data[:-1]) + bytes([data[-1] ^ 1]))
+            return super().write_at(descriptor, data, position)
+
+    with pytest.raises(DlkitError, match="reads back otherwise than it was written"):
+        write_tensors(tmp_path / "a", LARGE, {}, ops=Flipping())
+    assert not list(tmp_path.iterdir())
+
+
+def test_large_file_has_the_digests_of_a_small_one(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "large", {**LARGE, "small": GRID}, {"n": 1})
+    write_tensors(tmp_path / "small", {"small": GRID}, {"n": 1})
+    read, metadata = read_tensors(tmp_path / "large")
+    assert all(torch.equal(read[name], tensor) for name, tensor in LARGE.items())
+    assert metadata["tensors"]["small"] == read_tensors(tmp_path / "small")[1]["tensors"]["small"]
+
+
+@pytest.mark.parametrize("operation", ["read_at", "fsync"])
+def test_large_file_that_cannot_be_read_back_or_synced_is_told(tmp_path: Path, operation: str) -> None:
+    class Failing(FileOps):
+        pass
+
+    def fail(self: FileOps, *arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    setattr(Failing, operation, fail)
+    with pytest.raises(DlkitError) as caught:
+        write_tensors(tmp_path / "a", LARGE, {}, ops=Failing())
+    assert caught.value.message == f"cannot write {tmp_path}/a: input/output error"
+    assert not list(tmp_path.iterdir())
 
 
 def test_file_before_is_kept_under_another_name(tmp_path: Path) -> None:
@@ -211,7 +251,7 @@ def test_dtype_is_named_when_it_cannot_be_saved(tmp_path: Path) -> None:
 
 
 def test_dtype_is_named_when_it_cannot_be_read(tmp_path: Path) -> None:
-    text = seal({}, {"t": tensor_digest("t", "F8_E4M3", (2,), b"ab")})
+    text = seal({}, {"t": tensor_digest("t", "F8_E4M3", (2,), [b"ab"])})
     header = {
         "__metadata__": {"dlkit": text},
         "t": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]},

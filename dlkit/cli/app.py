@@ -13,11 +13,18 @@ from typer.exceptions import TyperException
 from dlkit import __version__
 from dlkit.cli import console, data, inspect, plot, train
 from dlkit.cli import eval as eval_command
+from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.errors import ConfigError, DlkitError
+from dlkit.user_code import blame
 
 # What torch says when a tensor does not fit, on a CPU or an accelerator, or cannot even be counted.
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Storage size calculation overflowed",
+)
 
 app = command_group("dlkit", "Train, evaluate, plot and debug PyTorch models from the shell.")
 app.add_typer(data.app)
@@ -81,6 +88,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process and leave with its exit code."""
+    prepare_environment(os.environ)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell; the stand-in lasts until the end
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
@@ -114,6 +122,8 @@ def _name_given(err: Any) -> str:
 
 def _unexpected(err: Exception) -> DlkitError:
     """Say what no other place has foreseen: memory that ran out, or a bug."""
+    if place := blame(err):
+        return DlkitError(f"your code failed at {place}", "--debug shows the traceback")
     first_line = next(iter(str(err).splitlines()), "")
     if isinstance(err, MemoryError) or any(words in str(err) for words in _OUT_OF_MEMORY):
         return DlkitError(f"out of memory: {first_line}", "try a smaller --batch-size or a smaller network")

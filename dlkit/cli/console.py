@@ -18,6 +18,8 @@ from dlkit.errors import DlkitError
 
 Cell = str | int | float | None
 
+_TINY, _LARGE = 1e-3, 1e3
+
 
 @dataclass
 class Mode:
@@ -132,6 +134,15 @@ def print_pairs(pairs: Mapping[str, Cell]) -> None:
     else:
         for name, value in pairs.items():
             print_line(f"{name}\t{_exact(value)}")
+
+
+def figure(value: float | None) -> str:
+    """Write a loss or a metric: four decimals, one from a thousand on, significant digits where it is tiny."""
+    if value is None:
+        return "-"
+    if 0 < abs(value) < _TINY:
+        return f"{value:.3g}"
+    return f"{value:,.1f}" if abs(value) >= _LARGE else f"{value:.4f}"
 
 
 def _shown(text: str) -> str:

@@ -8,6 +8,8 @@ from typer import Argument, Option
 
 from dlkit.catalogue import DATA
 from dlkit.cli import console
+from dlkit.cli.data_check import check
+from dlkit.cli.data_split import split
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
 from dlkit.errors import ConfigError, DataError, did_you_mean
@@ -21,7 +23,7 @@ _TARGET_BYTES = 8
 _PICTURES = 60
 _SPLITS = ("train", "val", "test")
 
-app = command_group("data", "What data there are: list, get, show.")
+app = command_group("data", "What data there are: list, get, show, check, split.")
 
 
 def list_data() -> None:
@@ -117,6 +119,8 @@ _COLUMNS = ("class", *_SPLITS, "total")
 add_command(app, "ls", list_data)
 add_command(app, "get", get)
 add_command(app, "show", show)
+add_command(app, "split", split)
+add_command(app, "check", check)
 
 
 def _check_name(what: str, name: str) -> None:

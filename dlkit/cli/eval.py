@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from dlkit.cli import console
+from dlkit.cli.eval_map import MapOptions, write_map
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
+from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.run_dir import RunDir
@@ -16,6 +19,7 @@ from dlkit.spec import parse_spec
 if TYPE_CHECKING:
     from dlkit.evaluation.report import Report
 
+_POINTS = "Points (spatial)"
 _SPLITS = ("test", "val", "train", "all")
 
 
@@ -28,18 +32,72 @@ def evaluate(
     predict: Annotated[
         Path | None, Option("--predict", metavar="FILE", help="Write the predictions as CSV; - is stdout.")
     ] = None,
+    baselines: Annotated[
+        bool, Option("--baselines", help="Score simpler methods on the same points.", rich_help_panel=_POINTS)
+    ] = False,
+    draws: Annotated[
+        int | None,
+        Option(
+            metavar="M",
+            help="Predict the mean of M random draws of neighbours, not from the nearest.",
+            rich_help_panel=_POINTS,
+        ),
+    ] = None,
+    grid: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="Predict a map with N cells along the longer side instead.",
+            rich_help_panel=_POINTS,
+        ),
+    ] = None,
+    at: Annotated[
+        float | None,
+        Option(
+            metavar="T",
+            help="The time of the map, as in the table. Default: the newest.",
+            rich_help_panel=_POINTS,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(
+            "--out", "-o", metavar="FILE", help="Where the map goes, a .csv file.", rich_help_panel=_POINTS
+        ),
+    ] = None,
     device: DeviceOption = "auto",
+    model: ModelOption = None,
 ) -> None:
     """Evaluate checkpoints: loss, accuracy, precision, recall and F1 per class, confusion matrix."""
-    _check(checkpoints, data, split, predict, device)
+    asked = MapOptions(grid=grid, draws=draws, at=at, out=out)
+    faults = [*_faults(checkpoints, data, split, predict, device), *asked.faults(len(checkpoints))]
+    if grid is not None:
+        typed = {"--data": data, "--predict": predict, "--baselines": baselines or None}
+        faults += [
+            ConfigError(f"--grid does not go with {option}", "it predicts a map, from the checkpoint alone")
+            for option, value in typed.items()
+            if value is not None
+        ]
+    if faults:
+        raise ConfigError.of(faults)
+    if grid is not None:
+        write_map(checkpoints[0], asked, device)
+        return
+    code = check_options(model, data)
 
     from dlkit.atomic import write_file
-    from dlkit.checkpoint import load_checkpoint
     from dlkit.device import pick_device
     from dlkit.evaluation.report import evaluate_checkpoint
 
     where = pick_device(device)
-    reports = [evaluate_checkpoint(load_checkpoint(path), data, split, where) for path in checkpoints]
+    loaded = load_checkpoints(checkpoints, code)
+    with show_preparing():
+        reports = [
+            evaluate_checkpoint(checkpoint, data, split, where, draws=draws, baselines=baselines)
+            for checkpoint in loaded
+        ]
+    for text in dict.fromkeys(text for report in reports for text in report.notes):
+        console.note(text)
     if predict is not None and str(predict) == "-":
         console.note(_summary(reports[0]))
         console.print_text(reports[0].predictions_csv())
@@ -52,12 +110,16 @@ def evaluate(
         console.print_json(results if len(results) > 1 else results[0])
         return
     _print_scores(reports)
+    for report in reports:
+        _print_baselines(report)
     if len(reports) == 1:
         _print_classes(reports[0])
         _print_organs(reports[0])
 
 
-def _check(checkpoints: list[Path], data: str | None, split: str, predict: Path | None, device: str) -> None:
+def _faults(
+    checkpoints: list[Path], data: str | None, split: str, predict: Path | None, device: str
+) -> list[ConfigError]:
     faults = list(check_device(device))
     if split not in _SPLITS:
         faults.append(
@@ -79,8 +141,7 @@ def _check(checkpoints: list[Path], data: str | None, split: str, predict: Path 
         )
     if predict is not None:
         faults += _predict_faults(predict)
-    if faults:
-        raise ConfigError.of(faults)
+    return faults
 
 
 def _predict_faults(predict: Path) -> Iterator[ConfigError]:
@@ -98,9 +159,11 @@ def _predict_faults(predict: Path) -> Iterator[ConfigError]:
 
 
 def _summary(report: "Report") -> str:
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items())
     where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
-    return f"{where}: loss {report.loss:.4f}, {metrics}"
+    if not report.metrics:
+        return f"{where}: no targets, so no scores"
+    metrics = ", ".join(f"{name} {console.figure(value)}" for name, value in report.metrics.items())
+    return f"{where}: loss {console.figure(report.loss)}, {metrics}"
 
 
 def _print_scores(reports: list["Report"]) -> None:
@@ -113,11 +176,23 @@ def _print_scores(reports: list["Report"]) -> None:
                 report.data,
                 report.split,
                 len(report.rows),
-                report.loss,
+                report.loss if report.metrics else None,
                 *(report.metrics.get(name) for name in names),
             ]
             for report in reports
         ],
+    )
+
+
+def _print_baselines(report: "Report") -> None:
+    """Print simpler methods, and the network beside them."""
+    if not report.baselines:
+        return
+    rows = {str(report.checkpoint): report.metrics, **report.baselines}
+    columns = list(report.metrics)
+    console.print_line("")
+    console.print_table(
+        ["method", *columns], [[name, *(of.get(column) for column in columns)] for name, of in rows.items()]
     )
 
 

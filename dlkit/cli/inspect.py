@@ -9,6 +9,7 @@ from typer import Argument, Option
 from dlkit.catalogue import DATA, MODELS
 from dlkit.cli import console
 from dlkit.cli.inspect_lr import lr
+from dlkit.cli.inspect_nan import nan
 from dlkit.cli.options import (
     BatchesOption,
     Checkpoint,
@@ -18,6 +19,7 @@ from dlkit.cli.options import (
     add_command,
     command_group,
 )
+from dlkit.cli.own_code import ModelOption, check_named, check_options, load_checkpoints
 from dlkit.config import TrainConfig, check_device
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.header import printable
@@ -26,6 +28,7 @@ from dlkit.inspection.layer_table import COLUMNS, Row, arrange, check_column, se
 from dlkit.plotting.figure_file import PICTURE_SUFFIXES
 from dlkit.resolve import parse_arguments, resolve
 from dlkit.run_dir import RunDir
+from dlkit.spec import parse_code
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,12 +79,15 @@ def model(
         list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
     ] = None,
     data: DataOption = None,
+    code: ModelOption = None,
 ) -> None:
     """List a network's layers with their output shapes, parameters and FLOPs for one sample."""
     path = Path(subject)
-    if subject in MODELS:
+    by_name = subject in MODELS or parse_code(subject) is not None
+    if by_name:
         typed = {"model": subject, **({"data": data} if data is not None else {})}
         config = resolve(typed, parse_arguments(arguments or []))
+        check_named(config, typed)
     elif arguments or data is not None:
         raise ConfigError(
             "-s and --data go with the name of a model; a checkpoint has its own",
@@ -93,16 +99,17 @@ def model(
             did_you_mean(subject, MODELS) or f"the models are {', '.join(MODELS)}",
         )
 
-    from dlkit.checkpoint import load_checkpoint
+    named = None if by_name else check_options(code, None)
+
     from dlkit.inputs import zeros
     from dlkit.inspection.summary import summarise
     from dlkit.models.build import build_model, restore_model
 
-    if subject in MODELS:
+    if by_name:
         description, context = _data_of(config)
-        network = build_model(subject, description, config.arguments, context)
+        network = build_model(config.model, description, config.arguments, context)
     else:
-        checkpoint = load_checkpoint(path)
+        (checkpoint,) = load_checkpoints([path], named)
         description, network = checkpoint.description, restore_model(checkpoint)
     shape = "x".join(map(str, description.input_shape))
     console.note(f"{subject} on {printable(description.name)}, one sample of {shape}")
@@ -115,15 +122,16 @@ def weights(
     layers: LayersOption = None,
     sort: SortOption = None,
     top: TopOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Give the statistics of a checkpoint's weights, a row for each tensor."""
     _check("weights", path, out, sort)
+    code = check_options(model, None)
 
-    from dlkit.checkpoint import load_checkpoint
     from dlkit.inspection.weights import weight_rows, weight_tensors
     from dlkit.models.build import restore_model
 
-    checkpoint = load_checkpoint(path)
+    (checkpoint,) = load_checkpoints([path], code)
     found = weight_tensors(restore_model(checkpoint))
     chosen = {name: found[name] for name in select_layers(list(found), layers)}
     _give("weights", checkpoint, arrange(weight_rows(chosen), sort, top), chosen, out, "")
@@ -138,13 +146,17 @@ def grads(
     top: TopOption = None,
     split: SplitOption = "train",
     device: DeviceOption = "auto",
+    data: DataOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Give the statistics of the gradients over real batches, a row for each parameter."""
     _check("grads", path, out, sort, split, device)
+    code = check_options(model, data)
 
     from dlkit.inspection.gradients import compute_gradients, gradient_rows
 
-    checkpoint, subject, said = _open(path, split, batches, device)
+    (checkpoint,) = load_checkpoints([path], code)
+    subject, said = _open(checkpoint, data, split, batches, device)
     names = [name for name, parameter in subject.model.named_parameters() if parameter.requires_grad]
     chosen_names = select_layers(names, layers)
     found = compute_gradients(subject.model, subject.batches, subject.loss_fn)
@@ -161,13 +173,17 @@ def acts(
     top: TopOption = None,
     split: SplitOption = "train",
     device: DeviceOption = "auto",
+    data: DataOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Give the statistics of each layer's outputs over real batches, dead and saturated units among them."""
     _check("acts", path, out, sort, split, device)
+    code = check_options(model, data)
 
     from dlkit.inspection.activations import ActivationRecorder
 
-    checkpoint, subject, said = _open(path, split, batches, device)
+    (checkpoint,) = load_checkpoints([path], code)
+    subject, said = _open(checkpoint, data, split, batches, device)
     recorder = ActivationRecorder(keep_outputs=out is not None and out.suffix.lower() == ".safetensors")
     recorder.watch(subject.model, subject.batches)
     rows = {str(row["layer"]): row for row in recorder.rows()}
@@ -175,7 +191,7 @@ def acts(
     _give("acts", checkpoint, arrange(chosen, sort, top), recorder.outputs(), out, said)
 
 
-for function in (show, model, weights, grads, acts, lr):
+for function in (show, model, weights, grads, acts, lr, nan):
     add_command(app, function.__name__, function)
 
 
@@ -245,24 +261,24 @@ def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tens
     return description, {}
 
 
-def _open(path: Path, split: str, batches: int, device: str) -> tuple["LoadedCheckpoint", "Subject", str]:
-    """Give the checkpoint, its network with batches, and a sentence that says which."""
-    from dlkit.checkpoint import load_checkpoint
+def _open(
+    checkpoint: "LoadedCheckpoint", data: str | None, split: str, batches: int, device: str
+) -> tuple["Subject", str]:
+    """Give the network of a checkpoint with batches, and a sentence that says which."""
     from dlkit.device import device_label, pick_device
     from dlkit.inspection.subject import open_subject
 
     where = pick_device(device)
-    checkpoint = load_checkpoint(path)
-    subject = open_subject(checkpoint, split, batches, where)
+    subject = open_subject(checkpoint, split, batches, where, data)
     count = len(subject.batches)
     said = (
         f"{subject.num_samples:,} samples ({count} batch{'es' if count > 1 else ''}) "
-        f"of {printable(checkpoint.description.name)} {split}"
+        f"of {printable(data or checkpoint.description.name)} {split}"
     )
     console.note(f"{said}, on {device_label(where)}")
     if count < batches:
         console.warn(f"--batches {batches}: the {split} split has {count}")
-    return checkpoint, subject, said
+    return subject, said
 
 
 def _give(
@@ -292,7 +308,9 @@ def _give(
         from dlkit.plotting.layers import plot_layers
 
         over = f", {said}" if said else ""
-        save_figure(plot_layers(rows, title=f"{kind} of {printable(checkpoint.model)}{over}"), out)
+        save_figure(
+            plot_layers(rows, title=f"{kind} of {printable(checkpoint.config.model_name)}{over}"), out
+        )
     console.print_paths([out])
 
 

@@ -10,6 +10,7 @@ from typer import Argument, Context, Option
 from dlkit.atomic import probe_folder
 from dlkit.catalogue import MODELS
 from dlkit.cli import console
+from dlkit.cli.own_code import check_named
 from dlkit.cli.settings import Given, given_settings
 from dlkit.config import FIELDS, TrainConfig
 from dlkit.errors import ConfigError, did_you_mean
@@ -67,6 +68,7 @@ def lr(
     if no_model := list(_model_faults(given)):
         raise ConfigError.of([*no_model, *faults])
     config = resolve(given.settings, given.arguments, file=given.file, faults=faults)
+    check_named(config, given.settings)
     if out is not None:
         probe_folder(out.parent)
 
@@ -79,7 +81,7 @@ def lr(
     rates = rising_rates(start, end, steps)
     points = list(_with_bar(raise_rate(assembly.parts, rates), steps))
     found = suggest_rate(points, rates, assembly.parts.model)
-    what = f"{config.model} on {config.data} with {config.optimizer}, batch {config.batch_size}"
+    what = f"{config.model_name} on {config.data} with {config.optimizer}, batch {config.batch_size}"
     console.note(
         f"{what}: {len(points)} steps from {start:g} to {points[-1].lr:.3g}; {found.lr:g} is {RULE} "
         f"({found.half_way.lr:.3g} and {found.lowest.lr:.3g})"

@@ -21,6 +21,7 @@ from dlkit.plotting.inputs import (
     is_cut_off,
     read_input,
 )
+from dlkit.plotting.map_inputs import MapValues
 from dlkit.plotting.panels import X_COLUMNS, check_x, choose_panels, count_not_positive, find_lacking
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class _CurveOptions:
 def plot(
     files: Annotated[
         list[Path],
-        Argument(metavar="FILE|RUN", help="A history.csv, a run folder, or a CSV of dlkit eval --predict."),
+        Argument(
+            metavar="FILE|RUN",
+            help="A history.csv, a run folder, or a CSV of dlkit eval --predict or --grid.",
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -71,7 +75,7 @@ def plot(
         str | None,
         Option(
             metavar="KIND",
-            help="history, confusion, organs or fold (predicted against true); else the header tells.",
+            help="history, confusion, organs, fold (predicted against true) or map; else the header tells.",
         ),
     ] = None,
     columns: Annotated[
@@ -94,20 +98,24 @@ def plot(
         bool, Option("--log-y", help="Logarithmic loss; with -y, every axis.", rich_help_panel=_CURVES)
     ] = False,
 ) -> None:
-    """Draw the curves of training runs, the confusion matrix of predictions, or concentration curves."""
+    """Draw the curves of training runs, the confusion matrix of predictions, concentration curves, or a map."""
     curves = _CurveOptions(columns=_split(columns), x=x, labels=_split(label), smooth=smooth, log_y=log_y)
     faults = [*_output_faults(out), *_kind_faults(kind), *_curve_faults(curves, len(files))]
     if faults:
         raise ConfigError.of(faults)
     paths = [find_csv(path) for path in files]
     inputs = [_read(path, kind) for path in paths]
+    if maps := [found for found in inputs if isinstance(found, MapValues)]:
+        _check_single("a map", paths, curves)
+        _deliver(_draw_map(maps[0]), out or _default_path(paths, "map"))
+        return
     histories = [found for found in inputs if isinstance(found, History)]
     if len(histories) == len(inputs):
         _deliver(_draw_curves(histories, paths, curves), out or _default_path(paths, "history"))
         return
     _check_predictions(paths, len(histories), curves)
     found = inputs[0]
-    assert not isinstance(found, History), "it was checked that none is"
+    assert not isinstance(found, History | MapValues), "it was checked that none is"
     if isinstance(found, Predictions):
         _deliver(_draw_confusion(found), out or _default_path(paths, "confusion"))
     else:
@@ -162,7 +170,7 @@ def _curve_faults(curves: _CurveOptions, num_inputs: int) -> Iterator[ConfigErro
         yield ConfigError(f"--label {','.join(labels)} has an empty name", "one name an input")
 
 
-def _read(path: Path, kind: str | None) -> History | Predictions | PredictedCurves:
+def _read(path: Path, kind: str | None) -> History | Predictions | PredictedCurves | MapValues:
     found = read_input(path, kind)
     if is_cut_off(path):
         console.note(f"the last line of {path} is cut off and left out")
@@ -175,15 +183,21 @@ def _check_predictions(paths: Sequence[Path], num_histories: int, curves: _Curve
             f"{num_histories} of the {len(paths)} inputs are histories, the others predictions",
             "draw them one after the other: a picture shows one kind",
         )
+    _check_single("a confusion matrix", paths, curves)
+
+
+def _check_single(what: str, paths: Sequence[Path], curves: _CurveOptions) -> None:
     if len(paths) > 1:
-        raise ConfigError(
-            f"a picture of predictions is of one file, not of {len(paths)}",
-            f"for example dlkit plot {paths[0]}",
-        )
+        raise ConfigError(f"{what} is of one file, not of {len(paths)}", f"for example dlkit plot {paths[0]}")
     if flags := curves.typed():
-        raise ConfigError(
-            f"{', '.join(flags)} is for histories; {paths[0]} holds predictions", "leave it out"
-        )
+        holds = "predictions" if what == "a confusion matrix" else "a map"
+        raise ConfigError(f"{', '.join(flags)} is for histories; {paths[0]} holds {holds}", "leave it out")
+
+
+def _draw_map(found: MapValues) -> "Figure":
+    from dlkit.plotting.maps import plot_map
+
+    return plot_map(found)
 
 
 def _draw_confusion(predictions: Predictions) -> "Figure":

@@ -59,7 +59,7 @@ class _Lines:
         elif step.record is None and now - self._last_line >= _SECONDS_BETWEEN_LINES:
             console.note(
                 f"epoch {step.epoch}/{self._run.config.epochs} step {step.in_epoch}/{self._run.steps_per_epoch} "
-                f"loss {reading.loss:.4f} {self._run.metric} {reading.metric:.4f} "
+                f"loss {console.figure(reading.loss)} {self._run.metric} {console.figure(reading.metric)} "
                 f"{left:.0f} s left"
             )
         elif step.record is None:
@@ -99,8 +99,8 @@ class _Bars:
         self.progress.update(
             self._batches,
             completed=step.in_epoch,
-            figures=f"loss {reading.loss:.4f}  {self._run.metric} {reading.metric:.4f}  lr {step.lr:.3g}  "
-            f"{speed:,.0f} samples/s",
+            figures=f"loss {console.figure(reading.loss)}  {self._run.metric} {console.figure(reading.metric)}  "
+            f"lr {step.lr:.3g}  {speed:,.0f} samples/s",
         )
         self.progress.update(self._epochs, completed=step.step / self._run.steps_per_epoch)
 
@@ -135,15 +135,15 @@ def _asked_line(run: "TrainRun", step: "Step", reading: "Reading") -> str:
     if every is None or step.step % every:
         return ""
     place = f"epoch {step.epoch} [{step.in_epoch}/{run.steps_per_epoch}]"
-    return f"{place} step {step.step} loss {reading.last_loss:.4f}"
+    return f"{place} step {step.step} loss {console.figure(reading.last_loss)}"
 
 
 def _epoch_line(run: "TrainRun", step: "Step") -> str:
     record = step.record
     assert record is not None, "only the last step of an epoch has a line"
     return (
-        f"epoch {record.epoch}/{run.config.epochs}  loss {record.train_loss:.4f}  "
-        f"{run.metric} {record.train_metric:.4f}  val loss {record.val_loss:.4f}  "
-        f"val {run.metric} {record.val_metric:.4f}  lr {record.lr:.3g}  "
+        f"epoch {record.epoch}/{run.config.epochs}  loss {console.figure(record.train_loss)}  "
+        f"{run.metric} {console.figure(record.train_metric)}  val loss {console.figure(record.val_loss)}  "
+        f"val {run.metric} {console.figure(record.val_metric)}  lr {record.lr:.3g}  "
         f"{record.samples_per_second or 0:,.0f} samples/s"
     )

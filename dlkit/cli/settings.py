@@ -16,16 +16,28 @@ from dlkit.resolve import parse_arguments, read_config_file, recipe_of, recipe_s
 Layers = Mapping[str, Container[str]]
 
 
-def with_settings(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there."""
-    own = [
-        parameter
-        for parameter in inspect.signature(function, eval_str=True).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    options = [_option_of(field) for name, field in FIELDS.items() if name not in ("model", "arguments")]
-    function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-    return function
+def with_settings(names: Container[str] | None = None) -> Callable[..., Callable[..., None]]:
+    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there.
+
+    Args:
+        names: Only these settings; None takes all but the model and its arguments.
+    """
+
+    def add_options(function: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            parameter
+            for parameter in inspect.signature(function, eval_str=True).parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        options = [
+            _option_of(field)
+            for name, field in FIELDS.items()
+            if name not in ("model", "arguments") and (names is None or name in names)
+        ]
+        function.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        return function
+
+    return add_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +112,8 @@ def given_settings(
         from_file, found = read_config_file(file)
         faults += found
     for values in (typed, environment, from_file):
-        if "init" in values:
-            values["init"] = str(Path(values["init"]).absolute())
+        for name in {"init", "split_file"} & values.keys():
+            values[name] = str(Path(values[name]).absolute())
     return Given(
         typed=typed,
         environment={} if resuming else environment,
@@ -165,7 +177,8 @@ def _option_of(field: Field[Any]) -> inspect.Parameter:
     text = field.metadata["help"] + (" Default: the model's recipe." if by_recipe else "")
     declared: Any = field.type
     name = flag(field.name)
-    names = [f"{name}/--no-{name.removeprefix('--')}" if declared is bool else name, field.metadata["short"]]
+    switch = declared in (bool, bool | None)
+    names = [f"{name}/--no-{name.removeprefix('--')}" if switch else name, field.metadata["short"]]
     kind = declared | None if by_recipe else declared
     option = Option(*filter(None, names), help=text, rich_help_panel=field.metadata["panel"])
     return inspect.Parameter(

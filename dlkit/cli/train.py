@@ -1,35 +1,35 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from dlkit.atomic import probe_folder
+from dlkit.atomic import probe_folder, remove_own_temporaries
 from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
+from dlkit.cli.own_code import check_named
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
+from dlkit.cli.signals import stop_signals
 from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
-from dlkit.errors import CheckpointError, ConfigError
-from dlkit.header import verify
+from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.resolve import resolve
 from dlkit.run_dir import RunDir, check_out, open_run
+from dlkit.seal import verify
 
 if TYPE_CHECKING:
     from dlkit.training.run import TrainRun
 
 
 _TRY_PANEL = "Try"
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@with_settings
+@with_settings()
 def train(
     context: Context,
     model: Annotated[str | None, Argument(help=FIELDS["model"].metadata["help"], show_default=False)] = None,
@@ -103,6 +103,7 @@ def train(
     if "print_config" in modes:
         _print_config(explained(config, given, resuming=resuming))
         return
+    check_named(config, given.settings, resuming=resuming)
     if modes & {"dry_run", "overfit"}:
         _try(config, overfit)
         return
@@ -113,16 +114,25 @@ def train(
 
     from dlkit.training.run import resume_run, start_run
 
-    run = resume_run(config, run_dir) if run_dir is not None else start_run(config, out, force=force)
+    with show_preparing():
+        named = set(given.typed)
+        run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
     if not run.why_done:
-        with _signals(run), show_progress(run) as display:
+        with _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
+                _tell_news(run)
+    _tell_news(run)
     if run.ended_early:
         console.note(f"stopped early: {run.why_done}")
     _print_result(run)
+
+
+def _tell_news(run: "TrainRun") -> None:
+    for text in run.take_news():
+        console.note(text)
 
 
 def _print_config(settings: Mapping[str, Any]) -> None:
@@ -137,7 +147,9 @@ def _try(config: TrainConfig, overfit: int | None) -> None:
     """Try a run before the night: without writing anything."""
     from dlkit.training.trial import dry_run, memorise
 
-    console.print_pairs(dry_run(config) if overfit is None else memorise(config, overfit))
+    with show_preparing():
+        facts = dry_run(config) if overfit is None else memorise(config, overfit)
+    console.print_pairs(facts)
 
 
 def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
@@ -167,11 +179,14 @@ def _open_to_resume(resume: Path, faults: list[ConfigError]) -> RunDir:
 def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
     """Read the settings of the run to go on with, and change what was typed."""
     try:
-        return resolve(given.typed, given.arguments, _stored_settings(run_dir), faults=given.faults)
-    except (KeyError, TypeError, AttributeError) as err:
+        stored = _stored_settings(run_dir)
+        resolve({}, {}, stored)
+    except (ConfigError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as err:
         raise CheckpointError(
-            f"{run_dir.last} holds no settings of a run", "name the run folder that dlkit train made"
+            f"{run_dir.last} holds no settings of a run: {printable(str(err), limit=200)}",
+            "name the run folder that dlkit train made",
         ) from err
+    return resolve(given.typed, given.arguments, stored, faults=given.faults)
 
 
 def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
@@ -205,7 +220,8 @@ def _print_result(run: "TrainRun") -> None:
     column = f"val_{run.metric}"
     if best:
         console.note(
-            f"best epoch {best['epoch']}: val loss {best['val_loss']:.4f}, {run.metric} {best[column]:.4f}; "
+            f"best epoch {best['epoch']}: val loss {console.figure(best['val_loss'])}, "
+            f"{run.metric} {console.figure(best[column])}; "
             f"the run is in {run.dir.path}"
         )
     if console.mode.json:
@@ -222,20 +238,14 @@ def _print_result(run: "TrainRun") -> None:
         console.print_line(str(run.dir.best))
 
 
-@contextmanager
-def _signals(run: "TrainRun") -> Iterator[None]:
+def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
     """Let the first Ctrl-C or SIGTERM finish the step and save; the second leaves at once."""
 
-    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
+    def ask(number: int) -> None:
         run.stop_signal = number
-        for each in _STOP_SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        console.note("finishing the step and saving; once more leaves at once")
-        console.stderr().show_cursor()  # which the bars hide, and leaving at once would not show again
 
-    before = {number: signal.signal(number, ask_to_stop) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop_signals(
+        ask,
+        say=lambda: console.note("finishing the step and saving; once more leaves at once"),
+        clean_up=lambda: remove_own_temporaries(run.dir.path),
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,6 +13,15 @@ from dlkit.inputs import Inputs, rows_of
 _CHUNK_BYTES = 4 * 2**20
 _MAX_CHUNK = 16
 _RESIDENT_SHARE = 0.5
+_CHUNKS_AHEAD = 4
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A split that can begin to make a batch before it is asked for."""
+
+    def expect(self, rows: Tensor) -> None:
+        """Begin to make a batch of these rows."""
 
 
 class Batches:
@@ -72,27 +82,58 @@ class Batches:
             epoch: Number of the epoch.
             start: Batches to leave out at the beginning.
         """
-        if self._strata is None:
-            order = epoch_order(len(self._split), self.seed, epoch)
-        else:
-            order = balanced_order(self._strata, self.seed, epoch)
-        return self._walk(self._split.rows.index_select(0, order.to(self._split.rows.device)), start, epoch)
+        return self._walk(self._shuffled_rows(epoch), start, epoch)
+
+    def rows_in(self, epoch: int | None, start: int, stop: int) -> Tensor:
+        """Give the stored rows, shape (B,), of an epoch's batches from `start` up to, not including, `stop`.
+
+        Args:
+            epoch: Number of the epoch; None for the order of the split.
+            start: The first batch.
+            stop: The one after the last.
+        """
+        rows = self._split.rows if epoch is None else self._shuffled_rows(epoch)
+        return rows[start * self.batch_size : None if stop >= len(self) else stop * self.batch_size]
 
     def in_order(self) -> Iterator[tuple[Inputs, Tensor]]:
         """Give the batches in the order of the split, with nothing random in them."""
         return self._walk(self._split.rows, 0, None)
 
+    def _shuffled_rows(self, epoch: int) -> Tensor:
+        if self._strata is None:
+            order = epoch_order(len(self._split), self.seed, epoch)
+        else:
+            order = balanced_order(self._strata, self.seed, epoch)
+        return self._split.rows.index_select(0, order.to(self._split.rows.device))
+
     def _walk(self, rows: Tensor, start: int, epoch: int | None) -> Iterator[tuple[Inputs, Tensor]]:
         count = len(self)
         while start < count:
-            stop = min(count, start - start % self._chunk + self._chunk)
-            end = len(rows) if stop == count else stop * self.batch_size
-            inputs, targets = self._split.batch(rows[start * self.batch_size : end], self.device, epoch)
+            stop = self._chunk_end(start)
+            self._announce(rows, start)
+            inputs, targets = self._split.batch(self._rows_of(rows, start, stop), self.device, epoch)
             for index in range(start, stop):
                 first = (index - start) * self.batch_size
                 last = len(targets) if index + 1 == stop else first + self.batch_size
                 yield rows_of(inputs, first, last), targets[first:last]
             start = stop
+
+    def _chunk_end(self, start: int) -> int:
+        """Give the batch behind those that are made at once with batch `start`."""
+        return min(len(self), start - start % self._chunk + self._chunk)
+
+    def _rows_of(self, rows: Tensor, start: int, stop: int) -> Tensor:
+        return rows[start * self.batch_size : len(rows) if stop == len(self) else stop * self.batch_size]
+
+    def _announce(self, rows: Tensor, start: int) -> None:
+        """Let a split that takes long over its samples begin with those of the next batches."""
+        if not isinstance(self._split, Expecting):
+            return
+        for _ in range(_CHUNKS_AHEAD):
+            if start < len(self):
+                stop = self._chunk_end(start)
+                self._split.expect(self._rows_of(rows, start, stop))
+                start = stop
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:

@@ -6,17 +6,34 @@ from dataclasses import replace
 from torch import Tensor
 
 from dlkit.config import TrainConfig
+from dlkit.data.arrays import load_arrays
+from dlkit.data.functions import load_function
+from dlkit.data.image_folder import load_folder
 from dlkit.data.pbpk import load_pbpk
 from dlkit.data.pbpk_file import holds_curves
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
+from dlkit.data.tabular import load_tabular
 from dlkit.description import DataDescription
-from dlkit.errors import ConfigError
+from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.spec import parse_spec
+
+
+def _load_spatial(request: Request) -> DataSet:
+    """Load points; what searches their neighbours takes a while to import, and only they need it."""
+    from dlkit.data.spatial import load_spatial
+
+    return load_spatial(request)
+
 
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
+    "spatial": _load_spatial,
+    "table": load_tabular,
     "pbpk": load_pbpk,
+    "arrays": load_arrays,
+    "function": load_function,
+    "folder": load_folder,
 }
 
 
@@ -26,6 +43,7 @@ def load_dataset(
     context: Mapping[str, Tensor] | None = None,
     *,
     other: str | None = None,
+    named: bool = False,
 ) -> DataSet:
     """Load the data that a configuration names, split and normalised.
 
@@ -34,13 +52,22 @@ def load_dataset(
         trained_on: The description in a checkpoint; what it learned is used and its fingerprint must fit.
         context: The context in that checkpoint.
         other: A spec of other data, to be treated as those in the checkpoint were.
+        named: The command line names the data that the configuration has; without that, a function of the user's
+            own is not run for a checkpoint.
 
     Raises:
         DataError: The data are not here, are damaged, or are not the ones trained on.
         ConfigError: A setting does not fit the data.
+        CheckpointError: They come from a function of the user's own, which the command line does not name.
     """
     spec = parse_spec(config.data if other is None else other)
     kind = config.model if config.model in ("spatial", "pbpk") else spec.kind
+    if spec.code is not None and trained_on is not None and other is None and not named:
+        raise CheckpointError(
+            f"the data are made by {printable(spec.code.short)}, a function of your own; a checkpoint never runs code "
+            "by itself",
+            f"name it: --data {printable(spec.text, 300)}",
+        )
     if kind == "arrays" and spec.path is not None and holds_curves(spec.path):
         kind = "pbpk"
     if kind not in LOADERS:

@@ -13,7 +13,7 @@ from dlkit.data.download import PATIENCE, Note, Patience, Progress, fetch_file, 
 from dlkit.data.home import downloads_folder, prepared_path
 from dlkit.data.part_file import difference
 from dlkit.errors import CheckpointError, ConfigError, DataError, did_you_mean, file_error
-from dlkit.header import verify
+from dlkit.seal import verify
 
 
 def get(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from dlkit.description import DataDescription, Normalisation
 from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.inputs import Inputs
 from dlkit.spec import Spec
+
+if TYPE_CHECKING:
+    from dlkit.data.augment import Augmentation
 
 SPLITS = ("train", "val", "test")
 
@@ -68,12 +71,14 @@ class TensorSplit:
         targets: Stored targets, shape (M,) or (M, D).
         rows: Rows that belong to the split, shape (N,), int64.
         normalisation: How stored values become inputs; None leaves them alone.
+        augmentation: How pictures are changed where a batch is trained on.
     """
 
     inputs: Tensor
     targets: Tensor
     rows: Tensor
     normalisation: Normalisation | None
+    augmentation: "Augmentation | None" = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -103,20 +108,23 @@ class TensorSplit:
         splits = (self, *others)
         inputs = torch.cat([split.inputs.index_select(0, split.rows) for split in splits])
         targets = torch.cat([split.targets.index_select(0, split.rows) for split in splits])
-        return replace(self, inputs=inputs, targets=targets, rows=torch.arange(len(targets)))
+        return replace(
+            self, inputs=inputs, targets=targets, rows=torch.arange(len(targets)), augmentation=None
+        )
 
     def strata(self) -> Tensor:
         """Give the class of each sample; for numbers, whether it lies above the median."""
         targets = self.targets.index_select(0, self.rows)
         return above_median(targets) if targets.is_floating_point() else targets
 
-    def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Tensor, Tensor]:
         """Make inputs, float32, shape (B, ...), and targets, shape (B,) or (B, D), of some rows."""
-        inputs = self.inputs.index_select(0, rows).to(device, non_blocking=True).to(torch.float32)
+        inputs = normalised(
+            self.inputs.index_select(0, rows).to(device, non_blocking=True), self.normalisation
+        )
         targets = self.targets.index_select(0, rows).to(device, non_blocking=True)
-        if self.normalisation is not None:
-            factor, offset = _factor_and_offset(self.normalisation, inputs)
-            inputs.mul_(factor).add_(offset)
+        if self.augmentation is not None and epoch is not None:
+            inputs = self.augmentation.apply(inputs, rows, epoch)
         return inputs, targets
 
 
@@ -200,6 +208,15 @@ class Request:
             f"takes {trained_on.input_shape} and gives {trained_on.num_outputs}",
             f"it was trained on {trained_on.name}",
         )
+
+
+def normalised(stored: Tensor, normalisation: Normalisation | None) -> Tensor:
+    """Turn stored values of a batch, shape (B, ...), which may be overwritten, into inputs, float32."""
+    inputs = stored.to(torch.float32)
+    if normalisation is not None:
+        factor, offset = _factor_and_offset(normalisation, inputs)
+        inputs.mul_(factor).add_(offset)
+    return inputs
 
 
 def above_median(targets: Tensor) -> Tensor:

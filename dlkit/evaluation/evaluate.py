@@ -1,17 +1,21 @@
 """Outputs and scores of a network on a split."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, call
 from dlkit.objectives import Objective, RunningMean
 
 
 @torch.inference_mode()
 def mean_scores(
-    model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]], objective: Objective
+    model: nn.Module,
+    batches: Iterable[tuple[Inputs, Tensor]],
+    objective: Objective,
+    forward: Callable[[nn.Module, Inputs], Tensor] = call,
 ) -> tuple[float, float]:
     """Give the mean loss and the metric over batches, in evaluation mode.
 
@@ -19,11 +23,12 @@ def mean_scores(
         model: Left in evaluation mode.
         batches: Inputs and targets on the model's device.
         objective: Loss and metric.
+        forward: Passes inputs through the network.
     """
     model.eval()
     running = RunningMean(objective)
     for inputs, targets in batches:
-        outputs = call(model, inputs)
+        outputs = forward(model, inputs)
         running.add(objective.loss(outputs, targets), outputs, targets)
     return running.read()
 
@@ -40,3 +45,14 @@ def predict(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]]) -> tuple
     pairs = [(call(model, inputs), targets) for inputs, targets in batches]
     outputs, targets = zip(*pairs, strict=True)
     return torch.cat(outputs).cpu(), torch.cat(targets).cpu()
+
+
+@torch.inference_mode()
+def predict_draws(model: nn.Module, draws: Sequence[Batches]) -> Tensor:
+    """Give all outputs of each of M random draws of the same samples, shape (M, N, K), in main memory.
+
+    Args:
+        model: Left in evaluation mode.
+        draws: The batches of each draw.
+    """
+    return torch.stack([predict(model, batches.in_order())[0] for batches in draws])

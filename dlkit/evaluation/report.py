@@ -2,22 +2,26 @@
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import Split
+from dlkit.data.samples import DataSet, Split
+from dlkit.data.spatial_split import SpatialSplit
 from dlkit.description import DataDescription
+from dlkit.errors import ConfigError
 from dlkit.evaluation.curves import Curves
-from dlkit.evaluation.evaluate import predict
+from dlkit.evaluation.evaluate import predict, predict_draws
 from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
@@ -33,13 +37,17 @@ class Report:
         checkpoint: Its file.
         data: The data set.
         split: Which part of it.
-        loss: Mean loss over the samples.
-        metrics: Numbers by name.
+        loss: Mean loss over the samples whose target is known; NaN where none is.
+        metrics: Numbers by name; empty where no target is known.
         class_names: The classes; empty for regression.
-        confusion: Counts, shape (K, K), rows the truth; None for regression.
+        confusion: Counts, shape (K, K), rows the truth; None for regression, and where no target is known.
         rows: Row of each sample in the stored data, shape (N,).
-        targets: Class indices, shape (N,), or numbers, (N, D).
+        targets: Class indices, shape (N,), -1 where not known; or numbers, (N, D), NaN where not known.
         outputs: Probabilities, shape (N, K), or predicted numbers in the target's unit, (N, D).
+        target_names: One name an output; may be empty.
+        notes: What the user should be told of the data.
+        spread: Standard deviation of the outputs over random draws, the shape of `outputs`; None without draws.
+        baselines: Metrics of simpler methods by their name.
         curves: Concentration curves with their times; None for other data.
     """
 
@@ -53,6 +61,10 @@ class Report:
     rows: np.ndarray
     targets: np.ndarray
     outputs: np.ndarray
+    target_names: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    spread: np.ndarray | None = None
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curves: Curves | None = None
 
     def per_class(self) -> list[dict[str, Any]]:
@@ -79,13 +91,13 @@ class Report:
             "data": self.data,
             "split": self.split,
             "n": len(self.rows),
-            "loss": self.loss,
+            "loss": _number(self.loss),
             "metrics": {
                 name: {"value": value, "lo": None, "hi": None} for name, value in self.metrics.items()
             },
             "per_class": self.per_class(),
             "confusion": [] if self.confusion is None else self.confusion.tolist(),
-            "baselines": {},
+            "baselines": self.baselines,
             **of_curves,
         }
 
@@ -95,27 +107,46 @@ class Report:
             return self.curves.csv(self.rows)
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
-        if self.confusion is None:
+        if not self.class_names:
             targets, outputs = (
                 self.targets.reshape(len(self.rows), -1),
                 self.outputs.reshape(len(self.rows), -1),
             )
-            names = [""] if targets.shape[1] == 1 else [f"_{index}" for index in range(targets.shape[1])]
-            writer.writerow(
-                ["index", *(f"target{name}" for name in names), *(f"pred{name}" for name in names)]
-            )
-            numbers = np.concatenate([targets, outputs], axis=1)
-            writer.writerows([row, *values] for row, values in zip(self.rows, numbers.tolist(), strict=True))
+            names = self._column_names(targets.shape[1])
+            header = [*(f"target{name}" for name in names), *(f"pred{name}" for name in names)]
+            columns = [targets, outputs]
+            if self.spread is not None:
+                header += [f"sd{name}" for name in names]
+                columns.append(self.spread.reshape(len(self.rows), -1))
+            writer.writerow(["index", *header])
+            numbers = np.concatenate(columns, axis=1).tolist()
+            for row, values in zip(self.rows, numbers, strict=True):
+                writer.writerow([row, *("" if math.isnan(value) else value for value in values)])
         else:
-            names = list(self.class_names)
-            writer.writerow(["index", "target", "pred", *(f"prob_{name}" for name in names)])
+            names = [*self.class_names, ""]  # -1, a target that is not known, is the last
+            writer.writerow(["index", "target", "pred", *(f"prob_{name}" for name in names[:-1])])
             preds = self.outputs.argmax(1)
             for row, target, pred, probs in zip(self.rows, self.targets, preds, self.outputs, strict=True):
                 writer.writerow([row, names[target], names[pred], *(f"{prob:.6g}" for prob in probs)])
         return buffer.getvalue()
 
+    def _column_names(self, count: int) -> list[str]:
+        """Give what tells the columns of so many outputs apart."""
+        if count == 1:
+            return [""]
+        names = self.target_names if len(self.target_names) == count else range(count)
+        return [f"_{name}" for name in names]
 
-def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, device: torch.device) -> Report:
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint,
+    data: str | None,
+    split: str,
+    device: torch.device,
+    *,
+    draws: int | None = None,
+    baselines: bool = False,
+) -> Report:
     """Evaluate a checkpoint on a split.
 
     Args:
@@ -123,10 +154,13 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         data: Other data than it was trained on; None takes the same.
         split: `test`, `val`, `train` or `all`.
         device: Where to compute.
+        draws: Random draws of neighbours to predict the mean of, for points; None takes the nearest.
+        baselines: Score simpler methods on the same samples, for points.
 
     Raises:
         DataError: The data are not here, have changed, or do not fit the network.
         CheckpointError: The network cannot be built from the checkpoint.
+        ConfigError: Draws or baselines are asked for, and the data are no points.
     """
     model = restore_model(checkpoint).to(device)
     dataset = load_dataset(
@@ -134,11 +168,22 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
     )
     part = dataset.split(split)
     objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
+    _check_points(dataset, draws=draws, baselines=baselines)
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
-    loss = objective.loss(outputs, targets).item()
+    spread = None
+    if draws is not None and isinstance(part, SpatialSplit):
+        drawn = [Batches(part.with_drawing(number), _BATCH_SIZE, device) for number in range(draws)]
+        each = predict_draws(model, drawn)
+        outputs, spread = each.mean(0), objective.predictions(each).std(0, correction=0).numpy()
     classes = dataset.description.class_names
     predictions = objective.predictions(outputs).numpy()
-    metrics, confusion = _scores(predictions, targets.numpy(), len(classes))
+    known = _known(targets)
+    loss = math.nan
+    metrics: dict[str, float] = {}
+    confusion = None
+    if known.any():
+        loss = objective.loss(outputs[known], targets[known]).item()
+        metrics, confusion = _scores(predictions[known.numpy()], targets[known].numpy(), len(classes))
     curves = _curves(part, dataset.description, targets.numpy(), predictions)
     if curves is not None:
         metrics = curves.scores()
@@ -153,6 +198,10 @@ def evaluate_checkpoint(checkpoint: Checkpoint, data: str | None, split: str, de
         rows=part.rows.numpy(),
         targets=targets.numpy(),
         outputs=predictions,
+        target_names=dataset.description.target_names,
+        notes=dataset.notes,
+        spread=spread,
+        baselines=_baselines(dataset, split) if baselines else {},
         curves=curves,
     )
 
@@ -167,6 +216,27 @@ def _curves(
     assert not isinstance(inputs, torch.Tensor), "the times are one of several inputs"
     times = inputs["times"][0].numpy()
     return Curves(organs=description.target_names, times=times, targets=targets, preds=preds)
+
+
+def _check_points(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
+    if dataset.description.kind == "spatial":
+        return
+    for option, typed in ((f"--draws {draws}", draws is not None), ("--baselines", baselines)):
+        if typed:
+            raise ConfigError(f"{option} is for points; {dataset.description.name} has none", "leave it out")
+
+
+def _baselines(dataset: DataSet, split: str) -> dict[str, dict[str, float]]:
+    from dlkit.evaluation.spatial_baselines import spatial_baselines
+
+    return spatial_baselines(dataset, split)
+
+
+def _known(targets: Tensor) -> Tensor:
+    """Tell which samples have a target, shape (N,), bool."""
+    if targets.is_floating_point():
+        return ~targets.reshape(len(targets), -1).isnan().any(1)
+    return targets >= 0
 
 
 def _scores(

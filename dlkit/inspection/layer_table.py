@@ -15,6 +15,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "weights": _STATISTICS,
     "grads": (*_STATISTICS, "grad_to_weight"),
     "acts": (*_STATISTICS, "dead", "saturated"),
+    "nan": (
+        "layer",
+        "type",
+        "largest_input",
+        "largest_output",
+        "non_finite",
+        "largest_gradient",
+        "non_finite_gradient",
+    ),
     "model": ("layer", "type", "output", "parameters", "flops"),
 }
 _NAMES_SHOWN = 20

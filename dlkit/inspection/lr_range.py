@@ -81,7 +81,7 @@ def raise_rate(parts: Parts, rates: Sequence[float]) -> Iterator[Point]:
     total, weight, lowest = 0.0, 0.0, math.inf
     for step in fit(rising, Position(), epochs=len(rates)):
         loss = step.running.last_loss()
-        if not math.isfinite(loss):
+        if step.diverged or rising.guard.skipped() or not math.isfinite(loss):
             return
         total, weight = keep * total + (1 - keep) * loss, keep * weight + (1 - keep)
         smoothed = total / weight

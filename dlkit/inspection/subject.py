@@ -40,7 +40,9 @@ class Subject:
         return sum(len(targets) for _, targets in self.batches)
 
 
-def open_subject(checkpoint: Checkpoint, split: str, num_batches: int, device: torch.device) -> Subject:
+def open_subject(
+    checkpoint: Checkpoint, split: str, num_batches: int, device: torch.device, data: str | None = None
+) -> Subject:
     """Build the network of a checkpoint and take the first batches of a split.
 
     They come in the order and the size of the first epoch of training, so those of `train` are the very batches
@@ -51,13 +53,14 @@ def open_subject(checkpoint: Checkpoint, split: str, num_batches: int, device: t
         split: `train`, `val`, `test` or `all`.
         num_batches: Batches to take; fewer if the split has fewer.
         device: Where to compute.
+        data: Other data than it was trained on; None takes the same.
 
     Raises:
         CheckpointError: The network cannot be built from the checkpoint.
         DataError: The data are not here, have changed, or are fewer than two samples.
     """
     config = checkpoint.config
-    dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
+    dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights), other=data)
     model = restore_model(checkpoint).to(device)
     seed_all(config.seed)
     part = dataset.split(split)

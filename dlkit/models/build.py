@@ -7,14 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.catalogue import PICTURE_MODELS
-from dlkit.checkpoint import Checkpoint
+from dlkit.checkpoint import Checkpoint, check_named
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.header import printable
 from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
+from dlkit.models.own import build_own
 from dlkit.models.pbpk import OrganNet
+from dlkit.models.spatial import Spatial
+from dlkit.models.spatial_geometry import Geometry
+from dlkit.models.table_inputs import TableLayout
+from dlkit.spec import parse_code
 
 Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 
@@ -31,7 +36,7 @@ def build_model(
     """Build a network for the data described.
 
     Args:
-        name: A name in the catalogue.
+        name: A name in the catalogue, or `file.py:Name`; that file is run.
         description: Gives the shape of one sample and the number of outputs.
         arguments: The network's own arguments, resolved.
         context: What the network needs of the data for ever, by name; most need nothing.
@@ -39,9 +44,11 @@ def build_model(
     Raises:
         CheckpointError: There is no such network (the catalogue was asked before training, so the name comes
             from a checkpoint).
-        ConfigError: The network cannot take samples of this shape.
+        ConfigError: The network cannot take samples of this shape, or is the user's own and at fault.
         MissingError: It needs torchvision, which cannot be imported.
     """
+    if code := parse_code(name):
+        return build_own(code, description, arguments)
     if name not in BUILDERS:
         raise CheckpointError(
             f"the checkpoint's network {name} is not built in", did_you_mean(name, BUILDERS) or "update dlkit"
@@ -57,27 +64,30 @@ def build_model(
 def restore_model(checkpoint: Checkpoint) -> nn.Module:
     """Build the network of a checkpoint and give it its weights.
 
-    Names, shapes and dtypes are compared with a network that takes no memory before one is made.
+    Names, shapes and dtypes are compared with a network that takes no memory before one is made; one of the user's
+    own is made at once, since its constructor may do anything.
 
     Args:
         checkpoint: Says which network and holds the weights.
 
     Raises:
-        CheckpointError: There is no such network, or the weights are another's; the differences are told in
-            at most ten lines.
+        CheckpointError: There is no such network, it is the user's own and was not named, or the weights are
+            another's; the differences are told in at most ten lines.
         MissingError: It needs torchvision, which cannot be imported.
     """
-    shown = printable(checkpoint.model)
+    check_named(checkpoint)
+    shown = printable(checkpoint.config.model_name)
     context = context_in(checkpoint.weights)
     try:
-        with torch.device("meta"):
-            expected = build_model(
-                checkpoint.model, checkpoint.description, checkpoint.arguments, context
-            ).state_dict()
+        with torch.device("cpu" if parse_code(checkpoint.model) else "meta"):
+            model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments, context)
+            expected = model.state_dict()
     except (ConfigError, TypeError, ValueError, KeyError, RuntimeError, AttributeError) as err:
         raise CheckpointError(
-            f"{checkpoint.path}: {shown} cannot be built as it says: {printable(str(err), limit=200)}",
-            "the file was written by another version of dlkit, or is not one of its checkpoints",
+            f"{checkpoint.path}: {shown} cannot be built as it says: {printable(str(err), limit=400)}",
+            "the code is not what it was in training"
+            if parse_code(checkpoint.model)
+            else "the file was written by another version of dlkit, or is not one of its checkpoints",
         ) from err
     if lines := _differences(expected, checkpoint.weights):
         more = [f"  and {len(lines) - _DIFF_LINES} more"] if len(lines) > _DIFF_LINES else []
@@ -86,7 +96,8 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
             "\n".join([head, *lines[:_DIFF_LINES], *more]),
             "the weights of another network, or of another dlkit",
         )
-    model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments, context)
+    if not parse_code(checkpoint.model):
+        model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments, context)
     model.load_state_dict(dict(checkpoint.weights))
     return model
 
@@ -116,7 +127,7 @@ def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
     if not any(tensor.ndim >= 2 for tensor in taken.values()):
         raise CheckpointError(
             f"--init {checkpoint.path} has no weights that fit the network",
-            f"it holds {printable(checkpoint.model)} with {', '.join(map(printable, list(found)[:4]))}",
+            f"it holds {printable(checkpoint.config.model_name)} with {', '.join(map(printable, list(found)[:4]))}",
         )
     model.load_state_dict(taken, strict=False)
     missing = [name for name in expected if name not in found]
@@ -152,13 +163,26 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
 def _mlp(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
-    return Mlp(description.input_shape, description.num_outputs, **arguments)
+    layout = None
+    if description.kind == "table":
+        layout = TableLayout.of(description.input_shape[0], description.learned)
+    elif arguments.get("numbers", "plain") != "plain":
+        raise ConfigError(
+            f"-s numbers={arguments['numbers']} is for tables; {description.name} is none", "leave it out"
+        )
+    return Mlp(description.input_shape, description.num_outputs, layout=layout, **arguments)
 
 
 def _cnn(
     description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
 ) -> nn.Module:
     return Cnn(_picture_shape("cnn", description), description.num_outputs, **arguments)
+
+
+def _spatial(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> nn.Module:
+    return Spatial(context, Geometry.from_dict(description.learned["geometry"]), **arguments)
 
 
 def _pbpk(
@@ -197,5 +221,6 @@ BUILDERS: Mapping[str, Builder] = {
     "mlp": _mlp,
     "cnn": _cnn,
     **{name: _torchvision(name) for name in PICTURE_MODELS},
+    "spatial": _spatial,
     "pbpk": _pbpk,
 }

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-PREFIX = "context."
+MODULE = "context"
+PREFIX = f"{MODULE}."
 
 
 class Context(nn.Module):

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from dlkit.models.table_inputs import TableInputs, TableLayout
+
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -70,6 +72,12 @@ class Mlp(nn.Module):
         residual: Add each hidden layer's input to its output where the widths agree.
         init: `default` (torch's own), `xavier` (Glorot and Bengio 2010), `he` (He et al. 2015), `orthogonal`
             (Saxe et al. 2014) or `zeros`.
+        layout: What the features of a table are; None for other data.
+        numbers: How the numbers of a table go in: `plain`, `piecewise` or `periodic`.
+        bins: Bins a number that the layout was made with, for `piecewise`.
+        frequencies: Frequencies a number, for `periodic`.
+        sigma: Standard deviation of those at the start.
+        number_width: Length of a number's vector.
     """
 
     def __init__(
@@ -83,9 +91,20 @@ class Mlp(nn.Module):
         norm: str,
         residual: bool,
         init: str,
+        layout: TableLayout | None = None,
+        numbers: str = "plain",
+        bins: int = 16,  # noqa: ARG002 - the layout has the edges of that many
+        frequencies: int = 16,
+        sigma: float = 0.1,
+        number_width: int = 8,
     ) -> None:
         super().__init__()
-        widths = [math.prod(input_shape), *hidden]
+        self.table: TableInputs | None = None
+        if layout is not None and (layout.embedded or numbers != "plain"):
+            self.table = TableInputs(
+                layout, numbers=numbers, number_width=number_width, frequencies=frequencies, sigma=sigma
+            )
+        widths = [math.prod(input_shape) if self.table is None else self.table.width, *hidden]
         self.flatten = nn.Flatten()
         self.hidden = nn.Sequential(
             *(
@@ -101,7 +120,8 @@ class Mlp(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs, shape (N, *input_shape), to outputs, shape (N, num_outputs)."""
-        outputs: Tensor = self.output(self.hidden(self.flatten(inputs)))
+        features = self.flatten(inputs) if self.table is None else self.table(inputs)
+        outputs: Tensor = self.output(self.hidden(features))
         return outputs
 
 

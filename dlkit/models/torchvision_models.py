@@ -1,5 +1,6 @@
 """torchvision's networks, their first and last layer fitted to the data."""
 
+import torch
 from torch import nn
 
 from dlkit.errors import ConfigError, MissingError
@@ -74,6 +75,8 @@ def _fit_mobile(model: nn.Module, bands: int, *, small: bool) -> None:
     first, channels = _first_layer(model)
     if small or bands != 3:
         first[0] = _he(nn.Conv2d(bands, channels, 3, stride=1 if small else 2, padding=1, bias=False))
+    # A tenth to a quarter faster on a CPU, for its depthwise convolutions; resnets and convnext gain nothing.
+    model.to(memory_format=torch.channels_last)
 
 
 def _fit_convnext(model: nn.Module, bands: int, patch: int) -> None:

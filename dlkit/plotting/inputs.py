@@ -8,10 +8,12 @@ from pathlib import Path
 from dlkit.errors import DataError, did_you_mean
 from dlkit.header import printable
 from dlkit.history import History, parse_history, read_rows
+from dlkit.plotting.map_inputs import MapValues, is_map, parse_map
 
-KINDS = ("history", "confusion", "organs", "fold")
+KINDS = ("history", "confusion", "organs", "fold", "map")
 CURVE_COLUMNS = ("index", "organ", "time", "target", "pred")
 """The header of predicted concentration curves."""
+
 
 _MAX_CLASSES = 1000
 _PROBABILITY = "prob_"
@@ -57,7 +59,7 @@ def find_csv(path: Path) -> Path:
     return history
 
 
-def read_input(path: Path, kind: str | None = None) -> History | Predictions | PredictedCurves:
+def read_input(path: Path, kind: str | None = None) -> History | Predictions | PredictedCurves | MapValues:
     """Read a CSV as what its header says it is.
 
     Args:
@@ -72,6 +74,8 @@ def read_input(path: Path, kind: str | None = None) -> History | Predictions | P
         raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
     if kind is None:
         kind = _kind_of(header, path)
+    if kind == "map":
+        return parse_map(path, header, rows)
     if kind == "history":
         return parse_history(path, header, rows)
     if kind == "confusion":
@@ -103,6 +107,8 @@ def _kind_of(header: Sequence[str], path: Path) -> str:
         return "confusion"
     if {"epoch", "train_loss", "val_loss"} & set(header):
         return "history"
+    if is_map(header):
+        return "map"
     shown = printable(", ".join(header), 200)
     raise DataError(
         f"{path} is neither a history (it would have the columns epoch, train_loss, val_loss) "

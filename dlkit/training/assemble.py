@@ -1,7 +1,7 @@
 """Settings, data and a network become the parts that the loop turns."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,29 +14,50 @@ from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
 from dlkit.data.samples import DataSet
 from dlkit.description import DataDescription
-from dlkit.device import device_label, pick_device, pick_threads, seed_all
+from dlkit.device import device_label, pick_device, seed_all
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.models.build import build_model, load_matching
+from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes import Probe
+from dlkit.setting_texts import parse_threads
+from dlkit.spec import parse_code
 from dlkit.training.average import WeightAverage
+from dlkit.training.compiling import compile_network
+from dlkit.training.determinism import prepare_determinism
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
+from dlkit.training.memory import Passes
 from dlkit.training.optimizers import build_optimizer
+from dlkit.training.precision import Forward, LossScale, is_emulated, prepare_precision
+from dlkit.training.randomness import may_draw
 from dlkit.training.schedules import Plateau, build_schedule
+from dlkit.training.threads import count_cores, pick_threads
 
 _EVAL_BATCH_FACTOR = 4
+_SAMPLES_TO_COUNT = 2
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """A run that is ready to start: its data, its parts, and what should be said of them."""
+    """A run that is ready to start: its settings, its data, its parts, and what should be said of them.
 
+    Args:
+        config: The settings, with the arguments that a network of the user's own takes from the data.
+        dataset: The data.
+        parts: What the loop turns.
+        plateau: What the plateau schedule remembers.
+        notes: What should be said.
+        schedule_steps: Steps that the schedule spans.
+    """
+
+    config: TrainConfig
     dataset: DataSet
     parts: Parts
     plateau: Plateau
     notes: list[str]
+    schedule_steps: int
 
 
 def assemble_new(config: TrainConfig) -> Assembly:
@@ -46,17 +67,51 @@ def assemble_new(config: TrainConfig) -> Assembly:
         DlkitError: The device, the data or the weights to start from cannot be had.
         ConfigError: A glob or a warm-up does not fit the network or the run.
     """
-    device = pick_device(config.device)
+    device = prepare_device(config)
     seed_all(config.seed)
     dataset = load_dataset(config)
     check_description(config, dataset.description)
-    model = build_model(config.model, dataset.description, config.arguments, dataset.context).to(device)
-    if device.type == "cpu":
-        torch.set_num_threads(pick_threads(model, config.batch_size))
-    notes = [_plan(config, dataset.description, model, device), *dataset.notes]
+    notes = list(dataset.notes)
+    if code := parse_code(config.model):
+        arguments, built = own_arguments(code, dataset.description, config.arguments)
+        config = replace(config, arguments=arguments)
+        notes.append(built)
+    model = build_model(config.model, dataset.description, config.arguments, dataset.context)
+    if code and gives_probabilities(model, dataset.description):
+        notes.append(
+            f"{code.short} gives probabilities; the loss takes what is before the softmax: leave that out"
+        )
+    model = model.to(device)
+    _set_threads(config, dataset, model, device)
+    notes.insert(0, _plan(config, dataset.description, model, device))
+    if is_emulated(config.precision, device):
+        notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
     return assemble(config, dataset, model, device, notes)
+
+
+def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device) -> None:
+    """Compute with as many threads as were asked for, or as suit the network, the batch and the cores."""
+    threads = parse_threads(config.threads)
+    if threads is None and device.type == "cpu":
+        train = dataset.split("train")
+        inputs, _ = train.batch(train.rows[:_SAMPLES_TO_COUNT], device)
+        threads = pick_threads(model, inputs, config.batch_size, count_cores())
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def prepare_device(config: TrainConfig) -> torch.device:
+    """Choose the device and let it compute as the settings say.
+
+    Raises:
+        MissingError: It is not here, or does not compute in the precision.
+    """
+    prepare_determinism(config.deterministic)
+    device = pick_device(config.device)
+    prepare_precision(config.precision, device)
+    return device
 
 
 def assemble(
@@ -79,45 +134,70 @@ def assemble(
     steps_per_epoch = -(-len(train) // config.accumulate)
     probe = Probe(model, steps_per_epoch)
     plateau = Plateau(higher_is_better=config.higher_is_better)
+    span = total_steps(config, steps_per_epoch)
     if config.ema is not None:
         notes.append(
             f"best holds the average of the weights (--ema {config.ema:g}), last the weights themselves"
         )
+    scale = LossScale(device) if config.precision == "fp16" else None
+    average = None if config.ema is None else WeightAverage(model, config.ema)
+    if config.compile:
+        compile_network(model, device)
     parts = Parts(
         model=model,
         train=train,
         val=Batches(dataset.split("val"), config.batch_size * _EVAL_BATCH_FACTOR, device),
         objective=objective,
         optimizer=optimizer,
-        schedule=_schedule(config, steps_per_epoch, plateau),
-        guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip),
+        schedule=build_run_schedule(config, plateau, steps_per_epoch=steps_per_epoch, span=span),
+        guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model, scale),
         probe=probe,
-        running=RunningMean(objective, train.chunk),
+        running=RunningMean(objective, train.chunk, rewindable=True),
+        passes=Passes(model, objective, device, Forward(config.precision, device), scale),
         device=device,
         l1=config.l1,
         accumulate=config.accumulate,
-        ema=None if config.ema is None else WeightAverage(model, config.ema),
+        ema=average,
+        random=may_draw(model),
     )
-    return Assembly(dataset, parts, plateau, notes)
+    return Assembly(config, dataset, parts, plateau, notes, span)
 
 
-def _schedule(config: TrainConfig, steps_per_epoch: int, plateau: Plateau) -> Callable[[int], float]:
+def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
+    """Give the steps of the whole run, if nothing stops it before."""
     total = config.epochs * steps_per_epoch
-    if config.max_steps is not None:
-        total = min(total, config.max_steps)
-    if config.warmup_steps >= total:
+    return total if config.max_steps is None else min(total, config.max_steps)
+
+
+def build_run_schedule(
+    config: TrainConfig, plateau: Plateau, *, steps_per_epoch: int, span: int
+) -> Callable[[int], float]:
+    """Give the function from the step, from 0, to the rate.
+
+    Args:
+        config: The settings.
+        plateau: What the plateau schedule remembers.
+        steps_per_epoch: Steps of one epoch.
+        span: Steps that the schedule spans; after them the rate stays where it ended, but cyclic goes round again.
+
+    Raises:
+        ConfigError: The warm-up takes all of it.
+    """
+    if config.warmup_steps >= span:
         raise ConfigError(
-            f"--warmup-steps {config.warmup_steps} is not below the {total} steps of the run",
+            f"--warmup-steps {config.warmup_steps} is not below the {span} steps of the run",
             "fewer warm-up steps, or more epochs",
         )
     curve = build_schedule(
         config.schedule,
         config.lr,
-        total_steps=total,
+        total_steps=span,
         steps_per_epoch=steps_per_epoch,
         warmup_steps=config.warmup_steps,
     )
-    return (lambda step: curve(step) * plateau.factor) if config.schedule == "plateau" else curve
+    if config.schedule == "plateau":
+        return lambda step: curve(step) * plateau.factor
+    return curve if config.schedule == "cyclic" else lambda step: curve(min(step, span - 1))
 
 
 def _freeze(model: nn.Module, globs: str) -> str:
@@ -143,7 +223,7 @@ def _plan(config: TrainConfig, description: DataDescription, model: nn.Module, d
     count = sum(parameter.numel() for parameter in model.parameters())
     sizes = description.split_sizes
     return (
-        f"{config.model} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
+        f"{config.model_name} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
         f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}, "
         f"on {device_label(device)}"
     )

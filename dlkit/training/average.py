@@ -29,11 +29,20 @@ class WeightAverage:
         self._decay = decay
         self._steps = 0
 
-    def update(self) -> None:
-        """Take in the weights after a step."""
+    def update(self, skip: Tensor) -> None:
+        """Take in the weights after a step.
+
+        Args:
+            skip: 1 where the step was skipped, so that the average stays as it is; else 0. A scalar on the device.
+        """
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps)) if self._steps else 0.0
         self._steps += 1
-        torch._foreach_lerp_(self._averaged, self._newest, 1 - decay)
+        weight = torch.rsub(skip, 1 - decay, alpha=1 - decay)
+        torch._foreach_lerp_(self._averaged, self._newest, [weight] * len(self._newest))
+
+    def forget(self, steps: int) -> None:
+        """Count the newest steps as not taken: they were skipped."""
+        self._steps -= steps
 
     def network(self) -> nn.Module:
         """Give the network with the averaged weights and the newest buffers."""

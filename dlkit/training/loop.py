@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlkit.data.batches import Batches
 from dlkit.device import peak_memory_mib
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.history import EpochRecord
-from dlkit.inputs import call
 from dlkit.objectives import Objective, RunningMean
 from dlkit.probes import Probe
 from dlkit.training.average import WeightAverage
 from dlkit.training.guards import FiniteGuard
+from dlkit.training.memory import Passes
+from dlkit.training.randomness import seed_step
 
 ProbeRow = tuple[int, str, str, float]
 
@@ -58,6 +59,7 @@ class Step:
         running: Loss and metric of the epoch so far, on the device.
         record: The epoch's row of history.csv, if this step closes it.
         probe_rows: The epoch's rows of probes.csv, likewise.
+        diverged: A loss or gradient was not finite, in this step or before it; it is the last one.
     """
 
     epoch: int
@@ -67,11 +69,15 @@ class Step:
     running: RunningMean
     record: EpochRecord | None = None
     probe_rows: Sequence[ProbeRow] = ()
+    diverged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the loop turns: the network, its data and what changes its weights."""
+    """What the loop turns: the network, its data and what changes its weights.
+
+    Where `random` is true, each step begins with random numbers of its own; else the network draws none.
+    """
 
     model: nn.Module
     train: Batches
@@ -82,10 +88,12 @@ class Parts:
     guard: FiniteGuard
     probe: Probe
     running: RunningMean
+    passes: Passes
     device: torch.device
     l1: float = 0.0
     accumulate: int = 1
     ema: WeightAverage | None = None
+    random: bool = True
 
     @property
     def steps_per_epoch(self) -> int:
@@ -123,7 +131,8 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         epochs: The last epoch.
 
     Yields:
-        The step; the last one of an epoch carries the epoch's record, with the validation done.
+        The step; the last one of an epoch carries the epoch's record, with the validation done. Where a step of
+        the epoch was skipped, the last one says so instead, and nothing comes after it.
     """
     while position.epoch <= epochs:
         if position.batch == 0:
@@ -133,52 +142,62 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         clock = Clock(position)
         lr = parts.schedule(position.step)
         for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
-            if position.batch % parts.accumulate == 0:
+            first = position.batch % parts.accumulate == 0
+            if first:
+                if parts.random:
+                    seed_step(parts.device, parts.train.seed, position.step)
                 lr = _set_lr(parts.optimizer, parts.schedule(position.step))
                 for parameter in parts.probe.parameters:
                     parameter.grad = None
-            outputs = call(parts.model, inputs)
-            loss = parts.objective.loss(outputs, targets)
-            _share(parts, position.batch, loss).backward()
+            share = _share(parts, position.batch)
+            loss, outputs = parts.passes.backward(inputs, targets, share=share, first=first)
             parts.running.add(loss, outputs, targets)
             position.batch += 1
             if position.batch % parts.accumulate and position.batch < last_batch:
                 continue
-            _step(parts, position)
+            with parts.passes.told("the optimizer's step"):
+                _step(parts, position)
             clock.tick(training=True)
             if position.batch < last_batch:
                 yield Step(
                     position.epoch, position.step - position.epoch_start, position.step, lr, parts.running
                 )
                 clock.tick(training=True)
+        if parts.guard.skipped():
+            in_epoch = position.step - position.epoch_start
+            yield Step(position.epoch, in_epoch, position.step, lr, parts.running, diverged=True)
+            return
         closing = close_epoch(parts, position, clock, lr)
         position.next_epoch()
         yield closing
 
 
-def _share(parts: Parts, batch: int, loss: Tensor) -> Tensor:
-    """Scale a batch's mean loss to its share of the mean over all batches that make one step."""
+def _share(parts: Parts, batch: int) -> float:
+    """Give a batch's share of the mean over all batches that make one step."""
     if parts.accumulate == 1:
-        return loss
+        return 1.0
     first = batch - batch % parts.accumulate
     whole = parts.train.samples_in(first, min(first + parts.accumulate, len(parts.train)))
-    return loss * (parts.train.samples_in(batch, batch + 1) / whole)
+    return parts.train.samples_in(batch, batch + 1) / whole
 
 
 def _step(parts: Parts, position: Position) -> None:
     """Change the weights by what the gradients say, and measure it at sampled steps."""
     parameters = parts.probe.parameters
+    if parts.passes.scale is not None:
+        parts.passes.scale.unscale(parameters)
     if parts.l1:
         _add_l1(parameters, parts.l1)
     sampled = parts.probe.due((position.batch - 1) // parts.accumulate)
     if sampled:
         parts.probe.before_step()
-    parts.guard.step()
+    batches = (position.batch - 1) % parts.accumulate + 1
+    parts.guard.step(parts.running.newest_losses(batches))
     position.step += 1
     if sampled:
         parts.probe.after_step(position.step)
     if parts.ema is not None:
-        parts.ema.update()
+        parts.ema.update(parts.guard.skip)
 
 
 def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> Step:
@@ -186,7 +205,8 @@ def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> St
     train_loss, train_metric = parts.running.read()
     clock.tick(training=True)
     train_seconds = position.train_seconds
-    val_loss, val_metric = mean_scores(parts.validated, parts.val.in_order(), parts.objective)
+    forward = parts.passes.outputs
+    val_loss, val_metric = mean_scores(parts.validated, parts.val.in_order(), parts.objective, forward)
     grad_norm, update_ratio, rows = parts.probe.close_epoch()
     clock.tick(training=False)
     record = EpochRecord(

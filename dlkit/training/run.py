@@ -2,29 +2,36 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dlkit.atomic import write_file
-from dlkit.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from dlkit.config import TrainConfig, parse_duration, parse_save_every
+from dlkit.atomic import OPS, FileOps, write_file
+from dlkit.checkpoint import check_named, load_checkpoint, save_checkpoint
+from dlkit.config import TrainConfig
 from dlkit.data.datasets import load_dataset
-from dlkit.device import pick_device
-from dlkit.errors import CheckpointError, DivergedError, InterruptedRun
+from dlkit.errors import DlkitError, InterruptedRun
 from dlkit.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.run_dir import RunDir, clear_run, create_run
-from dlkit.spec import parse_spec
-from dlkit.training.assemble import Assembly, assemble, assemble_new
+from dlkit.setting_texts import parse_duration, parse_log, parse_save_every, parse_threads
+from dlkit.spec import parse_code, parse_spec
+from dlkit.training.assemble import Assembly, assemble, assemble_new, prepare_device, total_steps
+from dlkit.training.determinism import hash_of_weights
+from dlkit.training.divergence import Scene, Where, stop_diverged
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.guards import all_finite
+from dlkit.training.logs import Logs, check_logs, open_logs
 from dlkit.training.loop import Clock, Position, Step, close_epoch, fit
-from dlkit.training.state import parts_state, restore_parts
+from dlkit.training.restore import changed_settings, check_progress, newest_state, restore_checked
+from dlkit.training.resuming import changes_since, hardware, resume_schedule
+from dlkit.training.room import checkpoint_bytes
+from dlkit.training.state import parts_state
+from dlkit.training.threads import resume_threads
 
 _SECONDS_BETWEEN_READINGS = 0.1
 
@@ -54,6 +61,8 @@ class TrainRun:
         position: Where to begin.
         progress: What the run knew when it was saved; empty for a new one.
         force: Remove the run that is in the folder.
+        resumed: What `last` was when it was loaded; None for a new run.
+        damaged: `last` is damaged, and what it was loaded from is the one before it.
     """
 
     def __init__(
@@ -65,6 +74,8 @@ class TrainRun:
         *,
         progress: Mapping[str, Any],
         force: bool = False,
+        resumed: tuple[int, int, int] | None = None,
+        damaged: bool = False,
     ) -> None:
         self.config = config
         self.dir = run_dir
@@ -77,25 +88,39 @@ class TrainRun:
         self.stop_signal: int | None = None
         self._description = assembly.dataset.description
         self._plateau = assembly.plateau
+        self._schedule_steps = assembly.schedule_steps
         self._position = position
         self._force = force
+        self._resumed = resumed
+        self._damaged = damaged
         self._last_reading = 0.0
         self._early = EarlyStopping(
             config.patience, config.min_delta, config.higher_is_better, **progress.get("early_stopping", {})
         )
         self._max_seconds = math.inf if config.max_time is None else parse_duration(config.max_time)
+        self._logs = Logs(())
+        self._news: list[str] = []
         self._save_every = (0, False) if config.save_every is None else parse_save_every(config.save_every)
 
     @property
     def total_steps(self) -> int:
         """Steps of the whole run, if nothing stops it before."""
-        total = self.config.epochs * self.steps_per_epoch
-        return total if self.config.max_steps is None else min(total, self.config.max_steps)
+        return total_steps(self.config, self.steps_per_epoch)
+
+    def take_news(self) -> list[str]:
+        """Give what should be said since the last call."""
+        news, self._news = [*self._news, *self.parts.passes.take_news()], []
+        return news
 
     @property
     def ended_early(self) -> bool:
         """Whether this process trained, and stopped before the last epoch was done."""
         return self._position.step > self.start_step and self._position.epoch <= self.config.epochs
+
+    def notes_on_folder(self) -> list[str]:
+        """Say what may be wrong with the place of the run: too little room, or a lock that others do not see."""
+        needed = checkpoint_bytes(self.parts.model, self.config, self.config.epochs, self.total_steps)
+        return [*self.dir.shortage(needed), *self.dir.shared()]
 
     @property
     def why_done(self) -> str:
@@ -125,37 +150,60 @@ class TrainRun:
             if self.why_done:
                 return
             self._open_files()
-            for step in fit(self.parts, self._position, self.config.epochs):
-                why = self._after_step(step)
-                closing = self._close_early(step) if why and step.record is None else step
-                yield closing, self._read(closing) if self._reading_due(closing) else None
-                if why:
-                    break
-                if self.stop_signal is not None and self._position.step < self.total_steps:
-                    self._stop(self.stop_signal, step)
+            with self._open_logs() as self._logs:
+                for step in fit(self.parts, self._position, self.config.epochs):
+                    why = self._after_step(step)
+                    closing = self._close_early(step) if why and step.record is None else step
+                    yield closing, self._logged(closing) if self._reading_due(closing) else None
+                    if why:
+                        break
+                    if self.stop_signal is not None and self._position.step < self.total_steps:
+                        self._stop(self.stop_signal, step)
+            if self.config.deterministic:
+                self._news.append(f"sha256 of the weights {hash_of_weights(self.parts.model)}")
             if self.config.plot:
                 self._draw()
 
     def _open_files(self) -> None:
+        if self._resumed not in (None, self.dir.last_stamp()):
+            raise DlkitError(
+                f"{self.dir.path} has gone on meanwhile: another process trained there", "resume it once more"
+            )
         if self._force:
             clear_run(self.dir)
+        if self._damaged and self.dir.last.exists():
+            self.dir.set_last_aside()
         if not self.dir.last.exists():
             self._save_last()
         self.dir.restore_best()
         # The rows of an epoch under way are in the checkpoint and are written when it ends.
         done = self._position.epoch_start
-        cut_back(self.dir.history, done)
-        cut_back(self.dir.probes, done)
-        write_file(self.dir.config, self.config.to_toml().encode())
+        cut_back(self.dir.history, done, self.dir.ops)
+        cut_back(self.dir.probes, done, self.dir.ops)
+        write_file(self.dir.config, self.config.to_toml().encode(), ops=self.dir.ops)
+        self._resumed = None
+
+    def _open_logs(self) -> Logs:
+        names = parse_log(self.config.log)
+        return open_logs(names, self.dir, self.metric, self._position, self.config.log_every)
+
+    def _logged(self, step: Step) -> Reading:
+        reading = self._read(step)
+        self._logs.reading(step, reading, self._position.seconds)
+        return reading
 
     def _after_step(self, step: Step) -> str:
         """Save what is due after a step, and say why training ends with it, if it does."""
+        if step.diverged:
+            self._read(step)
         if step.record is not None:
             self._close_epoch(step.record, step)
         number, by_epoch = self._save_every
         count = step.epoch if by_epoch else step.step
         if number and count % number == 0 and (step.record is not None or not by_epoch):
             self._save_numbered(step)
+        if step.record is not None:
+            self._save_last()  # after all that a run that goes on from it would not write again
         return self.why_done
 
     def _close_early(self, step: Step) -> Step:
@@ -174,30 +222,34 @@ class TrainRun:
 
     def _reading_due(self, step: Step) -> bool:
         every = self.config.log_every
-        if step.record is not None or (every is not None and step.step % every == 0):
+        if step.record is not None or step.diverged or (every is not None and step.step % every == 0):
             return True
         return time.monotonic() - self._last_reading >= _SECONDS_BETWEEN_READINGS
 
     def _read(self, step: Step) -> Reading:
         self._last_reading = time.monotonic()
-        loss, metric = step.running.read()
         if self.parts.guard.skipped():
-            self._diverged(step, "the gradients are")
-        if not math.isfinite(loss):
-            self._diverged(step, "the loss is")
+            self._diverged(step, "step")
+        loss, metric = step.running.read()
+        step.running.settle()
         return Reading(loss, metric, step.running.last_loss())
 
     def _check_weights(self, step: Step) -> None:
-        if not all_finite(self.parts.model.state_dict().values()):
-            self._diverged(step, "the weights are")
+        networks = [self.parts.model] if self.parts.ema is None else [self.parts.model, self.parts.validated]
+        if not all(all_finite(network.state_dict().values()) for network in networks):
+            self._diverged(step, "weights")
 
-    def _diverged(self, step: Step, what: str) -> None:
-        lr = self.config.lr / 10
-        raise DivergedError(
-            f"training diverged in epoch {step.epoch}, by step {step.step}: {what} not finite; "
-            f"the last good state is {self.dir.last}",
-            f"go on from there with dlkit train --resume {self.dir.path} --lr {lr:g}",
+    def _diverged(self, step: Step, where: Where) -> None:
+        scene = Scene(
+            config=self.config,
+            run_dir=self.dir,
+            parts=self.parts,
+            position=self._position,
+            description=self._description,
+            best=self.best,
+            save_last=self._save_last,
         )
+        raise stop_diverged(scene, step, where)
 
     def _close_epoch(self, record: EpochRecord, step: Step) -> None:
         self._read(step)
@@ -208,13 +260,13 @@ class TrainRun:
         self._early.observe(value)
         if self.config.schedule == "plateau":
             self._plateau.observe(value)
-        self._save_last()
 
     def _write_record(self, record: EpochRecord, step: Step, *, keep_best: bool = False) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
-            self._diverged(step, "the validation loss is")
-        append_record(self.dir.history, record)
-        append_probes(self.dir.probes, step.probe_rows)
+            self._diverged(step, "validation")
+        append_record(self.dir.history, record, self.dir.ops)
+        append_probes(self.dir.probes, step.probe_rows, self.dir.ops)
+        self._logs.epoch(record)
         row, monitor = record.to_row(), self.config.monitor
         if self.best is None or is_better(
             row[monitor] or 0.0, self.best[monitor], self.config.higher_is_better
@@ -244,11 +296,14 @@ class TrainRun:
                 "position": asdict(self._position),
                 "best": self.best,
                 "threads": torch.get_num_threads(),
+                "device": hardware(self.parts.device),
+                "schedule_steps": self._schedule_steps,
                 "early_stopping": early,
                 "plateau": asdict(self._plateau),
             },
             extras=parts_state(self.parts, within_epoch=self._position.batch > 0) if full else None,
             keep_previous=keep_previous,
+            ops=self.dir.ops,
         )
 
     def _stop(self, signal_number: int, step: Step) -> None:
@@ -269,86 +324,71 @@ class TrainRun:
         save_figure(plot_history([read_history(self.dir.history)], [self.dir.path.name]), self.dir.curves)
 
 
-def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = False) -> TrainRun:
+def start_run(
+    config: TrainConfig, out: Path | None = None, *, force: bool = False, ops: FileOps = OPS
+) -> TrainRun:
     """Make a new run.
 
     Args:
         config: The settings.
         out: The run folder; None takes the next free `runs/MODEL-DATA-NNN`.
         force: Replace the run in the folder.
+        ops: The file operations; passed in by tests.
 
     Raises:
         DlkitError: The device, the data or the folder cannot be had; see the tree in `dlkit.errors`.
     """
+    check_logs(parse_log(config.log))
     assembly = assemble_new(config)
-    run_dir = create_run(out, f"{config.model}-{parse_spec(config.data).name}", force=force)
-    assembly.notes.extend(run_dir.shortage(_checkpoint_bytes(assembly.parts.model, config.optimizer)))
-    return TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
+    config, code = assembly.config, parse_code(config.model)
+    name = f"{config.model if code is None else code.name}-{parse_spec(config.data).name}"
+    run_dir = create_run(out, name, force=force, ops=ops)
+    run = TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
+    run.notes.extend(run.notes_on_folder())
+    return run
 
 
-def resume_run(config: TrainConfig, run_dir: RunDir) -> TrainRun:
+def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ()) -> TrainRun:
     """Take up a run where it stopped.
 
     Args:
         config: The run's settings with what the user changed.
         run_dir: Its folder.
+        named: Settings that the command line names; only if `model` or `data` is among them, code of the user's
+            own is run for it.
 
     Raises:
         CheckpointError: Neither `last` nor `last.prev` can be used.
         DlkitError: The device or the data cannot be had.
     """
-    device = pick_device(config.device)
-    checkpoint, notes = _newest(run_dir)
+    check_logs(parse_log(config.log))
+    device = prepare_device(config)
+    stamp = run_dir.last_stamp()
+    checkpoint, notes = newest_state(run_dir, parse_code(config.model) if "model" in named else None)
+    damaged = checkpoint.path != run_dir.last
+    check_named(checkpoint)
+    check_progress(checkpoint)
     progress = checkpoint.metadata["progress"]
-    if progress["threads"] != torch.get_num_threads():
-        torch.set_num_threads(progress["threads"])
-        notes.append(f"using {progress['threads']} threads, as the run did so far")
-    dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
+    notes += resume_threads(parse_threads(config.threads), progress["threads"])
+    context = context_in(checkpoint.weights)
+    dataset = load_dataset(config, checkpoint.description, context, named="data" in named)
     assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
-    restore_parts(assembly.parts, checkpoint.extras)
+    restore_checked(assembly.parts, checkpoint)
+    notes.extend(changed_settings(run_dir, checkpoint))
     for name, value in progress["plateau"].items():
         setattr(assembly.plateau, name, value)
     position = Position(**progress["position"])
-    run = TrainRun(config, run_dir, assembly, position, progress=progress)
-    if config.schedule not in ("none", "plateau"):
-        if config.epochs != checkpoint.config.epochs:
-            notes.append(f"the {config.schedule} schedule now spans {config.epochs} epochs")
-        if config.max_steps != checkpoint.config.max_steps:
-            notes.append(f"the {config.schedule} schedule now spans {run.total_steps} steps")
+    assembly = resume_schedule(assembly, config, checkpoint, position)
+    notes.extend(changes_since(checkpoint, device))
+    run = TrainRun(config, run_dir, assembly, position, progress=progress, resumed=stamp, damaged=damaged)
+    if not run.why_done:
+        notes.extend(run.notes_on_folder())
+    if damaged and run_dir.last.exists() and not run.why_done:
+        notes.append(f"the damaged file is kept as {run_dir.last_corrupt}")
     if run.why_done:
         notes.append(f"nothing to do: {run.why_done}; raise it to go on")
         if run_dir.best.exists():  # of a run that ended within an epoch, `last` does not know it
-            run.best = load_checkpoint(run_dir.best).metadata["progress"]["best"]
+            best = load_checkpoint(run_dir.best)
+            check_progress(best, run.metric)
+            run.best = best.metadata["progress"]["best"]
     return run
-
-
-def _checkpoint_bytes(model: torch.nn.Module, optimizer: str) -> int:
-    """Estimate the room for best, last, the one before it, and the one that is written beside them."""
-    weights: int = sum(value.nbytes for value in model.state_dict().values())
-    states = 1 if optimizer == "sgd" else 2
-    return weights * (1 + 3 * (1 + states))
-
-
-def _newest(run_dir: RunDir) -> tuple[Checkpoint, list[str]]:
-    """Load `last`, or `last.prev` where `last` is damaged; a damaged file is kept under another name."""
-    try:
-        return _load_state(run_dir.last), []
-    except CheckpointError as err:
-        if not run_dir.last_prev.exists():
-            raise
-        checkpoint = _load_state(run_dir.last_prev)
-        notes = [f"{err.message}; going on from {run_dir.last_prev}"]
-        if run_dir.last.exists():
-            aside = run_dir.last_corrupt
-            run_dir.last.replace(aside)
-            notes.append(f"the damaged file is now {aside}")
-        return checkpoint, notes
-
-
-def _load_state(path: Path) -> Checkpoint:
-    checkpoint = load_checkpoint(path)
-    if "random.torch" not in checkpoint.extras:
-        raise CheckpointError(
-            f"{path} holds weights but no state to go on from", "best.safetensors is not made for --resume"
-        )
-    return checkpoint

@@ -22,6 +22,9 @@ def parts_state(parts: Parts, *, within_epoch: bool) -> dict[str, Tensor]:
     }
     if parts.ema is not None:
         groups["ema"] = parts.ema.state()
+    groups["memory"] = parts.passes.state()
+    if parts.passes.scale is not None:
+        groups["scale"] = parts.passes.scale.state()
     if within_epoch:
         groups |= {"running": parts.running.state(), "probe": parts.probe.state()}
     return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
@@ -36,6 +39,9 @@ def restore_parts(parts: Parts, state: Mapping[str, Tensor]) -> None:
     restore_optimizer(parts.optimizer, parts.model, _group(state, "optimizer"))
     if parts.ema is not None:
         parts.ema.restore(_group(state, "ema"))
+    parts.passes.restore(_group(state, "memory"))
+    if parts.passes.scale is not None:
+        parts.passes.scale.restore(_group(state, "scale"))
     parts.running.restore(_group(state, "running"), parts.device)
     parts.probe.restore(_group(state, "probe"), parts.device)
     restore_random_state(_group(state, "random"), parts.device)

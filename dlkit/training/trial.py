@@ -1,5 +1,6 @@
 """Before the night: what a run will cost, and whether the network can learn at all; nothing is written."""
 
+import math
 import time
 from dataclasses import replace
 from itertools import islice
@@ -7,13 +8,14 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from dlkit.config import TrainConfig, parse_duration
+from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
 from dlkit.data.samples import DataSet
 from dlkit.device import peak_memory_mib
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.inputs import call, rows_of
+from dlkit.setting_texts import parse_duration
 from dlkit.training.assemble import assemble_new
 from dlkit.training.loop import Parts, Position, fit
 
@@ -78,9 +80,9 @@ def _first_steps(parts: Parts, epochs: int, validation: float) -> tuple[float, f
 def _validation_seconds(parts: Parts) -> float:
     """Give the seconds that validation takes, from its first batches."""
     warm_up, timed = islice(parts.val.in_order(), 1), islice(parts.val.in_order(), _TIMED_BATCHES)
-    mean_scores(parts.validated, warm_up, parts.objective)
+    mean_scores(parts.validated, warm_up, parts.objective, parts.passes.outputs)
     start = time.perf_counter()
-    mean_scores(parts.validated, timed, parts.objective)
+    mean_scores(parts.validated, timed, parts.objective, parts.passes.outputs)
     share = min(_TIMED_BATCHES, len(parts.val)) / len(parts.val)
     return (time.perf_counter() - start) / share
 
@@ -116,13 +118,14 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
         target_weights=None,
         accumulate=1,
         ema=None,
+        augment="none",
         max_steps=None,
         epochs=_MEMORY_STEPS,
     )
     assembly = assemble_new(plain)
     few = _first_samples(assembly.dataset, samples, assembly.parts)
     parts = replace(assembly.parts, train=few, val=few)
-    first, metric = mean_scores(parts.model, few.in_order(), parts.objective)
+    first, metric = mean_scores(parts.model, few.in_order(), parts.objective, parts.passes.outputs)
     goal = _SHARE_LEFT * _best_constant_loss(parts, few)
     position = Position()
     loss = first
@@ -132,6 +135,8 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
             loss, metric = record.val_loss, record.val_metric or 0.0
             if loss <= goal or position.step >= _MEMORY_STEPS or loss != loss:
                 break
+        if step.diverged:
+            loss = math.nan
     facts: Facts = {
         "samples": samples,
         "steps": position.step,

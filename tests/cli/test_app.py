@@ -22,33 +22,64 @@ from dlkit.config import TrainConfig, flag
 Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
+DATA_FLAGS = """
+    --balance
+    --by-time
+    --coords
+    --distance
+    --features
+    --fold
+    --folds
+    --group
+    --limit
+    --min-neighbors
+    --neighbors
+    --no-stratify
+    --normalize
+    --radius
+    --split-by-block
+    --split-file
+    --stratify
+    --target
+    --task
+    --test
+    --time
+    --val
+    --window
+"""
 FLAGS = {
     "": "--install-completion --show-completion --version",
     "data": "",
+    "data check": f"{DATA_FLAGS} --seed --strict",
     "data get": "--force --from --mirror -f",
     "data ls": "",
     "data show": "--out -o",
+    "data split": """
+        --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --test --val -f -o
+    """,
     "eval": "--data --device --predict --split -d",
     "inspect": "",
     "inspect acts": "--batches --device --layers --out --sort --split --top -o",
     "inspect grads": "--batches --device --layers --out --sort --split --top -o",
     "inspect lr": "--batch-size --config --data --device --end --optimizer --out --seed --start --steps -b -d -o -s",
     "inspect model": "--data -d -s",
+    "inspect nan": "--device",
     "inspect show": "",
     "inspect weights": "--layers --out --sort --top -o",
     "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",
-    "train": """
+    "train": DATA_FLAGS
+    + """
         --accumulate
-        --balance
         --batch-size
+        --compile
         --config
         --data
+        --deterministic
         --device
         --download
         --dry-run
         --ema
         --epochs
-        --features
         --force
         --freeze
         --grad-clip
@@ -56,7 +87,7 @@ FLAGS = {
         --keep
         --l1
         --label-smoothing
-        --limit
+        --log
         --log-every
         --loss
         --lr
@@ -66,24 +97,24 @@ FLAGS = {
         --momentum
         --monitor
         --nesterov
+        --no-compile
+        --no-deterministic
         --no-nesterov
         --no-plot
-        --normalize
         --optimizer
         --out
         --overfit
         --patience
         --plot
+        --precision
         --print-config
         --resume
         --save-every
+        --sched-on-resume
         --schedule
         --seed
-        --target
         --target-weights
-        --task
-        --test
-        --val
+        --threads
         --warmup-steps
         --weight-decay
         -b
@@ -94,13 +125,16 @@ FLAGS = {
     """,
 }
 ARGUMENTS = {
+    "data check": "SPEC",
     "data get": "NAME",
     "data show": "SPEC",
+    "data split": "SPEC",
     "eval": "CKPT...",
     "inspect acts": "CKPT",
     "inspect grads": "CKPT",
     "inspect lr": "MODEL",
     "inspect model": "CKPT|MODEL",
+    "inspect nan": "RUN",
     "inspect show": "CKPT",
     "inspect weights": "CKPT",
     "plot": "FILE|RUN",

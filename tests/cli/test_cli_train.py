@@ -213,7 +213,7 @@ def test_a_damaged_last_gives_way_and_says_so(dlkit: Dlkit, home: Path) -> None:
     assert (result.code, result.stdout) == (0, "run/best.safetensors\n")
     assert "last.safetensors is damaged" in result.stderr
     assert "going on from run/last.prev.safetensors" in result.stderr
-    assert "the damaged file is now run/last.safetensors.corrupt" in result.stderr
+    assert "the damaged file is kept as run/last.safetensors.corrupt" in result.stderr
 
 
 def test_two_damaged_checkpoints_are_refused_and_left(dlkit: Dlkit, home: Path) -> None:

@@ -190,3 +190,20 @@ def test_there_is_one_console_so_that_notes_stand_above_the_bars(capsys: pytest.
     first = console.stderr()
     with Progress(console=first):
         assert console.stderr() is first
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0000"),
+        (0.12345, "0.1235"),
+        (-2.5, "-2.5000"),
+        (999.99994, "999.9999"),
+        (31798.7371, "31,798.7"),
+        (0.00012345, "0.000123"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_figures_are_as_long_as_they_are_worth(value: float, text: str) -> None:
+    assert console.figure(value) == text

@@ -9,9 +9,10 @@ import torch
 from dlkit.config import TrainConfig
 from dlkit.data.datasets import load_dataset
 from dlkit.data.digits import load_digits
-from dlkit.data.pictures import SOURCES, mean_and_std
+from dlkit.data.pictures import SOURCES
 from dlkit.data.prepared import write_prepared
 from dlkit.data.samples import DataSet, TensorSplit
+from dlkit.data.stored import mean_and_std
 from dlkit.description import DataDescription, Normalisation
 from dlkit.errors import ConfigError, DataError
 from dlkit.resolve import resolve

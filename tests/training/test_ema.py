@@ -17,6 +17,7 @@ from dlkit.training.loop import Position, fit
 from dlkit.training.run import start_run
 
 # The weight is 1, 2, 3, 4, 5 after five steps; the first average is the weight itself, then
+APPLIED, SKIPPED = torch.zeros(()), torch.ones(())
 # a <- d a + (1 - d) w with d = min(decay, (1 + n) / (10 + n)), n the averages before: 2/11, 3/12, 4/13, 5/14.
 HAND_WORKED = {
     "still-warming-up": (0.999, [1.0, 1.8181818182, 2.7045454545, 3.6013986014, 4.5004995005]),
@@ -33,7 +34,7 @@ def test_average_is_the_recursion_worked_by_hand(decay: float, averages: list[fl
     seen = []
     for weight in range(1, 6):
         nn.init.constant_(model.weight, weight)
-        average.update()
+        average.update(APPLIED)
         seen.append(average.network().weight.item())
 
     assert seen == pytest.approx(averages, rel=1e-6)
@@ -44,12 +45,26 @@ def test_after_many_steps_the_decay_is_the_one_asked_for() -> None:
     average = WeightAverage(model, 0.9)
     nn.init.zeros_(model.weight)
     for _ in range(100):
-        average.update()
+        average.update(APPLIED)
 
     nn.init.ones_(model.weight)
-    average.update()
+    average.update(APPLIED)
 
     assert average.network().weight.item() == pytest.approx(0.1, rel=1e-5)
+
+
+def test_a_skipped_step_leaves_the_bits_of_the_average_and_can_be_forgotten() -> None:
+    model = nn.Linear(3, 2)
+    average, spared = WeightAverage(model, 0.9), WeightAverage(model, 0.9)
+    for weight in (1.0, 3.0):
+        nn.init.constant_(model.weight, weight)
+        average.update(APPLIED)
+        spared.update(APPLIED)
+
+    average.update(SKIPPED)
+    average.forget(1)
+
+    assert all(torch.equal(value, spared.state()[name]) for name, value in average.state().items())
 
 
 def test_statistics_of_normalisation_are_the_newest() -> None:

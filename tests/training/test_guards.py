@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from toys import make_blobs, make_network, make_parts, train
 
+from dlkit.models.context import Context
 from dlkit.training.guards import FiniteGuard, all_finite
-from dlkit.training.optimizers import build_optimizer, optimizer_state
+from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
 BAD = {"nan": math.nan, "inf": math.inf, "minus-inf": -math.inf}
@@ -19,18 +21,23 @@ BAD = {"nan": math.nan, "inf": math.inf, "minus-inf": -math.inf}
 class Trainer:
     """A network, its guard and its optimizer; a step with or without a bad gradient."""
 
-    def __init__(self, optimizer: str, momentum: float = 0.9) -> None:
+    def __init__(self, optimizer: str, momentum: float = 0.9, grad_clip: float | None = None) -> None:
         self.model = make_network()
         self.optimizer = build_optimizer(self.model, optimizer, lr=0.1, momentum=momentum, weight_decay=0.01)
-        self.guard = FiniteGuard(self.optimizer, list(self.model.parameters()))
+        self.guard = FiniteGuard(self.optimizer, list(self.model.parameters()), grad_clip, self.model)
         self.split = make_blobs(32)
 
-    def step(self, bad: float | None = None) -> None:
+    def step(self, bad: float | None = None, losses: Sequence[Tensor] = ()) -> None:
         self.optimizer.zero_grad()
         F.cross_entropy(self.model(self.split.inputs), self.split.targets).backward()
         if bad is not None:
             self.model[2].weight.grad[1, 2] = bad
-        self.guard.step()
+        self.guard.step(losses)
+
+    def take_up(self, other: "Trainer") -> None:
+        """Go on from another's state, as a resumed run does."""
+        self.model.load_state_dict(other.model.state_dict())
+        restore_optimizer(self.optimizer, self.model, optimizer_state(other.optimizer, other.model))
 
     def state(self) -> dict[str, Tensor]:
         both = {**self.model.state_dict(), **optimizer_state(self.optimizer, self.model)}
@@ -41,16 +48,49 @@ def same_bits(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("grad_clip", [None, 0.5], ids=["unclipped", "clipped"])
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_weights_and_optimizer_keep_their_bits_when_a_gradient_is_not_finite(
-    optimizer: str, bad: float
+    optimizer: str, bad: float, grad_clip: float | None
 ) -> None:
-    trainer = Trainer(optimizer)
+    trainer = Trainer(optimizer, grad_clip=grad_clip)
     trainer.step()
     before = trainer.state()
 
     trainer.step(bad)
+
+    assert same_bits(trainer.state(), before)
+    assert trainer.guard.skipped() == 1
+
+
+@pytest.mark.parametrize("grad_clip", [None, 0.5], ids=["unclipped", "clipped"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_nothing_moves_after_the_first_bad_step_however_good_the_next_ones_are(
+    optimizer: str, grad_clip: float | None
+) -> None:
+    trainer = Trainer(optimizer, grad_clip=grad_clip)
+    trainer.step()
+    before = trainer.state()
+
+    trainer.step(math.nan)
+    trainer.step()
+    trainer.step()
+
+    assert same_bits(trainer.state(), before)
+    assert trainer.guard.skipped() == 3
+
+
+@pytest.mark.parametrize("grad_clip", [None, 0.5], ids=["unclipped", "clipped"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_loss_that_is_not_finite_skips_the_step_even_with_sound_gradients(
+    optimizer: str, grad_clip: float | None
+) -> None:
+    trainer = Trainer(optimizer, grad_clip=grad_clip)
+    trainer.step()
+    before = trainer.state()
+
+    trainer.step(losses=[torch.tensor(1.0), torch.tensor(math.inf)])
 
     assert same_bits(trainer.state(), before)
     assert trainer.guard.skipped() == 1
@@ -62,12 +102,14 @@ def test_a_bad_very_first_step_leaves_no_trace(optimizer: str, momentum: float) 
     trainer, spared = Trainer(optimizer, momentum), Trainer(optimizer, momentum)
 
     trainer.step(math.nan)
+    restored = Trainer(optimizer, momentum)
+    restored.take_up(trainer)
     for _ in range(3):
-        trainer.step()
+        restored.step()
         spared.step()
 
-    assert same_bits(trainer.state(), spared.state())
-    assert all_finite(trainer.state().values())
+    assert same_bits(restored.state(), spared.state())
+    assert all_finite(restored.state().values())
 
 
 def test_good_steps_are_not_counted() -> None:
@@ -109,13 +151,63 @@ def test_all_finite_finds_one_bad_value(bad: float) -> None:
     assert not all_finite(spoiled)
 
 
-def test_loop_skips_the_step_of_a_bad_batch_and_goes_on() -> None:
+def test_loop_ends_with_the_epoch_of_a_bad_batch_and_says_so() -> None:
     split = make_blobs(48)
     split.inputs[5] = math.nan
     model = make_network()
     parts = make_parts(split, model, val=make_blobs(16))
 
-    train(parts, epochs=2)
+    steps = train(parts, epochs=2)
 
-    assert parts.guard.skipped() == 2
+    assert [step.diverged for step in steps] == [False, False, True]
+    assert steps[-1].record is None
+    assert 1 <= parts.guard.skipped() <= 3
     assert all_finite(model.state_dict().values())
+
+
+class Counting(nn.Module):
+    """Buffers of two kinds, one changed in place and one put anew in each pass, and a context that never changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.register_buffer("mean", torch.zeros(3))
+        self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
+        self.context = Context({"table": torch.ones(2)})
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.mean = 0.5 * self.mean + 0.5 * inputs
+        self.passes += 1
+        return (self.weight * inputs).sum()
+
+
+def test_buffers_are_put_back_as_the_last_good_step_left_them() -> None:
+    model = Counting()
+    optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=0.0, weight_decay=0.0)
+    guard = FiniteGuard(optimizer, list(model.parameters()), model=model)
+    for inputs in (1.0, 2.0, math.nan, 3.0):
+        optimizer.zero_grad()
+        model(torch.full((3,), inputs)).backward()
+        guard.step()
+    model.context["table"].add_(1)  # not kept: nothing changes it
+
+    guard.restore_buffers()
+
+    assert model.mean.tolist() == [1.25] * 3
+    assert model.passes.item() == 2
+    assert model.context["table"].tolist() == [2.0, 2.0]
+
+
+def test_a_buffer_that_grows_is_kept_at_its_newest_length() -> None:
+    model = Counting()
+    optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=0.0, weight_decay=0.0)
+    guard = FiniteGuard(optimizer, list(model.parameters()), model=model)
+    model.mean = torch.zeros(5)
+    for inputs in (1.0, math.nan):
+        optimizer.zero_grad()
+        model(torch.full((5,), inputs)).backward()
+        guard.step()
+
+    guard.restore_buffers()
+
+    assert model.mean.tolist() == [0.5] * 5

@@ -3,7 +3,6 @@
 import contextlib
 import random
 import re
-import resource
 import shlex
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from limits import file_size_limit
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
 from dlkit.checkpoint import load_checkpoint
@@ -98,17 +98,6 @@ def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
     assert essence(folder) == essence(unbroken["mlp-sgd"])
 
 
-@contextlib.contextmanager
-def file_size_limit(num_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size, which the system reports as it does a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize(
     ("num_bytes", "name"),
     [
@@ -143,14 +132,6 @@ def test_growing_the_epochs_equals_a_run_that_had_them_from_the_start(tmp_path: 
 
     assert len(history(grown)) == 4
     assert essence(grown) == essence(whole)
-
-
-def test_a_schedule_that_spans_other_epochs_is_said(tmp_path: Path) -> None:
-    drive(start_run(configure(epochs=1, schedule="onecycle"), tmp_path / "run"))
-
-    notes = resume(tmp_path / "run", epochs=2).notes
-
-    assert "the onecycle schedule now spans 2 epochs" in notes
 
 
 @pytest.mark.parametrize("epochs", [3, 2], ids=["as-many", "fewer"])
@@ -227,10 +208,42 @@ def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
     assert "last.safetensors is damaged" in run.notes[0]
     assert f"going on from {run_dir.last_prev}" in run.notes[0]
     assert run.start_step == STEPS_PER_EPOCH
-    assert (folder / "last.safetensors.corrupt").read_bytes() == damaged
+    assert run.notes[1] == f"the damaged file is kept as {run_dir.last_corrupt}"
+    assert run_dir.last.read_bytes() == damaged, "nothing is renamed before the run is locked"
     drive(run)
+    assert run_dir.last_corrupt.read_bytes() == damaged
 
     assert essence(folder) == essence(unbroken["cnn-adam"])
+
+
+def test_a_run_that_has_gone_on_since_it_was_loaded_is_not_turned_back(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    drive(start_run(configure(), folder), 5)
+    late = resume(folder)
+    drive(resume(folder))
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"}
+
+    with pytest.raises(DlkitError) as caught:
+        drive(late)
+
+    assert caught.value.message == f"{folder} has gone on meanwhile: another process trained there"
+    assert caught.value.hint == "resume it once more"
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"} == before
+
+
+def test_a_damaged_last_is_left_alone_while_another_process_trains(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    drive(start_run(configure(), folder), 5)
+    run_dir = RunDir(folder)
+    spoil(run_dir.last)
+    damaged = run_dir.last.read_bytes()
+    run = resume_run(configure(), run_dir)
+
+    with run_dir.locked(), pytest.raises(DlkitError, match="is locked: process"):
+        drive(run)
+
+    assert run_dir.last.read_bytes() == damaged
+    assert not run_dir.last_corrupt.exists()
 
 
 def test_a_missing_last_gives_way_to_the_one_before(unbroken: dict[str, Path], tmp_path: Path) -> None:
@@ -354,6 +367,5 @@ def test_a_second_signal_leaves_at_once(start_process: Callable[..., subprocess.
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=30)
 
-    assert process.returncode == -signal.SIGTERM
-    assert (stdout, stderr) == ("", "")
+    assert (process.returncode, stdout, stderr) == (143, "", "")
     load_checkpoint(Path("run/last.safetensors"))

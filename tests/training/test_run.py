@@ -1,34 +1,20 @@
 """A configuration in, a run folder out."""
 
-import math
 import time
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from runs import STEPS_PER_EPOCH, configure, drive, resume
+from runs import STEPS_PER_EPOCH, configure, drive
 from safetensors.torch import load_file
 from torch import nn
-from toys import CPU, make_split
 
 from dlkit.checkpoint import load_checkpoint
-from dlkit.data.batches import Batches
-from dlkit.errors import DivergedError, DlkitError, MissingError, RunExistsError
+from dlkit.errors import DlkitError, MissingError, RunExistsError
 from dlkit.history import read_history
 from dlkit.models.build import build_model, restore_model
-from dlkit.training.guards import all_finite
-from dlkit.training.run import TrainRun, start_run
-
-
-def poke(run: TrainRun, at_step: int, name: str, value: float, stop_signal: int | None = None) -> None:
-    """Train, and after a step set one number of a weight; a signal may come at the same time."""
-    for step, _ in run:
-        if step.step == at_step:
-            with torch.no_grad():
-                run.parts.model.get_parameter(name).reshape(-1)[0] = value
-            run.stop_signal = stop_signal
+from dlkit.training.run import start_run
 
 
 def test_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
@@ -118,80 +104,6 @@ def test_readings_come_at_every_step_asked_for(tmp_path: Path) -> None:
     read = {step.step for step, reading in run if reading is not None}
 
     assert read >= {6, 12, 18, STEPS_PER_EPOCH}
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-def test_divergence_keeps_the_last_good_state(optimizer: str, tmp_path: Path) -> None:
-    drive(start_run(configure(epochs=1, optimizer=optimizer), tmp_path / "run"))
-    run = resume(tmp_path / "run", epochs=3, lr=1e38)
-    good = {path: path.read_bytes() for path in (run.dir.best, run.dir.last)}
-
-    with pytest.raises(DivergedError) as caught:
-        drive(run)
-
-    assert "training diverged in epoch 2" in caught.value.message
-    assert f"the last good state is {run.dir.last}" in caught.value.message
-    assert caught.value.hint == f"go on from there with dlkit train --resume {run.dir.path} --lr 1e+37"
-    assert caught.value.exit_code == 5
-    assert {path: path.read_bytes() for path in good} == good
-    assert all_finite(load_checkpoint(run.dir.last).weights.values())
-    drive(resume(tmp_path / "run", epochs=2, lr=0.001))
-
-
-def test_divergence_in_the_first_epoch_leaves_the_weights_it_began_with(tmp_path: Path) -> None:
-    run = start_run(configure(lr=1e38), tmp_path / "run")
-
-    with pytest.raises(DivergedError):
-        drive(run)
-
-    assert not run.dir.best.exists()
-    assert not run.dir.history.exists()
-    last = load_checkpoint(run.dir.last)
-    assert all_finite([*last.weights.values(), *last.extras.values()])
-    assert last.metadata["progress"]["position"]["step"] == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("output.weight", math.nan, "the gradients are not finite"),
-        ("hidden.0.linear.bias", -math.inf, "the weights are not finite"),
-    ],
-    ids=["seen-in-the-loss", "hidden-behind-a-relu"],
-)
-def test_weights_that_are_not_finite_never_reach_a_checkpoint(
-    name: str, value: float, words: str, tmp_path: Path
-) -> None:
-    run = start_run(configure(), tmp_path / "run")
-
-    with pytest.raises(DivergedError) as caught:
-        poke(run, 2 * STEPS_PER_EPOCH - 2, name, value)
-
-    assert words in caught.value.message
-    for path in (run.dir.best, run.dir.last):
-        assert all_finite(load_checkpoint(path).weights.values())
-    assert len(read_history(run.dir.history)) == 1
-
-
-def test_a_signal_after_divergence_saves_nothing_that_is_not_finite(tmp_path: Path) -> None:
-    run = start_run(configure(), tmp_path / "run")
-
-    with pytest.raises(DivergedError):
-        poke(run, 3, "hidden.0.linear.bias", -math.inf, stop_signal=15)
-
-    assert all_finite(load_checkpoint(run.dir.last).weights.values())
-
-
-def test_validation_that_is_not_finite_counts_as_divergence(tmp_path: Path) -> None:
-    run = start_run(configure(), tmp_path / "run")
-    spoiled = make_split(torch.full((4, 1, 8, 8), math.inf), torch.zeros(4, dtype=torch.int64))
-    run.parts = replace(run.parts, val=Batches(spoiled, 4, CPU))
-
-    with pytest.raises(DivergedError) as caught:
-        drive(run)
-
-    assert "the validation loss is not finite" in caught.value.message
-    assert not run.dir.best.exists()
 
 
 def test_a_signal_in_the_last_step_comes_too_late_to_stop(tmp_path: Path) -> None:

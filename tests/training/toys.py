@@ -12,6 +12,7 @@ from dlkit.objectives import RunningMean, build_objective
 from dlkit.probes import Probe
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts, Position, Step, fit
+from dlkit.training.memory import Passes
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.schedules import build_schedule
 
@@ -66,6 +67,7 @@ def make_parts(
         "guard": FiniteGuard(chosen, list(model.parameters()), grad_clip),
         "probe": Probe(model, len(train)),
         "running": RunningMean(objective, train.chunk),
+        "passes": Passes(model, others.get("objective", objective), CPU),
         "device": CPU,
         "l1": l1,
     }

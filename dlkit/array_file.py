@@ -1,0 +1,242 @@
+"""What arrays a .npz or .npy file holds and which of them are inputs and targets, told without loading them."""
+
+import ast
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkit.errors import DataError, did_you_mean, file_error, printable
+
+INPUT_NAMES = ("x", "inputs", "input", "images", "image", "features", "data", "arr_0")
+TARGET_NAMES = ("y", "targets", "target", "labels", "label", "arr_1")
+PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_MAGIC = b"\x93NUMPY"
+_MAX_HEADER_BYTES = 64 * 1024
+_MAX_MEMBERS = 10_000
+_MAX_DIMENSIONS = 32
+_SIZES = {"U": 4}  # bytes of one character; all other kinds count bytes
+_SHOWN = 8
+_Read = Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class ArrayEntry:
+    """One array: its name, empty for a file that is one array; its type as numpy writes it; its shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def kind(self) -> str:
+        """The letter of its kind: f, i, u, b, c numbers, U and S texts, O objects, V structures, M and m times."""
+        return self.dtype.lstrip("<>|=")[:1] if not self.dtype.startswith("[") else "V"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in memory."""
+        size = re.fullmatch(r"[<>|=]?[a-zA-Z]([0-9]{1,9}).*", self.dtype)
+        return math.prod(self.shape) * (int(size[1]) if size else 8) * _SIZES.get(self.kind, 1)
+
+    def shown(self) -> str:
+        """Name, shape and type, for messages."""
+        shape = "x".join(map(str, self.shape)) or "one value"
+        return f"{printable(self.name, 40)} ({shape}, {printable(self.dtype, 20)})".lstrip()
+
+
+def read_entries(path: Path) -> dict[str, ArrayEntry]:
+    """Read the headers of all arrays in a file.
+
+    Raises:
+        DataError: It is missing, is neither kind of file, or a header is damaged.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as file:
+                return {"": _entry("", file.read, path)}
+        return _zipped_entries(path)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
+        raise DataError(
+            f"{path} is not a whole .npz archive: {printable(str(err)).lower()}",
+            "write it again with numpy.savez",
+        ) from err
+    except OSError as err:
+        told = file_error(err, path, "read")
+        near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.np[yz]")])
+        raise DataError(told.message, near or told.hint) from err
+
+
+def find_roles(
+    entries: Mapping[str, ArrayEntry],
+    source: str,
+    features: str | None,
+    target: str | None,
+    *,
+    need_train: bool = True,
+) -> dict[str, tuple[str, str]]:
+    """Say which arrays are inputs and which targets.
+
+    Args:
+        entries: The arrays of the file.
+        source: What the file is called in messages.
+        features: What --features names; None takes the usual names.
+        target: What --target names, likewise.
+        need_train: Parts without one to train on are refused.
+
+    Returns:
+        Names of inputs and targets by part: `train`, `val`, `test`, or `all` where there are no parts.
+
+    Raises:
+        DataError: There are none, there are several that may be meant, or a part lacks one.
+    """
+    found: dict[str, list[str]] = {}
+    for option, typed, usual in (
+        ("--features", features, INPUT_NAMES),
+        ("--target", target, TARGET_NAMES),
+    ):
+        by_part = _by_part(entries, (typed,) if typed is not None else usual, exact=typed is not None)
+        if not by_part:
+            what = "inputs" if option == "--features" else "targets"
+            problem = (
+                f"has no array {printable(typed)}"
+                if typed
+                else f"has no array of {what} that can be told by its name"
+            )
+            raise DataError(
+                f"{option + ' ' + printable(typed) + ': ' if typed else ''}{source} {problem}",
+                did_you_mean(typed or "", entries)
+                or f"{option} NAME names one; it holds {_list(entries)}; taken unnamed are {', '.join(usual[:-1])}",
+            )
+        for part, names in by_part.items():
+            if len(names) > 1:
+                raise DataError(
+                    f"{source} holds {' and '.join(map(printable, names))}, which may all be {option[2:]}",
+                    f"{option} NAME names the one to take",
+                )
+            found.setdefault(part, []).append(f"{option}={names[0]}")
+    return _paired(found, source, entries, need_train=need_train)
+
+
+def picture_axes(shape: tuple[int, ...]) -> str:
+    """Say how an array's axes are meant: `rows`, `NHW`, `NCHW` or `NHWC` for pictures, `other`.
+
+    The bands of pictures are the shortest axis; where that does not tell, they come first, as torch has them.
+    """
+    if len(shape) <= 2:
+        return "rows"
+    if len(shape) == 3:
+        return "NHW"
+    if len(shape) > 4:
+        return "other"
+    _, second, third, last = shape
+    return "NHWC" if last < min(second, third) else "NCHW"
+
+
+def holds_pictures(path: Path, features: str | None = None, target: str | None = None) -> bool:
+    """Say whether the inputs in a file are pictures, not rows of numbers.
+
+    Raises:
+        DataError: It is missing or damaged, or the inputs cannot be found.
+    """
+    entries = read_entries(path)
+    inputs = "" if "" in entries else next(iter(find_roles(entries, str(path), features, target).values()))[0]
+    return picture_axes(entries[inputs].shape) != "rows"
+
+
+def _zipped_entries(path: Path) -> dict[str, ArrayEntry]:
+    entries: dict[str, ArrayEntry] = {}
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+        if len(members) > _MAX_MEMBERS:
+            raise DataError(f"{path} holds {len(members):,} arrays; at most {_MAX_MEMBERS:,} are read")
+        for member in members:
+            name = member.filename.removesuffix(".npy")
+            if name in entries:
+                raise DataError(f"{path} holds {printable(name)} twice", "write it again with numpy.savez")
+            with archive.open(member) as file:
+                entries[name] = _entry(name, file.read, path)
+    return entries
+
+
+def _entry(name: str, read: _Read, path: Path) -> ArrayEntry:
+    """Read one header (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html)."""
+    where = f"{path}: array {printable(name)}" if name else str(path)
+    first = read(len(_MAGIC) + 2)
+    width = 2 if first[6:7] == b"\x01" else 4
+    if not first.startswith(_MAGIC) or len(first) < len(_MAGIC) + 2:
+        raise DataError(
+            f"{where} does not begin as a .npy file does", "write it with numpy.save or numpy.savez"
+        )
+    length = int.from_bytes(read(width), "little")
+    text = read(min(length, _MAX_HEADER_BYTES)).decode("latin-1")
+    try:
+        said = ast.literal_eval(text.strip())
+        descr, shape = said["descr"], said["shape"]
+        sound = (
+            all(type(size) is int and 0 <= size < 2**48 for size in shape) and len(shape) <= _MAX_DIMENSIONS
+        )
+    except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError) as err:
+        raise DataError(f"{where} has a damaged header", "write it again with numpy.savez") from err
+    if not sound or not isinstance(shape, tuple):
+        raise DataError(f"{where} has an impossible shape", "write it again with numpy.savez")
+    return ArrayEntry(name, descr if isinstance(descr, str) else "[structured]", shape)
+
+
+def _by_part(
+    entries: Mapping[str, ArrayEntry], wanted: Iterable[str], *, exact: bool
+) -> dict[str, list[str]]:
+    """Give the arrays of the wanted names by the part that their names tell, as in `x_train` and `train_x`."""
+    found: dict[str, list[str]] = {}
+    wanted = tuple(wanted)
+    for name in entries:
+        if exact and name == wanted[0]:
+            return {"all": [name]}
+        part, plain = _split_name(name)
+        if plain in wanted or (not exact and plain.lower() in wanted):
+            found.setdefault(part, []).append(name)
+    return found
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    """Take `x_train` or `train_x` apart into part and name."""
+    for pattern in (r"(?P<part>[a-zA-Z]+)[_.-](?P<name>.+)", r"(?P<name>.+)[_.-](?P<part>[a-zA-Z]+)"):
+        match = re.fullmatch(pattern, name)
+        if match and match["part"].lower() in PARTS:
+            return PARTS[match["part"].lower()], match["name"]
+    return "all", name
+
+
+def _paired(
+    found: Mapping[str, list[str]], source: str, entries: Mapping[str, ArrayEntry], *, need_train: bool
+) -> dict[str, tuple[str, str]]:
+    """Hold the parts to inputs and targets each, and to train, or all alone, being among them."""
+    pairs: dict[str, tuple[str, str]] = {}
+    for part, names in found.items():
+        if len(names) < 2:
+            option, _, name = names[0].partition("=")
+            other = "targets" if option == "--features" else "inputs"
+            raise DataError(
+                f"{source} holds {printable(name)} without the {other} that belong to it",
+                f"it holds {_list(entries)}",
+            )
+        inputs, targets = (name.partition("=")[2] for name in names)
+        pairs[part] = (inputs, targets)
+    if "all" in pairs and len(pairs) > 1:
+        extra = ", ".join(part for part in pairs if part != "all")
+        raise DataError(
+            f"{source} holds arrays of {extra} beside others that are of no part", "name all or none by part"
+        )
+    if need_train and "all" not in pairs and "train" not in pairs:
+        raise DataError(
+            f"{source} holds no arrays to train on, only {', '.join(pairs)}", "add x_train and y_train"
+        )
+    return pairs
+
+
+def _list(entries: Mapping[str, ArrayEntry]) -> str:
+    shown = ", ".join(entry.shown() for entry in list(entries.values())[:_SHOWN])
+    return shown + (", ..." if len(entries) > _SHOWN else "") if entries else "no arrays"

@@ -1,0 +1,83 @@
+"""dlkit eval --grid: a map with its uncertainty."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkit.cli import console
+from dlkit.errors import ConfigError
+from dlkit.run_dir import RunDir
+
+_MOST_CELLS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapOptions:
+    """What was asked for with the options of points.
+
+    Args:
+        grid: Cells along the longer side; None for no map.
+        draws: Random draws of neighbours.
+        at: The time of the map.
+        out: The file; None is stdout.
+    """
+
+    grid: int | None
+    draws: int | None
+    at: float | None
+    out: Path | None
+
+    def faults(self, num_checkpoints: int) -> Iterator[ConfigError]:
+        """Find fault with what was typed."""
+        if self.draws is not None and not 2 <= self.draws <= 10_000:
+            yield ConfigError(
+                f"--draws {self.draws} is outside [2, 10000]", "20 tell mean and spread well enough"
+            )
+        if self.grid is None:
+            for option, value in (("--at", self.at), ("--out", self.out)):
+                if value is not None:
+                    yield ConfigError(f"{option} {value} does nothing without --grid", "add --grid N")
+            return
+        if not 1 <= self.grid <= _MOST_CELLS:
+            yield ConfigError(
+                f"--grid {self.grid} is outside [1, {_MOST_CELLS}]", "50 makes up to 50 x 50 cells"
+            )
+        if num_checkpoints > 1:
+            yield ConfigError(
+                f"--grid takes one checkpoint; {num_checkpoints} are given", "map them one by one"
+            )
+        if self.at is not None and not math.isfinite(self.at):
+            yield ConfigError(f"--at {self.at} is no time", "a number, as in the table")
+        if console.mode.json:
+            yield ConfigError("--grid writes CSV, not JSON", "leave --json out")
+        if self.out is not None and self.out.suffix.lower() != ".csv":
+            yield ConfigError(f"--out {self.out} does not end in .csv", "for example -o map.csv")
+        elif self.out is not None and self.out in RunDir(self.out.parent).files():
+            yield ConfigError(
+                f"--out {self.out} would replace a file of a run", "choose another name, as map.csv"
+            )
+
+
+def write_map(checkpoint: Path, options: MapOptions, device: str) -> None:
+    """Predict a map and write it, to stdout where no file is named."""
+    from dlkit.atomic import write_file
+    from dlkit.checkpoint import load_checkpoint
+    from dlkit.device import pick_device
+    from dlkit.evaluation.spatial_map import DRAWS, predict_map
+
+    assert options.grid is not None, "a map is asked for"
+    found = predict_map(
+        load_checkpoint(checkpoint),
+        options.grid,
+        pick_device(device),
+        draws=options.draws or DRAWS,
+        at=options.at,
+    )
+    for text in found.notes:
+        console.note(text)
+    if options.out is None:
+        console.print_text(found.to_csv())
+        return
+    write_file(options.out, found.to_csv().encode())
+    console.print_paths([options.out])

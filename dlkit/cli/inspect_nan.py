@@ -1,0 +1,41 @@
+"""dlkit inspect nan: a run that diverged in, where its first bad number came from out."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument
+
+from dlkit.cli import console
+from dlkit.cli.options import DeviceOption
+from dlkit.config import check_device
+from dlkit.errors import CheckpointError, ConfigError
+from dlkit.inspection.layer_table import COLUMNS
+from dlkit.run_dir import RunDir
+
+
+def nan(
+    run: Annotated[Path, Argument(metavar="RUN", help="A run that diverged, or its nan.safetensors.")],
+    device: DeviceOption = "auto",
+) -> None:
+    """Replay the batch at which a run diverged: the first layer that was not finite, forward and backward."""
+    if faults := list(check_device(device)):
+        raise ConfigError.of(faults)
+    path = RunDir(run).nan if run.is_dir() else run
+    if not path.exists():
+        raise CheckpointError(
+            f"no {path.name} at {path.parent}", "a run that ends with exit code 5 leaves one in its folder"
+        )
+
+    from dlkit.device import device_label, pick_device
+    from dlkit.inspection.nan import look_into
+
+    where = pick_device(device)
+    found = look_into(path, where)
+    console.note(f"the batch of {path}, on {device_label(where)}")
+    if console.mode.json:
+        console.print_json(found.to_dict())
+        return
+    console.print_pairs(found.to_pairs())
+    console.print_line("")
+    columns = COLUMNS["nan"]
+    console.print_table(columns, [[row[column] for column in columns] for row in found.rows()])

@@ -1,0 +1,103 @@
+"""Code of the user's own: it runs where this command line names it, and that is said."""
+
+from collections.abc import Container, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from dlkit.cli import console
+from dlkit.config import TrainConfig, flag
+from dlkit.errors import ConfigError
+from dlkit.spec import CodeSpec, parse_code, parse_spec
+from dlkit.user_code import check_file
+
+if TYPE_CHECKING:
+    from dlkit.checkpoint import Checkpoint
+
+ModelOption = Annotated[
+    str | None,
+    Option("--model", metavar="FILE.py:CLASS", help="The code of a network of your own, to run it."),
+]
+
+
+def check_named(config: TrainConfig, typed: Container[str], *, resuming: bool = False) -> None:
+    """See that the command line names the code that the settings of a run would run, and say that it runs.
+
+    Args:
+        config: The settings.
+        typed: Those that stand on the command line or in the environment.
+        resuming: They are of a run that goes on; what is not named then is refused where its checkpoint is read.
+
+    Raises:
+        ConfigError: Only a configuration file names it, or its own file is not there.
+    """
+    data = parse_spec(config.data).code if config.data else None
+    named = [(name, code) for name, code in (("model", parse_code(config.model)), ("data", data)) if code]
+    faults = []
+    for name, code in named:
+        if name in typed:
+            check_file(code, flag(name))
+        elif not resuming:
+            faults.append(
+                ConfigError(
+                    f"{flag(name)} {code}: code of your own runs only where the command line names it",
+                    f"type it there too: {flag(name) + ' ' if name != 'model' else ''}{code}",
+                )
+            )
+    if faults:
+        raise ConfigError.of(faults)
+    say_running([code for name, code in named if name in typed])
+
+
+def check_options(model: str | None, data: str | None) -> CodeSpec | None:
+    """Check `--model` and the function that `--data` may name, and say that their code runs.
+
+    Raises:
+        ConfigError: `--model` is no `file.py:Class`, or a file is not there.
+    """
+    code = None if model is None else parse_code(model)
+    if model is not None and code is None:
+        raise ConfigError(
+            f"--model {model} is not file.py:Class",
+            "a network that is built in needs no --model: leave it out",
+        )
+    function = None if data is None else parse_spec(data).code
+    for option, each in (("--model", code), ("--data", function)):
+        if each is not None:
+            check_file(each, option)
+    say_running([each for each in (code, function) if each is not None])
+    return code
+
+
+def say_running(codes: Sequence[CodeSpec]) -> None:
+    """Say aloud that code of the user's own is run."""
+    if codes:
+        console.note(f"running code of your own: {' and '.join(map(str, dict.fromkeys(codes)))}")
+
+
+def load_checkpoints(paths: Sequence[Path], code: CodeSpec | None) -> list["Checkpoint"]:
+    """Load checkpoints whose networks are to be built.
+
+    Args:
+        paths: Files or run folders.
+        code: What `--model` names.
+
+    Raises:
+        CheckpointError: One is missing or damaged, or holds a network of the user's own that is not named.
+        ConfigError: Code is named and all networks are built in.
+    """
+    from dlkit.checkpoint import check_named as check_checkpoint
+    from dlkit.checkpoint import load_checkpoint
+
+    checkpoints = [load_checkpoint(path, code) for path in paths]
+    for checkpoint in checkpoints:
+        check_checkpoint(checkpoint)
+        for text in checkpoint.notes:
+            console.warn(text)
+    if code is not None and all(checkpoint.code is None for checkpoint in checkpoints):
+        raise ConfigError(
+            f"--model {code.short} does nothing: {checkpoints[0].path} holds {checkpoints[0].model}, which is built in",
+            "leave --model out",
+        )
+    return checkpoints

@@ -1,0 +1,213 @@
+"""What is wrong with data, before an hour is lost on them: faults of values, labels, rows and splits."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlkit.config import TrainConfig
+from dlkit.data.check_table import check_table
+from dlkit.data.datasets import load_dataset
+from dlkit.data.findings import LEVELS, Finding, some_of
+from dlkit.data.row_hashes import copies, hash_rows
+from dlkit.data.samples import DataSet, Split, TensorSplit
+from dlkit.data.tables import Table, read_table
+from dlkit.description import DataDescription
+from dlkit.errors import ConfigError, DataError, printable
+from dlkit.spec import parse_spec
+
+_ROWS_AT_ONCE = 4096
+_RATIO = 10
+_CPU = torch.device("cpu")
+
+
+def check_data(config: TrainConfig) -> list[Finding]:
+    """Look for everything that is wrong with the data of a configuration, the gravest first.
+
+    Args:
+        config: Which data, which columns, how they are split.
+
+    Raises:
+        ConfigError: A setting does not fit the data.
+    """
+    findings: list[Finding] = []
+    table = None
+    try:
+        if parse_spec(config.data).kind == "table":
+            table = read_table(config.data)
+            features = [name.strip() for name in config.features.split(",")] if config.features else None
+            findings += check_table(table, config.target, features)
+        if table is None or config.target is not None:
+            findings += check_dataset(load_dataset(config), table)
+    except ConfigError:
+        raise
+    except DataError as err:
+        if not any(finding.level == "error" for finding in findings):
+            findings.append(_unreadable(config.data, err))
+    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
+
+
+def check_dataset(dataset: DataSet, table: Table | None = None) -> list[Finding]:
+    """Look for faults in the samples of a data set and in how they are split.
+
+    Args:
+        dataset: The data set.
+        table: The table it was made of, whose own faults are told already; gives the lines of its rows.
+    """
+    description = dataset.description
+    targets = {name: _targets(split) for name, split in dataset.splits.items()}
+    findings = list(_of_classes(description, targets)) if description.task == "classification" else []
+    if table is None:
+        findings += [each for name, split in dataset.splits.items() for each in _not_finite(name, split)]
+        findings += _constant(dataset)
+    if all(isinstance(split, TensorSplit) for split in dataset.splits.values()):
+        findings += _copied(dataset, targets, table)
+    return findings
+
+
+def _unreadable(data: str, err: DataError) -> Finding:
+    return Finding(
+        level="error", rule="readable", where=printable(data), count=1, message=err.message, cure=err.hint
+    )
+
+
+def _of_classes(description: DataDescription, targets: dict[str, np.ndarray]) -> Iterator[Finding]:
+    """Find classes that are missing from a split or much rarer than others."""
+    names = [printable(name) for name in description.class_names]
+    counts = {split: np.bincount(found, minlength=len(names)) for split, found in targets.items()}
+    for split, found in counts.items():
+        absent = [names[index] for index in np.flatnonzero(found == 0)]
+        if absent:
+            yield Finding(
+                level="error" if split == "train" else "warning",
+                rule="missing-class",
+                where=split,
+                count=len(absent),
+                message=f"{split} has no sample of class {some_of(absent)}",
+                cure="collect more of them, or split otherwise (--stratify, --val, --test, --seed)",
+            )
+    whole = np.sum(list(counts.values()), axis=0)
+    most, least = int(whole.max()), int(whole.min())
+    if least and most > _RATIO * least:
+        yield Finding(
+            level="warning",
+            rule="imbalance",
+            where=f"class {names[int(whole.argmin())]}",
+            count=least,
+            message=(
+                f"class {names[int(whole.argmax())]} has {most:,} samples, class {names[int(whole.argmin())]} "
+                f"{least:,}: {most / least:.0f} times fewer"
+            ),
+            cure="--balance loss or --balance sampler, and look at macro_f1 and recall, not at accuracy",
+        )
+
+
+def _not_finite(name: str, split: Split) -> Iterator[Finding]:
+    """Find samples with NaN or infinite values in inputs or targets."""
+    faulty: dict[str, set[int]] = {"inputs": set(), "targets": set()}
+    for rows in split.rows.split(_ROWS_AT_ONCE):
+        inputs, targets = split.batch(rows, _CPU)
+        tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs.values())
+        for kind, found in (("inputs", tensors), ("targets", [targets])):
+            for tensor in found:
+                bad = ~tensor.isfinite().reshape(len(rows), -1).all(1)
+                faulty[kind].update(rows[bad].tolist())
+    for kind, wrong in faulty.items():
+        if wrong:
+            yield Finding(
+                level="error",
+                rule="not-finite",
+                where=f"{name} row {some_of(sorted(wrong))}",
+                count=len(wrong),
+                message=f"{kind} of {len(wrong):,} samples hold NaN or infinities",
+                cure="correct or drop these samples: a single one makes the loss NaN",
+            )
+
+
+def _constant(dataset: DataSet) -> Iterator[Finding]:
+    """Find features that are the same in all training samples."""
+    train = dataset.splits["train"]
+    if not isinstance(train, TensorSplit) or train.inputs.ndim != 2:
+        return
+    low = torch.full(train.inputs.shape[1:], torch.inf, dtype=torch.float64)
+    high = -low
+    for rows in train.rows.split(_ROWS_AT_ONCE):
+        values = train.inputs.index_select(0, rows).double()
+        low, high = torch.minimum(low, values.amin(0)), torch.maximum(high, values.amax(0))
+    dead = (low == high).nonzero()[:, 0].tolist()
+    names = dataset.description.feature_names
+    if dead:
+        yield Finding(
+            level="warning",
+            rule="constant",
+            where=f"feature {some_of([names[index] if names else index for index in dead])}",
+            count=len(dead),
+            message=f"{len(dead):,} features are the same in all training samples",
+            cure="they tell nothing: leave them out",
+        )
+
+
+def _copied(dataset: DataSet, targets: dict[str, np.ndarray], table: Table | None) -> Iterator[Finding]:
+    """Find equal inputs: twice in a split, in two splits, or with different labels."""
+    splits = {name: split for name, split in dataset.splits.items() if isinstance(split, TensorSplit)}
+    hashes = {
+        name: hash_rows(split.inputs.index_select(0, split.rows).numpy()) for name, split in splits.items()
+    }
+    for first, second in combinations(splits, 2):
+        shared = np.flatnonzero(np.isin(hashes[second], hashes[first]))
+        if len(shared):
+            rows = splits[second].rows.numpy()[shared]
+            share = len(shared) / len(hashes[second])
+            yield Finding(
+                level="warning",
+                rule="shared",
+                where=f"{second} {_places(rows, table)}",
+                count=len(shared),
+                message=f"{len(shared):,} samples of {second} ({share:.1%}) have their equal in {first}",
+                cure=f"scores on {second} are too good by that: drop the copies, or keep them together with --group",
+            )
+    if table is not None:
+        return
+    together, truth = np.concatenate(list(hashes.values())), np.concatenate(list(targets.values()))
+    rows = np.concatenate([split.rows.numpy() for split in splits.values()])
+    repeated = copies(together)
+    if len(repeated):
+        yield Finding(
+            level="warning",
+            rule="duplicates",
+            where=f"row {some_of(sorted(rows[repeated].tolist()))}",
+            count=len(repeated),
+            message=f"{len(repeated):,} samples repeat another one",
+            cure="drop them",
+        )
+    if dataset.description.task == "classification":
+        yield from _conflicts(together, truth, rows)
+
+
+def _conflicts(hashes: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> Iterator[Finding]:
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order][1:] == hashes[order][:-1]
+    wrong = np.flatnonzero(same & (truth[order][1:] != truth[order][:-1]))
+    if len(wrong):
+        pairs = [f"{rows[order[index]]} and {rows[order[index + 1]]}" for index in wrong]
+        yield Finding(
+            level="warning",
+            rule="conflicts",
+            where=f"rows {some_of(pairs)}",
+            count=len(wrong),
+            message=f"{len(wrong):,} pairs of equal samples have different labels",
+            cure="no network can tell them apart: correct the labels",
+        )
+
+
+def _targets(split: Split) -> np.ndarray:
+    parts = [split.batch(rows, _CPU)[1] for rows in split.rows.split(_ROWS_AT_ONCE)]
+    return torch.cat(parts).numpy()
+
+
+def _places(rows: np.ndarray, table: Table | None) -> str:
+    if table is None:
+        return f"row {some_of(rows.tolist())}"
+    return f"line {some_of([table.line(row) for row in rows])}"

@@ -1,0 +1,120 @@
+"""What simpler methods make of the same points: inverse distances, trees, and a plane through the neighbours."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlkit import scores
+from dlkit.data.samples import DataSet
+from dlkit.data.spatial_split import SpatialSplit
+from dlkit.models.spatial_geometry import Geometry
+
+COUNTS = (5, 10, 20, 50)
+_ROWS_AT_ONCE = 4096
+_SAME_PLACE = 1e-3  # of the typical spacing: nearer ones weigh no more than this
+_RIDGE = 1e-6
+_CPU = torch.device("cpu")
+
+
+def spatial_baselines(dataset: DataSet, name: str) -> dict[str, dict[str, float]]:
+    """Score simpler methods on a split, with the training points that the network has.
+
+    Args:
+        dataset: Points, with their context.
+        name: The split.
+
+    Returns:
+        By method `mae`, `rmse` and `r2` in the target's unit: `inverse distance (k=K)`, the mean of the K nearest
+        values weighed by 1 / distance, K the best of 5, 10, 20 and 50 on the validation points;
+        `local linear`, the plane (with time: and its slope) that fits the neighbours the network sees best, at the
+        point; `gradient boosting`, scikit-learn's HistGradientBoostingRegressor with its default settings on
+        coordinates, time and features.
+    """
+    split, geometry = dataset.split(name), Geometry.from_dict(dataset.description.learned["geometry"])
+    assert isinstance(split, SpatialSplit), "points are stored as such"
+    scaling = dataset.description.target_scaling
+    assert scaling is not None, "values are scaled"
+    count = _best_count(dataset, geometry)
+    found = {
+        f"inverse distance (k={count})": inverse_distance(split, dataset.context, geometry, count),
+        "local linear": local_linear(split, dataset.context, geometry),
+        "gradient boosting": gradient_boosting(split, dataset.context),
+    }
+    targets = split.targets.index_select(0, split.rows)[:, 0].double().numpy()
+    known = ~np.isnan(targets)
+    return {
+        method: scores.regression_scores(values[known] * scaling.std[0] + scaling.mean[0], targets[known])
+        for method, values in found.items()
+    }
+
+
+def inverse_distance(
+    split: SpatialSplit, context: Mapping[str, Tensor], geometry: Geometry, count: int
+) -> np.ndarray:
+    """Give the mean of the nearest values, weighed by 1 / distance, shape (N,); 0 (the mean) without neighbours."""
+    parts = []
+    for rows in split.rows.split(_ROWS_AT_ONCE):
+        seen = split.candidates.index_select(0, rows)[:, :count].long()
+        there, which = seen >= 0, seen.clamp_min(0)
+        pair = geometry.pair(split.coords[rows].unsqueeze(1), context["coords"][which])
+        weights = there / pair[..., 2].clamp_min(_SAME_PLACE)
+        parts.append((weights * context["values"][which]).sum(1) / weights.sum(1).clamp_min(1e-30))
+    return torch.cat(parts).double().numpy()
+
+
+def local_linear(split: SpatialSplit, context: Mapping[str, Tensor], geometry: Geometry) -> np.ndarray:
+    """Give the value at each point of the plane that fits its nearest neighbours best, shape (N,).
+
+    A whiff of ridge keeps the slopes finite where the neighbours lie on a line.
+    """
+    parts = []
+    for rows in split.rows.split(_ROWS_AT_ONCE):
+        inputs, _ = split.batch(rows, _CPU)
+        assert not isinstance(inputs, Tensor), "points have several inputs"
+        there = (inputs["neighbors"] >= 0).unsqueeze(-1)
+        which = inputs["neighbors"].clamp_min(0)
+        offsets = geometry.pair(inputs["coords"].unsqueeze(1), context["coords"][which])[..., :2]
+        columns = [torch.ones_like(offsets[..., :1]), offsets]
+        if "times" in inputs:
+            columns.append(geometry.lag(inputs["times"].unsqueeze(1), context["times"][which])[..., :1])
+        design = torch.cat(columns, dim=-1).double() * there  # (B, K, 3 or 4)
+        values = context["values"][which].double().unsqueeze(-1) * there
+        normal = design.mT @ design + _RIDGE * torch.eye(design.shape[-1], dtype=torch.float64)
+        parts.append(torch.linalg.solve(normal, design.mT @ values)[:, 0, 0])
+    return torch.cat(parts).numpy()
+
+
+def gradient_boosting(split: SpatialSplit, context: Mapping[str, Tensor]) -> np.ndarray:
+    """Give what boosted trees on coordinates, time and features make of each point, shape (N,)."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    def columns(coords: Tensor, times: Tensor | None, features: Tensor) -> np.ndarray:
+        parts = [coords, *([] if times is None else [times.unsqueeze(1)]), features]
+        return torch.cat(parts, dim=1).numpy()
+
+    trees = HistGradientBoostingRegressor(random_state=0)
+    train = columns(context["coords"], context.get("times"), context["features"])
+    trees.fit(train, context["values"].double().numpy())
+    rows = split.rows
+    asked = columns(
+        split.coords[rows], None if split.times is None else split.times[rows], split.features[rows]
+    )
+    values: np.ndarray = trees.predict(asked)
+    return values
+
+
+def _best_count(dataset: DataSet, geometry: Geometry) -> int:
+    """Give the number of nearest values that predicts the validation points best; 10 where there are none."""
+    val = dataset.splits.get("val")
+    if not isinstance(val, SpatialSplit):
+        return COUNTS[1]
+    scaling = dataset.description.target_scaling
+    assert scaling is not None, "values are scaled"
+    truth = (val.targets.index_select(0, val.rows)[:, 0].double().numpy() - scaling.mean[0]) / scaling.std[0]
+    errors = [
+        float(np.mean((inverse_distance(val, dataset.context, geometry, count) - truth) ** 2))
+        for count in COUNTS
+    ]
+    return COUNTS[int(np.argmin(errors))]

@@ -1,0 +1,190 @@
+"""A map: what a checkpoint of points predicts on a grid, and how far random draws of neighbours disagree."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlkit.checkpoint import Checkpoint
+from dlkit.data.batches import Batches
+from dlkit.data.neighbors import Points, find_neighbors, to_space
+from dlkit.data.spatial import Learned
+from dlkit.data.spatial_lists import limits
+from dlkit.data.spatial_split import SpatialSplit
+from dlkit.data.spatial_store import points_of
+from dlkit.errors import ConfigError
+from dlkit.evaluation.evaluate import predict_draws
+from dlkit.models.build import restore_model
+from dlkit.models.context import context_in
+
+DRAWS = 20
+MOST_OBSERVATIONS = 10_000
+_BATCH_SIZE = 1024
+_FOR_FEATURES = 10
+_FARTHEST = 0.999  # quantile of the training points' distances beyond which nothing is known
+
+
+@dataclass(frozen=True)
+class Map:
+    """A grid of predictions, and observations.
+
+    Args:
+        names: Of the two coordinates and the value.
+        cells: Where the cells' middles are, shape (N, 2).
+        mean: Mean over the draws, shape (N,); NaN where no training point was so far from its neighbours.
+        spread: Standard deviation over the draws, shape (N,), likewise.
+        places: Where observations are that it can see, shape (M, 2).
+        values: What they are, shape (M,).
+        notes: What the user should be told.
+    """
+
+    names: tuple[str, str, str]
+    cells: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
+    notes: tuple[str, ...]
+
+    def to_csv(self) -> str:
+        """Give a row a cell (mean, sd), then a row an observation (the value)."""
+        buffer = io.StringIO(newline="")
+        writer = csv.writer(buffer, lineterminator="\n")
+        x, y, value = self.names
+        writer.writerow([x, y, "mean", "sd", value])
+        for (east, north), mean, spread in zip(self.cells, self.mean, self.spread, strict=True):
+            told = ("", "") if np.isnan(mean) else (f"{mean:.7g}", f"{spread:.4g}")
+            writer.writerow([f"{east:.8g}", f"{north:.8g}", *told, ""])
+        for (east, north), observed in zip(self.places, self.values, strict=True):
+            writer.writerow([f"{east:.8g}", f"{north:.8g}", "", "", f"{observed:.7g}"])
+        return buffer.getvalue()
+
+
+def predict_map(
+    checkpoint: Checkpoint, size: int, device: torch.device, *, draws: int = DRAWS, at: float | None = None
+) -> Map:
+    """Predict on a grid over the training points, from the checkpoint alone.
+
+    A cell has the features that the nearest training points have on average.
+
+    Args:
+        checkpoint: Of a network for points.
+        size: Cells along the longer side.
+        device: Where to compute.
+        draws: Random draws of neighbours for mean and standard deviation.
+        at: The time to predict for, as in the table, dates in days since 1970; that of the newest training point by
+            default.
+
+    Raises:
+        ConfigError: The points have no time, and one is asked for.
+        CheckpointError: It is of no points.
+    """
+    learned, context = Learned.of_run(checkpoint.description), context_in(checkpoint.weights)
+    if at is not None and "times" not in context:
+        raise ConfigError(f"--at {at:g} does nothing: the points of {checkpoint.path} have no time")
+    model = restore_model(checkpoint).to(device)
+    split = _cells(checkpoint, learned, context, size, at)
+    scaling = checkpoint.description.target_scaling
+    assert scaling is not None, "values are scaled"
+    batches = [Batches(split.with_drawing(number), _BATCH_SIZE, device) for number in range(draws)]
+    outputs = predict_draws(model, batches)[:, :, 0].double() * scaling.std[0] + scaling.mean[0]
+    mean, spread = outputs.mean(0), outputs.std(0, correction=0)
+    far = _too_far(split, context, learned, max(1, checkpoint.config.min_neighbors))
+    mean[far] = spread[far] = torch.nan
+    centre = np.asarray(learned.geometry["centre"])
+    seen = _seen(split, context, checkpoint.config.window)
+    step = max(1, -(-len(seen) // MOST_OBSERVATIONS))
+    values = context["values"][seen[::step]].double() * scaling.std[0] + scaling.mean[0]
+    return Map(
+        names=(*learned.columns.coords, learned.columns.target),
+        cells=split.coords.double().numpy() + centre,
+        mean=mean.numpy(),
+        spread=spread.numpy(),
+        places=context["coords"][seen[::step]].double().numpy() + centre,
+        values=values.numpy(),
+        notes=_notes(split, far, learned, len(seen), step),
+    )
+
+
+def _cells(
+    checkpoint: Checkpoint, learned: Learned, context: Mapping[str, Tensor], size: int, at: float | None
+) -> SpatialSplit:
+    """Lay a grid of square cells over the training points, as points to predict."""
+    low, high = context["coords"].double().amin(0), context["coords"].double().amax(0)
+    side = float((high - low).max()) / size or 1.0
+    counts = [max(1, round(float(length) / side)) for length in high - low]
+    axes = [
+        torch.arange(count, dtype=torch.float64) * side + (low[i] + high[i] - (count - 1) * side) / 2
+        for i, count in enumerate(counts)
+    ]
+    north, east = torch.meshgrid(axes[1], axes[0], indexing="ij")
+    coords = torch.stack([east.flatten(), north.flatten()], dim=1).float()
+    times = None
+    if "times" in context:
+        newest = float(context["times"].max())
+        times = torch.full((len(coords),), newest if at is None else at - learned.time_origin)
+    among, config = points_of(context, learned.geometry), checkpoint.config
+    places = Points(_places(coords, learned), None if times is None else times.double().numpy())
+    reach, window = limits(config, learned.distance)
+    lists = torch.from_numpy(find_neighbors(places, among, reach=reach, window=window))
+    nearest = find_neighbors(Points(places.places), Points(among.places), keep=_FOR_FEATURES)
+    near = torch.from_numpy(nearest[:, : len(among)]).long()
+    return SpatialSplit(
+        coords=coords,
+        times=times,
+        features=context["features"][near].mean(1),
+        targets=torch.full((len(coords), 1), torch.nan),
+        candidates=lists,
+        rows=torch.arange(len(coords)),
+        neighbors=config.neighbors,
+        seed=config.seed,
+    )
+
+
+def _places(coords: Tensor, learned: Learned) -> np.ndarray:
+    return to_space(coords.double().numpy() + np.asarray(learned.geometry["centre"]), learned.distance)
+
+
+def _too_far(split: SpatialSplit, context: Mapping[str, Tensor], learned: Learned, fewest: int) -> Tensor:
+    """Tell which cells lie farther from their nearest training points than training points do, shape (N,), bool."""
+    fewest = min(fewest, len(context["values"]) - 1)
+    among = points_of(context, learned.geometry).places
+    own = np.arange(len(among))
+    of_train = find_neighbors(Points(among), Points(among), own=own, keep=fewest)[:, -1]
+    places = _places(split.coords, learned)
+    of_cells = find_neighbors(Points(places), Points(among), keep=fewest)[:, -1]
+    usual = np.quantile(np.linalg.norm(among - among[of_train], axis=1), _FARTHEST)
+    far: np.ndarray = np.linalg.norm(places - among[of_cells], axis=1) > usual
+    return torch.from_numpy(far) | (split.candidates >= 0).sum(1).lt(min(fewest, 1))
+
+
+def _seen(split: SpatialSplit, context: Mapping[str, Tensor], window: float | None) -> Tensor:
+    """Give the positions of the observations that the map can see: with time, those before it and in the window."""
+    if split.times is None:
+        return torch.arange(len(context["values"]))
+    ago = split.times[0] - context["times"]
+    return ((ago > 0) & (ago <= (torch.inf if window is None else window))).nonzero()[:, 0]
+
+
+def _notes(
+    split: SpatialSplit, far: Tensor, learned: Learned, observations: int, step: int
+) -> tuple[str, ...]:
+    notes = []
+    if count := int(far.sum()):
+        notes.append(
+            f"{count:,} of {len(far):,} cells are empty: no training point was so far from its neighbours"
+        )
+    if split.features.shape[1]:
+        notes.append(
+            f"a cell has the features that the {_FOR_FEATURES} nearest training points have on average"
+        )
+    if split.times is not None:
+        when = float(split.times[0]) + learned.time_origin
+        notes.append(f"the map is of {learned.columns.time} = {when:g}")
+    if step > 1:
+        notes.append(f"one of every {step} of the {observations:,} observations is in the file")
+    return tuple(notes)

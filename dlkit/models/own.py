@@ -1,0 +1,131 @@
+"""A network of the user's own: built from its file, what it gives held to what the data ask for."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.catalogue import ArgumentValue
+from dlkit.description import DataDescription
+from dlkit.errors import ConfigError, printable
+from dlkit.inputs import call, zeros
+from dlkit.models.constructor import plan_call
+from dlkit.spec import CodeSpec
+from dlkit.user_code import load_code, running
+
+# Two sizes, so that a batch size that is written into the network is found.
+_CHECKED_SAMPLES = (2, 3)
+
+
+def build_own(code: CodeSpec, description: DataDescription, arguments: Mapping[str, Any]) -> nn.Module:
+    """Build a network of the user's own and pass two batches of zeros through it.
+
+    Args:
+        code: The file and the name of its class, or of a function that gives a network.
+        description: Fills the constructor; what the network gives must fit it.
+        arguments: What `-s` gave, as text or as `own_arguments` read it.
+
+    Raises:
+        ConfigError: The file cannot be run, arguments are wrong or missing, the constructor raised something, or
+            the network does not give what the data ask for.
+    """
+    target = _load(code)
+    planned = plan_call(code, target, description, arguments)
+    with running(
+        code, f"MODEL {code.short}: its constructor", ConfigError, f"it was called as {planned.shown()}"
+    ):
+        model = target(**planned.values)
+    if not isinstance(model, nn.Module):
+        raise ConfigError(
+            f"MODEL {code.short} gives {_a(model)}, not a torch.nn.Module",
+            "name a class that inherits from torch.nn.Module",
+        )
+    _try_it(code, model, description)
+    if not any(True for _ in model.parameters()):
+        raise ConfigError(
+            f"MODEL {code.short} has no parameters to train",
+            "layers must be attributes of the module; a list of them an nn.ModuleList",
+        )
+    return model
+
+
+def own_arguments(
+    code: CodeSpec, description: DataDescription, arguments: Mapping[str, Any]
+) -> tuple[dict[str, ArgumentValue], str]:
+    """Give the arguments of a network of the user's own as they are stored, and a line that says how it is built.
+
+    Raises:
+        ConfigError: The file cannot be run, or arguments are wrong or missing.
+    """
+    planned = plan_call(code, _load(code), description, arguments)
+    return planned.kept, planned.shown()
+
+
+def gives_probabilities(model: nn.Module, description: DataDescription) -> bool:
+    """Say whether what a network gives for classes looks like probabilities; the loss takes what is before them."""
+    if description.task != "classification":
+        return False
+    training = model.training
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        outputs = call(model.eval(), zeros(description, _CHECKED_SAMPLES[0]))
+    model.train(training)
+    return bool((outputs >= 0).all() and torch.allclose(outputs.sum(1), torch.ones(len(outputs))))
+
+
+def _load(code: CodeSpec) -> Callable[..., Any]:
+    target = load_code(code, "MODEL")
+    if not callable(target) or isinstance(target, nn.Module):
+        raise ConfigError(
+            f"MODEL {code.short} is {_a(target)}, neither a class nor a function",
+            "name the class: dlkit makes the network itself, fitted to the data",
+        )
+    checked: Callable[..., Any] = target
+    return checked
+
+
+def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> None:
+    """Pass batches of zeros through a network, which also gives lazy layers their sizes."""
+    training = model.training
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        for samples in _CHECKED_SAMPLES:
+            with running(
+                code, f"MODEL {code.short}: forward with {_shapes(description, samples)}", ConfigError
+            ):
+                outputs = call(model.eval(), zeros(description, samples))
+            _check_outputs(code, outputs, description, samples)
+    model.train(training)
+
+
+def _check_outputs(code: CodeSpec, outputs: Any, description: DataDescription, samples: int) -> None:
+    """Hold what a network gives for some samples to the shape that the loss takes."""
+    if not isinstance(outputs, Tensor):
+        raise ConfigError(
+            f"MODEL {code.short}: forward returns {_a(outputs)}, not one tensor",
+            "return the outputs alone, before any softmax",
+        )
+    count = description.num_outputs
+    classes = description.task == "classification"
+    curves = not classes and len(description.target_shape) > 1
+    wanted = (samples, *(description.target_shape if curves else (count,)))
+    single = not classes and count == 1 and outputs.shape == (samples,)
+    if tuple(outputs.shape) == wanted or single:
+        return
+    what = f"{count} classes" if classes else f"{count} number{'s' * (count != 1)}"
+    raise ConfigError(
+        f"MODEL {code.short}: forward gives the shape {tuple(outputs.shape)} for {samples} samples; "
+        f"{printable(description.name, 100)} has {what} to predict, so it must be {wanted}",
+        f"take {'num_classes' if classes else 'num_outputs'} as an argument of the constructor: the data fill it",
+    )
+
+
+def _shapes(description: DataDescription, samples: int) -> str:
+    if not description.named_inputs:
+        return f"inputs of shape {(samples, *description.input_shape)}"
+    named = (f"{name} of shape {(samples, *shape)}" for name, (_, shape) in description.named_inputs.items())
+    return f"the inputs {', '.join(named)}"
+
+
+def _a(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

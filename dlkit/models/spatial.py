@@ -1,0 +1,138 @@
+"""A value at a point from its neighbours: a network on each, attention over them, a network on their weighted sum."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.models.context import Context
+from dlkit.models.mlp import HiddenLayer
+from dlkit.models.spatial_geometry import Geometry
+
+# What a layer gives for so many pairs fits the cache, and memory that is used again; larger blocks are asked of the
+# system anew each time, which takes longer than the arithmetic.
+_PAIRS_AT_ONCE = 16_384
+
+
+class Spatial(nn.Module):
+    """phi on each neighbour, attention by omega, theta on the weighted sum of what phi gave.
+
+    The observations that may be neighbours are buffers `context.coords` (M, 2), `context.values` (M,),
+    `context.features` (M, D) and, with time, `context.times` (M,); a batch names them by position.
+
+    Args:
+        context: These observations; values standardised.
+        geometry: How coordinates and times become numbers of order one.
+        phi: Widths of the layers on each neighbour; the last must be a multiple of the heads.
+        omega: Widths of the hidden layers that weigh a neighbour.
+        theta: Widths of the hidden layers from the weighted sum to the value.
+        heads: Weights of a neighbour; each sums its own share of what phi gave.
+        activation: A name in `dlkit.models.mlp.ACTIVATIONS`.
+        dropout: Share of hidden outputs dropped while training.
+        norm: `none` or `layer`, before each activation.
+    """
+
+    def __init__(
+        self,
+        context: Mapping[str, Tensor],
+        geometry: Geometry,
+        *,
+        phi: Sequence[int],
+        omega: Sequence[int],
+        theta: Sequence[int],
+        heads: int,
+        activation: str,
+        dropout: float,
+        norm: str,
+    ) -> None:
+        super().__init__()
+        self.context = Context(context)
+        self.geometry = geometry
+        self.heads = heads
+        pair, place = geometry.num_pair, geometry.num_place
+        width = context["features"].shape[1]
+
+        def layers(widths: Sequence[int]) -> list[nn.Module]:
+            shared: dict[str, Any] = {"activation": activation, "dropout": dropout, "norm": norm}
+            return [
+                HiddenLayer(before, after, residual=False, **shared) for before, after in pairwise(widths)
+            ]
+
+        self.phi = nn.Sequential(*layers([pair + 1 + width, *phi]))
+        weighing = [pair + 3 * width, *omega]
+        self.omega = nn.Sequential(*layers(weighing), nn.Linear(weighing[-1], heads))
+        summing = [phi[-1] + place + width, *theta]
+        self.theta = nn.Sequential(*layers(summing), nn.Linear(summing[-1], 1))
+
+    def forward(
+        self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None = None
+    ) -> Tensor:
+        """Predict values.
+
+        Args:
+            coords: Coordinates less the centre, shape (B, 2).
+            features: Shape (B, D).
+            neighbors: Positions in the context, -1 where there are no more, shape (B, K), int64.
+            times: Shape (B,); None where points have no time.
+
+        Returns:
+            Standardised values, shape (B, 1). A point without neighbours is told by its place and features.
+        """
+        if neighbors.device.type == "cpu":
+            size = max(1, _PAIRS_AT_ONCE // max(1, neighbors.shape[1]))
+            parts = [
+                self._of_pairs(*(None if part is None else part[start : start + size] for part in given))
+                for given in [(coords, features, neighbors, times)]
+                for start in range(0, len(neighbors), size)
+            ]
+            summed = torch.cat(parts)
+        else:
+            summed = self._of_padded(coords, features, neighbors, times)
+        place = self.geometry.place(coords)
+        if times is not None:
+            place = torch.cat([place, times[:, None] / self.geometry.time_extent], dim=-1)
+        value: Tensor = self.theta(torch.cat([summed, place, features], dim=-1))
+        return value
+
+    def _of_pairs(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
+        """Sum over the neighbours that there are, P in number, and compute on nothing else; shape (B, E)."""
+        rows, columns = (neighbors >= 0).nonzero(as_tuple=True)
+        which = neighbors[rows, columns]
+        own = [None if part is None else part.index_select(0, rows) for part in (coords, features, times)]
+        given, scores = self._on_neighbors(*own, which)  # (P, E), (P, heads)
+        weights = _softmax_by_row(scores, rows, columns, neighbors.shape)
+        weighted = given.view(len(rows), self.heads, -1) * weights.unsqueeze(-1)
+        return given.new_zeros(len(neighbors), given.shape[-1]).index_add(0, rows, weighted.flatten(1))
+
+    def _of_padded(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
+        """Sum over all K places with no weight on those that are empty, so that no count is waited for; (B, E)."""
+        there = (neighbors >= 0).unsqueeze(-1)  # (B, K, 1)
+        expanded = (coords.unsqueeze(1), features.unsqueeze(1), None if times is None else times.unsqueeze(1))
+        own = [None if part is None else part.expand(*neighbors.shape, *part.shape[2:]) for part in expanded]
+        given, scores = self._on_neighbors(*own, neighbors.clamp_min(0))  # (B, K, E), (B, K, heads)
+        scores = scores.masked_fill(~there, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(1).masked_fill(~there, 0)
+        shares = given.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, K, E / heads)
+        return (weights.transpose(1, 2).unsqueeze(2) @ shares).flatten(1)
+
+    def _on_neighbors(
+        self, coords: Tensor, features: Tensor, times: Tensor | None, which: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Give phi's outputs, shape (..., E), and omega's scores, shape (..., heads), of neighbours (...)."""
+        theirs = self.context["features"][which]
+        where = self.geometry.pair(coords, self.context["coords"][which])
+        if times is not None:
+            where = torch.cat([where, self.geometry.lag(times, self.context["times"][which])], dim=-1)
+        values = self.context["values"][which].unsqueeze(-1)
+        given = self.phi(torch.cat([where, values, theirs], dim=-1))
+        unlike = (theirs - features).abs()
+        return given, self.omega(torch.cat([where, features, theirs, unlike], dim=-1))
+
+
+def _softmax_by_row(scores: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size) -> Tensor:
+    """Make scores, shape (P, heads), into weights that sum to 1 in each row of the (B, K) that they stand in."""
+    table = scores.new_full((*shape, scores.shape[-1]), -torch.inf)
+    # A row without neighbours softens to NaN, which is never read.
+    return table.index_put((rows, columns), scores).softmax(1)[rows, columns]

@@ -1,0 +1,183 @@
+"""`file.py:Name` -> object: a file of the user's own, run only for callers whose command line names it."""
+
+import builtins
+import contextlib
+import functools
+import hashlib
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dlkit.errors import ConfigError, DlkitError, did_you_mean, printable, reason
+from dlkit.spec import CodeSpec
+
+_SHOWN_LETTERS = 300
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    sha256: str
+    module: ModuleType
+
+
+_loaded: dict[Path, _Loaded] = {}
+
+
+def check_file(code: CodeSpec, option: str) -> None:
+    """See that the file of a network or a function is there, without running it.
+
+    Raises:
+        ConfigError: It is not, or cannot be read.
+    """
+    _source(code, option)
+
+
+def load_code(code: CodeSpec, option: str, failure: type[DlkitError] = ConfigError) -> Any:
+    """Run a Python file and give what it calls `name`; a file that has not changed since is not run again.
+
+    Its folder is searched for what it imports, as `python file.py` does, and what it prints goes to stderr.
+
+    Args:
+        code: The file and the name.
+        option: What it was typed after, for messages.
+        failure: What is raised where the code is at fault.
+
+    Raises:
+        ConfigError: The file is not there.
+        DlkitError: It cannot be run, or has nothing of that name.
+    """
+    source = _source(code, option)
+    sha256 = hashlib.sha256(source).hexdigest()
+    found = _loaded.get(code.path)
+    if found is None or found.sha256 != sha256:
+        found = _Loaded(sha256, _run(code, source, sha256, option, failure))
+        _loaded[code.path] = found
+    if not hasattr(found.module, code.name):
+        defined = [
+            name
+            for name, value in vars(found.module).items()
+            if getattr(value, "__module__", None) == found.module.__name__
+        ]
+        raise failure(
+            f"{option} {code.short}: {code.path} has no {code.name}",
+            did_you_mean(code.name, defined) or f"it defines {', '.join(defined[:8]) or 'nothing'}",
+        )
+    return getattr(found.module, code.name)
+
+
+def source_digest(code: CodeSpec) -> str:
+    """Give the SHA-256 of the file as it was run; as it is now where it was not; empty where it is gone."""
+    if code.path in _loaded:
+        return _loaded[code.path].sha256
+    try:
+        return hashlib.sha256(code.path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+@contextlib.contextmanager
+def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = "") -> Iterator[None]:
+    """Run code of the user's: what it prints goes to stderr, what it raises is told with its line.
+
+    Args:
+        code: Where it stands.
+        what: What is run, for the message.
+        failure: What is raised in the place of its own exceptions.
+        hint: The hint, where there is a better one than that --debug shows more.
+
+    Raises:
+        DlkitError: It raised something, or asked Python to exit.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except DlkitError:
+        raise
+    except SystemExit as err:
+        raise failure(
+            f"{what} asked Python to exit{_place(err, code)}",
+            "put what should run only as a script under if __name__ == '__main__':",
+        ) from err
+    except Exception as err:
+        raise failure(
+            f"{what} raised {_told(err)}{_place(err, code)}", hint or "--debug shows the traceback"
+        ) from err
+
+
+def blame(err: BaseException) -> str:
+    """Say which line of the user's files raised an error; empty where none of them had a part in it."""
+    for frame in reversed(traceback.extract_tb(err.__traceback__)):
+        if Path(frame.filename) in _loaded:
+            return f"{Path(frame.filename).name} line {frame.lineno}, in {frame.name}: {_told(err)}"
+    return ""
+
+
+def _source(code: CodeSpec, option: str) -> bytes:
+    try:
+        return code.path.read_bytes()
+    except FileNotFoundError as err:
+        near = sorted(path.name for path in code.path.parent.glob("*.py"))
+        raise ConfigError(
+            f"{option} {code.short}: there is no file {code.path}",
+            did_you_mean(code.path.name, near) or "check the path",
+        ) from err
+    except OSError as err:
+        raise ConfigError(f"{option} {code.short}: cannot read {code.path}: {reason(err)}") from err
+
+
+def _run(code: CodeSpec, source: bytes, sha256: str, option: str, failure: type[DlkitError]) -> ModuleType:
+    """Run a file as a module under a name that no other module has."""
+    try:
+        compiled = compile(source, str(code.path), "exec")
+    except (SyntaxError, ValueError) as err:
+        line = f" line {err.lineno}" if isinstance(err, SyntaxError) and err.lineno else ""
+        told = err.msg if isinstance(err, SyntaxError) else str(err)
+        raise failure(
+            f"{option} {code.short}: {code.path}{line} is not Python: {printable(told, _SHOWN_LETTERS)}"
+        ) from err
+    module = ModuleType(f"_dlkit_{code.path.stem}_{sha256[:8]}")
+    module.__file__ = str(code.path)
+    # In training too, long after this call: stdout carries results alone.
+    vars(module)["print"] = functools.wraps(builtins.print)(_print)
+    sys.modules[module.__name__] = module
+    try:
+        with _searched(code.path.parent), running(code, f"{option} {code.short}: the file", failure):
+            exec(compiled, vars(module))  # noqa: S102 - the command line names this very file
+    except BaseException:
+        del sys.modules[module.__name__]
+        raise
+    return module
+
+
+def _print(*values: object, file: Any = None, **options: Any) -> None:
+    builtins.print(*values, file=sys.stderr if file is None else file, **options)
+
+
+@contextlib.contextmanager
+def _searched(folder: Path) -> Iterator[None]:
+    """Search a folder first for what is imported now, and last for what is imported later."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+
+
+def _told(err: BaseException) -> str:
+    words = " ".join(str(err).split())
+    return type(err).__name__ + (f": {printable(words, _SHOWN_LETTERS)}" if words else "")
+
+
+def _place(err: BaseException, code: CodeSpec) -> str:
+    """Give the deepest line of the user's folder that led to an error, in brackets."""
+    folder = code.path.parent
+    for frame in reversed(traceback.extract_tb(err.__traceback__)):
+        if Path(frame.filename).parent == folder:
+            return f" ({Path(frame.filename).name} line {frame.lineno})"
+    return ""

@@ -1,0 +1,137 @@
+"""Runs on MNIST, killed and stopped at random instants, come to the bits of one that never was.
+
+`DLKIT_TEST_KILLS=300` makes it so many.
+"""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from fork_server import Child, ForkServer
+from runs import essence
+
+from dlkit.run_dir import RunDir
+from dlkit.seal import verify
+
+KILLS = int(os.environ.get("DLKIT_TEST_KILLS", "30"))
+RUN = (
+    *("train", "mlp", "--data", "mnist", "--limit", "1500", "--batch-size", "50", "--epochs", "3"),
+    *(
+        "-s",
+        "dropout=0.2",
+        "--ema",
+        "0.9",
+        "--save-every",
+        "7",
+        "--keep",
+        "2",
+        "--device",
+        "cpu",
+        "--no-plot",
+    ),
+)
+
+
+class Killed:
+    """Starts runs and resumes them until they are done, and holds what is left each time to what is promised."""
+
+    def __init__(self, forks: ForkServer, home: Path, work: Path) -> None:
+        self._forks = forks
+        self._home = home
+        self._work = work
+        self.done = 0
+        self.left_behind = 0
+        assert self._start(*RUN, "--out", "warm").wait() == 0
+        start = time.monotonic()
+        assert self._start(*RUN, "--out", "whole").wait() == 0
+        self.seconds = time.monotonic() - start
+        self._expected = self._essence("whole")
+
+    def _start(self, *words: str) -> Child:
+        return self._forks.start(self._work, *words, DLKIT_HOME=str(self._home))
+
+    def _essence(self, name: str) -> object:
+        folder = RunDir(self._work / name)
+        kept = {file.name: verify(file)["tensors"] for file in folder.all_numbered()}
+        return essence(folder.path), kept
+
+    def next(self) -> Child:
+        """Start the run that is under way once more, or a new one."""
+        name = f"run-{self.done}"
+        run_dir = RunDir(self._work / name)
+        if run_dir.last.exists() or run_dir.last_prev.exists():
+            return self._start("train", "--resume", name)
+        return self._start(*RUN, "--out", name, "--force")
+
+    def check(self, child: Child, code: int) -> None:
+        """Hold what a process left: every checkpoint whole, nothing said that should not be; the bits once done."""
+        folder = self._work / f"run-{self.done}"
+        assert "Traceback" not in child.stderr()
+        assert "unexpected" not in child.stderr()
+        for file in folder.glob("*.safetensors"):
+            verify(file)
+        temporaries = list(folder.glob(".dlkit-tmp-*"))
+        self.left_behind += bool(temporaries)
+        if code == 0:
+            assert not temporaries
+            assert child.stdout() == f"{folder.name}/best.safetensors\n"
+            assert self._essence(folder.name) == self._expected
+            self.done += 1
+
+    def finish(self) -> None:
+        """Let the run that is under way end."""
+        if (self._work / f"run-{self.done}").exists():
+            child = self.next()
+            code = child.wait()
+            assert code == 0, child.stderr()
+            self.check(child, code)
+
+
+@pytest.fixture
+def killed(forks: ForkServer, mnist_home: Path, home: Path) -> Killed:
+    return Killed(forks, mnist_home, home)
+
+
+@pytest.mark.slow
+def test_kills_at_random_instants_lose_nothing(killed: Killed) -> None:
+    draw = random.Random(KILLS)
+    kills = 0
+    while kills < KILLS:
+        child = killed.next()
+        time.sleep(draw.uniform(0, killed.seconds))
+        child.signal(signal.SIGKILL)
+        code = child.wait()
+        assert code in (0, -signal.SIGKILL), child.stderr()
+        kills += code != 0
+        killed.check(child, code)
+    killed.finish()
+    assert killed.done
+
+
+@pytest.mark.slow
+def test_signals_at_random_instants_lose_nothing_and_say_how_to_go_on(killed: Killed) -> None:
+    draw = random.Random(KILLS)
+    codes = []
+    while len(codes) < KILLS // 2:
+        child = killed.next()
+        time.sleep(draw.uniform(0, killed.seconds))
+        first = draw.choice((signal.SIGINT, signal.SIGTERM))
+        child.signal(first)
+        if twice := draw.random() < 0.4:
+            time.sleep(draw.choice((0, 0.001, 0.15)))
+            child.signal(draw.choice((signal.SIGINT, signal.SIGTERM)))
+        code = child.wait()
+        codes.append(code)
+        assert code in (0, 130, 143, -signal.SIGTERM), child.stderr()
+        if f"stopped by {'Ctrl-C' if first == signal.SIGINT else 'SIGTERM'} after step" in child.stderr():
+            assert code == 128 + first
+            assert f"go on with dlkit train --resume run-{killed.done}\n" in child.stderr()
+            assert not list(Path(f"run-{killed.done}").glob(".dlkit-tmp-*"))
+        elif not twice:
+            assert code in (0, 130, -signal.SIGTERM), "before the run began"
+        killed.check(child, code)
+    killed.finish()
+    assert {130, 143} & set(codes), codes
