@@ -34,7 +34,8 @@ def cover_pairs(factors: Mapping[str, Sequence[Any]]) -> list[Case]:
     while missing:
         seed = next(pair for pair in order if pair in missing)
         case = dict(seed)
-        for name in sorted(factors.keys() - case.keys(), key=lambda name: -len(factors[name])):
+        others = [name for name in factors if name not in case]
+        for name in sorted(others, key=lambda name: -len(factors[name])):
             case[name] = max(factors[name], key=lambda value, name=name: _gain(case, name, value, missing))
         case = {name: case[name] for name in factors}
         missing -= pairs_of(case)
