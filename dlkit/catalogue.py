@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dlkit.errors import ConfigError, did_you_mean
 
@@ -44,8 +45,8 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
     },
     "pbpk": {
         "optimizer": "adam",
-        "lr": 0.01,
-        "batch_size": 32,
+        "lr": 0.02,
+        "batch_size": 64,
         "schedule": "onecycle",
         "grad_clip": 1.0,
         "val": 0.2,
@@ -327,7 +328,7 @@ class DataEntry:
     files: tuple[RemoteFile, ...] = ()
     mirror: bool = True
     arguments: Mapping[str, Argument] = field(default_factory=dict)
-    settings: Mapping[str, str | int | float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def resolve(self, spec: str, typed: Mapping[str, str]) -> dict[str, ArgumentValue]:
         """Fill the arguments of a spec such as `spatial:n=5000` up with the defaults.
@@ -463,7 +464,7 @@ DATA: Mapping[str, DataEntry] = {
         kind="spatial",
         task="regression",
         samples=2316,
-        input_shape=(3,),
+        input_shape=(),
         class_names=(),
         licence="MIT",
         source="simulated: value = sin(t) lat + cos(t) lon + noise",

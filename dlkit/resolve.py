@@ -14,9 +14,10 @@ from dlkit.catalogue import DATA, MODELS, OWN_RECIPE, OWN_RECIPES, RECIPES
 from dlkit.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.contradictions import find_contradictions
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
-from dlkit.spec import parse_code, parse_spec
+from dlkit.spec import Spec, parse_code, parse_spec
 
 _ADAM_LR = 1e-3
+_ADAM_LIKE = ("adam", "adamw", "rmsprop")
 _WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
 _FIXED_ON_RESUME = (
     "model",
@@ -147,6 +148,15 @@ def parse_arguments(pairs: list[str]) -> dict[str, str]:
     return arguments
 
 
+def config_of_data(spec: Spec) -> TrainConfig:
+    """Give the settings with which data are loaded where nothing else is said of them."""
+    return TrainConfig(
+        model=spec.kind if spec.kind in MODELS else "",
+        data=spec.text,
+        **(DATA[spec.name].settings if spec.built_in else {}),
+    )
+
+
 def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Give the settings that the recipe of the model decides, by what else is given; empty for unknown models."""
     name = given.get("model", "")
@@ -161,7 +171,10 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     data = given.get("data") or recipe.get("data", "")
     if (built_in := DATA.get(data.partition(":")[0])) is not None:
         recipe |= built_in.settings
-    if given.get("optimizer") in ("adam", "adamw", "rmsprop"):
+    if (
+        given.get("optimizer", recipe["optimizer"]) != recipe["optimizer"]
+        and given["optimizer"] in _ADAM_LIKE
+    ):
         recipe["lr"] = _ADAM_LR
     return recipe
 

@@ -29,20 +29,6 @@ def parse_threads(text: str) -> int | None:
     return int(text)
 
 
-def parse_num_workers(text: str) -> int:
-    """Read a number of worker processes.
-
-    Raises:
-        ConfigError: It is no number from 0 to 256.
-    """
-    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MOST_WORKERS:
-        raise ConfigError(
-            f"--num-workers {text} is neither auto nor a number from 0 to {_MOST_WORKERS}",
-            "auto takes one a core; 0 decodes in the process that trains",
-        )
-    return int(text)
-
-
 def parse_log(text: str | None) -> tuple[str, ...]:
     """Read the names of logs, separated by commas; none for None.
 
@@ -73,6 +59,20 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
     return seconds
+
+
+def parse_num_workers(text: str) -> int:
+    """Read a number of worker processes.
+
+    Raises:
+        ConfigError: It is no number from 0 to 256.
+    """
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MOST_WORKERS:
+        raise ConfigError(
+            f"--num-workers {text} is neither auto nor a number from 0 to {_MOST_WORKERS}",
+            "auto takes one a core; 0 decodes in the process that trains",
+        )
+    return int(text)
 
 
 def parse_save_every(text: str) -> tuple[int, bool]:

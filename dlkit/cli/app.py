@@ -63,7 +63,7 @@ def run(arguments: list[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
-        sys.stdout.flush()
+        console.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, StdoutClosed, SystemExit):  # Typer and Rich exit when a pipe breaks
         _discard_stdout()
@@ -74,6 +74,8 @@ def run(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         console.error(err)
+        if isinstance(err, console.StdoutError):
+            _discard_stdout()
         return err.exit_code
     except TyperException as err:
         if debug:

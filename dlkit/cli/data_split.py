@@ -1,17 +1,20 @@
 """dlkit data split: write down which rows train, validate and test."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
+from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import FIELDS, TrainConfig, find_faults
 from dlkit.contradictions import find_contradictions
 from dlkit.errors import ConfigError
+from dlkit.resolve import config_of_data
 from dlkit.spec import parse_spec
 
 if TYPE_CHECKING:
@@ -97,6 +100,9 @@ def _rows(config: TrainConfig) -> "tuple[Mapping[str, np.ndarray], int]":
         return rows_of_splits(config)
     from dlkit.data.datasets import load_dataset
 
+    spec = parse_spec(config.data)
+    if spec.built_in:
+        config = replace(config, model=config_of_data(spec).model, **DATA[spec.name].settings)
     dataset = load_dataset(config)
     rows = {name: part.rows.numpy() for name, part in dataset.splits.items()}
     every = [row for members in rows.values() for row in members.tolist()]

@@ -21,6 +21,7 @@ from dlkit.cli.options import (
     command_group,
 )
 from dlkit.cli.own_code import ModelOption, check_named, check_options, load_checkpoints
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import TrainConfig, check_device
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.header import printable
@@ -252,7 +253,8 @@ def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tens
     if entry is None or not entry.input_shape:
         from dlkit.data.datasets import load_dataset
 
-        dataset = load_dataset(config)
+        with show_preparing():
+            dataset = load_dataset(config)
         return dataset.description, dataset.context
     description = DataDescription(
         name=config.data,
@@ -272,7 +274,8 @@ def _open(
     from dlkit.inspection.subject import open_subject
 
     where = pick_device(device)
-    subject = open_subject(checkpoint, split, batches, where, data)
+    with show_preparing():
+        subject = open_subject(checkpoint, split, batches, where, data)
     count = len(subject.batches)
     said = (
         f"{subject.num_samples:,} samples ({count} batch{'es' if count > 1 else ''}) "

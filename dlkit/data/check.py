@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dlkit.config import TrainConfig
+from dlkit.data.check_neighbors import check_neighbors
 from dlkit.data.check_table import check_table
 from dlkit.data.datasets import load_dataset
 from dlkit.data.findings import LEVELS, Finding, some_of
@@ -64,6 +65,8 @@ def check_dataset(dataset: DataSet, table: Table | None = None) -> list[Finding]
         findings += _constant(dataset)
     if all(isinstance(split, TensorSplit) for split in dataset.splits.values()):
         findings += _copied(dataset, targets, table)
+    if description.kind == "spatial":
+        findings += check_neighbors(dataset, table)
     return findings
 
 

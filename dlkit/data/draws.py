@@ -24,7 +24,7 @@ def nearest(candidates: Tensor, count: int) -> Tensor:
 
 
 def draw(candidates: Tensor, count: int, rows: Tensor, salt: str) -> Tensor:
-    """Draw some of each row's candidates at random: from two fifths of `count` to all of it, the nearer ones more often.
+    """Draw some of each row's candidates at random: from two fifths of `count` to all of it, near ones more often.
 
     How many is random too, of as many as there are, at most `count`. The candidate of rank r (1 is the nearest) gets
     the number u * r, u uniform, and the smallest are taken: sequential Poisson sampling (Ohlsson 1998, Journal of
@@ -67,9 +67,11 @@ def _mixed(numbers: Tensor) -> Tensor:
     """Spread whole numbers evenly, int32: the mixer `lowbias32` (C. Wellons, github.com/skeeto/hash-prospector)."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32)):
         numbers = (numbers ^ _shifted(numbers, shift)) * factor
-    return numbers ^ _shifted(numbers, 16)
+    mixed: Tensor = numbers ^ _shifted(numbers, 16)
+    return mixed
 
 
 def _shifted(numbers: Tensor, bits: int) -> Tensor:
     """Shift to the right and fill with zeros, as of unsigned numbers."""
-    return (numbers >> bits) & (2 ** (32 - bits) - 1)
+    shifted: Tensor = (numbers >> bits) & (2 ** (32 - bits) - 1)
+    return shifted

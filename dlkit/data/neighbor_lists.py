@@ -44,7 +44,10 @@ def kept_lists(
     Returns:
         Positions in the context, nearest first, padded with -1, shape (N, C), int32, as wide as the longest list.
     """
-    said = {"lists": _FORMAT, "of": _digest(points, context, own, [repr(reach), repr(window)])}
+    said: dict[str, Any] = {
+        "lists": _FORMAT,
+        "of": _digest(points, context, own, [repr(reach), repr(window)]),
+    }
     path = data_home() / "prepared" / "neighbors" / f"{name[:40]}-{said['of'][:16]}.safetensors"
     if (kept := _read(path, said)) is not None:
         return kept

@@ -8,7 +8,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (  # Pillow knows a format once its plugin is imported
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,  # noqa: F401 - the JPEG plugin hands pictures of several views to it
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 SUFFIXES = frozenset(
     (
@@ -30,7 +42,18 @@ SUFFIXES = frozenset(
 MAX_PIXELS = 2**27
 GREY, COLOUR, DEEP = "grey", "colour", "deep"
 # Formats that nothing but pixels is read from; Pillow would hand others on to programs such as Ghostscript.
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+_FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,
+        BmpImagePlugin.BmpImageFile,
+        GifImagePlugin.GifImageFile,
+        TiffImagePlugin.TiffImageFile,
+        WebPImagePlugin.WebPImageFile,
+        PpmImagePlugin.PpmImageFile,
+    )
+)
 _KINDS = {"1": GREY, "L": GREY, "LA": GREY, "La": GREY, "I": DEEP}
 _ORIENTATION = 0x0112
 _SIDEWAYS = 5  # from this orientation on, width and height change places
@@ -182,7 +205,7 @@ def _fault(err: Exception, path: str) -> PictureFault:
     told = " ".join(str(err).split()) or type(err).__name__
     if isinstance(err, OSError) and err.strerror:
         return PictureFault(f"cannot be opened: {err.strerror.lower()}")
-    if "truncated" in told or "broken data stream" in told:
+    if "truncated" in told.lower():
         return PictureFault("is cut off")
     return PictureFault(f"is damaged: {told[:100]}")
 

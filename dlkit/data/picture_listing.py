@@ -170,7 +170,7 @@ def _parts(root: Path, top: list[str], *, need_train: bool) -> dict[str, tuple[s
     shown = printable(str(root), 300)
     if not top:
         loose = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
-        what = f"holds {loose:,} pictures and no sub-folders" if loose else "holds no sub-folders"
+        what = "holds no sub-folders" + (f", but {loose:,} picture{'s' * (loose != 1)}" if loose else "")
         raise DataError(f"--data {shown} {what}", f"it needs {_LAYOUT}")
     lower = [name.lower() for name in top]
     if not all(name in PARTS for name in lower) or (need_train and "train" not in lower):

@@ -19,6 +19,10 @@ _DECODED_BYTES = 4 * 2**20
 _MOST_AT_ONCE = 64
 _FEW = 1000  # pictures that are decoded before other processes would have started
 _SHOWN = 8
+_MOST_GONE_THROUGH = 100_000
+_SMALL = Frame(3, 8, 8, deep=False)
+
+Fault = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,14 @@ def make_plan(listing: Listing, size: int | None, wanted: Frame | None) -> Plan:
         listing: The pictures.
         size: What --size asks for.
         wanted: What a network takes; decides, where there is one.
+
+    Raises:
+        DataError: Some pictures cannot be read.
     """
     if wanted is not None:
         return Plan(wanted, ())
     sizes, kinds, faults = _measure(listing)
-    refuse(listing, faults)
+    refuse(listing, [*listing.faults, *faults])
     different = np.unique(sizes, axis=0)
     shorter = different.min(1)
     width, height = (int(side) for side in different[0])
@@ -73,9 +80,7 @@ def make_plan(listing: Listing, size: int | None, wanted: Frame | None) -> Plan:
         width = height = side
     deep = kinds.get(DEEP, 0) > 0 and kinds.get(COLOUR, 0) == 0
     if kinds.get(DEEP, 0) and not deep:
-        notes.append(
-            f"{kinds[DEEP]:,} pictures of 16 bits are brought to 8 bits, as the coloured ones beside them have"
-        )
+        notes.append(f"pictures of 16 bits ({kinds[DEEP]:,}) are brought to the 8 bits of the coloured ones")
     return Plan(Frame(3 if kinds.get(COLOUR) else 1, height, width, deep), tuple(notes))
 
 
@@ -115,19 +120,38 @@ def decoders_for(pictures: int) -> Decoders:
     return Decoders(0 if pictures < _FEW else pick_workers())
 
 
-def refuse(listing: Listing, faults: Sequence[tuple[str, str]]) -> None:
+def find_faults(listing: Listing) -> list[Fault]:
+    """Decode every picture, and give the name and the fault of each that cannot be read."""
+    faults = list(listing.faults)
+    with decoders_for(len(listing)) as decoders:
+        done = 0
+        for answer, count in answers(listing, decoders, _SMALL, report(listing.root.name)):
+            faults += [(listing.names[done + index], text) for index, text in answer.faults]
+            done += count
+    return sorted(faults)
+
+
+def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False) -> None:
     """Refuse pictures that cannot be read, the first of them by name.
+
+    Args:
+        listing: The pictures.
+        faults: Those that are known to be faulty.
+        complete: All pictures were decoded; otherwise the rest are gone through, so that all faults are told at once.
 
     Raises:
         DataError: There are any.
     """
     if not faults:
         return
+    if not complete and len(listing) <= _MOST_GONE_THROUGH:
+        faults = find_faults(listing)
     told = "; ".join(f"{printable(name, 100)} {text}" for name, text in faults[:_SHOWN])
     more = f"; and {len(faults) - _SHOWN:,} more" if len(faults) > _SHOWN else ""
     root = printable(str(listing.root), 300)
     total = len(listing) + len(listing.faults)
+    which = "1 picture" if len(faults) == 1 else f"{len(faults):,} pictures"
     raise DataError(
-        f"--data {root}: {len(faults):,} of {total:,} pictures cannot be read: {told}{more}",
+        f"--data {root}: {which} of {total:,} cannot be read: {told}{more}",
         "mend or remove them",
     )

@@ -47,7 +47,7 @@ def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor
                 file.write(answer.pixels)
                 faults += [(listing.names[done + index], text) for index, text in answer.faults]
                 done += count
-            refuse(listing, faults)
+            refuse(listing, faults, complete=True)
             file.flush()
             shape = (len(listing), frame.bands, frame.height, frame.width)
             inputs = torch.from_numpy(
@@ -60,8 +60,8 @@ def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor
     return read_prepared_folder(place, listing)
 
 
-def place_of(root: Path, size: int | None, wanted: Frame | None) -> Path:
-    """Give the place of a folder's prepared file: one for each size."""
+def place_of(root: Path, size: int | None, wanted: Frame | None = None) -> Path:
+    """Give the place of a folder's prepared file: one for what --size asks for, and for what a network wants."""
     frame = "native" if size is None else str(size)
     if wanted is not None:
         frame = "x".join(map(str, wanted))

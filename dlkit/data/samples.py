@@ -149,6 +149,7 @@ class DataSet:
 
         Raises:
             ConfigError: There is no such split.
+            DataError: It is empty.
         """
         if name == "all":
             first, *others = (self.splits[part] for part in SPLITS if part in self.splits)
@@ -157,6 +158,10 @@ class DataSet:
             raise ConfigError(
                 f"--split {name} is not known; choose from {', '.join((*self.splits, 'all'))}",
                 did_you_mean(name, self.splits),
+            )
+        if not len(self.splits[name]):
+            raise DataError(
+                f"--split {name} of {self.description.name} has no samples", "--split all has them all"
             )
         return self.splits[name]
 

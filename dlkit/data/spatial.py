@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlkit.catalogue import DATA
 from dlkit.config import TrainConfig
 from dlkit.data.columns import Encoding, learn_columns
 from dlkit.data.preparing import report
@@ -114,7 +115,7 @@ class Learned:
 
 def _read(request: Request, kinds: Mapping[str, str]) -> Table:
     spec = request.spec
-    if spec.built_in:
+    if spec.kind == "spatial":
         arguments: Mapping[str, Any] = spec.arguments
         return simulate_points(**arguments)
     if spec.kind != "table":
@@ -166,6 +167,7 @@ def _describe(
     request: Request, table: Table, stored: Stored, lists: Tensor, learned: Learned
 ) -> DataDescription:
     width, timed, columns = stored.features.shape[1], stored.times is not None, learned.columns
+    entry = DATA[request.spec.name] if request.spec.built_in else None
     inputs: dict[str, tuple[str, tuple[int, ...]]] = {
         "coords": ("float32", (2,)),
         "features": ("float32", (width,)),
@@ -184,7 +186,8 @@ def _describe(
         units=columns.target,
         learned=learned.to_dict(),
         split_sizes={},
-        source=request.spec.text,
+        source=entry.source if entry else request.spec.text,
+        licence=entry.licence if entry else "",
         fingerprint=table.fingerprint,
     )
 

@@ -41,12 +41,20 @@ def _by_block(
             "one for each part at least",
             "a smaller side, in the unit of the coordinates",
         )
-    drawn = {"seed": config.seed, "fingerprint": table.fingerprint}
     if config.folds is not None:
-        fold = {"fold": config.fold or 1, "folds": config.folds, "val": config.val, "grouped": True}
-        rows = split_folds(block, **fold, **drawn)
+        rows = split_folds(
+            block,
+            fold=config.fold or 1,
+            folds=config.folds,
+            val=config.val,
+            seed=config.seed,
+            fingerprint=table.fingerprint,
+            grouped=True,
+        )
     else:
-        rows = split_groups(block, val=config.val, test=config.test, **drawn)
+        rows = split_groups(
+            block, val=config.val, test=config.test, seed=config.seed, fingerprint=table.fingerprint
+        )
     return {name: known[members] for name, members in rows.items()}
 
 
@@ -55,4 +63,5 @@ def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.nda
     if config.limit is None or config.limit >= len(train):
         return train
     _, cut = split_rows(np.zeros(len(train)), config.limit / len(train), config.seed, f"limit/{fingerprint}")
-    return train[cut]
+    kept: np.ndarray = train[cut]
+    return kept

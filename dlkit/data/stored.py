@@ -1,134 +1,127 @@
 """Stored samples as a data set: cut into splits, normalised and described."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dlkit.config import TrainConfig
-from dlkit.data.augment import Augmentation, augmentation_of
+from dlkit.data.augment import augmentation_of
 from dlkit.data.prepared import Source
-from dlkit.data.samples import SPLITS, DataSet, Request, TensorSplit
-from dlkit.data.splits import split_rows
+from dlkit.data.samples import DataSet, Request, TensorSplit
+from dlkit.data.stored_splits import as_they_are, check_sizes, place_rows, strata_of
+from dlkit.data.streaming import StreamedSplit
+from dlkit.data.table_splits import digest_of
 from dlkit.description import DataDescription, Normalisation
 from dlkit.errors import DataError
 
+AnySplit = TensorSplit | StreamedSplit
 MAX_COLUMNS = 50_000
 _ROWS_AT_ONCE = 2048
-_LEAST = {"train": 2, "val": 1, "test": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stock:
+    """Samples that can be cut into splits.
+
+    Args:
+        strata: Group of each sample, shape (N,), of which every split gets its share, by part: `all`, or `train` and
+            maybe `val` and `test`.
+        make: Gives the split of some rows of a part, neither normalised nor augmented.
+        sample: Gives stored inputs of a split, and which rows of them to take mean and spread of.
+        scale: The stored value that counts as 1.
+        fingerprint: SHA-256 over the samples.
+        salt: What the splits are drawn by, beside the seed.
+        sorted_rows: The samples may stand in the order of their classes, so that --limit draws at random.
+    """
+
+    strata: Mapping[str, np.ndarray]
+    make: Callable[[str, Tensor], AnySplit]
+    sample: Callable[[AnySplit], tuple[Tensor, Tensor]]
+    scale: float
+    fingerprint: str
+    salt: str
+    sorted_rows: bool = False
 
 
 def split_source(
-    source: Source, description: DataDescription, request: Request, *, sorted_rows: bool = False
+    source: Source,
+    description: DataDescription,
+    request: Request,
+    *,
+    sorted_rows: bool = False,
+    salt: str | None = None,
 ) -> DataSet:
-    """Cut stored samples into splits and choose their normalisation.
+    """Cut samples that are stored as tensors into splits and choose their normalisation.
 
     Args:
-        source: The stored samples.
+        source: The samples.
         description: What they say of themselves, before they are split.
         request: Seed, shares, limit, normalisation and augmentation.
-        sorted_rows: The samples may stand in the order of their classes, so that --limit draws at random.
+        sorted_rows: The samples may stand in the order of their classes.
+        salt: What the splits are drawn by; None takes the fingerprint.
 
     Raises:
         ConfigError: The normalisation does not fit the channels, or rows of numbers are to be augmented.
         DataError: They do not fit the network, or are too few to be split.
     """
+
+    def sample(split: AnySplit) -> tuple[Tensor, Tensor]:
+        assert isinstance(split, TensorSplit), "it was made as one"
+        return split.inputs, split.rows
+
+    stock = Stock(
+        strata={
+            name: strata_of(targets.numpy(), request.config.stratify)
+            for name, (_, targets) in source.parts.items()
+        },
+        make=lambda part, rows: TensorSplit(*source.parts[part], rows, None),
+        sample=sample,
+        scale=source.scale,
+        fingerprint=source.fingerprint,
+        salt=source.fingerprint if salt is None else salt,
+        sorted_rows=sorted_rows,
+    )
+    return split_stock(stock, description, request)
+
+
+def split_stock(stock: Stock, description: DataDescription, request: Request) -> DataSet:
+    """Cut samples into splits and choose their normalisation; see `split_source`."""
     request.check_shapes(description.input_shape, description.num_outputs)
     config, trained_on = request.config, request.trained_on
     augmentation = augmentation_of(config, description)
-    sizes = {name: len(targets) for name, (_, targets) in source.parts.items()}
-    strata = {
-        name: np.zeros(len(targets)) if targets.is_floating_point() else targets.numpy()
-        for name, (_, targets) in source.parts.items()
-    }
+    sizes = {part: len(groups) for part, groups in stock.strata.items()}
     notes = []
-    if trained_on is not None and trained_on.fingerprint != source.fingerprint:
+    if trained_on is not None and trained_on.fingerprint != stock.fingerprint:
         places = as_they_are(sizes)
         if "all" in sizes:
             notes.append(f"all {sizes['all']:,} samples are evaluated: they are not those trained on")
     else:
-        places = place_rows(strata, config, source.fingerprint, sorted_rows=sorted_rows)
-    splits = {
-        name: TensorSplit(*source.parts[part], torch.from_numpy(rows), None)
-        for name, (part, rows) in places.items()
-    }
+        places = place_rows(stock.strata, config, stock.salt, sorted_rows=stock.sorted_rows)
+        description = with_split_file(description, request)
+    splits = {name: stock.make(part, torch.from_numpy(rows)) for name, (part, rows) in places.items()}
+    split_sizes = {name: len(split) for name, split in splits.items()}
+    normalisation = None if trained_on is None else trained_on.normalisation
     if trained_on is None:
-        check_sizes(request.spec.text, {name: len(split) for name, split in splits.items()})
-        normalisation: Normalisation | None = choose_normalisation(
-            splits["train"].inputs, splits["train"].rows, source.scale, config
-        )
+        check_sizes(request.spec.text, split_sizes)
+        normalisation = choose_normalisation(*stock.sample(splits["train"]), stock.scale, config)
         description = with_target_scaling(description, splits["train"])
-        if augmentation is not None:
-            notes.append(augmentation.shown())
+        notes += [] if augmentation is None else [augmentation.shown()]
     else:
-        normalisation = trained_on.normalisation
-        description = replace(
-            description, target_scaling=trained_on.target_scaling, learned=trained_on.learned
-        )
+        description = replace(description, target_scaling=trained_on.target_scaling)
     return DataSet(
-        replace(
-            description,
-            normalisation=normalisation,
-            split_sizes={name: len(split) for name, split in splits.items()},
-        ),
+        replace(description, normalisation=normalisation, split_sizes=split_sizes),
         {
-            name: replace(split, normalisation=normalisation, augmentation=_only_train(name, augmentation))
+            name: replace(
+                split, normalisation=normalisation, augmentation=augmentation if name == "train" else None
+            )
             for name, split in splits.items()
         },
         notes=notes,
     )
-
-
-def place_rows(
-    strata: Mapping[str, np.ndarray], config: TrainConfig, fingerprint: str, *, sorted_rows: bool
-) -> dict[str, tuple[str, np.ndarray]]:
-    """Say which rows of which part make each split; what the source does not keep apart is cut off.
-
-    Args:
-        strata: Group of each row, shape (N,), of which every split gets its share, by part: `all`, or `train` and
-            maybe `val` and `test`.
-        config: Seed, shares and limit.
-        fingerprint: Of the data.
-        sorted_rows: The limit is drawn at random.
-
-    Returns:
-        Part and rows of train, val and test.
-    """
-    main = "train" if "train" in strata else "all"
-    places = {part: (part, np.arange(len(groups))) for part, groups in strata.items() if part != "all"}
-    rows = np.arange(len(strata[main]))
-    for name, share in (("test", config.test), ("val", config.val)):
-        if name not in places:
-            kept, cut = split_rows(strata[main][rows], share, config.seed, f"{name}/{fingerprint}")
-            places[name] = (main, rows[cut])
-            rows = rows[kept]
-    if config.limit is not None and config.limit < len(rows) and sorted_rows:
-        share = config.limit / len(rows)
-        _, drawn = split_rows(strata[main][rows], share, config.seed, f"limit/{fingerprint}")
-        rows = rows[drawn]
-    places["train"] = (main, rows[: config.limit])
-    return {name: places[name] for name in SPLITS}
-
-
-def as_they_are(sizes: Mapping[str, int]) -> dict[str, tuple[str, np.ndarray]]:
-    """Say which rows make each split of data that nothing was trained on: the parts they have, else all test."""
-    return {"test" if part == "all" else part: (part, np.arange(size)) for part, size in sizes.items()}
-
-
-def check_sizes(source: str, sizes: Mapping[str, int]) -> None:
-    """See that there is something to train on, to validate and to test.
-
-    Raises:
-        DataError: A split is too small; told with the counts of all.
-    """
-    if short := [name for name, least in _LEAST.items() if sizes[name] < least]:
-        counts = ", ".join(f"{name} {sizes[name]:,}" for name in SPLITS)
-        raise DataError(
-            f"--data {source} has too few samples for {' and '.join(short)}: {counts}",
-            "training needs two samples, validation and test one each; --val and --test set their shares",
-        )
 
 
 def choose_normalisation(inputs: Tensor, rows: Tensor, scale: float, config: TrainConfig) -> Normalisation:
@@ -188,7 +181,24 @@ def mean_and_std(inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     return mean + shift, torch.where(std > 0, std, 1.0)
 
 
-def with_target_scaling(description: DataDescription, train: TensorSplit) -> DataDescription:
+def with_split_file(description: DataDescription, request: Request) -> DataDescription:
+    """Keep the SHA-256 of a split file, and hold it to the one that a network was trained by.
+
+    Raises:
+        DataError: It is another one.
+    """
+    if request.config.split_file is None:
+        return description
+    digest = digest_of(Path(request.config.split_file))
+    if request.trained_on is not None and request.trained_on.learned.get("split_file", digest) != digest:
+        raise DataError(
+            f"--split-file {request.config.split_file} has changed since the checkpoint was trained by it",
+            "put the file back",
+        )
+    return replace(description, learned={**description.learned, "split_file": digest})
+
+
+def with_target_scaling(description: DataDescription, train: AnySplit) -> DataDescription:
     """Say how numbers to predict are standardised: by their mean and spread over the training rows.
 
     Raises:
@@ -208,7 +218,3 @@ def with_target_scaling(description: DataDescription, train: TensorSplit) -> Dat
         )
     scaling = Normalisation(scale=1.0, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
     return replace(description, target_scaling=scaling)
-
-
-def _only_train(name: str, augmentation: Augmentation | None) -> Augmentation | None:
-    return augmentation if name == "train" else None

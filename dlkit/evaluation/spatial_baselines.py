@@ -1,6 +1,6 @@
 """What simpler methods make of the same points: inverse distances, trees, and a plane through the neighbours."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from dlkit.models.spatial_geometry import Geometry
 
 COUNTS = (5, 10, 20, 50)
 _ROWS_AT_ONCE = 4096
+_NO_NEIGHBOURS = 1e-9  # makes the value 0, the mean, where there are none
 _SAME_PLACE = 1e-3  # of the typical spacing: nearer ones weigh no more than this
-_RIDGE = 1e-6
+RIDGES = (1e-3, 1e-1, 1.0)
 _CPU = torch.device("cpu")
 
 
@@ -27,20 +28,22 @@ def spatial_baselines(dataset: DataSet, name: str) -> dict[str, dict[str, float]
 
     Returns:
         By method `mae`, `rmse` and `r2` in the target's unit: `inverse distance (k=K)`, the mean of the K nearest
-        values weighed by 1 / distance, K the best of 5, 10, 20 and 50 on the validation points;
-        `local linear`, the plane (with time: and its slope) that fits the neighbours the network sees best, at the
-        point; `gradient boosting`, scikit-learn's HistGradientBoostingRegressor with its default settings on
-        coordinates, time and features.
+        values weighed by 1 / distance, K the best of 5, 10, 20 and 50 on the validation points; `local linear`, at
+        the point, the plane in space and time that fits best the neighbours that the network sees, with the ridge
+        that is best on the validation points; `gradient boosting`, scikit-learn's HistGradientBoostingRegressor
+        with its default settings on coordinates, time and features.
     """
     split, geometry = dataset.split(name), Geometry.from_dict(dataset.description.learned["geometry"])
     assert isinstance(split, SpatialSplit), "points are stored as such"
     scaling = dataset.description.target_scaling
     assert scaling is not None, "values are scaled"
-    count = _best_count(dataset, geometry)
+    context = dataset.context
+    count = _best_on_val(dataset, COUNTS, lambda val, k: inverse_distance(val, context, geometry, int(k)))
+    ridge = _best_on_val(dataset, RIDGES, lambda val, r: local_linear(val, context, geometry, r))
     found = {
-        f"inverse distance (k={count})": inverse_distance(split, dataset.context, geometry, count),
-        "local linear": local_linear(split, dataset.context, geometry),
-        "gradient boosting": gradient_boosting(split, dataset.context),
+        f"inverse distance (k={count:g})": inverse_distance(split, context, geometry, int(count)),
+        "local linear": local_linear(split, context, geometry, ridge),
+        "gradient boosting": gradient_boosting(split, context),
     }
     targets = split.targets.index_select(0, split.rows)[:, 0].double().numpy()
     known = ~np.isnan(targets)
@@ -64,10 +67,16 @@ def inverse_distance(
     return torch.cat(parts).double().numpy()
 
 
-def local_linear(split: SpatialSplit, context: Mapping[str, Tensor], geometry: Geometry) -> np.ndarray:
+def local_linear(
+    split: SpatialSplit, context: Mapping[str, Tensor], geometry: Geometry, ridge: float
+) -> np.ndarray:
     """Give the value at each point of the plane that fits its nearest neighbours best, shape (N,).
 
-    A whiff of ridge keeps the slopes finite where the neighbours lie on a line.
+    Args:
+        split: The points.
+        context: Where their neighbours are.
+        geometry: Gives offsets and lags in units of the typical ones.
+        ridge: Weight of the squared slopes; keeps them small where there are few neighbours.
     """
     parts = []
     for rows in split.rows.split(_ROWS_AT_ONCE):
@@ -81,7 +90,9 @@ def local_linear(split: SpatialSplit, context: Mapping[str, Tensor], geometry: G
             columns.append(geometry.lag(inputs["times"].unsqueeze(1), context["times"][which])[..., :1])
         design = torch.cat(columns, dim=-1).double() * there  # (B, K, 3 or 4)
         values = context["values"][which].double().unsqueeze(-1) * there
-        normal = design.mT @ design + _RIDGE * torch.eye(design.shape[-1], dtype=torch.float64)
+        slopes = torch.full((design.shape[-1],), ridge, dtype=torch.float64)
+        slopes[0] = _NO_NEIGHBOURS
+        normal = design.mT @ design + slopes.diag()
         parts.append(torch.linalg.solve(normal, design.mT @ values)[:, 0, 0])
     return torch.cat(parts).numpy()
 
@@ -105,16 +116,15 @@ def gradient_boosting(split: SpatialSplit, context: Mapping[str, Tensor]) -> np.
     return values
 
 
-def _best_count(dataset: DataSet, geometry: Geometry) -> int:
-    """Give the number of nearest values that predicts the validation points best; 10 where there are none."""
+def _best_on_val(
+    dataset: DataSet, choices: Sequence[float], predict: Callable[[SpatialSplit, float], np.ndarray]
+) -> float:
+    """Give the choice that predicts the validation points best; the one in the middle where there are none."""
     val = dataset.splits.get("val")
     if not isinstance(val, SpatialSplit):
-        return COUNTS[1]
+        return choices[len(choices) // 2 - 1 + len(choices) % 2]
     scaling = dataset.description.target_scaling
     assert scaling is not None, "values are scaled"
     truth = (val.targets.index_select(0, val.rows)[:, 0].double().numpy() - scaling.mean[0]) / scaling.std[0]
-    errors = [
-        float(np.mean((inverse_distance(val, dataset.context, geometry, count) - truth) ** 2))
-        for count in COUNTS
-    ]
-    return COUNTS[int(np.argmin(errors))]
+    errors = [float(np.mean((predict(val, choice) - truth) ** 2)) for choice in choices]
+    return choices[int(np.argmin(errors))]

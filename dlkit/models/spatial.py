@@ -82,12 +82,12 @@ class Spatial(nn.Module):
         """
         if neighbors.device.type == "cpu":
             size = max(1, _PAIRS_AT_ONCE // max(1, neighbors.shape[1]))
-            parts = [
-                self._of_pairs(*(None if part is None else part[start : start + size] for part in given))
-                for given in [(coords, features, neighbors, times)]
-                for start in range(0, len(neighbors), size)
-            ]
-            summed = torch.cat(parts)
+            starts = range(0, len(neighbors), size)
+            cut_times = [None if times is None else times[start : start + size] for start in starts]
+            pieces = zip(
+                coords.split(size), features.split(size), neighbors.split(size), cut_times, strict=True
+            )
+            summed = torch.cat([self._of_pairs(*piece) for piece in pieces])
         else:
             summed = self._of_padded(coords, features, neighbors, times)
         place = self.geometry.place(coords)
@@ -100,22 +100,30 @@ class Spatial(nn.Module):
         """Sum over the neighbours that there are, P in number, and compute on nothing else; shape (B, E)."""
         rows, columns = (neighbors >= 0).nonzero(as_tuple=True)
         which = neighbors[rows, columns]
-        own = [None if part is None else part.index_select(0, rows) for part in (coords, features, times)]
-        given, scores = self._on_neighbors(*own, which)  # (P, E), (P, heads)
+        own_times = None if times is None else times.index_select(0, rows)
+        given, scores = self._on_neighbors(
+            coords.index_select(0, rows), features.index_select(0, rows), own_times, which
+        )  # (P, E), (P, heads)
         weights = _softmax_by_row(scores, rows, columns, neighbors.shape)
-        weighted = given.view(len(rows), self.heads, -1) * weights.unsqueeze(-1)
+        shares = given.unflatten(-1, (self.heads, given.shape[-1] // self.heads))
+        weighted = shares * weights.unsqueeze(-1)
         return given.new_zeros(len(neighbors), given.shape[-1]).index_add(0, rows, weighted.flatten(1))
 
     def _of_padded(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
         """Sum over all K places with no weight on those that are empty, so that no count is waited for; (B, E)."""
         there = (neighbors >= 0).unsqueeze(-1)  # (B, K, 1)
-        expanded = (coords.unsqueeze(1), features.unsqueeze(1), None if times is None else times.unsqueeze(1))
-        own = [None if part is None else part.expand(*neighbors.shape, *part.shape[2:]) for part in expanded]
-        given, scores = self._on_neighbors(*own, neighbors.clamp_min(0))  # (B, K, E), (B, K, heads)
+        shape = neighbors.shape
+        given, scores = self._on_neighbors(
+            coords.unsqueeze(1).expand(*shape, -1),
+            features.unsqueeze(1).expand(*shape, -1),
+            None if times is None else times.unsqueeze(1).expand(shape),
+            neighbors.clamp_min(0),
+        )  # (B, K, E), (B, K, heads)
         scores = scores.masked_fill(~there, torch.finfo(scores.dtype).min)
         weights = scores.softmax(1).masked_fill(~there, 0)
         shares = given.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, K, E / heads)
-        return (weights.transpose(1, 2).unsqueeze(2) @ shares).flatten(1)
+        summed: Tensor = (weights.transpose(1, 2).unsqueeze(2) @ shares).flatten(1)
+        return summed
 
     def _on_neighbors(
         self, coords: Tensor, features: Tensor, times: Tensor | None, which: Tensor

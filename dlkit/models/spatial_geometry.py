@@ -43,7 +43,7 @@ class Geometry:
             ValueError: It is something else.
         """
         try:
-            values = {
+            values: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
             }
             geometry = cls(**values)

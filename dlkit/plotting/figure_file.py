@@ -35,10 +35,11 @@ def picture_format(path: Path, flag: str = "-o") -> str:
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES:
         return suffix.removeprefix(".")
+    example = path.with_suffix(".png") if path.name else "curves.png"
     problem = f"has the unknown suffix {suffix}" if suffix else "has no suffix"
     raise ConfigError(
         f"{flag} {path} {problem}; choose from {', '.join(PICTURE_SUFFIXES)}",
-        did_you_mean(suffix, PICTURE_SUFFIXES) or f"for example {flag} {path.with_suffix('.png')}",
+        did_you_mean(suffix, PICTURE_SUFFIXES) or f"for example {flag} {example}",
     )
 
 

@@ -1,5 +1,6 @@
 """Command lines that nobody would type: no traceback, and never the exit code of a failure while running."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,51 +10,51 @@ from typer.main import get_command
 
 from dlkit.cli.app import app
 
-VALUES = (
+NUMBERS = (
+    "-1",
+    "0",
+    "1",
+    "3",
+    "0.5",
+    "0.01",
+    "1e400",
+    "-1e-400",
+    "1e308",
+    "nan",
+    "inf",
+    "9" * 400,
+    "0x10",
+    "1_000",
+)
+WORDS = (
     *(
         "",
         "-",
         "--",
-        "-1",
-        "0",
-        "1",
-        "3",
-        "1e400",
-        "-1e-400",
-        "nan",
-        "inf",
-        "0x10",
-        "1_000",
-        "9" * 400,
-        "0.5",
         "1,2,3",
-    ),
-    *(
         "x=y",
         "=",
         "a=1,b=2",
         "None",
         "true",
-        "null",
         "{}",
         "[]",
         "%s%n",
         "$HOME",
-        "`id`",
         "\x1b[31mred",
-        "[red]x[/red]",
     ),
     *(
+        "[red]x[/red]",
         "\u202etxt.exe",
         "ü" * 60,
         "a" * 5000,
         "\udcff",
         "../../x",
         "nowhere/x.csv",
-        "nowhere.safetensors",
         "nowhere.py:f",
     ),
     *(
+        "nowhere.safetensors",
         "mlp",
         "cnn",
         "resnet18",
@@ -62,19 +63,23 @@ VALUES = (
         "digits:n=5",
         "spatial:n=x,noise=",
         "digitz",
+    ),
+    *(
         "sgd",
+        "adam",
+        "cosine",
+        "onecycle",
         "cpu",
         "cuda:99",
+        "val_accuracy",
+        "hidden.*",
+        "hidden=4",
+        "dropout=2",
     ),
     *(
         "--help",
         "-q",
-        "-v",
         "--json",
-        "--lr",
-        "--no-plot",
-        "-s",
-        "-",
         " ",
         "\n",
         "\t",
@@ -83,6 +88,10 @@ VALUES = (
         "2e",
         "3=2",
         "30m",
+        "none",
+        "auto",
+        "0.5,0.5",
+        "val",
     ),
 )
 
@@ -94,7 +103,7 @@ def commands() -> Iterator[tuple[list[str], list[Any]]]:
         if hasattr(command, "commands"):
             for name, inner in command.commands.items():
                 yield from walk(inner, [*path, name])
-        elif path[-1] != "get":
+        elif path[-1] not in ("get", "ls"):
             yield path, command.params
 
     return walk(get_command(app), [])
@@ -104,21 +113,22 @@ COMMANDS = list(commands())
 
 
 def arguments(seed: int) -> list[str]:
-    """Draw a command line that cannot succeed in doing anything long: train only prints its settings."""
+    """Draw a command line that takes no time: train only prints its settings, the others find no file."""
     draw = random.Random(seed)
     path, parameters = draw.choice(COMMANDS)
-    words = [draw.choice(VALUES) for _ in range(draw.choice((0, 1, 1, 2)))]
+    words = [[draw.choice(WORDS)] for _ in range(draw.choice((0, 0, 0, 1)))]
     for parameter in draw.choices(parameters, k=draw.choice((0, 1, 2, 3, 5))):
-        if (
-            parameter.opts
-            and parameter.opts[0].startswith("-")
-            and not {"--debug", "--download"} & set(parameter.opts)
-        ):
-            words += [draw.choice(parameter.opts + parameter.secondary_opts)]
-            words += [draw.choice(VALUES)] * (draw.random() < 0.8)
+        if parameter.param_type_name != "option" or {"--debug", "--download"} & set(parameter.opts):
+            continue
+        option = draw.choice(parameter.opts + parameter.secondary_opts)
+        wanted = str(parameter.type_descriptor.annotation)
+        likely = NUMBERS if "int" in wanted or "float" in wanted else WORDS
+        value = draw.choice(likely if draw.random() < 0.9 else WORDS + NUMBERS)
+        words.append([option] if parameter.is_flag else [option, value])
+    first = ["--print-config", "mlp"] if path == ["train"] else ["nowhere.safetensors"]
+    words.append(["--nonsense"] if path == ["inspect", "lr"] else first)
     draw.shuffle(words)
-    harmless = ["--print-config"] if path == ["train"] else ["--nonsense"]
-    return [*path, *harmless, *words] if draw.random() < 0.97 else [*words, *path, *harmless]
+    return [*path, *itertools.chain(*words)]
 
 
 def refuse(seeds: range, dlkit: Callable[..., Any]) -> None:

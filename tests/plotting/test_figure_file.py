@@ -65,6 +65,7 @@ def test_picture_format_is_told_by_the_suffix(name, kind):
         ),
         ("a.pgn", "-o a.pgn has the unknown suffix .pgn; choose from .png, .svg, .pdf", "did you mean .png?"),
         ("curves", "-o curves has no suffix; choose from .png, .svg, .pdf", "for example -o curves.png"),
+        ("", "-o . has no suffix; choose from .png, .svg, .pdf", "for example -o curves.png"),
     ],
 )
 def test_picture_format_refuses_other_suffixes(name, message, hint):
