@@ -60,7 +60,7 @@ FLAGS = {
     "data split": """
         --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --test --val -f -o
     """,
-    "eval": "--data --device --model --predict --split -d",
+    "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
