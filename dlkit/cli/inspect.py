@@ -16,6 +16,7 @@ from dlkit.cli.options import (
     DataOption,
     DeviceOption,
     SplitOption,
+    TargetOption,
     add_command,
     command_group,
 )
@@ -80,18 +81,20 @@ def model(
         list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
     ] = None,
     data: DataOption = None,
+    target: TargetOption = None,
     code: ModelOption = None,
 ) -> None:
     """List a network's layers with their output shapes, parameters and FLOPs for one sample."""
     path = Path(subject)
     by_name = subject in MODELS or parse_code(subject) is not None
     if by_name:
-        typed = {"model": subject, **({"data": data} if data is not None else {})}
+        given = {"model": subject, "data": data, "target": target}
+        typed = {name: value for name, value in given.items() if value is not None}
         config = resolve(typed, parse_arguments(arguments or []))
         check_named(config, typed)
-    elif arguments or data is not None:
+    elif arguments or data is not None or target is not None:
         raise ConfigError(
-            "-s and --data go with the name of a model; a checkpoint has its own",
+            "-s, --data and --target go with the name of a model; a checkpoint has its own",
             did_you_mean(subject, MODELS) or f"the models are {', '.join(MODELS)}",
         )
     elif not path.exists() and subject == path.stem:

@@ -60,12 +60,12 @@ FLAGS = {
     "data split": """
         --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --test --val -f -o
     """,
-    "eval": "--data --device --model --predict --split -d",
+    "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
-    "inspect lr": "--batch-size --config --data --device --end --optimizer --out --seed --start --steps -b -d -o -s",
-    "inspect model": "--data --model -d -s",
+    "inspect lr": "--batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o -s",
+    "inspect model": "--data --model --target -d -s",
     "inspect nan": "--device",
     "inspect show": "",
     "inspect weights": "--layers --model --out --sort --top -o",

@@ -245,7 +245,7 @@ WRONG = {
     "no-such-file": (
         ("train", "mlp", "-d", "tt.csv", "--target", "price"),
         3,
-        "error: cannot read {0}/tt.csv: no such file or directory\nhint: did you mean t.csv?\n",
+        "error: cannot read {0}/tt.csv: no such file or directory\nhint: did you mean t.csv or new.csv?\n",
     ),
     "two-ways-to-split": (
         ("train", "mlp", "-d", "t.csv", "--target", "price", "--group", "kind", "--by-time", "size"),
@@ -352,3 +352,13 @@ def test_preparing_a_large_table_is_told(dlkit: Dlkit, table: Path, monkeypatch:
     assert dlkit("data", "show", table).stderr == ""
     table.write_text(table.read_text() + "0.1,red,3,big\n")
     assert dlkit("data", "show", table, "-q").stderr == ""
+
+
+def test_a_network_for_a_table_is_looked_at_before_training(dlkit: Dlkit, table: Path) -> None:
+    shown = dlkit("inspect", "model", "mlp", "--data", table, "--target", "price", "-s", "hidden=8")
+    rate = dlkit("inspect", "lr", "mlp", "--data", table, "--target", "price", "-s", "hidden=8", "-b", "16")
+
+    assert shown.code == 0, shown.stderr
+    assert "output" in shown.stdout
+    assert rate.code == 0, rate.stderr
+    assert 0 < float(rate.stdout) < 10
