@@ -1,6 +1,7 @@
 """The command `dlkit`: its sub-commands, and the one place where mistakes become messages and exit codes."""
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -96,7 +97,9 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path may hold bytes that are no text
-    raise SystemExit(run())
+    code = run()
+    gc.freeze()  # going once more through all that torch has loaded would take a second
+    raise SystemExit(code)
 
 
 def _usage_error(err: TyperException, words: list[str]) -> int:
