@@ -162,7 +162,10 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     data = given.get("data") or recipe.get("data", "")
     if (built_in := DATA.get(data.partition(":")[0])) is not None:
         recipe |= built_in.settings
-    if given.get("optimizer", recipe["optimizer"]) != recipe["optimizer"] and given["optimizer"] in _ADAM_LIKE:
+    if (
+        given.get("optimizer", recipe["optimizer"]) != recipe["optimizer"]
+        and given["optimizer"] in _ADAM_LIKE
+    ):
         recipe["lr"] = _ADAM_LR
     return recipe
 
