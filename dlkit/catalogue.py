@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dlkit.errors import ConfigError, did_you_mean
-
-ArgumentValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+from dlkit.arguments import Argument, ArgumentValue, resolve_arguments
 
 PICTURE_MODELS = (
     "resnet18",
@@ -16,122 +14,6 @@ PICTURE_MODELS = (
     "efficientnet_b0",
     "convnext_tiny",
 )
-
-# What a recipe sets apart from the defaults of TrainConfig.
-RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
-    "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
-    "table": {
-        "optimizer": "adamw",
-        "lr": 0.002,
-        "batch_size": 256,
-        "schedule": "cosine",
-        "epochs": 100,
-        "patience": 20,
-    },
-    "spatial": {
-        "optimizer": "adamw",
-        "lr": 4e-3,
-        "batch_size": 256,
-        "schedule": "onecycle",
-        "weight_decay": 0.01,
-        "epochs": 20,
-    },
-    "torchvision": {
-        "optimizer": "sgd",
-        "lr": 0.05,
-        "batch_size": 128,
-        "schedule": "onecycle",
-        "weight_decay": 5e-4,
-    },
-    "pbpk": {
-        "optimizer": "adam",
-        "lr": 0.02,
-        "batch_size": 64,
-        "schedule": "onecycle",
-        "grad_clip": 1.0,
-        "val": 0.2,
-        "target_weights": "blood=2,liver=2,kidney=2,brain=2",
-        "epochs": 50,
-    },
-}
-
-# Recipes of a network that is not built in, by the kind of the data.
-OWN_RECIPE = "table"
-OWN_RECIPES: Mapping[str, str] = {"pictures": "picture", "folder": "picture"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Argument:
-    """One `-s name=value` of a model: its default, what it may be, and a sentence of help."""
-
-    default: ArgumentValue
-    help: str
-    choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-
-    def parse(self, typed: str, text: str) -> ArgumentValue:
-        """Read the value as typed.
-
-        Args:
-            typed: The name as the user wrote it, e.g. `-s width`.
-            text: The value.
-
-        Raises:
-            ConfigError: It is not of the argument's kind, or outside what is allowed.
-        """
-        try:
-            value = self._convert(text)
-        except ValueError:
-            raise ConfigError(
-                f"{typed}={text} is not {self._kind()}", f"the default is {self.shown()}"
-            ) from None
-        numbers = value if isinstance(value, tuple) else (value,)
-        for number in numbers:
-            if isinstance(number, str):
-                if self.choices and number not in self.choices:
-                    raise ConfigError(
-                        f"{typed}={text} is not known; choose from {', '.join(self.choices)}",
-                        did_you_mean(text, self.choices),
-                    )
-            elif not (self.low is None or number >= self.low) or not (
-                self.high is None or number < self.high
-            ):
-                raise ConfigError(
-                    f"{typed}={text} is outside {self._range()}", f"the default is {self.shown()}"
-                )
-        return value
-
-    def shown(self) -> str:
-        """Write the default as a user would type it."""
-        if isinstance(self.default, tuple):
-            return ",".join(map(str, self.default))
-        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
-
-    def _convert(self, text: str) -> ArgumentValue:
-        if isinstance(self.default, bool):
-            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-            if text.lower() not in words:
-                raise ValueError(text)
-            return words[text.lower()]
-        if isinstance(self.default, tuple):
-            return tuple(int(part) for part in text.split(",") if part.strip()) if text.strip() else ()
-        if isinstance(self.default, int):
-            return int(text)
-        return float(text) if isinstance(self.default, float) else text
-
-    def _kind(self) -> str:
-        kinds = {
-            bool: "true or false",
-            tuple: "a list of whole numbers",
-            int: "a whole number",
-            float: "a number",
-        }
-        return kinds.get(type(self.default), "a word")
-
-    def _range(self) -> str:
-        low = "(-inf" if self.low is None else f"[{self.low}"
-        return f"{low}, {'inf' if self.high is None else self.high})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,28 +46,7 @@ class ModelEntry:
             name: replace(argument, default=self.defaults.get(kind, {}).get(name, argument.default))
             for name, argument in self.arguments.items()
         }
-        return _resolve(known, typed, prefix="-s ", owner="the network")
-
-
-def _resolve(
-    known: Mapping[str, Argument], typed: Mapping[str, str], *, prefix: str, owner: str
-) -> dict[str, ArgumentValue]:
-    """Read arguments as typed, and take the defaults of the others."""
-    values = {name: argument.default for name, argument in known.items()}
-    faults: list[ConfigError] = []
-    for name, text in typed.items():
-        try:
-            if name not in known:
-                raise ConfigError(
-                    f"{prefix}{name}={text}: {owner} takes no such argument; it takes {', '.join(known) or 'none'}",
-                    did_you_mean(name, known),
-                )
-            values[name] = known[name].parse(f"{prefix}{name}", text)
-        except ConfigError as err:
-            faults.append(err)
-    if faults:
-        raise ConfigError.of(faults)
-    return values
+        return resolve_arguments(known, typed, prefix="-s ", owner="the network")
 
 
 _DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")
@@ -336,7 +197,9 @@ class DataEntry:
         Raises:
             ConfigError: Arguments that the data set does not take, or values they cannot have; all at once.
         """
-        return _resolve(self.arguments, typed, prefix=f"--data {spec.partition(':')[0]}:", owner="it")
+        return resolve_arguments(
+            self.arguments, typed, prefix=f"--data {spec.partition(':')[0]}:", owner="it"
+        )
 
     @property
     def embedded(self) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlkit.catalogue import DATA, MODELS, ArgumentValue
+from dlkit.arguments import ArgumentValue
+from dlkit.catalogue import DATA, MODELS
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.setting_texts import (
     parse_duration,

@@ -1,6 +1,7 @@
 """Every mistake a user can make, as a tree of exceptions with exit codes.
 
 DlkitError                 1  failed while running
+├── StdoutError            1  the result cannot be written to stdout
 ├── ConfigError            2  a wrong flag, value or combination
 ├── RunExistsError         2  the run folder is there already
 ├── DataError              3  missing, foreign or faulty data
@@ -30,6 +31,10 @@ class DlkitError(Exception):
         self.message = message
         self.hint = hint
         self.faults: tuple[DlkitError, ...] = (self,)
+
+
+class StdoutError(DlkitError):
+    """The result cannot be written to stdout."""
 
 
 class ConfigError(DlkitError):

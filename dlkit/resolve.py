@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.array_file import holds_pictures
-from dlkit.catalogue import DATA, MODELS, OWN_RECIPE, OWN_RECIPES, RECIPES
+from dlkit.catalogue import DATA, MODELS
 from dlkit.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.contradictions import find_contradictions
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
+from dlkit.recipes import OWN_RECIPE, OWN_RECIPES, RECIPES
 from dlkit.spec import Spec, parse_code, parse_spec
 
 _ADAM_LR = 1e-3

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dlkit.catalogue import DATA, ArgumentValue
+from dlkit.arguments import ArgumentValue
+from dlkit.catalogue import DATA
 from dlkit.errors import ConfigError, did_you_mean, printable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
-from dlkit.catalogue import DATA, MODELS, RECIPES, Argument
+from dlkit.arguments import Argument
+from dlkit.catalogue import DATA, MODELS
 from dlkit.config import TrainConfig
+from dlkit.data.datasets import LOADERS
 from dlkit.data.pictures import SOURCES
 from dlkit.errors import ConfigError
 from dlkit.models.build import BUILDERS
+from dlkit.recipes import OWN_RECIPES, RECIPES
 
 MLP = MODELS["mlp"]
 DEFAULTS = {
@@ -28,10 +31,11 @@ DEFAULTS = {
 
 def test_every_entry_can_be_built_or_loaded() -> None:
     assert set(MODELS) == set(BUILDERS)
-    assert set(DATA) == set(SOURCES)
+    assert {name for name, entry in DATA.items() if entry.kind == "pictures"} == set(SOURCES)
+    assert {entry.kind for entry in DATA.values()} <= set(LOADERS)
     assert {entry.data for entry in MODELS.values()} <= set(DATA)
     used = {recipe for entry in MODELS.values() for recipe in (entry.recipe, *entry.recipes.values())}
-    assert used == set(RECIPES)
+    assert used | set(OWN_RECIPES.values()) == set(RECIPES)
     assert all(hasattr(TrainConfig, name) for recipe in RECIPES.values() for name in recipe)
 
 
@@ -39,10 +43,10 @@ def test_every_entry_can_be_built_or_loaded() -> None:
 def test_every_data_set_says_whose_it_is_and_how_its_files_are_checked(name: str) -> None:
     entry = DATA[name]
 
-    assert entry.source.startswith("http")
+    assert entry.source.startswith("http" if entry.kind == "pictures" else "simulated")
     assert entry.licence
-    assert len(set(entry.class_names)) == len(entry.class_names) == 10
-    assert entry.embedded == (name == "digits")
+    assert len(set(entry.class_names)) == len(entry.class_names) == (10 if entry.kind == "pictures" else 0)
+    assert entry.embedded == (name in ("digits", "spatial", "pbpk"))
     assert entry.download_bytes == sum(file.size for file in entry.files)
     for file in entry.files:
         assert len(file.sha256) == 64

@@ -29,7 +29,12 @@ RANGES = [
     ("momentum", 1.0, "--momentum 1.0 is outside [0, 1)", ""),
     ("momentum", -0.1, "--momentum -0.1 is outside [0, 1)", ""),
     ("weight_decay", -1e-9, "--weight-decay -1e-09 is outside [0, inf)", ""),
-    ("l1", -1.0, "--l1 -1.0 is outside [0, inf)", ""),
+    ("l1", -1.0, "--l1 -1.0 is outside [0, 1000000.0)", ""),
+    ("neighbors", 0, "--neighbors 0 is outside [1, 201)", ""),
+    ("min_neighbors", -1, "--min-neighbors -1 is outside [0, inf)", ""),
+    ("radius", 0.0, "--radius 0.0 is outside (0, inf)", ""),
+    ("window", -2.0, "--window -2.0 is outside (0, inf)", ""),
+    ("split_by_block", 0.0, "--split-by-block 0.0 is outside (0, inf)", ""),
     ("label_smoothing", 1.0, "--label-smoothing 1.0 is outside [0, 1)", ""),
     ("warmup_steps", -1, "--warmup-steps -1 is outside [0, inf)", ""),
     ("grad_clip", 0.0, "--grad-clip 0.0 is outside (0, inf)", ""),
@@ -70,6 +75,13 @@ CHOICES = [
         "MODEL net.py is not known; choose from mlp, cnn, ",
         "name its class too: net.py:Net",
     ),
+    (
+        "distance",
+        "euclid",
+        "--distance euclid is not known; choose from euclidean, haversine",
+        "did you mean",
+    ),
+    ("sched_on_resume", "stay", "--sched-on-resume stay is not known; choose from keep, stretch", ""),
     ("balance", "weights", "--balance weights is not known; choose from none, loss, sampler", ""),
     (
         "optimizer",
@@ -106,10 +118,15 @@ def test_a_value_out_of_range_is_refused(name: str, value: Any, message: str, hi
         "min_delta": {"patience": 1},
         "keep": {"save_every": "1"},
         "folds": {"fold": 1, "data": "x.csv"},
+        **{
+            other: {"model": "spatial", "time": "t", "min_neighbors": 0}
+            for other in ("neighbors", "radius", "window", "split_by_block")
+        },
+        "min_neighbors": {"model": "spatial"},
         "fold": {"folds": 2, "data": "x.csv"},
     }.get(name, {})
 
-    found = fault(**{name: value}, **needed)
+    found = fault(**{**needed, name: value})
 
     assert (found.message, found.hint) == (message, hint)
     assert found.exit_code == 2
@@ -117,7 +134,7 @@ def test_a_value_out_of_range_is_refused(name: str, value: Any, message: str, hi
 
 @pytest.mark.parametrize(("name", "value", "message", "hint"), CHOICES)
 def test_a_name_that_is_not_known_is_refused(name: str, value: str, message: str, hint: str) -> None:
-    found = fault(**{name: value})
+    found = fault(**{name: value}, **({"model": "spatial"} if name == "distance" else {}))
 
     assert found.message.startswith(message)
     assert found.hint.startswith(hint)

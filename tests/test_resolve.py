@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlkit.catalogue import MODELS, RECIPES
+from dlkit.catalogue import MODELS
 from dlkit.config import FIELDS, SCHEDULES, TrainConfig
 from dlkit.contradictions import PATIENCE_OF_SCHEDULE
 from dlkit.errors import ConfigError
+from dlkit.recipes import RECIPES
 from dlkit.resolve import parse_arguments, read_config_file, recipe_of, resolve
 from dlkit.setting_texts import parse_duration, parse_save_every, parse_weights
 from dlkit.training.schedules import CYCLIC_HALF_EPOCHS, PLATEAU_PATIENCE
@@ -347,6 +348,14 @@ FIXED: dict[str, tuple[Any, str]] = {
     "split_file": ("s.csv", "--split-file s.csv cannot change on --resume: the run has none"),
     "folds": (3, "--folds 3 cannot change on --resume: the run has 5"),
     "fold": (2, "--fold 2 cannot change on --resume: the run has 1"),
+    "coords": ("a,b", "--coords a,b cannot change on --resume: the run has none"),
+    "time": ("t", "--time t cannot change on --resume: the run has none"),
+    "distance": ("haversine", "--distance haversine cannot change on --resume: the run has euclidean"),
+    "neighbors": (7, "--neighbors 7 cannot change on --resume: the run has 50"),
+    "min_neighbors": (7, "--min-neighbors 7 cannot change on --resume: the run has 5"),
+    "radius": (2.0, "--radius 2.0 cannot change on --resume: the run has none"),
+    "window": (2.0, "--window 2.0 cannot change on --resume: the run has none"),
+    "split_by_block": (2.0, "--split-by-block 2.0 cannot change on --resume: the run has none"),
     "balance": ("loss", "--balance loss cannot change on --resume: the run has none"),
     "monitor": ("train_loss", "--monitor train_loss cannot change on --resume: the run has val_loss"),
 }
@@ -390,6 +399,7 @@ FREE: Settings = {
     "threads": "2",
     "deterministic": True,
     "log": "jsonl",
+    "sched_on_resume": "stretch",
 }
 
 

@@ -16,7 +16,7 @@ from dlkit.cli import console, data, inspect, plot, train
 from dlkit.cli import eval as eval_command
 from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
-from dlkit.errors import ConfigError, DlkitError
+from dlkit.errors import ConfigError, DlkitError, StdoutError
 from dlkit.user_code import blame
 
 # What torch says when a tensor does not fit, on a CPU or an accelerator, or cannot even be counted.
@@ -75,7 +75,7 @@ def run(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         console.error(err)
-        if isinstance(err, console.StdoutError):
+        if isinstance(err, StdoutError):
             _discard_stdout()
         return err.exit_code
     except TyperException as err:

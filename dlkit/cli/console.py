@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dlkit.errors import DlkitError, file_error
+from dlkit.errors import DlkitError, StdoutError, file_error
 
 Cell = str | int | float | None
 
@@ -112,10 +112,6 @@ def flush() -> None:
     """
     with _told():
         sys.stdout.flush()
-
-
-class StdoutError(DlkitError):
-    """The result cannot be written, and what is left of it should not be tried again."""
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from dlkit.catalogue import ArgumentValue
+from dlkit.arguments import ArgumentValue
 from dlkit.description import DataDescription
 from dlkit.errors import ConfigError, did_you_mean, printable
 from dlkit.spec import CodeSpec

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlkit.catalogue import ArgumentValue
+from dlkit.arguments import ArgumentValue
 from dlkit.description import DataDescription
 from dlkit.errors import ConfigError, printable
 from dlkit.inputs import call, zeros

@@ -11,6 +11,7 @@ from torch import nn
 from dlkit.checkpoint import load_checkpoint, save_checkpoint
 from dlkit.config import TrainConfig
 from dlkit.description import DataDescription
+from dlkit.device import random_state, restore_random_state
 from dlkit.errors import CheckpointError, DivergedError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.models.build import restore_model
@@ -145,7 +146,9 @@ def _keep_state(scene: Scene, troubles: list[str]) -> str:
     tensors += optimizer_state(scene.parts.optimizer, scene.parts.model).values()
     if not all_finite(tensors):
         return f"the weights had left the finite numbers too; {_as_saved(scene.run_dir)}"
+    drawn = random_state(scene.parts.device)
     now, before = _losses_now_and_saved(scene)
+    restore_random_state(drawn, scene.parts.device)  # building the saved network drew from it
     if not now <= _MUCH_WORSE * before and math.isfinite(before):
         return (
             f"the weights before it were of no more use (validation loss {now:.3g}, {before:.3g} when last saved); "

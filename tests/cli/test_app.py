@@ -64,7 +64,9 @@ FLAGS = {
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
-    "inspect lr": "--batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o -s",
+    "inspect lr": """
+        --batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o -s
+    """,
     "inspect model": "--data --model --target -d -s",
     "inspect nan": "--device",
     "inspect show": "",

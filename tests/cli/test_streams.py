@@ -14,6 +14,7 @@ import pytest
 from fork_server import Child, ForkServer
 
 from dlkit.cli import console
+from dlkit.errors import StdoutError
 from dlkit.history import read_history
 from dlkit.run_dir import RunDir
 
@@ -99,7 +100,7 @@ def test_result_for_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         pytest.skip("no /dev/full here")
     with Path("/dev/full").open("w", buffering=1) as file:
         monkeypatch.setattr(sys, "stdout", file)
-        with pytest.raises(console.StdoutError) as caught:
+        with pytest.raises(StdoutError) as caught:
             console.print_line("run/best")
         monkeypatch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())

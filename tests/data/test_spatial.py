@@ -229,7 +229,7 @@ def test_features_are_those_named_or_all_other_columns(
         ({"coords": "lon,lta"}, {}, "--coords lta: ", "did you mean lat?"),
         ({"time": "lon"}, {}, "name a column twice: lon, lat, lon, value", "each column has one role"),
         ({"time": "ground"}, {}, "column ground is text, e.g. 'clay'; numbers are needed here", ""),
-        ({"target": "ground"}, {}, "column ground is text, e.g. 'clay'; numbers are needed here", ""),
+        ({"target": "ground"}, {}, "--target ground is text, e.g. 'clay', and no number", ""),
         ({"features": "depth,value"}, {}, "--features value is the target too", "give the answer away"),
         ({"features": "depth,depth"}, {}, "--features depth,depth names no column, or one twice", "none"),
         ({}, {"value": [3] * 200}, "--target value is 3 in all 160 training points", "name another column"),

@@ -224,4 +224,6 @@ def test_changed_data_are_refused_unless_they_are_named(checkpoint: Checkpoint) 
     assert "--data digits has changed since the checkpoint was trained on it" in caught.value.message
     assert caught.value.hint == "name it with --data to evaluate on what is here now"
 
-    assert len(evaluate_checkpoint(stale, "digits", "test", CPU).rows) == 180
+    found = evaluate_checkpoint(stale, "digits", "test", CPU)
+    assert len(found.rows) == 1797
+    assert found.notes == ["all 1,797 samples are evaluated: they are not those trained on"]

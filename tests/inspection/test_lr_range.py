@@ -20,6 +20,7 @@ from dlkit.objectives import Objective
 from dlkit.resolve import resolve
 from dlkit.training.assemble import assemble_new
 from dlkit.training.loop import Parts
+from dlkit.training.memory import Passes
 
 RATES = rising_rates(1e-6, 10, 100)
 
@@ -121,7 +122,8 @@ def test_test_ends_before_a_loss_that_is_not_finite(make_parts: Callable[..., Pa
         count += 1
         return parts.objective.loss(outputs, targets) * (value if count > 3 else 1.0)
 
-    broken = replace(parts, objective=Objective(break_down, "accuracy", parts.objective.metric_sum))
+    objective = Objective(break_down, "accuracy", parts.objective.metric_sum)
+    broken = replace(parts, objective=objective, passes=Passes(parts.model, objective, parts.device))
 
     assert len(list(raise_rate(broken, RATES))) == 3
 

@@ -83,7 +83,7 @@ def test_the_schedule_spans_the_steps_of_the_run(settings: dict[str, Any], steps
 
     assert schedule(0) == 1.0
     assert schedule(steps - 1) == pytest.approx(1 / steps)
-    assert schedule(steps) == 0.0
+    assert schedule(steps) == schedule(steps - 1)
 
 
 def test_plateau_changes_the_rate_of_the_schedule() -> None:

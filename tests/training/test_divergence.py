@@ -46,7 +46,7 @@ def spoil(run: TrainRun, step: int) -> int:
     last = min(len(train), (in_epoch + 1) * accumulate)
     row = int(train.rows_in(epoch + 1, last - 1, last)[0])
     split = train._split
-    spoiled = Spoiled(split.inputs, split.targets, split.rows, split.normalisation, row, epoch + 1)
+    spoiled = Spoiled(split.inputs, split.targets, split.rows, split.normalisation, row=row, epoch=epoch + 1)
     run.parts = replace(run.parts, train=Batches(spoiled, train.batch_size, CPU, train.seed))
     return row
 
