@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlkit.array_file import ArrayEntry, find_roles, picture_axes, read_entries
 from dlkit.data.labels import Labels, labels_like, read_labels
-from dlkit.data.memory import available_memory
+from dlkit.data.memory import available_memory, size_text
 from dlkit.data.prepared import Source, fingerprint
 from dlkit.data.samples import DataSet, Request
 from dlkit.data.stored import split_source
@@ -253,7 +253,7 @@ def _check_room(path: Path, entries: list[ArrayEntry]) -> None:
     needed, free = sum(entry.nbytes for entry in entries), available_memory()
     if needed > free:
         raise DataError(
-            f"{path} takes {needed / 2**30:.1f} GiB in memory; {free / 2**30:.1f} GiB are free",
+            f"{path} takes {size_text(needed)} in memory, of which {size_text(free)} may be used",
             "a .npy file of float32 or bytes is mapped and needs no memory: numpy.save, then --data x.npy --target "
             "y.npy",
         )

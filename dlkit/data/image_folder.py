@@ -8,7 +8,7 @@ from torch import Tensor
 from dlkit.atomic import make_folder
 from dlkit.config import TrainConfig
 from dlkit.data.decoders import Decoders, pick_workers
-from dlkit.data.memory import available_memory
+from dlkit.data.memory import available_memory, size_text
 from dlkit.data.picture_file import Frame
 from dlkit.data.picture_listing import Listing, list_pictures
 from dlkit.data.picture_plan import WORD, Plan, make_plan, refuse
@@ -103,7 +103,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
         sorted_rows=True,
     )
     dataset = split_stock(stock, _describe(listing, plan, request, found), request)
-    needed, free = (f"{number / 2**30:.1f} GiB" for number in memory)
+    needed, free = map(size_text, memory)
     notes = [
         *plan.notes,
         *_said_of(listing),

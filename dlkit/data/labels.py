@@ -142,8 +142,8 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
         odd = np.flatnonzero(~np.isfinite(main) | (main != np.round(main))).tolist()
         if odd:
             raise DataError(
-                f"{source}: {len(odd):,} of {len(main):,} targets are no whole numbers "
-                f"and so no classes, in rows {_rows(odd)}",
+                f"{source}: {len(odd):,} of {len(main):,} targets are no whole numbers and so no classes, in rows "
+                f"{_rows(odd)}",
                 "--task regression takes them as numbers",
             )
     different, counts = np.unique(main, return_counts=True)
@@ -183,9 +183,8 @@ def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source
             where = np.flatnonzero(np.isin(inverse, [names.index(name) for name in foreign])).tolist()
             of = "" if part == "all" else f" of {part}"
             raise DataError(
-                f"{source}: {len(where):,} of {len(array):,} targets{of} are {_some(foreign)}, "
-                f"none of the {len(class_names)} classes "
-                f"{_some(class_names)}; they stand in rows {_rows(where)}",
+                f"{source}: {len(where):,} of {len(array):,} targets{of} are {_some(foreign)}, none of the "
+                f"{len(class_names)} classes {_some(class_names)}; they stand in rows {_rows(where)}",
                 _counted_from_one(names, class_names),
             )
         codes = np.array([places[name] for name in names], dtype=np.int64)

@@ -22,6 +22,11 @@ def available_memory(proc: Path = Path("/proc"), cgroup: Path = _CGROUP) -> int:
     return max(0, int(_SHARE * min(limits)))
 
 
+def size_text(size: int) -> str:
+    """Write a number of bytes in MiB or GiB."""
+    return f"{size / 2**20:,.0f} MiB" if size < 2**30 else f"{size / 2**30:,.1f} GiB"
+
+
 def _of_machine(proc: Path) -> int:
     """Give what is free, caches that can be dropped counted in."""
     for line in _lines(proc / "meminfo"):

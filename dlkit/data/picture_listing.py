@@ -59,7 +59,8 @@ class _Walk:
     def pictures(self, name: str) -> list[_Found]:
         """Give all pictures under a sub-folder, in the order of their names."""
         found: list[_Found] = []
-        self._look_under(name, (), found)
+        top = os.stat(self.root)  # noqa: PTH116 - as below
+        self._look_under(name, ((top.st_dev, top.st_ino),), found)
         return sorted(found)
 
     def _look_under(self, name: str, above: tuple[tuple[int, int], ...], found: list[_Found]) -> None:

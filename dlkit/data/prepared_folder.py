@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dlkit.atomic import make_folder
 from dlkit.data.home import data_home
+from dlkit.data.memory import size_text
 from dlkit.data.picture_file import Frame
 from dlkit.data.picture_listing import Listing
 from dlkit.data.picture_plan import Plan, answers, decoders_for, refuse
@@ -36,7 +37,7 @@ def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor
     free = shutil.disk_usage(place.parent).free
     if free < 2 * needed:
         raise DlkitError(
-            f"{place.parent} has {free / 2**30:.1f} GiB free; to prepare the pictures takes {2 * needed / 2**30:.1f}",
+            f"{place.parent} has {size_text(free)} free; to prepare the pictures takes {size_text(2 * needed)}",
             "a smaller --size, or another place in DLKIT_HOME",
         )
     faults: list[tuple[str, str]] = []

@@ -1,0 +1,73 @@
+"""Small folders of pictures, sound and otherwise."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options: Any) -> Path:
+    """Write a picture of the kind that its name ends in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    (image if mode is None else image.convert(mode)).save(path, **options)
+    return path
+
+
+def noise(height: int, width: int, *bands: int, seed: int = 0) -> np.ndarray:
+    """Random bytes, shape (height, width, *bands)."""
+    return np.random.default_rng(seed).integers(0, 255, (height, width, *bands)).astype(np.uint8)
+
+
+def make_folder(
+    root: Path, *, each: int = 12, size: tuple[int, int] | None = (10, 12), parts: tuple[str, ...] = ("",)
+) -> Path:
+    """Two classes of colour pictures, `red` and `blue`, in PNG; of different sizes where none is given."""
+    draw = np.random.default_rng(0)
+    for part in parts:
+        for band, name in ((0, "red"), (2, "blue")):
+            for index in range(each):
+                height, width = size or draw.integers(16, 40, 2)
+                pixels = draw.integers(0, 100, (height, width, 3)).astype(np.uint8)
+                pixels[..., band] += 120
+                save(root / part / name / f"{index:03}.png", pixels)
+    return root
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG file whose header claims a size that its data do not have."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def spoil(folder: Path) -> dict[str, str]:
+    """Put files that are no pictures into a folder; give their names and what has to be said of each."""
+    whole = save(folder / "whole.jpg", noise(40, 40, 3)).read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "whole.jpg").unlink()
+    (folder / "empty.jpg").touch()
+    (folder / "html.jpg").write_text("<!DOCTYPE html>\n<html>404</html>")
+    (folder / "text.png").write_text("not a picture")
+    (folder / "zeros.png").write_bytes(bytes(300))
+    (folder / "huge.png").write_bytes(png_of(50_000, 50_000))
+    (folder / "dangling.png").symlink_to("nowhere.png")
+    (folder / "self.png").symlink_to("self.png")
+    save(folder / "float.tif", np.random.default_rng(0).random((9, 9)).astype(np.float32))
+    return {
+        "cut.jpg": "is cut off",
+        "dangling.png": "is a link to nothing",
+        "empty.jpg": "is empty",
+        "float.tif": "holds floating-point numbers; put such pictures into a .npz file",
+        "html.jpg": "is HTML or XML, not a picture",
+        "huge.png": "has 50,000 x 50,000 pixels; at most 134,217,728 are decoded",
+        "self.png": "cannot be opened: too many levels of symbolic links",
+        "text.png": "is no picture of a kind that is read",
+        "zeros.png": "holds nothing but zeros",
+    }
