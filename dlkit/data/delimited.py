@@ -1,5 +1,6 @@
 """The records of a delimited text file, block by block, each fault found with its line and byte."""
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterator
@@ -254,14 +255,14 @@ class Delimited:
         """Find records as Python's csv module does: for quotes that stand within a field."""
         text = data[: int(newlines[-1]) + 1] if len(newlines) else b""
         lines = io.StringIO(text.decode("utf-8"), newline="")
-        csv.field_size_limit(MAX_RECORD_BYTES)
-        reader = csv.reader(lines, delimiter=self.header.delimiter, skipinitialspace=True)
         before, first, fields, last = 0, [], [], []
-        for record in reader:
-            first.append(before)
-            fields.append(len(record))
-            before = reader.line_num
-            last.append(before - 1)
+        with _long_fields():
+            reader = csv.reader(lines, delimiter=self.header.delimiter, skipinitialspace=True)
+            for record in reader:
+                first.append(before)
+                fields.append(len(record))
+                before = reader.line_num
+                last.append(before - 1)
         if not whole:  # the last one may go on behind this block
             first, fields, last = first[:-1], fields[:-1], last[:-1]
         ends = newlines[np.array(last, np.int64)] + 1
@@ -283,9 +284,20 @@ class Delimited:
             )
 
 
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let csv read fields as long as a record may be; its limit is one for the whole process."""
+    before = csv.field_size_limit(MAX_RECORD_BYTES)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _split(line: str, delimiter: str) -> list[str]:
-    csv.field_size_limit(MAX_RECORD_BYTES)
-    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, skipinitialspace=True), [""])
+    with _long_fields():
+        reader = csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, skipinitialspace=True)
+        return next(reader, [""])
 
 
 def _is_number(text: str) -> bool:

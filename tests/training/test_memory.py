@@ -121,6 +121,31 @@ def test_a_full_device_changes_no_step(place: type[OnForward], error: Exception,
     assert {samples for training, samples in full.device.seen if training} <= set(range(1, 7))
 
 
+class Filling(Device):
+    """A device that fills up at one of the passes, once."""
+
+    def __init__(self, full_at: int) -> None:
+        super().__init__()
+        self.full_at = full_at
+
+    def take(self, samples: int, *, training: bool) -> None:
+        self.full_at -= 1
+        if self.full_at == 0:
+            raise copy.copy(self.error)
+        super().take(samples, training=training)
+
+
+@pytest.mark.parametrize("full_at", [1, 2, 3, 5, 6])
+def test_a_device_that_fills_up_within_a_step_loses_no_batch_of_it(full_at: int) -> None:
+    found = []
+    for device in (Filling(full_at), Device()):
+        model = OnBackward(device, make_network())
+        found.append(gradients(make_parts(make_blobs(76), model, accumulate=3)))
+
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 def test_it_is_said_once_and_only_halved_as_often_as_needed() -> None:
     model = OnForward(Device(train=6), make_network())
     parts = make_parts(make_blobs(60), model)
