@@ -45,8 +45,8 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
     },
     "pbpk": {
         "optimizer": "adam",
-        "lr": 0.01,
-        "batch_size": 32,
+        "lr": 0.02,
+        "batch_size": 64,
         "schedule": "onecycle",
         "grad_clip": 1.0,
         "val": 0.2,

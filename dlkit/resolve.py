@@ -17,6 +17,7 @@ from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
 from dlkit.spec import Spec, parse_code, parse_spec
 
 _ADAM_LR = 1e-3
+_ADAM_LIKE = ("adam", "adamw", "rmsprop")
 _WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
 _FIXED_ON_RESUME = (
     "model",
@@ -170,7 +171,10 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     data = given.get("data") or recipe.get("data", "")
     if (built_in := DATA.get(data.partition(":")[0])) is not None:
         recipe |= built_in.settings
-    if given.get("optimizer") in ("adam", "adamw", "rmsprop"):
+    if (
+        given.get("optimizer", recipe["optimizer"]) != recipe["optimizer"]
+        and given["optimizer"] in _ADAM_LIKE
+    ):
         recipe["lr"] = _ADAM_LR
     return recipe
 

@@ -97,16 +97,17 @@ class ForkServer:
         )
         self._count = 0
 
-    def start(self, folder: Path, *words: object, stdin: str = os.devnull, **variables: str) -> Child:
-        """Start `dlkit` with these words in a folder; its streams go to new files beside it."""
+    def start(
+        self, folder: Path, *words: object, stdout: str = "", stderr: str = "", **variables: str
+    ) -> Child:
+        """Start `dlkit` with these words in a folder; its streams go to new files beside it unless they are named."""
         self._count += 1
-        out, err = (folder.parent / f"{name}-{self._count}.txt" for name in ("stdout", "stderr"))
-        for path in (out, err):
-            path.touch()
+        out = Path(stdout or folder.parent / f"stdout-{self._count}.txt")
+        err = Path(stderr or folder.parent / f"stderr-{self._count}.txt")
         asked = {
             "words": [str(word) for word in words],
             "folder": str(folder),
-            "stdin": stdin,
+            "stdin": os.devnull,
             "stdout": str(out),
             "stderr": str(err),
             "variables": variables,

@@ -43,6 +43,7 @@ RANGES = [
     ("seed", 2**32, "--seed 4294967296 is outside [0, 4294967296)", ""),
     ("folds", 1, "--folds 1 is outside [2, inf)", ""),
     ("fold", 0, "--fold 0 is outside [1, inf)", ""),
+    ("size", 7, "--size 7 is outside [8, 4097)", ""),
     ("keep", 0, "--keep 0 is outside [1, inf)", ""),
     ("log_every", 0, "--log-every 0 is outside [1, inf)", ""),
 ]
@@ -57,6 +58,18 @@ CHOICES = [
     ("data", "digit", "--data digit is not known; choose from digits, mnist, ", "did you mean digits?"),
     ("data", "", "--data is missing", "choose from digits, mnist, "),
     ("task", "regresion", "--task regresion is not known; choose from auto, ", "did you mean regression?"),
+    (
+        "augment",
+        "ligth",
+        "--augment ligth is not known; choose from none, light, strong",
+        "did you mean light?",
+    ),
+    (
+        "model",
+        "net.py",
+        "MODEL net.py is not known; choose from mlp, cnn, ",
+        "name its class too: net.py:Net",
+    ),
     ("balance", "weights", "--balance weights is not known; choose from none, loss, sampler", ""),
     (
         "optimizer",

@@ -32,6 +32,11 @@ OF_OTHER_PAGES = {
         "limit",
         "normalize",
         "seed",
+        "precision",
+        "compile",
+        "threads",
+        "deterministic",
+        "log",
         "log_every",
         "plot",
     )

@@ -334,6 +334,8 @@ STORED = resolve({"model": "mlp", "epochs": 3, "lr": 0.2}, {"hidden": "5"})
 FIXED: dict[str, tuple[Any, str]] = {
     "accumulate": (2, "--accumulate 2 cannot change on --resume: the run has 1"),
     "ema": (0.9, "--ema 0.9 cannot change on --resume: the run has none"),
+    "augment": ("light", "--augment light cannot change on --resume: the run has none"),
+    "size": (64, "--size 64 cannot change on --resume: the run has none"),
     "freeze": ("hidden.*", "--freeze hidden.* cannot change on --resume: the run has none"),
     "init": ("x", "--init x cannot change on --resume: the run has none"),
     "target": ("y", "--target y cannot change on --resume: the run has none"),
@@ -364,6 +366,7 @@ def test_what_shapes_a_run_cannot_change_when_it_goes_on(name: str) -> None:
 
 
 FREE: Settings = {
+    "num_workers": "2",
     "epochs": 9,
     "lr": 0.5,
     "momentum": 0.5,

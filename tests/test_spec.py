@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dlkit.errors import ConfigError
-from dlkit.spec import parse_spec
+from dlkit.spec import CodeSpec, parse_code, parse_spec
 
 
 def test_a_built_in_name_is_what_it_is() -> None:
@@ -46,8 +46,27 @@ def test_a_folder_that_is_there_needs_no_slash(tmp_path: Path) -> None:
 def test_a_function_in_a_file_is_named_after_the_file() -> None:
     spec = parse_spec("d.py:make")
 
-    assert (spec.kind, spec.name, spec.function) == ("function", "d", "make")
+    assert (spec.kind, spec.name) == ("function", "d")
+    assert spec.code == CodeSpec(Path.cwd() / "d.py", "make")
+    assert spec.code.short == "d.py:make"
     assert spec.text == f"{Path.cwd() / 'd.py'}:make"
+
+
+@pytest.mark.parametrize("text", ["net.py", "net:Net", "net.py:", "net.py:3d", "mlp", "", "net.py:a.b"])
+def test_what_names_no_code_is_none(text: str) -> None:
+    assert parse_code(text) is None
+
+
+def test_a_folder_that_is_gone_is_still_a_folder() -> None:
+    assert parse_spec("/nowhere/pictures").kind == "folder"
+
+
+def test_a_path_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_spec("caf\udce9/x.csv")
+
+    assert caught.value.message == "--data caf\N{REPLACEMENT CHARACTER}/x.csv: the path is not UTF-8 text"
+    assert caught.value.hint == "rename the file or its folder"
 
 
 def test_stdin_is_a_table() -> None:
@@ -59,6 +78,7 @@ def test_stdin_is_a_table() -> None:
     [
         ("digit", "--data digit is not known; choose from digits, mnist, ", "did you mean digits?"),
         ("photo.jpeg", "--data photo.jpeg is not known; ", ""),
+        ("make.py", "--data make.py is not known; ", "name its function too: make.py:make"),
         ("n" * 300, f"--data {'n' * 300} is not known; ", ""),
         ("digits:n=3", "--data digits:n=3: it takes no such argument; it takes none", ""),
         ("digits:n", "--data digits:n: 'n' is not name=value, or stands twice", "for example spatial:n=5000"),

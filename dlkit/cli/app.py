@@ -1,6 +1,7 @@
 """The command `dlkit`: its sub-commands, and the one place where mistakes become messages and exit codes."""
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -63,7 +64,7 @@ def run(arguments: list[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
-        sys.stdout.flush()
+        console.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, StdoutClosed, SystemExit):  # Typer and Rich exit when a pipe breaks
         _discard_stdout()
@@ -74,6 +75,8 @@ def run(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         console.error(err)
+        if isinstance(err, console.StdoutError):
+            _discard_stdout()
         return err.exit_code
     except TyperException as err:
         if debug:
@@ -94,7 +97,9 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path may hold bytes that are no text
-    raise SystemExit(run())
+    code = run()
+    gc.freeze()  # going once more through all that torch has loaded would take a second
+    raise SystemExit(code)
 
 
 def _usage_error(err: TyperException, words: list[str]) -> int:

@@ -1,11 +1,12 @@
 """What is printed and where: results to stdout, everything else to stderr."""
 
+import contextlib
 import functools
 import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dlkit.errors import DlkitError
+from dlkit.errors import DlkitError, file_error
 
 Cell = str | int | float | None
 
@@ -39,6 +40,13 @@ mode = Mode()
 
 
 class _Stderr(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; a log on a full disk or a terminal that has gone is no reason to stop either."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.on_broken_pipe()
+
     def on_broken_pipe(self) -> None:
         """Fall silent and go on: whoever read the notes has gone, the work has not."""
         self.quiet = True
@@ -83,12 +91,42 @@ def error(err: DlkitError) -> None:
 
 def print_line(text: str) -> None:
     """Print one line of the result."""
-    sys.stdout.write(f"{text}\n")
+    print_text(f"{text}\n")
 
 
 def print_text(text: str) -> None:
-    """Print a text that ends its own lines."""
-    sys.stdout.write(text)
+    """Print a text that ends its own lines; letters that the encoding of stdout does not have are escaped."""
+    with _told():
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:
+            encoding = sys.stdout.encoding
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def flush() -> None:
+    """Let nothing of the result be held back.
+
+    Raises:
+        StdoutError: It cannot be written.
+    """
+    with _told():
+        sys.stdout.flush()
+
+
+class StdoutError(DlkitError):
+    """The result cannot be written, and what is left of it should not be tried again."""
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        told = file_error(err, Path("stdout"), "write to")
+        raise StdoutError(told.message, "the result is not written; the files of a run are") from err
 
 
 def print_paths(paths: Iterable[Path]) -> None:

@@ -4,20 +4,19 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.data_check import check
+from dlkit.cli.data_settings import DATA_SETTINGS, data_config
 from dlkit.cli.data_split import split
 from dlkit.cli.download_bar import show_download
 from dlkit.cli.options import add_command, command_group
-from dlkit.cli.own_code import say_running
 from dlkit.cli.prepare_bar import show_preparing
+from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError, DataError, did_you_mean
-from dlkit.resolve import config_of_data
 from dlkit.spec import Spec, parse_spec
-from dlkit.user_code import check_file
 
 if TYPE_CHECKING:
     from dlkit.data.samples import DataSet
@@ -80,11 +79,14 @@ def get(
     console.print_paths([path])
 
 
+@with_settings(DATA_SETTINGS)
 def show(
+    context: Context,
     spec: Annotated[str, Argument(metavar="SPEC", help="Data as --data takes them.")],
     out: Annotated[
         Path | None, Option("--out", "-o", help="Draw samples into this .png, .svg or .pdf file.")
     ] = None,
+    **settings: Any,
 ) -> None:
     """Show shapes, types, ranges and class counts of a data set, split as training does; of a table its columns."""
     from dlkit.data.home import prepared_path
@@ -103,13 +105,15 @@ def show(
             raise ConfigError(f"-o draws pictures; {spec} is a table", "leave -o out to see its columns")
         _show_table(found)
         return
-    if found.code is not None:
-        check_file(found.code, "SPEC")
-        say_running([found.code])
+    config = data_config(context, spec, settings)
+
     from dlkit.data.datasets import load_dataset
     from dlkit.data.facts import class_counts, facts_of
 
-    dataset = load_dataset(config_of_data(found))
+    with show_preparing():
+        dataset = load_dataset(config)
+    for text in dataset.notes:
+        console.note(text)
     facts, counts = facts_of(dataset), class_counts(dataset)
     if out is not None:
         _draw(dataset, out)

@@ -16,10 +16,12 @@ from dlkit.cli.options import (
     DataOption,
     DeviceOption,
     SplitOption,
+    TargetOption,
     add_command,
     command_group,
 )
 from dlkit.cli.own_code import ModelOption, check_named, check_options, load_checkpoints
+from dlkit.cli.prepare_bar import show_preparing
 from dlkit.config import TrainConfig, check_device
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.header import printable
@@ -79,18 +81,20 @@ def model(
         list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
     ] = None,
     data: DataOption = None,
+    target: TargetOption = None,
     code: ModelOption = None,
 ) -> None:
     """List a network's layers with their output shapes, parameters and FLOPs for one sample."""
     path = Path(subject)
     by_name = subject in MODELS or parse_code(subject) is not None
     if by_name:
-        typed = {"model": subject, **({"data": data} if data is not None else {})}
+        given = {"model": subject, "data": data, "target": target}
+        typed = {name: value for name, value in given.items() if value is not None}
         config = resolve(typed, parse_arguments(arguments or []))
         check_named(config, typed)
-    elif arguments or data is not None:
+    elif arguments or data is not None or target is not None:
         raise ConfigError(
-            "-s and --data go with the name of a model; a checkpoint has its own",
+            "-s, --data and --target go with the name of a model; a checkpoint has its own",
             did_you_mean(subject, MODELS) or f"the models are {', '.join(MODELS)}",
         )
     elif not path.exists() and subject == path.stem:
@@ -249,7 +253,8 @@ def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tens
     if entry is None or not entry.input_shape:
         from dlkit.data.datasets import load_dataset
 
-        dataset = load_dataset(config)
+        with show_preparing():
+            dataset = load_dataset(config)
         return dataset.description, dataset.context
     description = DataDescription(
         name=config.data,
@@ -269,7 +274,8 @@ def _open(
     from dlkit.inspection.subject import open_subject
 
     where = pick_device(device)
-    subject = open_subject(checkpoint, split, batches, where, data)
+    with show_preparing():
+        subject = open_subject(checkpoint, split, batches, where, data)
     count = len(subject.batches)
     said = (
         f"{subject.num_samples:,} samples ({count} batch{'es' if count > 1 else ''}) "

@@ -10,6 +10,7 @@ from typer import Argument, Context, Option
 from dlkit.atomic import probe_folder
 from dlkit.catalogue import MODELS
 from dlkit.cli import console
+from dlkit.cli.options import TargetOption
 from dlkit.cli.own_code import check_named
 from dlkit.cli.settings import Given, given_settings
 from dlkit.config import FIELDS, TrainConfig
@@ -35,6 +36,7 @@ def lr(
     data: Annotated[
         str | None, Option("--data", "-d", help="A built-in data set. Default: the model's own.")
     ] = None,
+    target: TargetOption = None,
     batch_size: Annotated[
         int | None, Option("--batch-size", "-b", help="Samples a batch. Default: the model's recipe.")
     ] = None,
@@ -62,7 +64,7 @@ def lr(
 ) -> None:
     """Suggest a learning rate: raise it step by step and watch the loss; stdout is the rate alone."""
     settings = {"model": model, "data": data, "batch_size": batch_size, "optimizer": optimizer}
-    settings |= {"seed": seed, "device": device}
+    settings |= {"seed": seed, "device": device, "target": target}
     given = given_settings(context, settings, arguments, config_file, resuming=False)
     faults = [*given.faults, *_range_faults(start, end, steps), *_out_faults(out)]
     if no_model := list(_model_faults(given)):

@@ -16,6 +16,9 @@ SplitOption = Annotated[str, Option("--split", help="test, val, train or all.")]
 DataOption = Annotated[
     str | None, Option("--data", "-d", help="Other data than the checkpoint was trained on.")
 ]
+TargetOption = Annotated[
+    str | None, Option("--target", metavar="COL", help="The column of a table to predict.")
+]
 BatchesOption = Annotated[int, Option("--batches", min=1, help="Batches to look at.")]
 
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}

@@ -23,6 +23,7 @@ Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 _ROWS_AT_ONCE = 4096
 _BYTE = 255.0
 _WORD = 65535.0
+_BLUR = 1e-3
 
 
 def load_arrays(request: Request) -> DataSet:
@@ -84,7 +85,8 @@ def dataset_of(pairs: Pairs, request: Request) -> DataSet:
 def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
     """Give inputs as they are stored, and the value that counts as 1.
 
-    Bytes stay bytes; all other numbers become float32. Pictures get their bands first.
+    Bytes stay bytes; all other numbers become float32, but for rows whose columns vary so little around large numbers
+    that they would drown. Pictures get their bands first.
 
     Args:
         array: Shape (N, ...).
@@ -108,19 +110,29 @@ def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
         array = array.transpose(0, 3, 1, 2)
     elif array.ndim == 1:
         array = array[:, None]
-    kind = np.uint8 if array.dtype in (np.uint8, np.bool_) else np.float32
+    kind: type[np.generic] = np.uint8 if array.dtype in (np.uint8, np.bool_) else np.float32
+    if axes == "rows" and array.dtype.itemsize == 8 and _drowns(array):
+        kind = np.float64
     with np.errstate(over="ignore"):
         stored = torch.from_numpy(np.ascontiguousarray(array, dtype=kind))
-    if kind == np.float32:
+    if kind != np.uint8:
         _check_finite(stored, source)
     return stored, scale
+
+
+def _drowns(rows: np.ndarray) -> bool:
+    """Say whether float32 would blur a column of rows, shape (N, D), by more than a thousandth of its spread."""
+    with np.errstate(all="ignore"):
+        spread = rows.std(0, dtype=np.float64)
+        blur = np.abs(rows).max(0, initial=0) * np.finfo(np.float32).eps
+    return bool((blur > _BLUR * spread)[spread > 0].any())
 
 
 def _check_finite(inputs: Tensor, source: str) -> None:
     bad: list[int] = []
     for start in range(0, len(inputs), _ROWS_AT_ONCE):
         part = inputs[start : start + _ROWS_AT_ONCE]
-        found = (~part.isfinite()).reshape(len(part), -1).any(1).nonzero()[:, 0]
+        found = (~part.to(torch.float32).isfinite()).reshape(len(part), -1).any(1).nonzero()[:, 0]
         bad += (found + start).tolist()
     if bad:
         shown = ", ".join(f"{row:,}" for row in bad[:8]) + (", ..." if len(bad) > 8 else "")
@@ -185,19 +197,24 @@ def _seen_as(inputs: np.ndarray, shape: tuple[int, ...]) -> str:
 
 def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tuple[str, str]]:
     """Find inputs and targets; data to evaluate a network on need no part to train on."""
-    config = request.config
-    return find_roles(
-        entries,
-        request.spec.text,
-        config.features,
-        config.target,
-        need_train=request.trained_on is None,
-    )
+    config, source, need_train = request.config, request.spec.text, request.trained_on is None
+    try:
+        return find_roles(entries, source, config.features, config.target, need_train=need_train)
+    except DataError:
+        if request.same_data or (config.features is None and config.target is None):
+            raise
+        # What was typed for the data trained on need not hold for others.
+        return find_roles(entries, source, None, None, need_train=need_train)
 
 
 def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np.ndarray, np.ndarray]:
     """Load inputs from one .npy file and targets from the one that --target names."""
-    target = request.config.target
+    target, trained_on = request.config.target, request.trained_on
+    if trained_on is not None and trained_on.name != request.spec.text:
+        raise ConfigError(
+            f"{path.name} holds inputs alone, and the targets of other data cannot be named",
+            "put both into one file: numpy.savez('other.npz', x=..., y=...)",
+        )
     if request.config.features is not None:
         raise ConfigError(f"--features does not go with {path.name}, which is one array", "leave it out")
     others = [file.name for file in sorted(path.parent.glob("*.npy")) if file != path]

@@ -293,7 +293,11 @@ def _learn_text(
     seen = np.flatnonzero(counts)
     missing = len(given) < len(codes)
     if not len(seen) or (len(seen) == 1 and not missing):
-        return f"is {_shown(column.categories[seen[0]])} in all training rows" if len(seen) else "is empty"
+        return (
+            f"is {_shown(column.categories[seen[0]])} in all training rows"
+            if len(seen)
+            else "is empty in the training rows"
+        )
     if not chosen and len(given) >= _ID_ROWS and len(seen) > _ID_SHARE * len(given):
         return "has another text in nearly every row"
     if embed and len(seen) > ONE_HOT_UP_TO:

@@ -24,6 +24,7 @@ from dlkit.data.prepared_folder import (
 )
 from dlkit.data.samples import DataSet, Request
 from dlkit.data.stored import AnySplit, Stock, split_source, split_stock
+from dlkit.data.stored_splits import strata_of
 from dlkit.data.streaming import StreamedSplit, Streams
 from dlkit.description import DataDescription
 from dlkit.tensor_file import write_tensors
@@ -90,7 +91,10 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
         return streams.pixels(rows), torch.arange(len(rows))
 
     stock = Stock(
-        strata={part: targets[start : start + listing.sizes[part]].numpy() for part, start in starts.items()},
+        strata={
+            part: strata_of(targets[start : start + listing.sizes[part]].numpy(), request.config.stratify)
+            for part, start in starts.items()
+        },
         make=lambda part, rows: StreamedSplit(streams, targets, rows + starts[part], None, None),
         sample=sample,
         scale=plan.scale,

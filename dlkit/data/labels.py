@@ -119,11 +119,12 @@ def _numbers(array: np.ndarray, source: str) -> Tensor:
         raise DataError(
             f"{source}: --task regression takes numbers; the targets are texts", "leave --task out"
         )
-    values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    with np.errstate(over="ignore"):  # what overflows is told below
+        values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     bad = (~values.isfinite()).reshape(len(values), -1).any(1).nonzero()[:, 0].tolist()
     if bad:
         raise DataError(
-            f"{source}: {len(bad):,} targets are NaN, infinite or beyond 3e38, in rows {_rows(bad)}",
+            f"{source}: {len(bad):,} of {len(values):,} targets are NaN, infinite or beyond 3e38, in rows {_rows(bad)}",
             "leave those rows out; row 0 is the first",
         )
     return values
@@ -141,7 +142,7 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
         odd = np.flatnonzero(~np.isfinite(main) | (main != np.round(main))).tolist()
         if odd:
             raise DataError(
-                f"{source}: {len(odd):,} targets are no whole numbers and so no classes, in rows {_rows(odd)}",
+                f"{source}: {len(odd):,} of {len(main):,} targets are no whole numbers and so no classes, in rows {_rows(odd)}",
                 "--task regression takes them as numbers",
             )
     different, counts = np.unique(main, return_counts=True)
@@ -181,7 +182,7 @@ def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source
             where = np.flatnonzero(np.isin(inverse, [names.index(name) for name in foreign])).tolist()
             of = "" if part == "all" else f" of {part}"
             raise DataError(
-                f"{source}: {len(where):,} targets{of} are {_some(foreign)}, none of the {len(class_names)} classes "
+                f"{source}: {len(where):,} of {len(array):,} targets{of} are {_some(foreign)}, none of the {len(class_names)} classes "
                 f"{_some(class_names)}; they stand in rows {_rows(where)}",
                 _counted_from_one(names, class_names),
             )

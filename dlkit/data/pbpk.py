@@ -11,15 +11,20 @@ import torch
 from torch import Tensor
 
 from dlkit.catalogue import DATA
+from dlkit.config import FIELDS, flag
 from dlkit.data.organs import FLOWS, ORGANS, VOLUMES, Compounds, draw_compounds, simulate
 from dlkit.data.pbpk_file import read_curves
 from dlkit.data.samples import DataSet, Request, above_median
-from dlkit.data.splits import split_rows
+from dlkit.data.splits import split_at_random, split_folds
 from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
 from dlkit.spec import Spec, parse_spec
 
 _SIMULATOR = "pbpk simulator 1"  # part of the fingerprint: another way to simulate gives other data
+_NOT_OURS = (
+    *("target", "features", "task", "normalize", "augment", "size"),
+    *("stratify", "group", "by_time", "split_file"),
+)
 _DRUG_FEATURES = ("dose", "clearance_hepatic", "clearance_renal")
 
 
@@ -151,15 +156,10 @@ def _check_settings(request: Request) -> None:
             f"--data {spec.text} does not hold concentration curves",
             "pbpk simulates them, e.g. pbpk:n=1000,seed=42; an .npz file holds measured ones",
         )
-    typed = {
-        "--normalize": config.normalize != "auto",
-        "--target": config.target is not None,
-        "--features": config.features is not None,
-        "--task": config.task not in ("auto", "regression"),
-    }
-    if wrong := [option for option, is_typed in typed.items() if is_typed]:
+    if wrong := [flag(name) for name in _NOT_OURS if getattr(config, name) != FIELDS[name].default]:
         raise ConfigError(
-            f"{', '.join(wrong)} does not go with MODEL pbpk: its inputs and outputs are fixed",
+            f"{', '.join(wrong)} does not go with concentration curves: compounds are split at random, and their "
+            "inputs and outputs are fixed",
             "leave it out",
         )
 
@@ -233,12 +233,18 @@ def _read(request: Request) -> _Curves:
 
 
 def _split(stored: CurveSplit, request: Request, fingerprint: str) -> dict[str, CurveSplit]:
+    """Split by compound; data that nothing was trained on are for testing, all of them."""
+    if not request.same_data:
+        return {"test": stored}
     config = request.config
-    compounds = np.zeros(len(stored), dtype=np.int64)  # one stratum
-    rest, test = split_rows(compounds, config.test, config.seed, f"test/{fingerprint}")
-    kept, cut = split_rows(compounds[rest], config.val, config.seed, f"val/{fingerprint}")
-    rows = {"train": rest[kept][: config.limit], "val": rest[cut], "test": test}
-    return {name: stored.with_rows(torch.from_numpy(part)) for name, part in rows.items()}
+    alike = np.zeros(len(stored), dtype=np.int64)
+    shares: dict[str, Any] = {"val": config.val, "seed": config.seed, "fingerprint": fingerprint}
+    if config.folds is not None and config.fold is not None:
+        rows = split_folds(alike, fold=config.fold, folds=config.folds, **shares)
+    else:
+        rows = split_at_random(alike, test=config.test, **shares)
+    limits = {"train": config.limit}
+    return {name: stored.with_rows(torch.from_numpy(part[: limits.get(name)])) for name, part in rows.items()}
 
 
 def _describe(spec: Spec, found: _Curves, split_sizes: Mapping[str, int]) -> DataDescription:

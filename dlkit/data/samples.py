@@ -217,11 +217,11 @@ class Request:
 
 def normalised(stored: Tensor, normalisation: Normalisation | None) -> Tensor:
     """Turn stored values of a batch, shape (B, ...), which may be overwritten, into inputs, float32."""
-    inputs = stored.to(torch.float32)
+    inputs = stored if stored.dtype == torch.float64 else stored.to(torch.float32)
     if normalisation is not None:
         factor, offset = _factor_and_offset(normalisation, inputs)
         inputs.mul_(factor).add_(offset)
-    return inputs
+    return inputs.to(torch.float32)
 
 
 def above_median(targets: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,16 +11,16 @@ from torch import Tensor
 from dlkit.config import TrainConfig
 from dlkit.data.augment import augmentation_of
 from dlkit.data.prepared import Source
-from dlkit.data.samples import SPLITS, DataSet, Request, TensorSplit
-from dlkit.data.splits import split_rows
+from dlkit.data.samples import DataSet, Request, TensorSplit
+from dlkit.data.stored_splits import as_they_are, check_sizes, place_rows, strata_of
 from dlkit.data.streaming import StreamedSplit
+from dlkit.data.table_splits import digest_of
 from dlkit.description import DataDescription, Normalisation
 from dlkit.errors import DataError
 
 AnySplit = TensorSplit | StreamedSplit
 MAX_COLUMNS = 50_000
 _ROWS_AT_ONCE = 2048
-_LEAST = {"train": 2, "val": 1, "test": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +69,15 @@ def split_source(
         DataError: They do not fit the network, or are too few to be split.
     """
 
-    def strata(targets: Tensor) -> np.ndarray:
-        return np.zeros(len(targets)) if targets.is_floating_point() else targets.numpy()
-
     def sample(split: AnySplit) -> tuple[Tensor, Tensor]:
         assert isinstance(split, TensorSplit), "it was made as one"
         return split.inputs, split.rows
 
     stock = Stock(
-        strata={name: strata(targets) for name, (_, targets) in source.parts.items()},
+        strata={
+            name: strata_of(targets.numpy(), request.config.stratify)
+            for name, (_, targets) in source.parts.items()
+        },
         make=lambda part, rows: TensorSplit(*source.parts[part], rows, None),
         sample=sample,
         scale=source.scale,
@@ -100,6 +101,7 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
             notes.append(f"all {sizes['all']:,} samples are evaluated: they are not those trained on")
     else:
         places = place_rows(stock.strata, config, stock.salt, sorted_rows=stock.sorted_rows)
+        description = with_split_file(description, request)
     splits = {name: stock.make(part, torch.from_numpy(rows)) for name, (part, rows) in places.items()}
     split_sizes = {name: len(split) for name, split in splits.items()}
     normalisation = None if trained_on is None else trained_on.normalisation
@@ -120,56 +122,6 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
         },
         notes=notes,
     )
-
-
-def place_rows(
-    strata: Mapping[str, np.ndarray], config: TrainConfig, salt: str, *, sorted_rows: bool
-) -> dict[str, tuple[str, np.ndarray]]:
-    """Say which rows of which part make each split; what the source does not keep apart is cut off.
-
-    Args:
-        strata: Group of each row, shape (N,), of which every split gets its share, by part: `all`, or `train` and
-            maybe `val` and `test`.
-        config: Seed, shares and limit.
-        salt: What the splits are drawn by, beside the seed.
-        sorted_rows: The limit is drawn at random.
-
-    Returns:
-        Part and rows of train, val and test.
-    """
-    main = "train" if "train" in strata else "all"
-    places = {part: (part, np.arange(len(groups))) for part, groups in strata.items() if part != "all"}
-    rows = np.arange(len(strata[main]))
-    for name, share in (("test", config.test), ("val", config.val)):
-        if name not in places:
-            kept, cut = split_rows(strata[main][rows], share, config.seed, f"{name}/{salt}")
-            places[name] = (main, rows[cut])
-            rows = rows[kept]
-    if config.limit is not None and config.limit < len(rows) and sorted_rows:
-        share = config.limit / len(rows)
-        _, drawn = split_rows(strata[main][rows], share, config.seed, f"limit/{salt}")
-        rows = rows[drawn]
-    places["train"] = (main, rows[: config.limit])
-    return {name: places[name] for name in SPLITS}
-
-
-def as_they_are(sizes: Mapping[str, int]) -> dict[str, tuple[str, np.ndarray]]:
-    """Say which rows make each split of data that nothing was trained on: the parts they have, else all test."""
-    return {"test" if part == "all" else part: (part, np.arange(size)) for part, size in sizes.items()}
-
-
-def check_sizes(source: str, sizes: Mapping[str, int]) -> None:
-    """See that there is something to train on, to validate and to test.
-
-    Raises:
-        DataError: A split is too small; told with the counts of all.
-    """
-    if short := [name for name, least in _LEAST.items() if sizes[name] < least]:
-        counts = ", ".join(f"{name} {sizes[name]:,}" for name in SPLITS)
-        raise DataError(
-            f"--data {source} has too few samples for {' and '.join(short)}: {counts}",
-            "training needs two samples, validation and test one each; --val and --test set their shares",
-        )
 
 
 def choose_normalisation(inputs: Tensor, rows: Tensor, scale: float, config: TrainConfig) -> Normalisation:
@@ -227,6 +179,23 @@ def mean_and_std(inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     mean = total / count
     std = (squares / count - mean.square()).clamp_min(0).sqrt()
     return mean + shift, torch.where(std > 0, std, 1.0)
+
+
+def with_split_file(description: DataDescription, request: Request) -> DataDescription:
+    """Keep the SHA-256 of a split file, and hold it to the one that a network was trained by.
+
+    Raises:
+        DataError: It is another one.
+    """
+    if request.config.split_file is None:
+        return description
+    digest = digest_of(Path(request.config.split_file))
+    if request.trained_on is not None and request.trained_on.learned.get("split_file", digest) != digest:
+        raise DataError(
+            f"--split-file {request.config.split_file} has changed since the checkpoint was trained by it",
+            "put the file back",
+        )
+    return replace(description, learned={**description.learned, "split_file": digest})
 
 
 def with_target_scaling(description: DataDescription, train: AnySplit) -> DataDescription:

@@ -79,8 +79,8 @@ def unreadable(err: OSError, path: Path) -> DataError:
     """Say why a table cannot be opened, and which file may have been meant."""
     told = file_error(err, path, "read")
     with contextlib.suppress(OSError):
-        beside = [str(path.with_name(other.name)) for other in path.parent.iterdir()]
-        return DataError(told.message, did_you_mean(str(path), beside) or told.hint)
+        beside = [other.name for other in path.parent.iterdir()]
+        return DataError(told.message, did_you_mean(path.name, beside) or told.hint)
     return DataError(told.message, told.hint)
 
 

@@ -30,7 +30,7 @@ def split_table(table: Table, targets: Targets, config: TrainConfig) -> dict[str
     """
     known = np.flatnonzero(targets.known)
     if config.split_file is not None:
-        return _from_file(Path(config.split_file), table, known)
+        return read_split_file(Path(config.split_file), len(table), known)
     if config.by_time is not None:
         rows = split_by_time(_times(table, config.by_time, known), val=config.val, test=config.test)
         return {name: known[members] for name, members in rows.items()}
@@ -76,9 +76,18 @@ def digest_of(path: Path) -> str:
     return hashlib.sha256(_content(path)).hexdigest()
 
 
-def _from_file(path: Path, table: Table, known: np.ndarray) -> dict[str, np.ndarray]:
-    """Read a split file; rows that it does not name are in no split."""
-    part = np.full(len(table), -1, dtype=np.int64)
+def read_split_file(path: Path, count: int, known: np.ndarray) -> dict[str, np.ndarray]:
+    """Read a split file; rows that it does not name are in no split.
+
+    Args:
+        path: The file.
+        count: How many rows the data have.
+        known: Rows that have a target.
+
+    Raises:
+        DataError: It cannot be read, or does not fit the data.
+    """
+    part = np.full(count, -1, dtype=np.int64)
     text = _text(path)
     reader = csv.reader(io.StringIO(text, newline=""))
     if tuple(field.strip() for field in next(reader, [])) != HEADER:
@@ -87,11 +96,14 @@ def _from_file(path: Path, table: Table, known: np.ndarray) -> dict[str, np.ndar
         )
     for fields in reader:
         if fields:
-            row, index = _line(path, reader.line_num, fields, len(table))
+            row, index = _line(path, reader.line_num, fields, count)
             if part[row] >= 0:
-                raise DataError(f"--split-file {path} line {reader.line_num:,} names row {row:,} again")
+                raise DataError(
+                    f"--split-file {path} line {reader.line_num:,} names row {row:,} again",
+                    "leave one of the two lines",
+                )
             part[row] = index
-    has_target = np.zeros(len(table), dtype=bool)
+    has_target = np.zeros(count, dtype=bool)
     has_target[known] = True
     rows = {name: np.flatnonzero((part == index) & has_target) for index, name in enumerate(NAMES)}
     return dict(checked(rows, int((part >= 0).sum())))
@@ -119,7 +131,8 @@ def _text(path: Path) -> str:
     try:
         return _content(path).decode("utf-8-sig")
     except UnicodeDecodeError as err:
-        raise DataError(f"--split-file {path} is no UTF-8 text: {err}") from err
+        place = f"byte {err.start:,} is 0x{err.object[err.start]:02x}"
+        raise DataError(f"--split-file {path} is no UTF-8 text: {place}", "write it as UTF-8") from err
 
 
 def _content(path: Path) -> bytes:

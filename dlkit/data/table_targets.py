@@ -99,6 +99,15 @@ def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
     if task == "classification":
         values, class_names = _classes(table, columns[0])
         return Targets(task, names, values, class_names, why)
+    for column in columns:
+        if column.kind == "text" and column.stray is None:
+            example = printable(column.categories[0], 40)
+            raise DataError(
+                f"--target {printable(column.name)} is text, e.g. '{example}', and no number",
+                "--task classification takes its texts as classes"
+                if len(columns) == 1
+                else "name columns of numbers",
+            )
     return Targets(task, names, _numbers(table, names), note=why)
 
 

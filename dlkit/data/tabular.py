@@ -71,11 +71,16 @@ def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
 def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     """Learn columns and splits for a new run."""
     config = request.config
+    if config.normalize not in ("auto", "none"):
+        raise ConfigError(
+            f"--normalize {config.normalize} is for pictures; the columns of a table have a mean and a spread each",
+            "auto or none",
+        )
     targets = read_targets(table, names, config.task)
     rows = split_table(table, targets, config)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     left_out = _not_for_learning(table, names, config)
-    chosen = _chosen(config, names)
+    chosen = _chosen(config, table.names, names)
     features = chosen or [name for name in table.names if name not in (*names, *left_out)]
     embed = config.model in _EMBEDDING_MODELS
     encoding = learn_columns(table, rows["train"], features, chosen=bool(chosen), embed=embed)
@@ -134,12 +139,12 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
     targets = targets_like(table, learned.target, about.task, about.class_names)
     inputs = learned.encoding.encode(table)
     unknown = len(table) - int(targets.known.sum())
-    notes = [f"all {len(table):,} rows of {table.source} are evaluated; it is not the table trained on"]
-    if unknown:
-        which = "none of them has" if unknown == len(table) else f"{unknown:,} of them have no"
-        notes.append(
-            f"{which} {'a ' if unknown == len(table) else ''}{', '.join(learned.target)}: no scores there"
-        )
+    notes = [f"all {len(table):,} rows of {table.source} are evaluated: it is not the table trained on"]
+    target = ", ".join(map(printable, learned.target))
+    if unknown == len(table):
+        notes.append(f"no row has a {target}, so there are no scores")
+    elif unknown:
+        notes.append(f"{unknown:,} rows have no {target}: they are predicted and not scored")
     notes += [
         f"column {printable(name)}: {count:,} values that the training rows did not have"
         for name, count in learned.encoding.unseen(table).items()
@@ -186,7 +191,7 @@ def _target_of(config: TrainConfig, names: Sequence[str], source: str) -> tuple[
     return target_names(names, config.target, printable(source, 200)) if names else ()
 
 
-def _chosen(config: TrainConfig, targets: Sequence[str]) -> list[str]:
+def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str]) -> list[str]:
     """Take `--features A,B` apart."""
     if config.features is None:
         return []
@@ -198,7 +203,11 @@ def _chosen(config: TrainConfig, targets: Sequence[str]) -> list[str]:
                 "leave it out: it would give the answer away",
             )
     if len(set(names)) < len(names) or not names:
-        raise ConfigError(f"--features {printable(config.features)} names no column, or one twice")
+        raise ConfigError(
+            f"--features {printable(config.features)} names no column, or one twice",
+            "for example --features "
+            + ",".join(map(printable, [name for name in columns if name not in targets][:2])),
+        )
     return names
 
 

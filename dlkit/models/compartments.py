@@ -78,7 +78,7 @@ class Decay(torch.autograd.Function):
         pulled = left.transpose(1, 2) @ gradient  # (B, n, T)
         along = pulled * decays
         own = along.sum(2).to(units.dtype)
-        limit = along @ times.unsqueeze(2)  # (B, n, 1)
+        limit = (along * times.unsqueeze(1)).sum(2, keepdim=True)
         gaps = rates.unsqueeze(2) - rates.unsqueeze(1)
         # Below this the difference loses more digits to cancellation than the limit is off.
         meet = gaps.abs() * times.amax(1).reshape(-1, 1, 1) < torch.finfo(times.dtype).eps ** 0.5

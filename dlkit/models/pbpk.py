@@ -160,6 +160,11 @@ class OrganNet(nn.Module):
             messages = message(nodes, edges, self.routes).transpose(0, 1)
             received = (self.gather @ messages.flatten(1)).view(nodes.shape)
             nodes = update(nodes, received).transpose(0, 1)
+        with torch.autocast(doses.device.type, enabled=False):  # half precision would not integrate
+            return self._integrated(nodes.float(), edges.float(), doses, times)
+
+    def _integrated(self, nodes: Tensor, edges: Tensor, doses: Tensor, times: Tensor) -> Tensor:
+        """Integrate what the last state of the nodes decides."""
         conductances, capacities = self._rates(nodes, edges)
         matrix = system_matrix(conductances, capacities, self.matrices)
         volumes = self.context["volumes"].double()

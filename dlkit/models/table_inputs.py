@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 _MAX_WIDTH = 50
+_FAR = 1e30  # bounds that bound nothing; infinite ones would look like a network that diverged
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def _bins(edges: Sequence[float], count: int) -> list[tuple[float, float, float,
         (edges[0], 1.0, 0.0, 1.0)
     ]
     start, factor, _, most = found[0]
-    found[0] = (start, factor, -math.inf, most)
+    found[0] = (start, factor, -_FAR, most)
     start, factor, least, _ = found[-1]
-    found[-1] = (start, factor, least, math.inf)
+    found[-1] = (start, factor, least, _FAR)
     return found + [(0.0, 0.0, 0.0, 0.0)] * (count - len(found))

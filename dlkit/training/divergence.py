@@ -148,7 +148,7 @@ def _keep_state(scene: Scene, troubles: list[str]) -> str:
     now, before = _losses_now_and_saved(scene)
     if not now <= _MUCH_WORSE * before and math.isfinite(before):
         return (
-            f"by then the weights had grown worse (validation loss {now:.3g}, {before:.3g} when last saved); "
+            f"the weights before it were of no more use (validation loss {now:.3g}, {before:.3g} when last saved); "
             f"{_as_saved(scene.run_dir)}"
         )
     if _saved_step(scene.run_dir) != scene.position.step and not _try(scene.save_last, troubles):

@@ -178,7 +178,7 @@ class _watched:  # noqa: N801 - reads as a verb where it is used
             layer = LayerCall(name or "the network", type(module).__name__, _look([inputs, named]))
             if layer.inputs.non_finite:
                 self._found(
-                    layer, layer.inputs, "the first number that is not finite was computed before layer"
+                    layer, layer.inputs, "the first number that is not finite was computed before layer {}"
                 )
             self._open.append(layer)
 
@@ -190,16 +190,16 @@ class _watched:  # noqa: N801 - reads as a verb where it is used
         if not any(module.children()):
             self._seen.calls.append(layer)
         if layer.outputs.non_finite:
-            self._found(layer, layer.outputs, "the first number that is not finite came out of layer")
+            reach = f", from inputs up to {layer.inputs.largest:.3g}"
+            self._found(layer, layer.outputs, "layer {} gave the first number that is not finite" + reach)
         for tensor in _tensors(output):
             if tensor.requires_grad:
                 tensor.register_hook(self._gradient_of(layer))
 
     def _found(self, layer: LayerCall, seen: Seen, what: str) -> None:
         if self._seen.first_forward is None:
-            reach = f", from inputs up to {layer.inputs.largest:.3g}" if seen is layer.outputs else ""
             overflow = seen.at_the_end_of_float16
-            words = f"{what} {_called(layer)}{reach}{_beyond(overflow)}"
+            words = what.format(_called(layer)) + _beyond(overflow)
             self._seen.first_forward = Finding("forward", words, layer.layer, overflow)
 
     def _gradient_of(self, layer: LayerCall) -> Callable[[Tensor], None]:

@@ -23,6 +23,7 @@ Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
+    --augment
     --balance
     --by-time
     --coords
@@ -36,7 +37,9 @@ DATA_FLAGS = """
     --neighbors
     --no-stratify
     --normalize
+    --num-workers
     --radius
+    --size
     --split-by-block
     --split-file
     --stratify
@@ -53,19 +56,19 @@ FLAGS = {
     "data check": f"{DATA_FLAGS} --seed --strict",
     "data get": "--force --from --mirror -f",
     "data ls": "",
-    "data show": "--out -o",
+    "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
         --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --test --val -f -o
     """,
-    "eval": "--data --device --predict --split -d",
+    "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",
     "inspect": "",
-    "inspect acts": "--batches --device --layers --out --sort --split --top -o",
-    "inspect grads": "--batches --device --layers --out --sort --split --top -o",
-    "inspect lr": "--batch-size --config --data --device --end --optimizer --out --seed --start --steps -b -d -o -s",
-    "inspect model": "--data -d -s",
+    "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
+    "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
+    "inspect lr": "--batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o -s",
+    "inspect model": "--data --model --target -d -s",
     "inspect nan": "--device",
     "inspect show": "",
-    "inspect weights": "--layers --out --sort --top -o",
+    "inspect weights": "--layers --model --out --sort --top -o",
     "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",
     "train": DATA_FLAGS
     + """

@@ -134,7 +134,7 @@ def test_model_takes_a_name_with_arguments_and_data(dlkit: Run) -> None:
         (
             ["x.safetensors", "-s", "hidden=3"],
             2,
-            "-s and --data go with the name of a model",
+            "-s, --data and --target go with the name of a model",
             "the models are mlp",
         ),
         (

@@ -46,7 +46,7 @@ def test_training_ends_with_5_and_the_command_it_prints_goes_on(dlkit: Run) -> N
     assert (result.code, result.stdout) == (5, "")
     lines = result.stderr.splitlines()
     (error,) = (line for line in lines if line.startswith("error: training diverged in epoch 1, step "))
-    assert "the first number that is not finite came out of layer output (Linear), from inputs up to" in error
+    assert "layer output (Linear) gave the first number that is not finite, from inputs up to" in error
     assert "run/last.safetensors, of step 0" in error
     (hint,) = (line for line in lines if line.startswith("hint: "))
     assert hint == (

@@ -80,7 +80,7 @@ FORWARD = {
         nn.Sequential(filled(nn.Linear(4, 4), 30.0), Exponential(), nn.Linear(4, 3)),
         Finding(
             "forward",
-            "the first number that is not finite came out of layer 1 (Exponential), from inputs up to 120",
+            "layer 1 (Exponential) gave the first number that is not finite, from inputs up to 120",
             "1",
         ),
     ),
@@ -88,7 +88,7 @@ FORWARD = {
         nn.Sequential(filled(nn.Linear(4, 4), 1e30), filled(nn.Linear(4, 3), 1e30)),
         Finding(
             "forward",
-            "the first number that is not finite came out of layer 1 (Linear), from inputs up to 4e+30",
+            "layer 1 (Linear) gave the first number that is not finite, from inputs up to 4e+30",
             "1",
         ),
     ),
@@ -123,7 +123,7 @@ def test_float16_that_overflows_is_told_from_numbers_that_break_down() -> None:
 
     assert finding.fp16_overflow
     assert finding.message == (
-        "the first number that is not finite came out of layer inner (Linear), from inputs up to 3e+04, "
+        "layer inner (Linear) gave the first number that is not finite, from inputs up to 3e+04, "
         "beyond the 65,504 of float16"
     )
 

@@ -1,0 +1,45 @@
+"""The settings of data on the command line, for the commands that look at data alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typer import Context
+
+from dlkit.catalogue import MODELS
+from dlkit.cli.options import given_options
+from dlkit.cli.own_code import say_running
+from dlkit.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
+from dlkit.resolve import resolve
+from dlkit.spec import parse_spec
+from dlkit.user_code import check_file
+
+_PANELS = (DATA_PANEL, SPATIAL_PANEL)
+DATA_SETTINGS = {name for name, field in FIELDS.items() if field.metadata.get("panel") in _PANELS} | {"seed"}
+
+
+def data_config(context: Context, spec: str, settings: Mapping[str, Any]) -> TrainConfig:
+    """Make the settings that training on some data would have; that a function of the user's own makes them is said.
+
+    Args:
+        context: Of the command; knows the source of each option.
+        spec: The data, as typed for SPEC.
+        settings: Values of all options of the data.
+
+    Raises:
+        ConfigError: Something cannot be used; all faults are told together.
+    """
+    given = given_options(context, ("COMMANDLINE", "ENVIRONMENT"))
+    typed = {name: value for name, value in settings.items() if name in given}
+    found = parse_spec(spec, "SPEC")
+    config = resolve({"model": _model_for(found.kind, typed), "data": found.text, **typed}, {})
+    if found.code is not None:
+        check_file(found.code, "SPEC")
+        say_running([found.code])
+    return config
+
+
+def _model_for(kind: str, typed: Mapping[str, Any]) -> str:
+    """Give the network whose way of reading the data is asked for."""
+    if typed.get("coords") is not None:
+        return "spatial"
+    return kind if kind in MODELS else "mlp"

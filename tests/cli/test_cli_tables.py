@@ -1,0 +1,364 @@
+"""Tables on the command line: train, eval, predict, split and show."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Dlkit = Callable[..., Any]
+
+ROWS = 120
+
+
+def write_table(path: Path, target: bool = True) -> Path:
+    random = np.random.RandomState(0)
+    lines = ["size,colour,price,kind" if target else "size,colour"]
+    for _ in range(ROWS):
+        size = random.rand()
+        colour = random.choice(["red", "green"])
+        rest = (
+            f",{100 * size + 20 * (colour == 'red'):.3f},{'big' if size > 0.5 else 'small'}" if target else ""
+        )
+        lines.append(f"{size:.4f},{colour}{rest}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def table(home: Path) -> Path:
+    """A table with a number and a class to predict."""
+    return write_table(home / "t.csv")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the number, of which the tests only read."""
+    from dlkit.resolve import resolve
+    from dlkit.training.run import start_run
+
+    folder = tmp_path_factory.mktemp("tables")
+    settings = {"data": str(write_table(folder / "t.csv")), "target": "price", "features": "size,colour"}
+    small = {"model": "mlp", "epochs": 2, "batch_size": 32, "device": "cpu", "plot": False}
+    trained = start_run(resolve({**settings, **small}, {"hidden": "16"}), folder / "run", force=False)
+    for _ in trained:
+        pass
+    return folder / "run"
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_table_is_learned_and_the_target_is_said(dlkit: Dlkit, table: Path) -> None:
+    result = dlkit(
+        "train", "mlp", "--data", table, "--target", "kind", "--epochs", 2, "-s", "hidden=8", "--out", "r"
+    )
+
+    assert result.code == 0, result.stderr
+    assert result.stdout == "r/best.safetensors\n"
+    assert "target kind is text, so its values are classes" in result.stderr
+    settings = (table.parent / "r" / "config.toml").read_text()
+    assert 'optimizer = "adamw"' in settings
+    assert "patience = 20" in settings
+
+
+def test_scores_are_in_the_unit_of_the_target(dlkit: Dlkit, run: Path) -> None:
+    result = dlkit("eval", run, "--json")
+
+    found = json.loads(result.stdout)
+    assert found["n"] == 12
+    assert 5 < found["metrics"]["rmse"]["value"] < 80
+    assert set(found["metrics"]) == {"mae", "rmse", "r2"}
+
+
+def test_raw_rows_are_predicted_without_a_target(dlkit: Dlkit, run: Path, home: Path) -> None:
+    new = home / "new.csv"
+    new.write_text("note,colour,size\nx,red,0.5\ny,blue,\n")
+
+    result = dlkit("eval", run, "--data", new, "--predict", "-")
+
+    rows = rows_of(result.stdout)
+    assert result.code == 0, result.stderr
+    assert [(row["index"], row["target"]) for row in rows] == [("0", ""), ("1", "")]
+    assert all(-100 < float(row["pred"]) < 200 for row in rows)
+    assert result.stderr.splitlines() == [
+        f"all 2 rows of {new} are evaluated: it is not the table trained on",
+        "no row has a price, so there are no scores",
+        "column size: 1 values that the training rows did not have",
+        "column colour: 1 values that the training rows did not have",
+        f"{run}/best.safetensors on {new} test (2 samples): no targets, so no scores",
+    ]
+
+
+def test_raw_rows_come_from_standard_input(
+    dlkit: Dlkit, run: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO(b"size,colour,price\n0.5,red,70\n0.1,red,\n"))
+    )
+
+    result = dlkit("eval", run, "--data", "-", "--predict", home / "p.csv", "--json")
+
+    found = json.loads(result.stdout)
+    assert result.code == 0, result.stderr
+    assert (found["data"], found["n"]) == ("-", 2)
+    assert found["metrics"]["mae"]["value"] == found["metrics"]["rmse"]["value"]
+    assert [row["target"] for row in rows_of((home / "p.csv").read_text())] == ["70.0", ""]
+
+
+def test_classes_are_predicted_for_rows_without_any(dlkit: Dlkit, table: Path) -> None:
+    ckpt = dlkit("train", "mlp", "-d", table, "--target", "kind", "--epochs", 1, "--out", "r").stdout.strip()
+    new = write_table(table.parent / "new.csv", target=False)
+    new.write_text("size,colour,price\n0.5,red,3\n")
+
+    result = dlkit("eval", ckpt, "--data", new, "--predict", "-")
+
+    (row,) = rows_of(result.stdout)
+    assert row["target"] == ""
+    assert row["pred"] in ("big", "small")
+    assert float(row["prob_big"]) + float(row["prob_small"]) == pytest.approx(1, abs=1e-4)
+    printed = dlkit("eval", ckpt, "--data", new)
+    assert printed.stdout.splitlines() == ["checkpoint\tdata\tsplit\tn\tloss", f"{ckpt}\t{new}\ttest\t1\t"]
+
+
+def test_simpler_methods_stand_beside_the_network(dlkit: Dlkit, run: Path) -> None:
+    result = dlkit("eval", run, "--baselines", "--json")
+
+    found = json.loads(result.stdout)["baselines"]
+    assert list(found) == ["gradient boosting", "linear"]
+    assert found["linear"]["rmse"] < 1
+
+
+def test_a_resumed_run_finds_its_rows_again(dlkit: Dlkit, table: Path) -> None:
+    words = ("-d", table, "--target", "price", "-s", "hidden=8", "-b", "32", "--no-plot", "--patience", "9")
+    whole = dlkit("train", "mlp", *words, "--epochs", 2, "--schedule", "none", "--out", "whole")
+    assert whole.code == 0, whole.stderr
+    dlkit("train", "mlp", *words, "--epochs", 1, "--schedule", "none", "--out", "part")
+
+    result = dlkit("train", "--resume", "part", "--epochs", 2)
+
+    assert result.code == 0, result.stderr
+    histories = [
+        [row["val_loss"] for row in rows_of((table.parent / name / "history.csv").read_text())]
+        for name in ("whole", "part")
+    ]
+    assert histories[0] == histories[1]
+
+
+def test_numbers_as_vectors_and_codes_survive_the_checkpoint(dlkit: Dlkit, table: Path) -> None:
+    lines = table.read_text().splitlines()
+    texts = [f"c{row % 40}" for row in range(ROWS)]
+    table.write_text(
+        "\n".join([f"{lines[0]},city", *(f"{a},{b}" for a, b in zip(lines[1:], texts, strict=True))])
+    )
+
+    result = dlkit(
+        "train",
+        "mlp",
+        "-d",
+        table,
+        "--target",
+        "price",
+        "-s",
+        "numbers=piecewise",
+        "--epochs",
+        1,
+        "--out",
+        "r",
+    )
+
+    assert result.code == 0, result.stderr
+    assert dlkit("eval", "r").code == 0
+    shown = dlkit("inspect", "weights", "r").stdout
+    assert "table.embeddings" in shown
+    assert "table.numbers" in shown
+
+
+SPLITS = {
+    "random": ((), [96, 12, 12]),
+    "stratified": (("--target", "kind"), [96, 12, 12]),
+    "shares": (("--val", "0.2", "--test", "0.3"), [60, 24, 36]),
+    "folds": (("--folds", "4", "--fold", "2"), [81, 9, 30]),
+    "by-time": (("--by-time", "size"), [96, 12, 12]),
+}
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_a_split_is_written_and_trained_by(name: str, dlkit: Dlkit, table: Path) -> None:
+    words, counts = SPLITS[name]
+
+    result = dlkit("data", "split", table, *words, "-o", "s.csv")
+
+    assert result.code == 0, result.stderr
+    assert result.stdout == "s.csv\n"
+    rows = rows_of((table.parent / "s.csv").read_text())
+    assert [int(row["row"]) for row in rows] == list(range(ROWS))
+    assert [sum(row["split"] == part for row in rows) for part in ("train", "val", "test")] == counts
+    shown = ", ".join(f"{count} {part}" for count, part in zip(counts, ("train", "val", "test"), strict=True))
+    assert result.stderr == f"{table} has 120 rows: {shown}\n"
+    assert dlkit("data", "split", table, *words).stdout == (table.parent / "s.csv").read_text()
+
+
+def test_a_split_file_decides_what_trains(dlkit: Dlkit, table: Path) -> None:
+    (table.parent / "s.csv").write_text(
+        "row,split\n"
+        + "".join(f"{row},{'train' if row < 60 else 'val' if row < 70 else 'test'}\n" for row in range(80))
+    )
+
+    result = dlkit(
+        "train", "mlp", "-d", table, "--target", "price", "--split-file", "s.csv", "--epochs", 1, "--out", "r"
+    )
+
+    assert result.code == 0, result.stderr
+    assert "(60 train, 10 val, 10 test)" in result.stderr
+    assert json.loads(dlkit("eval", "r", "--json").stdout)["n"] == 10
+
+
+def test_a_picture_set_with_a_test_part_is_not_split(dlkit: Dlkit, home: Path) -> None:
+    assert dlkit("data", "split", "digits", "-o", "s.csv").code == 0
+    assert len(rows_of((home / "s.csv").read_text())) == 1797
+    again = dlkit("data", "split", "digits", "-o", "s.csv")
+    assert (again.code, again.stderr) == (
+        2,
+        "error: --out s.csv is there already\nhint: choose another name, or --force to replace it\n",
+    )
+
+
+WRONG = {
+    "target": (
+        ("train", "mlp", "-d", "t.csv"),
+        2,
+        "error: --target is missing: it names the column of {0}/t.csv to predict; it has size, colour, price, kind\n"
+        "hint: for example --target kind\n",
+    ),
+    "no-such-target": (
+        ("train", "mlp", "-d", "t.csv", "--target", "prise"),
+        3,
+        "error: --target prise: {0}/t.csv has no such column\nhint: did you mean price?\n",
+    ),
+    "no-such-file": (
+        ("train", "mlp", "-d", "tt.csv", "--target", "price"),
+        3,
+        "error: cannot read {0}/tt.csv: no such file or directory\nhint: did you mean t.csv or new.csv?\n",
+    ),
+    "two-ways-to-split": (
+        ("train", "mlp", "-d", "t.csv", "--target", "price", "--group", "kind", "--by-time", "size"),
+        2,
+        "error: --by-time does not go with --group\nhint: choose one of them\n",
+    ),
+    "stratify-without-target": (
+        ("data", "split", "t.csv", "--stratify"),
+        2,
+        "error: --stratify needs --target: the column whose values are shared out\nhint: add --target\n",
+    ),
+    "fold-alone": (
+        ("data", "split", "t.csv", "--fold", "2"),
+        2,
+        "error: --fold does nothing without --folds\nhint: add --folds K\n",
+    ),
+    "folds-alone": (
+        ("data", "split", "t.csv", "--folds", "5"),
+        2,
+        "error: --folds 5 needs --fold: which of the parts tests\nhint: --fold 1 to --fold 5\n",
+    ),
+    "fold-beyond": (
+        ("data", "split", "t.csv", "--folds", "5", "--fold", "6"),
+        2,
+        "error: --fold 6 is outside [1, 5]\nhint: --folds 5 makes 5 parts\n",
+    ),
+    "nothing-left": (
+        ("data", "split", "t.csv", "--val", "0.5", "--test", "0.5"),
+        2,
+        "error: --val 0.5 and --test 0.5 leave no row to train on\nhint: smaller shares\n",
+    ),
+    "test-with-folds": (
+        ("data", "split", "t.csv", "--folds", "5", "--fold", "1", "--test", "0.5"),
+        2,
+        "error: --test does nothing with --folds, which says what tests\nhint: leave it out\n",
+    ),
+    "pictures-by-group": (
+        ("data", "split", "digits", "--group", "x"),
+        2,
+        "error: --group does not go with --data digits: built-in pictures are split by class, at random\n"
+        "hint: leave it out\n",
+    ),
+    "not-csv": (
+        ("data", "split", "t.csv", "-o", "s.txt"),
+        2,
+        "error: --out s.txt does not end in .csv\nhint: for example -o split.csv\n",
+    ),
+    "picture-of-a-table": (
+        ("data", "show", "t.csv", "-o", "x.png"),
+        2,
+        "error: -o draws pictures; t.csv is a table\nhint: leave -o out to see its columns\n",
+    ),
+    "baselines-of-pictures": (
+        ("eval", "{1}", "--baselines", "--data", "new.csv"),
+        2,
+        "error: --baselines learn from the training rows; {0}/new.csv is not the table trained on\n"
+        "hint: leave --data out\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_done_is_told_and_nothing_is_left(
+    name: str, dlkit: Dlkit, table: Path, run: Path
+) -> None:
+    words, code, message = WRONG[name]
+    write_table(table.parent / "new.csv", target=False)
+
+    result = dlkit(*(word.format(table.parent, run) for word in words))
+
+    assert result.code == code
+    lines = [line for line in result.stderr.splitlines() if line.startswith(("error", "hint"))]
+    assert "\n".join(lines) + "\n" == message.format(table.parent, run)
+    assert result.stdout == ""
+    assert {path.name for path in table.parent.iterdir()} == {"t.csv", "new.csv"}
+
+
+def test_a_table_is_shown_column_by_column(dlkit: Dlkit, table: Path) -> None:
+    table.write_text("a;b;c;d;e\n1;x;2020-01-02;;true\n3;;2021-01-02;;\n2;x;2020-05-01;;false\n")
+
+    result = dlkit("data", "show", table)
+
+    assert result.code == 0
+    assert result.stderr == f"{table} has semicolons between its columns\n"
+    head, body = result.stdout.split("\n\n")
+    assert head.splitlines()[1:3] == ["rows\t3", "columns\t5"]
+    assert [line.split("\t") for line in body.splitlines()] == [
+        ["column", "kind", "missing", "different", "lowest", "median", "highest", "most_frequent"],
+        ["a", "number", "0", "3", "1", "2", "3", ""],
+        ["b", "text", "1", "1", "", "", "", "x"],
+        ["c", "date", "0", "3", "2020-01-02", "2020-05-01", "2021-01-02", ""],
+        ["d", "number", "3", "0", "", "", "", ""],
+        ["e", "boolean", "1", "2", "false", "false", "true", ""],
+    ]
+    columns = json.loads(dlkit("data", "show", table, "--json").stdout)["columns"]
+    assert columns[1]["most_frequent"] == "x"
+
+
+def test_preparing_a_large_table_is_told(dlkit: Dlkit, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlkit.data.table_files.PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr("dlkit.cli.prepare_bar._SECONDS_UNSEEN", 0.0)
+
+    assert dlkit("data", "show", table).stderr == "preparing t: 100 %\n"
+    assert dlkit("data", "show", table).stderr == ""
+    table.write_text(table.read_text() + "0.1,red,3,big\n")
+    assert dlkit("data", "show", table, "-q").stderr == ""
+
+
+def test_a_network_for_a_table_is_looked_at_before_training(dlkit: Dlkit, table: Path) -> None:
+    shown = dlkit("inspect", "model", "mlp", "--data", table, "--target", "price", "-s", "hidden=8")
+    rate = dlkit("inspect", "lr", "mlp", "--data", table, "--target", "price", "-s", "hidden=8", "-b", "16")
+
+    assert shown.code == 0, shown.stderr
+    assert "output" in shown.stdout
+    assert rate.code == 0, rate.stderr
+    assert 0 < float(rate.stdout) < 10

@@ -1,0 +1,204 @@
+"""How a constructor of the user's own is filled: by what was typed, by what the data tell."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Optional
+
+import pytest
+from descriptions import OF_CLASSES, OF_NUMBERS
+from torch import nn
+
+from dlkit.description import DataDescription
+from dlkit.errors import ConfigError
+from dlkit.models.constructor import known_of_data, plan_call
+from dlkit.spec import CodeSpec
+
+CODE = CodeSpec(Path("/x/net.py"), "Net")
+PICTURES = replace(OF_CLASSES, input_shape=(3, 8, 9))
+
+
+def taking(**annotations: Any) -> Any:
+    """A function with parameters of these annotations; a pair is an annotation and a default."""
+    import inspect
+
+    def function(**_: Any) -> None: ...
+
+    empty = inspect.Parameter.empty
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=kind[0] if isinstance(kind, tuple) else kind,
+            default=kind[1] if isinstance(kind, tuple) else empty,
+        )
+        for name, kind in annotations.items()
+    ]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return function
+
+
+NONE = __import__("inspect").Parameter.empty
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (int, "64", 64),
+        (float, "64", 64.0),
+        (float, "1e-3", 1e-3),
+        (bool, "yes", True),
+        (bool, "0", False),
+        (str, "64", "64"),
+        (int | None, "none", None),
+        (int | None, "3", 3),
+        (Optional[str], "none", None),  # noqa: UP045 - as older code has it
+        (str | int, "3", 3),
+        (str | int, "three", "three"),
+        (list[int], "1,2", [1, 2]),
+        (list[int], "", []),
+        (tuple[int, ...], "5", (5,)),
+        (tuple[float, float], "1,2", (1.0, 2.0)),
+        (Sequence[int], "1,2", (1, 2)),
+        (list, "1,a", [1, "a"]),
+        (Literal["relu", "gelu"], "gelu", "gelu"),
+        (Literal[1, 2], "2", 2),
+        (nn.Module, "3", 3),
+        (NONE, "0.5", 0.5),
+        (NONE, "true", True),
+        (NONE, "none", None),
+        (NONE, "8,16", (8, 16)),
+        (NONE, "relu", "relu"),
+        ((NONE, 3), "7", 7),
+        ((NONE, 0.1), "7", 7.0),
+        ((NONE, True), "false", False),
+        ((NONE, "relu"), "7", "7"),
+        ((NONE, (1, 2)), "3,4", (3, 4)),
+        ((NONE, [0.5]), "3", [3.0]),
+        ((NONE, ()), "3,x", (3, "x")),
+        ((NONE, None), "3", 3),
+    ],
+    ids=str,
+)
+def test_a_text_is_read_by_annotation_then_by_default_then_by_looks(kind: Any, text: str, value: Any) -> None:
+    found = plan_call(CODE, taking(option=kind), OF_CLASSES, {"option": text}).values["option"]
+
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message", "hint"),
+    [
+        ((int, 3), "many", "-s option=many is not a whole number", "the default is 3"),
+        (float, "x", "-s option=x is not a number", ""),
+        ((bool, True), "2", "-s option=2 is not true or false", "the default is true"),
+        (list[int], "1,x", "-s option=1,x is not a list of whole numbers", ""),
+        (int | None, "x", "-s option=x is not none or a whole number", ""),
+        (Literal["relu", "gelu"], "tanh", "-s option=tanh is not relu or gelu", ""),
+        ((NONE, (1, 2)), "a", "-s option=a is not a list of whole numbers", "the default is 1,2"),
+    ],
+    ids=str,
+)
+def test_a_text_of_another_kind_is_refused(kind: Any, text: str, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_call(CODE, taking(option=kind), OF_CLASSES, {"option": text})
+
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("description", "name", "value"),
+    [
+        (OF_CLASSES, "in_features", 4),
+        (OF_CLASSES, "input_dim", 4),
+        (OF_CLASSES, "num_classes", 3),
+        (OF_CLASSES, "class_names", ("a", "b", "c")),
+        (OF_NUMBERS, "num_outputs", 1),
+        (OF_NUMBERS, "output_dim", 1),
+        (OF_NUMBERS, "target_shape", (1,)),
+        (PICTURES, "in_channels", 3),
+        (PICTURES, "input_shape", (3, 8, 9)),
+        (PICTURES, "in_features", 216),
+        (PICTURES, "description", PICTURES),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_data_fill_what_bears_their_names(description: DataDescription, name: str, value: Any) -> None:
+    planned = plan_call(CODE, taking(**{name: (int, 99)}), description, {})
+
+    assert planned.values == {name: value}
+    assert planned.kept == {}
+
+
+def test_what_the_data_do_not_have_is_not_told() -> None:
+    assert "in_channels" not in known_of_data(OF_CLASSES)
+    assert "num_classes" not in known_of_data(OF_NUMBERS)
+
+
+def test_what_was_typed_wins_over_the_data() -> None:
+    planned = plan_call(CODE, taking(num_classes=int), OF_CLASSES, {"num_classes": "5"})
+
+    assert planned.values == planned.kept == {"num_classes": 5}
+
+
+def test_plain_defaults_are_kept_and_all_is_said() -> None:
+    target = taking(
+        in_features=int, width=(int, 64), act=(NONE, nn.ReLU), dropout=(float, 0.1), layers=list[int]
+    )
+
+    planned = plan_call(CODE, target, OF_CLASSES, {"dropout": "0.5", "layers": "1,2"})
+
+    assert planned.values == {"in_features": 4, "dropout": 0.5, "layers": [1, 2]}
+    assert planned.kept == {"width": 64, "dropout": 0.5, "layers": (1, 2)}
+    assert (
+        planned.shown()
+        == "net.py:Net(in_features=4 from the data, dropout=0.5, layers=1,2, width=64 by default)"
+    )
+    assert plan_call(CODE, target, OF_CLASSES, planned.kept).values["dropout"] == 0.5
+
+
+def test_what_no_file_can_hold_stays_as_it_was_typed() -> None:
+    planned = plan_call(CODE, taking(width=int | None), OF_CLASSES, {"width": "none"})
+
+    assert planned.values == {"width": None}
+    assert planned.kept == {"width": "none"}
+
+
+def test_wrong_and_missing_arguments_are_told_together_with_what_there_is() -> None:
+    target = taking(in_features=int, width=int, depth=(int, 2))
+
+    with pytest.raises(ConfigError) as caught:
+        plan_call(CODE, target, OF_CLASSES, {"widht": "3", "depth": "x"})
+
+    unknown, wrong, missing = caught.value.faults
+    takes = "it takes in_features: int (from the data); width: int; depth: int = 2"
+    assert unknown.message == f"-s widht=3: net.py:Net takes no such argument; {takes}"
+    assert unknown.hint == "did you mean width?"
+    assert wrong.message == "-s depth=x is not a whole number"
+    assert missing.message == f"MODEL net.py:Net needs width, which the data do not tell; {takes}"
+    assert missing.hint == "add -s width=VALUE"
+
+
+def test_a_constructor_that_takes_anything_is_given_anything() -> None:
+    def build(width: int, **others: Any) -> None: ...
+
+    planned = plan_call(CODE, build, OF_CLASSES, {"width": "3", "rate": "0.5", "name": "x"})
+
+    assert planned.values == {"width": 3, "rate": 0.5, "name": "x"}
+
+
+def test_a_class_without_a_constructor_takes_nothing() -> None:
+    class Plain(nn.Module):
+        pass
+
+    with pytest.raises(ConfigError) as caught:
+        plan_call(CODE, Plain, OF_CLASSES, {"width": "3"})
+
+    assert caught.value.message == "-s width=3: net.py:Net takes no such argument; it takes no arguments"
+
+
+def test_annotations_that_cannot_be_resolved_are_passed_over() -> None:
+    def build(width: "Missing" = 3) -> None: ...  # type: ignore[name-defined] # noqa: F821
+
+    assert plan_call(CODE, build, OF_CLASSES, {"width": "4"}).values == {"width": 4}

@@ -1,0 +1,248 @@
+"""Networks of the user's own: built, tried with two batches of zeros, and held to what the data ask for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from descriptions import OF_CLASSES, OF_NUMBERS
+from torch import nn
+
+from dlkit.checkpoint import Checkpoint
+from dlkit.description import DataDescription
+from dlkit.errors import CheckpointError, ConfigError
+from dlkit.models.build import build_model, restore_model
+from dlkit.models.own import build_own, gives_probabilities, own_arguments
+from dlkit.resolve import resolve
+from dlkit.spec import CodeSpec
+
+HEAD = "import torch\nfrom torch import nn\n"
+NET = """
+class Net(nn.Module):
+    def __init__(self, in_features, num_outputs, width: int = 8, squeeze: bool = False):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(in_features, width), nn.Linear(width, num_outputs))
+        self.squeeze = squeeze
+
+    def forward(self, x):
+        outputs = self.layers(x)
+        return outputs.squeeze(1) if self.squeeze else outputs
+"""
+
+
+def code(folder: Path, source: str = NET, name: str = "Net") -> CodeSpec:
+    (folder / "net.py").write_text(HEAD + source)
+    return CodeSpec(folder / "net.py", name)
+
+
+def fault(
+    folder: Path, source: str, description: DataDescription = OF_CLASSES, name: str = "Net"
+) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        build_own(code(folder, source, name), description, {})
+    return caught.value
+
+
+def forward(body: str, extra: str = "") -> str:
+    return (
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        f"        self.a = nn.Linear(4, 3)\n{extra}    def forward(self, x):\n        {body}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("description", "arguments", "shape"),
+    [
+        (OF_CLASSES, {}, (5, 3)),
+        (OF_NUMBERS, {}, (5, 1)),
+        (OF_NUMBERS, {"squeeze": "true"}, (5,)),
+        (replace(OF_NUMBERS, target_shape=(4,)), {"width": 16}, (5, 4)),
+        (replace(OF_CLASSES, input_shape=(2, 3, 3)), {}, (5, 3)),
+    ],
+    ids=["classes", "number", "squeezed", "numbers", "pictures"],
+)
+def test_a_network_is_fitted_to_the_data(
+    tmp_path: Path, description: DataDescription, arguments: dict[str, object], shape: tuple[int, ...]
+) -> None:
+    model = build_own(code(tmp_path), description, arguments)
+
+    assert model(torch.zeros(5, *description.input_shape)).shape == shape
+    assert model.training
+
+
+def test_a_function_may_give_the_network(tmp_path: Path) -> None:
+    model = build_model(
+        str(
+            code(
+                tmp_path,
+                "def make(in_features, num_classes):\n    return nn.Linear(in_features, num_classes)\n",
+                "make",
+            )
+        ),
+        OF_CLASSES,
+        {},
+    )
+
+    assert isinstance(model, nn.Linear)
+
+
+def test_curves_are_given_in_their_own_shape(tmp_path: Path) -> None:
+    source = forward("return self.a(x)[:, :2, None].expand(-1, -1, 5)")
+    curves = replace(OF_NUMBERS, target_shape=(2, 5))
+
+    assert build_own(code(tmp_path, source), curves, {})(torch.zeros(3, 4)).shape == (3, 2, 5)
+
+
+def test_lazy_layers_get_their_sizes(tmp_path: Path) -> None:
+    source = (
+        "class Net(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.LazyLinear(3))\n"
+    )
+
+    assert build_own(code(tmp_path, source), OF_CLASSES, {}).state_dict()["0.weight"].shape == (3, 4)
+
+
+def test_trying_a_network_draws_no_random_number(tmp_path: Path) -> None:
+    source = forward("return self.a(x) + torch.rand(1)")
+    torch.manual_seed(3)
+    nn.Linear(4, 3)
+    expected = torch.rand(1)
+
+    torch.manual_seed(3)
+    build_own(code(tmp_path, source), OF_CLASSES, {})
+
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        (
+            forward("return x @ torch.zeros(5, 3)"),
+            "MODEL net.py:Net: forward with inputs of shape (2, 4) raised RuntimeError: ",
+            "--debug shows the traceback",
+        ),
+        (
+            forward("return self.a(x).view(2, 3)"),
+            "MODEL net.py:Net: forward with inputs of shape (3, 4) raised RuntimeError: shape '[2, 3]' is invalid",
+            "--debug shows the traceback",
+        ),
+        (
+            forward("return (self.a(x), x)"),
+            "MODEL net.py:Net: forward returns a tuple, not one tensor",
+            "return the",
+        ),
+        (
+            forward("return self.a(x)[:, :2]"),
+            "MODEL net.py:Net: forward gives the shape (2, 2) for 2 samples; toy has 3 classes to predict, so it must "
+            "be (2, 3)",
+            "take num_classes as an argument of the constructor: the data fill it",
+        ),
+        (
+            forward("return self.a(x)[:, 0]"),
+            "MODEL net.py:Net: forward gives the shape (2,) for 2 samples; toy has 3 classes",
+            "take num_classes",
+        ),
+        (
+            forward("return self.a(x)", "        raise ValueError('no luck')\n"),
+            "MODEL net.py:Net: its constructor raised ValueError: no luck (net.py line 7)",
+            "it was called as net.py:Net()",
+        ),
+        (
+            "class Net(nn.Module):\n    def forward(self, x):\n        return x[:, :3]\n",
+            "MODEL net.py:Net has no parameters to train",
+            "layers must be attributes of the module; a list of them an nn.ModuleList",
+        ),
+        (
+            "class Net: pass\n",
+            "MODEL net.py:Net gives a Net, not a torch.nn.Module",
+            "name a class that inherits",
+        ),
+        ("Net = 3\n", "MODEL net.py:Net is an int, neither a class nor a function", "name the class"),
+        (
+            "Net = nn.Linear(4, 3)\n",
+            "MODEL net.py:Net is a Linear, neither a class nor a function",
+            "name the class",
+        ),
+    ],
+    ids=[
+        "shapes",
+        "fixed-batch",
+        "tuple",
+        "outputs",
+        "one-output",
+        "raises",
+        "bare",
+        "no-module",
+        "number",
+        "made",
+    ],
+)
+def test_a_network_at_fault_is_told_before_a_step(
+    tmp_path: Path, source: str, message: str, hint: str
+) -> None:
+    found = fault(tmp_path, source)
+
+    assert found.message.startswith(message)
+    assert found.hint.startswith(hint)
+    assert found.exit_code == 2
+
+
+def test_numbers_are_counted_in_the_message(tmp_path: Path) -> None:
+    found = fault(tmp_path, forward("return self.a(x)"), OF_NUMBERS)
+
+    assert "toy has 1 number to predict, so it must be (2, 1)" in found.message
+    assert found.hint.startswith("take num_outputs")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"), [("return self.a(x).softmax(1)", True), ("return self.a(x)", False)]
+)
+def test_probabilities_are_noticed(tmp_path: Path, body: str, expected: bool) -> None:
+    model = build_own(code(tmp_path, forward(body)), OF_CLASSES, {})
+
+    assert gives_probabilities(model, OF_CLASSES) is expected
+    assert not gives_probabilities(model, OF_NUMBERS)
+
+
+def test_arguments_are_stored_as_the_types_they_have(tmp_path: Path) -> None:
+    kept, told = own_arguments(code(tmp_path), OF_CLASSES, {"width": "16"})
+
+    assert kept == {"width": 16, "squeeze": False}
+    assert (
+        told
+        == "net.py:Net(in_features=4 from the data, num_outputs=3 from the data, width=16, squeeze=false by default)"
+    )
+
+
+def test_a_checkpoint_runs_no_code_that_was_not_named(tmp_path: Path) -> None:
+    spec = code(tmp_path, "open('canary', 'w')\n" + NET)
+    config = resolve({"model": str(spec), "data": "digits"}, {})
+    stored = Checkpoint(Path("best.safetensors"), {}, {}, {}, config, OF_CLASSES)
+
+    with pytest.raises(CheckpointError) as caught:
+        restore_model(stored)
+
+    assert caught.value.message == (
+        "best.safetensors holds net.py:Net, a network of your own; a checkpoint never runs code by itself"
+    )
+    assert caught.value.hint.startswith(f"name the code: --model {spec}")
+    assert not Path("canary").exists()
+
+
+def test_code_that_changed_too_much_is_told_as_the_checkpoint_s(tmp_path: Path) -> None:
+    spec = code(tmp_path)
+    config = resolve({"model": str(spec), "data": "digits"}, {})
+    weights = build_own(spec, OF_CLASSES, {}).state_dict()
+    named = Checkpoint(Path("best.safetensors"), {}, weights, {}, config, OF_CLASSES, code=spec)
+    torch.testing.assert_close(restore_model(named).state_dict(), weights)
+
+    (tmp_path / "net.py").write_text(HEAD + NET.replace("width: int = 8", "width: int = 9"))
+    with pytest.raises(CheckpointError) as caught:
+        restore_model(named)
+    assert "does not hold the weights of net.py:Net" in caught.value.message
+
+    (tmp_path / "net.py").write_text(HEAD + NET.replace("width: int = 8", "width"))
+    with pytest.raises(CheckpointError) as caught:
+        restore_model(named)
+    assert "net.py:Net cannot be built as it says: MODEL net.py:Net needs width" in caught.value.message
+    assert caught.value.hint == "the code is not what it was in training"
