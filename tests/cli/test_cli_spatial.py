@@ -1,0 +1,191 @@
+"""Points as a user trains, evaluates, maps and inspects them."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlkit.cli.app import run
+
+Dlkit = Callable[..., Any]
+TINY = ["-s", "phi=8", "-s", "omega=", "-s", "theta=8", "-s", "heads=1", "--no-plot"]
+
+
+@pytest.fixture(scope="session")
+def points_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of simulated points after two epochs; not to be changed."""
+    folder = tmp_path_factory.mktemp("points")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLKIT_HOME", str(folder / "home"))
+        words = ["train", "spatial", "--data", "spatial:n=300", "--epochs", "2", "--quiet", *TINY]
+        assert run([*words, "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def points_copy(points_run: Path, home: Path) -> Path:
+    """A copy of it in the working folder, named `run`."""
+    return Path(shutil.copytree(points_run, home / "run"))
+
+
+def test_spatial_trains_with_nothing_at_hand(dlkit: Dlkit) -> None:
+    result = dlkit("train", "spatial", "--epochs", 1, "--limit", 100, *TINY)
+
+    assert result.code == 0, result.stderr
+    assert result.stdout == "runs/spatial-spatial-001/best.safetensors\n"
+    assert "spatial (" in result.stderr
+    stored = Path("runs/spatial-spatial-001/config.toml").read_text()
+    assert 'coords = "lon,lat"' in stored
+    assert "window = 1.0" in stored
+
+
+def test_a_table_trains_by_its_columns(dlkit: Dlkit, home: Path) -> None:
+    lines = ["x,y,depth,clay"]
+    lines += [
+        f"{index % 20},{index // 20},{(index * 7) % 31},{'' if index % 9 == 0 else index % 5}"
+        for index in range(200)
+    ]
+    (home / "wells.csv").write_text("\n".join(lines) + "\n")
+
+    words = ["train", "spatial", "--data", "wells.csv", "--coords", "x,y", "--target", "depth", "--epochs", 1]
+    result = dlkit(*words, "--balance", "sampler", *TINY)
+
+    assert result.code == 0, result.stderr
+    assert "missing values in the training points are filled in and marked: clay (" in result.stderr
+    evaluated = dlkit("eval", result.stdout.strip(), "--json")
+    assert set(json.loads(evaluated.stdout)["metrics"]) == {"mae", "rmse", "r2"}
+
+
+def test_baselines_stand_beside_the_network(points_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run", "--baselines")
+
+    assert result.code == 0, result.stderr
+    _, block = result.stdout.split("\n\n")
+    rows = [line.split("\t") for line in block.splitlines()]
+    assert rows[0] == ["method", "mae", "rmse", "r2"]
+    assert [row[0].partition(" (")[0] for row in rows[1:]] == [
+        "run/best.safetensors",
+        "inverse distance",
+        "local linear",
+        "gradient boosting",
+    ]
+    told = json.loads(dlkit("eval", "run", "--baselines", "--json").stdout)
+    assert list(told["baselines"]) == [row[0] for row in rows[2:]]
+    assert told["baselines"]["gradient boosting"]["rmse"] == pytest.approx(float(rows[4][2]))
+
+
+def test_draws_give_a_mean_and_a_standard_deviation(points_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run", "--draws", 4, "--predict", "-")
+
+    assert result.code == 0, result.stderr
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert list(rows[0]) == ["index", "target", "pred", "sd"]
+    assert max(float(row["sd"]) for row in rows) > 0
+    assert result.stdout == dlkit("eval", "run", "--draws", 4, "--predict", "-").stdout
+    nearest = list(csv.DictReader(io.StringIO(dlkit("eval", "run", "--predict", "-").stdout)))
+    assert list(nearest[0]) == ["index", "target", "pred"]
+    assert [row["pred"] for row in nearest] != [row["pred"] for row in rows]
+
+
+def test_a_map_is_predicted_from_the_checkpoint_alone_and_drawn(points_copy: Path, dlkit: Dlkit) -> None:
+    shutil.copy(points_copy / "best.safetensors", "alone.safetensors")
+
+    result = dlkit("eval", "alone.safetensors", "--grid", 8, "--draws", 3, "-o", "map.csv")
+
+    assert (result.code, result.stdout) == (0, "map.csv\n"), result.stderr
+    assert "the map is of t = " in result.stderr
+    assert Path("map.csv").read_text().startswith("lon,lat,mean,sd,value\n")
+    drawn = dlkit("plot", "map.csv")
+    assert (drawn.code, drawn.stdout) == (0, "map.png\n"), drawn.stderr
+    assert Path("map.png").stat().st_size > 10_000
+
+
+def test_a_map_goes_to_stdout_without_a_file(points_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run", "--grid", 3, "--draws", 2, "--at", 30)
+
+    assert result.code == 0, result.stderr
+    assert result.stdout.startswith("lon,lat,mean,sd,value\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--grid", 0], "--grid 0 is outside [1, 2000]"),
+        (["--draws", 1], "--draws 1 is outside [2, 10000]"),
+        (["--at", 3.0], "--at 3.0 does nothing without --grid"),
+        (["-o", "map.csv"], "--out map.csv does nothing without --grid"),
+        (["--grid", 5, "-o", "map.png"], "--out map.png does not end in .csv"),
+        (["--grid", 5, "-o", "run/history.csv"], "--out run/history.csv would replace a file of a run"),
+        (["--grid", 5, "--at", "inf"], "--at inf is no time"),
+        (["--grid", 5, "--json"], "--grid writes CSV, not JSON"),
+        (["--grid", 5, "--predict", "p.csv"], "--grid does not go with --predict"),
+        (["--grid", 5, "--baselines"], "--grid does not go with --baselines"),
+        (["--grid", 5, "--data", "digits"], "--grid does not go with --data"),
+        (["run", "--grid", 5], "--grid takes one checkpoint; 2 are given"),
+    ],
+    ids=str,
+)
+def test_options_of_maps_are_checked(points_copy: Path, dlkit: Dlkit, words: list[str], message: str) -> None:
+    result = dlkit("eval", "run", *words)
+
+    assert result.code == 2
+    assert message in result.stderr
+    assert "hint: " in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--draws", 3], ["--baselines"]], ids=str)
+def test_what_is_for_points_is_refused_for_pictures(run_copy: Path, dlkit: Dlkit, words: list[str]) -> None:
+    result = dlkit("eval", "run", *words)
+
+    assert result.code == 2
+    assert f"{words[0]}{' 3' if len(words) > 1 else ''} is for " in result.stderr
+
+
+def test_gradients_activations_and_layers_are_told_by_part(points_copy: Path, dlkit: Dlkit) -> None:
+    for words in (["grads", "run"], ["acts", "run"], ["weights", "run"], ["model", "spatial"]):
+        result = dlkit("inspect", *words)
+        assert result.code == 0, result.stderr
+        layers = {line.partition("\t")[0].partition(".")[0] for line in result.stdout.splitlines()[1:]}
+        assert {"phi", "omega", "theta"} <= layers
+
+
+def test_data_show_and_split_take_the_simulated_points(dlkit: Dlkit) -> None:
+    shown = json.loads(dlkit("data", "show", "spatial", "--json").stdout)
+    assert (shown["train"], shown["features"]) == (1852, ["lon", "lat", "t"])
+
+    split = dlkit("data", "split", "spatial:n=100")
+    assert split.stdout.splitlines()[0] == "row,split"
+    assert len(split.stdout.splitlines()) == 101
+
+
+@pytest.mark.parametrize(
+    ("words", "messages"),
+    [
+        (["mlp", "--coords", "a,b"], ["--coords goes with MODEL spatial, not with mlp"]),
+        (["mlp", "--data", "spatial"], ["MODEL mlp takes one input; spatial has coords, features, neighbors, times"]),
+        (["spatial", "--min-neighbors", 60], ["--min-neighbors 60 is more than --neighbors 50"]),
+        (
+            ["spatial", "--data", "p.csv", "--coords", "a,b", "--target", "c", "--window", 3],
+            ["--window does nothing without --time"],
+        ),
+        (["spatial", "--split-by-block", 1, "--group", "t"], ["--split-by-block does not go with --group"]),
+        (["spatial", "--task", "classification"], ["--task classification does not go with MODEL spatial"]),
+        (["spatial", "-s", "phi="], ["-s phi= names no layer"]),
+        (["spatial", "-s", "phi=10,6", "-s", "heads=4"], ["-s heads=4 does not divide", "-s phi=10,8"]),
+        (["spatial", "--neighbors", 201, "--radius", 0], ["--neighbors 201 is outside", "--radius 0.0 is outside"]),
+        (["spatial", "--data", "spatial:m=3"], ["--data spatial:m=3: it takes no such argument"]),
+        (["spatial", "--min-neighbors", 5], ["of 2,316 points", "have fewer than 5 neighbours before them"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_of_points_are_checked(dlkit: Dlkit, words: list[str], messages: list[str]) -> None:
+    result = dlkit("train", *words)
+
+    assert result.code in (2, 3)
+    assert all(message in result.stderr for message in messages), result.stderr
+    assert not result.stdout
