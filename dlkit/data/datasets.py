@@ -13,7 +13,6 @@ from dlkit.data.pbpk import load_pbpk
 from dlkit.data.pbpk_file import holds_curves
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
-from dlkit.data.tabular import load_tabular
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.spec import parse_spec
@@ -26,10 +25,17 @@ def _load_spatial(request: Request) -> DataSet:
     return load_spatial(request)
 
 
+def _load_table(request: Request) -> DataSet:
+    """Load a table; only tables need pandas."""
+    from dlkit.data.tabular import load_tabular
+
+    return load_tabular(request)
+
+
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
     "pictures": load_pictures,
     "spatial": _load_spatial,
-    "table": load_tabular,
+    "table": _load_table,
     "pbpk": load_pbpk,
     "arrays": load_arrays,
     "function": load_function,

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from dlkit.data.column_kinds import Stray
 from dlkit.errors import DataError, did_you_mean, printable
+
+if TYPE_CHECKING:
+    from dlkit.data.column_kinds import Stray
 
 Progress = Callable[[int, int], None]
 
@@ -32,7 +34,7 @@ class Column:
     index: int
     categories: tuple[str, ...] = field(default=(), repr=False)
     hashed: bool = False
-    stray: Stray | None = None
+    stray: "Stray | None" = None
 
 
 @dataclass(frozen=True)
