@@ -17,7 +17,7 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _DEFAULT_THREADS = torch.get_num_threads()
 
 
-class _Products(TorchDispatchMode):
+class Products(TorchDispatchMode):
     """Notes the multiplications of every matrix product and convolution."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ def pick_threads(model: nn.Module, inputs: Inputs, batch_size: int, cores: int) 
     """
     samples = len(inputs if isinstance(inputs, torch.Tensor) else next(iter(inputs.values())))
     before = model.training
-    products = _Products()
+    products = Products()
     with torch.random.fork_rng(devices=[]), torch.no_grad(), products:
         call(model.eval(), inputs)
     model.train(before)

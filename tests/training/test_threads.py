@@ -7,11 +7,12 @@ import pytest
 import torch
 from runs import configure, drive, essence, resume
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from dlkit.models.cnn import Cnn
 from dlkit.models.mlp import Mlp
 from dlkit.training.run import start_run
-from dlkit.training.threads import count_cores, pick_threads, resume_threads
+from dlkit.training.threads import Products, count_cores, pick_threads, resume_threads
 
 
 def mlp(*hidden: int) -> nn.Module:
@@ -130,3 +131,21 @@ def test_two_threads_stopped_and_resumed_from_one_come_to_the_same_bits(
 
     assert essence(parts) == essence(whole)
     assert torch.get_num_threads() == 2
+
+
+COUNTED = {
+    "linear": (nn.Linear(4, 3), torch.zeros(2, 5, 4), 120),
+    "convolution": (nn.Conv2d(8, 16, 3, groups=4, stride=2), torch.zeros(2, 8, 9, 9), 2 * 16 * 16 * 2 * 9),
+    "transposed": (nn.ConvTranspose2d(4, 6, 3, stride=2), torch.zeros(2, 4, 5, 5), 2 * 4 * 25 * 6 * 9),
+    "recurrent": (nn.GRU(4, 8), torch.zeros(3, 2, 4), 3 * 2 * 24 * (4 + 8)),
+}
+
+
+@pytest.mark.parametrize(("layer", "inputs", "expected"), COUNTED.values(), ids=COUNTED)
+def test_multiplications_are_those_that_torch_counts(layer: nn.Module, inputs: Tensor, expected: int) -> None:
+    with Products() as products, torch.no_grad():
+        layer(inputs)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        layer(inputs)
+
+    assert sum(products.sizes) == expected == counter.get_total_flops() / 2
