@@ -46,6 +46,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     yield from _of_points(config, typed)
+    yield from _of_folders(config)
     name = config.data.partition(":")[0]
     if config.model == "pbpk" and name in DATA and DATA[name].kind != "pbpk":
         yield ConfigError(
@@ -122,6 +123,25 @@ def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
         if config.split_by_block is not None and getattr(config, name) not in (None, False):
             yield ConfigError(f"--split-by-block does not go with {flag(name)}", "choose one of them")
     yield from _of_widths(config.arguments)
+
+
+def _of_folders(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find what goes with folders of pictures alone, and what pictures do not have."""
+    try:
+        kind = parse_spec(config.data).kind
+    except ConfigError:  # which is told elsewhere
+        return
+    if kind != "folder" and config.size is not None:
+        yield ConfigError(
+            f"--size {config.size} goes with a folder of pictures, not with --data {config.data}",
+            "leave it out",
+        )
+    if kind in ("folder", "pictures"):
+        for name in ("target", "features"):
+            if getattr(config, name) is not None:
+                yield ConfigError(
+                    f"{flag(name)} names a column or an array; --data {config.data} has none", "leave it out"
+                )
 
 
 def _of_widths(arguments: Mapping[str, Any]) -> Iterator[ConfigError]:

@@ -145,3 +145,9 @@ def file_error(
 def reason(err: OSError) -> str:
     """Give the system's own words for what went wrong, in lower case."""
     return (err.strerror or str(err)).lower()
+
+
+def instance_of(value: object) -> str:
+    """Say what a value is, by its type, e.g. `an int`; None is `nothing`."""
+    name = type(value).__name__
+    return "nothing" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

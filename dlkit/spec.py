@@ -1,5 +1,6 @@
 """What stands behind --data: a built-in name with arguments, a file, a folder, a function, or stdin."""
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -92,8 +93,17 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
     raise ConfigError(
         f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
         f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), a folder of pictures, file.py:function or -",
-        did_you_mean(text, DATA) or (f"name its function too: {text}:make" if suffix == ".py" else ""),
+        did_you_mean(text, DATA)
+        or did_you_mean(text, _folders_here())
+        or (f"name its function too: {text}:make" if suffix == ".py" else ""),
     )
+
+
+def _folders_here() -> list[str]:
+    """Give the folders in the working folder, which a name without a slash may be meant for."""
+    with contextlib.suppress(OSError), os.scandir() as entries:
+        return [entry.name for entry in entries if entry.is_dir()]
+    return []
 
 
 def _check_path(text: str, option: str) -> None:

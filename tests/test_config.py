@@ -123,6 +123,7 @@ def test_a_value_out_of_range_is_refused(name: str, value: Any, message: str, hi
             for other in ("neighbors", "radius", "window", "split_by_block")
         },
         "min_neighbors": {"model": "spatial"},
+        "size": {"data": "pictures/"},
         "fold": {"folds": 2, "data": "x.csv"},
     }.get(name, {})
 

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "sklearn", "numpy", "scipy", "safetensors")
+from dlkit.config import OPTIMIZERS
+
+HEAVY = (
+    "torch",
+    "torch._dynamo",
+    "torchvision",
+    "pandas",
+    "matplotlib",
+    "sklearn",
+    "numpy",
+    "scipy",
+    "safetensors",
+)
 PROBE = """
 import json, sys
 from dlkit.cli.app import app, run
@@ -91,9 +103,9 @@ def test_looking_at_files_never_loads_torch(trained_run: Path, home: Path) -> No
 
 @pytest.mark.slow
 def test_training_loads_no_more_than_it_needs(home: Path) -> None:
-    line = ["train", "mlp", "--epochs", "1", "--limit", "20", "--no-plot"]
+    line = ["train", "mlp", "--epochs", "1", "--limit", "20", "--no-plot", "--optimizer"]
 
-    codes, loaded = run_fresh([line], home)
+    codes, loaded = run_fresh([[*line, name] for name in OPTIMIZERS], home)
 
-    assert codes == [0]
+    assert codes == [0] * len(OPTIMIZERS)
     assert set(loaded) <= {"torch", "numpy", "safetensors"}

@@ -69,6 +69,18 @@ def test_a_path_that_is_no_text_is_refused() -> None:
     assert caught.value.hint == "rename the file or its folder"
 
 
+def test_a_folder_is_found_whose_name_was_typed_wrongly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flowers").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigError) as caught:
+        parse_spec("flowres")
+
+    assert caught.value.hint == "did you mean flowers?"
+
+
 def test_stdin_is_a_table() -> None:
     assert parse_spec("-").kind == "table"
 

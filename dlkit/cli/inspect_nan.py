@@ -7,6 +7,7 @@ from typer import Argument
 
 from dlkit.cli import console
 from dlkit.cli.options import DeviceOption
+from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.config import check_device
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.inspection.layer_table import COLUMNS
@@ -16,6 +17,7 @@ from dlkit.run_dir import RunDir
 def nan(
     run: Annotated[Path, Argument(metavar="RUN", help="A run that diverged, or its nan.safetensors.")],
     device: DeviceOption = "auto",
+    model: ModelOption = None,
 ) -> None:
     """Replay the batch at which a run diverged: the first layer that was not finite, forward and backward."""
     if faults := list(check_device(device)):
@@ -25,12 +27,14 @@ def nan(
         raise CheckpointError(
             f"no {path.name} at {path.parent}", "a run that ends with exit code 5 leaves one in its folder"
         )
+    code = check_options(model, None)
 
     from dlkit.device import device_label, pick_device
     from dlkit.inspection.nan import look_into
 
     where = pick_device(device)
-    found = look_into(path, where)
+    (checkpoint,) = load_checkpoints([path], code)
+    found = look_into(checkpoint, where)
     console.note(f"the batch of {path}, on {device_label(where)}")
     if console.mode.json:
         console.print_json(found.to_dict())

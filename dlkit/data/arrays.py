@@ -137,7 +137,8 @@ def _check_finite(inputs: Tensor, source: str) -> None:
     if bad:
         shown = ", ".join(f"{row:,}" for row in bad[:8]) + (", ..." if len(bad) > 8 else "")
         raise DataError(
-            f"{source}: {len(bad):,} samples hold NaN, infinities or numbers beyond 3e38, in rows {shown}",
+            f"{source} holds NaN, infinities or numbers beyond 3e38 in {len(bad):,} of {len(inputs):,} samples, "
+            f"in rows {shown}",
             "fill them in or leave those rows out; row 0 is the first",
         )
 

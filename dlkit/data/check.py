@@ -1,6 +1,6 @@
 """What is wrong with data, before an hour is lost on them: faults of values, labels, rows and splits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -9,17 +9,20 @@ from torch import Tensor
 
 from dlkit.config import TrainConfig
 from dlkit.data.check_neighbors import check_neighbors
+from dlkit.data.check_pictures import misnamed, unreadable
 from dlkit.data.check_table import check_table
 from dlkit.data.datasets import load_dataset
 from dlkit.data.findings import LEVELS, Finding, some_of
 from dlkit.data.row_hashes import copies, hash_rows
 from dlkit.data.samples import DataSet, Split, TensorSplit
+from dlkit.data.streaming import StreamedSplit
 from dlkit.data.tables import Table, read_table
 from dlkit.description import DataDescription
 from dlkit.errors import ConfigError, DataError, printable
 from dlkit.spec import parse_spec
 
 _ROWS_AT_ONCE = 4096
+_PICTURES_AT_ONCE = 256
 _RATIO = 10
 _CPU = torch.device("cpu")
 
@@ -35,16 +38,21 @@ def check_data(config: TrainConfig) -> list[Finding]:
     """
     findings: list[Finding] = []
     table = None
+    spec = parse_spec(config.data)
     try:
-        if parse_spec(config.data).kind == "table":
+        if spec.kind == "table":
             table = read_table(config.data)
             features = [name.strip() for name in config.features.split(",")] if config.features else None
             findings += check_table(table, config.target, features)
         if table is None or config.target is not None:
             findings += check_dataset(load_dataset(config), table)
+        if spec.kind == "folder" and spec.path is not None:
+            findings += misnamed(spec.path)
     except ConfigError:
         raise
     except DataError as err:
+        if spec.kind == "folder" and spec.path is not None:
+            findings += unreadable(spec.path)
         if not any(finding.level == "error" for finding in findings):
             findings.append(_unreadable(config.data, err))
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
@@ -63,7 +71,7 @@ def check_dataset(dataset: DataSet, table: Table | None = None) -> list[Finding]
     if table is None:
         findings += [each for name, split in dataset.splits.items() for each in _not_finite(name, split)]
         findings += _constant(dataset)
-    if all(isinstance(split, TensorSplit) for split in dataset.splits.values()):
+    if all(isinstance(split, TensorSplit | StreamedSplit) for split in dataset.splits.values()):
         findings += _copied(dataset, targets, table)
     if description.kind == "spatial":
         findings += check_neighbors(dataset, table)
@@ -109,6 +117,8 @@ def _of_classes(description: DataDescription, targets: dict[str, np.ndarray]) ->
 
 def _not_finite(name: str, split: Split) -> Iterator[Finding]:
     """Find samples with NaN or infinite values in inputs or targets."""
+    if isinstance(split, StreamedSplit):  # whole numbers, which would be decoded once more
+        return
     faulty: dict[str, set[int]] = {"inputs": set(), "targets": set()}
     for rows in split.rows.split(_ROWS_AT_ONCE):
         inputs, targets = split.batch(rows, _CPU)
@@ -124,7 +134,7 @@ def _not_finite(name: str, split: Split) -> Iterator[Finding]:
                 rule="not-finite",
                 where=f"{name} row {some_of(sorted(wrong))}",
                 count=len(wrong),
-                message=f"{kind} of {len(wrong):,} samples hold NaN or infinities",
+                message=f"NaN or infinities in the {kind} of {len(wrong):,} of the {len(split):,} samples",
                 cure="correct or drop these samples: a single one makes the loss NaN",
             )
 
@@ -154,63 +164,75 @@ def _constant(dataset: DataSet) -> Iterator[Finding]:
 
 def _copied(dataset: DataSet, targets: dict[str, np.ndarray], table: Table | None) -> Iterator[Finding]:
     """Find equal inputs: twice in a split, in two splits, or with different labels."""
-    splits = {name: split for name, split in dataset.splits.items() if isinstance(split, TensorSplit)}
-    hashes = {
-        name: hash_rows(split.inputs.index_select(0, split.rows).numpy()) for name, split in splits.items()
-    }
-    for first, second in combinations(splits, 2):
+    hashes = {name: _hashes(split) for name, split in dataset.splits.items()}
+    places, word = _places(dataset, table)
+    for first, second in combinations(hashes, 2):
         shared = np.flatnonzero(np.isin(hashes[second], hashes[first]))
         if len(shared):
-            rows = splits[second].rows.numpy()[shared]
             share = len(shared) / len(hashes[second])
             yield Finding(
                 level="warning",
                 rule="shared",
-                where=f"{second} {_places(rows, table)}",
+                where=f"{second} {word}{some_of([places[second][index] for index in shared])}",
                 count=len(shared),
-                message=f"{len(shared):,} samples of {second} ({share:.1%}) have their equal in {first}",
+                message=f"{share:.1%} of {second} stand in {first} too",
                 cure=f"scores on {second} are too good by that: drop the copies, or keep them together with --group",
             )
     if table is not None:
         return
     together, truth = np.concatenate(list(hashes.values())), np.concatenate(list(targets.values()))
-    rows = np.concatenate([split.rows.numpy() for split in splits.values()])
+    everywhere = [place for each in places.values() for place in each]
     repeated = copies(together)
     if len(repeated):
         yield Finding(
             level="warning",
             rule="duplicates",
-            where=f"row {some_of(sorted(rows[repeated].tolist()))}",
+            where=f"{word}{some_of(sorted(everywhere[index] for index in repeated))}",
             count=len(repeated),
-            message=f"{len(repeated):,} samples repeat another one",
+            message=f"copies of other samples: {len(repeated):,} of {len(together):,}",
             cure="drop them",
         )
     if dataset.description.task == "classification":
-        yield from _conflicts(together, truth, rows)
+        yield from _conflicts(together, truth, everywhere, word)
 
 
-def _conflicts(hashes: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> Iterator[Finding]:
+def _conflicts(
+    hashes: np.ndarray, truth: np.ndarray, places: Sequence[int | str], word: str
+) -> Iterator[Finding]:
     order = np.argsort(hashes, kind="stable")
     same = hashes[order][1:] == hashes[order][:-1]
     wrong = np.flatnonzero(same & (truth[order][1:] != truth[order][:-1]))
     if len(wrong):
-        pairs = [f"{rows[order[index]]} and {rows[order[index + 1]]}" for index in wrong]
+        pairs = [f"{places[order[index]]} and {places[order[index + 1]]}" for index in wrong]
         yield Finding(
             level="warning",
             rule="conflicts",
-            where=f"rows {some_of(pairs)}",
+            where=f"{word.replace('row', 'rows')}{some_of(pairs)}",
             count=len(wrong),
-            message=f"{len(wrong):,} pairs of equal samples have different labels",
+            message=f"pairs of equal samples with different labels: {len(wrong):,}",
             cure="no network can tell them apart: correct the labels",
         )
 
 
+def _hashes(split: Split) -> np.ndarray:
+    """Give a number for each sample as it is stored, equal where samples are equal."""
+    if isinstance(split, StreamedSplit):
+        parts = split.rows.split(_PICTURES_AT_ONCE)
+        return np.concatenate([hash_rows(split.streams.pixels(rows).numpy()) for rows in parts])
+    assert isinstance(split, TensorSplit), "no other is looked at"
+    return hash_rows(split.inputs.index_select(0, split.rows).numpy())
+
+
 def _targets(split: Split) -> np.ndarray:
+    if isinstance(split, StreamedSplit):
+        return split.strata().numpy()
     parts = [split.batch(rows, _CPU)[1] for rows in split.rows.split(_ROWS_AT_ONCE)]
     return torch.cat(parts).numpy()
 
 
-def _places(rows: np.ndarray, table: Table | None) -> str:
+def _places(dataset: DataSet, table: Table | None) -> tuple[dict[str, list[int] | list[str]], str]:
+    """Give the line, row or file of each sample by split, and the word that stands before one."""
+    places = {name: dataset.places(name) for name, split in dataset.splits.items() if len(split)}
     if table is None:
-        return f"row {some_of(rows.tolist())}"
-    return f"line {some_of([table.line(row) for row in rows])}"
+        return places, "" if dataset.files else "row "
+    return {name: [table.line(int(row)) for row in rows] for name, rows in places.items()}, "line "

@@ -1,6 +1,8 @@
 """Data that a function of the user's own makes: `file.py:make`."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from inspect import Parameter
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from dlkit.array_file import PARTS, ArrayEntry, find_roles
 from dlkit.data.arrays import dataset_of
 from dlkit.data.samples import DataSet, Request
 from dlkit.device import seed_all
-from dlkit.errors import DataError, printable
+from dlkit.errors import DataError, instance_of, printable
 from dlkit.user_code import load_code, running
 
 _FORMS = "return inputs and targets, or a mapping of train, val and test to such pairs, or arrays by name as in .npz"
@@ -30,7 +32,12 @@ def load_function(request: Request) -> DataSet:
     assert code is not None, "a function has its code"
     function = load_code(code, "--data", DataError)
     if not callable(function):
-        raise DataError(f"--data {code.short} is no function but {type(function).__name__}", _FORMS)
+        raise DataError(f"--data {code.short} is no function but {instance_of(function)}", _FORMS)
+    if needed := _needed(function):
+        raise DataError(
+            f"--data {code.short} needs {' and '.join(needed)}; it is called without arguments",
+            "give each a default, or name a function that takes none and calls it",
+        )
     seed_all(request.config.seed)
     with running(code, f"--data {code.short}", DataError):
         made = function()
@@ -41,6 +48,16 @@ def load_function(request: Request) -> DataSet:
     return dataset_of(pairs, request)
 
 
+def _needed(function: Callable[..., Any]) -> list[str]:
+    """Give the arguments that a function cannot be called without."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    optional = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return [one.name for one in parameters if one.default is Parameter.empty and one.kind not in optional]
+
+
 def _parts(made: Any, request: Request) -> list[tuple[str, Any, Any]]:
     """Give part, inputs and targets of what a function returned."""
     assert request.spec.code is not None, "a function has its code"
@@ -49,7 +66,7 @@ def _parts(made: Any, request: Request) -> list[tuple[str, Any, Any]]:
         return [("all", *made)]
     if not isinstance(made, Mapping) or not made:
         length = f" of {len(made)}" if isinstance(made, tuple | list) else ""
-        raise DataError(f"--data {name} returned a {type(made).__name__}{length}", _FORMS)
+        raise DataError(f"--data {name} returned {instance_of(made)}{length}", _FORMS)
     need_train = request.trained_on is None
     if all(isinstance(value, tuple | list) and len(value) == 2 for value in made.values()):
         return _named_parts(made, name, need_train=need_train)

@@ -69,7 +69,9 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     if trained_on is not None and trained_on.fingerprint == trained_on.learned.get(_LISTING):
         found = listing.content  # the network was trained on a stream, whose pixels no one has counted
     request.check_fingerprint(found)
-    source = Source(by_part(listing, tensors["inputs"]), plan.scale, found)
+    starts = starts_of(listing)
+    files = {part: listing.names[start : start + listing.sizes[part]] for part, start in starts.items()}
+    source = Source(by_part(listing, tensors["inputs"]), plan.scale, found, files)
     description = _describe(listing, plan, request, found)
     dataset = split_source(source, description, request, sorted_rows=True, salt=listing.content)
     return replace(dataset, notes=[*plan.notes, *_said_of(listing, request.config), *dataset.notes])
@@ -101,6 +103,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
         fingerprint=found,
         salt=listing.content,
         sorted_rows=True,
+        files=dict.fromkeys(starts, listing.names),
     )
     dataset = split_stock(stock, _describe(listing, plan, request, found), request)
     needed, free = map(size_text, memory)

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import stat
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,23 +24,17 @@ from PIL import (  # Pillow knows a format once its plugin is imported
     WebPImagePlugin,
 )
 
-SUFFIXES = frozenset(
-    (
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".bmp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".webp",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    )
+# How a file of each kind begins, and what its name may end in.
+_BEGINNINGS = (
+    (rb"\x89PNG", (".png",)),
+    (rb"\xff\xd8\xff", (".jpg", ".jpeg", ".jpe")),
+    (rb"BM", (".bmp",)),
+    (rb"GIF8", (".gif",)),
+    (rb"II[*+]\0|MM\0[*+]", (".tif", ".tiff")),
+    (rb"RIFF....WEBP", (".webp",)),
+    (rb"P[1-6]", (".ppm", ".pgm", ".pbm", ".pnm")),
 )
+SUFFIXES = frozenset(suffix for _, suffixes in _BEGINNINGS for suffix in suffixes)
 MAX_PIXELS = 2**27
 GREY, COLOUR, DEEP = "grey", "colour", "deep"
 # Formats that nothing but pixels is read from; Pillow would hand others on to programs such as Ghostscript.
@@ -82,6 +78,16 @@ class Frame(NamedTuple):
     height: int
     width: int
     deep: bool
+
+
+def suffixes_of(path: Path) -> tuple[str, ...]:
+    """Give what the name of a picture may end in, by how the file begins; nothing where that does not tell."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(16)
+    except OSError:
+        return ()
+    return next((suffixes for start, suffixes in _BEGINNINGS if re.match(start, first, re.DOTALL)), ())
 
 
 def measure(path: str) -> Measure:

@@ -1,8 +1,8 @@
 """The prepared file: a data set as tensors and a few words about it, mapped into memory by later runs."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -23,11 +23,13 @@ class Source:
             keeps apart: `train` and `test`, or `all`.
         scale: The stored value that counts as 1.
         fingerprint: SHA-256 over all of it.
+        files: The file that each sample is from, by part; empty where there is none.
     """
 
     parts: Mapping[str, tuple[Tensor, Tensor]]
     scale: float
     fingerprint: str
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:

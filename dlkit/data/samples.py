@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlkit.config import TrainConfig
 from dlkit.description import DataDescription, Normalisation
-from dlkit.errors import ConfigError, DataError, did_you_mean
+from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 from dlkit.inputs import Inputs
 from dlkit.spec import Spec
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlkit.data.augment import Augmentation
 
 SPLITS = ("train", "val", "test")
+_LONGEST_PATH = 4096
 
 
 class Split(Protocol):
@@ -137,12 +138,25 @@ class DataSet:
         splits: By name: train, val and test.
         context: What a network needs of the data for ever, by name; it travels in the checkpoint.
         notes: What the user should be told, e.g. what was inferred.
+        files: The file that each stored row is from, by split; empty where there is none.
     """
 
     description: DataDescription
     splits: Mapping[str, Split]
     context: Mapping[str, Tensor] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def places(self, name: str) -> list[int] | list[str]:
+        """Say where each sample of a split, or of `all`, is from: its file, or its row of the stored data."""
+        if not self.files:
+            return [int(row) for row in self.split(name).rows.tolist()]
+        parts = [part for part in SPLITS if part in self.splits] if name == "all" else [name]
+        return [
+            printable(self.files[part][row], _LONGEST_PATH)
+            for part in parts
+            for row in self.splits[part].rows.tolist()
+        ]
 
     def split(self, name: str) -> Split:
         """Give the split `train`, `val`, `test`, or `all` three one after the other.

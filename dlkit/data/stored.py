@@ -1,7 +1,7 @@
 """Stored samples as a data set: cut into splits, normalised and described."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ class Stock:
         fingerprint: SHA-256 over the samples.
         salt: What the splits are drawn by, beside the seed.
         sorted_rows: The samples may stand in the order of their classes, so that --limit draws at random.
+        files: The file that each stored row is from, by part; empty where there is none.
     """
 
     strata: Mapping[str, np.ndarray]
@@ -45,6 +46,7 @@ class Stock:
     fingerprint: str
     salt: str
     sorted_rows: bool = False
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def split_source(
@@ -84,6 +86,7 @@ def split_source(
         fingerprint=source.fingerprint,
         salt=source.fingerprint if salt is None else salt,
         sorted_rows=sorted_rows,
+        files=source.files,
     )
     return split_stock(stock, description, request)
 
@@ -121,6 +124,7 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
             for name, split in splits.items()
         },
         notes=notes,
+        files={name: stock.files[part] for name, (part, _) in places.items() if stock.files},
     )
 
 

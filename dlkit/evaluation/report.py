@@ -41,7 +41,7 @@ class Report:
         metrics: Numbers by name; empty where no target is known.
         class_names: The classes; empty for regression.
         confusion: Counts, shape (K, K), rows the truth; None for regression, and where no target is known.
-        rows: Row of each sample in the stored data, shape (N,).
+        rows: Row of each sample in the stored data, or its file, shape (N,).
         targets: Class indices, shape (N,), -1 where not known; or numbers, (N, D), NaN where not known.
         outputs: Probabilities, shape (N, K), or predicted numbers in the target's unit, (N, D).
         target_names: One name an output; may be empty.
@@ -198,7 +198,7 @@ def evaluate_checkpoint(
         metrics=metrics,
         class_names=classes,
         confusion=confusion,
-        rows=part.rows.numpy(),
+        rows=np.array(dataset.places(split)),
         targets=targets.numpy(),
         outputs=predictions,
         target_names=dataset.description.target_names,

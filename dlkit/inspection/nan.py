@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from dlkit.checkpoint import Checkpoint, load_checkpoint
+from dlkit.checkpoint import Checkpoint
 from dlkit.data.datasets import load_dataset
 from dlkit.data.samples import DataSet
 from dlkit.errors import CheckpointError, printable
@@ -104,18 +103,17 @@ class Autopsy:
         return None if cause in _OF_THE_DATA else lower_rate(self.checkpoint.config)
 
 
-def look_into(path: Path, device: torch.device) -> Autopsy:
-    """Replay the batch that a file keeps.
+def look_into(checkpoint: Checkpoint, device: torch.device) -> Autopsy:
+    """Replay the batch that a checkpoint keeps.
 
     Args:
-        path: The `nan.safetensors` of a run.
+        checkpoint: The `nan.safetensors` of a run.
         device: Where to compute.
 
     Raises:
-        CheckpointError: It is missing or damaged, holds no batch, or the batch does not fit its network.
+        CheckpointError: It holds no batch, or the batch does not fit its network.
         DataError: The loss needs the data, and they are not here.
     """
-    checkpoint = load_checkpoint(path)
     failing = load_batch(checkpoint, device)
     config = checkpoint.config
     model = restore_model(checkpoint).to(device)
@@ -127,7 +125,7 @@ def look_into(path: Path, device: torch.device) -> Autopsy:
         seen = failing.replay(model, objective, config.seed, device, config.precision)
     except (RuntimeError, TypeError, ValueError, IndexError) as err:
         raise CheckpointError(
-            f"{path}: the batch does not pass through its network: {printable(str(err), limit=200)}",
+            f"{checkpoint.path}: the batch does not pass through its network: {printable(str(err), limit=200)}",
             "the file was written by another version of dlkit, or by another program",
         ) from err
     return Autopsy(checkpoint, failing, seen)

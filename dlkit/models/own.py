@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dlkit.arguments import ArgumentValue
 from dlkit.description import DataDescription
-from dlkit.errors import ConfigError, printable
+from dlkit.errors import ConfigError, instance_of, printable
 from dlkit.inputs import call, zeros
 from dlkit.models.constructor import plan_call
 from dlkit.spec import CodeSpec
@@ -38,7 +38,7 @@ def build_own(code: CodeSpec, description: DataDescription, arguments: Mapping[s
         model = target(**planned.values)
     if not isinstance(model, nn.Module):
         raise ConfigError(
-            f"MODEL {code.short} gives {_a(model)}, not a torch.nn.Module",
+            f"MODEL {code.short} gives {instance_of(model)}, not a torch.nn.Module",
             "name a class that inherits from torch.nn.Module",
         )
     _try_it(code, model, description)
@@ -77,7 +77,7 @@ def _load(code: CodeSpec) -> Callable[..., Any]:
     target = load_code(code, "MODEL")
     if not callable(target) or isinstance(target, nn.Module):
         raise ConfigError(
-            f"MODEL {code.short} is {_a(target)}, neither a class nor a function",
+            f"MODEL {code.short} is {instance_of(target)}, neither a class nor a function",
             "name the class: dlkit makes the network itself, fitted to the data",
         )
     checked: Callable[..., Any] = target
@@ -86,14 +86,14 @@ def _load(code: CodeSpec) -> Callable[..., Any]:
 
 def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> None:
     """Pass batches of zeros through a network, which also gives lazy layers their sizes."""
-    training = model.training
+    training, hint = model.training, ""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         for samples in _CHECKED_SAMPLES:
-            with running(
-                code, f"MODEL {code.short}: forward with {_shapes(description, samples)}", ConfigError
-            ):
+            what = f"MODEL {code.short}: forward with {_shapes(description, samples)}"
+            with running(code, what, ConfigError, hint):
                 outputs = call(model.eval(), zeros(description, samples))
             _check_outputs(code, outputs, description, samples)
+            hint = f"{samples} samples did pass: forward must take any number of them"
     model.train(training)
 
 
@@ -101,7 +101,7 @@ def _check_outputs(code: CodeSpec, outputs: Any, description: DataDescription, s
     """Hold what a network gives for some samples to the shape that the loss takes."""
     if not isinstance(outputs, Tensor):
         raise ConfigError(
-            f"MODEL {code.short}: forward returns {_a(outputs)}, not one tensor",
+            f"MODEL {code.short}: forward returns {instance_of(outputs)}, not one tensor",
             "return the outputs alone, before any softmax",
         )
     count = description.num_outputs
@@ -124,8 +124,3 @@ def _shapes(description: DataDescription, samples: int) -> str:
         return f"inputs of shape {(samples, *description.input_shape)}"
     named = (f"{name} of shape {(samples, *shape)}" for name, (_, shape) in description.named_inputs.items())
     return f"the inputs {', '.join(named)}"
-
-
-def _a(value: Any) -> str:
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -17,7 +17,8 @@ def prepare_determinism(wanted: bool) -> None:
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", _WORKSPACE)
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(wanted)
+    if wanted != torch.are_deterministic_algorithms_enabled():  # the call loads torch's compiler
+        torch.use_deterministic_algorithms(wanted)
 
 
 def hash_of_weights(model: nn.Module) -> str:

@@ -17,6 +17,7 @@ from dlkit.evaluation.evaluate import mean_scores
 from dlkit.models.build import restore_model
 from dlkit.resolve import recipe_of
 from dlkit.run_dir import RunDir
+from dlkit.spec import parse_code
 from dlkit.training.failing_batch import FailingBatch, find_batch, find_validation_batch
 from dlkit.training.guards import all_finite
 from dlkit.training.loop import Parts, Position, Step
@@ -208,11 +209,14 @@ def _said_rows(rows: Sequence[int]) -> str:
 
 
 def _way_out(scene: Scene, finding: Finding | None, *, kept: bool) -> str:
-    look = f"; dlkit inspect nan {scene.run_dir.path} replays the batch" if kept else ""
+    run, network, function = scene.run_dir.path, parse_code(scene.config.model), parse_code(scene.config.data)
+    named = f" --model {network}" if network else ""
+    look = f"; dlkit inspect nan {run}{named} replays the batch" if kept else ""
     if finding is not None and finding.cause in ("inputs", "targets"):
         return f"a lower rate does not help against bad numbers in {scene.config.data}{look}"
     rate = lower_rate(scene.config)
-    return f"go on from there with dlkit train --resume {scene.run_dir.path} --lr {rate:g}{look}"
+    model, data = f"{network} " if network else "", f" --data {function}" if function else ""
+    return f"go on from there with dlkit train {model}--resume {run}{data} --lr {rate:g}{look}"
 
 
 def _try(save: Callable[[], None], troubles: list[str]) -> bool:

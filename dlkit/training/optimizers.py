@@ -1,6 +1,8 @@
 """Optimizers by name, their state by parameter name."""
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -30,17 +32,33 @@ def build_optimizer(
     parts = ((decayed, weight_decay), (others, 0.0))
     groups: list[dict[str, Any]] = [{"params": part, "weight_decay": decay} for part, decay in parts if part]
     if name == "sgd":
-        sgd = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+        sgd = _uncompiled(torch.optim.SGD)(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
         if momentum:
             _start_momentum(sgd)
         return sgd
     if name == "rmsprop":
-        return torch.optim.RMSprop(groups, lr=lr, foreach=True)
+        return _uncompiled(torch.optim.RMSprop)(groups, lr=lr, foreach=True)
     if name == "adagrad":
         on_cpu = trainable[0].device.type == "cpu"
-        return torch.optim.Adagrad(groups, lr=lr, fused=on_cpu, foreach=not on_cpu)
+        return _uncompiled(torch.optim.Adagrad)(groups, lr=lr, fused=on_cpu, foreach=not on_cpu)
     kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=lr, fused=True)
+    return _uncompiled(kind)(groups, lr=lr, fused=True)
+
+
+@functools.cache
+def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """Give an optimizer without the decorators that hide it from the compiler, which they load for that.
+
+    dlkit never compiles a step of an optimizer, and loading `torch._dynamo` takes as long as half of torch itself.
+    """
+    return type(
+        kind.__name__,
+        (kind,),
+        {
+            "step": torch.no_grad()(inspect.unwrap(kind.step)),
+            "add_param_group": inspect.unwrap(kind.add_param_group),
+        },
+    )
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:

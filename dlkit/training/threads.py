@@ -20,6 +20,10 @@ _DEFAULT_THREADS = torch.get_num_threads()
 class Products(TorchDispatchMode):
     """Notes the multiplications of every matrix product and convolution."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would load its compiler to hide this class from it
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.sizes: list[float] = []

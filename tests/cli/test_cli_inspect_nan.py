@@ -57,6 +57,31 @@ def test_training_ends_with_5_and_the_command_it_prints_goes_on(dlkit: Run) -> N
     assert json.loads(again.stdout)["metrics"]["val_accuracy"] > 0.7
 
 
+def test_a_network_of_ones_own_is_replayed_where_the_code_is_named(dlkit: Run, home: Path) -> None:
+    (home / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self, in_features, num_classes):\n"
+        "        super().__init__(in_features, num_classes)\n"
+        "    def forward(self, inputs):\n"
+        "        outputs = super().forward(inputs.flatten(1))\n"
+        "        return outputs / 0 if self.training else outputs\n"
+    )
+    code = home / "net.py:Net"
+    words = ("--data", "digits", "--no-plot", "--device", "cpu", "--out", "run")
+    result = dlkit("train", "net.py:Net", *words)
+    assert result.code == 5
+    assert f"go on from there with dlkit train {code} --resume run --lr 0.001;" in result.stderr
+    assert f"dlkit inspect nan run --model {code} replays the batch" in result.stderr
+
+    unnamed = dlkit("inspect", "nan", "run")
+    named = dlkit("inspect", "nan", "run", "--model", "net.py:Net", "--json")
+
+    assert (unnamed.code, unnamed.stdout) == (4, "")
+    assert f"--model {code}" in unnamed.stderr
+    assert json.loads(named.stdout)["layer"] == "the network"
+
+
 def test_facts_come_first_and_the_layers_below(dlkit: Run, diverged: Path) -> None:
     result = dlkit("inspect", "nan", "run")
 

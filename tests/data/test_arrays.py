@@ -188,12 +188,12 @@ def test_float_arrays_in_a_file_are_mapped_and_stay_as_they_are(tmp_path: Path) 
         ),
         (
             {"x": np.where(np.eye(12, 3), np.nan, 0), "y": np.arange(12) / 3},
-            "{file}: 3 samples hold NaN, infinities or numbers beyond 3e38, in rows 0, 1, 2",
+            "{file} holds NaN, infinities or numbers beyond 3e38 in 3 of 12 samples, in rows 0, 1, 2",
             "fill them in or leave those rows out; row 0 is the first",
         ),
         (
             {"x": np.full((3, 2), 1e200), "y": np.arange(3) / 3},
-            "{file}: 3 samples hold NaN, infinities",
+            "{file} holds NaN, infinities or numbers beyond 3e38 in 3 of 3 samples",
             "fill",
         ),
         (

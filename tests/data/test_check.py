@@ -70,7 +70,7 @@ def test_samples_that_two_splits_share_are_found() -> None:
 
     assert set(found) == {"shared", "duplicates"}
     assert (found["shared"].where, found["shared"].count) == ("test row 61", 1)
-    assert found["shared"].message == "1 samples of test (3.3%) have their equal in train"
+    assert found["shared"].message == "3.3% of test stand in train too"
 
 
 def test_equal_samples_with_different_labels_are_found() -> None:

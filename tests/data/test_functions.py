@@ -76,7 +76,8 @@ def test_random_data_are_drawn_alike_each_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return 3", "--data data.py:make returned a int"),
+        ("return 3", "--data data.py:make returned an int"),
+        ("x = 3", "--data data.py:make returned nothing"),
         ("return 1, 2, 3", "--data data.py:make returned a tuple of 3"),
         ("return {}", "--data data.py:make returned a dict"),
         (
@@ -108,6 +109,7 @@ def test_random_data_are_drawn_alike_each_time(tmp_path: Path) -> None:
     ],
     ids=[
         "number",
+        "nothing",
         "three",
         "empty",
         "foreign",
@@ -132,8 +134,18 @@ def test_what_a_function_cannot_return_is_told(tmp_path: Path, body: str, messag
 def test_what_is_no_function_is_told(tmp_path: Path) -> None:
     (tmp_path / "data.py").write_text("make = 3\n")
 
-    with pytest.raises(DataError, match="make is no function but int"):
+    with pytest.raises(DataError, match="make is no function but an int"):
         load_dataset(resolve({"model": "mlp", "data": f"{tmp_path}/data.py:make"}, {}))
+
+
+def test_a_function_that_needs_arguments_is_not_called(tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text("def make(n, m=3, *rest, k, **more): raise ValueError\n")
+
+    with pytest.raises(DataError) as caught:
+        load_dataset(resolve({"model": "mlp", "data": f"{tmp_path}/data.py:make"}, {}))
+
+    assert caught.value.message == "--data data.py:make needs n and k; it is called without arguments"
+    assert caught.value.hint == "give each a default, or name a function that takes none and calls it"
 
 
 def test_a_checkpoint_never_runs_a_function_by_itself(tmp_path: Path, home: Path) -> None:

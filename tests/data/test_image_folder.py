@@ -12,6 +12,7 @@ from pictures_made import make_folder, noise, save, spoil
 
 from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
+from dlkit.data.check import check_data, check_dataset
 from dlkit.data.datasets import load_dataset
 from dlkit.data.home import data_home
 from dlkit.data.image_folder import load_folder
@@ -348,3 +349,53 @@ def test_a_picture_that_cannot_be_read_ends_a_stream(root: Path) -> None:
         read_all()
 
     assert caught.value.message == f"--data {root}: red/x.png is cut off"
+
+
+def test_a_check_names_the_files(root: Path) -> None:
+    shutil.copy(root / "red" / "000.png", root / "red" / "copy.png")
+    shutil.copy(root / "red" / "001.png", root / "blue" / "red.png")
+    shutil.copy(root / "red" / "002.png", root / "red" / "003.jpg")
+
+    found = {finding.rule: finding for finding in check_data(configure(root))}
+
+    assert {rule: finding.level for rule, finding in found.items()} == dict.fromkeys(
+        ("shared", "duplicates", "conflicts", "misnamed"), "warning"
+    )
+    assert found["duplicates"].count == 3
+    assert {"blue/red.png", "red/001.png"} == set(found["conflicts"].where.split(" and "))
+    assert found["misnamed"].where == "red/003.jpg"
+    assert found["misnamed"].message == "the name ends in .jpg, the picture is of the kind .png"
+
+
+def test_a_check_of_a_stream_finds_the_same(root: Path) -> None:
+    shutil.copy(root / "red" / "001.png", root / "blue" / "red.png")
+
+    whole, streamed = (check_dataset(load(root, room=room, num_workers="0")) for room in (2**30, 0))
+
+    assert streamed == whole
+    assert [finding.rule for finding in whole] == ["shared", "duplicates", "conflicts"]
+
+
+def test_a_check_gives_each_picture_that_cannot_be_read(root: Path) -> None:
+    spoilt = spoil(root / "red")
+
+    findings = check_data(configure(root))
+
+    assert {finding.rule for finding in findings} == {"readable"}
+    assert {finding.where: finding.message for finding in findings} == {
+        f"red/{name}": f"the picture {text}" for name, text in spoilt.items()
+    }
+
+
+@pytest.mark.parametrize("room", [None, 0])
+def test_samples_are_called_by_their_files(home: Path, room: int | None) -> None:
+    root = make_folder(home / "p", parts=("train", "test"))
+
+    dataset = load(root, room=room, num_workers="0")
+
+    test = dataset.places("test")
+    assert test == [f"test/{name}/{index:03}.png" for name in ("blue", "red") for index in range(12)]
+    assert all(str(place).startswith("train/") for place in dataset.places("val"))
+    assert sorted(dataset.places("all"), key=str) == sorted(
+        str(path.relative_to(root)) for path in root.rglob("*.png")
+    )

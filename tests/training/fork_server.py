@@ -15,7 +15,6 @@ from typing import Any
 
 import scipy.spatial  # noqa: F401 - these two take long to import, and children need them
 import torch
-import torch._dynamo
 from torch import nn
 
 from dlkit.checkpoint import load_checkpoint
