@@ -43,6 +43,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             "only cross-entropy spreads its target",
         )
     yield from _of_splits(config, typed)
+    yield from _of_pictures_alone(config, typed)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     yield from _of_points(config, typed)
@@ -95,10 +96,24 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
 
 def _cuts_both(config: TrainConfig) -> bool:
     """Tell whether both shares are of all rows, as in a table that no file splits."""
+    return config.split_file is None and _is_table(config)
+
+
+def _is_table(config: TrainConfig) -> bool:
     try:
-        return config.split_file is None and parse_spec(config.data).kind == "table"
+        return parse_spec(config.data).kind == "table"
     except ConfigError:
         return False
+
+
+def _of_pictures_alone(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Find what is done to pictures and asked for a table."""
+    for name in ("augment", "size", "num_workers"):
+        value = typed.get(name)
+        if value not in (None, "none", "auto") and _is_table(config):
+            yield ConfigError(
+                f"{flag(name)} {value} is for pictures; {config.data} is a table", "leave it out"
+            )
 
 
 def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:

@@ -1,6 +1,6 @@
 """The settings of data on the command line, for the commands that look at data alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from typer import Context
@@ -9,6 +9,7 @@ from dlkit.catalogue import MODELS
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import say_running
 from dlkit.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
+from dlkit.errors import ConfigError
 from dlkit.resolve import resolve
 from dlkit.spec import parse_spec
 from dlkit.user_code import check_file
@@ -17,13 +18,16 @@ _PANELS = (DATA_PANEL, SPATIAL_PANEL)
 DATA_SETTINGS = {name for name, field in FIELDS.items() if field.metadata.get("panel") in _PANELS} | {"seed"}
 
 
-def data_config(context: Context, spec: str, settings: Mapping[str, Any]) -> TrainConfig:
+def data_config(
+    context: Context, spec: str, settings: Mapping[str, Any], faults: Iterable[ConfigError] = ()
+) -> TrainConfig:
     """Make the settings that training on some data would have; that a function of the user's own makes them is said.
 
     Args:
         context: Of the command; knows the source of each option.
         spec: The data, as typed for SPEC.
         settings: Values of all options of the data.
+        faults: What was found before, to be told together with what is found here.
 
     Raises:
         ConfigError: Something cannot be used; all faults are told together.
@@ -31,7 +35,7 @@ def data_config(context: Context, spec: str, settings: Mapping[str, Any]) -> Tra
     given = given_options(context, ("COMMANDLINE", "ENVIRONMENT"))
     typed = {name: value for name, value in settings.items() if name in given}
     found = parse_spec(spec, "SPEC")
-    config = resolve({"model": _model_for(found.kind, typed), "data": found.text, **typed}, {})
+    config = resolve({"model": _model_for(found.kind, typed), "data": found.text, **typed}, {}, faults=faults)
     if found.code is not None:
         check_file(found.code, "SPEC")
         say_running([found.code])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _POINTS = "Points (spatial)"
 _SPLITS = ("test", "val", "train", "all")
+_PREDICTIONS = (b"index,target", b"index,organ,time,target")
 
 
 def evaluate(
@@ -156,6 +157,21 @@ def _predict_faults(predict: Path) -> Iterator[ConfigError]:
         yield ConfigError(
             f"--predict {predict} would replace a file of a run", "choose another name, as predictions.csv"
         )
+    elif predict.is_file() and not _holds_predictions(predict):
+        yield ConfigError(
+            f"--predict {predict} would replace a file that holds no predictions",
+            f"--data {predict} --predict FILE writes what is predicted for its rows into FILE",
+        )
+
+
+def _holds_predictions(path: Path) -> bool:
+    """Tell by its first line whether a file is one that --predict wrote."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(80)
+    except OSError:
+        return False
+    return not start or start.startswith(_PREDICTIONS)
 
 
 def _summary(report: "Report") -> str:

@@ -45,7 +45,7 @@ def check_data(config: TrainConfig) -> list[Finding]:
             features = [name.strip() for name in config.features.split(",")] if config.features else None
             findings += check_table(table, config.target, features)
         if table is None or config.target is not None:
-            findings += check_dataset(load_dataset(config), table)
+            findings += check_dataset(load_dataset(config, table=table), table)
         if spec.kind == "folder" and spec.path is not None:
             findings += misnamed(spec.path)
     except ConfigError:

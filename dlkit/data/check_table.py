@@ -7,6 +7,7 @@ import numpy as np
 
 from dlkit.data.findings import Finding, some_of
 from dlkit.data.row_hashes import copies, hash_columns
+from dlkit.data.table_targets import target_names
 from dlkit.data.tables import Column, Table
 from dlkit.errors import printable
 
@@ -25,21 +26,20 @@ def check_table(table: Table, target: str | None, features: Sequence[str] | None
 
     Args:
         table: The table.
-        target: The column to predict; without one its rules are left out.
+        target: The column to predict, or several: A,B; without one its rules are left out.
         features: The columns to predict from; None takes all others.
 
     Raises:
         DataError: There is no such column.
     """
-    if target is not None:
-        table.column(target, "--target")
-    used = [name for name in features or table.names if name != target]
+    targets = () if target is None else target_names(table.names, target, table.source)
+    used = [name for name in features or table.names if name not in targets]
     columns = [table.column(name, "--features") for name in used]
     findings = [finding for column in columns for finding in _of_column(table, column)]
-    findings += _of_rows(table, used, target)
-    if target is not None:
-        findings += _of_target(table, table.column(target))
-        findings += _giving_away(table, columns, table.column(target))
+    findings += _of_rows(table, used, targets)
+    for name in targets:
+        findings += _of_target(table, table.column(name))
+        findings += _giving_away(table, columns, table.column(name))
     return findings
 
 
@@ -112,15 +112,11 @@ def _names_rows(column: Column, given: np.ndarray, different: int) -> bool:
     return bool(counts) or _ID_NAME.search(column.name) is not None
 
 
-def _of_rows(table: Table, used: Sequence[str], target: str | None) -> Iterator[Finding]:
+def _of_rows(table: Table, used: Sequence[str], targets: Sequence[str]) -> Iterator[Finding]:
     inputs = hash_columns([_stored(table, name) for name in used])
-    if target is None:
-        whole = inputs
-    else:
-        truth = _stored(table, target)
-        whole = hash_columns([inputs.view(np.int64), truth])
-        yield from _conflicts(table, inputs, truth, target)
-    repeated = copies(whole)
+    for name in targets:
+        yield from _conflicts(table, inputs, _stored(table, name), name)
+    repeated = copies(hash_columns([inputs.view(np.int64), *(_stored(table, name) for name in targets)]))
     if len(repeated):
         yield Finding(
             level="warning",

@@ -13,6 +13,7 @@ from dlkit.data.pbpk import load_pbpk
 from dlkit.data.pbpk_file import holds_curves
 from dlkit.data.pictures import load_pictures
 from dlkit.data.samples import DataSet, Request
+from dlkit.data.tables import Table
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.spec import parse_spec
@@ -50,6 +51,7 @@ def load_dataset(
     *,
     other: str | None = None,
     named: bool = False,
+    table: Table | None = None,
 ) -> DataSet:
     """Load the data that a configuration names, split and normalised.
 
@@ -60,6 +62,7 @@ def load_dataset(
         other: A spec of other data, to be treated as those in the checkpoint were.
         named: The command line names the data that the configuration has; without that, a function of the user's
             own is not run for a checkpoint.
+        table: The table that the configuration names, where it has been read already.
 
     Raises:
         DataError: The data are not here, are damaged, or are not the ones trained on.
@@ -84,5 +87,6 @@ def load_dataset(
         trained_on=trained_on,
         context=context or {},
         same_data=other is None,
+        table=table,
     )
     return LOADERS[kind](request)

@@ -17,7 +17,6 @@ DELIMITERS = (",", ";", "\t", "|")
 
 _NEWLINE, _RETURN, _QUOTE, _SPACE = b'\n\r" '
 _BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _OTHER_FILES = {
     b"PK\x03\x04": "an Excel or zip file",
     b"PAR1": "a parquet file",
@@ -107,7 +106,7 @@ class Delimited:
 
     def _ragged(self, line: int, found: int, count: int) -> DataError:
         wanted = len(self.header.names)
-        others = f", and {count - 1:,} more such lines follow" if count > 1 else ""
+        others = f"; more such lines follow: {count - 1:,}" if count > 1 else ""
         cure = (
             "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
             if found > wanted
@@ -141,10 +140,10 @@ class Delimited:
         """Take the mark of UTF-8 away; refuse what is no text."""
         if not data:
             raise DataError(f"{self._name} is empty", "a table begins with a line of column names")
-        if data[:2] in _UTF16 or (data[1:2] == b"\0" and data[3:4] == b"\0"):
+        if encoding := _wide_encoding(data[:4]):
             raise DataError(
-                f"{self._name} is UTF-16 text, seen in its first 2 bytes; dlkit reads UTF-8",
-                f"iconv -f UTF-16 -t UTF-8 {self._name} > utf8.csv",
+                f"{self._name} is {encoding} text, seen in its first bytes; dlkit reads UTF-8",
+                f"iconv -f {encoding} -t UTF-8 {self._name} > utf8.csv",
             )
         for magic, kind in _OTHER_FILES.items():
             if data.lstrip()[: len(magic)].lower() == magic.lower():
@@ -298,6 +297,18 @@ def _split(line: str, delimiter: str) -> list[str]:
     with _long_fields():
         reader = csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, skipinitialspace=True)
         return next(reader, [""])
+
+
+def _wide_encoding(start: bytes) -> str:
+    """Name the encoding of text of two or four bytes a letter, by its mark or by its zeros; empty for any other."""
+    if start in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "UTF-32"
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "UTF-16"
+    zeros = [byte == 0 for byte in start]
+    if zeros == [False, True, False, True]:
+        return "UTF-16LE"
+    return "UTF-16BE" if zeros == [True, False, True, False] else ""
 
 
 def _is_number(text: str) -> bool:

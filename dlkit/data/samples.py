@@ -15,6 +15,7 @@ from dlkit.spec import Spec
 
 if TYPE_CHECKING:
     from dlkit.data.augment import Augmentation
+    from dlkit.data.tables import Table
 
 SPLITS = ("train", "val", "test")
 _LONGEST_PATH = 4096
@@ -190,6 +191,7 @@ class Request:
         trained_on: The description in a checkpoint, whose normalisation and the like are used; None for a new run.
         context: The context in that checkpoint.
         same_data: Whether they must be the data trained on; else they are others that must fit the network.
+        table: The table that `spec` names, where it has been read already: standard input is there but once.
     """
 
     spec: Spec
@@ -197,6 +199,7 @@ class Request:
     trained_on: DataDescription | None = None
     context: Mapping[str, Tensor] = field(default_factory=dict)
     same_data: bool = True
+    table: "Table | None" = None
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Hold the data found to those trained on.

@@ -123,6 +123,8 @@ def _read(request: Request, kinds: Mapping[str, str]) -> Table:
             f"--data {spec.text}: MODEL spatial takes a table of points, .csv, .tsv, .parquet or -",
             "each row with its coordinates and its value",
         )
+    if request.table is not None:
+        return request.table
     source = "-" if spec.path is None else str(spec.path)
     return read_table(source, kinds=kinds, progress=report(spec.name))
 

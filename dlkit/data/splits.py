@@ -149,8 +149,9 @@ def checked(rows: Rows, total: int) -> Rows:
     """
     if empty := [name for name, members in rows.items() if not len(members)]:
         counts = ", ".join(f"{name} {len(members):,}" for name, members in rows.items())
+        noun = "row leaves" if total == 1 else "rows leave"
         raise DataError(
-            f"{total:,} rows leave none for {' and '.join(empty)}: {counts}",
+            f"{total:,} {noun} none for {' and '.join(empty)}: {counts}",
             "more rows, or other shares with --val and --test",
         )
     return rows

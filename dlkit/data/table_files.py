@@ -79,7 +79,9 @@ def unreadable(err: OSError, path: Path) -> DataError:
     """Say why a table cannot be opened, and which file may have been meant."""
     told = file_error(err, path, "read")
     with contextlib.suppress(OSError):
-        beside = [other.name for other in path.parent.iterdir()]
+        beside = [
+            other.name for other in path.parent.iterdir() if other.is_file() and other.name != path.name
+        ]
         return DataError(told.message, did_you_mean(path.name, beside) or told.hint)
     return DataError(told.message, told.hint)
 
@@ -157,7 +159,9 @@ class _Reading:
             lines.append(block.lines)
             self._tell(self.file.tell(), size)
         if reader is None:
-            raise DataError(f"{self.source} has a line of column names and no rows")
+            raise DataError(
+                f"{self.source} has a line of column names and no rows", "export the table anew, rows and all"
+            )
         notes = []
         if header.delimiter in _DELIMITER_WORDS and self.delimiter is None:
             notes.append(f"{self.source} has {_DELIMITER_WORDS[header.delimiter]} between its columns")

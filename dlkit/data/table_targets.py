@@ -148,7 +148,10 @@ def _check(table: Table, column: Column) -> None:
     name = printable(column.name)
     missing = table.missing(column.name)
     if missing.all():
-        raise DataError(f"--target {name}: {table.source} has no value in that column", "name another column")
+        raise DataError(
+            f"--target {name}: {table.source} has no value in that column",
+            "name another column; NA, None, null and the like stand for missing numbers where no other text is there",
+        )
     if column.kind == "date":
         raise DataError(
             f"--target {name} holds dates; a target is a number or a class",

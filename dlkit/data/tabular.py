@@ -37,8 +37,8 @@ def load_tabular(request: Request) -> DataSet:
     source = "-" if spec.path is None else str(spec.path)
     if request.trained_on is None:
         names = _target_of(config, peek_names(source), spec.text)
-        table = read_table(source, progress=report(spec.name))
-        return _new(request, table, names or _target_of(config, table.names, spec.text))
+        table = request.table or read_table(source, progress=report(spec.name))
+        return _new(request, table, names or _target_of(config, table.names, table.source))
     learned = _Learned(request.trained_on)
     table = read_table(source, kinds=learned.encoding.kinds, progress=report(spec.name))
     request.check_fingerprint(table.fingerprint)

@@ -119,8 +119,7 @@ class Report:
                 header += [f"sd{name}" for name in names]
                 columns.append(self.spread.reshape(len(self.rows), -1))
             writer.writerow(["index", *header])
-            numbers = np.concatenate(columns, axis=1).tolist()
-            for row, values in zip(self.rows, numbers, strict=True):
+            for row, values in zip(self.rows, np.concatenate(columns, axis=1), strict=True):
                 writer.writerow([row, *("" if math.isnan(value) else value for value in values)])
         else:
             names = [*self.class_names, ""]  # -1, a target that is not known, is the last

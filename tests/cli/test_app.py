@@ -58,7 +58,8 @@ FLAGS = {
     "data ls": "",
     "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
-        --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --test --val -f -o
+        --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --task --test --val
+        -f -o
     """,
     "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",
     "inspect": "",

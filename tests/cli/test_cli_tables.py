@@ -112,6 +112,44 @@ def test_raw_rows_come_from_standard_input(
     assert [row["target"] for row in rows_of((home / "p.csv").read_text())] == ["70.0", ""]
 
 
+def test_predictions_never_replace_the_rows_they_are_of(dlkit: Dlkit, run: Path, home: Path) -> None:
+    new = write_table(home / "new.csv", target=False)
+    before = new.read_text()
+
+    result = dlkit("eval", run, "--predict", new)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        f"error: --predict {new} would replace a file that holds no predictions",
+        f"hint: --data {new} --predict FILE writes what is predicted for its rows into FILE",
+    ]
+    assert new.read_text() == before
+    for _ in range(2):  # what --predict wrote is replaced
+        assert dlkit("eval", run, "--data", new, "--predict", home / "p.csv").code == 0
+
+
+def test_standard_input_is_checked_as_a_file_is(
+    dlkit: Dlkit, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(table.read_bytes())))
+
+    from_file = dlkit("data", "check", table, "--target", "price")
+    piped = dlkit("data", "check", "-", "--target", "price")
+
+    assert piped.code == from_file.code == 0
+    assert piped.stdout == from_file.stdout
+
+
+@pytest.mark.parametrize("option", [("--augment", "light"), ("--size", "8"), ("--num-workers", "2")])
+def test_what_is_done_to_pictures_is_refused_for_a_table(
+    dlkit: Dlkit, table: Path, option: tuple[str, str]
+) -> None:
+    result = dlkit("train", "mlp", "--data", table, "--target", "price", *option)
+
+    assert result.code == 2
+    assert result.stderr.splitlines()[0] == f"error: {' '.join(option)} is for pictures; {table} is a table"
+
+
 def test_classes_are_predicted_for_rows_without_any(dlkit: Dlkit, table: Path) -> None:
     ckpt = dlkit("train", "mlp", "-d", table, "--target", "kind", "--epochs", 1, "--out", "r").stdout.strip()
     new = write_table(table.parent / "new.csv", target=False)

@@ -143,6 +143,12 @@ def test_a_stray_text_in_a_column_of_numbers_is_an_error_with_its_line(tmp_path:
     assert "43" in found.message
 
 
+def test_of_several_targets_each_is_looked_at() -> None:
+    found = find("a,price", price=with_value(PRICE, 3, np.nan))
+
+    assert {rule: finding.where for rule, finding in found.items()} == {"unlabelled": "column price"}
+
+
 def test_only_the_features_that_are_named_are_looked_at() -> None:
     columns = {**SOUND, "dead": np.zeros(ROWS)}
 

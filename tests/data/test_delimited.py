@@ -76,7 +76,7 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     ),
     "too-few-fields": (
         b"a,b\n1,2\n3\n4\n",
-        "x.csv line 3 has 1 field; the header has 2 columns, and 1 more such lines follow",
+        "x.csv line 3 has 1 field; the header has 2 columns; more such lines follow: 1",
         "write a value that is missing as an empty field: a,,c",
     ),
     "too-many-fields": (
@@ -91,8 +91,18 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     ),
     "utf-16": (
         "a,b\n1,2\n".encode("utf-16"),
-        "x.csv is UTF-16 text, seen in its first 2 bytes; dlkit reads UTF-8",
+        "x.csv is UTF-16 text, seen in its first bytes; dlkit reads UTF-8",
         "iconv -f UTF-16 -t UTF-8 x.csv > utf8.csv",
+    ),
+    "utf-16-without-a-mark": (
+        "a,b\n1,2\n".encode("utf-16-be"),
+        "x.csv is UTF-16BE text, seen in its first bytes; dlkit reads UTF-8",
+        "iconv -f UTF-16BE -t UTF-8 x.csv > utf8.csv",
+    ),
+    "utf-32": (
+        "a,b\n1,2\n".encode("utf-32"),
+        "x.csv is UTF-32 text, seen in its first bytes; dlkit reads UTF-8",
+        "iconv -f UTF-32 -t UTF-8 x.csv > utf8.csv",
     ),
     "nul": (
         b"a,b\n1,\0\n",

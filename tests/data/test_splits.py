@@ -177,7 +177,7 @@ def test_folds_test_every_row_once(grouped: bool) -> None:
 EMPTY: dict[str, tuple[Callable[[], Rows], str]] = {
     "one-row": (
         lambda: split_at_random(np.zeros(1), **SHARES, **DRAW),
-        "1 rows leave none for val and test: train 1, val 0, test 0",
+        "1 row leaves none for val and test: train 1, val 0, test 0",
     ),
     "two-rows": (
         lambda: split_at_random(np.zeros(2), **SHARES, **DRAW),

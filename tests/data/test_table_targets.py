@@ -118,7 +118,7 @@ BAD: dict[str, tuple[list[str], str, str, str]] = {
         ["", "NA"],
         "auto",
         "--target y: standard input has no value in that column",
-        "name another column",
+        "name another column; NA, None, null and the like stand for missing numbers where no other text is there",
     ),
     "dates": (
         ["2020-01-01", "2020-01-02"],
