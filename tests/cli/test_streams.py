@@ -155,15 +155,3 @@ def test_durations_are_never_measured_by_the_clock_on_the_wall() -> None:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 assert (node.value.id, node.attr) not in {("time", "time"), ("datetime", "now")}, source
-
-
-def test_leaving_takes_no_look_at_all_that_was_loaded() -> None:
-    script = """
-import atexit, gc
-from dlkit.cli.app import main
-atexit.register(lambda: print(gc.get_freeze_count() > 1000))
-main()
-"""
-    command = [sys.executable, "-c", script, "--version"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert shown.splitlines()[-1] == "True"
