@@ -113,13 +113,20 @@ GERMAN = ("de_DE.UTF-8", "de_DE.utf8", "de_DE")
 
 
 @pytest.fixture
-def german() -> str:
+def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A locale that writes numbers with a comma; made here where the machine has none."""
     before = locale.setlocale(locale.LC_ALL)
+    made = tmp_path / GERMAN[0]
     for name in GERMAN:
         try:
+            if name == made.name and shutil.which("localedef"):
+                subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", made], check=False)
+                monkeypatch.setenv("LOCPATH", str(tmp_path))
             locale.setlocale(locale.LC_ALL, name)
         except locale.Error:
+            monkeypatch.delenv("LOCPATH", raising=False)
             continue
+        assert locale.localeconv()["decimal_point"] == ","
         locale.setlocale(locale.LC_ALL, before)
         return name
     pytest.skip("this machine has no German locale")
