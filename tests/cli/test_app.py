@@ -297,7 +297,11 @@ COMMAND = st.sampled_from([path for path in COMMANDS if path != "data get"])
 BOUND = ["--limit", "10", "--epochs", "1", "--no-plot"]
 
 
-def check_words(command: str, words: list[str], dlkit: Dlkit) -> None:
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(command=COMMAND, words=WORDS)
+def test_no_list_of_words_brings_a_traceback_or_a_failure(
+    command: str, words: list[str], dlkit: Dlkit
+) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         result = dlkit(*command.split(), *words, *(BOUND if command == "train" else []))
 
@@ -306,15 +310,6 @@ def check_words(command: str, words: list[str], dlkit: Dlkit) -> None:
     if result.code:
         assert result.stdout == ""
         assert result.stderr.startswith(("error: ", "mlp (", "cnn (")), result
-
-
-def fuzzed(examples: int) -> Callable[..., None]:
-    checks = {"max_examples": examples, "deadline": None, "suppress_health_check": list(HealthCheck)}
-    return settings(**checks)(given(command=COMMAND, words=WORDS)(check_words))
-
-
-test_no_list_of_words_brings_a_traceback_or_a_failure = fuzzed(60)
-test_no_long_list_of_lists_of_words_does_either = pytest.mark.slow(fuzzed(500))
 
 
 @pytest.mark.parametrize(
