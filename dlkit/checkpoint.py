@@ -3,7 +3,7 @@
 import math
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ from dlkit.atomic import OPS, FileOps
 from dlkit.config import TrainConfig
 from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.resolve import resolve
+from dlkit.resolve import resolve, stored_settings
 from dlkit.spec import CodeSpec, parse_code
 from dlkit.tensor_file import read_tensors, write_tensors
 from dlkit.user_code import source_digest
 
 RESERVED = "dlkit."
-_MAX_LIST = 1000
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def load_checkpoint(path: Path, code: CodeSpec | None = None) -> Checkpoint:
     path = checkpoint_path(path)
     tensors, metadata = read_tensors(path)
     try:
-        config = _config_of(metadata["config"])
+        config = resolve({}, {}, stored_settings(metadata["config"]))
         description = DataDescription.from_dict(metadata["description"])
         progress = dict(metadata["progress"])
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
@@ -177,33 +176,6 @@ def _changes(checkpoint: Checkpoint, code: CodeSpec) -> tuple[str, ...]:
     if before == source_digest(code):
         return ()
     return (f"{code.path} has changed since {checkpoint.path} was trained with it",)
-
-
-def _config_of(stored: Mapping[str, Any]) -> TrainConfig:
-    """Make the settings that a checkpoint tells, held to the checks that typed ones pass."""
-    kinds: dict[str, Any] = {field.name: field.type for field in fields(TrainConfig)}
-    for name, value in stored.items():
-        kind = Mapping if name == "arguments" else kinds[name]
-        if not isinstance(value, float | int if kind is float else kind) or _is_endless(value):
-            raise ValueError(f"its setting {name} is {value!r}")
-    for name, value in stored["arguments"].items():
-        if not all(isinstance(item, str | int | float) for item in _items(value)):
-            raise ValueError(f"its argument {name} is {value!r}")
-    arguments = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in stored["arguments"].items()
-    }
-    return resolve({}, {}, {**stored, "arguments": arguments})
-
-
-def _items(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _is_endless(value: object) -> bool:
-    """Say whether an argument lists more than any network has layers; building that many would take for ever."""
-    values = value.values() if isinstance(value, Mapping) else ()
-    return any(isinstance(item, list) and len(item) > _MAX_LIST for item in values)
 
 
 def _finite(value: Any) -> Any:

@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 from dlkit.errors import CheckpointError, file_error
 from dlkit.errors import printable as printable
-from dlkit.strict_json import OversizedError, parse_strictly, uncollected
+from dlkit.strict_json import OversizedError, is_oversized, parse_strictly, uncollected
 
 METADATA_KEY = "dlkit"
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
-MAX_TENSORS = 100_000
+MAX_TENSORS = 30_000
+MAX_PARTS = 400_000  # keys and values: dtype, shape, place and checksum of as many four-dimensional tensors
 MAX_DIMENSIONS = 32
 _MAX_ELEMENTS = 2**48
-_MAX_PARTS = 12 * MAX_TENSORS  # keys and values: dtype, shape and place of as many four-dimensional tensors
 _MAX_OBJECTS = MAX_TENSORS + 10_000
 _BITS = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
@@ -156,13 +156,26 @@ def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]], metada
         tensors: By name, in the order in which they follow one another: dtype as the format names it, shape, and
             size in bytes.
         metadata: What `seal` gave.
+
+    Raises:
+        CheckpointError: It would be more than is ever read back.
     """
     header: dict[str, Any] = {"__metadata__": {METADATA_KEY: metadata}}
     position = 0
     for name, (dtype, shape, size) in tensors.items():
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [position, position + size]}
         position += size
-    text = spelled(header).encode()
+    letters = spelled(header)
+    text = letters.encode()
+    if (
+        len(tensors) > MAX_TENSORS
+        or len(text) > MAX_HEADER_BYTES - _ALIGNMENT
+        or is_oversized(letters, max_parts=MAX_PARTS, max_objects=_MAX_OBJECTS)
+    ):
+        raise CheckpointError(
+            f"too much for one file: {len(tensors):,} tensors, described in {len(text):,} bytes",
+            f"a file holds at most {MAX_TENSORS:,} tensors and {MAX_PARTS:,} names, sizes, checksums and settings",
+        )
     text += b" " * (-len(text) % _ALIGNMENT)
     return len(text).to_bytes(8, "little") + text
 
@@ -202,7 +215,7 @@ def _nearby(path: Path) -> str:
 
 def _parse_json(text: str, path: Path) -> Any:
     try:
-        return parse_strictly(text, max_parts=_MAX_PARTS, max_objects=_MAX_OBJECTS)
+        return parse_strictly(text, max_parts=MAX_PARTS, max_objects=_MAX_OBJECTS)
     except OversizedError as err:
         raise CheckpointError(
             f"{path} has an oversized header; at most {MAX_TENSORS:,} tensors are read"

@@ -19,6 +19,7 @@ from dlkit.spec import Spec, parse_code, parse_spec
 
 _ADAM_LR = 1e-3
 _ADAM_LIKE = ("adam", "adamw", "rmsprop")
+_MAX_LIST = 1000
 _WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
 _FIXED_ON_RESUME = (
     "model",
@@ -126,6 +127,26 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], list[ConfigError]]:
         else:
             settings[name] = _widened(name, value)
     return settings, faults
+
+
+def stored_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the settings that a checkpoint tells; whoever wrote them, each is of the kind that its setting has.
+
+    Raises:
+        ConfigError: One is of another kind, or is no setting.
+        KeyError: There are no arguments among them.
+    """
+    for name, value in stored.items():
+        if name not in FIELDS or not (name == "arguments" or _fits(_kinds(name), value)):
+            raise ConfigError(f"its setting {name} is {value!r}")
+    arguments: dict[str, Any] = {}
+    for name, value in stored["arguments"].items():
+        items = value if isinstance(value, list) else [value]
+        # Building more layers than any network has would take for ever.
+        if len(items) > _MAX_LIST or not all(isinstance(item, str | int | float) for item in items):
+            raise ConfigError(f"its argument {name} is {value!r}")
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    return {**stored, "arguments": arguments}
 
 
 def parse_arguments(pairs: list[str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+_MAX_DIGITS = 40
+
 
 class OversizedError(ValueError):
     """The text has more values than it may have."""
@@ -23,12 +25,19 @@ def parse_strictly(text: str, *, max_parts: int, max_objects: int) -> Any:
         OversizedError: It has more.
         ValueError: It is no JSON, goes too deep, or a name stands twice in an object.
     """
-    if text.count(",") + text.count(":") > max_parts or text.count("{") > max_objects:
+    if is_oversized(text, max_parts=max_parts, max_objects=max_objects):
         raise OversizedError("too many values")
     try:
-        return json.loads(text, object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
+        return json.loads(
+            text, object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant, parse_int=_short_int
+        )
     except RecursionError as err:
         raise ValueError(str(err)) from err
+
+
+def is_oversized(text: str, *, max_parts: int, max_objects: int) -> bool:
+    """Say whether JSON has more keys and values, or more objects, than it may have; texts count as they look."""
+    return text.count(",") + text.count(":") > max_parts or text.count("{") > max_objects
 
 
 @contextlib.contextmanager
@@ -52,3 +61,9 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a whole number of {len(digits):,} digits")
+    return int(digits)

@@ -10,6 +10,7 @@ import pytest
 from fork_server import ForkServer, fork_server
 
 ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = Path(os.environ.get("DLKIT_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,9 @@ def dlkit(home: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data files; the test is skipped where it is not present."""
-    folder = Path(os.environ.get("DLKIT_SHARED_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; set DLKIT_SHARED_DATA")
-    return folder
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real data at {SHARED_DATA}; set DLKIT_SHARED_DATA")
+    return SHARED_DATA
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,13 +91,24 @@ def forks() -> Iterator[ForkServer]:
 
 
 @pytest.fixture(scope="session")
-def mnist_home(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data home with MNIST prepared."""
+def mnist_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data home with MNIST prepared; with noise of its shape where the real files are not here."""
+    import torch
+
     from dlkit.data.prepared import write_prepared
     from dlkit.data.torchvision_sets import read_torchvision_set
 
+    def noise(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        draw = torch.Generator().manual_seed(count)
+        pictures = torch.randint(256, (count, 1, 28, 28), dtype=torch.uint8, generator=draw)
+        return pictures, torch.randint(10, (count,), generator=draw)
+
     home = tmp_path_factory.mktemp("mnist")
+    real = SHARED_DATA / "mnist"
+    parts = (
+        read_torchvision_set("mnist", real) if real.is_dir() else {"train": noise(4000), "test": noise(500)}
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DLKIT_HOME", str(home))
-        write_prepared("mnist", read_torchvision_set("mnist", shared_data / "mnist"), 255.0)
+        write_prepared("mnist", parts, 255.0)
     return home

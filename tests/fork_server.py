@@ -104,6 +104,9 @@ class ForkServer:
         self._count += 1
         out = Path(stdout or folder.parent / f"stdout-{self._count}.txt")
         err = Path(stderr or folder.parent / f"stderr-{self._count}.txt")
+        for path in (out, err):
+            if not path.exists():  # a child killed at once has not opened its own yet
+                path.touch()
         asked = {
             "words": [str(word) for word in words],
             "folder": str(folder),

@@ -6,7 +6,15 @@ import pytest
 from crafted import entry, raw_file, sealed_file, write
 
 from dlkit.errors import CheckpointError
-from dlkit.header import FORMAT_VERSION, TensorEntry, read_header
+from dlkit.header import (
+    FORMAT_VERSION,
+    MAX_HEADER_BYTES,
+    MAX_PARTS,
+    MAX_TENSORS,
+    TensorEntry,
+    header_bytes,
+    read_header,
+)
 from dlkit.seal import seal, tensor_digest, verify
 
 TWO = {"a": entry("F32", [2], 0, 8), "b": entry("U8", [3, 1], 8, 11)}
@@ -227,3 +235,17 @@ def test_other_spelling_of_the_same_header_is_refused(tmp_path: Path, before: by
     with pytest.raises(CheckpointError) as caught:
         verify(path)
     assert caught.value.message == f"{path} is damaged: its header is not as it was written"
+
+
+def test_more_than_is_ever_read_back_is_not_written() -> None:
+    place = ("F32", (), 4)
+    tensors = dict.fromkeys(map(str, range(MAX_TENSORS)), place)
+    assert header_bytes(tensors, "{}")
+    with pytest.raises(CheckpointError) as caught:
+        header_bytes({**tensors, "one more": place}, "{}")
+    assert caught.value.message.startswith("too much for one file: 30,001 tensors, described in ")
+    assert "at most 30,000 tensors" in caught.value.hint
+    with pytest.raises(CheckpointError, match="too much for one file: 1 tensors"):
+        header_bytes({"a": place}, json.dumps([0] * MAX_PARTS))
+    with pytest.raises(CheckpointError, match="too much for one file: 1 tensors"):
+        header_bytes({"a" * MAX_HEADER_BYTES: place}, "{}")

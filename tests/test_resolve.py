@@ -712,7 +712,7 @@ def values_of(name: str) -> st.SearchStrategy[Any]:
     return next(values for kind, values in VALUES.items() if kind.__name__ in str(FIELDS[name].type))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     typed=st.fixed_dictionaries(
         {}, optional={name: values_of(name) for name in FIELDS if name != "arguments"}

@@ -1,7 +1,7 @@
 """The command `dlkit`: its sub-commands, and the one place where mistakes become messages and exit codes."""
 
+import atexit
 import contextlib
-import gc
 import io
 import os
 import signal
@@ -97,9 +97,19 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path may hold bytes that are no text
+    code = DlkitError.exit_code
+    # Called after the handlers of all that is loaded later, and in the place of taking that apart again: with torch
+    # this takes a second, and a library that counts what is left of its objects writes below the result.
+    atexit.register(lambda: _end_process(code))
     code = run()
-    gc.freeze()  # going once more through all that torch has loaded would take a second
     raise SystemExit(code)
+
+
+def _end_process(code: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _usage_error(err: TyperException, words: list[str]) -> int:

@@ -18,7 +18,7 @@ from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_s
 from dlkit.cli.signals import stop_signals
 from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.resolve import resolve
+from dlkit.resolve import resolve, stored_settings
 from dlkit.run_dir import RunDir, check_out, open_run
 from dlkit.seal import verify
 
@@ -197,11 +197,7 @@ def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
         if not run_dir.last_prev.exists():
             raise
         stored = verify(run_dir.last_prev)["config"]
-    arguments = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in stored["arguments"].items()
-    }
-    return {**stored, "arguments": arguments}
+    return stored_settings(stored)
 
 
 def _download(config: TrainConfig) -> None:

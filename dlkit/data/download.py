@@ -143,6 +143,11 @@ class _Try:
                     raise self._refused(err, have) from err
             except (OSError, http.client.HTTPException) as err:
                 raise self._broken(err) from err
+            except KeyboardInterrupt:
+                self.note(
+                    f"{self.part.path} is kept; the same command goes on from byte {self.part.size():,}"
+                )
+                raise
         self._keep_if_right(resumed=have > 0)
 
     def _request(self, have: int) -> urllib.request.Request:

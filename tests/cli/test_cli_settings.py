@@ -613,7 +613,11 @@ COMMAND_LINES = {
 }
 
 
-def check_options(model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path) -> None:
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(**COMMAND_LINES)
+def test_any_options_print_settings_or_are_refused(
+    model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path
+) -> None:
     result = dlkit("train", model, "--print-config", *(word for option in options for word in option))
 
     assert result.code in (0, 2), result.stderr
@@ -623,20 +627,3 @@ def check_options(model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home
         assert result.stdout == ""
         assert faults(result.stderr)
     assert list(home.iterdir()) == []
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(**COMMAND_LINES)
-def test_any_options_print_settings_or_are_refused(
-    model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path
-) -> None:
-    check_options(model, options, dlkit, home)
-
-
-@pytest.mark.slow
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(**COMMAND_LINES)
-def test_any_of_many_options_print_settings_or_are_refused(
-    model: str, options: list[tuple[str, ...]], dlkit: Dlkit, home: Path
-) -> None:
-    check_options(model, options, dlkit, home)

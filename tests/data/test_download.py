@@ -97,6 +97,23 @@ def test_next_call_goes_on_from_the_part_when_the_tries_are_used_up(
     assert server.ranges == [None, "bytes=4000-"]
 
 
+def test_part_is_said_to_be_kept_when_the_user_stops(server: loopback.Server, tmp_path: Path) -> None:
+    def stop(done: int, _total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    server.replies = [loopback.cut(4000)]
+    notes: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        fetch(server, tmp_path, progress=stop, note=notes.append)
+    kept = part(tmp_path).stat().st_size
+    assert kept > 0
+    assert notes == [f"{part(tmp_path)} is kept; the same command goes on from byte {kept:,}"]
+    fetch(server, tmp_path)
+    assert_whole(tmp_path)
+    assert server.ranges == [None, f"bytes={kept}-"]
+
+
 @given(cuts=st.lists(st.integers(min_value=0, max_value=len(CONTENT) - 1), max_size=4))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_file_is_whole_however_often_it_was_cut(

@@ -251,6 +251,32 @@ def _paths(said: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tup
             yield from _paths(value, (*above, name))
 
 
+OF_ANOTHER_KIND = {
+    "deterministic": -0.5,
+    "compile": 1,
+    "epochs": True,
+    "batch_size": 6.0,
+    "lr": "0.1",
+    "momentum": "x",
+    "stratify": None,
+    "device": ["cpu"],
+    "data": {},
+    "colour": "red",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), OF_ANOTHER_KIND.items(), ids=OF_ANOTHER_KIND)
+def test_setting_of_another_kind_is_refused_before_it_is_used(
+    name: str, value: object, stopped: Path, tmp_path: Path, dlkit: Callable[..., Any]
+) -> None:
+    folder = forged(stopped, tmp_path / "run", say("config", name, value=value))
+
+    result = dlkit("train", "--resume", folder, "--no-plot")
+
+    assert (result.code, result.stdout) == (4, "")
+    assert f"last.safetensors holds no settings of a run: its setting {name} is {value!r}\n" in result.stderr
+
+
 @pytest.mark.slow
 def test_no_forged_state_ends_in_anything_but_a_line(
     stopped: Path, tmp_path: Path, dlkit: Callable[..., Any]

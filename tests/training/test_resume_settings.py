@@ -1,12 +1,18 @@
 """Every setting of the loop keeps its bits over a stop."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from runs import configure, drive, essence, resume
 
-from dlkit.training.run import start_run
+from dlkit.checkpoint import load_checkpoint
+from dlkit.resolve import resolve
+from dlkit.run_dir import open_run
+from dlkit.tensor_file import read_tensors
+from dlkit.training.run import resume_run, start_run
 
 # Each optimizer, schedule and other setting stands in some case; 2 to 7 steps an epoch, three epochs.
 CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -80,3 +86,38 @@ def test_the_rate_that_plateau_has_halved_is_the_same_over_a_stop(tmp_path: Path
 
     halved = dict.fromkeys(range(seven_epochs + 1, nine + 1), 0.5e-30)
     assert rates == {seven_epochs: 1e-30, **halved}, "six of seven epochs were no better"
+
+
+NETWORK = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {layers}
+
+    def forward(self, x):
+        return self.second(self.first(x.flatten(1)).relu())
+"""
+LAYERS = ("self.first = nn.Linear(64, 64)", "self.second = nn.Linear(64, 10)")
+
+
+def test_a_network_whose_layers_change_places_goes_on_by_their_names(home: Path) -> None:
+    code = home / "net.py"
+    settings = {"model": f"{code}:Net", "data": "digits", "optimizer": "adam", "lr": 0.01, "limit": 60}
+    code.write_text(NETWORK.format(layers="; ".join(LAYERS)))
+    drive(start_run(configure(**settings), home / "whole"))
+    drive(start_run(configure(**settings), home / "run"), 9)
+    code = home / "newer.py"  # where it is now
+    code.write_text(NETWORK.format(layers="; ".join(reversed(LAYERS))))
+
+    run_dir = open_run(home / "run")
+    stored = asdict(load_checkpoint(run_dir.last).config)
+    run = resume_run(resolve({"model": f"{code}:Net"}, {}, stored), run_dir, {"model"})
+    drive(run)
+
+    assert any("has changed since" in note for note in run.notes)
+    for name in ("best.safetensors", "last.safetensors"):
+        found, expected = (read_tensors(home / which / name)[0] for which in ("run", "whole"))
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[key], expected[key]) for key in found)
