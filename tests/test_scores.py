@@ -1,5 +1,7 @@
 """Metrics over arrays, against hand-worked examples and scikit-learn."""
 
+import math
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -96,3 +98,36 @@ def test_targets_that_do_not_vary_have_no_r2() -> None:
 
     assert found["mae"] == 0.5
     assert np.isnan(found["r2"])
+
+
+def test_curve_scores_equal_a_hand_worked_example() -> None:
+    times = np.array([1.0, 2.0, 4.0])
+    targets = np.array([[[4.0, 2.0, 1.0], [0.009, 0.0, 0.0]]])  # the second organ stays below the floor
+    preds = np.array([[[4.8, 2.0, 0.4], [0.009, 1.0, 0.0]]])
+
+    found = scores.curve_scores(targets, preds, times)
+
+    assert found["rmse"] == pytest.approx(math.sqrt((0.8**2 + 0.6**2 + 1) / 6))
+    assert found["mae"] == pytest.approx((0.8 + 0.6 + 1) / 6)
+    assert found["r2"] == pytest.approx(metrics.r2_score(targets.ravel(), preds.ravel()))
+    assert found["gmfe"] == pytest.approx((1.2 * 1.0 * 2.5) ** (1 / 3))
+    assert [found[f"within_{fold}x"] for fold in ("1.25", "1.5", "2")] == pytest.approx([2 / 3] * 3)
+    assert found["cmax_error"] == pytest.approx(0.2)
+    assert found["auc_error"] == pytest.approx(1 - (3.4 + 2.4) / (3.0 + 3.0))
+
+
+def test_a_prediction_of_nothing_is_far_off_but_finite() -> None:
+    found = scores.curve_scores(np.ones((1, 1, 2)), np.zeros((1, 1, 2)), np.array([1.0, 2.0]))
+
+    assert found["gmfe"] > 1e6
+    assert math.isfinite(found["gmfe"])
+    assert (found["within_2x"], found["cmax_error"], found["auc_error"]) == (0, 1, 1)
+
+
+def test_curves_below_the_floor_have_no_fold_errors() -> None:
+    low = np.full((2, 3, 4), 0.001)
+
+    found = scores.curve_scores(low, low, np.arange(1.0, 5.0))
+
+    assert (found["rmse"], found["mae"]) == (0, 0)
+    assert all(math.isnan(found[name]) for name in ("gmfe", "within_2x", "cmax_error", "auc_error"))

@@ -113,8 +113,9 @@ def plot(
     if len(histories) == len(inputs):
         _deliver(_draw_curves(histories, paths, curves), out or _default_path(paths, "history"))
         return
-    _check_predictions(paths, len(histories), curves)
     found = inputs[0]
+    what = "a confusion matrix" if isinstance(found, Predictions) else "a picture of concentrations"
+    _check_predictions(what, paths, len(histories), curves)
     assert not isinstance(found, History | MapValues), "it was checked that none is"
     if isinstance(found, Predictions):
         _deliver(_draw_confusion(found), out or _default_path(paths, "confusion"))
@@ -177,20 +178,20 @@ def _read(path: Path, kind: str | None) -> History | Predictions | PredictedCurv
     return found
 
 
-def _check_predictions(paths: Sequence[Path], num_histories: int, curves: _CurveOptions) -> None:
+def _check_predictions(what: str, paths: Sequence[Path], num_histories: int, curves: _CurveOptions) -> None:
     if num_histories:
         raise ConfigError(
             f"{num_histories} of the {len(paths)} inputs are histories, the others predictions",
             "draw them one after the other: a picture shows one kind",
         )
-    _check_single("a confusion matrix", paths, curves)
+    _check_single(what, paths, curves)
 
 
 def _check_single(what: str, paths: Sequence[Path], curves: _CurveOptions) -> None:
     if len(paths) > 1:
         raise ConfigError(f"{what} is of one file, not of {len(paths)}", f"for example dlkit plot {paths[0]}")
     if flags := curves.typed():
-        holds = "predictions" if what == "a confusion matrix" else "a map"
+        holds = "a map" if what == "a map" else "predictions"
         raise ConfigError(f"{', '.join(flags)} is for histories; {paths[0]} holds {holds}", "leave it out")
 
 

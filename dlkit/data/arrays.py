@@ -1,7 +1,7 @@
 """Arrays in .npz and .npy files, or made by a function, as a data set."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ _ROWS_AT_ONCE = 4096
 _BYTE = 255.0
 _WORD = 65535.0
 _BLUR = 1e-3
+_MAPPED = "a .npy file of float32 or bytes is mapped and needs no memory: numpy.save, then --data x.npy --target y.npy"
 
 
 def load_arrays(request: Request) -> DataSet:
@@ -41,9 +42,9 @@ def load_arrays(request: Request) -> DataSet:
     else:
         roles = _roles(entries, request)
         wanted = {name for pair in roles.values() for name in pair}
-        _refuse_objects(path, [entries[name] for name in wanted])
-        _check_room(path, [entries[name] for name in wanted])
-        arrays = _load_zipped(path, wanted)
+        refuse_objects(path, [entries[name] for name in wanted])
+        check_room(path, [entries[name] for name in wanted], _MAPPED)
+        arrays = load_zipped(path, wanted)
         pairs = {part: (arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()}
     return dataset_of(pairs, request)
 
@@ -232,13 +233,13 @@ def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np
             did_you_mean(target, others) or "the inputs are one array in one",
         )
     targets = read_entries(other)[""]
-    _refuse_objects(path, [inputs])
-    _refuse_objects(other, [targets])
-    _check_room(path, [inputs] if inputs.dtype != "<f4" and inputs.kind != "u" else [])
+    refuse_objects(path, [inputs])
+    refuse_objects(other, [targets])
+    check_room(path, [inputs] if inputs.dtype != "<f4" and inputs.kind != "u" else [], _MAPPED)
     return _map(path), _map(other)
 
 
-def _refuse_objects(path: Path, entries: list[ArrayEntry]) -> None:
+def refuse_objects(path: Path, entries: list[ArrayEntry]) -> None:
     """Refuse arrays of Python objects, which are pickles: unpickling can run any code."""
     for entry in entries:
         if entry.kind == "O" or entry.dtype == "[structured]":
@@ -250,17 +251,22 @@ def _refuse_objects(path: Path, entries: list[ArrayEntry]) -> None:
             )
 
 
-def _check_room(path: Path, entries: list[ArrayEntry]) -> None:
+def check_room(path: Path, entries: list[ArrayEntry], cure: str) -> None:
+    """Refuse arrays that do not fit into memory."""
     needed, free = sum(entry.nbytes for entry in entries), available_memory()
     if needed > free:
         raise DataError(
             f"{path} takes {size_text(needed)} in memory, of which {size_text(free)} may be used",
-            "a .npy file of float32 or bytes is mapped and needs no memory: numpy.save, then --data x.npy --target "
-            "y.npy",
+            cure,
         )
 
 
-def _load_zipped(path: Path, names: set[str]) -> dict[str, np.ndarray]:
+def load_zipped(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Load arrays of an .npz file, whose headers were read before.
+
+    Raises:
+        DataError: It cannot be read, or is damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in names}

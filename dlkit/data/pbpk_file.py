@@ -1,14 +1,17 @@
 """Measured or simulated concentration curves in an .npz file, its arrays held to their names and shapes."""
 
+import math
 import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from dlkit.array_file import ArrayEntry, read_entries
+from dlkit.data.arrays import check_room, load_zipped, refuse_objects
 from dlkit.data.organs import ORGANS, Compounds
-from dlkit.errors import DataError, did_you_mean, printable, reason
+from dlkit.errors import DataError, did_you_mean, printable
 
 _SHAPES = {
     "doses": "(N,)",
@@ -55,19 +58,9 @@ def read_curves(path: Path) -> CurvesFile:
         DataError: It is missing, damaged or no .npz; an array is not there, has another shape, or holds what it
             cannot.
     """
-    arrays, unused = _read_arrays(path)
-    samples, times = arrays["doses"].size, arrays["time_points"].size
-    organs = len(ORGANS)
-    expected: dict[str, list[tuple[int, ...]]] = {
-        "doses": [(samples,)],
-        "time_points": [(times,)],
-        "clearances_hepatic": [(samples,)],
-        "clearances_renal": [(samples,)],
-        "partition_coeffs": [(samples, organs)],
-        "concentrations": [(samples, organs, times), (samples, times, organs)],
-    }
-    for name, shapes in expected.items():
-        _check_shape(path, name, arrays[name], shapes)
+    entries = read_entries(path)
+    _check_headers(path, entries)
+    arrays = {name: array.astype(np.float64) for name, array in load_zipped(path, _SHAPES).items()}
     _check_values(path, arrays)
     return CurvesFile(
         compounds=Compounds(
@@ -78,43 +71,38 @@ def read_curves(path: Path) -> CurvesFile:
         ),
         concentrations=_organs_first(arrays["concentrations"], arrays["time_points"]),
         times=arrays["time_points"],
-        unused=unused,
+        unused=tuple(name for name in entries if name not in _SHAPES),
     )
 
 
-def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    hint = "dlkit data show pbpk describes such data; dlkit train pbpk simulates them"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} holds one array without a name", f"an .npz is needed: {_LAYOUT}")
-            for name in _SHAPES:
-                if name not in file.files:
-                    raise DataError(
-                        f"{path} has no array {name}; it has {printable(', '.join(file.files), 200) or 'none'}",
-                        did_you_mean(name, file.files) or _LAYOUT,
-                    )
-            unused = tuple(name for name in file.files if name not in _SHAPES)
-            return {name: _as_numbers(path, name, file[name]) for name in _SHAPES}, unused
-    except FileNotFoundError as err:
-        raise DataError(f"{path}: no such file", hint) from err
-    except (OSError, EOFError, ValueError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as err:
-        words = reason(err) if isinstance(err, OSError) else printable(str(err), 120)
-        raise DataError(f"{path} cannot be read as .npz: {words}", hint) from err
-
-
-def _as_numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind not in "fiu":
-        raise DataError(f"{path}: {name} holds {array.dtype}, not real numbers", _LAYOUT)
-    return array.astype(np.float64)
-
-
-def _check_shape(path: Path, name: str, array: np.ndarray, shapes: list[tuple[int, ...]]) -> None:
-    if array.shape not in shapes:
-        raise DataError(
-            f"{path}: {name} has the shape {array.shape}, not {' or '.join(map(str, dict.fromkeys(shapes)))}",
-            _LAYOUT,
-        )
+def _check_headers(path: Path, entries: Mapping[str, ArrayEntry]) -> None:
+    """Hold names, types and shapes to the layout, before any array is loaded."""
+    for name in _SHAPES:
+        if name not in entries:
+            raise DataError(
+                f"{path} has no array {name}; it has {printable(', '.join(entries), 200) or 'none'}",
+                did_you_mean(name, entries) or _LAYOUT,
+            )
+    read = [entries[name] for name in _SHAPES]
+    refuse_objects(path, read)
+    for entry in read:
+        if entry.kind not in "fiu":
+            raise DataError(f"{path}: {entry.name} holds {entry.dtype}, not real numbers", _LAYOUT)
+    samples, times = (math.prod(entries[name].shape) for name in ("doses", "time_points"))
+    organs = len(ORGANS)
+    allowed: dict[str, list[tuple[int, ...]]] = {
+        "doses": [(samples,)],
+        "time_points": [(times,)],
+        "clearances_hepatic": [(samples,)],
+        "clearances_renal": [(samples,)],
+        "partition_coeffs": [(samples, organs)],
+        "concentrations": [(samples, organs, times), (samples, times, organs)],
+    }
+    for name, shapes in allowed.items():
+        if entries[name].shape not in shapes:
+            told = " or ".join(map(str, dict.fromkeys(shapes)))
+            raise DataError(f"{path}: {name} has the shape {entries[name].shape}, not {told}", _LAYOUT)
+    check_room(path, read, "write fewer compounds or times to a file")
 
 
 def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -145,8 +133,10 @@ def _organs_first(concentrations: np.ndarray, times: np.ndarray) -> np.ndarray:
     organs = len(ORGANS)
     if concentrations.shape[1] != organs:
         return concentrations.transpose(0, 2, 1)
-    if len(times) == organs and times[0] == 0:
-        first_time_last, first_time_first = concentrations[:, 1:, 0], concentrations[:, 0, 1:]
-        if first_time_last.any() and not first_time_first.any():
-            return concentrations.transpose(0, 2, 1)
+    if (
+        len(times) == organs
+        and times[0] == 0
+        and concentrations[:, 1:, 0].sum() > concentrations[:, 0, 1:].sum()
+    ):
+        return concentrations.transpose(0, 2, 1)
     return concentrations

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _SAME = 1e-6  # eigenvalues that differ by less are taken as one, 1/h
 _SERIES_BELOW = 0.05
+_GONE = -46.0  # e to this is 1e-20
 # Steps of the saturable case: short while the dose spreads, then growing with the time since.
 _FIRST_STEP, _STEP_GROWTH, _LONGEST_STEP = 0.002, 0.3, 0.7
 
@@ -63,7 +64,7 @@ class Decay(torch.autograd.Function):
         rates, modes = _eigh(matrix)
         left = (units.unsqueeze(2) * modes).to(times.dtype)
         amplitudes = modes.transpose(1, 2) @ start.unsqueeze(2)  # (B, n, 1)
-        decays = torch.exp(rates.to(times.dtype).unsqueeze(2) * times.unsqueeze(1))
+        decays = _exp(rates.to(times.dtype).unsqueeze(2) * times.unsqueeze(1))
         states = left @ (decays * amplitudes.to(times.dtype))
         states.clamp_(min=0)  # rounding leaves -1e-7 of what was
         ctx.save_for_backward(rates, modes, left, amplitudes, decays, states, units, times)
@@ -155,7 +156,7 @@ def _march(
     state = (there * amplitudes).sum(1, keepdim=True)
     rate = given_back(state)
     kept, sources = [amplitudes], [rate * state]
-    columns = (whole.exp().unbind(2), at_start.unbind(2), at_end.unbind(2), answers.unbind(2))
+    columns = (_exp(whole).unbind(2), at_start.unbind(2), at_end.unbind(2), answers.unbind(2))
     for shrink, by_old, by_new, answer in zip(*columns, strict=True):
         carried = torch.addcmul(shrink * kept[-1], by_old, sources[-1])
         known = (there * carried).sum(1, keepdim=True)
@@ -177,7 +178,7 @@ def _between(
     level, rise = (old * since).unsqueeze(1), (slope * since.square()).unsqueeze(1)
     source = level * _phi(decays, 1) + rise * _phi(decays, 2)
     at_node = kept.gather(2, last.unsqueeze(1).expand(-1, kept.shape[1], -1))
-    return decays.exp() * at_node + there.unsqueeze(2) * source
+    return _exp(decays) * at_node + there.unsqueeze(2) * source
 
 
 class Eigenpairs(torch.autograd.Function):
@@ -212,6 +213,15 @@ def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
         return torch.full_like(matrix[:, 0], math.nan), torch.full_like(matrix, math.nan)
     rates, modes = torch.linalg.eigh(matrix)
     return rates, modes
+
+
+def _exp(values: Tensor) -> Tensor:
+    """Give e^z, and 0 where it is below 2e-20.
+
+    What is smaller makes products that are stored without their leading bits (below 1e-38), which take a hundred times
+    as long; at most times most modes are gone that far.
+    """
+    return nn.functional.threshold(values.clamp_min(_GONE).exp(), 2 * math.exp(_GONE), 0.0)
 
 
 def _nodes(duration: float, times: Tensor) -> Tensor:

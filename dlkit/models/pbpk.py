@@ -112,8 +112,9 @@ class OrganNet(nn.Module):
 
     Nodes are the organs and the outside; edges are the exchanges of blood and the clearances. Each edge gets a
     conductance and each organ an affinity for the drug, both positive because their logarithms are learned. Volumes
-    are known. That nothing is lost but by clearance, that no concentration is negative and, where `linear`, that all
-    of them are proportional to the dose holds whatever the weights are.
+    are known. That no concentration is negative and, where `linear`, that nothing is lost but by clearance and that
+    all of them are proportional to the dose holds whatever the weights are. Where not `linear`, mass is kept as far as
+    the steps of `saturable_decay` resolve the clearance.
 
     Args:
         context: `volumes`, `edges`, `flows`, `cleared` and `dosed` of the data.

@@ -50,6 +50,10 @@ def plot_organs(curves: PredictedCurves) -> Figure:
     num_rows = -(-len(organs) // columns)
     figure, below = add_legend_strip(_legend(chosen), PAGE_WIDTH, num_rows * _PANEL_HEIGHT + 0.8 * CM)
     panels = below.subplots(num_rows, columns, sharex=True, sharey=True, squeeze=False)
+    first = panels[0, 0]
+    highest = max(_highest(curve) for compound, _, _ in chosen for curve in curves[compound].values())
+    first.set_yscale("log", nonpositive="mask")
+    first.set_ylim(FLOOR / 2, max(highest * 1.5, FLOOR * 10))
     for axes, organ in zip(panels.ravel(), organs, strict=False):
         for place, (compound, _, _) in enumerate(chosen):
             if organ in curves[compound]:
@@ -58,10 +62,8 @@ def plot_organs(curves: PredictedCurves) -> Figure:
         axes.grid(visible=True, axis="y")
     for axes in panels.ravel()[len(organs) :]:
         axes.set_axis_off()
-    highest = max(max(curve.targets) for compound, _, _ in chosen for curve in curves[compound].values())
-    first = panels[0, 0]
-    first.set_yscale("log", nonpositive="mask")
-    first.set_ylim(FLOOR / 2, max(highest * 1.5, FLOOR * 10))
+    for axes in panels.ravel()[max(0, len(organs) - columns) : len(organs)]:
+        axes.tick_params(labelbottom=True)
     log_ticks(first.yaxis, 4)
     first.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 3, 6, 10]))
     below.supxlabel("time since the dose (h)", fontsize=7)
@@ -130,6 +132,11 @@ def _above_floor(curves: Sequence[PredictedCurve]) -> tuple[np.ndarray, np.ndarr
     )
     scored = (times > 0) & (targets >= FLOOR)
     return targets[scored], preds[scored]
+
+
+def _highest(curve: PredictedCurve) -> float:
+    drawn = zip(curve.times, curve.targets, curve.preds, strict=True)
+    return max((max(target, pred) for time, target, pred in drawn if time > 0), default=0.0)
 
 
 def _draw_curve(axes: Axes, curve: PredictedCurve, place: int) -> None:

@@ -1,6 +1,6 @@
 """Time of one epoch of `dlkit train pbpk` against the same network run one compound at a time.
 
-    python tests/benchmarks/pbpk_epoch.py [--repeats 5] [--data pbpk:saturable=true] [--batch-size 32] [--json FILE]
+    python tests/benchmarks/pbpk_epoch.py [--repeats 5] [--data pbpk:saturable=true] [--batch-size 64] [--json FILE]
 
 Three loops train the same network on the same compounds with one thread: dlkit's own; `one at a time`, where a Python
 loop walks over the compounds of each batch, with a forward and a backward pass for each, and the optimizer steps after
@@ -109,7 +109,7 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--data", default="pbpk")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     figures = measure(options.data, options.batch_size, options.repeats)

@@ -1,0 +1,178 @@
+"""Concentration curves as a user trains, evaluates, plots and inspects them."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlkit.cli.app import run
+from dlkit.data.organs import ORGANS, draw_compounds, simulate
+
+Dlkit = Callable[..., Any]
+SMALL = "pbpk:n=60,times=9"
+TINY = ["-s", "hidden=4", "-s", "rounds=1", "--no-plot"]
+
+
+@pytest.fixture(scope="session")
+def curves_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of simulated compounds after a few epochs; not to be changed."""
+    folder = tmp_path_factory.mktemp("curves") / "run"
+    words = ["train", "pbpk", "--data", SMALL, "--epochs", "6", "--batch-size", "16", "--quiet", *TINY]
+    assert run([*words, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def curves_copy(curves_run: Path, home: Path) -> Path:
+    """A copy of it in the working folder, named `run`."""
+    return Path(shutil.copytree(curves_run, home / "run"))
+
+
+def write(path: Path, count: int = 20, **changes: np.ndarray) -> Path:
+    compounds, times = draw_compounds(count, 500), np.linspace(0, 48, 6)
+    arrays = {
+        "doses": compounds.doses,
+        "clearances_hepatic": compounds.hepatic,
+        "clearances_renal": compounds.renal,
+        "partition_coeffs": compounds.partition,
+        "concentrations": simulate(compounds, times),
+        "time_points": times,
+    }
+    np.savez(path, **{**arrays, **changes})
+    return path
+
+
+def test_pbpk_trains_with_nothing_at_hand(dlkit: Dlkit) -> None:
+    result = dlkit("train", "pbpk", "--epochs", 1, "--limit", 64, *TINY)
+
+    assert result.code == 0, result.stderr
+    assert result.stdout == "runs/pbpk-pbpk-001/best.safetensors\n"
+    assert "on pbpk (64 train, 200 val, 100 test), adam" in result.stderr
+    stored = Path("runs/pbpk-pbpk-001/config.toml").read_text()
+    assert 'target_weights = "blood=2,liver=2,kidney=2,brain=2"' in stored
+
+
+def test_a_file_of_ones_own_trains(dlkit: Dlkit, home: Path) -> None:
+    path = write(home / "own.npz")
+    with np.load(path) as file:
+        write(home / "turned.npz", concentrations=file["concentrations"].transpose(0, 2, 1))
+
+    losses = []
+    for name in ("own", "turned"):
+        result = dlkit(
+            "train", "pbpk", "--data", f"{name}.npz", "--epochs", 1, "--out", name, *TINY, "--json"
+        )
+        assert result.code == 0, result.stderr
+        losses.append(json.loads(result.stdout)["metrics"]["val_loss"])
+
+    assert losses[0] == losses[1]
+
+
+def test_a_faulty_file_is_refused_in_a_line(dlkit: Dlkit, home: Path) -> None:
+    write(home / "own.npz", partition_coeffs=np.ones((20, 13)))
+
+    result = dlkit("train", "pbpk", "--data", "own.npz")
+
+    assert result.code == 3
+    line, hint = result.stderr.splitlines()
+    assert line.endswith("own.npz: partition_coeffs has the shape (20, 13), not (20, 14)")
+    assert hint.startswith("hint: the arrays are doses (N,), clearances_hepatic (N,)")
+    assert not (home / "runs").exists()
+
+
+def test_scores_are_told_overall_and_per_organ(curves_copy: Path, dlkit: Dlkit) -> None:
+    told = json.loads(dlkit("eval", "run", "--json").stdout)
+
+    assert list(told["metrics"]) == [
+        *("r2", "rmse", "mae", "gmfe", "within_1.25x", "within_1.5x", "within_2x", "cmax_error", "auc_error")
+    ]
+    assert told["floor"] == 0.01
+    assert [row["organ"] for row in told["per_organ"]] == list(ORGANS)
+    result = dlkit("eval", "run")
+    _, organs = result.stdout.split("\n\n")
+    assert organs.splitlines()[0].split("\t") == ["organ", *told["metrics"], "n"]
+    assert "t = 0 is left out" in result.stderr
+
+
+def test_other_doses_hours_and_times_need_no_training(curves_copy: Path, dlkit: Dlkit, home: Path) -> None:
+    for data in ("pbpk:n=10,seed=5000,dose_max=5000,hours=48,times=61", str(write(home / "own.npz"))):
+        result = dlkit("eval", "run", "--data", data, "--json")
+
+        assert result.code == 0, result.stderr
+        assert json.loads(result.stdout)["metrics"]["r2"]["value"] > 0.3
+
+
+def test_compounds_that_were_trained_on_are_told(curves_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run", "--data", "pbpk:n=30,hours=48")
+
+    assert "30 of the 30 compounds are among those of pbpk:n=60,times=9" in result.stderr
+
+
+def test_predictions_are_drawn_as_organs_and_as_folds(curves_copy: Path, dlkit: Dlkit) -> None:
+    assert dlkit("eval", "run", "--predict", "p.csv").code == 0
+    with Path("p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6 * len(ORGANS) * 9
+
+    assert dlkit("plot", "p.csv").stdout == "p.png\n"
+    assert dlkit("plot", "p.csv", "--kind", "fold").stdout == "p-fold.png\n"
+    assert Path("p.png").stat().st_size > 20_000
+    refused = dlkit("plot", "p.csv", "p.csv")
+    assert refused.code == 2
+    assert "a picture of concentrations is of one file, not of 2" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "names"),
+    [
+        ("acts", ["encode", "message.0", "update.0", "conductance", "affinity"]),
+        ("grads", ["place", "encode.weight", "message.0.weight", "update.0.weight", "conductance.weight"]),
+    ],
+)
+def test_parts_are_inspected_by_name(curves_copy: Path, dlkit: Dlkit, verb: str, names: list[str]) -> None:
+    layers = [row["layer"] for row in json.loads(dlkit("inspect", verb, "run", "--json").stdout)]
+
+    assert set(names) <= set(layers)
+
+
+def test_the_learned_correction_is_inspected_too(dlkit: Dlkit) -> None:
+    words = ["--data", "pbpk:n=10,times=3,saturable=true", "--epochs", 1, *TINY]
+    assert dlkit("train", "pbpk", *words, "--out", "run").code == 0
+
+    for verb in ("acts", "grads"):
+        layers = [row["layer"] for row in json.loads(dlkit("inspect", verb, "run", "--json").stdout)]
+        assert any(name.startswith("saturation") for name in layers), verb
+
+
+def test_log1p_and_weights_of_organs_make_the_loss(dlkit: Dlkit) -> None:
+    words = ["train", "pbpk", "--data", SMALL, "--epochs", 1, *TINY, "--json"]
+    losses = {}
+    for name, options in {
+        "plain": [],
+        "log1p": ["--loss", "log1p"],
+        "weights": ["--target-weights", "liver=2,blood=2"],
+    }.items():
+        result = dlkit(*words, *options, "--out", name)
+        assert result.code == 0, result.stderr
+        losses[name] = json.loads(result.stdout)["metrics"]["val_loss"]
+
+    assert losses["log1p"] < losses["weights"] < losses["plain"]
+    refused = dlkit(*words, "--target-weights", "livr=2", "--out", "refused")
+    assert refused.code == 2
+    assert "liver" in refused.stderr
+
+
+def test_data_are_shown_and_checked(dlkit: Dlkit, home: Path) -> None:
+    shown = json.loads(dlkit("data", "show", SMALL, "--json").stdout)
+    assert shown["targets"][:3] == ["blood", "liver", "kidney"]
+
+    assert dlkit("data", "check", SMALL).code == 0
+    write(home / "own.npz", doses=np.full(20, np.nan))
+    result = dlkit("data", "check", "own.npz")
+    assert result.code == 3
+    assert "doses[0] is nan; 20 of 20 values" in result.stdout + result.stderr
