@@ -32,7 +32,8 @@ def test_page_on_logs_has_every_log() -> None:
 
 
 @pytest.mark.slow
-def test_examples_run_one_after_the_other(dlkit: Callable[..., Any]) -> None:
+def test_examples_run_one_after_the_other(dlkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLKIT_TRAIN_LIMIT", "300")  # quicker
     pytest.importorskip("tensorboard")
     for line in (*commands(COMPUTE), *commands(LOG)):
         result = dlkit(*shlex.split(line)[1:])

@@ -98,7 +98,8 @@ def run_line(dlkit: Callable[..., Any], line: str) -> Any:
 
 
 @pytest.mark.slow
-def test_examples_run_one_after_the_other(dlkit: Callable[..., Any]) -> None:
+def test_examples_run_one_after_the_other(dlkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLKIT_TRAIN_LIMIT", "300")  # quicker
     for line in commands():
         run_line(dlkit, line)
 

@@ -71,9 +71,8 @@ def test_no_flipped_bit_of_a_real_checkpoint_is_accepted(run_copy: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
-def test_no_flipped_bit_of_a_real_header_is_accepted(run_copy: Path, name: str) -> None:
-    path = run_copy / name
+def test_no_flipped_bit_of_a_real_header_is_accepted(run_copy: Path) -> None:
+    path = run_copy / "last.safetensors"
     start = min(place.begin for place in read_header(path).tensors.values())
     refuse_flips(path, range(8 * start))
     draw = random.Random(0)

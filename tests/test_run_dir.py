@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from failing_disk import FailingOps
+from fork_server import ForkServer
 
 from dlkit.atomic import FileOps
 from dlkit.checkpoint import load_checkpoint
@@ -255,14 +256,39 @@ def test_exactly_one_wins_when_many_start_at_once(tmp_path: Path) -> None:
     assert all(f"{tmp_path} is locked" in line for line in said if line != "held\n")
 
 
+def forked_locker(folder: Path, begin: int, say: int, end: int) -> int:
+    """Fork a process that waits for a byte, asks for the lock, says how that went, and holds it for another byte."""
+    pid = os.fork()
+    if pid == 0:
+        os.read(begin, 1)
+        try:
+            with RunDir(folder).locked():
+                os.write(say, b"h")
+                os.read(end, 1)
+        except DlkitError:
+            os.write(say, b"l")
+        finally:
+            os._exit(0)
+    return pid
+
+
 @pytest.mark.slow
 def test_exactly_one_wins_every_time(tmp_path: Path) -> None:
     for attempt in range(100):
         folder = tmp_path / str(attempt)
         folder.mkdir()
-        with lockers(folder, 2) as processes:
-            said = [process.stdout.readline() for process in processes]
-        assert said.count("held\n") == 1
+        (begin, go), (listen, say), (end, leave) = os.pipe(), os.pipe(), os.pipe()
+        pids = [forked_locker(folder, begin, say, end) for _ in range(2)]
+        said = b""
+        os.write(go, b"gg")
+        while len(said) < 2:
+            said += os.read(listen, 2)
+        os.write(leave, b"ee")
+        for pid in pids:
+            os.waitpid(pid, 0)
+        for descriptor in (begin, go, listen, say, end, leave):
+            os.close(descriptor)
+        assert sorted(said) == sorted(b"hl")
 
 
 def test_holder_is_named_and_its_death_frees_the_run(run_copy: Path, dlkit: Callable[..., Any]) -> None:
@@ -486,14 +512,10 @@ def test_folder_that_vanishes_while_training_is_told(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_of_two_trainings_in_a_folder_wins(home: Path) -> None:
-    command = [sys.executable, "-m", "dlkit", *TRAIN, "--out", "run"]
-    both = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    said = [process.communicate() for process in both]
-    codes = sorted(process.returncode for process in both)
-    assert codes in ([0, 1], [0, 2]), said
+def test_one_of_two_trainings_in_a_folder_wins(home: Path, forks: ForkServer) -> None:
+    both = [forks.start(home, *TRAIN, "--out", "run") for _ in range(2)]
+    codes = sorted(process.wait() for process in both)
+    assert codes in ([0, 1], [0, 2]), [process.stderr() for process in both]
     assert read_history(home / "run" / "history.csv").columns["epoch"] == [1]
 
 

@@ -82,6 +82,8 @@ def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
         _hold(all(_is_count(position[name]) for name in counts), "position")
         _hold(position["epoch"] >= 1 and position["epoch_start"] <= position["step"], "position")
         _hold(all(_is_number(position[name]) and position[name] >= 0 for name in _SECONDS), "position")
+        told = (checkpoint.metadata["versions"]["torch"], progress.get("device", ""))
+        _hold(all(isinstance(text, str) for text in told), "versions")
         _hold(_is_count(progress["threads"]) and 1 <= progress["threads"] <= _MAX_THREADS, "threads")
         if best is not None:
             shown = ["epoch", "step", "val_loss", checkpoint.config.monitor]

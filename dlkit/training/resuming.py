@@ -9,7 +9,7 @@ import torch
 
 from dlkit.checkpoint import Checkpoint
 from dlkit.config import TrainConfig
-from dlkit.errors import CheckpointError, ConfigError
+from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.training.assemble import Assembly, build_run_schedule, total_steps
 from dlkit.training.loop import Position
 
@@ -74,7 +74,10 @@ def changes_since(checkpoint: Checkpoint, device: torch.device) -> Iterator[str]
     )
     for before, now in pairs:
         if before != now:
-            yield f"the run so far was made with {before}, here is {now}: the bits may differ from an unbroken run's"
+            yield (
+                f"the run so far was made with {printable(before)}, here is {now}: the bits may differ from an "
+                "unbroken run's"
+            )
 
 
 def _stored_span(checkpoint: Checkpoint, before: int) -> int:

@@ -326,7 +326,7 @@ def test_a_signal_in_mid_epoch_saves_and_the_printed_command_goes_on_in_a_new_pr
     process = start_process(*SLOW_RUN, "--out", "run")
     read_until(process, r"epoch 3 \[")
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=120)
 
     assert (process.returncode, stdout) == (code, "")
     assert f"stopped by {name} after step" in stderr
@@ -334,7 +334,7 @@ def test_a_signal_in_mid_epoch_saves_and_the_printed_command_goes_on_in_a_new_pr
     assert load_checkpoint(Path("run/last.safetensors")).metadata["progress"]["position"]["batch"] > 0
     command = shlex.split(re.search(r"go on with dlkit (.*)", stderr).group(1))
     resumed = start_process(*command)
-    stdout, _ = resumed.communicate(timeout=60)
+    stdout, _ = resumed.communicate(timeout=300)
 
     assert (resumed.returncode, stdout) == (0, "run/best.safetensors\n")
     assert essence(Path("run")) == essence(long_unbroken)
@@ -349,9 +349,9 @@ def test_kill_at_random_times_loses_nothing(
         read_until(process, r"epoch \d+ \[")
         time.sleep(random.uniform(0, 0.6))
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
         process = start_process("train", "--resume", "run")
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
 
     assert process.returncode == 0, stderr
     assert essence(Path("run")) == essence(long_unbroken)
@@ -365,7 +365,7 @@ def test_a_second_signal_leaves_at_once(start_process: Callable[..., subprocess.
     process.send_signal(signal.SIGINT)
     read_until(process, "once more leaves at once")
     process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=120)
 
     assert (process.returncode, stdout, stderr) == (143, "", "")
     load_checkpoint(Path("run/last.safetensors"))
