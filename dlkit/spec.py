@@ -13,6 +13,7 @@ from dlkit.errors import ConfigError, did_you_mean, printable
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 ARRAY_SUFFIXES = (".npz", ".npy")
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _CODE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)", re.DOTALL)
 
 
@@ -88,15 +89,20 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
     for kind, suffixes in (("table", TABLE_SUFFIXES), ("arrays", ARRAY_SUFFIXES)):
         if suffix in suffixes:
             return Spec(text=str(path), kind=kind, name=path.stem, path=path)
-    if "/" in text or (text and os.path.isdir(path)):  # noqa: PTH112 - no error for a name too long to be one
+    # Through os.path, which has no error for a name too long to be one.
+    if ("/" in text and not os.path.isfile(path)) or (text and os.path.isdir(path)):  # noqa: PTH112, PTH113
         return Spec(text=str(path), kind="folder", name=path.name, path=path)
     raise ConfigError(
         f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
         f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), a folder of pictures, file.py:function or -",
-        did_you_mean(text, DATA)
-        or did_you_mean(text, _folders_here())
-        or (f"name its function too: {text}:make" if suffix == ".py" else ""),
+        did_you_mean(text, DATA) or did_you_mean(text, _folders_here()) or _way_out(text, suffix),
     )
+
+
+def _way_out(text: str, suffix: str) -> str:
+    if suffix == ".py":
+        return f"name its function too: {text}:make"
+    return "unpack it, and name the folder" if suffix in _ARCHIVES else ""
 
 
 def _folders_here() -> list[str]:

@@ -80,7 +80,8 @@ def test_commands_shown_take_their_options(page: Path) -> None:
 
 def _training_commands() -> list[str]:
     blocks = [block for page in PAGES for block in _blocks(page, "sh")]
-    return [line for block in blocks for line in re.findall(r"dlkit train [a-z][^;)|&\n]*", block)]
+    lines = [line for block in blocks for line in re.findall(r"dlkit train [a-z][^;)|&\n]*", block)]
+    return [line for line in lines if "--resume" not in line]  # whose run tells the rest
 
 
 @pytest.mark.parametrize("line", _training_commands())
@@ -94,7 +95,7 @@ def test_training_commands_shown_are_accepted(line: str) -> None:
         elif name == "-s" and "$" not in value:
             key, _, text = value.partition("=")
             arguments[key] = text
-    assert resolve(typed, arguments).model == words[2]
+    assert resolve(typed, arguments).model.endswith(words[2])  # code of one's own becomes a whole path
 
 
 def test_the_script_of_the_readme_runs(dlkit, home: Path) -> None:

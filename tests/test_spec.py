@@ -81,6 +81,13 @@ def test_a_folder_is_found_whose_name_was_typed_wrongly(
     assert caught.value.hint == "did you mean flowers?"
 
 
+def test_a_file_in_a_folder_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").touch()
+
+    with pytest.raises(ConfigError, match=r"photo\.png is not known"):
+        parse_spec(f"{tmp_path}/photo.png")
+
+
 def test_stdin_is_a_table() -> None:
     assert parse_spec("-").kind == "table"
 
@@ -90,6 +97,7 @@ def test_stdin_is_a_table() -> None:
     [
         ("digit", "--data digit is not known; choose from digits, mnist, ", "did you mean digits?"),
         ("photo.jpeg", "--data photo.jpeg is not known; ", ""),
+        ("photos.zip", "--data photos.zip is not known; ", "unpack it, and name the folder"),
         ("make.py", "--data make.py is not known; ", "name its function too: make.py:make"),
         ("n" * 300, f"--data {'n' * 300} is not known; ", ""),
         ("digits:n=3", "--data digits:n=3: it takes no such argument; it takes none", ""),

@@ -63,5 +63,8 @@ class _Display:
                 transient=True,
             )
             self._bar.start()
-            self._bar.add_task(f"preparing {name}", total=total)
-        self._bar.update(self._bar.tasks[0].id, completed=done)
+            self._bar.add_task("")
+        (task,) = self._bar.tasks
+        if task.description != (what := f"preparing {name}"):  # measuring is over, decoding begins
+            self._bar.reset(task.id, description=what, total=total)
+        self._bar.update(task.id, completed=done)

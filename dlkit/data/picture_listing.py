@@ -134,8 +134,9 @@ def list_pictures(root: Path, known: Sequence[str] | None = None) -> Listing:
             state.update(b"".join([b"%s\0%d\0%d\0" % picture for picture in pictures]))
         state.update(part.encode())
     sizes = {part: sum(map(len, classes.values())) for part, classes in found.items()}
-    if not names and not walk.faults:
-        raise DataError(f"--data {printable(str(root), 300)} holds no pictures", f"it needs {_LAYOUT}")
+    if not all(sizes.values()) and not walk.faults:
+        empty = "".join(f": {by_part[part][0]}" for part, size in sizes.items() if not size and part != "all")
+        raise DataError(f"--data {printable(str(root), 300)}{empty} holds no pictures", f"it needs {_LAYOUT}")
     return Listing(
         root,
         class_names,

@@ -125,6 +125,12 @@ def bare_train(root: Path) -> None:
     save(root / "train" / "a.png", noise(8, 8))
 
 
+def empty_val(root: Path) -> None:
+    shutil.move(root / "red", root / "train" / "red")
+    shutil.move(root / "blue", root / "train" / "blue")
+    (root / "val" / "red").mkdir(parents=True)
+
+
 def odd_name(root: Path) -> None:
     (root / "red").rename(os.fsdecode(os.fsencode(root) + b"/caf\xe9"))
 
@@ -160,6 +166,7 @@ def odd_name(root: Path) -> None:
             "a class that",
         ),
         (two_vals, "--data {root} has val/ and valid/, which are both val", "keep one"),
+        (empty_val, "--data {root}: val/ holds no pictures", "it needs one sub-folder a class"),
         (bare_train, "--data {root}: train/ holds no sub-folders", "it needs one sub-folder a class"),
         (
             odd_name,
@@ -167,7 +174,19 @@ def odd_name(root: Path) -> None:
             "rename the folder",
         ),
     ],
-    ids=["loop", "empty-class", "one-class", "nothing", "loose", "gone", "foreign", "twice", "bare", "bytes"],
+    ids=[
+        "loop",
+        "empty-class",
+        "one-class",
+        "nothing",
+        "loose",
+        "gone",
+        "foreign",
+        "twice",
+        "empty-part",
+        "bare",
+        "bytes",
+    ],
 )
 def test_a_folder_that_is_laid_out_otherwise_is_told(
     tmp_path: Path, change: Callable[[Path], object], message: str, hint: str
