@@ -88,7 +88,7 @@ MODELS: Mapping[str, ModelEntry] = {
                 choices=("plain", "piecewise", "periodic"),
                 help="How the numbers of a table go in: as they are, or as a vector each.",
             ),
-            "bins": Argument(default=16, low=2, high=1_000, help="Bins a number, for piecewise."),
+            "bins": Argument(default=128, low=2, high=1_000, help="Bins a number, for piecewise."),
             "frequencies": Argument(
                 default=16, low=1, high=10_000, help="Frequencies a number, for periodic."
             ),
@@ -96,7 +96,10 @@ MODELS: Mapping[str, ModelEntry] = {
                 default=0.1, low=0, high=1_000, help="Spread of those frequencies at the start."
             ),
             "number_width": Argument(
-                default=8, low=1, high=10_000, help="Length of a number's vector, for piecewise and periodic."
+                default=16,
+                low=1,
+                high=10_000,
+                help="Length of a number's vector, for piecewise and periodic.",
             ),
         },
     ),

@@ -22,10 +22,10 @@ DEFAULTS = {
     "residual": False,
     "init": "default",
     "numbers": "plain",
-    "bins": 16,
+    "bins": 128,
     "frequencies": 16,
     "sigma": 0.1,
-    "number_width": 8,
+    "number_width": 16,
 }
 
 

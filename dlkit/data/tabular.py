@@ -136,6 +136,12 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
     """Encode other rows than those trained on as those were; all of them are the test part."""
     assert request.trained_on is not None, "there is a run"
     about = request.trained_on
+    absent = [name for name in learned.encoding.kinds if name not in table.columns]
+    if len(absent) > 1:  # a single one may be misspelt, which is told where it is looked up
+        raise DataError(
+            f"{table.source} has no columns {', '.join(map(printable, absent))}",
+            "give the columns that the network was trained on",
+        )
     targets = targets_like(table, learned.target, about.task, about.class_names)
     inputs = learned.encoding.encode(table)
     unknown = len(table) - int(targets.known.sum())

@@ -93,10 +93,10 @@ class Mlp(nn.Module):
         init: str,
         layout: TableLayout | None = None,
         numbers: str = "plain",
-        bins: int = 16,  # noqa: ARG002 - the layout has the edges of that many
+        bins: int = 128,  # noqa: ARG002 - the layout has the edges of that many
         frequencies: int = 16,
         sigma: float = 0.1,
-        number_width: int = 8,
+        number_width: int = 16,
     ) -> None:
         super().__init__()
         self.table: TableInputs | None = None

@@ -39,7 +39,7 @@ def test_show_tells_what_the_checkpoint_holds(dlkit: Run, trained_run: Path) -> 
     assert said["file"] == f"{trained_run}/best.safetensors"
     assert said["checksum"].startswith("not verified")
     assert said["model"] == "mlp"
-    assert said["arguments"].startswith("activation=relu, bins=16, dropout=0.0, frequencies=16, hidden=128")
+    assert said["arguments"].startswith("activation=relu, bins=128, dropout=0.0, frequencies=16, hidden=128")
     assert said["data"] == "digits (classification, 1x8x8, 10 classes, train 1455 val 162 test 180)"
     assert said["parameters"] == str(64 * 128 + 128 + 128 * 10 + 10)
     assert int(said["bytes"]) == (trained_run / "best.safetensors").stat().st_size

@@ -400,3 +400,24 @@ def test_a_network_for_a_table_is_looked_at_before_training(dlkit: Dlkit, table:
     assert "output" in shown.stdout
     assert rate.code == 0, rate.stderr
     assert 0 < float(rate.stdout) < 10
+
+
+def test_the_gaps_of_real_data_are_counted(dlkit: Dlkit, shared_data: Path) -> None:
+    housing = shared_data / "housing" / "housing.csv"
+
+    result = dlkit("data", "check", housing, "--target", "median_house_value", "--json")
+
+    (finding,) = json.loads(result.stdout)
+    assert result.code == 0
+    assert (finding["rule"], finding["where"], finding["count"]) == ("missing", "column total_bedrooms", 207)
+
+
+@pytest.mark.slow
+def test_housing_is_learned_about_as_well_as_by_boosted_trees(dlkit: Dlkit, shared_data: Path) -> None:
+    housing = shared_data / "housing" / "housing.csv"
+    assert dlkit("train", "mlp", "--data", housing, "--target", "median_house_value", "--out", "r").code == 0
+
+    found = json.loads(dlkit("eval", "r", "--baselines", "--json").stdout)
+
+    network, trees = found["metrics"]["rmse"]["value"], found["baselines"]["gradient boosting"]["rmse"]
+    assert network <= 1.1 * trees < found["baselines"]["linear"]["rmse"]

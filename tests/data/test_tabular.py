@@ -168,11 +168,22 @@ def test_other_rows_may_have_some_targets(path: Path) -> None:
 def test_other_rows_without_a_column_are_refused(path: Path) -> None:
     first = load(path)
     other = path.with_name("new.csv")
-    other.write_text("color,a,day,patient\nblue,1.5,2020-02-01,p3\n")
+    other.write_text("color,a,day,kind,patient\nblue,1.5,2020-02-01,cat,p3\n")
 
     assert told(lambda: load(path, first.description, other=other))[:2] == (
         f"{other} has no column colour",
         "did you mean color?",
+    )
+
+
+def test_all_columns_that_other_rows_lack_are_told(path: Path) -> None:
+    first = load(path)
+    other = path.with_name("new.csv")
+    other.write_text("a,patient\n1,p3\n")
+
+    assert told(lambda: load(path, first.description, other=other))[:2] == (
+        f"{other} has no columns colour, day, kind",
+        "give the columns that the network was trained on",
     )
 
 
