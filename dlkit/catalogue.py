@@ -126,7 +126,13 @@ MODELS: Mapping[str, ModelEntry] = {
                 default=(64,), low=1, high=100_000, help="Hidden widths of the weight of a neighbour."
             ),
             "theta": Argument(
-                default=(128, 128), low=1, high=100_000, help="Hidden widths from the sum to the value."
+                default=(128, 128), low=1, high=100_000, help="Hidden widths from the sum to the correction."
+            ),
+            "trend": Argument(
+                default=(64, 32),
+                low=1,
+                high=100_000,
+                help="Hidden widths from place and features to the trend.",
             ),
             "heads": Argument(
                 default=4, low=1, high=1_000, help="Weights of a neighbour; they divide phi's last width."

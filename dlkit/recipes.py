@@ -18,7 +18,8 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "batch_size": 256,
         "schedule": "onecycle",
         "weight_decay": 0.01,
-        "epochs": 20,
+        "ema": 0.99,
+        "epochs": 12,
     },
     "torchvision": {
         "optimizer": "sgd",

@@ -5,7 +5,8 @@ import hashlib
 import torch
 from torch import Tensor
 
-_BITS = 22  # of a random number; times a rank of up to 256 it still fits 31 bits
+_BITS = 22  # of a random number; times two fourth powers of up to 256 it still fits 63 bits
+_FALL = 4  # how fast a candidate's chance falls behind rank K
 _FEWEST = (2, 5)  # the share that is drawn at least
 _STEP = 0x9E3779B9 - 2**32  # 2**32 over the golden ratio
 
@@ -27,9 +28,9 @@ def draw(candidates: Tensor, count: int, rows: Tensor, salt: str) -> Tensor:
     """Draw some of each row's candidates at random: from two fifths of `count` to all of it, near ones more often.
 
     How many is random too, of as many as there are, at most `count`. The candidate of rank r (1 is the nearest) gets
-    the number u * r, u uniform, and the smallest are taken: sequential Poisson sampling (Ohlsson 1998, Journal of
-    Official Statistics 14), by which each is drawn with a chance that falls as 1 / r. All numbers are whole, so
-    every device draws the same.
+    the number u (1 + (r / K)^4), u uniform, and the smallest are taken: sequential Poisson sampling (Ohlsson 1998,
+    Journal of Official Statistics 14), by which all of the nearest K, which evaluation sees, have nearly the same
+    chance, and those behind ever less. All numbers are whole, so every device draws the same.
 
     Args:
         candidates: Positions, nearest first, -1 where there are no more, shape (B, C), C at most 256.
@@ -44,9 +45,9 @@ def draw(candidates: Tensor, count: int, rows: Tensor, salt: str) -> Tensor:
     of_row = _row_keys(rows, salt)
     rank = torch.arange(1, size + 1, device=candidates.device, dtype=torch.int32)
     random = _mixed(of_row.unsqueeze(1) + rank * _STEP)
-    keys = (random & (2**_BITS - 1)) * rank
-    keys = keys.masked_fill(candidates < 0, torch.iinfo(torch.int32).max)
     most = min(size, count)
+    keys = (random & (2**_BITS - 1)) * (most**_FALL + rank.long() ** _FALL)
+    keys = keys.masked_fill(candidates < 0, torch.iinfo(torch.int64).max)
     places = keys.topk(most, dim=1, largest=False).indices
     available = (candidates >= 0).sum(1).clamp_max(most)
     fewest = (available * _FEWEST[0] + _FEWEST[1] - 1).div(_FEWEST[1], rounding_mode="floor")

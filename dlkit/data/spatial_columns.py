@@ -55,7 +55,7 @@ class PointColumns:
         coords = tuple(_parts(config.coords))
         if len(coords) != 2:
             raise ConfigError(
-                f"--coords {printable(config.coords)} names {len(coords)} columns; it takes two: X,Y",
+                f"--coords {printable(config.coords)} names {len(coords)} of the columns; it takes two: X,Y",
                 f"for example {_example(table.names)}",
             )
         columns = cls((coords[0], coords[1]), config.time, config.target)
@@ -164,9 +164,13 @@ def _example(names: Sequence[str]) -> str:
 
 
 def _numbers(table: Table, name: str, option: str) -> np.ndarray:
-    kind = table.column(name, option).kind
-    if kind == "boolean" or (kind == "date" and option == "--coords"):
-        raise DataError(f"{option} {printable(name)} holds a {kind}, not numbers", "name another column")
+    column = table.column(name, option)
+    wrong = ("boolean", "text") if option == "--time" else ("boolean", "text", "date")
+    if column.kind in wrong and column.stray is None:
+        wanted = "numbers or dates" if option == "--time" else "numbers"
+        raise DataError(
+            f"{option} {printable(name)} is a column of {column.kind}, not of {wanted}", "name another column"
+        )
     values = table.numbers(name)
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):

@@ -17,7 +17,11 @@ _PAIRS_AT_ONCE = 16_384
 
 
 class Spatial(nn.Module):
-    """phi on each neighbour, attention by omega, theta on the weighted sum of what phi gave.
+    """A trend, what neighbours' values leave over it weighed by omega, and theta's correction.
+
+    value = trend(x) + mean over heads of sum_i w_i (v_i - trend(x_i)) + theta(sum_i w_i phi_i, x), with x place, time
+    and features of a point: the sum of a trend and weighted residuals is that of regression kriging (Hengl et al. 2007,
+    Computers & Geosciences 33), with weights from attention in the place of a variogram's.
 
     The observations that may be neighbours are buffers `context.coords` (M, 2), `context.values` (M,),
     `context.features` (M, D) and, with time, `context.times` (M,); a batch names them by position.
@@ -27,7 +31,8 @@ class Spatial(nn.Module):
         geometry: How coordinates and times become numbers of order one.
         phi: Widths of the layers on each neighbour; the last must be a multiple of the heads.
         omega: Widths of the hidden layers that weigh a neighbour.
-        theta: Widths of the hidden layers from the weighted sum to the value.
+        theta: Widths of the hidden layers from the weighted sum to the correction.
+        trend: Widths of the hidden layers from place, time and features to the trend.
         heads: Weights of a neighbour; each sums its own share of what phi gave.
         activation: A name in `dlkit.models.mlp.ACTIVATIONS`.
         dropout: Share of hidden outputs dropped while training.
@@ -42,6 +47,7 @@ class Spatial(nn.Module):
         phi: Sequence[int],
         omega: Sequence[int],
         theta: Sequence[int],
+        trend: Sequence[int],
         heads: int,
         activation: str,
         dropout: float,
@@ -51,7 +57,7 @@ class Spatial(nn.Module):
         self.context = Context(context)
         self.geometry = geometry
         self.heads = heads
-        pair, place = geometry.num_pair, geometry.num_place
+        pair, point = geometry.num_pair, geometry.num_place + context["features"].shape[1]
         width = context["features"].shape[1]
 
         def layers(widths: Sequence[int]) -> list[nn.Module]:
@@ -60,11 +66,13 @@ class Spatial(nn.Module):
                 HiddenLayer(before, after, residual=False, **shared) for before, after in pairwise(widths)
             ]
 
-        self.phi = nn.Sequential(*layers([pair + 1 + width, *phi]))
-        weighing = [pair + 3 * width, *omega]
-        self.omega = nn.Sequential(*layers(weighing), nn.Linear(weighing[-1], heads))
-        summing = [phi[-1] + place + width, *theta]
-        self.theta = nn.Sequential(*layers(summing), nn.Linear(summing[-1], 1))
+        def network(widths: Sequence[int], outputs: int) -> nn.Sequential:
+            return nn.Sequential(*layers(widths), nn.Linear(widths[-1], outputs))
+
+        self.trend = network([point, *trend], 1)
+        self.phi = nn.Sequential(*layers([pair + 2 + 2 * width, *phi]))
+        self.omega = network([pair + 3 * width, *omega], heads)
+        self.theta = network([phi[-1] + heads + point, *theta], 1)
 
     def forward(
         self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None = None
@@ -90,53 +98,61 @@ class Spatial(nn.Module):
             summed = torch.cat([self._of_pairs(*piece) for piece in pieces])
         else:
             summed = self._of_padded(coords, features, neighbors, times)
-        place = self.geometry.place(coords)
-        if times is not None:
-            place = torch.cat([place, times[:, None] / self.geometry.time_extent], dim=-1)
-        value: Tensor = self.theta(torch.cat([summed, place, features], dim=-1))
+        point = self._point(coords, times, features)
+        corrected = self.theta(torch.cat([summed, point], dim=-1))
+        value: Tensor = self.trend(point) + summed[:, -self.heads :].mean(1, keepdim=True) + corrected
         return value
 
     def _of_pairs(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
-        """Sum over the neighbours that there are, P in number, and compute on nothing else; shape (B, E)."""
+        """Sum over the neighbours that there are, P in number, and compute on nothing else; (B, E + heads)."""
         rows, columns = (neighbors >= 0).nonzero(as_tuple=True)
         which = neighbors[rows, columns]
         own_times = None if times is None else times.index_select(0, rows)
-        given, scores = self._on_neighbors(
+        given, residuals, scores = self._on_neighbors(
             coords.index_select(0, rows), features.index_select(0, rows), own_times, which
-        )  # (P, E), (P, heads)
+        )  # (P, E), (P, 1), (P, heads)
         weights = _softmax_by_row(scores, rows, columns, neighbors.shape)
         shares = given.unflatten(-1, (self.heads, given.shape[-1] // self.heads))
-        weighted = shares * weights.unsqueeze(-1)
-        return given.new_zeros(len(neighbors), given.shape[-1]).index_add(0, rows, weighted.flatten(1))
+        weighted = torch.cat([(shares * weights.unsqueeze(-1)).flatten(1), weights * residuals], dim=-1)
+        return given.new_zeros(len(neighbors), weighted.shape[-1]).index_add(0, rows, weighted)
 
     def _of_padded(self, coords: Tensor, features: Tensor, neighbors: Tensor, times: Tensor | None) -> Tensor:
-        """Sum over all K places with no weight on those that are empty, so that no count is waited for; (B, E)."""
+        """Sum over all K places with no weight on those that are empty, so that no count is waited for."""
         there = (neighbors >= 0).unsqueeze(-1)  # (B, K, 1)
         shape = neighbors.shape
-        given, scores = self._on_neighbors(
+        given, residuals, scores = self._on_neighbors(
             coords.unsqueeze(1).expand(*shape, -1),
             features.unsqueeze(1).expand(*shape, -1),
             None if times is None else times.unsqueeze(1).expand(shape),
             neighbors.clamp_min(0),
-        )  # (B, K, E), (B, K, heads)
+        )  # (B, K, E), (B, K, 1), (B, K, heads)
         scores = scores.masked_fill(~there, torch.finfo(scores.dtype).min)
         weights = scores.softmax(1).masked_fill(~there, 0)
         shares = given.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, K, E / heads)
-        summed: Tensor = (weights.transpose(1, 2).unsqueeze(2) @ shares).flatten(1)
-        return summed
+        summed = (weights.transpose(1, 2).unsqueeze(2) @ shares).flatten(1)
+        return torch.cat([summed, (weights * residuals).sum(1)], dim=-1)  # (B, E + heads)
 
     def _on_neighbors(
         self, coords: Tensor, features: Tensor, times: Tensor | None, which: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Give phi's outputs, shape (..., E), and omega's scores, shape (..., heads), of neighbours (...)."""
-        theirs = self.context["features"][which]
-        where = self.geometry.pair(coords, self.context["coords"][which])
-        if times is not None:
-            where = torch.cat([where, self.geometry.lag(times, self.context["times"][which])], dim=-1)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Give phi's outputs, (..., E), residuals, (..., 1), and omega's scores, (..., heads), of neighbours (...)."""
+        places, theirs = self.context["coords"][which], self.context["features"][which]
+        their_times = None if times is None else self.context["times"][which]
+        where = self.geometry.pair(coords, places)
+        if times is not None and their_times is not None:
+            where = torch.cat([where, self.geometry.lag(times, their_times)], dim=-1)
         values = self.context["values"][which].unsqueeze(-1)
-        given = self.phi(torch.cat([where, values, theirs], dim=-1))
-        unlike = (theirs - features).abs()
-        return given, self.omega(torch.cat([where, features, theirs, unlike], dim=-1))
+        residuals = values - self.trend(self._point(places, their_times, theirs))
+        unlike = theirs - features
+        given = self.phi(torch.cat([where, values, residuals, theirs, unlike], dim=-1))
+        return given, residuals, self.omega(torch.cat([where, features, theirs, unlike.abs()], dim=-1))
+
+    def _point(self, coords: Tensor, times: Tensor | None, features: Tensor) -> Tensor:
+        """Give place, time and features as inputs of trend and theta, shape (..., D + 2 or 3)."""
+        place = [self.geometry.place(coords)]
+        if times is not None:
+            place.append((times / self.geometry.time_extent).unsqueeze(-1))
+        return torch.cat([*place, features], dim=-1)
 
 
 def _softmax_by_row(scores: Tensor, rows: Tensor, columns: Tensor, shape: torch.Size) -> Tensor:

@@ -91,13 +91,22 @@ def padded_forward(model: object, point: object, differences: object, values: ob
 
     geometry, heads = model.geometry, model.heads
     offsets, lags = differences[..., :2], differences[..., 2]
+
+    def place(coords: object, times: object) -> object:
+        return torch.cat([geometry.place(coords), times.unsqueeze(-1) / geometry.time_extent], dim=-1)
+
+    coords, times = point[:, :2], point[:, 2]
+    theirs = place(coords.unsqueeze(1) + offsets, times.unsqueeze(1) - lags)
+    residuals = values.unsqueeze(-1) - model.trend(theirs)
     pair = [geometry.pair(torch.zeros_like(offsets), offsets), geometry.lag(lags, torch.zeros_like(lags))]
-    given = model.phi(torch.cat([*pair, values.unsqueeze(-1)], dim=-1))
+    given = model.phi(torch.cat([*pair, values.unsqueeze(-1), residuals], dim=-1))
     scores = model.omega(torch.cat(pair, dim=-1)).masked_fill(~mask.unsqueeze(-1), torch.finfo().min)
-    weights = scores.softmax(1).masked_fill(~mask.unsqueeze(-1), 0).unsqueeze(-1)
-    summed = (given.unflatten(-1, (heads, -1)) * weights).sum(1).flatten(1)
-    place = [geometry.place(point[:, :2]), point[:, 2:] / geometry.time_extent]
-    return model.theta(torch.cat([summed, *place], dim=-1))
+    weights = scores.softmax(1).masked_fill(~mask.unsqueeze(-1), 0)
+    summed = (given.unflatten(-1, (heads, -1)) * weights.unsqueeze(-1)).sum(1).flatten(1)
+    means = (weights * residuals).sum(1)
+    own = place(coords, times)
+    corrected = model.theta(torch.cat([summed, means, own], dim=-1))
+    return model.trend(own) + means.mean(1, keepdim=True) + corrected
 
 
 def prepare(points: int) -> Callable[[], object]:

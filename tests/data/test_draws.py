@@ -44,10 +44,10 @@ def test_near_candidates_are_drawn_more_often_and_all_now_and_then() -> None:
     drawn = torch.cat([draw(listed(200), 50, ROWS, f"epoch {epoch}") for epoch in range(40)])
     shares = torch.bincount(drawn[drawn >= 0].long(), minlength=200) / len(drawn)
 
-    assert shares[0] > 0.99
-    assert 0.3 < shares[20] < 0.75
-    assert (shares > 0.02).all()
-    assert shares[:20].mean() > shares[40:60].mean() > 2 * shares[150:].mean()
+    assert shares[:25].min() > 0.5
+    assert shares[:25].max() < 0.75  # none of the nearest is always there
+    assert (shares > 0).all()
+    assert shares[:20].mean() > shares[40:60].mean() > 4 * shares[80:100].mean() > 16 * shares[150:].mean()
 
 
 def test_rows_beyond_32_bits_are_told_apart() -> None:

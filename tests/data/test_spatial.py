@@ -224,11 +224,11 @@ def test_features_are_those_named_or_all_other_columns(
     ("settings", "columns", "message", "hint"),
     [
         ({"coords": None}, {}, "--coords is missing: it names the columns X,Y of", "for example --coords lon,lat"),
-        ({"coords": "lon"}, {}, "--coords lon names 1 columns; it takes two: X,Y", "--coords lon,lat"),
+        ({"coords": "lon"}, {}, "--coords lon names 1 of the columns; it takes two: X,Y", "--coords lon,lat"),
         ({"target": None}, {}, "--target is missing: it names the column of", ""),
         ({"coords": "lon,lta"}, {}, "--coords lta: ", "did you mean lat?"),
         ({"time": "lon"}, {}, "name a column twice: lon, lat, lon, value", "each column has one role"),
-        ({"time": "ground"}, {}, "column ground is text, e.g. 'clay'; numbers are needed here", ""),
+        ({"time": "ground"}, {}, "--time ground is a column of text, not of numbers or dates", "name another column"),
         ({"target": "ground"}, {}, "--target ground is text, e.g. 'clay', and no number", ""),
         ({"features": "depth,value"}, {}, "--features value is the target too", "give the answer away"),
         ({"features": "depth,depth"}, {}, "--features depth,depth names no column, or one twice", "none"),

@@ -115,7 +115,7 @@ def test_nothing_is_computed_for_padding_on_the_cpu() -> None:
 
 
 def test_the_attention_is_a_softmax_over_the_neighbours_there_are() -> None:
-    """Work a point out by hand: phi gives the values, omega minus the distance."""
+    """Work a point out by hand: phi gives the distance, omega minus it, the trend is 5 everywhere."""
     context = {
         "coords": torch.tensor([[1.0, 0.0], [0.0, 2.0], [9.0, 9.0]]),
         "features": torch.zeros(3, 0),
@@ -125,14 +125,35 @@ def test_the_attention_is_a_softmax_over_the_neighbours_there_are() -> None:
     for parameter in model.parameters():
         nn.init.zeros_(parameter)
     with torch.no_grad():
-        model.phi[0].linear.weight[0, 4] = 1  # type: ignore[union-attr,operator,index]
+        model.trend[-1].bias[0] = 5  # type: ignore[index,operator]
+        model.phi[0].linear.weight[0, 2] = 1  # type: ignore[union-attr,operator,index]
         model.omega[0].weight[0, 2] = -1  # type: ignore[index,operator]
         model.theta[0].weight[0, 0] = 1  # type: ignore[index,operator]
 
     value = model(coords=torch.zeros(1, 2), features=torch.zeros(1, 0), neighbors=torch.tensor([[0, 1, -1]]))
 
     near, far = math.exp(-1 / 0.5), math.exp(-2 / 0.5)
-    assert value.item() == pytest.approx((10 * near + 20 * far) / (near + far))
+    mean, distance = ((one * near + other * far) / (near + far) for one, other in ((10, 20), (2, 4)))
+    assert value.item() == pytest.approx(mean + distance)
+
+
+def test_what_neighbours_leave_over_the_trend_is_added_to_that_of_the_point() -> None:
+    context = {
+        "coords": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
+        "features": torch.tensor([[2.0], [4.0]]),
+        "values": torch.tensor([7.0, 11.0]),
+    }
+    model = make_model(context, phi="1", omega="", theta="", trend="", heads="1")
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    with torch.no_grad():
+        model.trend[0].weight[0, 2] = 3  # type: ignore[index,operator]
+
+    value = model(
+        coords=torch.zeros(1, 2), features=torch.tensor([[10.0]]), neighbors=torch.tensor([[0, 1, -1]])
+    )
+
+    assert value.item() == pytest.approx(3 * 10 + ((7 - 3 * 2) + (11 - 3 * 4)) / 2)
 
 
 @pytest.mark.parametrize("width", [0, 4])
@@ -151,7 +172,7 @@ def test_points_without_neighbours_are_told_by_place_and_features(width: int) ->
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_dropout_and_norm_reach_every_part(activation: str) -> None:
     model = make_model(activation=activation, dropout="0.5", norm="layer", phi="6,4")
-    for part in (model.phi, model.omega, model.theta):
+    for part in (model.phi, model.omega, model.theta, model.trend):
         kinds = [type(module) for module in part.modules()]
         assert type(ACTIVATIONS[activation]()) in kinds
         assert nn.Dropout in kinds
@@ -168,7 +189,12 @@ def test_the_observations_are_buffers_and_no_parameters() -> None:
         "context.values",
     }
     assert not any(name.startswith("context") for name, _ in model.named_parameters())
-    assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {"phi", "omega", "theta"}
+    assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {
+        "phi",
+        "omega",
+        "theta",
+        "trend",
+    }
 
 
 def test_a_small_set_is_memorised() -> None:
