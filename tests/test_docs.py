@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -88,7 +89,7 @@ def test_training_commands_shown_are_accepted(line: str) -> None:
     words = shlex.split(line.replace('"', ""))
     typed: dict[str, object] = {"model": words[2]}
     arguments = {}
-    for name, value in zip(words[3:], [*words[4:], ""], strict=True):
+    for name, value in pairwise([*words[3:], ""]):
         if name in ("--data", "--optimizer", "--schedule"):
             typed[name[2:]] = value
         elif name == "-s" and "$" not in value:
