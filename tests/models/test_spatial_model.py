@@ -141,7 +141,7 @@ def test_what_neighbours_leave_over_the_trend_is_added_to_that_of_the_point() ->
     context = {
         "coords": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
         "features": torch.tensor([[2.0], [4.0]]),
-        "values": torch.tensor([7.0, 11.0]),
+        "values": torch.tensor([7.0, 15.0]),
     }
     model = make_model(context, phi="1", omega="", theta="", trend="", heads="1")
     for parameter in model.parameters():
@@ -153,7 +153,7 @@ def test_what_neighbours_leave_over_the_trend_is_added_to_that_of_the_point() ->
         coords=torch.zeros(1, 2), features=torch.tensor([[10.0]]), neighbors=torch.tensor([[0, 1, -1]])
     )
 
-    assert value.item() == pytest.approx(3 * 10 + ((7 - 3 * 2) + (11 - 3 * 4)) / 2)
+    assert value.item() == pytest.approx(3 * 10 + ((7 - 3 * 2) + (15 - 3 * 4)) / 2)
 
 
 @pytest.mark.parametrize("width", [0, 4])
