@@ -43,11 +43,10 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             "only cross-entropy spreads its target",
         )
     yield from _of_splits(config, typed)
-    yield from _of_pictures_alone(config, typed)
+    yield from _of_pictures(config, typed)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     yield from _of_points(config, typed)
-    yield from _of_folders(config)
     name = config.data.partition(":")[0]
     if config.model == "pbpk" and name in DATA and DATA[name].kind != "pbpk":
         yield ConfigError(
@@ -96,24 +95,37 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
 
 def _cuts_both(config: TrainConfig) -> bool:
     """Tell whether both shares are of all rows, as in a table that no file splits."""
-    return config.split_file is None and _is_table(config)
+    return config.split_file is None and _kind_of(config) == "table"
 
 
-def _is_table(config: TrainConfig) -> bool:
+def _kind_of(config: TrainConfig) -> str:
+    """Give the kind of the data; empty where the spec is none, which is told elsewhere."""
     try:
-        return parse_spec(config.data).kind == "table"
+        return parse_spec(config.data).kind
     except ConfigError:
-        return False
+        return ""
 
 
-def _of_pictures_alone(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
-    """Find what is done to pictures and asked for a table."""
-    for name in ("augment", "size", "num_workers"):
+def _of_pictures(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Find what is done to pictures and asked for other data, and what pictures do not have."""
+    kind = _kind_of(config)
+    for name in ("augment", "num_workers"):
         value = typed.get(name)
-        if value not in (None, "none", "auto") and _is_table(config):
+        if value not in (None, "none", "auto") and kind == "table":
             yield ConfigError(
                 f"{flag(name)} {value} is for pictures; {config.data} is a table", "leave it out"
             )
+    if config.size is not None and kind not in ("folder", ""):
+        yield ConfigError(
+            f"--size {config.size} is for a folder of pictures, which --data {config.data} is not",
+            "leave it out",
+        )
+    if kind in ("folder", "pictures") and config.model != "spatial":  # which takes no pictures at all
+        for name in ("target", "features"):
+            if getattr(config, name) is not None:
+                yield ConfigError(
+                    f"{flag(name)} names a column or an array; --data {config.data} has none", "leave it out"
+                )
 
 
 def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -138,25 +150,6 @@ def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
         if config.split_by_block is not None and getattr(config, name) not in (None, False):
             yield ConfigError(f"--split-by-block does not go with {flag(name)}", "choose one of them")
     yield from _of_widths(config.arguments)
-
-
-def _of_folders(config: TrainConfig) -> Iterator[ConfigError]:
-    """Find what goes with folders of pictures alone, and what pictures do not have."""
-    try:
-        kind = parse_spec(config.data).kind
-    except ConfigError:  # which is told elsewhere
-        return
-    if kind != "folder" and config.size is not None:
-        yield ConfigError(
-            f"--size {config.size} goes with a folder of pictures, not with --data {config.data}",
-            "leave it out",
-        )
-    if kind in ("folder", "pictures"):
-        for name in ("target", "features"):
-            if getattr(config, name) is not None:
-                yield ConfigError(
-                    f"{flag(name)} names a column or an array; --data {config.data} has none", "leave it out"
-                )
 
 
 def _of_widths(arguments: Mapping[str, Any]) -> Iterator[ConfigError]:

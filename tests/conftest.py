@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from fork_server import ForkServer, fork_server
 
+from dlkit.cli.environment import prepare_environment
+
+prepare_environment(os.environ)  # as the command does, before anything loads torch
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("DLKIT_SHARED_DATA", ROOT.parent / "shared" / "data"))
 

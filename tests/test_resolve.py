@@ -215,7 +215,7 @@ CONTRADICTIONS: dict[str, tuple[Settings, str, str]] = {
     ),
     "size-of-digits": (
         {"size": 64},
-        "--size 64 goes with a folder of pictures, not with --data digits",
+        "--size 64 is for a folder of pictures, which --data digits is not",
         "leave it out",
     ),
     "column-of-digits": (
@@ -382,7 +382,7 @@ def test_what_shapes_a_run_cannot_change_when_it_goes_on(name: str) -> None:
     told = refused({name: value}, stored={**STORED.to_dict(), **other})
 
     assert (message, "leave it out, or start a new run") in told
-    assert all("goes with" in more or "names a column" in more for more, _ in told if more != message)
+    assert all("is for a folder" in more or "names a column" in more for more, _ in told if more != message)
 
 
 FREE: Settings = {

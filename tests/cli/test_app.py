@@ -69,7 +69,7 @@ FLAGS = {
         --batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o -s
     """,
     "inspect model": "--data --model --target -d -s",
-    "inspect nan": "--device",
+    "inspect nan": "--device --model",
     "inspect show": "",
     "inspect weights": "--layers --model --out --sort --top -o",
     "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",

@@ -140,14 +140,21 @@ def test_standard_input_is_checked_as_a_file_is(
     assert piped.stdout == from_file.stdout
 
 
-@pytest.mark.parametrize("option", [("--augment", "light"), ("--size", "8"), ("--num-workers", "2")])
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--augment", "light"), "is for pictures; {} is a table"),
+        (("--num-workers", "2"), "is for pictures; {} is a table"),
+        (("--size", "8"), "is for a folder of pictures, which --data {} is not"),
+    ],
+)
 def test_what_is_done_to_pictures_is_refused_for_a_table(
-    dlkit: Dlkit, table: Path, option: tuple[str, str]
+    dlkit: Dlkit, table: Path, option: tuple[str, str], message: str
 ) -> None:
     result = dlkit("train", "mlp", "--data", table, "--target", "price", *option)
 
     assert result.code == 2
-    assert result.stderr.splitlines()[0] == f"error: {' '.join(option)} is for pictures; {table} is a table"
+    assert result.stderr.splitlines()[0] == f"error: {' '.join(option)} {message.format(table)}"
 
 
 def test_classes_are_predicted_for_rows_without_any(dlkit: Dlkit, table: Path) -> None:

@@ -140,7 +140,7 @@ class Trap:
 def test_an_object_array_is_refused_unread(path: Path, name: str) -> None:
     trap = np.empty(made()[name].shape, dtype=object)
     trap.flat[0] = Trap()
-    np.savez(path, allow_pickle=True, **made(**{name: trap}))
+    np.savez(path, **made(**{name: trap}))
 
     assert f"array {name} holds Python objects, which dlkit never unpickles" in str(refusal(path))
 
