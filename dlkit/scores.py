@@ -109,6 +109,19 @@ def curve_scores(targets: np.ndarray, preds: np.ndarray, times: np.ndarray) -> d
     }
 
 
+def known(targets: np.ndarray) -> np.ndarray:
+    """Tell which samples have a target, shape (N,): a class index that is not -1, or numbers without NaN."""
+    there: np.ndarray = targets >= 0
+    if targets.dtype.kind == "f":
+        there = ~np.isnan(targets.reshape(len(targets), -1)).any(1)
+    return there
+
+
+def number(value: float) -> float | None:
+    """Give a score as a JSON value: None where there was nothing to score."""
+    return None if np.isnan(value) else float(value)
+
+
 def _area(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Give the areas under curves, shape (N, D, T), by the trapezoidal rule, shape (N, D)."""
     area: np.ndarray = ((curves[..., 1:] + curves[..., :-1]) / 2 * np.diff(times)).sum(-1)

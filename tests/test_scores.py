@@ -131,3 +131,12 @@ def test_curves_below_the_floor_have_no_fold_errors() -> None:
 
     assert (found["rmse"], found["mae"]) == (0, 0)
     assert all(math.isnan(found[name]) for name in ("gmfe", "within_2x", "cmax_error", "auc_error"))
+
+
+def test_a_sample_is_known_when_its_whole_target_is() -> None:
+    numbers = np.array([[1.0, 2.0], [np.nan, 2.0], [0.0, np.nan], [-1.0, -1.0]])
+
+    assert scores.known(numbers).tolist() == [True, False, False, True]
+    assert scores.known(numbers.reshape(4, 2, 1)).tolist() == [True, False, False, True]
+    assert scores.known(numbers[:, 0]).tolist() == [True, False, True, True]
+    assert scores.known(np.array([0, -1, 3])).tolist() == [True, False, True]

@@ -105,7 +105,7 @@ def evaluate(
         return
     if predict is not None:
         write_file(predict, reports[0].predictions_csv().encode())
-        console.note(f"wrote {len(reports[0].rows):,} predictions to {predict}")
+        console.note(f"wrote {len(reports[0].places):,} predictions to {predict}")
     if console.mode.json:
         results = [report.to_dict() for report in reports]
         console.print_json(results if len(results) > 1 else results[0])
@@ -114,8 +114,7 @@ def evaluate(
     for report in reports:
         _print_baselines(report)
     if len(reports) == 1:
-        _print_classes(reports[0])
-        _print_organs(reports[0])
+        _print_tables(reports[0])
 
 
 def _faults(
@@ -175,7 +174,7 @@ def _holds_predictions(path: Path) -> bool:
 
 
 def _summary(report: "Report") -> str:
-    where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.rows):,} samples)"
+    where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.places):,} samples)"
     if not report.metrics:
         return f"{where}: no targets, so no scores"
     metrics = ", ".join(f"{name} {console.figure(value)}" for name, value in report.metrics.items())
@@ -191,7 +190,7 @@ def _print_scores(reports: list["Report"]) -> None:
                 str(report.checkpoint),
                 report.data,
                 report.split,
-                len(report.rows),
+                len(report.places),
                 report.loss if report.metrics else None,
                 *(report.metrics.get(name) for name in names),
             ]
@@ -212,25 +211,10 @@ def _print_baselines(report: "Report") -> None:
     )
 
 
-def _print_organs(report: "Report") -> None:
-    if report.curves is None:
-        return
-    from dlkit.scores import FLOOR
-
-    rows = report.curves.per_organ()
-    console.note(f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L")
-    console.print_line("")
-    console.print_table(list(rows[0]), [list(row.values()) for row in rows])
-
-
-def _print_classes(report: "Report") -> None:
-    if report.confusion is None:
-        return
-    rows = report.per_class()
-    console.print_line("")
-    console.print_table(list(rows[0]), [list(row.values()) for row in rows])
-    console.print_line("")
-    console.print_table(
-        ["true \\ predicted", *report.class_names],
-        [[name, *counts] for name, counts in zip(report.class_names, report.confusion.tolist(), strict=True)],
-    )
+def _print_tables(report: "Report") -> None:
+    """Print what its kind of data has beside the scores."""
+    if report.results.note:
+        console.note(report.results.note)
+    for columns, rows in report.results.tables():
+        console.print_line("")
+        console.print_table(columns, rows)

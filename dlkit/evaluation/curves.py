@@ -1,15 +1,13 @@
 """How well concentration curves are met, as pharmacologists report it."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlkit.plotting.inputs import CURVE_COLUMNS
-from dlkit.scores import FLOOR, curve_scores
+from dlkit.scores import FLOOR, curve_scores, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +27,7 @@ class Curves:
     times: np.ndarray
     targets: np.ndarray
     preds: np.ndarray
+    note = f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L"
 
     def scores(self) -> dict[str, float]:
         """Give the scores over all organs and compounds; see `curve_scores`."""
@@ -43,27 +42,31 @@ class Curves:
             scores = curve_scores(targets[:, part], preds[:, part], self._late())
             above = int((targets[:, part] >= FLOOR).sum())
             rows.append(
-                {"organ": organ, **{name: _number(value) for name, value in scores.items()}, "n": above}
+                {"organ": organ, **{name: number(value) for name, value in scores.items()}, "n": above}
             )
         return rows
 
-    def csv(self, rows: np.ndarray) -> str:
-        """Give a line per compound, organ and time, t = 0 included.
+    def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
+        """Give the header and the rows of the scores of each organ."""
+        rows = self.per_organ()
+        return [(list(rows[0]), [list(row.values()) for row in rows])]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the same as JSON values."""
+        return {"per_organ": self.per_organ(), "floor": FLOOR}
+
+    def lines(self, places: Sequence[int | str]) -> Iterator[Sequence[Any]]:
+        """Give a header, then a line per compound, organ and time, t = 0 included.
 
         Args:
-            rows: Row of each compound in the stored data, shape (N,).
+            places: One a compound: its row in the stored data.
         """
-        buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(CURVE_COLUMNS)
+        yield CURVE_COLUMNS
         times = [f"{time:.6g}" for time in self.times]
-        for row, targets, preds in zip(rows.tolist(), self.targets, self.preds, strict=True):
+        for place, targets, preds in zip(places, self.targets, self.preds, strict=True):
             for organ, true, predicted in zip(self.organs, targets.tolist(), preds.tolist(), strict=True):
-                writer.writerows(
-                    [row, organ, time, f"{target:.6g}", f"{pred:.6g}"]
-                    for time, target, pred in zip(times, true, predicted, strict=True)
-                )
-        return buffer.getvalue()
+                for time, target, pred in zip(times, true, predicted, strict=True):
+                    yield [place, organ, time, f"{target:.6g}", f"{pred:.6g}"]
 
     def _late(self) -> np.ndarray:
         return self.times[self.times > 0].astype(np.float64)
@@ -71,7 +74,3 @@ class Curves:
     def _scored(self) -> tuple[np.ndarray, np.ndarray]:
         late = self.times > 0
         return self.targets[..., late].astype(np.float64), self.preds[..., late].astype(np.float64)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else value

@@ -1,4 +1,4 @@
-"""How a checkpoint does on a split: loss, metrics, per class, confusion matrix, predictions."""
+"""How a checkpoint does on a split: loss, scores as the kind of data has them, and predictions."""
 
 import csv
 import io
@@ -12,19 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit import scores
 from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
 from dlkit.data.datasets import load_dataset
 from dlkit.data.samples import DataSet, Split
 from dlkit.data.spatial_split import SpatialSplit
-from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
+from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.evaluate import predict, predict_draws
+from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.objective import objective_of
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
+from dlkit.objectives import Objective
+from dlkit.scores import known, number
 
 _BATCH_SIZE = 256
 
@@ -39,102 +41,44 @@ class Report:
         split: Which part of it.
         loss: Mean loss over the samples whose target is known; NaN where none is.
         metrics: Numbers by name; empty where no target is known.
-        class_names: The classes; empty for regression.
-        confusion: Counts, shape (K, K), rows the truth; None for regression, and where no target is known.
-        rows: Row of each sample in the stored data, or its file, shape (N,).
-        targets: Class indices, shape (N,), -1 where not known; or numbers, (N, D), NaN where not known.
-        outputs: Probabilities, shape (N, K), or predicted numbers in the target's unit, (N, D).
-        target_names: One name an output; may be empty.
+        places: One a sample: its row in the stored data, or its file.
+        results: Targets and outputs, with what its kind of data has to tell.
         notes: What the user should be told of the data.
-        spread: Standard deviation of the outputs over random draws, the shape of `outputs`; None without draws.
         baselines: Metrics of simpler methods by their name.
-        curves: Concentration curves with their times; None for other data.
     """
 
     checkpoint: Path
     data: str
     split: str
     loss: float
-    metrics: dict[str, float]
-    class_names: Sequence[str]
-    confusion: np.ndarray | None
-    rows: np.ndarray
-    targets: np.ndarray
-    outputs: np.ndarray
-    target_names: Sequence[str] = ()
+    metrics: Mapping[str, float]
+    places: Sequence[int | str]
+    results: Classes | Numbers | Curves
     notes: Sequence[str] = ()
-    spread: np.ndarray | None = None
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    curves: Curves | None = None
-
-    def per_class(self) -> list[dict[str, Any]]:
-        """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
-        if self.confusion is None:
-            return []
-        columns = scores.per_class(self.confusion)
-        return [
-            {
-                "class": name,
-                **{key: _number(values[index]) for key, values in columns.items() if key != "support"},
-                "support": int(columns["support"][index]),
-            }
-            for index, name in enumerate(self.class_names)
-        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Give all but the predictions as JSON values."""
-        of_curves: dict[str, Any] = {}
-        if self.curves is not None:
-            of_curves = {"per_organ": self.curves.per_organ(), "floor": scores.FLOOR}
         return {
             "checkpoint": str(self.checkpoint),
             "data": self.data,
             "split": self.split,
-            "n": len(self.rows),
-            "loss": _number(self.loss),
+            "n": len(self.places),
+            "loss": number(self.loss),
             "metrics": {
                 name: {"value": value, "lo": None, "hi": None} for name, value in self.metrics.items()
             },
-            "per_class": self.per_class(),
-            "confusion": [] if self.confusion is None else self.confusion.tolist(),
+            "per_class": [],
+            "confusion": [],
             "baselines": self.baselines,
-            **of_curves,
+            **self.results.to_dict(),
         }
 
     def predictions_csv(self) -> str:
-        """Give a row per sample: index, target, pred, and the probability of each class; of curves one per value."""
-        if self.curves is not None:
-            return self.curves.csv(self.rows)
+        """Give the predictions as the kind of data has them: a line a sample, or a line a value."""
         buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\n")
-        if not self.class_names:
-            targets, outputs = (
-                self.targets.reshape(len(self.rows), -1),
-                self.outputs.reshape(len(self.rows), -1),
-            )
-            names = self._column_names(targets.shape[1])
-            header = [*(f"target{name}" for name in names), *(f"pred{name}" for name in names)]
-            columns = [targets, outputs]
-            if self.spread is not None:
-                header += [f"sd{name}" for name in names]
-                columns.append(self.spread.reshape(len(self.rows), -1))
-            writer.writerow(["index", *header])
-            for row, values in zip(self.rows, np.concatenate(columns, axis=1), strict=True):
-                writer.writerow([row, *("" if math.isnan(value) else value for value in values)])
-        else:
-            names = [*self.class_names, ""]  # -1, a target that is not known, is the last
-            writer.writerow(["index", "target", "pred", *(f"prob_{name}" for name in names[:-1])])
-            preds = self.outputs.argmax(1)
-            for row, target, pred, probs in zip(self.rows, self.targets, preds, self.outputs, strict=True):
-                writer.writerow([row, names[target], names[pred], *(f"{prob:.6g}" for prob in probs)])
+        csv.writer(buffer, lineterminator="\n").writerows(self.results.lines(self.places))
         return buffer.getvalue()
-
-    def _column_names(self, count: int) -> list[str]:
-        """Give what tells the columns of so many outputs apart."""
-        if count == 1:
-            return [""]
-        names = self.target_names if len(self.target_names) == count else range(count)
-        return [f"_{name}" for name in names]
 
 
 def evaluate_checkpoint(
@@ -171,53 +115,42 @@ def evaluate_checkpoint(
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
     spread = None
     if draws is not None and isinstance(part, SpatialSplit):
-        drawn = [Batches(part.with_drawing(number), _BATCH_SIZE, device) for number in range(draws)]
+        drawn = [Batches(part.with_drawing(seed), _BATCH_SIZE, device) for seed in range(draws)]
         each = predict_draws(model, drawn)
         outputs, spread = each.mean(0), objective.predictions(each).std(0, correction=0).numpy()
-    classes = dataset.description.class_names
-    predictions = objective.predictions(outputs).numpy()
-    known = _known(targets)
-    loss = math.nan
-    metrics: dict[str, float] = {}
-    confusion = None
-    if known.any():
-        loss = objective.loss(outputs[known], targets[known]).item()
-        metrics, confusion = _scores(predictions[known.numpy()], targets[known].numpy(), len(classes))
-    simpler = {}
-    if baselines:
-        simpler = _baselines(dataset, split, checkpoint.config.seed, targets.numpy(), known.numpy())
-    curves = _curves(part, dataset.description, targets.numpy(), predictions)
-    if curves is not None:
-        metrics = curves.scores()
+    results = _results(dataset, part, targets.numpy(), objective.predictions(outputs).numpy(), spread)
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
         split=split,
-        loss=loss,
-        metrics=metrics,
-        class_names=classes,
-        confusion=confusion,
-        rows=np.array(dataset.places(split)),
-        targets=targets.numpy(),
-        outputs=predictions,
-        target_names=dataset.description.target_names,
+        loss=_loss(objective, outputs, targets),
+        metrics=results.scores(),
+        places=dataset.places(split),
+        results=results,
         notes=dataset.notes,
-        spread=spread,
-        baselines=simpler,
-        curves=curves,
+        baselines=_baselines(dataset, split, checkpoint.config.seed, targets.numpy()) if baselines else {},
     )
 
 
-def _curves(
-    part: Split, description: DataDescription, targets: np.ndarray, preds: np.ndarray
-) -> Curves | None:
-    """Give concentration curves with their times; None for other data."""
-    if description.kind != "pbpk":
-        return None
+def _results(
+    dataset: DataSet, part: Split, targets: np.ndarray, outputs: np.ndarray, spread: np.ndarray | None = None
+) -> Classes | Numbers | Curves:
+    """Give outputs, probabilities or numbers in the target's unit, and their targets as their kind of data."""
+    about = dataset.description
+    if about.class_names:
+        return Classes(names=about.class_names, targets=targets, probs=outputs)
+    if about.kind != "pbpk":
+        return Numbers(names=about.target_names, targets=targets, preds=outputs, spread=spread)
     inputs, _ = part.batch(part.rows[:1], torch.device("cpu"))
-    assert not isinstance(inputs, torch.Tensor), "the times are one of several inputs"
+    assert not isinstance(inputs, Tensor), "the times are one of several inputs"
     times = inputs["times"][0].numpy()
-    return Curves(organs=description.target_names, times=times, targets=targets, preds=preds)
+    return Curves(organs=about.target_names, times=times, targets=targets, preds=outputs)
+
+
+def _loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
+    """Give the mean loss over the samples whose target is known; NaN where none is."""
+    there = torch.from_numpy(known(targets.numpy()))
+    return objective.loss(outputs[there], targets[there]).item() if there.any() else math.nan
 
 
 def _check_asked(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
@@ -229,8 +162,8 @@ def _check_asked(dataset: DataSet, *, draws: int | None, baselines: bool) -> Non
 
 
 def _baselines(
-    dataset: DataSet, split: str, seed: int, targets: np.ndarray, known: np.ndarray
-) -> dict[str, dict[str, float]]:
+    dataset: DataSet, split: str, seed: int, targets: np.ndarray
+) -> Mapping[str, Mapping[str, float]]:
     """Score simpler methods on the samples whose target is known."""
     if dataset.description.kind == "spatial":
         from dlkit.evaluation.spatial_baselines import spatial_baselines
@@ -238,30 +171,9 @@ def _baselines(
         return spatial_baselines(dataset, split)
     from dlkit.evaluation.table_baselines import table_baselines
 
-    classes = len(dataset.description.class_names)
+    part = dataset.split(split)
     return {
-        method: _scores(outputs[known], targets[known], classes)[0]
+        method: metrics
         for method, outputs in table_baselines(dataset, split, seed).items()
-        if known.any()
+        if (metrics := _results(dataset, part, targets, outputs).scores())
     }
-
-
-def _known(targets: Tensor) -> Tensor:
-    """Tell which samples have a target, shape (N,), bool."""
-    if targets.is_floating_point():
-        return ~targets.reshape(len(targets), -1).isnan().any(1)
-    return targets >= 0
-
-
-def _scores(
-    outputs: np.ndarray, targets: np.ndarray, num_classes: int
-) -> tuple[dict[str, float], np.ndarray | None]:
-    if not num_classes:
-        return scores.regression_scores(outputs, targets.reshape(outputs.shape)), None
-    confusion = scores.confusion_matrix(outputs.argmax(1), targets, num_classes)
-    f1 = scores.per_class(confusion)["f1"]
-    return {"accuracy": scores.accuracy(confusion), "macro_f1": float(np.nanmean(f1))}, confusion
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -1,8 +1,5 @@
 """Concentration curves of an evaluation: what is scored, per organ and as rows."""
 
-import csv
-import io
-
 import numpy as np
 import pytest
 
@@ -62,11 +59,11 @@ def test_each_organ_is_scored_by_itself() -> None:
 def test_rows_tell_compound_organ_time_and_both_values() -> None:
     curves = make_curves()
 
-    rows = list(csv.reader(io.StringIO(curves.csv(np.array([7, 30])))))
+    rows = list(curves.lines([7, 30]))
 
-    assert rows[0] == ["index", "organ", "time", "target", "pred"]
+    assert list(rows[0]) == ["index", "organ", "time", "target", "pred"]
     assert len(rows) == 1 + 2 * 3 * 3
-    assert rows[1][:3] == ["7", "blood", "0"]
-    assert rows[-1] == ["30", "gut", "3", "0", "0"]
+    assert rows[1][:3] == [7, "blood", "0"]
+    assert rows[-1] == [30, "gut", "3", "0", "0"]
     assert float(rows[5][3]) == pytest.approx(curves.targets[0, 1, 1], rel=1e-5)
     assert float(rows[5][4]) == pytest.approx(curves.preds[0, 1, 1], rel=1e-5)

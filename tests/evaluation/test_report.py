@@ -17,6 +17,8 @@ from dlkit.checkpoint import Checkpoint, load_checkpoint
 from dlkit.data.digits import load_digits
 from dlkit.data.prepared import write_prepared
 from dlkit.errors import DataError
+from dlkit.evaluation.classes import Classes
+from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.report import Report, evaluate_checkpoint
 from dlkit.history import read_history
 from dlkit.models.build import restore_model
@@ -37,53 +39,58 @@ def report(checkpoint: Checkpoint) -> Report:
     return evaluate_checkpoint(checkpoint, None, "test", CPU)
 
 
-def make_report(**changes: object) -> Report:
-    """Four samples of three classes, the last class missing from the truth and from the predictions."""
-    values = {
-        "checkpoint": Path("best.safetensors"),
-        "data": "toys",
-        "split": "test",
-        "loss": 0.5,
-        "metrics": {"accuracy": 0.75},
-        "class_names": ("cat", "dog", "eel"),
-        "confusion": np.array([[2, 1, 0], [0, 1, 0], [0, 0, 0]]),
-        "rows": np.array([4, 5, 8, 9]),
-        "targets": np.array([0, 0, 0, 1]),
-        "outputs": np.array([[0.9, 0.1, 0.0], [0.75, 0.25, 0.0], [0.4, 0.6, 0.0], [0.1, 0.9, 0.0]]),
-    }
-    return Report(**{**values, **changes})
+def make_report(results: Classes | Numbers) -> Report:
+    """Four samples."""
+    return Report(
+        checkpoint=Path("best.safetensors"),
+        data="toys",
+        split="test",
+        loss=0.5,
+        metrics=results.scores(),
+        places=[4, 5, 8, 9],
+        results=results,
+    )
+
+
+ANIMALS = Classes(
+    names=("cat", "dog", "eel"),
+    targets=np.array([0, 0, 0, 1]),
+    probs=np.array([[0.9, 0.1, 0.0], [0.75, 0.25, 0.0], [0.4, 0.6, 0.0], [0.1, 0.9, 0.0]]),
+)
+"""Three classes, the last missing from the truth and from the predictions."""
 
 
 def test_scores_equal_scikit_learns(report: Report) -> None:
-    preds, targets = report.outputs.argmax(1), report.targets
+    results = report.results
+    preds, targets = results.probs.argmax(1), results.targets
 
     assert report.metrics["accuracy"] == pytest.approx(metrics.accuracy_score(targets, preds))
     assert report.metrics["macro_f1"] == pytest.approx(metrics.f1_score(targets, preds, average="macro"))
-    assert (report.confusion == metrics.confusion_matrix(targets, preds)).all()
-    probs = report.outputs / report.outputs.sum(1, keepdims=True, dtype=float)
+    assert (results.confusion == metrics.confusion_matrix(targets, preds)).all()
+    probs = results.probs / results.probs.sum(1, keepdims=True, dtype=float)
     assert report.loss == pytest.approx(metrics.log_loss(targets, probs), rel=1e-4)
     reference = metrics.precision_recall_fscore_support(targets, preds)
-    for row, *values in zip(report.per_class(), *reference, strict=True):
+    for row, *values in zip(results.per_class(), *reference, strict=True):
         assert [row[name] for name in ("precision", "recall", "f1", "support")] == pytest.approx(values)
 
 
 def test_rows_are_those_of_the_split(report: Report) -> None:
     stored, classes = load_digits().parts["all"]
 
-    assert len(report.rows) == 180
-    assert report.rows[:5].tolist() == [18, 19, 38, 43, 44]
-    assert (classes[torch.from_numpy(report.rows)].numpy() == report.targets).all()
+    assert len(report.places) == 180
+    assert report.places[:5] == [18, 19, 38, 43, 44]
+    assert (classes[report.places].numpy() == report.results.targets).all()
 
 
 def test_outputs_are_probabilities_of_the_stored_network(checkpoint: Checkpoint, report: Report) -> None:
     stored, _ = load_digits().parts["all"]
     norm = checkpoint.description.normalisation
-    inputs = (stored[torch.from_numpy(report.rows)] / norm.scale - norm.mean[0]) / norm.std[0]
+    inputs = (stored[report.places] / norm.scale - norm.mean[0]) / norm.std[0]
 
     with torch.no_grad():
         probs = restore_model(checkpoint).eval()(inputs).softmax(1)
 
-    np.testing.assert_allclose(report.outputs, probs.numpy(), atol=1e-5)
+    np.testing.assert_allclose(report.results.probs, probs.numpy(), atol=1e-5)
 
 
 def test_validation_scores_are_those_of_the_history(checkpoint: Checkpoint, trained_run: Path) -> None:
@@ -114,7 +121,7 @@ def test_the_loss_is_the_one_that_was_trained_with(settings: dict[str, Any], tmp
 def test_every_split_can_be_evaluated(checkpoint: Checkpoint, split: str, count: int) -> None:
     found = evaluate_checkpoint(checkpoint, None, split, CPU)
 
-    assert found.confusion.sum() == len(found.rows) == count
+    assert found.results.confusion.sum() == len(found.places) == count
 
 
 def test_json_has_the_promised_shape(report: Report, trained_run: Path) -> None:
@@ -134,7 +141,7 @@ def test_json_has_the_promised_shape(report: Report, trained_run: Path) -> None:
 
 
 def test_a_class_that_is_missing_has_no_scores() -> None:
-    rows = make_report().per_class()
+    rows = ANIMALS.per_class()
 
     assert rows == [
         {"class": "cat", "precision": 1.0, "recall": 2 / 3, "f1": 4 / 5, "support": 3},
@@ -144,7 +151,7 @@ def test_a_class_that_is_missing_has_no_scores() -> None:
 
 
 def test_predictions_are_a_row_a_sample() -> None:
-    text = make_report().predictions_csv()
+    text = make_report(ANIMALS).predictions_csv()
 
     assert text.splitlines() == [
         "index,target,pred,prob_cat,prob_dog,prob_eel",
@@ -164,7 +171,7 @@ def test_predictions_are_a_row_a_sample() -> None:
 def test_predictions_of_numbers(width: int, header: str) -> None:
     targets, outputs = np.arange(4.0).repeat(width).reshape(4, width), np.full((4, width), 0.5)
 
-    text = make_report(confusion=None, class_names=(), targets=targets, outputs=outputs).predictions_csv()
+    text = make_report(Numbers(names=(), targets=targets, preds=outputs)).predictions_csv()
 
     lines = list(csv.reader(io.StringIO(text)))
     assert ",".join(lines[0]) == header
@@ -172,7 +179,7 @@ def test_predictions_of_numbers(width: int, header: str) -> None:
 
 
 def test_numbers_have_no_classes() -> None:
-    found = make_report(confusion=None, class_names=()).to_dict()
+    found = make_report(Numbers(names=(), targets=np.arange(4.0), preds=np.zeros(4))).to_dict()
 
     assert found["per_class"] == []
     assert found["confusion"] == []
@@ -195,7 +202,7 @@ def test_other_data_are_normalised_as_the_checkpoint_says(checkpoint: Checkpoint
     found = evaluate_checkpoint(checkpoint, "mnist", "all", CPU)
 
     assert found.data == "mnist"
-    assert len(found.rows) == 100
+    assert len(found.places) == 100
     assert math.isfinite(found.loss)
 
 
@@ -225,5 +232,5 @@ def test_changed_data_are_refused_unless_they_are_named(checkpoint: Checkpoint) 
     assert caught.value.hint == "name it with --data to evaluate on what is here now"
 
     found = evaluate_checkpoint(stale, "digits", "test", CPU)
-    assert len(found.rows) == 1797
+    assert len(found.places) == 1797
     assert found.notes == ["all 1,797 samples are evaluated: they are not those trained on"]

@@ -1,0 +1,77 @@
+"""How well classes are told apart: accuracy, scores of each class, and the confusion matrix."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlkit import scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classes:
+    """Classes of N samples, and what the network gives each.
+
+    Args:
+        names: Names of the K classes.
+        targets: Class indices, shape (N,), -1 where not known.
+        probs: Probabilities, shape (N, K).
+    """
+
+    names: Sequence[str]
+    targets: np.ndarray
+    probs: np.ndarray
+    note = ""
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts over the samples whose class is known, shape (K, K), rows the truth."""
+        known = scores.known(self.targets)
+        return scores.confusion_matrix(self.probs[known].argmax(1), self.targets[known], len(self.names))
+
+    def scores(self) -> dict[str, float]:
+        """Give accuracy and the mean F1 of the classes that occur; nothing where no class is known."""
+        confusion = self.confusion
+        if not confusion.any():
+            return {}
+        f1 = scores.per_class(confusion)["f1"]
+        return {"accuracy": scores.accuracy(confusion), "macro_f1": float(np.nanmean(f1))}
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
+        columns = scores.per_class(self.confusion)
+        support = columns.pop("support")
+        return [
+            {
+                "class": name,
+                **{key: scores.number(values[index]) for key, values in columns.items()},
+                "support": int(support[index]),
+            }
+            for index, name in enumerate(self.names)
+        ]
+
+    def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
+        """Give the header and the rows of the scores of each class, and of the confusion matrix."""
+        counts = self.confusion
+        if not counts.any():
+            return []
+        rows = self.per_class()
+        matrix = [[name, *row] for name, row in zip(self.names, counts.tolist(), strict=True)]
+        return [
+            (list(rows[0]), [list(row.values()) for row in rows]),
+            (["true \\ predicted", *self.names], matrix),
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the same as JSON values."""
+        counts = self.confusion
+        return {"per_class": self.per_class(), "confusion": counts.tolist()} if counts.any() else {}
+
+    def lines(self, places: Sequence[int | str]) -> Iterator[Sequence[Any]]:
+        """Give a header, then a line a sample: its place, both classes, and the probability of each class."""
+        names = [*self.names, ""]  # -1, a target that is not known, is the last
+        yield ["index", "target", "pred", *(f"prob_{name}" for name in self.names)]
+        preds = self.probs.argmax(1)
+        for place, target, pred, probs in zip(places, self.targets, preds, self.probs, strict=True):
+            yield [place, names[target], names[pred], *(f"{prob:.6g}" for prob in probs)]
