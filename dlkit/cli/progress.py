@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dlkit.cli import console
 
 if TYPE_CHECKING:
-    from dlkit.training.loop import Step
-    from dlkit.training.run import Reading, TrainRun
+    from dlkit.training.loop import Reading, Step
+    from dlkit.training.run import TrainRun
 
 _SECONDS_BETWEEN_LINES = 60.0
 

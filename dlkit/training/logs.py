@@ -8,16 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dlkit.atomic import write_file
 from dlkit.errors import DataError, MissingError, file_error
 from dlkit.history import EpochRecord
 from dlkit.run_dir import RunDir
-from dlkit.training.loop import Position, Step
-
-if TYPE_CHECKING:
-    from dlkit.training.run import Reading
+from dlkit.training.loop import Position, Reading, Step
 
 _SHARE_OF_TIME = 1e-3
 _WORDS = {"mae": "MAE"}
@@ -27,7 +24,7 @@ _FLUSH_SECONDS = 10
 class Log(Protocol):
     """Something that takes what training reads of itself."""
 
-    def reading(self, step: Step, reading: "Reading", seconds: float) -> None:
+    def reading(self, step: Step, reading: Reading, seconds: float) -> None:
         """Take a reading within an epoch, or at its end."""
 
     def epoch(self, record: EpochRecord) -> None:
@@ -53,7 +50,7 @@ class Logs(AbstractContextManager["Logs"]):
         self._every = every
         self._next_seconds = 0.0
 
-    def reading(self, step: Step, reading: "Reading", seconds: float) -> None:
+    def reading(self, step: Step, reading: Reading, seconds: float) -> None:
         """Take a reading, if it is due or closes an epoch."""
         if step.record is None:
             if self._every is None and seconds < self._next_seconds:
@@ -98,7 +95,7 @@ class JsonLines:
         except OSError as err:
             raise file_error(err, path, "open") from err
 
-    def reading(self, step: Step, reading: "Reading", seconds: float) -> None:
+    def reading(self, step: Step, reading: Reading, seconds: float) -> None:
         """Write a line."""
         line = {"kind": "step", "epoch": step.epoch, "step": step.step, "seconds": round(seconds, 3)}
         newest = {"lr": step.lr, "batch_loss": reading.last_loss}
@@ -146,7 +143,7 @@ class TensorBoard:
         except OSError as err:
             raise file_error(err, folder, "write events into") from err
 
-    def reading(self, step: Step, reading: "Reading", seconds: float) -> None:  # noqa: ARG002 - the clock is its own
+    def reading(self, step: Step, reading: Reading, seconds: float) -> None:  # noqa: ARG002 - the clock is its own
         """Write the newest batch's loss, the epoch's metric so far, and the rate."""
         values = {
             "Loss/train": reading.last_loss,

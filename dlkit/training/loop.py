@@ -72,6 +72,21 @@ class Step:
     diverged: bool = False
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What the device says of the epoch so far.
+
+    Args:
+        loss: Mean loss.
+        metric: The metric.
+        last_loss: Loss of the newest batch.
+    """
+
+    loss: float
+    metric: float
+    last_loss: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What the loop turns: the network, its data and what changes its weights.

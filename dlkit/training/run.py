@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from dlkit.training.divergence import Scene, Where, stop_diverged
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.guards import all_finite
 from dlkit.training.logs import Logs, check_logs, open_logs
-from dlkit.training.loop import Clock, Position, Step, close_epoch, fit
+from dlkit.training.loop import Clock, Position, Reading, Step, close_epoch, fit
 from dlkit.training.restore import changed_settings, check_progress, newest_state, restore_checked
 from dlkit.training.resuming import changes_since, hardware, resume_schedule
 from dlkit.training.room import checkpoint_bytes
@@ -34,21 +34,6 @@ from dlkit.training.state import parts_state
 from dlkit.training.threads import resume_threads
 
 _SECONDS_BETWEEN_READINGS = 0.1
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the device says of the epoch so far.
-
-    Args:
-        loss: Mean loss.
-        metric: The metric.
-        last_loss: Loss of the newest batch.
-    """
-
-    loss: float
-    metric: float
-    last_loss: float
 
 
 class TrainRun:

@@ -13,8 +13,8 @@ from dlkit.errors import DataError, DlkitError, MissingError
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.run_dir import RunDir, clear_run
 from dlkit.training.logs import Logs, check_logs, cut_back_lines, open_logs
-from dlkit.training.loop import Position, Step
-from dlkit.training.run import Reading, start_run
+from dlkit.training.loop import Position, Reading, Step
+from dlkit.training.run import start_run
 
 LAST_STEP = 3 * STEPS_PER_EPOCH
 
