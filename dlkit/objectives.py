@@ -70,6 +70,7 @@ def build_objective(
         if classes:
             truth = F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
         else:
+            outputs = _shaped(outputs, description)
             truth = targets.reshape(outputs.shape)
             if loss == "log1p":
                 outputs, truth = _log1p(numbers(outputs)), _log1p(truth)
@@ -82,10 +83,11 @@ def build_objective(
         return (elementwise(outputs, truth, reduction="none") * by_output).mean()
 
     def numbers(outputs: Tensor) -> Tensor:
-        return outputs * scale + shift
+        return _shaped(outputs, description) * scale + shift
 
     def sum_absolute_errors(outputs: Tensor, targets: Tensor) -> Tensor:
-        errors = (numbers(outputs) - targets.reshape(outputs.shape)).abs()
+        found = numbers(outputs)
+        errors = (found - targets.reshape(found.shape)).abs()
         return errors.reshape(len(outputs), -1).mean(1).sum()
 
     if classes:
@@ -242,6 +244,12 @@ def _count_correct(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _probabilities(outputs: Tensor) -> Tensor:
     return outputs.softmax(1)
+
+
+def _shaped(outputs: Tensor, description: DataDescription) -> Tensor:
+    """Give outputs the shape of targets of several axes, for which a network may give them flat."""
+    several = len(description.target_shape) > 1
+    return outputs.reshape(-1, *description.target_shape) if several else outputs
 
 
 def _target_scaling(

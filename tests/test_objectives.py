@@ -1,6 +1,7 @@
 """Loss and running metric per task."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from descriptions import OF_CLASSES, OF_NUMBERS
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from dlkit.description import Normalisation
 from dlkit.errors import ConfigError
 from dlkit.objectives import Objective, RunningMean, build_objective
 
@@ -51,6 +53,25 @@ def test_regression_takes_mse_and_mean_absolute_error(shape: tuple[int, ...]) ->
     torch.testing.assert_close(objective.loss(outputs, targets), errors.square().mean())
     assert objective.metric == "mae"
     assert objective.metric_sum(outputs, targets).item() == pytest.approx(errors.abs().sum().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["mse", "log1p"])
+def test_flat_outputs_are_held_to_targets_of_several_axes(loss: str) -> None:
+    scaling = Normalisation(scale=1.0, mean=(1.0, -2.0, 0.5), std=(2.0, 4.0, 0.5))
+    about = replace(OF_NUMBERS, target_shape=(3, 2), target_names=(), target_scaling=scaling)
+    outputs, targets = torch.randn(5, 6, generator=GENERATOR), torch.randn(5, 3, 2, generator=GENERATOR)
+    objective = build_objective(about, loss)
+
+    mean, std = (torch.tensor(values)[:, None] for values in (scaling.mean, scaling.std))
+    numbers = outputs.reshape(5, 3, 2) * std + mean
+    errors = (outputs.reshape(5, 3, 2) - (targets - mean) / std).square()
+    if loss == "log1p":
+        errors = (numbers.sign() * numbers.abs().log1p() - targets.sign() * targets.abs().log1p()).square()
+    torch.testing.assert_close(objective.loss(outputs, targets), errors.mean())
+    torch.testing.assert_close(objective.predictions(outputs), numbers)
+    assert objective.metric_sum(outputs, targets).item() == pytest.approx(
+        (numbers - targets).abs().mean((1, 2)).sum().item(), rel=1e-5
+    )
 
 
 def test_mean_absolute_error_of_several_targets_is_the_mean_over_them() -> None:
