@@ -51,13 +51,10 @@ def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.
 
     dlkit never compiles a step of an optimizer, and loading `torch._dynamo` takes as long as half of torch itself.
     """
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    step.hooked = True  # else torch wraps it for its profiler, some 40 us a step
     return type(
-        kind.__name__,
-        (kind,),
-        {
-            "step": torch.no_grad()(inspect.unwrap(kind.step)),
-            "add_param_group": inspect.unwrap(kind.add_param_group),
-        },
+        kind.__name__, (kind,), {"step": step, "add_param_group": inspect.unwrap(kind.add_param_group)}
     )
 
 
