@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dlkit.cli.environment import prepare_environment
+
 SECONDS = 0.4
 CASES = {
     "mlp on MNIST": ("mlp", (784,), 64, {"hidden": (128,)}),
@@ -29,7 +31,9 @@ CASES = {
     "cnn on MNIST, width 32": ("cnn", (1, 28, 28), 64, {"width": 32}),
     "cnn on MNIST, batch 256": ("cnn", (1, 28, 28), 256, {"width": 20}),
 }
-WAITS = {"as OpenMP": {}, "as dlkit": {"GOMP_SPINCOUNT": "1000"}}
+OURS: dict[str, str] = {}
+prepare_environment(OURS)
+WAITS = {"as OpenMP": {}, "as dlkit": OURS}
 PLAIN = {"activation": "relu", "dropout": 0.0, "norm": "none", "residual": False, "init": "default"}
 
 

@@ -15,7 +15,7 @@ def test_waiting_threads_give_way_soon() -> None:
 
     prepare_environment(variables)
 
-    assert variables == {"HOME": "/home/me", "GOMP_SPINCOUNT": "1000"}
+    assert variables == {"HOME": "/home/me", "GOMP_SPINCOUNT": "20000"}
 
 
 @pytest.mark.parametrize("given", [{"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "ACTIVE"}])
