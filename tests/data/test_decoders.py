@@ -158,9 +158,9 @@ def test_a_process_that_decodes_loads_no_torch() -> None:
 def test_lists_of_files_fit_through_a_pipe() -> None:
     names = [f"{'n' * 200}{index}" for index in range(100)]
 
-    chunks = list(chunks_of(Path("/root"), names, 64))
+    chunks = list(chunks_of(Path("/top"), names, 64))
 
-    assert [name for chunk in chunks for name in chunk] == [f"/root/{name}" for name in names]
+    assert [name for chunk in chunks for name in chunk] == [f"/top/{name}" for name in names]
     assert max(len(json.dumps(chunk)) for chunk in chunks) < 33_000
     assert len(next(chunks_of(Path("/r"), [str(index) for index in range(100)], 64))) == 64
     assert list(chunks_of(Path("/r"), [], 64)) == []
