@@ -259,7 +259,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as plain values; unset ones are left out."""
-        plain = dataclasses.asdict(self)
+        plain = dict(vars(self))
         plain["arguments"] = {
             name: list(value) if isinstance(value, tuple) else value for name, value in self.arguments.items()
         }
