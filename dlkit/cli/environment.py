@@ -3,8 +3,8 @@
 from collections.abc import MutableMapping
 
 # How often a thread looks whether the others are done before it sleeps. GNU's OpenMP takes 300,000 turns, some
-# milliseconds, in which it keeps the very thread it waits for from a busy core; with 1,000 it sleeps between any two
-# operations of an idle machine, and waking takes longer than most of them. See docs/compute.md.
+# milliseconds, in which it keeps the very thread it waits for from a busy core; with 1,000 two threads are no faster
+# than one on an idle machine. Measured in docs/compute.md.
 _SPIN_COUNT = "20000"
 _OF_THE_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 

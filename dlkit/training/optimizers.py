@@ -49,10 +49,10 @@ def build_optimizer(
 def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     """Give an optimizer without the decorators that hide it from the compiler, which they load for that.
 
-    dlkit never compiles a step of an optimizer, and loading `torch._dynamo` takes as long as half of torch itself.
+    dlkit never compiles a step of an optimizer, and `torch._dynamo` takes nearly as long to load as torch itself.
     """
     step = torch.no_grad()(inspect.unwrap(kind.step))
-    step.hooked = True  # else torch wraps it for its profiler, some 40 us a step
+    step.hooked = True  # else torch wraps it for its profiler, some 30 us a step
     return type(
         kind.__name__, (kind,), {"step": step, "add_param_group": inspect.unwrap(kind.add_param_group)}
     )
