@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlkit.description import DataDescription
+from dlkit.files.description import DataDescription
 
 Inputs = Tensor | Mapping[str, Tensor]
 

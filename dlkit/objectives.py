@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's own name
 
-from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
+from dlkit.files.description import DataDescription
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from dlkit.errors import ConfigError, DlkitError, did_you_mean, printable, reason
-from dlkit.spec import CodeSpec
+from dlkit.settings.spec import CodeSpec
 
 _SHOWN_LETTERS = 300
 

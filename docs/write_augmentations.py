@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's own name
 
-from dlkit.data.augment import Augmentation
+from dlkit.data.images.augment import Augmentation
 
 PICTURE = Path(__file__).with_name("augmentations.png")
 SIDE, ENLARGED, GAP = 32, 2, 6

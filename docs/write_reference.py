@@ -6,9 +6,9 @@ from typing import Any
 
 import typer
 
-from dlkit.catalogue import MODELS
 from dlkit.cli.app import app
-from dlkit.recipes import RECIPES
+from dlkit.settings.catalogue import MODELS
+from dlkit.settings.recipes import RECIPES
 
 PAGE = Path(__file__).with_name("commands.md")
 HEAD = """# Commands

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dlkit.config import SCHEDULES
 from dlkit.plotting.figure_file import figure_bytes
 from dlkit.plotting.schedules import plot_schedules
+from dlkit.settings.config import SCHEDULES
 from dlkit.training.schedules import Plateau, build_schedule
 
 PICTURE = Path(__file__).with_name("schedules.svg")

@@ -107,8 +107,8 @@ def mnist_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data home with MNIST prepared; with noise of its shape where the real files are not here."""
     import torch
 
+    from dlkit.data.builtin.torchvision_sets import read_torchvision_set
     from dlkit.data.prepared import write_prepared
-    from dlkit.data.torchvision_sets import read_torchvision_set
 
     def noise(count: int) -> tuple[torch.Tensor, torch.Tensor]:
         draw = torch.Generator().manual_seed(count)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkit.seal import seal, tensor_digest
+from dlkit.files.seal import seal, tensor_digest
 
 
 def entry(dtype: str = "F32", shape: object = (1,), begin: object = 0, end: object = 4) -> dict[str, Any]:

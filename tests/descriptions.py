@@ -1,6 +1,6 @@
 """Descriptions of data for tests that need no data."""
 
-from dlkit.description import DataDescription
+from dlkit.files.description import DataDescription
 
 OF_CLASSES = DataDescription(
     name="toy", task="classification", input_shape=(4,), class_names=("a", "b", "c"), split_sizes={}

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 
-from dlkit.atomic import OPS, FileOps
+from dlkit.files.atomic import OPS, FileOps
 
 SECTOR = 64
 OPERATIONS = tuple(name for name in vars(FileOps) if not name.startswith("_"))

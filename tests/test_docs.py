@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from dlkit.resolve import resolve
+from dlkit.settings.resolve import resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 

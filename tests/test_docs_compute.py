@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dlkit.config import PRECISIONS
-from dlkit.setting_texts import LOGS
+from dlkit.settings.config import PRECISIONS
+from dlkit.settings.texts import LOGS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 COMPUTE, LOG = (DOCS / "compute.md").read_text(), (DOCS / "logs.md").read_text()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dlkit.catalogue import DATA, MODELS
-from dlkit.data.organs import FLOWS, ORGANS, VOLUMES
+from dlkit.data.pbpk.organs import FLOWS, ORGANS, VOLUMES
+from dlkit.settings.catalogue import DATA, MODELS
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "pbpk.md").read_text()
 Dlkit = Callable[..., Any]

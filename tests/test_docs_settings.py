@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dlkit.config import FIELDS, flag
 from dlkit.inspection.lr_range import RULE
+from dlkit.settings.config import FIELDS, flag
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "settings.md").read_text()
 OF_OTHER_PAGES = {

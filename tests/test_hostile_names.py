@@ -13,8 +13,8 @@ import pytest
 import torch
 from crafted import flip
 
-from dlkit.header import read_header
-from dlkit.tensor_file import read_tensors, write_tensors
+from dlkit.files.header import read_header
+from dlkit.files.tensor_file import read_tensors, write_tensors
 
 HOSTILE_NAMES = {
     "escape": "\x1b]0;title\x07\x1b[31mred",

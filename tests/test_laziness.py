@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkit.config import OPTIMIZERS
+from dlkit.settings.config import OPTIMIZERS
 
 HEAVY = (
     "torch",

@@ -9,8 +9,8 @@ from descriptions import OF_CLASSES, OF_NUMBERS
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from dlkit.description import Normalisation
 from dlkit.errors import ConfigError
+from dlkit.files.description import Normalisation
 from dlkit.objectives import Objective, RunningMean, build_objective
 
 CPU = torch.device("cpu")

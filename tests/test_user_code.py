@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlkit.errors import CheckpointError, ConfigError, DataError
-from dlkit.spec import CodeSpec
+from dlkit.settings.spec import CodeSpec
 from dlkit.user_code import blame, check_file, load_code, running, source_digest
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.data_check import check
 from dlkit.cli.data_settings import DATA_SETTINGS, data_config
@@ -16,10 +15,11 @@ from dlkit.cli.options import add_command, command_group
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError, DataError, did_you_mean
-from dlkit.spec import Spec, parse_spec
+from dlkit.settings.catalogue import DATA
+from dlkit.settings.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
-    from dlkit.data.samples import DataSet
+    from dlkit.data.dataset import DataSet
 
 _MIB = 2**20
 _TARGET_BYTES = 8
@@ -66,7 +66,7 @@ def get(
         raise ConfigError(
             "--from and --mirror do not go together", "--from DIR takes files at hand, nothing is downloaded"
         )
-    from dlkit.data.get import get as get_data
+    from dlkit.data.builtin.get import get as get_data
 
     if DATA[name].embedded:
         console.note(f"{name} is embedded: it came with the installed packages, so there is nothing to get")
@@ -107,8 +107,8 @@ def show(
         return
     config = data_config(context, spec, settings)
 
-    from dlkit.data.datasets import load_dataset
-    from dlkit.data.facts import class_counts, facts_of
+    from dlkit.data.kinds import load_dataset
+    from dlkit.data.summary import class_counts, facts_of
 
     with show_preparing():
         dataset = load_dataset(config)
@@ -131,8 +131,8 @@ def show(
 
 def _show_table(spec: Spec) -> None:
     from dlkit.data.preparing import report
-    from dlkit.data.table_facts import COLUMNS, column_facts, table_facts
-    from dlkit.data.tables import read_table
+    from dlkit.data.tables.reading import read_table
+    from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
 
     with show_preparing():
         table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
@@ -165,7 +165,7 @@ def _check_name(what: str, name: str) -> None:
 
 def _draw(dataset: "DataSet", out: Path) -> None:
     """Draw the first training samples of each class, one class a column where there are ten."""
-    from dlkit.data.facts import pictures_by_class
+    from dlkit.data.summary import pictures_by_class
     from dlkit.plotting.figure_file import save_figure
     from dlkit.plotting.samples import plot_samples
 

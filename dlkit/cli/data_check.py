@@ -8,9 +8,9 @@ from dlkit.cli import console
 from dlkit.cli.data_settings import DATA_SETTINGS, data_config
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
-from dlkit.config import TrainConfig
 from dlkit.data.findings import Finding
 from dlkit.errors import DataError
+from dlkit.settings.config import TrainConfig
 
 _COLUMNS = ("level", "rule", "where", "count", "message", "cure")
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from typer import Context
 
-from dlkit.catalogue import MODELS
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import say_running
-from dlkit.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
 from dlkit.errors import ConfigError
-from dlkit.resolve import resolve
-from dlkit.spec import parse_spec
+from dlkit.settings.catalogue import MODELS
+from dlkit.settings.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
+from dlkit.settings.resolve import resolve
+from dlkit.settings.spec import parse_spec
 from dlkit.user_code import check_file
 
 _PANELS = (DATA_PANEL, SPATIAL_PANEL)

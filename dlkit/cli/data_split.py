@@ -10,9 +10,9 @@ from dlkit.cli import console
 from dlkit.cli.data_settings import data_config
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
-from dlkit.config import TrainConfig
 from dlkit.errors import ConfigError
-from dlkit.spec import parse_spec
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.spec import parse_spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +34,8 @@ def split(
 ) -> None:
     """Write which row belongs to which split, for train --split-file; rows are counted from 0."""
     config = data_config(context, spec, settings, _faults_of(out, force=force))
-    from dlkit.atomic import write_file
-    from dlkit.data.table_splits import splits_csv
+    from dlkit.data.tables.splits import splits_csv
+    from dlkit.files.atomic import write_file
 
     with show_preparing():
         rows, total = _rows(config)
@@ -63,10 +63,10 @@ def _faults_of(out: Path | None, *, force: bool) -> list[ConfigError]:
 def _rows(config: TrainConfig) -> "tuple[Mapping[str, np.ndarray], int]":
     """Give the rows of each split, and how many rows there are in all."""
     if parse_spec(config.data).kind == "table":
-        from dlkit.data.tabular import rows_of_splits
+        from dlkit.data.tables.load import rows_of_splits
 
         return rows_of_splits(config)
-    from dlkit.data.datasets import load_dataset
+    from dlkit.data.kinds import load_dataset
 
     dataset = load_dataset(config)
     rows = {name: part.rows.numpy() for name, part in dataset.splits.items()}

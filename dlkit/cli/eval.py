@@ -11,10 +11,10 @@ from dlkit.cli.eval_map import MapOptions, write_map
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.prepare_bar import show_preparing
-from dlkit.config import check_device
 from dlkit.errors import ConfigError, did_you_mean
-from dlkit.run_dir import RunDir
-from dlkit.spec import parse_spec
+from dlkit.files.run_dir import RunDir
+from dlkit.settings.config import check_device
+from dlkit.settings.spec import parse_spec
 
 if TYPE_CHECKING:
     from dlkit.evaluation.report import Report
@@ -86,9 +86,9 @@ def evaluate(
         return
     code = check_options(model, data)
 
-    from dlkit.atomic import write_file
     from dlkit.device import pick_device
     from dlkit.evaluation.report import evaluate_checkpoint
+    from dlkit.files.atomic import write_file
 
     where = pick_device(device)
     loaded = load_checkpoints(checkpoints, code)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlkit.cli import console
 from dlkit.errors import ConfigError
-from dlkit.run_dir import RunDir
+from dlkit.files.run_dir import RunDir
 
 _MOST_CELLS = 2000
 
@@ -61,10 +61,10 @@ class MapOptions:
 
 def write_map(checkpoint: Path, options: MapOptions, device: str) -> None:
     """Predict a map and write it, to stdout where no file is named."""
-    from dlkit.atomic import write_file
-    from dlkit.checkpoint import load_checkpoint
     from dlkit.device import pick_device
     from dlkit.evaluation.spatial_map import DRAWS, predict_map
+    from dlkit.files.atomic import write_file
+    from dlkit.files.checkpoint import load_checkpoint
 
     assert options.grid is not None, "a map is asked for"
     found = predict_map(

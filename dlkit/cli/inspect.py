@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from dlkit.catalogue import DATA, MODELS
 from dlkit.cli import console
 from dlkit.cli.inspect_lr import lr
 from dlkit.cli.inspect_nan import nan
@@ -22,21 +21,21 @@ from dlkit.cli.options import (
 )
 from dlkit.cli.own_code import ModelOption, check_named, check_options, load_checkpoints
 from dlkit.cli.prepare_bar import show_preparing
-from dlkit.config import TrainConfig, check_device
-from dlkit.errors import CheckpointError, ConfigError, did_you_mean
-from dlkit.header import printable
+from dlkit.errors import CheckpointError, ConfigError, did_you_mean, printable
+from dlkit.files.run_dir import RunDir
 from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
 from dlkit.inspection.layer_table import COLUMNS, Row, arrange, check_column, select_layers, to_csv
 from dlkit.plotting.figure_file import PICTURE_SUFFIXES
-from dlkit.resolve import parse_arguments, resolve
-from dlkit.run_dir import RunDir
-from dlkit.spec import parse_code
+from dlkit.settings.catalogue import DATA, MODELS
+from dlkit.settings.config import TrainConfig, check_device
+from dlkit.settings.resolve import parse_arguments, resolve
+from dlkit.settings.spec import parse_code
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlkit.checkpoint import Checkpoint as LoadedCheckpoint
-    from dlkit.description import DataDescription
+    from dlkit.files.checkpoint import Checkpoint as LoadedCheckpoint
+    from dlkit.files.description import DataDescription
     from dlkit.inspection.subject import Subject
 
 _SPLITS = ("train", "val", "test", "all")
@@ -247,11 +246,11 @@ def _is_of_a_run(out: Path, checkpoint: Path) -> bool:
 
 def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tensor"]]:
     """Describe the data of a configuration; those that the catalogue describes are not loaded."""
-    from dlkit.description import DataDescription
+    from dlkit.files.description import DataDescription
 
     entry = DATA.get(config.data)
     if entry is None or not entry.input_shape:
-        from dlkit.data.datasets import load_dataset
+        from dlkit.data.kinds import load_dataset
 
         with show_preparing():
             dataset = load_dataset(config)
@@ -301,11 +300,11 @@ def _give(
         return
     suffix = out.suffix.lower()
     if suffix == ".csv":
-        from dlkit.atomic import write_file
+        from dlkit.files.atomic import write_file
 
         write_file(out, to_csv(COLUMNS[kind], rows))
     elif suffix == ".safetensors":
-        from dlkit.tensor_file import write_tensors
+        from dlkit.files.tensor_file import write_tensors
 
         metadata: dict[str, Any] = {"inspected": kind, "checkpoint": str(checkpoint.path), "over": said}
         write_tensors(out, {str(row["layer"]): tensors[str(row["layer"])] for row in rows}, metadata)

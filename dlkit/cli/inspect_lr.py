@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 from rich.progress import track
 from typer import Argument, Context, Option
 
-from dlkit.atomic import probe_folder
-from dlkit.catalogue import MODELS
 from dlkit.cli import console
 from dlkit.cli.options import TargetOption
 from dlkit.cli.own_code import check_named
 from dlkit.cli.settings import Given, given_settings
-from dlkit.config import FIELDS, TrainConfig
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.files.atomic import probe_folder
+from dlkit.files.run_dir import RunDir
 from dlkit.plotting.figure_file import PICTURE_SUFFIXES
-from dlkit.resolve import resolve
-from dlkit.run_dir import RunDir
+from dlkit.settings.catalogue import MODELS
+from dlkit.settings.config import FIELDS, TrainConfig
+from dlkit.settings.resolve import resolve
 
 if TYPE_CHECKING:
     from dlkit.inspection.lr_range import Point, Suggestion
@@ -148,7 +148,7 @@ def _with_bar(points: Iterable["Point"], steps: int) -> Iterable["Point"]:
 
 def _write_curve(out: Path, points: Sequence["Point"], found: "Suggestion", title: str) -> None:
     if out.suffix.lower() == ".csv":
-        from dlkit.atomic import write_file
+        from dlkit.files.atomic import write_file
         from dlkit.inspection.layer_table import to_csv
 
         rows = [{"lr": point.lr, "loss": point.smoothed} for point in points]

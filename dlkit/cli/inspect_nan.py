@@ -8,10 +8,10 @@ from typer import Argument
 from dlkit.cli import console
 from dlkit.cli.options import DeviceOption
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
-from dlkit.config import check_device
 from dlkit.errors import CheckpointError, ConfigError
+from dlkit.files.run_dir import RunDir
 from dlkit.inspection.layer_table import COLUMNS
-from dlkit.run_dir import RunDir
+from dlkit.settings.config import check_device
 
 
 def nan(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from dlkit.cli import console
-from dlkit.config import TrainConfig, flag
 from dlkit.errors import ConfigError
-from dlkit.spec import CodeSpec, parse_code, parse_spec
+from dlkit.settings.config import TrainConfig, flag
+from dlkit.settings.spec import CodeSpec, parse_code, parse_spec
 from dlkit.user_code import check_file
 
 if TYPE_CHECKING:
-    from dlkit.checkpoint import Checkpoint
+    from dlkit.files.checkpoint import Checkpoint
 
 ModelOption = Annotated[
     str | None,
@@ -87,8 +87,8 @@ def load_checkpoints(paths: Sequence[Path], code: CodeSpec | None) -> list["Chec
         CheckpointError: One is missing or damaged, or holds a network of the user's own that is not named.
         ConfigError: Code is named and all networks are built in.
     """
-    from dlkit.checkpoint import check_named as check_checkpoint
-    from dlkit.checkpoint import load_checkpoint
+    from dlkit.files.checkpoint import check_named as check_checkpoint
+    from dlkit.files.checkpoint import load_checkpoint
 
     checkpoints = [load_checkpoint(path, code) for path in paths]
     for checkpoint in checkpoints:

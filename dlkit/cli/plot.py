@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from dlkit.cli import console
 from dlkit.errors import ConfigError, did_you_mean, file_error
-from dlkit.history import History
+from dlkit.files.history import History
 from dlkit.plotting.figure_file import figure_bytes, picture_format, save_figure
 from dlkit.plotting.inputs import (
     KINDS,

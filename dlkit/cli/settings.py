@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from typer import Context, Option
 
 from dlkit.cli.options import given_options
-from dlkit.config import FIELDS, TrainConfig, flag
 from dlkit.errors import ConfigError
-from dlkit.resolve import parse_arguments, read_config_file, recipe_of, recipe_settings
+from dlkit.settings.config import FIELDS, TrainConfig, flag
+from dlkit.settings.resolve import parse_arguments, read_config_file, recipe_of, recipe_settings
 
 Layers = Mapping[str, Container[str]]
 

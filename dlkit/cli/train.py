@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from dlkit.atomic import probe_folder, remove_own_temporaries
-from dlkit.catalogue import DATA
 from dlkit.cli import console
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import check_named
@@ -16,11 +14,13 @@ from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
-from dlkit.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.resolve import resolve, stored_settings
-from dlkit.run_dir import RunDir, check_out, open_run
-from dlkit.seal import verify
+from dlkit.files.atomic import probe_folder, remove_own_temporaries
+from dlkit.files.run_dir import RunDir, check_out, open_run
+from dlkit.files.seal import verify
+from dlkit.settings.catalogue import DATA
+from dlkit.settings.config import DATA_PANEL, FIELDS, TrainConfig
+from dlkit.settings.resolve import resolve, stored_settings
 
 if TYPE_CHECKING:
     from dlkit.training.run import TrainRun
@@ -205,7 +205,7 @@ def _download(config: TrainConfig) -> None:
     if config.data not in DATA or DATA[config.data].embedded:
         return
     from dlkit.cli.download_bar import show_download
-    from dlkit.data.get import get
+    from dlkit.data.builtin.get import get
 
     with show_download(config.data) as progress:
         get(config.data, progress=progress, note=console.note)

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from dlkit.data.samples import Split
+from dlkit.data.dataset import Split
 from dlkit.inputs import Inputs, rows_of
 
 _CHUNK_BYTES = 4 * 2**20

@@ -7,19 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.config import TrainConfig
-from dlkit.data.check_neighbors import check_neighbors
-from dlkit.data.check_pictures import misnamed, unreadable
-from dlkit.data.check_table import check_table
-from dlkit.data.datasets import load_dataset
+from dlkit.data.dataset import DataSet, Split, TensorSplit
 from dlkit.data.findings import LEVELS, Finding, some_of
+from dlkit.data.images.check import misnamed, unreadable
+from dlkit.data.images.streaming import StreamedSplit
+from dlkit.data.kinds import load_dataset
 from dlkit.data.row_hashes import copies, hash_rows
-from dlkit.data.samples import DataSet, Split, TensorSplit
-from dlkit.data.streaming import StreamedSplit
-from dlkit.data.tables import Table, read_table
-from dlkit.description import DataDescription
+from dlkit.data.spatial.check import check_neighbors
+from dlkit.data.tables.check import check_table
+from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
-from dlkit.spec import parse_spec
+from dlkit.files.description import DataDescription
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.spec import parse_spec
 
 _ROWS_AT_ONCE = 4096
 _PICTURES_AT_ONCE = 256

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlkit.atomic import make_folder
 from dlkit.data.home import prepared_path
 from dlkit.errors import CheckpointError, DataError
-from dlkit.tensor_file import read_tensors, write_tensors
+from dlkit.files.atomic import make_folder
+from dlkit.files.tensor_file import read_tensors, write_tensors
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.config import TrainConfig
-from dlkit.data.augment import augmentation_of
+from dlkit.data.dataset import DataSet, Request, TensorSplit
+from dlkit.data.images.augment import augmentation_of
+from dlkit.data.images.streaming import StreamedSplit
 from dlkit.data.prepared import Source
-from dlkit.data.samples import DataSet, Request, TensorSplit
 from dlkit.data.stored_splits import as_they_are, check_sizes, place_rows, strata_of
-from dlkit.data.streaming import StreamedSplit
-from dlkit.data.table_splits import digest_of
-from dlkit.description import DataDescription, Normalisation
+from dlkit.data.tables.splits import digest_of
 from dlkit.errors import DataError
+from dlkit.files.description import DataDescription, Normalisation
+from dlkit.settings.config import TrainConfig
 
 AnySplit = TensorSplit | StreamedSplit
 MAX_COLUMNS = 50_000

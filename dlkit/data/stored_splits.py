@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkit.config import TrainConfig, flag
-from dlkit.data.samples import SPLITS
+from dlkit.data.dataset import SPLITS
 from dlkit.data.splits import split_folds, split_rows
-from dlkit.data.table_splits import read_split_file
+from dlkit.data.tables.splits import read_split_file
 from dlkit.errors import ConfigError, DataError
+from dlkit.settings.config import TrainConfig, flag
 
 Places = dict[str, tuple[str, np.ndarray]]
 _LEAST = {"train": 2, "val": 1, "test": 1}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit import scores
+from dlkit import metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,25 +27,25 @@ class Classes:
     @property
     def confusion(self) -> np.ndarray:
         """Counts over the samples whose class is known, shape (K, K), rows the truth."""
-        known = scores.known(self.targets)
-        return scores.confusion_matrix(self.probs[known].argmax(1), self.targets[known], len(self.names))
+        known = metrics.known(self.targets)
+        return metrics.confusion_matrix(self.probs[known].argmax(1), self.targets[known], len(self.names))
 
     def scores(self) -> dict[str, float]:
         """Give accuracy and the mean F1 of the classes that occur; nothing where no class is known."""
         confusion = self.confusion
         if not confusion.any():
             return {}
-        f1 = scores.per_class(confusion)["f1"]
-        return {"accuracy": scores.accuracy(confusion), "macro_f1": float(np.nanmean(f1))}
+        f1 = metrics.per_class(confusion)["f1"]
+        return {"accuracy": metrics.accuracy(confusion), "macro_f1": float(np.nanmean(f1))}
 
     def per_class(self) -> list[dict[str, Any]]:
         """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
-        columns = scores.per_class(self.confusion)
+        columns = metrics.per_class(self.confusion)
         support = columns.pop("support")
         return [
             {
                 "class": name,
-                **{key: scores.number(values[index]) for key, values in columns.items()},
+                **{key: metrics.number(values[index]) for key, values in columns.items()},
                 "support": int(support[index]),
             }
             for index, name in enumerate(self.names)

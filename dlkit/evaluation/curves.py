@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from dlkit.metrics import FLOOR, curve_scores, number
 from dlkit.plotting.inputs import CURVE_COLUMNS
-from dlkit.scores import FLOOR, curve_scores, number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.scores import known, regression_scores
+from dlkit.metrics import known, regression_scores
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from dlkit.config import TrainConfig
-from dlkit.data.samples import DataSet
-from dlkit.description import DataDescription
+from dlkit.data.dataset import DataSet
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.files.description import DataDescription
 from dlkit.objectives import Objective, build_objective
-from dlkit.setting_texts import parse_weights
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.texts import parse_weights
 
 
 def objective_of(config: TrainConfig, dataset: DataSet, device: torch.device) -> Objective:

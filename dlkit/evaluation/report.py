@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet, Split
-from dlkit.data.spatial_split import SpatialSplit
+from dlkit.data.dataset import DataSet, Split
+from dlkit.data.kinds import load_dataset
+from dlkit.data.spatial.split import SpatialSplit
 from dlkit.errors import ConfigError
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.evaluate import predict, predict_draws
 from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.objective import objective_of
+from dlkit.files.checkpoint import Checkpoint
+from dlkit.metrics import known, number
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.objectives import Objective
-from dlkit.scores import known, number
 
 _BATCH_SIZE = 256
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit import scores
-from dlkit.data.samples import DataSet
-from dlkit.data.spatial_split import SpatialSplit
-from dlkit.models.spatial_geometry import Geometry
+from dlkit import metrics
+from dlkit.data.dataset import DataSet
+from dlkit.data.spatial.split import SpatialSplit
+from dlkit.models.spatial.geometry import Geometry
 
 COUNTS = (5, 10, 20, 50)
 _ROWS_AT_ONCE = 4096
@@ -48,7 +48,7 @@ def spatial_baselines(dataset: DataSet, name: str) -> dict[str, dict[str, float]
     targets = split.targets.index_select(0, split.rows)[:, 0].double().numpy()
     known = ~np.isnan(targets)
     return {
-        method: scores.regression_scores(values[known] * scaling.std[0] + scaling.mean[0], targets[known])
+        method: metrics.regression_scores(values[known] * scaling.std[0] + scaling.mean[0], targets[known])
         for method, values in found.items()
     }
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
-from dlkit.data.neighbors import Points, find_neighbors, to_space
-from dlkit.data.spatial import Learned
-from dlkit.data.spatial_lists import limits
-from dlkit.data.spatial_split import SpatialSplit
-from dlkit.data.spatial_store import points_of
+from dlkit.data.spatial.candidates import limits
+from dlkit.data.spatial.load import Learned
+from dlkit.data.spatial.neighbors import Points, find_neighbors, to_space
+from dlkit.data.spatial.split import SpatialSplit
+from dlkit.data.spatial.stored_points import points_of
 from dlkit.errors import ConfigError
 from dlkit.evaluation.evaluate import predict_draws
+from dlkit.files.checkpoint import Checkpoint
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dlkit.data.samples import DataSet
+from dlkit.data.dataset import DataSet
 from dlkit.errors import ConfigError
 
 _MAX_TREE_CATEGORIES = 255

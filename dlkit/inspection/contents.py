@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlkit.header import METADATA_KEY, TensorEntry, printable, read_header
+from dlkit.errors import printable
+from dlkit.files.header import METADATA_KEY, TensorEntry, read_header
 from dlkit.inspection.layer_table import Cell
 
 TENSOR_COLUMNS = ("tensor", "dtype", "shape", "mib")

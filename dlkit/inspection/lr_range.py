@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from dlkit.config import TrainConfig
 from dlkit.errors import DlkitError
+from dlkit.settings.config import TrainConfig
 from dlkit.training.loop import Parts, Position, fit
 
 RULE = "a fifth of the rate midway between those where the smoothed loss is half way down and lowest"

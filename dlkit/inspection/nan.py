@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from dlkit.checkpoint import Checkpoint
-from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet
+from dlkit.data.dataset import DataSet
+from dlkit.data.kinds import load_dataset
 from dlkit.errors import CheckpointError, printable
 from dlkit.evaluation.objective import objective_of
+from dlkit.files.checkpoint import Checkpoint
 from dlkit.inspection.layer_table import Cell, Row
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in

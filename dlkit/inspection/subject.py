@@ -7,12 +7,12 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from dlkit.checkpoint import Checkpoint
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import load_dataset
+from dlkit.data.kinds import load_dataset
 from dlkit.device import seed_all
 from dlkit.errors import DataError
 from dlkit.evaluation.objective import objective_of
+from dlkit.files.checkpoint import Checkpoint
 from dlkit.inputs import Inputs
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in

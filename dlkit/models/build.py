@@ -6,20 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlkit.catalogue import PICTURE_MODELS
-from dlkit.checkpoint import Checkpoint, check_named
-from dlkit.description import DataDescription
-from dlkit.errors import CheckpointError, ConfigError, did_you_mean
-from dlkit.header import printable
+from dlkit.errors import CheckpointError, ConfigError, did_you_mean, printable
+from dlkit.files.checkpoint import Checkpoint, check_named
+from dlkit.files.description import DataDescription
 from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
 from dlkit.models.mlp import Mlp
 from dlkit.models.own import build_own
-from dlkit.models.pbpk import OrganNet
-from dlkit.models.spatial import Spatial
-from dlkit.models.spatial_geometry import Geometry
+from dlkit.models.pbpk.network import OrganNet
+from dlkit.models.spatial.geometry import Geometry
+from dlkit.models.spatial.network import Spatial
 from dlkit.models.table_inputs import TableLayout
-from dlkit.spec import parse_code
+from dlkit.settings.catalogue import PICTURE_MODELS
+from dlkit.settings.spec import parse_code
 
 Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
 

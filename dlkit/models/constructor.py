@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import nn
 
-from dlkit.arguments import ArgumentValue
-from dlkit.description import DataDescription
 from dlkit.errors import ConfigError, did_you_mean, printable
-from dlkit.spec import CodeSpec
+from dlkit.files.description import DataDescription
+from dlkit.settings.arguments import ArgumentValue
+from dlkit.settings.spec import CodeSpec
 
 _EMPTY = inspect.Parameter.empty
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlkit.arguments import ArgumentValue
-from dlkit.description import DataDescription
 from dlkit.errors import ConfigError, instance_of, printable
+from dlkit.files.description import DataDescription
 from dlkit.inputs import call, zeros
 from dlkit.models.constructor import plan_call
-from dlkit.spec import CodeSpec
+from dlkit.settings.arguments import ArgumentValue
+from dlkit.settings.spec import CodeSpec
 from dlkit.user_code import load_code, running
 
 # Two sizes, so that a batch size that is written into the network is found.

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from dlkit.metrics import FLOOR, FOLDS
 from dlkit.plotting.inputs import PredictedCurve, PredictedCurves
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.style import (
@@ -24,7 +25,6 @@ from dlkit.plotting.style import (
     plain_number,
     shorten,
 )
-from dlkit.scores import FLOOR, FOLDS
 
 _COLUMNS = 5
 _PANEL_HEIGHT = 2.9 * CM

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dlkit.history import History
+from dlkit.files.history import History
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.panels import (
     Panel,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkit.atomic import write_file
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.files.atomic import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

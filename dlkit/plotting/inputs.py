@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.errors import DataError, did_you_mean
-from dlkit.header import printable
-from dlkit.history import History, parse_history, read_rows
+from dlkit.errors import DataError, did_you_mean, printable
+from dlkit.files.history import History, parse_history, read_rows
 from dlkit.plotting.map_inputs import MapValues, is_map, parse_map
 
 KINDS = ("history", "confusion", "organs", "fold", "map")

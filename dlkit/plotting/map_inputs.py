@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.errors import DataError
-from dlkit.header import printable
+from dlkit.errors import DataError, printable
 
 _MEAN, _SPREAD = "mean", "sd"
 

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlkit.errors import ConfigError, DataError, did_you_mean
-from dlkit.header import printable
-from dlkit.history import History
+from dlkit.errors import ConfigError, DataError, did_you_mean, printable
+from dlkit.files.history import History
 
 X_COLUMNS = ("epoch", "step", "seconds")
 _SPLITS = ("train", "val")

@@ -9,7 +9,7 @@ import matplotlib.style
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from dlkit.header import printable
+from dlkit.errors import printable
 
 CM = 1 / 2.54
 COLUMN_WIDTH = 8 * CM

@@ -8,21 +8,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet
-from dlkit.description import DataDescription
+from dlkit.data.dataset import DataSet
+from dlkit.data.kinds import load_dataset
 from dlkit.device import device_label, pick_device, seed_all
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.evaluation.objective import check_description, objective_of
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, load_matching
 from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes import Probe
-from dlkit.setting_texts import parse_threads
-from dlkit.spec import parse_code
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.spec import parse_code
+from dlkit.settings.texts import parse_threads
 from dlkit.training.average import WeightAverage
 from dlkit.training.compiling import compile_network
 from dlkit.training.determinism import prepare_determinism

@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from torch import nn
 
-from dlkit.checkpoint import load_checkpoint, save_checkpoint
-from dlkit.config import TrainConfig
-from dlkit.description import DataDescription
 from dlkit.device import random_state, restore_random_state
 from dlkit.errors import CheckpointError, DivergedError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
+from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
+from dlkit.files.description import DataDescription
+from dlkit.files.run_dir import RunDir
 from dlkit.models.build import restore_model
-from dlkit.resolve import recipe_of
-from dlkit.run_dir import RunDir
-from dlkit.spec import parse_code
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.resolve import recipe_of
+from dlkit.settings.spec import parse_code
 from dlkit.training.failing_batch import FailingBatch, find_batch, find_validation_batch
 from dlkit.training.guards import all_finite
 from dlkit.training.loop import Parts, Position, Step

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlkit.checkpoint import Checkpoint
 from dlkit.errors import CheckpointError
 from dlkit.evaluation.evaluate import mean_scores
+from dlkit.files.checkpoint import Checkpoint
 from dlkit.inputs import Inputs, rows_of
 from dlkit.objectives import Objective
 from dlkit.training.compiling import uncompiled

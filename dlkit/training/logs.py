@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from dlkit.atomic import write_file
 from dlkit.errors import DataError, MissingError, file_error
-from dlkit.history import EpochRecord
-from dlkit.run_dir import RunDir
+from dlkit.files.atomic import write_file
+from dlkit.files.history import EpochRecord
+from dlkit.files.run_dir import RunDir
 from dlkit.training.loop import Position, Reading, Step
 
 _SHARE_OF_TIME = 1e-3

@@ -10,7 +10,7 @@ from torch import nn
 from dlkit.data.batches import Batches
 from dlkit.device import peak_memory_mib
 from dlkit.evaluation.evaluate import mean_scores
-from dlkit.history import EpochRecord
+from dlkit.files.history import EpochRecord
 from dlkit.objectives import Objective, RunningMean
 from dlkit.probes import Probe
 from dlkit.training.average import WeightAverage

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from dlkit.contradictions import DEVICES_OF_PRECISION, WITHOUT_IT
 from dlkit.errors import MissingError
 from dlkit.inputs import Inputs, call
+from dlkit.settings.conflicts import DEVICES_OF_PRECISION, WITHOUT_IT
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _FIRST_SCALE = 2.0**16

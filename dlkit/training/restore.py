@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlkit.checkpoint import Checkpoint, load_checkpoint
-from dlkit.config import TrainConfig
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.resolve import read_config_file
-from dlkit.run_dir import RunDir
-from dlkit.spec import CodeSpec
+from dlkit.files.checkpoint import Checkpoint, load_checkpoint
+from dlkit.files.run_dir import RunDir
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.resolve import read_config_file
+from dlkit.settings.spec import CodeSpec
 from dlkit.training.loop import Parts, Position
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.schedules import Plateau

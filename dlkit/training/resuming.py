@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from dlkit.checkpoint import Checkpoint
-from dlkit.config import TrainConfig
 from dlkit.errors import CheckpointError, ConfigError, printable
+from dlkit.files.checkpoint import Checkpoint
+from dlkit.settings.config import TrainConfig
 from dlkit.training.assemble import Assembly, build_run_schedule, total_steps
 from dlkit.training.loop import Position
 

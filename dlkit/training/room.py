@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from dlkit.config import TrainConfig
-from dlkit.setting_texts import parse_save_every
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.texts import parse_save_every
 
 _MOMENTS = {"adam": 2, "adamw": 2}  # of the weights' size each; one for the other optimizers
 _BESIDE_WEIGHTS = 64 * 2**10  # random numbers, settings, checksums

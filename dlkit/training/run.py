@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-from dlkit.atomic import OPS, FileOps, write_file
-from dlkit.checkpoint import check_named, load_checkpoint, save_checkpoint
-from dlkit.config import TrainConfig
-from dlkit.data.datasets import load_dataset
+from dlkit.data.kinds import load_dataset
 from dlkit.errors import DlkitError, InterruptedRun
-from dlkit.history import EpochRecord, append_probes, append_record, cut_back, read_history
+from dlkit.files.atomic import OPS, FileOps, write_file
+from dlkit.files.checkpoint import check_named, load_checkpoint, save_checkpoint
+from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
+from dlkit.files.run_dir import RunDir, clear_run, create_run
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
-from dlkit.run_dir import RunDir, clear_run, create_run
-from dlkit.setting_texts import parse_duration, parse_log, parse_save_every, parse_threads
-from dlkit.spec import parse_code, parse_spec
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.spec import parse_code, parse_spec
+from dlkit.settings.texts import parse_duration, parse_log, parse_save_every, parse_threads
 from dlkit.training.assemble import Assembly, assemble, assemble_new, prepare_device, total_steps
 from dlkit.training.determinism import hash_of_weights
 from dlkit.training.divergence import Scene, Where, stop_diverged

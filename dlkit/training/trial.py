@@ -8,14 +8,14 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
-from dlkit.data.samples import DataSet
+from dlkit.data.dataset import DataSet
 from dlkit.device import peak_memory_mib
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.inputs import call, rows_of
-from dlkit.setting_texts import parse_duration
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.texts import parse_duration
 from dlkit.training.assemble import assemble_new
 from dlkit.training.loop import Parts, Position, fit
 

@@ -56,7 +56,7 @@ class Terminal(io.StringIO):
 def dlkit_run(epochs: int = 3, *, plot: bool = False, **settings: float | str) -> float:
     """Give the seconds per sample of dlkit's epochs after the first, validation left out."""
     from dlkit.cli.progress import show_progress
-    from dlkit.resolve import resolve
+    from dlkit.settings.resolve import resolve
     from dlkit.training.run import start_run
 
     typed = {"model": "mlp", "data": "mnist", "epochs": epochs, "plot": plot, **settings}
@@ -183,7 +183,7 @@ def only(kind: str) -> None:
 
 def prepare(source: Path, home: Path) -> Path:
     """Make dlkit's prepared file, and the folder that torchvision reads; give the latter's root."""
-    from dlkit.data.get import get
+    from dlkit.data.builtin.get import get
 
     get("mnist", from_dir=source)
     raw = home / "MNIST" / "raw"

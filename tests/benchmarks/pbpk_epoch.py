@@ -22,7 +22,7 @@ LIMIT = 20.0
 
 def prepare(data: str, batch_size: int) -> Callable[[], object]:
     """Give a function that makes the parts of a new run."""
-    from dlkit.resolve import resolve
+    from dlkit.settings.resolve import resolve
     from dlkit.training.assemble import assemble_new
 
     config = resolve({"model": "pbpk", "data": data, "batch_size": batch_size, "plot": False}, {})

@@ -22,15 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet
+from dlkit.data.dataset import DataSet
+from dlkit.data.kinds import load_dataset
 from dlkit.evaluation.evaluate import predict
 from dlkit.evaluation.objective import objective_of
 from dlkit.inputs import call
+from dlkit.metrics import curve_scores
 from dlkit.models.build import restore_model
-from dlkit.models.compartments import decay, edge_matrices, system_matrix
-from dlkit.resolve import resolve
-from dlkit.scores import curve_scores
+from dlkit.models.pbpk.compartments import decay, edge_matrices, system_matrix
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import start_run
 
 ODE_EPOCHS, ODE_LR = 60, 0.05
@@ -80,7 +80,7 @@ def fit_ode(dataset: DataSet, config: object) -> nn.Module:
 
 def fit_network(config: object) -> nn.Module:
     """Train as the command does, and give the best network."""
-    from dlkit.checkpoint import load_checkpoint
+    from dlkit.files.checkpoint import load_checkpoint
 
     with tempfile.TemporaryDirectory() as folder:
         run = start_run(config, Path(folder) / "run")

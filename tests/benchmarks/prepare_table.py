@@ -60,7 +60,7 @@ def peak_mib() -> float:
 
 def work(path: str) -> None:
     """Read a table and print what it took."""
-    from dlkit.data.table_files import load_table
+    from dlkit.data.tables.reading import load_table
 
     before, wall, cpu = peak_mib(), time.perf_counter(), time.process_time()
     table = load_table(path, {}, None, None)

@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlkit.checkpoint import save_checkpoint
-from dlkit.description import DataDescription
-from dlkit.resolve import resolve
+from dlkit.files.checkpoint import save_checkpoint
+from dlkit.files.description import DataDescription
+from dlkit.settings.resolve import resolve
 
 LIMIT = 2.0
 DESCRIPTION = DataDescription(

@@ -30,7 +30,7 @@ RADIUS, WINDOW, T_MAX = 0.15, 5.0, 50.0
 LISTS = """
 import json, resource, sys, time
 import numpy as np
-from dlkit.data.neighbors import Points, find_neighbors
+from dlkit.data.spatial.neighbors import Points, find_neighbors
 count, timed = int(sys.argv[1]), sys.argv[2] == "timed"
 random = np.random.default_rng(0)
 points = Points(random.uniform(size=(count, 2)), random.uniform(size=count) if timed else None)
@@ -111,7 +111,7 @@ def padded_forward(model: object, point: object, differences: object, values: ob
 
 def prepare(points: int) -> Callable[[], object]:
     """Give a function that makes the parts of a new run with so many training points."""
-    from dlkit.resolve import resolve
+    from dlkit.settings.resolve import resolve
     from dlkit.training.assemble import assemble_new
 
     settings = {

@@ -17,7 +17,7 @@ from shell import in_shell
 
 from dlkit import __version__
 from dlkit.cli.app import app
-from dlkit.config import TrainConfig, flag
+from dlkit.settings.config import TrainConfig, flag
 
 Dlkit = Callable[..., Any]
 

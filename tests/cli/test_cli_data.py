@@ -10,7 +10,7 @@ from typing import Any
 import loopback
 import pytest
 
-from dlkit.catalogue import DATA
+from dlkit.settings.catalogue import DATA
 
 Dlkit = Callable[..., Any]
 COLUMNS = ["name", "task", "samples", "shape", "size_mib", "licence", "here"]
@@ -19,7 +19,7 @@ COLUMNS = ["name", "task", "samples", "shape", "size_mib", "licence", "here"]
 @pytest.fixture(scope="module")
 def prepared_home(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder in which MNIST was prepared; not to be changed."""
-    from dlkit.data.get import get
+    from dlkit.data.builtin.get import get
 
     folder = tmp_path_factory.mktemp("home-with-mnist")
     with pytest.MonkeyPatch.context() as patch:

@@ -375,7 +375,7 @@ def test_more_batches_than_there_are_is_said(dlkit: Run, trained_run: Path) -> N
 def test_data_that_are_not_here_are_exit_3(dlkit: Run, trained_run: Path, home: Path, kind: str) -> None:
     from dataclasses import replace
 
-    from dlkit.checkpoint import load_checkpoint, save_checkpoint
+    from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
 
     checkpoint = load_checkpoint(trained_run)
     save_checkpoint(

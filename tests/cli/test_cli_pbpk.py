@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlkit.cli.app import run
-from dlkit.data.organs import ORGANS, draw_compounds, simulate
+from dlkit.data.pbpk.organs import ORGANS, draw_compounds, simulate
 
 Dlkit = Callable[..., Any]
 SMALL = "pbpk:n=60,times=9"

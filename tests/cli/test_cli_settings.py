@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.config import FIELDS, SCHEDULES, TrainConfig
-from dlkit.history import read_history
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
+from dlkit.settings.config import FIELDS, SCHEDULES, TrainConfig
 
 Dlkit = Callable[..., Any]
 SHORT = ("--limit", 40, "-b", 8, "--epochs", 2, "--device", "cpu", "--no-plot")

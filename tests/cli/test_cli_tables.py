@@ -39,7 +39,7 @@ def table(home: Path) -> Path:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the number, of which the tests only read."""
-    from dlkit.resolve import resolve
+    from dlkit.settings.resolve import resolve
     from dlkit.training.run import start_run
 
     folder = tmp_path_factory.mktemp("tables")
@@ -390,7 +390,7 @@ def test_a_table_is_shown_column_by_column(dlkit: Dlkit, table: Path) -> None:
 
 
 def test_preparing_a_large_table_is_told(dlkit: Dlkit, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlkit.data.table_files.PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr("dlkit.data.tables.reading.PREPARED_FROM_BYTES", 1)
     monkeypatch.setattr("dlkit.cli.prepare_bar._SECONDS_UNSEEN", 0.0)
 
     assert dlkit("data", "show", table).stderr == "preparing t: 100 %\n"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from shell import in_shell
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.history import read_history
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
 
 Dlkit = Callable[..., Any]
 SHORT = ("train", "mlp", "--limit", "60", "--epochs", "2", "--device", "cpu", "--no-plot")

@@ -13,8 +13,8 @@ from types import FrameType
 
 import pytest
 
-from dlkit.atomic import FileOps, write_file
 from dlkit.cli.signals import stop_signals
+from dlkit.files.atomic import FileOps, write_file
 
 
 class Heard:
@@ -123,7 +123,7 @@ def test_a_signal_in_the_middle_of_a_save_waits_for_its_end(
 SCRIPT = """
 import hashlib, os, signal, sys, threading, time
 from pathlib import Path
-from dlkit.atomic import FileOps, remove_own_temporaries, write_file
+from dlkit.files.atomic import FileOps, remove_own_temporaries, write_file
 from dlkit.cli.signals import stop_signals
 
 class Slow(FileOps):

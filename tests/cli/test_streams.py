@@ -15,8 +15,8 @@ from fork_server import Child, ForkServer
 
 from dlkit.cli import console
 from dlkit.errors import StdoutError
-from dlkit.history import read_history
-from dlkit.run_dir import RunDir
+from dlkit.files.history import read_history
+from dlkit.files.run_dir import RunDir
 
 RUN = ("train", "mlp", "--limit", "40", "--epochs", "2", "--no-plot", "--device", "cpu", "--out", "run")
 SOURCES = sorted((Path(console.__file__).parent.parent).rglob("*.py"))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dlkit.data.batches import Batches, balanced_order, epoch_order
-from dlkit.data.samples import TensorSplit
+from dlkit.data.dataset import TensorSplit
 
 CPU = torch.device("cpu")
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from descriptions import OF_CLASSES, OF_NUMBERS
 
-from dlkit.config import TrainConfig
 from dlkit.data.check import check_data, check_dataset
+from dlkit.data.dataset import DataSet, TensorSplit
 from dlkit.data.findings import Finding
-from dlkit.data.samples import DataSet, TensorSplit
-from dlkit.resolve import resolve
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.resolve import resolve
 
 GENERATOR = torch.Generator().manual_seed(0)
 INPUTS = torch.randn(90, 4, generator=GENERATOR)

@@ -10,7 +10,7 @@ import torch
 from dlkit.data.home import prepared_path
 from dlkit.data.prepared import fingerprint, read_prepared, write_prepared
 from dlkit.errors import DataError
-from dlkit.tensor_file import write_tensors
+from dlkit.files.tensor_file import write_tensors
 
 
 def make_parts() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlkit.config import TrainConfig
 from dlkit.data.stored_splits import as_they_are, check_sizes, place_rows, strata_of
 from dlkit.errors import ConfigError, DataError
+from dlkit.settings.config import TrainConfig
 
 CLASSES = np.repeat(np.arange(4), 25)
 

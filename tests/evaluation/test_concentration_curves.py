@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlkit.evaluation.curves import Curves
-from dlkit.scores import curve_scores
+from dlkit.metrics import curve_scores
 
 RANDOM = np.random.default_rng(0)
 TIMES = np.array([0.0, 1.0, 3.0], dtype=np.float32)

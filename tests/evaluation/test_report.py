@@ -13,17 +13,17 @@ import pytest
 import torch
 from sklearn import metrics
 
-from dlkit.checkpoint import Checkpoint, load_checkpoint
-from dlkit.data.digits import load_digits
+from dlkit.data.builtin.digits import load_digits
 from dlkit.data.prepared import write_prepared
 from dlkit.errors import DataError
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.report import Report, evaluate_checkpoint
-from dlkit.history import read_history
+from dlkit.files.checkpoint import Checkpoint, load_checkpoint
+from dlkit.files.history import read_history
+from dlkit.files.run_dir import RunDir
 from dlkit.models.build import restore_model
-from dlkit.resolve import resolve
-from dlkit.run_dir import RunDir
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import start_run
 
 CPU = torch.device("cpu")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet
-from dlkit.data.spatial_split import SpatialSplit
+from dlkit.data.dataset import DataSet
+from dlkit.data.kinds import load_dataset
+from dlkit.data.spatial.split import SpatialSplit
 from dlkit.evaluation.spatial_baselines import inverse_distance, local_linear, spatial_baselines
-from dlkit.models.spatial_geometry import Geometry
-from dlkit.resolve import resolve
+from dlkit.models.spatial.geometry import Geometry
+from dlkit.settings.resolve import resolve
 
 FLAT = Geometry(distance="euclidean", centre=(0.0, 0.0), extent=(1.0, 1.0), spacing=0.5)
 TIMED = Geometry(distance="euclidean", centre=(0.0, 0.0), extent=(1.0, 1.0), spacing=0.5, timed=True)

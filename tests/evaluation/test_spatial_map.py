@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dlkit.checkpoint import Checkpoint, load_checkpoint
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.evaluation.spatial_map import MOST_OBSERVATIONS, Map, predict_map
-from dlkit.resolve import resolve
+from dlkit.files.checkpoint import Checkpoint, load_checkpoint
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import start_run
 
 CPU = torch.device("cpu")

@@ -6,10 +6,10 @@ import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
-from dlkit.data.samples import DataSet, TensorSplit
-from dlkit.description import DataDescription
+from dlkit.data.dataset import DataSet, TensorSplit
 from dlkit.errors import ConfigError
 from dlkit.evaluation.table_baselines import table_baselines
+from dlkit.files.description import DataDescription
 
 RANDOM = np.random.RandomState(0)
 INPUTS = RANDOM.randn(400, 3).astype(np.float32)

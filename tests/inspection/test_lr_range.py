@@ -17,7 +17,7 @@ from dlkit.inspection.lr_range import (
     suggest_rate,
 )
 from dlkit.objectives import Objective
-from dlkit.resolve import resolve
+from dlkit.settings.resolve import resolve
 from dlkit.training.assemble import assemble_new
 from dlkit.training.loop import Parts
 from dlkit.training.memory import Passes

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlkit.checkpoint import load_checkpoint, save_checkpoint
 from dlkit.data.batches import Batches
 from dlkit.errors import CheckpointError, DivergedError
+from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
 from dlkit.inspection.layer_table import COLUMNS
 from dlkit.inspection.nan import look_into
-from dlkit.resolve import resolve
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import TrainRun, start_run
 
 CPU = torch.device("cpu")

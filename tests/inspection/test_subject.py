@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.data.batches import Batches
-from dlkit.data.datasets import load_dataset
+from dlkit.data.kinds import load_dataset
 from dlkit.errors import DataError
+from dlkit.files.checkpoint import load_checkpoint
 from dlkit.inspection.subject import open_subject
 
 CPU = torch.device("cpu")

@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlkit.catalogue import MODELS
-from dlkit.description import DataDescription
+from dlkit.files.description import DataDescription
 from dlkit.inspection.layer_table import COLUMNS
 from dlkit.inspection.summary import summarise
 from dlkit.models.build import build_model
 from dlkit.models.mlp import Mlp
+from dlkit.settings.catalogue import MODELS
 
 
 def test_rows_equal_those_worked_by_hand() -> None:

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from dlkit.catalogue import MODELS
 from dlkit.models.cnn import Cnn
+from dlkit.settings.catalogue import MODELS
 
 
 def make_cnn(

@@ -9,10 +9,10 @@ import pytest
 from descriptions import OF_CLASSES, OF_NUMBERS
 from torch import nn
 
-from dlkit.description import DataDescription
 from dlkit.errors import ConfigError
+from dlkit.files.description import DataDescription
 from dlkit.models.constructor import known_of_data, plan_call
-from dlkit.spec import CodeSpec
+from dlkit.settings.spec import CodeSpec
 
 CODE = CodeSpec(Path("/x/net.py"), "Net")
 PICTURES = replace(OF_CLASSES, input_shape=(3, 8, 9))

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlkit.checkpoint import Checkpoint
-from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError
+from dlkit.files.checkpoint import Checkpoint
+from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, load_matching
-from dlkit.resolve import resolve
+from dlkit.settings.resolve import resolve
 
 DIGITS = DataDescription(
     name="digits",

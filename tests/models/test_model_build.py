@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlkit.catalogue import MODELS
-from dlkit.checkpoint import Checkpoint
-from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError
+from dlkit.files.checkpoint import Checkpoint
+from dlkit.files.description import DataDescription
 from dlkit.models.build import BUILDERS, build_model, restore_model
-from dlkit.resolve import resolve
+from dlkit.settings.catalogue import MODELS
+from dlkit.settings.resolve import resolve
 
 DIGITS = DataDescription(
     name="digits",

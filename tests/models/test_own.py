@@ -8,13 +8,13 @@ import torch
 from descriptions import OF_CLASSES, OF_NUMBERS
 from torch import nn
 
-from dlkit.checkpoint import Checkpoint
-from dlkit.description import DataDescription
 from dlkit.errors import CheckpointError, ConfigError
+from dlkit.files.checkpoint import Checkpoint
+from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, restore_model
 from dlkit.models.own import build_own, gives_probabilities, own_arguments
-from dlkit.resolve import resolve
-from dlkit.spec import CodeSpec
+from dlkit.settings.resolve import resolve
+from dlkit.settings.spec import CodeSpec
 
 HEAD = "import torch\nfrom torch import nn\n"
 NET = """

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlkit.catalogue import PICTURE_MODELS
 from dlkit.errors import ConfigError, MissingError
 from dlkit.models.torchvision_models import build_torchvision_model
+from dlkit.settings.catalogue import PICTURE_MODELS
 
 
 @pytest.fixture(scope="module")

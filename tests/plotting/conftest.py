@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dlkit.history import History
+from dlkit.files.history import History
 
 
 @pytest.fixture

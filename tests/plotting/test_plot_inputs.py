@@ -3,7 +3,7 @@ import os
 import pytest
 
 from dlkit.errors import DataError
-from dlkit.history import History
+from dlkit.files.history import History
 from dlkit.plotting.inputs import Predictions, find_csv, is_cut_off, read_input
 
 HISTORY = "epoch,train_loss,val_loss\n1,0.5,0.6\n2,0.4,\n"

@@ -8,10 +8,10 @@ from types import ModuleType
 
 import pytest
 
-from dlkit.config import SCHEDULES
 from dlkit.plotting.figure_file import figure_bytes
 from dlkit.plotting.lr_range import plot_lr_range
 from dlkit.plotting.schedules import plot_schedules
+from dlkit.settings.config import SCHEDULES
 from dlkit.training.schedules import build_schedule
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -17,10 +17,10 @@ import scipy.spatial  # noqa: F401 - these two take long to import, and children
 import torch
 from torch import nn
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.errors import InterruptedRun
-from dlkit.resolve import resolve
-from dlkit.run_dir import RunDir, open_run
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.run_dir import RunDir, open_run
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import TrainRun, resume_run, start_run
 
 

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.config import TrainConfig
 from dlkit.errors import InterruptedRun
-from dlkit.resolve import resolve
-from dlkit.run_dir import RunDir, open_run
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.run_dir import RunDir, open_run
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import TrainRun, resume_run
 
 TIMES = ("seconds", "samples_per_second", "memory_mib")

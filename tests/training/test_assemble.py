@@ -9,8 +9,8 @@ import torch
 from runs import configure, drive, resume
 from torch.nn import functional as F  # noqa: N812
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.errors import CheckpointError, ConfigError
+from dlkit.files.checkpoint import load_checkpoint
 from dlkit.training.assemble import Assembly, assemble_new
 from dlkit.training.optimizers import optimizer_state
 from dlkit.training.run import start_run

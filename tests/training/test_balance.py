@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dlkit.data.datasets import load_dataset
-from dlkit.data.samples import DataSet, TensorSplit
+from dlkit.data.dataset import DataSet, TensorSplit
+from dlkit.data.kinds import load_dataset
 from dlkit.errors import ConfigError
 from dlkit.evaluation.objective import check_description
 from dlkit.models.build import build_model
-from dlkit.resolve import resolve
+from dlkit.settings.resolve import resolve
 from dlkit.training.assemble import assemble
 from dlkit.training.loop import Parts
 

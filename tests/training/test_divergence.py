@@ -14,12 +14,12 @@ from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
 from torch import Tensor
 from toys import CPU, make_split
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.config import TrainConfig
 from dlkit.data.batches import Batches
-from dlkit.data.samples import TensorSplit
+from dlkit.data.dataset import TensorSplit
 from dlkit.errors import DivergedError
-from dlkit.history import read_history
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
+from dlkit.settings.config import TrainConfig
 from dlkit.training.divergence import lower_rate
 from dlkit.training.guards import all_finite
 from dlkit.training.run import TrainRun, start_run

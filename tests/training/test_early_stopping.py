@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from runs import configure, drive, essence, history, resume
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.history import read_history
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
 from dlkit.training.early_stopping import EarlyStopping, is_better
 from dlkit.training.run import start_run
 

@@ -8,9 +8,9 @@ from runs import STEPS_PER_EPOCH, configure, drive
 from torch import Tensor, nn
 from toys import make_blobs, make_network, make_parts, train
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.evaluation.evaluate import mean_scores
-from dlkit.history import read_history
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
 from dlkit.models.build import restore_model
 from dlkit.training.average import WeightAverage
 from dlkit.training.loop import Position, fit

@@ -19,14 +19,14 @@ import pytest
 from failing_disk import Died, FailingOps
 from runs import configure, drive, essence
 
-from dlkit.atomic import FileOps
-from dlkit.checkpoint import load_checkpoint
-from dlkit.data import digits
+from dlkit.data.builtin import digits
 from dlkit.errors import DlkitError
-from dlkit.header import read_header
-from dlkit.resolve import resolve
-from dlkit.run_dir import RunDir
-from dlkit.seal import verify
+from dlkit.files.atomic import FileOps
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.header import read_header
+from dlkit.files.run_dir import RunDir
+from dlkit.files.seal import verify
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import TrainRun, resume_run, start_run
 
 STEPS = 3

@@ -11,10 +11,10 @@ from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
 from torch import Tensor, nn
 from toys import CPU, make_blobs, make_network, make_parts, train
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.contradictions import WITHOUT_IT
 from dlkit.errors import CheckpointError, ConfigError, DivergedError, MissingError
+from dlkit.files.checkpoint import load_checkpoint
 from dlkit.objectives import build_objective
+from dlkit.settings.conflicts import WITHOUT_IT
 from dlkit.training.guards import FiniteGuard
 from dlkit.training.loop import Parts
 from dlkit.training.memory import Passes

@@ -8,10 +8,10 @@ from descriptions import OF_CLASSES
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from dlkit.catalogue import MODELS
 from dlkit.inputs import call, zeros
 from dlkit.models.build import build_model
-from dlkit.resolve import resolve
+from dlkit.settings.catalogue import MODELS
+from dlkit.settings.resolve import resolve
 from dlkit.training.randomness import may_draw, seed_step
 
 CPU = torch.device("cpu")

@@ -14,8 +14,8 @@ from runs import configure, drive, essence, resume
 from torch import Tensor
 
 from dlkit.errors import CheckpointError
-from dlkit.run_dir import RunDir
-from dlkit.tensor_file import read_tensors, write_tensors
+from dlkit.files.run_dir import RunDir
+from dlkit.files.tensor_file import read_tensors, write_tensors
 from dlkit.training.run import start_run
 
 SETTINGS = {

@@ -15,9 +15,9 @@ import pytest
 from limits import file_size_limit
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.errors import CheckpointError, ConfigError, DlkitError
-from dlkit.run_dir import RunDir
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.run_dir import RunDir
 from dlkit.training.run import resume_run, start_run
 
 DROPOUT = {"dropout": "0.3"}

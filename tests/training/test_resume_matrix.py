@@ -13,7 +13,7 @@ import pytest
 from pairs import Case, all_pairs, cover_pairs, pairs_of
 from runs import essence
 
-from dlkit.run_dir import RunDir
+from dlkit.files.run_dir import RunDir
 
 SMALL = {"epochs": 3, "limit": 150, "batch_size": 8, "device": "cpu", "plot": False, "warmup_steps": 2}
 # Settings and arguments of each network; a torchvision one is large, so that it gets little to do and fewer stops.

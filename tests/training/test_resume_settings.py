@@ -8,10 +8,10 @@ import pytest
 import torch
 from runs import configure, drive, essence, resume
 
-from dlkit.checkpoint import load_checkpoint
-from dlkit.resolve import resolve
-from dlkit.run_dir import open_run
-from dlkit.tensor_file import read_tensors
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.run_dir import open_run
+from dlkit.files.tensor_file import read_tensors
+from dlkit.settings.resolve import resolve
 from dlkit.training.run import resume_run, start_run
 
 # Each optimizer, schedule and other setting stands in some case; 2 to 7 steps an epoch, three epochs.

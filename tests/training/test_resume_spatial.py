@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from runs import configure, drive, essence, resume
 
-from dlkit.checkpoint import load_checkpoint
+from dlkit.files.checkpoint import load_checkpoint
 from dlkit.training.run import start_run
 
 SMALL = {"phi": "8,8", "omega": "8", "theta": "8", "heads": "2", "dropout": "0.2"}

@@ -8,10 +8,10 @@ import pytest
 import torch
 from runs import STEPS_PER_EPOCH, configure, drive, resume
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.errors import CheckpointError, ConfigError
-from dlkit.run_dir import RunDir
-from dlkit.tensor_file import read_tensors, write_tensors
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.run_dir import RunDir
+from dlkit.files.tensor_file import read_tensors, write_tensors
 from dlkit.training.run import TrainRun, start_run
 from dlkit.training.schedules import build_schedule
 

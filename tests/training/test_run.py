@@ -10,9 +10,9 @@ from runs import STEPS_PER_EPOCH, configure, drive
 from safetensors.torch import load_file
 from torch import nn
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.errors import DlkitError, MissingError, RunExistsError
-from dlkit.history import read_history
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
 from dlkit.models.build import build_model, restore_model
 from dlkit.training.run import start_run
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
-from dlkit.checkpoint import load_checkpoint
 from dlkit.device import pick_device
 from dlkit.errors import CheckpointError, DivergedError
 from dlkit.evaluation.report import evaluate_checkpoint
-from dlkit.history import read_history
-from dlkit.resolve import read_config_file, resolve
-from dlkit.run_dir import RunDir
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
+from dlkit.files.run_dir import RunDir
+from dlkit.settings.resolve import read_config_file, resolve
 from dlkit.training.run import TrainRun, start_run
 
 IN_MID_EPOCH = STEPS_PER_EPOCH + 11

@@ -8,7 +8,7 @@ import torch
 from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
-from dlkit.config import SCHEDULES
+from dlkit.settings.config import SCHEDULES
 from dlkit.training.schedules import (
     CYCLIC_START,
     EXPONENTIAL_END,

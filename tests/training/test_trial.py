@@ -9,7 +9,7 @@ import torch
 from runs import configure, drive
 
 from dlkit.errors import CheckpointError, ConfigError, DlkitError
-from dlkit.history import read_history
+from dlkit.files.history import read_history
 from dlkit.training.run import start_run
 from dlkit.training.trial import dry_run, memorise
 

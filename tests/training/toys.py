@@ -7,7 +7,7 @@ from descriptions import OF_CLASSES
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
-from dlkit.data.samples import TensorSplit
+from dlkit.data.dataset import TensorSplit
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.probes import Probe
 from dlkit.training.guards import FiniteGuard

@@ -1,0 +1,1 @@
+"""Arrays in .npz and .npy files, or made by a function."""

@@ -1,0 +1,122 @@
+"""Data that a function of the user's own makes: `file.py:make`."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from inspect import Parameter
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from dlkit.data.arrays.load import dataset_of
+from dlkit.data.dataset import DataSet, Request
+from dlkit.device import seed_all
+from dlkit.errors import DataError, instance_of, printable
+from dlkit.settings.array_headers import PARTS, ArrayEntry, find_roles
+from dlkit.user_code import load_code, running
+
+_FORMS = "return inputs and targets, or a mapping of train, val and test to such pairs, or arrays by name as in .npz"
+
+
+def load_function(request: Request) -> DataSet:
+    """Run a function of the user's own and take what it returns.
+
+    The random numbers of Python, NumPy and torch start from the run's seed, so that what it draws is drawn alike
+    whenever the data are made again.
+
+    Raises:
+        DataError: It raises something, or returns no inputs and targets.
+        ConfigError: Its file is not there, or a setting does not fit the data.
+    """
+    code = request.spec.code
+    assert code is not None, "a function has its code"
+    function = load_code(code, "--data", DataError)
+    if not callable(function):
+        raise DataError(f"--data {code.short} is no function but {instance_of(function)}", _FORMS)
+    if needed := _needed(function):
+        raise DataError(
+            f"--data {code.short} needs {' and '.join(needed)}; it is called without arguments",
+            "give each a default, or name a function that takes none and calls it",
+        )
+    seed_all(request.config.seed)
+    with running(code, f"--data {code.short}", DataError):
+        made = function()
+    pairs = {
+        part: (_array(inputs, code.short), _array(targets, code.short))
+        for part, inputs, targets in _parts(made, request)
+    }
+    return dataset_of(pairs, request)
+
+
+def _needed(function: Callable[..., Any]) -> list[str]:
+    """Give the arguments that a function cannot be called without."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    optional = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return [one.name for one in parameters if one.default is Parameter.empty and one.kind not in optional]
+
+
+def _parts(made: Any, request: Request) -> list[tuple[str, Any, Any]]:
+    """Give part, inputs and targets of what a function returned."""
+    assert request.spec.code is not None, "a function has its code"
+    name = request.spec.code.short
+    if isinstance(made, tuple | list) and len(made) == 2:
+        return [("all", *made)]
+    if not isinstance(made, Mapping) or not made:
+        length = f" of {len(made)}" if isinstance(made, tuple | list) else ""
+        raise DataError(f"--data {name} returned {instance_of(made)}{length}", _FORMS)
+    need_train = request.trained_on is None
+    if all(isinstance(value, tuple | list) and len(value) == 2 for value in made.values()):
+        return _named_parts(made, name, need_train=need_train)
+    arrays = {str(key): _array(value, name) for key, value in made.items()}
+    entries = {key: ArrayEntry(key, array.dtype.str, array.shape) for key, array in arrays.items()}
+    config = request.config
+    roles = find_roles(entries, f"--data {name}", config.features, config.target, need_train=need_train)
+    return [(part, arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()]
+
+
+def _named_parts(made: Mapping[Any, Any], name: str, *, need_train: bool) -> list[tuple[str, Any, Any]]:
+    known = {**PARTS, "all": "all"}
+    if foreign := [str(key) for key in made if key not in known]:
+        raise DataError(
+            f"--data {name} returned {', '.join(printable(key, 40) for key in foreign)}, which are none of train, "
+            "val and test",
+            _FORMS,
+        )
+    parts = [known[key] for key in made]
+    if len(set(parts)) < len(parts) or ("all" in parts and len(parts) > 1):
+        raise DataError(f"--data {name} returned a part twice: {', '.join(map(str, made))}", _FORMS)
+    if need_train and "train" not in parts and "all" not in parts:
+        raise DataError(
+            f"--data {name} returned no part to train on, only {', '.join(map(str, made))}", _FORMS
+        )
+    return [(part, *pair) for part, pair in zip(parts, made.values(), strict=True)]
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    """Make an array of what a function returned: of arrays, tensors, tables and lists."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as err:
+        raise DataError(
+            f"--data {name} returned rows of different lengths, or no numbers: {printable(str(err), 200)}",
+            "return arrays of numbers",
+        ) from err
+    if array.dtype.kind == "O":
+        array = _from_objects(array, name)
+    return array
+
+
+def _from_objects(array: np.ndarray, name: str) -> np.ndarray:
+    """Take texts out of an array of objects, as pandas has them; anything else is refused."""
+    if array.ndim and array.size and all(isinstance(value, str) for value in array.flat):
+        return array.astype(str)
+    first = next((type(value).__name__ for value in array.flat if not isinstance(value, str)), "nothing")
+    raise DataError(
+        f"--data {name} returned an array of Python objects, the first a {first}",
+        "return arrays of numbers, or of texts for classes",
+    )

@@ -1,0 +1,228 @@
+"""What arrays of targets hold, classes or numbers, each fault told before the first step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlkit.errors import DataError, printable
+from dlkit.files.description import DataDescription
+
+FEW_NUMBERS = 20
+MAX_CLASSES = 10_000
+_ROWS_A_CLASS = 5
+_MANY_CLASSES = 1000
+_SHOWN = 8
+_TEXT_KINDS = "US"
+_NUMBER_KINDS = "fiub"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Targets as they are stored.
+
+    Args:
+        task: `classification` or `regression`.
+        values: By part: class indices, int64, shape (N,), or numbers, float32, shape (N,) or (N, D, ...).
+        class_names: The classes in the order of their indices; empty for numbers.
+        note: What was inferred, in words.
+    """
+
+    task: str
+    values: Mapping[str, Tensor]
+    class_names: tuple[str, ...] = ()
+    note: str = ""
+
+
+def read_labels(parts: Mapping[str, np.ndarray], task: str, source: str) -> Labels:
+    """Read targets to train on.
+
+    Args:
+        parts: Targets of each part, `all` or `train` among them, shape (N,) or (N, D, ...).
+        task: `classification`, `regression`, or `auto` to tell it by the values.
+        source: What they are called in messages.
+
+    Raises:
+        DataError: They cannot be learned.
+    """
+    parts = {name: _plain(array, source) for name, array in parts.items()}
+    main = parts["train" if "train" in parts else "all"]
+    one_hot = main.ndim == 2 and all(_is_one_hot(array) for array in parts.values())
+    why = ""
+    if task == "auto":
+        task, why = _infer(main, one_hot=one_hot)
+    if task == "regression":
+        return Labels(task, {name: _numbers(array, source) for name, array in parts.items()}, note=why)
+    if one_hot:
+        parts = {name: array.argmax(1) for name, array in parts.items()}
+        why = why or "the targets are one-hot rows, so they are classes"
+    class_names = _classes(parts, source)
+    return Labels(task, _indices(parts, class_names, source), class_names, why)
+
+
+def labels_like(parts: Mapping[str, np.ndarray], trained_on: DataDescription, source: str) -> Labels:
+    """Read targets of the kind that a network was trained on.
+
+    Raises:
+        DataError: They are of another kind, or of a class that it does not know.
+    """
+    parts = {name: _plain(array, source) for name, array in parts.items()}
+    if trained_on.task == "regression":
+        return Labels("regression", {name: _numbers(array, source) for name, array in parts.items()})
+    if all(_is_one_hot(array) for array in parts.values()):
+        parts = {name: array.argmax(1) for name, array in parts.items()}
+    names = trained_on.class_names
+    return Labels("classification", _indices(parts, names, source), names)
+
+
+def _plain(array: np.ndarray, source: str) -> np.ndarray:
+    """Give targets without a needless axis, of a kind that can be read."""
+    if array.dtype.kind not in _NUMBER_KINDS + _TEXT_KINDS:
+        raise DataError(
+            f"{source}: targets of type {array.dtype} cannot be learned", "numbers, or texts for classes, can"
+        )
+    if array.ndim == 0:
+        raise DataError(f"{source}: the targets are a single value", "one target a sample is needed")
+    return array.reshape(len(array)) if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def _infer(values: np.ndarray, *, one_hot: bool) -> tuple[str, str]:
+    """Tell the task by the values, and say why."""
+    if one_hot:
+        return "classification", "the targets are one-hot rows, so they are classes"
+    if values.ndim > 1 and values.dtype.kind in _NUMBER_KINDS:
+        return "regression", f"the targets are {values[0].size} numbers a sample, so it is a regression"
+    if values.dtype.kind in _TEXT_KINDS:
+        return "classification", "the targets are texts, so they are classes"
+    if values.dtype.kind == "b":
+        return "classification", "the targets are true or false, so they are classes"
+    different = np.unique(values[np.isfinite(values)])
+    count = len(different)
+    few = count <= FEW_NUMBERS and count * _ROWS_A_CLASS <= len(values)
+    if values.dtype.kind in "iu":
+        few = few or (count <= _MANY_CLASSES and 2 * count <= len(values))
+    if few and (different == np.round(different)).all():
+        return "classification", (
+            f"the targets are {count} different whole numbers, so they are classes; --task regression takes them as "
+            "numbers"
+        )
+    return "regression", (
+        f"the targets are numbers ({count:,} different ones), so it is a regression; --task classification takes "
+        "them as classes"
+    )
+
+
+def _numbers(array: np.ndarray, source: str) -> Tensor:
+    if array.dtype.kind not in _NUMBER_KINDS:
+        raise DataError(
+            f"{source}: --task regression takes numbers; the targets are texts", "leave --task out"
+        )
+    with np.errstate(over="ignore"):  # what overflows is told below
+        values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    bad = (~values.isfinite()).reshape(len(values), -1).any(1).nonzero()[:, 0].tolist()
+    if bad:
+        raise DataError(
+            f"{source}: {len(bad):,} of {len(values):,} targets are NaN, infinite or beyond 3e38, in rows {_rows(bad)}",
+            "leave those rows out; row 0 is the first",
+        )
+    return values
+
+
+def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
+    """Give the names of the classes, in the order of numbers or of texts."""
+    main = parts["train" if "train" in parts else "all"]
+    if main.ndim > 1:
+        raise DataError(
+            f"{source}: classes are one value a sample, or one-hot rows; the targets have the shape {main.shape}",
+            "--task regression takes them as numbers",
+        )
+    if main.dtype.kind == "f":
+        odd = np.flatnonzero(~np.isfinite(main) | (main != np.round(main))).tolist()
+        if odd:
+            raise DataError(
+                f"{source}: {len(odd):,} of {len(main):,} targets are no whole numbers and so no classes, in rows "
+                f"{_rows(odd)}",
+                "--task regression takes them as numbers",
+            )
+    different, counts = np.unique(main, return_counts=True)
+    names = _names(different)
+    if len(names) < 2:
+        raise DataError(
+            f"{source} has one class, {printable(names[0]) if names else 'none'}, in all {len(main):,} samples",
+            "there is nothing to learn; add samples of other classes",
+        )
+    if len(names) > MAX_CLASSES or (len(names) > FEW_NUMBERS and 2 * len(names) > len(main)):
+        raise DataError(
+            f"{source}: the targets have {len(names):,} different values in {len(main):,} samples, too many to be "
+            "classes",
+            "--task regression takes numbers",
+        )
+    if main.dtype.kind in "if" and len(names) > 2 and different[0] == -1 and different[1] >= 0:
+        raise DataError(
+            f"{source}: {counts[0]:,} targets are -1 beside the classes {_some(names[1:])}",
+            "-1 mostly marks what has no label: leave those rows out",
+        )
+    return names
+
+
+def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source: str) -> dict[str, Tensor]:
+    """Give the class index of each target, shape (N,), int64."""
+    places = {name: index for index, name in enumerate(class_names)}
+    found = {}
+    for part, array in parts.items():
+        if array.ndim > 1:
+            raise DataError(
+                f"{source}: the targets of {part} have the shape {array.shape}; one class a sample is needed"
+            )
+        different, inverse = np.unique(array, return_inverse=True)
+        names = _names(different)
+        foreign = [name for name in names if name not in places]
+        if foreign:
+            where = np.flatnonzero(np.isin(inverse, [names.index(name) for name in foreign])).tolist()
+            of = "" if part == "all" else f" of {part}"
+            raise DataError(
+                f"{source}: {len(where):,} of {len(array):,} targets{of} are {_some(foreign)}, none of the "
+                f"{len(class_names)} classes {_some(class_names)}; they stand in rows {_rows(where)}",
+                _counted_from_one(names, class_names),
+            )
+        codes = np.array([places[name] for name in names], dtype=np.int64)
+        found[part] = torch.from_numpy(codes[inverse.reshape(-1)])
+    return found
+
+
+def _counted_from_one(names: Sequence[str], class_names: Sequence[str]) -> str:
+    """Say what may be meant by labels that are not known: those from 1 to K in the place of 0 to K - 1."""
+    count = len(class_names)
+    whole = tuple(class_names) == tuple(map(str, range(count)))
+    if whole and str(count) in names and "0" not in names:
+        return f"they seem to be counted from 1: the classes are 0 to {count - 1}, so subtract 1"
+    return "a class that training has not seen cannot be told; leave those rows out"
+
+
+def _names(different: np.ndarray) -> tuple[str, ...]:
+    """Give the name of each value: texts as they are, whole numbers without a point, truths in lower case."""
+    if different.dtype.kind == "S":
+        return tuple(value.decode(errors="replace") for value in different.tolist())
+    if different.dtype.kind == "f":
+        return tuple(str(int(value)) if value.is_integer() else str(value) for value in different.tolist())
+    return tuple(
+        str(value).lower() if isinstance(value, bool) else str(value) for value in different.tolist()
+    )
+
+
+def _is_one_hot(array: np.ndarray) -> bool:
+    if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind not in _NUMBER_KINDS:
+        return False
+    return bool(((array == 0) | (array == 1)).all() and (array.sum(1) == 1).all())
+
+
+def _rows(rows: Sequence[int]) -> str:
+    return ", ".join(f"{row:,}" for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(printable(name, 40) for name in names[:_SHOWN]) + (
+        ", ..." if len(names) > _SHOWN else ""
+    )

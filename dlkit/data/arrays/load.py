@@ -1,0 +1,294 @@
+"""Arrays in .npz and .npy files, or made by a function, as a data set."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlkit.data.arrays.labels import Labels, labels_like, read_labels
+from dlkit.data.dataset import DataSet, Request
+from dlkit.data.memory import available_memory, size_text
+from dlkit.data.prepared import Source, fingerprint
+from dlkit.data.stored import split_source
+from dlkit.errors import ConfigError, DataError, did_you_mean, file_error, printable
+from dlkit.files.description import DataDescription
+from dlkit.settings.array_headers import ArrayEntry, find_roles, picture_axes, read_entries
+
+Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
+_ROWS_AT_ONCE = 4096
+_BYTE = 255.0
+_WORD = 65535.0
+_BLUR = 1e-3
+_MAPPED = "a .npy file of float32 or bytes is mapped and needs no memory: numpy.save, then --data x.npy --target y.npy"
+
+
+def load_arrays(request: Request) -> DataSet:
+    """Load the arrays of a file.
+
+    Raises:
+        DataError: It is missing or damaged, does not hold inputs and targets, or does not fit the network.
+        ConfigError: A setting does not fit the data.
+    """
+    path = request.spec.path
+    assert path is not None, "arrays lie in a file"
+    entries = read_entries(path)
+    if "" in entries:
+        pairs = {"all": _single_arrays(path, entries[""], request)}
+    else:
+        roles = _roles(entries, request)
+        wanted = {name for pair in roles.values() for name in pair}
+        refuse_objects(path, [entries[name] for name in wanted])
+        check_room(path, [entries[name] for name in wanted], _MAPPED)
+        arrays = load_zipped(path, wanted)
+        pairs = {part: (arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()}
+    return dataset_of(pairs, request)
+
+
+def dataset_of(pairs: Pairs, request: Request) -> DataSet:
+    """Make a data set of inputs and targets.
+
+    Args:
+        pairs: Inputs, shape (N, D) for rows or four axes for pictures, and targets, by part: `all`, or `train` and
+            maybe `val` and `test`.
+        request: Settings, and what a network was trained on.
+
+    Raises:
+        DataError: They cannot be learned, have changed, or do not fit the network.
+        ConfigError: A setting does not fit the data.
+    """
+    source = request.spec.text
+    _check_lengths(pairs, source)
+    stored = {part: as_stored(inputs, source) for part, (inputs, _) in pairs.items()}
+    shapes = {part: tuple(inputs.shape[1:]) for part, (inputs, _) in stored.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
+        raise DataError(
+            f"{source}: samples of the parts differ in shape: {told}", "they must be of one shape"
+        )
+    labels = _labels({part: targets for part, (_, targets) in pairs.items()}, request)
+    parts = {part: (inputs, labels.values[part]) for part, (inputs, _) in stored.items()}
+    found = Source(parts, next(iter(stored.values()))[1], fingerprint(parts))
+    request.check_fingerprint(found.fingerprint)
+    dataset = split_source(found, _describe(found, labels, request), request, sorted_rows=True)
+    notes = [
+        _seen_as(next(iter(pairs.values()))[0], next(iter(shapes.values()))),
+        labels.note,
+        *dataset.notes,
+    ]
+    return replace(dataset, notes=[note for note in notes if note])
+
+
+def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
+    """Give inputs as they are stored, and the value that counts as 1.
+
+    Bytes stay bytes; all other numbers become float32, but for rows whose columns vary so little around large numbers
+    that they would drown. Pictures get their bands first.
+
+    Args:
+        array: Shape (N, ...).
+        source: What they are called in messages.
+
+    Raises:
+        DataError: They are no numbers, or some are not finite.
+    """
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{source}: inputs of type {array.dtype} are no numbers",
+            "convert them, e.g. with .astype('float32')",
+        )
+    axes = picture_axes(array.shape)
+    scale = 1.0
+    if axes not in ("rows", "other"):
+        scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0)
+    if axes == "NHW":
+        array = array[:, None]
+    elif axes == "NHWC":
+        array = array.transpose(0, 3, 1, 2)
+    elif array.ndim == 1:
+        array = array[:, None]
+    kind: type[np.generic] = np.uint8 if array.dtype in (np.uint8, np.bool_) else np.float32
+    if axes == "rows" and array.dtype.itemsize == 8 and _drowns(array):
+        kind = np.float64
+    with np.errstate(over="ignore"):
+        stored = torch.from_numpy(np.ascontiguousarray(array, dtype=kind))
+    if kind != np.uint8:
+        _check_finite(stored, source)
+    return stored, scale
+
+
+def _drowns(rows: np.ndarray) -> bool:
+    """Say whether float32 would blur a column of rows, shape (N, D), by more than a thousandth of its spread."""
+    with np.errstate(all="ignore"):
+        spread = rows.std(0, dtype=np.float64)
+        blur = np.abs(rows).max(0, initial=0) * np.finfo(np.float32).eps
+    return bool((blur > _BLUR * spread)[spread > 0].any())
+
+
+def _check_finite(inputs: Tensor, source: str) -> None:
+    bad: list[int] = []
+    for start in range(0, len(inputs), _ROWS_AT_ONCE):
+        part = inputs[start : start + _ROWS_AT_ONCE]
+        found = (~part.to(torch.float32).isfinite()).reshape(len(part), -1).any(1).nonzero()[:, 0]
+        bad += (found + start).tolist()
+    if bad:
+        shown = ", ".join(f"{row:,}" for row in bad[:8]) + (", ..." if len(bad) > 8 else "")
+        raise DataError(
+            f"{source} holds NaN, infinities or numbers beyond 3e38 in {len(bad):,} of {len(inputs):,} samples, "
+            f"in rows {shown}",
+            "fill them in or leave those rows out; row 0 is the first",
+        )
+
+
+def _check_lengths(pairs: Pairs, source: str) -> None:
+    for part, (inputs, targets) in pairs.items():
+        of = "" if part == "all" else f" of {part}"
+        if inputs.ndim == 0 or targets.ndim == 0:
+            raise DataError(
+                f"{source}: inputs or targets{of} are a single value", "one row a sample is needed"
+            )
+        if len(inputs) != len(targets):
+            raise DataError(
+                f"{source} has {len(inputs):,} inputs{of} and {len(targets):,} targets",
+                "each sample needs one target",
+            )
+        if not inputs.size:
+            raise DataError(f"{source} has no samples{of}: the inputs have the shape {inputs.shape}")
+
+
+def _labels(targets: Mapping[str, np.ndarray], request: Request) -> Labels:
+    if request.trained_on is not None:
+        return labels_like(targets, request.trained_on, request.spec.text)
+    return read_labels(targets, request.config.task, request.spec.text)
+
+
+def _describe(source: Source, labels: Labels, request: Request) -> DataDescription:
+    inputs, _ = next(iter(source.parts.values()))
+    shape = tuple(inputs.shape[1:])
+    targets = next(iter(labels.values.values()))
+    regression = labels.task == "regression"
+    target_shape = tuple(targets.shape[1:]) or (1,)
+    return DataDescription(
+        name=request.spec.text,
+        kind="pictures" if len(shape) == 3 else "arrays",
+        task=labels.task,
+        input_shape=shape,
+        target_shape=target_shape if regression else (),
+        class_names=labels.class_names,
+        target_names=tuple(map(str, range(target_shape[0]))) if regression and target_shape[0] > 1 else (),
+        split_sizes={},
+        source=request.spec.text,
+        fingerprint=source.fingerprint,
+    )
+
+
+def _seen_as(inputs: np.ndarray, shape: tuple[int, ...]) -> str:
+    """Say how the axes of pictures were understood."""
+    axes = picture_axes(inputs.shape)
+    if axes in ("rows", "other"):
+        return ""
+    bands = f"{shape[0]} band{'s' * (shape[0] != 1)}"
+    last = ", which come last" if axes == "NHWC" else ""
+    found = "x".join(map(str, inputs.shape))
+    return f"inputs of shape {found} are pictures of {shape[1]}x{shape[2]} with {bands}{last}"
+
+
+def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tuple[str, str]]:
+    """Find inputs and targets; data to evaluate a network on need no part to train on."""
+    config, source, need_train = request.config, request.spec.text, request.trained_on is None
+    try:
+        return find_roles(entries, source, config.features, config.target, need_train=need_train)
+    except DataError:
+        if request.same_data or (config.features is None and config.target is None):
+            raise
+        # What was typed for the data trained on need not hold for others.
+        return find_roles(entries, source, None, None, need_train=need_train)
+
+
+def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np.ndarray, np.ndarray]:
+    """Load inputs from one .npy file and targets from the one that --target names."""
+    target, trained_on = request.config.target, request.trained_on
+    if trained_on is not None and trained_on.name != request.spec.text:
+        raise ConfigError(
+            f"{path.name} holds inputs alone, and the targets of other data cannot be named",
+            "put both into one file: numpy.savez('other.npz', x=..., y=...)",
+        )
+    if request.config.features is not None:
+        raise ConfigError(f"--features does not go with {path.name}, which is one array", "leave it out")
+    others = [file.name for file in sorted(path.parent.glob("*.npy")) if file != path]
+    if target is None:
+        likely = next((name for name in others if re.search("y|target|label", name, re.IGNORECASE)), "")
+        raise ConfigError(
+            f"--target is missing: {path.name} holds the inputs alone",
+            f"name the file of the targets: --target {path.parent / likely if likely else 'y.npy'}",
+        )
+    other = Path(target)
+    if other.suffix.lower() != ".npy":
+        raise ConfigError(
+            f"--target {target} is no .npy file",
+            did_you_mean(target, others) or "the inputs are one array in one",
+        )
+    targets = read_entries(other)[""]
+    refuse_objects(path, [inputs])
+    refuse_objects(other, [targets])
+    check_room(path, [inputs] if inputs.dtype != "<f4" and inputs.kind != "u" else [], _MAPPED)
+    return _map(path), _map(other)
+
+
+def refuse_objects(path: Path, entries: list[ArrayEntry]) -> None:
+    """Refuse arrays of Python objects, which are pickles: unpickling can run any code."""
+    for entry in entries:
+        if entry.kind == "O" or entry.dtype == "[structured]":
+            kind = "Python objects, which dlkit never unpickles" if entry.kind == "O" else "several fields"
+            name = f"array {printable(entry.name)} " if entry.name else ""
+            raise DataError(
+                f"{path}: {name}holds {kind}",
+                "save plain numbers or texts, e.g. numpy.array(values, dtype='float32') or dtype=str",
+            )
+
+
+def check_room(path: Path, entries: list[ArrayEntry], cure: str) -> None:
+    """Refuse arrays that do not fit into memory."""
+    needed, free = sum(entry.nbytes for entry in entries), available_memory()
+    if needed > free:
+        raise DataError(
+            f"{path} takes {size_text(needed)} in memory, of which {size_text(free)} may be used",
+            cure,
+        )
+
+
+def load_zipped(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Load arrays of an .npz file, whose headers were read before.
+
+    Raises:
+        DataError: It cannot be read, or is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except (ValueError, KeyError, EOFError, MemoryError) as err:
+        raise DataError(f"{path} cannot be read: {_told(err)}", "write it again with numpy.savez") from err
+    except OSError as err:
+        raise file_error(err, path, "read") from err
+    except Exception as err:  # zipfile and zlib have errors of their own
+        raise DataError(f"{path} is damaged: {_told(err)}", "write it again with numpy.savez") from err
+
+
+def _map(path: Path) -> np.ndarray:
+    """Map an array into memory; what is written to it never reaches the file."""
+    try:
+        mapped: Any = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, EOFError) as err:
+        raise DataError(f"{path} cannot be read: {_told(err)}", "write it again with numpy.save") from err
+    except OSError as err:
+        raise file_error(err, path, "read") from err
+    array: np.ndarray = mapped
+    return array
+
+
+def _told(err: Exception) -> str:
+    return printable(" ".join(str(err).split()) or type(err).__name__, 200)

@@ -1,0 +1,1 @@
+"""Built-in images: downloaded or embedded, read, and made into data sets."""

@@ -1,0 +1,51 @@
+"""What is wrong with a folder of pictures: files that cannot be read, and those whose names say another format."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlkit.data.findings import Finding
+from dlkit.data.images.image_file import suffixes_of
+from dlkit.data.images.listing import list_pictures
+from dlkit.data.images.plan import find_faults
+from dlkit.errors import DataError, printable
+
+_LONGEST = 300
+
+
+def unreadable(root: Path) -> Iterator[Finding]:
+    """Decode all pictures of a folder and find those that cannot be read; none where it cannot even be listed."""
+    try:
+        faults = find_faults(list_pictures(root))
+    except DataError:
+        return
+    for name, text in faults:
+        yield Finding(
+            level="error",
+            rule="readable",
+            where=printable(name, _LONGEST),
+            count=1,
+            message=f"the picture {text}",
+            cure="mend or remove it",
+        )
+
+
+def misnamed(root: Path) -> Iterator[Finding]:
+    """Find pictures whose names end otherwise than their format does.
+
+    Args:
+        root: The folder; all of its pictures can be read.
+
+    Raises:
+        DataError: It is missing or laid out otherwise.
+    """
+    for name in list_pictures(root).names:
+        fitting = suffixes_of(root / name)
+        if fitting and Path(name).suffix.lower() not in fitting:
+            yield Finding(
+                level="warning",
+                rule="misnamed",
+                where=printable(name, _LONGEST),
+                count=1,
+                message=f"the name ends in {Path(name).suffix}, the picture is of the kind {fitting[0]}",
+                cure="it is read by what it holds; rename it, since other programs go by the name",
+            )

@@ -1,0 +1,151 @@
+"""A folder of pictures as a data set: decoded once into a prepared file, or streamed where memory is too small."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dlkit.data.dataset import DataSet, Request
+from dlkit.data.images.decoders import Decoders, pick_workers
+from dlkit.data.images.image_file import Frame
+from dlkit.data.images.listing import Listing, list_pictures
+from dlkit.data.images.plan import WORD, Plan, make_plan, refuse
+from dlkit.data.images.prepared_folder import (
+    by_part,
+    metadata_of,
+    place_of,
+    plan_in,
+    prepare,
+    read_prepared_folder,
+    starts_of,
+)
+from dlkit.data.images.streaming import StreamedSplit, Streams
+from dlkit.data.memory import available_memory, size_text
+from dlkit.data.prepared import Source
+from dlkit.data.stored import AnySplit, Stock, split_source, split_stock
+from dlkit.data.stored_splits import strata_of
+from dlkit.files.atomic import make_folder
+from dlkit.files.description import DataDescription
+from dlkit.files.tensor_file import write_tensors
+from dlkit.settings.config import TrainConfig
+
+_LISTING = "listing"
+_SAMPLED = 2048
+_SAMPLED_BYTES = 256 * 2**20
+
+
+def load_folder(request: Request, room: int | None = None) -> DataSet:
+    """Load the pictures of a folder.
+
+    Args:
+        request: Which folder, the size, and what a network was trained on.
+        room: Bytes that pictures may take in memory; None asks the machine.
+
+    Raises:
+        DataError: The folder is missing or laid out otherwise, pictures cannot be read, or they are not the ones
+            trained on.
+        DlkitError: The prepared file cannot be written, or a process that decodes failed.
+    """
+    root, trained_on = request.spec.path, request.trained_on
+    assert root is not None, "a folder has a path"
+    listing = list_pictures(root, None if trained_on is None else trained_on.class_names)
+    refuse(listing, listing.faults)
+    wanted = None if trained_on is None else _frame_of(trained_on)
+    place = place_of(root, request.config.size)
+    tensors, said = read_prepared_folder(place, listing)
+    if wanted is not None and said.get("frame") != list(wanted):
+        place = place_of(root, request.config.size, wanted)
+        tensors, said = read_prepared_folder(place, listing)
+    plan = plan_in(said) or make_plan(listing, request.config.size, wanted)
+    needed, free = len(listing) * plan.picture_bytes, available_memory() if room is None else room
+    if "inputs" not in tensors and needed > free:
+        if not said:  # what was measured spares the next run doing it
+            make_folder(place.parent)
+            write_tensors(place, {}, metadata_of(listing, plan, listing.content))
+        return _streamed(listing, plan, request, (needed, free))
+    if "inputs" not in tensors:
+        tensors, said = prepare(listing, plan, place)
+    found = str(said["fingerprint"])
+    if trained_on is not None and trained_on.fingerprint == trained_on.learned.get(_LISTING):
+        found = listing.content  # the network was trained on a stream, whose pixels no one has counted
+    request.check_fingerprint(found)
+    starts = starts_of(listing)
+    files = {part: listing.names[start : start + listing.sizes[part]] for part, start in starts.items()}
+    source = Source(by_part(listing, tensors["inputs"]), plan.scale, found, files)
+    description = _describe(listing, plan, request, found)
+    dataset = split_source(source, description, request, sorted_rows=True, salt=listing.content)
+    return replace(dataset, notes=[*plan.notes, *_said_of(listing, request.config), *dataset.notes])
+
+
+def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int, int]) -> DataSet:
+    """Make a data set that decodes its pictures whenever they are needed."""
+    trained_on, found = request.trained_on, listing.content
+    if trained_on is not None and trained_on.learned.get(_LISTING) == found:
+        found = trained_on.fingerprint  # by names and sizes of the files, which is all that a stream knows
+    request.check_fingerprint(found)
+    targets, starts = torch.tensor(listing.targets), starts_of(listing)
+    workers = pick_workers(request.config.num_workers)
+    streams = Streams(listing.root, listing.names, plan.frame, Decoders(workers))
+    most = max(16, min(_SAMPLED, _SAMPLED_BYTES // plan.picture_bytes))
+
+    def sample(split: AnySplit) -> tuple[Tensor, Tensor]:
+        rows = split.rows[:: -(-len(split) // most)]
+        return streams.pixels(rows), torch.arange(len(rows))
+
+    stock = Stock(
+        strata={
+            part: strata_of(targets[start : start + listing.sizes[part]].numpy(), request.config.stratify)
+            for part, start in starts.items()
+        },
+        make=lambda part, rows: StreamedSplit(streams, targets, rows + starts[part], None, None),
+        sample=sample,
+        scale=plan.scale,
+        fingerprint=found,
+        salt=listing.content,
+        sorted_rows=True,
+        files=dict.fromkeys(starts, listing.names),
+    )
+    dataset = split_stock(stock, _describe(listing, plan, request, found), request)
+    needed, free = map(size_text, memory)
+    notes = [
+        *plan.notes,
+        *_said_of(listing),
+        f"the pictures take {needed} in memory, of which {free} may be used: they are decoded anew in every epoch, by "
+        f"{workers} process{'es' * (workers != 1)} (--num-workers); a smaller --size would keep them in memory",
+        *dataset.notes,
+    ]
+    if trained_on is None and request.config.normalize == "auto":
+        notes.append(f"mean and std are those of at most {most:,} training pictures")
+    return replace(dataset, notes=notes)
+
+
+def _frame_of(trained_on: DataDescription) -> Frame | None:
+    """Give what a network takes; None where it takes no pictures, which is told elsewhere."""
+    if len(trained_on.input_shape) != 3 or trained_on.input_shape[0] not in (1, 3):
+        return None
+    bands, height, width = trained_on.input_shape
+    deep = trained_on.normalisation is not None and trained_on.normalisation.scale == WORD
+    return Frame(bands, height, width, deep)
+
+
+def _describe(listing: Listing, plan: Plan, request: Request, found: str) -> DataDescription:
+    return DataDescription(
+        name=request.spec.text,
+        task="classification",
+        input_shape=(plan.frame.bands, plan.frame.height, plan.frame.width),
+        class_names=listing.class_names,
+        split_sizes={},
+        source=request.spec.text,
+        learned={_LISTING: listing.content},
+        fingerprint=found,
+    )
+
+
+def _said_of(listing: Listing, config: TrainConfig | None = None) -> list[str]:
+    """Say what in a folder, and of the settings of a run that does not stream it, goes unused."""
+    notes = []
+    if listing.ignored:
+        notes.append(f"files that are no pictures were ignored ({listing.ignored:,}) in {listing.root}")
+    if config is not None and config.num_workers != "auto":
+        notes.append(f"--num-workers {config.num_workers} does nothing: the pictures are in memory")
+    return notes

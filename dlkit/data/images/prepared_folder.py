@@ -1,0 +1,118 @@
+"""The prepared file of a folder of pictures: written once, mapped into memory by later runs."""
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlkit.data.home import data_home
+from dlkit.data.images.image_file import Frame
+from dlkit.data.images.listing import Listing
+from dlkit.data.images.plan import Plan, answers, decoders_for, refuse
+from dlkit.data.memory import size_text
+from dlkit.data.prepared import fingerprint
+from dlkit.data.preparing import report
+from dlkit.errors import CheckpointError, DlkitError, file_error
+from dlkit.files.atomic import make_folder
+from dlkit.files.tensor_file import read_tensors, write_tensors
+
+_FORMAT = 1
+
+
+def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Decode all pictures and write the prepared file; give its tensors and metadata.
+
+    Raises:
+        DataError: Some pictures cannot be read; nothing is written then.
+        DlkitError: There is no room on the disk, or a process that decodes failed.
+    """
+    make_folder(place.parent)
+    frame, needed = plan.frame, len(listing) * plan.picture_bytes
+    # It is decoded into a nameless file first, since the prepared file begins with a checksum.
+    free = shutil.disk_usage(place.parent).free
+    if free < 2 * needed:
+        raise DlkitError(
+            f"{place.parent} has {size_text(free)} free; to prepare the pictures takes {size_text(2 * needed)}",
+            "a smaller --size, or another place in DLKIT_HOME",
+        )
+    faults: list[tuple[str, str]] = []
+    try:
+        with tempfile.TemporaryFile(dir=place.parent) as file, decoders_for(len(listing)) as decoders:
+            done = 0
+            for answer, count in answers(listing, decoders, frame, report(listing.root.name)):
+                file.write(answer.pixels)
+                faults += [(listing.names[done + index], text) for index, text in answer.faults]
+                done += count
+            refuse(listing, faults, complete=True)
+            file.flush()
+            shape = (len(listing), frame.bands, frame.height, frame.width)
+            inputs = torch.from_numpy(
+                np.memmap(file, np.float32 if frame.deep else np.uint8, "c", shape=shape)
+            )
+            found = fingerprint(by_part(listing, inputs))
+            write_tensors(place, {"inputs": inputs}, metadata_of(listing, plan, found))
+    except OSError as err:
+        raise file_error(err, place.parent, "prepare pictures in", needed=needed) from err
+    return read_prepared_folder(place, listing)
+
+
+def place_of(root: Path, size: int | None, wanted: Frame | None = None) -> Path:
+    """Give the place of a folder's prepared file: one for what --size asks for, and for what a network wants."""
+    frame = "native" if size is None else str(size)
+    if wanted is not None:
+        frame = "x".join(map(str, wanted))
+    digest = hashlib.sha256(f"{root.resolve()}\0{frame}".encode(errors="surrogateescape")).hexdigest()[:16]
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in root.name)[:40]
+    return data_home() / "prepared" / "folders" / f"{name}-{digest}.safetensors"
+
+
+def metadata_of(listing: Listing, plan: Plan, found: str) -> dict[str, Any]:
+    """Say of a prepared file what it is of and how it was made; `found` is the fingerprint of the data."""
+    return {
+        "folder": _FORMAT,
+        "root": str(listing.root),
+        "state": listing.state,
+        "frame": list(plan.frame),
+        "notes": list(plan.notes),
+        "fingerprint": found,
+    }
+
+
+def read_prepared_folder(place: Path, listing: Listing) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Map the prepared file of a folder, if there is one of this very state; nothing where there is none."""
+    if not place.is_file():
+        return {}, {}
+    try:
+        tensors, said = read_tensors(place)
+    except CheckpointError:
+        return {}, {}  # it is made anew from the pictures, which are at hand
+    if said.get("folder") != _FORMAT or said.get("state") != listing.state:
+        return {}, {}
+    return tensors, said
+
+
+def plan_in(said: dict[str, Any]) -> Plan | None:
+    """Give the plan that a prepared file was made by; None where there is none."""
+    return Plan(Frame(*said["frame"]), tuple(said["notes"])) if said else None
+
+
+def starts_of(listing: Listing) -> dict[str, int]:
+    """Give the place of the first picture of each part."""
+    starts, start = {}, 0
+    for part, count in listing.sizes.items():
+        starts[part], start = start, start + count
+    return starts
+
+
+def by_part(listing: Listing, inputs: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Cut stored pictures, shape (N, C, H, W), and their classes into the parts of the folder."""
+    targets = torch.tensor(listing.targets)
+    return {
+        part: (inputs[start : start + listing.sizes[part]], targets[start : start + listing.sizes[part]])
+        for part, start in starts_of(listing).items()
+    }

@@ -1,0 +1,144 @@
+"""Pictures that do not fit into memory: decoded by other processes shortly before they are needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from dlkit.data.dataset import normalised
+from dlkit.data.images.augment import Augmentation
+from dlkit.data.images.decoders import Decoders, chunks_of
+from dlkit.data.images.image_file import Frame
+from dlkit.errors import DataError, printable
+from dlkit.files.description import Normalisation
+
+_TASKS_A_WORKER = 2
+_KEPT_AHEAD = 8
+
+
+class Streams:
+    """The pictures of a folder, decoded on demand.
+
+    Args:
+        root: The folder.
+        names: The files in it.
+        frame: What they are brought to.
+        decoders: Who decodes them.
+    """
+
+    def __init__(self, root: Path, names: Sequence[str], frame: Frame, decoders: Decoders) -> None:
+        self.frame = frame
+        self._root = root
+        self._names = names
+        self._decoders = decoders
+        self._ahead: dict[bytes, list[int]] = {}
+
+    def expect(self, rows: Tensor) -> None:
+        """Begin to decode pictures that will be asked for, in these very lots, by `pixels`."""
+        key = _key(rows)
+        if key in self._ahead:
+            return
+        while len(self._ahead) >= _KEPT_AHEAD:  # asked for by someone who went away
+            for ticket in self._ahead.pop(next(iter(self._ahead))):
+                self._decoders.drop(ticket)
+        names = [self._names[row] for row in rows.tolist()]
+        most = max(1, -(-len(names) // (_TASKS_A_WORKER * max(1, self._decoders.count))))
+        self._ahead[key] = [
+            self._decoders.submit(files, self.frame) for files in chunks_of(self._root, names, most)
+        ]
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        """Give pictures, shape (B, C, H, W), uint8, or float32 where they have 16 bits.
+
+        Raises:
+            DataError: One cannot be read.
+            DlkitError: A process died or hangs.
+        """
+        self.expect(rows)
+        answers = [self._decoders.collect(ticket) for ticket in self._ahead.pop(_key(rows))]
+        done = 0
+        size = self.frame.bands * self.frame.height * self.frame.width * (4 if self.frame.deep else 1)
+        for answer in answers:
+            for place, text in answer.faults:
+                name = self._names[int(rows[done + place])]
+                raise DataError(
+                    f"--data {printable(str(self._root), 300)}: {printable(name, 100)} {text}",
+                    "mend or remove it",
+                )
+            done += len(answer.pixels) // size
+        whole = torch.frombuffer(bytearray().join(answer.pixels for answer in answers), dtype=torch.uint8)
+        typed = whole.view(torch.float32) if self.frame.deep else whole
+        return typed.reshape(len(rows), self.frame.bands, self.frame.height, self.frame.width)
+
+
+@dataclass(frozen=True)
+class StreamedSplit:
+    """Rows of a folder of pictures.
+
+    Args:
+        streams: All pictures of the folder.
+        targets: Their classes, shape (M,), int64.
+        rows: Those that belong to the split, shape (N,), int64.
+        normalisation: How stored values become inputs.
+        augmentation: How pictures are changed where a batch is trained on.
+    """
+
+    streams: Streams
+    targets: Tensor
+    rows: Tensor
+    normalisation: Normalisation | None
+    augmentation: Augmentation | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes that one sample takes in a batch."""
+        frame = self.streams.frame
+        return 4 * frame.bands * frame.height * frame.width
+
+    @property
+    def stored_bytes(self) -> int:
+        """Nothing is kept."""
+        return 0
+
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002 - pictures go there batch by batch
+        """Give the same split: there is nothing to move."""
+        return self
+
+    def with_rows(self, rows: Tensor) -> Self:
+        """Give a split of other rows of the same folder."""
+        return replace(self, rows=rows)
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """Give this split and others, one after the other, as one."""
+        rows = torch.cat([self.rows, *(other.rows for other in others)])
+        return replace(self, rows=rows, augmentation=None)
+
+    def strata(self) -> Tensor:
+        """Give the class of each sample."""
+        return self.targets.index_select(0, self.rows)
+
+    def expect(self, rows: Tensor) -> None:
+        """Begin to make a batch of these rows, before it is asked for."""
+        self.streams.expect(rows)
+
+    def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Tensor, Tensor]:
+        """Make inputs, float32, shape (B, C, H, W), and targets, shape (B,), of some rows.
+
+        Raises:
+            DataError: A picture cannot be read.
+            DlkitError: A process that decodes died or hangs.
+        """
+        inputs = normalised(self.streams.pixels(rows).to(device), self.normalisation)
+        if self.augmentation is not None and epoch is not None:
+            inputs = self.augmentation.apply(inputs, rows, epoch)
+        return inputs, self.targets.index_select(0, rows).to(device)
+
+
+def _key(rows: Tensor) -> bytes:
+    return rows.numpy().tobytes()

@@ -1,0 +1,1 @@
+"""Points with values, each described by its neighbours."""

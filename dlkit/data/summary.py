@@ -1,0 +1,99 @@
+"""What `data show` tells of a data set: shapes, ranges, classes, and how many samples are where."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlkit.data.dataset import SPLITS, DataSet, TensorSplit
+
+_BYTE = 255.0
+_TINY = 1e-12
+
+
+def facts_of(dataset: DataSet) -> dict[str, Any]:
+    """Give names, shapes, types, ranges and origin by name; what a kind of data does not have is left out."""
+    about = dataset.description
+    facts = {
+        "name": about.name,
+        "task": about.task,
+        **{name: len(split) for name, split in dataset.splits.items()},
+        "input_shape": list(about.input_shape),
+        **_stored(dataset),
+        "inputs": [_input(name, shape) for name, (_, shape) in about.named_inputs.items()],
+        "features": list(about.feature_names),
+        "classes": len(about.class_names),
+        "targets": list(about.target_names),
+        "target_shape": list(about.target_shape),
+        "units": about.units,
+        "licence": about.licence,
+        "source": about.source,
+        "fingerprint": about.fingerprint,
+    }
+    return {name: value for name, value in facts.items() if value not in ("", [])}
+
+
+def _input(name: str, shape: tuple[int, ...]) -> str:
+    return f"{name} {'x'.join(map(str, shape))}".rstrip()
+
+
+def class_counts(dataset: DataSet) -> list[tuple[str | int, ...]]:
+    """Count the samples of each class in each split; one row a class, none where the target is a number."""
+    names = dataset.description.class_names
+    if not names:
+        return []
+    columns = [dataset.splits[name].strata().bincount(minlength=len(names)).tolist() for name in SPLITS]
+    return [(name, *counts, sum(counts)) for name, *counts in zip(names, *columns, strict=True)]
+
+
+def pictures_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
+    """Give the first training pictures of each class, from dark to bright, and their classes.
+
+    Args:
+        dataset: Pictures.
+        most: How many at most, in turn from each class.
+
+    Returns:
+        Pictures, shape (N, H, W, C), where 1 is the brightest, and N names; numbers where there are no classes.
+    """
+    split, names = dataset.splits["train"], dataset.description.class_names
+    rows = split.rows[:most]
+    if names:
+        targets, each = split.strata(), max(1, most // len(names))
+        by_class = [split.rows[targets == index][:each] for index in range(len(names))]
+        turns = [rows[turn] for turn in range(each) for rows in by_class if turn < len(rows)]
+        rows = torch.stack(turns[:most])
+    inputs, values = split.batch(rows, torch.device("cpu"))
+    assert isinstance(inputs, Tensor), "pictures are one input"
+    normalisation = dataset.description.normalisation
+    if normalisation is not None:
+        mean, std = (
+            torch.tensor(numbers).view(1, -1, 1, 1) for numbers in (normalisation.mean, normalisation.std)
+        )
+        inputs = inputs * std + mean
+    if normalisation is None or normalisation.scale != _BYTE:  # where the brightest is not known
+        inputs = (inputs - inputs.min()) / (inputs.max() - inputs.min()).clamp_min(_TINY)
+    titles = (
+        [names[value] for value in values.tolist()]
+        if names
+        else [f"{value:.4g}" for value in values.tolist()]
+    )
+    return inputs.permute(0, 2, 3, 1), titles  # (N, H, W, C)
+
+
+def _stored(dataset: DataSet) -> dict[str, Any]:
+    """Give type and range of the stored inputs, and how they become inputs."""
+    splits = [dataset.splits[name] for name in ("train", "test")]
+    tensors = [split for split in splits if isinstance(split, TensorSplit)]
+    if len(tensors) < len(splits):
+        return {}
+    normalisation = dataset.description.normalisation
+    return {
+        "input_dtype": str(tensors[0].inputs.dtype).removeprefix("torch."),
+        "input_min": min(split.inputs.min().item() for split in tensors),
+        "input_max": max(split.inputs.max().item() for split in tensors),
+        "scale": normalisation.scale if normalisation else None,
+        "mean": list(normalisation.mean) if normalisation else None,
+        "std": list(normalisation.std) if normalisation else None,
+        "target_dtype": str(tensors[0].targets.dtype).removeprefix("torch."),
+    }

@@ -1,0 +1,1 @@
+"""Tables: read from files, encoded by what the training rows say."""

@@ -1,0 +1,246 @@
+"""Faults of a table: values, columns and rows that a network should not be given as they are."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dlkit.data.findings import Finding, some_of
+from dlkit.data.row_hashes import copies, hash_columns
+from dlkit.data.tables.table import Column, Table
+from dlkit.data.tables.targets import target_names
+from dlkit.errors import printable
+
+_ID_NAME = re.compile(r"(^|[_ ])(id|uuid|guid|key|index|row|nr|no|number)$", re.IGNORECASE)
+_FEWEST_ROWS = 20
+_MOSTLY = 0.9
+_TELLING_ROWS = 5000
+_GIVES_AWAY = 0.99
+_BINS = 64
+_ROWS_A_BIN = 8
+_FEW_CLASSES = 50
+
+
+def check_table(table: Table, target: str | None, features: Sequence[str] | None = None) -> list[Finding]:
+    """Look for faults in the columns and rows of a table.
+
+    Args:
+        table: The table.
+        target: The column to predict, or several: A,B; without one its rules are left out.
+        features: The columns to predict from; None takes all others.
+
+    Raises:
+        DataError: There is no such column.
+    """
+    targets = () if target is None else target_names(table.names, target, table.source)
+    used = [name for name in features or table.names if name not in targets]
+    columns = [table.column(name, "--features") for name in used]
+    findings = [finding for column in columns for finding in _of_column(table, column)]
+    findings += _of_rows(table, used, targets)
+    for name in targets:
+        findings += _of_target(table, table.column(name))
+        findings += _giving_away(table, columns, table.column(name))
+    return findings
+
+
+def _of_column(table: Table, column: Column) -> Iterator[Finding]:
+    name = printable(column.name)
+    missing = np.flatnonzero(table.missing(column.name))
+    if len(missing):
+        share = len(missing) / len(table)
+        yield Finding(
+            level="warning",
+            rule="missing",
+            where=f"column {name}",
+            count=len(missing),
+            message=f"{len(missing):,} values are missing ({share:.1%}), e.g. in line {table.line(int(missing[0])):,}",
+            cure="they are filled in, and a feature tells where; fill them yourself if you know better",
+        )
+    if column.stray is not None:
+        fault = column.stray.error(table.source, name)
+        yield Finding(
+            level="error",
+            rule="stray",
+            where=f"column {name}",
+            count=1,
+            message=fault.message,
+            cure=fault.hint,
+        )
+        return
+    values = table.codes(column.name) if column.kind == "text" else table.numbers(column.name)
+    if column.kind != "text" and np.isinf(values).any():
+        rows = np.flatnonzero(np.isinf(values))
+        yield Finding(
+            level="error",
+            rule="infinite",
+            where=f"column {name}",
+            count=len(rows),
+            message=f"values are infinite in line {some_of([table.line(int(row)) for row in rows])}",
+            cure="empty those fields, or leave the column out with --features",
+        )
+    given = np.delete(values, missing)
+    different = len(np.unique(given))
+    if different <= 1 and len(table) > 1 and not (different and len(missing)):
+        yield Finding(
+            level="warning",
+            rule="constant",
+            where=f"column {name}",
+            count=len(table),
+            message="every row has the same value" if different else "every value is missing",
+            cure="it tells nothing: leave it out with --features",
+        )
+    elif _names_rows(column, given, different):
+        yield Finding(
+            level="warning",
+            rule="id-like",
+            where=f"column {name}",
+            count=different,
+            message=f"{different:,} different values in {len(given):,} rows: it names the rows",
+            cure="a network learns such names by heart: leave it out with --features",
+        )
+
+
+def _names_rows(column: Column, given: np.ndarray, different: int) -> bool:
+    """Say whether a column is a counter, a key, or a text that hardly ever comes twice."""
+    if len(given) < _FEWEST_ROWS:
+        return False
+    if column.kind == "text":
+        return different > _MOSTLY * len(given)
+    if column.kind != "number" or different < len(given) or (given != np.floor(given)).any():
+        return False
+    counts = given.max() - given.min() + 1 == len(given)
+    return bool(counts) or _ID_NAME.search(column.name) is not None
+
+
+def _of_rows(table: Table, used: Sequence[str], targets: Sequence[str]) -> Iterator[Finding]:
+    inputs = hash_columns([_stored(table, name) for name in used])
+    for name in targets:
+        yield from _conflicts(table, inputs, _stored(table, name), name)
+    repeated = copies(hash_columns([inputs.view(np.int64), *(_stored(table, name) for name in targets)]))
+    if len(repeated):
+        yield Finding(
+            level="warning",
+            rule="duplicates",
+            where=f"line {some_of([table.line(row) for row in repeated])}",
+            count=len(repeated),
+            message=f"{len(repeated):,} rows repeat an earlier one",
+            cure="drop them, or keep copies together in one split with --group",
+        )
+
+
+def _conflicts(table: Table, inputs: np.ndarray, truth: np.ndarray, target: str) -> Iterator[Finding]:
+    """Find rows whose inputs equal an earlier row's and whose label differs; for numbers noise is no conflict."""
+    if table.column(target).kind == "number" and len(np.unique(truth)) > _FEW_CLASSES:
+        return
+    order = np.argsort(inputs, kind="stable")
+    same = inputs[order][1:] == inputs[order][:-1]
+    differ = truth[order][1:] != truth[order][:-1]
+    rows = np.sort(order[1:][same & differ])
+    if len(rows):
+        first = int(rows[0])
+        twin = int(np.flatnonzero(inputs == inputs[first])[0])
+        twin = twin if twin != first else int(np.flatnonzero(inputs == inputs[first])[1])
+        yield Finding(
+            level="warning",
+            rule="conflicts",
+            where=f"line {some_of([table.line(int(row)) for row in rows])}",
+            count=len(rows),
+            message=(
+                f"{len(rows):,} rows have the inputs of another row and another {printable(target)}, e.g. lines "
+                f"{table.line(min(first, twin)):,} and {table.line(max(first, twin)):,}"
+            ),
+            cure="no network can tell them apart: correct the labels, or add the column that does",
+        )
+
+
+def _of_target(table: Table, column: Column) -> Iterator[Finding]:
+    name = printable(column.name)
+    missing = np.flatnonzero(table.missing(column.name))
+    if len(missing):
+        yield Finding(
+            level="warning",
+            rule="unlabelled",
+            where=f"column {name}",
+            count=len(missing),
+            message=f"{len(missing):,} rows have no target, e.g. in line {table.line(int(missing[0])):,}",
+            cure="they are of no use for training; fill them in or drop them",
+        )
+    by_plain: dict[str, list[str]] = {}
+    for text in column.categories:
+        by_plain.setdefault(" ".join(text.split()).casefold(), []).append(text)
+    alike = [texts for texts in by_plain.values() if len(texts) > 1]
+    if alike:
+        shown = "; ".join(" and ".join(repr(printable(text)) for text in texts) for texts in alike[:3])
+        yield Finding(
+            level="warning",
+            rule="labels",
+            where=f"column {name}",
+            count=sum(map(len, alike)),
+            message=f"classes differ only in case or spaces: {shown}",
+            cure="write them alike, else they are learnt as different classes",
+        )
+
+
+def _giving_away(table: Table, columns: Sequence[Column], target: Column) -> Iterator[Finding]:
+    """Find columns that tell the target by themselves: what they tell of half the rows is asked of the rest."""
+    rows = np.flatnonzero(~table.missing(target.name))
+    if len(rows) < 2 * _FEWEST_ROWS or target.hashed:
+        return
+    rows = np.random.RandomState(0).permutation(rows)[:_TELLING_ROWS]
+    truth = _stored(table, target.name)[rows]
+    classes = target.kind != "number" or len(np.unique(truth)) <= min(_FEW_CLASSES, len(truth) // 10)
+    if len(np.unique(truth)) < 2:
+        return
+    for column in columns:
+        if column.hashed or column.stray is not None:
+            continue
+        score = _telling(
+            _stored(table, column.name)[rows], truth, text=column.kind == "text", classes=classes
+        )
+        if score >= _GIVES_AWAY:
+            measure = "balanced accuracy" if classes else "R2 of ranks"
+            yield Finding(
+                level="warning",
+                rule="gives-away",
+                where=f"column {printable(column.name)}",
+                count=len(table),
+                message=f"it tells {printable(target.name)} by itself ({measure} {score:.3f} on rows held out)",
+                cure="leave it out with --features unless it is known before the target is",
+            )
+
+
+def _telling(values: np.ndarray, truth: np.ndarray, *, text: bool, classes: bool) -> float:
+    """Give how well one column predicts the target on the half of the rows that was not learnt from.
+
+    Numbers are cut into bins that hold equally many rows, a text is a bin of its own; each bin predicts the mean
+    rank of its targets, or their commonest class. Ranks, so that a few large targets do not decide.
+    """
+    half = len(values) // 2
+    places = np.unique(truth, return_inverse=True)[1]
+    bins = values.astype(np.int64) + 1 if text else _equal_bins(values, half)
+    if classes:
+        counts = np.zeros((bins.max() + 1, places.max() + 1))
+        np.add.at(counts, (bins[:half], places[:half]), 1)
+        counts[counts.sum(1) == 0] = counts.sum(0)
+        right = counts.argmax(1)[bins[half:]] == places[half:]
+        shares = [right[places[half:] == group].mean() for group in np.unique(places[half:])]
+        return float(np.mean(shares))
+    found = np.bincount(bins[:half], minlength=bins.max() + 1)
+    sums = np.bincount(bins[:half], weights=places[:half], minlength=bins.max() + 1)
+    told = np.where(found > 0, sums / np.maximum(found, 1), places[:half].mean())[bins[half:]]
+    rest = places[half:]
+    return float(1 - ((rest - told) ** 2).sum() / ((rest - rest.mean()) ** 2).sum())
+
+
+def _equal_bins(values: np.ndarray, half: int) -> np.ndarray:
+    """Cut numbers where the first half has equally many in each bin; missing ones have a bin of their own."""
+    finite = np.isfinite(values)
+    count = max(_BINS, half // _ROWS_A_BIN)
+    learnt = values[:half][finite[:half]]
+    edges = np.unique(np.quantile(learnt, np.linspace(0, 1, count + 1)[1:-1])) if len(learnt) else np.zeros(0)
+    bins: np.ndarray = np.where(finite, 1 + np.searchsorted(edges, values, side="right"), 0)
+    return bins
+
+
+def _stored(table: Table, name: str) -> np.ndarray:
+    return table.codes(name) if table.column(name).kind == "text" else table.numbers(name)

@@ -1,0 +1,390 @@
+"""What is learned of a table's columns from the training rows, and how raw rows become inputs by it."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from dlkit.data.tables.table import Column, Table
+from dlkit.errors import DataError, printable
+
+ONE_HOT_UP_TO = 32
+MAX_EMBEDDED = 10_000
+_ID_SHARE = 0.9
+_ID_ROWS = 100
+_SKEWED = 2.0
+
+_DAY = 86_400.0
+_YEAR = 365.2425 * _DAY
+_WEEK = 7 * _DAY
+_MONDAY = 4 * _DAY  # 1970-01-05
+_CYCLES = {"year": (_YEAR, 0.0), "week": (_WEEK, _MONDAY), "day": (_DAY, 0.0)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnCode:
+    """How one column becomes input features.
+
+    Args:
+        name: The column.
+        kind: `number`, `boolean`, `date` or `text`.
+        mean: Mean over the training rows, after the logarithm where there is one.
+        std: Standard deviation, likewise.
+        log: The value v is taken as log(1 + v / log); 0 takes it as it is.
+        fill: What stands for a missing value, in the column's own unit.
+        indicator: A feature tells where the value is missing.
+        cycles: Periods of a date that have a sine and a cosine each.
+        categories: Texts that have a feature, or a code, of their own; None stands for a missing one.
+        embedded: One feature holds codes, 0 for any other text and i + 1 for category i, which the network
+            embeds; otherwise each category is a feature of 0 or 1.
+    """
+
+    name: str
+    kind: str
+    mean: float = 0.0
+    std: float = 1.0
+    log: float = 0.0
+    fill: float = 0.0
+    indicator: bool = False
+    cycles: tuple[str, ...] = ()
+    categories: tuple[str | None, ...] = ()
+    embedded: bool = False
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features that the column becomes."""
+        if self.kind == "text":
+            if self.embedded:
+                return (self.name,)
+            return tuple(f"{self.name}={_shown(text)}" for text in self.categories)
+        waves = tuple(f"{self.name} {cycle} {wave}" for cycle in self.cycles for wave in ("sin", "cos"))
+        return (self.name, *waves, *([f"{self.name} is missing"] if self.indicator else []))
+
+    @property
+    def num_codes(self) -> int:
+        """How many codes an embedded column has, that for any other text counted in."""
+        return len(self.categories) + 1
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How rows of a table become inputs, learned from its training rows.
+
+    Args:
+        columns: One code a column that is used, in the order of the features.
+        left_out: Columns that are not used, and why.
+    """
+
+    columns: tuple[ColumnCode, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of all features, D in number."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of each column, to read other tables by."""
+        return {column.name: column.kind for column in self.columns}
+
+    @property
+    def embedded(self) -> dict[int, int]:
+        """The features that hold codes: their index and the number of codes."""
+        return {index: column.num_codes for index, column in self._firsts() if column.embedded}
+
+    @property
+    def continuous(self) -> tuple[int, ...]:
+        """The indices of the features that hold standardised numbers and dates."""
+        return tuple(index for index, column in self._firsts() if column.kind in ("number", "date"))
+
+    def encode(self, table: Table, rows: np.ndarray | None = None) -> np.ndarray:
+        """Turn rows into inputs, float32, shape (N, D).
+
+        A text that was not seen in training is 0 in all features of its column, or the code 0.
+
+        Args:
+            table: Has the columns; others are not looked at.
+            rows: Which rows, in which order; None takes all.
+
+        Raises:
+            DataError: A column is missing, is of another kind, or has an infinite value.
+        """
+        count = len(table) if rows is None else len(rows)
+        inputs = np.zeros((count, len(self.feature_names)), dtype=np.float32)
+        for first, code in self._firsts():
+            check_column(table, code)
+            part = inputs[:, first : first + len(code.features)]
+            if code.kind == "text":
+                _encode_texts(code, table, rows, part)
+            else:
+                _encode_numbers(code, table, rows, part)
+        return inputs
+
+    def without_scaling(self) -> Self:
+        """Give the same codes with numbers left in their own unit."""
+        plain = tuple(
+            replace(code, mean=0.0, std=1.0, log=0.0) if code.kind != "text" else code
+            for code in self.columns
+        )
+        return replace(self, columns=plain)
+
+    def unseen(self, table: Table, rows: np.ndarray | None = None) -> dict[str, int]:
+        """Count, by column, the rows with a text or a gap that the training rows did not have."""
+        counts = {}
+        for code in self.columns:
+            check_column(table, code)
+            if code.kind == "text":
+                places = _places(code, table.column(code.name))[table.codes(code.name, rows)]
+                counts[code.name] = int((places < 0).sum())
+            elif not code.indicator:
+                counts[code.name] = int(table.missing(code.name, rows).sum())
+        return {name: count for name, count in counts.items() if count}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain dictionaries, lists, strings and numbers."""
+        columns = [
+            {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(code).items()}
+            for code in self.columns
+        ]
+        return {"columns": columns, "left_out": dict(self.left_out)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Read back what `to_dict` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            columns = tuple(_read_code(code) for code in plain["columns"])
+            return cls(columns, {str(name): str(why) for name, why in plain["left_out"].items()})
+        except (KeyError, TypeError, AttributeError) as err:
+            raise ValueError(f"not the columns of a table: {err}") from err
+
+    def _firsts(self) -> Iterator[tuple[int, ColumnCode]]:
+        """Give the columns and the index of the first feature of each."""
+        index = 0
+        for column in self.columns:
+            yield index, column
+            index += len(column.features)
+
+
+def learn_columns(
+    table: Table, rows: np.ndarray, names: Sequence[str], *, chosen: bool = False, embed: bool = False
+) -> Encoding:
+    """Learn from the training rows how columns become inputs.
+
+    Args:
+        table: The table.
+        rows: The training rows, shape (N,).
+        names: The columns that may be used.
+        chosen: The user named them: none that could be used is left out.
+        embed: The network embeds codes; otherwise a text column with many categories becomes a feature for each
+            of its most frequent ones.
+
+    Raises:
+        DataError: A column that is named or made of numbers cannot be read; or no column is left.
+    """
+    codes: list[ColumnCode] = []
+    left_out: dict[str, str] = {}
+    for name in names:
+        column = table.column(name, "--features" if chosen else "")
+        code = _learn(table, column, rows, chosen=chosen, embed=embed)
+        if isinstance(code, str):
+            left_out[name] = code
+        else:
+            codes.append(code)
+    if not codes:
+        why = "; ".join(f"{printable(name)} {reason}" for name, reason in left_out.items())
+        raise DataError(
+            f"{table.source} has no column to learn from{': ' if why else ''}{why}",
+            "name the columns to use with --features A,B",
+        )
+    return Encoding(tuple(codes), left_out)
+
+
+def check_column(table: Table, code: ColumnCode) -> Column:
+    """Give the column of a table that a code is for.
+
+    Raises:
+        DataError: It is not there, or of another kind than in training.
+    """
+    column = table.column(code.name)
+    if (column.kind == "text") != (code.kind == "text"):
+        if column.stray is not None:
+            raise column.stray.error(table.source, printable(code.name))
+        raise DataError(
+            f"{table.source}: column {printable(code.name)} is {column.kind}; it was {code.kind} in training",
+            "give the columns that the network was trained on",
+        )
+    return column
+
+
+def _learn(table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embed: bool) -> ColumnCode | str:
+    """Learn one column; a text says why it is of no use."""
+    if column.kind == "text":
+        return _learn_text(table, column, rows, chosen=chosen, embed=embed)
+    values = table.numbers(column.name, rows)
+    _check_finite(table, column.name, rows, values)
+    given = values[~np.isnan(values)]
+    if not len(given):
+        return "is empty in the training rows"
+    missing = len(given) < len(values)
+    if given.min() == given.max() and not missing:
+        return f"is {table.texts(column.name, rows[:1])[0]} in all training rows"
+    if column.kind == "date":
+        given = given / _YEAR
+    scale = _log_scale(given) if column.kind == "number" else 0.0
+    scaled = np.log1p(given / scale) if scale else given
+    std = float(scaled.std())
+    return ColumnCode(
+        name=column.name,
+        kind=column.kind,
+        mean=float(scaled.mean()),
+        std=std if std > 0 and math.isfinite(std) else 1.0,
+        log=scale,
+        fill=float(np.median(given)),
+        indicator=missing,
+        cycles=_cycles_of(given * _YEAR) if column.kind == "date" else (),
+    )
+
+
+def _log_scale(given: np.ndarray) -> float:
+    """Give the unit in which a strongly skewed column without negative values is taken as a logarithm; else 0."""
+    if given.min() < 0 or _skew(given) <= _SKEWED:
+        return 0.0
+    positive = given[given > 0]
+    scale = float(np.median(positive))
+    return scale if abs(_skew(np.log1p(given / scale))) < _skew(given) else 0.0
+
+
+def _skew(values: np.ndarray) -> float:
+    """Give the third standardised moment."""
+    centred = values - values.mean()
+    std = float(np.sqrt(np.mean(centred**2)))
+    return float(np.mean((centred / std) ** 3)) if std > 0 else 0.0
+
+
+def _cycles_of(seconds: np.ndarray) -> tuple[str, ...]:
+    """Give the periods of time that the dates spread over; a single phase tells nothing."""
+    found = []
+    for name, (period, offset) in _CYCLES.items():
+        phases = np.floor(((seconds - offset) % period) / period * 8)
+        if len(np.unique(phases)) > 1 and seconds.max() - seconds.min() >= period / 2:
+            found.append(name)
+    return tuple(found)
+
+
+def _learn_text(
+    table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embed: bool
+) -> ColumnCode | str:
+    if column.stray is not None and not chosen:
+        raise column.stray.error(table.source, printable(column.name))
+    codes = table.codes(column.name, rows)
+    given = codes[codes >= 0]
+    if column.hashed:
+        if chosen:
+            table.texts(column.name)
+        return "has too many different texts"
+    counts = np.bincount(given, minlength=len(column.categories))
+    seen = np.flatnonzero(counts)
+    missing = len(given) < len(codes)
+    if not len(seen) or (len(seen) == 1 and not missing):
+        return (
+            f"is {_shown(column.categories[seen[0]])} in all training rows"
+            if len(seen)
+            else "is empty in the training rows"
+        )
+    if not chosen and len(given) >= _ID_ROWS and len(seen) > _ID_SHARE * len(given):
+        return "has another text in nearly every row"
+    if embed and len(seen) > ONE_HOT_UP_TO:
+        repeated = seen[counts[seen] > 1]  # those seen once train the code of all others
+        kept = _most_frequent(repeated, counts, MAX_EMBEDDED)
+    else:
+        kept = _most_frequent(seen, counts, ONE_HOT_UP_TO)
+    texts: list[str | None] = sorted(column.categories[code] for code in kept)
+    return ColumnCode(
+        name=column.name,
+        kind="text",
+        categories=(*texts, *([None] if missing else [])),
+        embedded=embed and len(seen) > ONE_HOT_UP_TO,
+    )
+
+
+def _most_frequent(seen: np.ndarray, counts: np.ndarray, limit: int) -> np.ndarray:
+    return seen[np.argsort(-counts[seen], kind="stable")][:limit]
+
+
+def _encode_texts(code: ColumnCode, table: Table, rows: np.ndarray | None, part: np.ndarray) -> None:
+    places = _places(code, table.column(code.name))[table.codes(code.name, rows)]
+    if code.embedded:
+        part[:, 0] = places + 1
+        return
+    known = np.flatnonzero(places >= 0)
+    part[known, places[known]] = 1
+
+
+def _places(code: ColumnCode, column: Column) -> np.ndarray:
+    """Give the place of each code of a column among the known categories, that of a missing one last; -1 if none."""
+    place = {text: index for index, text in enumerate(code.categories)}
+    return np.array([place.get(text, -1) for text in (*column.categories, None)], dtype=np.int64)
+
+
+def _encode_numbers(code: ColumnCode, table: Table, rows: np.ndarray | None, part: np.ndarray) -> None:
+    values = table.numbers(code.name, rows)
+    _check_finite(table, code.name, rows, values)
+    missing = np.isnan(values)
+    seconds = values
+    if code.kind == "date":
+        values = values / _YEAR
+    values = np.where(missing, code.fill, values)
+    if code.log:
+        values = np.log1p(np.maximum(values, 0) / code.log)
+    part[:, 0] = (values - code.mean) / code.std
+    for index, name in enumerate(code.cycles):
+        period, offset = _CYCLES[name]
+        angle = np.where(missing, 0.0, (seconds - offset) % period) * (2 * np.pi / period)
+        part[:, 1 + 2 * index] = np.where(missing, 0, np.sin(angle))
+        part[:, 2 + 2 * index] = np.where(missing, 0, np.cos(angle))
+    if code.indicator:
+        part[:, -1] = missing
+
+
+def _check_finite(table: Table, name: str, rows: np.ndarray | None, values: np.ndarray) -> None:
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        row = int(infinite[0]) if rows is None else int(rows[infinite[0]])
+        more = f", and {len(infinite) - 1:,} more" if len(infinite) > 1 else ""
+        raise DataError(
+            f"{table.place(row, name)} is infinite{more}",
+            "empty the field if the value is missing, or leave the column out with --features",
+        )
+
+
+def _read_code(plain: Mapping[str, Any]) -> ColumnCode:
+    """Read one column's code back, held to its kinds."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+    }
+    code = ColumnCode(**values)
+    numbers = (code.mean, code.std, code.log, code.fill)
+    sound = (
+        isinstance(code.name, str)
+        and code.kind in ("number", "boolean", "date", "text")
+        and all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
+        and code.std > 0
+        and code.log >= 0
+        and all(isinstance(flag, bool) for flag in (code.indicator, code.embedded))
+        and all(cycle in _CYCLES for cycle in code.cycles)
+        and all(text is None or isinstance(text, str) for text in code.categories)
+    )
+    if not sound:
+        raise ValueError(f"not the columns of a table: {printable(str(code.name))}")
+    return code
+
+
+def _shown(text: str | None) -> str:
+    return "(missing)" if text is None else printable(text, 40)

@@ -1,0 +1,290 @@
+"""A table as a data set: rows split, columns encoded by what the training rows say, targets in their own unit."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlkit.data.dataset import DataSet, Request, TensorSplit
+from dlkit.data.preparing import report
+from dlkit.data.splits import split_rows
+from dlkit.data.tables.encoding import Encoding, learn_columns
+from dlkit.data.tables.reading import peek_names, read_table
+from dlkit.data.tables.splits import digest_of, split_table
+from dlkit.data.tables.table import Table
+from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
+from dlkit.errors import CheckpointError, ConfigError, DataError, printable
+from dlkit.files.description import DataDescription, Normalisation
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.spec import parse_spec
+
+_EMBEDDING_MODELS = ("mlp",)
+
+
+def load_tabular(request: Request) -> DataSet:
+    """Load a table.
+
+    Raises:
+        DataError: It is missing or faulty, is not the one trained on, or does not fit the network.
+        ConfigError: The target is not named, or a setting does not go with tables.
+    """
+    config, spec = request.config, request.spec
+    source = "-" if spec.path is None else str(spec.path)
+    if request.trained_on is None:
+        names = _target_of(config, peek_names(source), spec.text)
+        table = request.table or read_table(source, progress=report(spec.name))
+        return _new(request, table, names or _target_of(config, table.names, table.source))
+    learned = _Learned(request.trained_on)
+    table = read_table(source, kinds=learned.encoding.kinds, progress=report(spec.name))
+    request.check_fingerprint(table.fingerprint)
+    if table.fingerprint != request.trained_on.fingerprint:
+        return _others(request, table, learned)
+    return _same(request, table, learned)
+
+
+def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
+    """Give the rows of each split of a table as training would, and how many rows it has.
+
+    Without a target all rows count, and none are split by class.
+
+    Raises:
+        DataError: The table is missing or faulty, or a split would be empty.
+    """
+    spec = parse_spec(config.data)
+    table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+    if config.target is None:
+        if config.stratify:
+            raise ConfigError(
+                "--stratify needs --target: the column whose values are shared out", "add --target"
+            )
+        targets = Targets("regression", (), np.zeros((len(table), 1), dtype=np.float32))
+    else:
+        targets = read_targets(table, target_names(table.names, config.target, table.source), config.task)
+    return split_table(table, targets, config), len(table)
+
+
+def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
+    """Learn columns and splits for a new run."""
+    config = request.config
+    if config.normalize not in ("auto", "none"):
+        raise ConfigError(
+            f"--normalize {config.normalize} is for pictures; the columns of a table have a mean and a spread each",
+            "auto or none",
+        )
+    targets = read_targets(table, names, config.task)
+    rows = split_table(table, targets, config)
+    rows["train"] = _limited(rows["train"], config, table.fingerprint)
+    left_out = _not_for_learning(table, names, config)
+    chosen = _chosen(config, table.names, names)
+    features = chosen or [name for name in table.names if name not in (*names, *left_out)]
+    embed = config.model in _EMBEDDING_MODELS
+    encoding = learn_columns(table, rows["train"], features, chosen=bool(chosen), embed=embed)
+    if config.normalize == "none":
+        encoding = encoding.without_scaling()
+    left_out |= encoding.left_out
+    inputs = encoding.encode(table)
+    learned = {
+        "target": list(names),
+        "encoding": replace(encoding, left_out=left_out).to_dict(),
+        **_for_network(encoding, inputs[rows["train"]], config),
+    }
+    if config.split_file is not None:
+        learned["split_file"] = digest_of(Path(config.split_file))
+    regression = targets.task == "regression"
+    description = DataDescription(
+        name=request.spec.text,
+        kind="table",
+        task=targets.task,
+        input_shape=(inputs.shape[1],),
+        target_shape=(len(names),) if regression else (),
+        class_names=targets.class_names,
+        target_names=names if regression else (),
+        feature_names=encoding.feature_names,
+        units=", ".join(names) if regression else "",
+        target_scaling=_scaling(targets, rows["train"]) if regression else None,
+        learned=learned,
+        split_sizes={name: len(members) for name, members in rows.items()},
+        source=request.spec.text,
+        fingerprint=table.fingerprint,
+    )
+    notes = [*table.notes, targets.note, *_notes(table, targets, rows, encoding, left_out)]
+    return DataSet(description, _splits(inputs, targets, rows), notes=[note for note in notes if note])
+
+
+def _same(request: Request, table: Table, learned: "_Learned") -> DataSet:
+    """Find the rows of a run again and encode them as it did."""
+    assert request.trained_on is not None, "there is a run"
+    about, config = request.trained_on, request.config
+    if config.split_file is not None and digest_of(Path(config.split_file)) != learned.split_file:
+        raise DataError(
+            f"--split-file {config.split_file} has changed since the checkpoint was trained by it",
+            "put the file back, or name the data with --data under another name to evaluate on all rows",
+        )
+    targets = targets_like(table, learned.target, about.task, about.class_names)
+    rows = split_table(table, targets, config)
+    rows["train"] = _limited(rows["train"], config, table.fingerprint)
+    inputs = learned.encoding.encode(table)
+    return DataSet(about, _splits(inputs, targets, rows))
+
+
+def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
+    """Encode other rows than those trained on as those were; all of them are the test part."""
+    assert request.trained_on is not None, "there is a run"
+    about = request.trained_on
+    absent = [name for name in learned.encoding.kinds if name not in table.columns]
+    if len(absent) > 1:  # a single one may be misspelt, which is told where it is looked up
+        raise DataError(
+            f"{table.source} has no columns {', '.join(map(printable, absent))}",
+            "give the columns that the network was trained on",
+        )
+    targets = targets_like(table, learned.target, about.task, about.class_names)
+    inputs = learned.encoding.encode(table)
+    unknown = len(table) - int(targets.known.sum())
+    notes = [f"all {len(table):,} rows of {table.source} are evaluated: it is not the table trained on"]
+    target = ", ".join(map(printable, learned.target))
+    if unknown == len(table):
+        notes.append(f"no row has a {target}, so there are no scores")
+    elif unknown:
+        notes.append(f"{unknown:,} rows have no {target}: they are predicted and not scored")
+    notes += [
+        f"column {printable(name)}: {count:,} values that the training rows did not have"
+        for name, count in learned.encoding.unseen(table).items()
+    ]
+    rows = {"test": np.arange(len(table))}
+    description = replace(
+        about,
+        name=request.spec.text,
+        source=request.spec.text,
+        split_sizes={"test": len(table)},
+        fingerprint=table.fingerprint,
+    )
+    return DataSet(description, _splits(inputs, targets, rows), notes=notes)
+
+
+class _Learned:
+    """What a run learned from its table, read back from its description."""
+
+    def __init__(self, description: DataDescription) -> None:
+        plain = description.learned
+        try:
+            self.target = tuple(str(name) for name in plain["target"])
+            self.encoding = Encoding.from_dict(plain["encoding"])
+            self.split_file = str(plain.get("split_file", ""))
+        except (KeyError, TypeError, ValueError) as err:
+            raise CheckpointError(
+                f"the checkpoint was not trained on a table, but on {printable(description.name, 200)}",
+                "give it data of the kind that it was trained on",
+            ) from err
+
+
+def _target_of(config: TrainConfig, names: Sequence[str], source: str) -> tuple[str, ...]:
+    """Give the columns to predict; none while the names of the columns are not known."""
+    if config.target is None:
+        shown = (
+            f"; it has {', '.join(map(printable, names[:12]))}{', ...' if len(names) > 12 else ''}"
+            if names
+            else ""
+        )
+        raise ConfigError(
+            f"--target is missing: it names the column of {printable(source, 200)} to predict{shown}",
+            f"for example --target {printable(names[-1])}" if names else "",
+        )
+    return target_names(names, config.target, printable(source, 200)) if names else ()
+
+
+def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """Take `--features A,B` apart."""
+    if config.features is None:
+        return []
+    names = [name.strip() for name in next(csv.reader(io.StringIO(config.features)), []) if name.strip()]
+    for name in targets:
+        if name in names:
+            raise ConfigError(
+                f"--features {printable(name)} is the target too",
+                "leave it out: it would give the answer away",
+            )
+    if len(set(names)) < len(names) or not names:
+        raise ConfigError(
+            f"--features {printable(config.features)} names no column, or one twice",
+            "for example --features "
+            + ",".join(map(printable, [name for name in columns if name not in targets][:2])),
+        )
+    return names
+
+
+def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig) -> dict[str, str]:
+    """Give columns that are no features unless named, and why."""
+    left_out = {}
+    if "" in table.columns:
+        left_out[""] = "has no name: it seems to number the rows"
+    for option, name in (("--group", config.group), ("--by-time", config.by_time)):
+        if name is not None and name in table.columns and name not in targets:
+            left_out[name] = f"is what {option} splits by"
+    return left_out
+
+
+def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.ndarray:
+    """Take --limit of the training rows at random: a file is often sorted."""
+    if config.limit is None or config.limit >= len(train):
+        return train
+    salt = f"limit/{fingerprint}"
+    _, cut = split_rows(np.zeros(len(train)), config.limit / len(train), config.seed, salt)
+    return np.asarray(train[cut])
+
+
+def _for_network(encoding: Encoding, inputs: np.ndarray, config: TrainConfig) -> dict[str, Any]:
+    """Say which inputs are codes and which are numbers, and where the bins of the numbers lie."""
+    said: dict[str, Any] = {
+        "embedded": [[index, codes] for index, codes in encoding.embedded.items()],
+        "continuous": list(encoding.continuous),
+    }
+    if config.arguments.get("numbers") == "piecewise":
+        bins = config.arguments["bins"]
+        assert isinstance(bins, int), "the number of bins is a whole number"
+        shares = np.linspace(0, 1, bins + 1)
+        said["edges"] = [np.unique(np.quantile(inputs[:, i], shares)).tolist() for i in encoding.continuous]
+    return said
+
+
+def _scaling(targets: Targets, train: np.ndarray) -> Normalisation:
+    values = targets.values[train].astype(np.float64)
+    if (alike := np.flatnonzero(values.min(0) == values.max(0))).size:
+        name = targets.names[int(alike[0])]
+        raise DataError(
+            f"--target {printable(name)} is {values[0, alike[0]]:g} in all {len(values):,} training rows: there is "
+            "nothing to learn",
+            "name another column",
+        )
+    return Normalisation(scale=1.0, mean=tuple(values.mean(0).tolist()), std=tuple(values.std(0).tolist()))
+
+
+def _splits(inputs: np.ndarray, targets: Targets, rows: Mapping[str, np.ndarray]) -> dict[str, TensorSplit]:
+    stored, values = torch.from_numpy(inputs), torch.from_numpy(targets.values)
+    return {
+        name: TensorSplit(stored, values, torch.from_numpy(members), None) for name, members in rows.items()
+    }
+
+
+def _notes(
+    table: Table,
+    targets: Targets,
+    rows: Mapping[str, np.ndarray],
+    encoding: Encoding,
+    left_out: Mapping[str, str],
+) -> Iterator[str]:
+    """Say what is filled in and left out."""
+    unknown = int((~targets.known).sum())
+    if unknown:
+        yield f"{unknown:,} rows without {', '.join(targets.names)} are left out"
+    gaps = {code.name: int(table.missing(code.name, rows["train"]).sum()) for code in encoding.columns}
+    filled = [f"{printable(name)} ({count:,})" for name, count in gaps.items() if count]
+    if filled:
+        yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
+    if left_out:
+        told = "; ".join(f"{printable(name) or 'column 1'} {why}" for name, why in left_out.items())
+        yield f"columns left out: {told}"

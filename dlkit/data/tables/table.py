@@ -1,0 +1,190 @@
+"""A table: named columns of numbers, booleans, dates and texts, read from a file or from standard input."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlkit.errors import DataError, did_you_mean, printable
+
+if TYPE_CHECKING:
+    from dlkit.data.tables.column_kinds import Stray
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it holds, and where it lies.
+
+    Args:
+        name: As in the header.
+        kind: `number`, `boolean` (0 and 1), `date` (seconds since 1970, UTC) or `text`.
+        block: Which stored array holds it.
+        index: Which column of that array it is.
+        categories: The texts that its codes stand for; empty if it is no text column, or a hashed one.
+        hashed: It has so many texts that only their hashes are kept: they can be compared, not read.
+        stray: The first text in a column that is otherwise made of numbers, which makes it a text column.
+    """
+
+    name: str
+    kind: str
+    block: str
+    index: int
+    categories: tuple[str, ...] = field(default=(), repr=False)
+    hashed: bool = False
+    stray: "Stray | None" = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a table, each of N values.
+
+    Args:
+        source: What it was read from, as typed, for messages.
+        columns: By name, in the order of the file.
+        blocks: Stored arrays by name, shape (N, C) each; may be mapped from a file.
+        fingerprint: SHA-256 over the content of the file.
+        lines: The line that each row begins in, shape (N,); None where row i stands in line i + 2.
+        notes: What reading it had to decide, in words, to be said to the user.
+        in_lines: Rows stand in lines of text; otherwise messages count them from 0.
+    """
+
+    source: str
+    columns: Mapping[str, Column]
+    blocks: Mapping[str, np.ndarray] = field(repr=False)
+    fingerprint: str
+    lines: np.ndarray | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    in_lines: bool = True
+
+    def __len__(self) -> int:
+        return len(next(iter(self.blocks.values())))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in the order of the file."""
+        return tuple(self.columns)
+
+    def column(self, name: str, option: str = "") -> Column:
+        """Give a column.
+
+        Args:
+            name: As in the header.
+            option: The option it was typed behind, for the message.
+
+        Raises:
+            DataError: There is none of that name.
+        """
+        if name not in self.columns:
+            typed = f"{option} {printable(name)}: {self.source} has no such column" if option else ""
+            shown = ", ".join(map(printable, self.names[:12])) + (", ..." if len(self.names) > 12 else "")
+            raise DataError(
+                typed or f"{self.source} has no column {printable(name)}",
+                did_you_mean(name, self.names) or f"it has {shown}",
+            )
+        return self.columns[name]
+
+    def numbers(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """Give a column as float64, shape (N,): numbers, 0 and 1, or seconds since 1970; NaN where missing.
+
+        Args:
+            name: A column of numbers, booleans or dates.
+            rows: Which rows, in which order; None gives all.
+
+        Raises:
+            DataError: It is a text column, or there is none of that name.
+        """
+        column = self.column(name)
+        if column.kind == "text":
+            if column.stray is not None:
+                raise column.stray.error(self.source, printable(name))
+            raise DataError(
+                f"{self.source}: column {printable(name)} is text, e.g. '{self._example(column)}'; "
+                "numbers are needed here"
+            )
+        return self._stored(column, rows).astype(np.float64)
+
+    def codes(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """Give a text column as int64, shape (N,): places in its categories, or hashes; -1 where missing."""
+        column = self.column(name)
+        assert column.kind == "text", f"{name} is no text column"
+        return self._stored(column, rows).astype(np.int64)
+
+    def texts(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """Give any column as texts, shape (N,), dtype object; None where missing.
+
+        Whole numbers come without a decimal point, dates in ISO form, booleans as true and false.
+
+        Raises:
+            DataError: It has so many texts that only their hashes are kept.
+        """
+        column = self.column(name)
+        if column.hashed:
+            raise DataError(
+                f"{self.source}: column {printable(name)} has too many different texts to keep",
+                "it can group or identify rows, not be read",
+            )
+        stored = self._stored(column, rows)
+        if column.kind == "text":
+            named: np.ndarray = np.array([*column.categories, None], dtype=object)
+            return np.asarray(named[stored])
+        values, places = np.unique(stored, return_inverse=True)
+        texts: np.ndarray = np.array([_as_text(column.kind, value) for value in values], dtype=object)
+        return texts[places]
+
+    def missing(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
+        """Tell where a column has no value, shape (N,), bool."""
+        column = self.column(name)
+        stored = self._stored(column, rows)
+        absent: np.ndarray = stored == -1 if column.kind == "text" else np.isnan(stored)
+        return absent
+
+    def line(self, row: int) -> int:
+        """Give the line of the file that a row begins in, from 1."""
+        return int(self.lines[row]) if self.lines is not None else int(row) + 2
+
+    def place(self, row: int, name: str = "") -> str:
+        """Say where a row, or a value in it, stands: for messages."""
+        column = f", column {printable(name)}" if name else ""
+        where = f"line {self.line(row):,}" if self.in_lines else f"row {row:,}"
+        return f"{self.source} {where}{column}"
+
+    def _stored(self, column: Column, rows: np.ndarray | None) -> np.ndarray:
+        values: np.ndarray = self.blocks[column.block][:, column.index]
+        return values if rows is None else np.asarray(values[rows])
+
+    def _example(self, column: Column) -> str:
+        return printable(column.categories[0], 40) if column.categories else "..."
+
+
+def table_of(
+    source: str, columns: Mapping[str, Sequence[object] | np.ndarray], fingerprint: str = ""
+) -> Table:
+    """Make a table of arrays in memory: float64 for numbers, objects for texts (None where missing)."""
+    blocks: dict[str, list[np.ndarray]] = {"exact": [], "codes": []}
+    described = {}
+    for name, values in columns.items():
+        array = np.asarray(values)
+        if array.dtype.kind in "fiub":
+            described[name] = Column(name, "number", "exact", len(blocks["exact"]))
+            blocks["exact"].append(array.astype(np.float64))
+            continue
+        texts = tuple(dict.fromkeys(str(value) for value in array if value is not None))
+        place = {text: code for code, text in enumerate(texts)}
+        described[name] = Column(name, "text", "codes", len(blocks["codes"]), texts)
+        blocks["codes"].append(np.array([-1 if v is None else place[str(v)] for v in array], dtype=np.int32))
+    arrays = {kind: np.stack(found, axis=1) for kind, found in blocks.items() if found}
+    return Table(source, described, arrays, fingerprint)
+
+
+def _as_text(kind: str, value: np.floating) -> str | None:
+    if np.isnan(value):
+        return None
+    if kind == "boolean":
+        return "true" if value else "false"
+    if kind == "date":
+        stamp = np.datetime64(round(float(value) * 1e6), "us").astype("datetime64[s]")
+        return str(stamp).removesuffix("T00:00:00")
+    return str(int(value)) if float(value).is_integer() and abs(value) < 2**53 else str(value)

@@ -1,0 +1,258 @@
+"""What a table's target column holds, classes or a number, and its values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlkit.data.tables.table import Column, Table
+from dlkit.errors import ConfigError, DataError, did_you_mean, printable
+
+FEW_INTEGERS = 20
+MAX_CLASSES = 10_000
+_ROWS_A_CLASS = 5
+_MANY_CLASSES = 200
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The values to predict.
+
+    Args:
+        task: `classification` or `regression`.
+        names: The columns they are from.
+        values: Class indices, int64, shape (N,), -1 where missing; or numbers, float32, shape (N, D), NaN where
+            missing.
+        class_names: The classes, in the order of their indices; empty for numbers.
+        note: What was inferred, in words.
+    """
+
+    task: str
+    names: tuple[str, ...]
+    values: np.ndarray
+    class_names: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which rows have a target, shape (N,), bool."""
+        if self.task == "classification":
+            return np.asarray(self.values != UNLABELLED)
+        return np.asarray(~np.isnan(self.values).any(1))
+
+    def strata(self, *, numbers: bool) -> np.ndarray:
+        """Give a group a row, shape (N,), of which every split is to get its share.
+
+        Args:
+            numbers: Group numbers by the tenth of them that they fall in; otherwise they are one group.
+        """
+        if self.task == "classification":
+            return self.values
+        first = self.values[:, 0]
+        if not numbers:
+            return np.zeros(len(first), dtype=np.int64)
+        return np.searchsorted(np.nanquantile(first, np.linspace(0.1, 0.9, 9)), first)
+
+
+def target_names(table_names: Sequence[str], typed: str, source: str) -> tuple[str, ...]:
+    """Take `--target A` or `--target A,B` apart.
+
+    Raises:
+        DataError: There is no such column.
+    """
+    names = (typed,) if typed in table_names else tuple(part.strip() for part in typed.split(","))
+    for name in names:
+        if name not in table_names:
+            shown = ", ".join(map(printable, table_names[:12])) + (", ..." if len(table_names) > 12 else "")
+            raise DataError(
+                f"--target {printable(name)}: {source} has no such column",
+                did_you_mean(name, table_names) or f"it has {shown}",
+            )
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--target {printable(typed)} names a column twice", "name each once")
+    return names
+
+
+def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
+    """Read the target columns of a table to train on.
+
+    Args:
+        table: The table.
+        names: The columns; several must all be numbers.
+        task: `classification`, `regression`, or `auto` to tell it by the values.
+
+    Raises:
+        DataError: The values cannot be learned: all alike, infinite, of the wrong kind, or missing in all rows.
+    """
+    columns = [table.column(name, "--target") for name in names]
+    for column in columns:
+        _check(table, column)
+    if len(columns) == 1:
+        task, why = _infer(table, columns[0]) if task == "auto" else (task, "")
+    elif task == "classification":
+        raise DataError(
+            f"--task classification takes one target; --target names {len(names)}", "name one of them"
+        )
+    else:
+        task, why = "regression", ""
+    if task == "classification":
+        values, class_names = _classes(table, columns[0])
+        return Targets(task, names, values, class_names, why)
+    for column in columns:
+        if column.kind == "text" and column.stray is None:
+            example = printable(column.categories[0], 40)
+            raise DataError(
+                f"--target {printable(column.name)} is text, e.g. '{example}', and no number",
+                "--task classification takes its texts as classes"
+                if len(columns) == 1
+                else "name columns of numbers",
+            )
+    return Targets(task, names, _numbers(table, names), note=why)
+
+
+def targets_like(table: Table, names: tuple[str, ...], task: str, class_names: Sequence[str]) -> Targets:
+    """Read the targets of other rows than those trained on; they may all be missing.
+
+    Args:
+        table: The table.
+        names: The columns that were trained on.
+        task: What they are.
+        class_names: The classes trained on.
+
+    Raises:
+        DataError: A class was not trained on, or a value is no number.
+    """
+    if any(name not in table.columns for name in names):
+        shape = (len(table),) if task == "classification" else (len(table), len(names))
+        fill = UNLABELLED if task == "classification" else np.nan
+        return Targets(task, names, np.full(shape, fill, np.int64 if shape[1:] == () else np.float32))
+    if task == "regression":
+        return Targets(task, names, _numbers(table, names))
+    texts = table.texts(names[0])
+    place = {name: index for index, name in enumerate(class_names)}
+    values = np.array(
+        [UNLABELLED if text is None else place.get(text, UNLABELLED - 1) for text in texts], dtype=np.int64
+    )
+    foreign = np.flatnonzero(values < UNLABELLED)
+    if len(foreign):
+        raise DataError(
+            f"{table.place(int(foreign[0]), names[0])} is '{printable(texts[foreign[0]], 40)}', which is none of "
+            f"the {len(class_names)} classes trained on: {_some(class_names)}",
+            f"mend the {len(foreign)} such rows; empty the field where the class is not known",
+        )
+    return Targets(task, names, values, tuple(class_names))
+
+
+def _check(table: Table, column: Column) -> None:
+    name = printable(column.name)
+    missing = table.missing(column.name)
+    if missing.all():
+        raise DataError(
+            f"--target {name}: {table.source} has no value in that column",
+            "name another column; NA, None, null and the like stand for missing numbers where no other text is there",
+        )
+    if column.kind == "date":
+        raise DataError(
+            f"--target {name} holds dates; a target is a number or a class",
+            "write the time to predict as a number, e.g. days since the first row",
+        )
+    if column.stray is not None and _mostly_numbers(column):
+        raise column.stray.error(table.source, name)
+    if column.hashed:
+        raise DataError(
+            f"--target {name} is text with too many different values to be classes", "name another column"
+        )
+
+
+def _mostly_numbers(column: Column) -> bool:
+    return len(column.categories) > FEW_INTEGERS
+
+
+def _infer(table: Table, column: Column) -> tuple[str, str]:
+    """Tell the task by the values, and say why."""
+    name = printable(column.name)
+    if column.kind == "text":
+        return "classification", f"target {name} is text, so its values are classes"
+    if column.kind == "boolean":
+        return "classification", f"target {name} is true or false, so its values are classes"
+    values = table.numbers(column.name)
+    different = np.unique(values[~np.isnan(values)])
+    count = len(different)
+    whole = bool(np.isfinite(different).all() and (different == np.round(different)).all())
+    if whole and count <= FEW_INTEGERS and count * _ROWS_A_CLASS <= len(values):
+        return "classification", (
+            f"target {name} has {count} different whole numbers, so they are classes; --task regression takes "
+            "them as numbers"
+        )
+    return "regression", (
+        f"target {name} is a number ({count:,} different values), so it is a regression; --task classification "
+        "takes its values as classes"
+    )
+
+
+def _classes(table: Table, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Give class indices and the names of the classes, in the order of texts or of numbers."""
+    name = printable(column.name)
+    if column.kind == "text":
+        codes = table.codes(column.name)
+        used = np.unique(codes[codes >= 0])
+        names = sorted(column.categories[code] for code in used)
+        place = {text: index for index, text in enumerate(names)}
+        by_code = np.array([*(place.get(text, UNLABELLED) for text in column.categories), UNLABELLED])
+        indices = by_code[codes]
+    else:
+        numbers = table.numbers(column.name)
+        _refuse_infinite(table, column.name, numbers)
+        missing = np.isnan(numbers)
+        different = np.unique(numbers[~missing])
+        first = _first_rows(numbers, different)
+        names = [str(text) for text in table.texts(column.name, first)]
+        indices = np.where(missing, UNLABELLED, np.searchsorted(different, numbers))
+    if len(names) == 1:
+        raise DataError(
+            f"--target {name} is {printable(names[0], 40)} in all {int((indices >= 0).sum()):,} rows: one class "
+            "cannot be learned",
+            "name another column, or add rows of other classes",
+        )
+    labelled = int((indices >= 0).sum())
+    if len(names) > MAX_CLASSES or (len(names) > _MANY_CLASSES and len(names) > labelled / 2):
+        raise DataError(
+            f"--target {name} has {len(names):,} different values in {labelled:,} rows, too many to be classes",
+            "--task regression where they are numbers; else name another column",
+        )
+    return indices.astype(np.int64), tuple(names)
+
+
+def _first_rows(numbers: np.ndarray, different: np.ndarray) -> np.ndarray:
+    found, rows = np.unique(numbers, return_index=True)
+    chosen: np.ndarray = rows[np.isin(found, different)]
+    return chosen
+
+
+def _numbers(table: Table, names: tuple[str, ...]) -> np.ndarray:
+    columns = []
+    for name in names:
+        values = table.numbers(name)
+        _refuse_infinite(table, name, values)
+        given = values[~np.isnan(values)]
+        if np.abs(given).max(initial=0) > np.finfo(np.float32).max:
+            raise DataError(
+                f"--target {printable(name)} has {np.abs(given).max():g}, beyond the numbers a network gives",
+                "divide the column by a unit that fits",
+            )
+        columns.append(values)
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _refuse_infinite(table: Table, name: str, values: np.ndarray) -> None:
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        more = f", and {len(infinite) - 1:,} more" if len(infinite) > 1 else ""
+        raise DataError(
+            f"{table.place(int(infinite[0]), name)} is infinite{more}", "empty the field if it is not known"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(printable(name, 40) for name in names[:8]) + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,1 @@
+"""What dlkit writes to disk and reads back: checkpoints, histories, run folders."""

@@ -1,0 +1,318 @@
+"""A run folder: the names of its files, how it is made, locked and opened."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkit.errors import (
+    CheckpointError,
+    ConfigError,
+    RunExistsError,
+    file_error,
+    reason,
+)
+from dlkit.files.atomic import OPS, FileOps, make_folder, probe_folder, sweep_temporaries
+from dlkit.files.backups import backups
+from dlkit.files.run_lock import MOUNTS, shared_by_network, take_lock
+
+_NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The folder that training writes and the other commands read.
+
+    Args:
+        path: The folder.
+        new: It is for a new run: a run that is in it once it is locked is another process's.
+        ops: The file operations; passed in by tests.
+    """
+
+    path: Path
+    new: bool = False
+    ops: FileOps = OPS
+
+    @property
+    def config(self) -> Path:
+        """Every setting, resolved."""
+        return self.path / "config.toml"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def probes(self) -> Path:
+        """Signals of each layer at sampled steps."""
+        return self.path / "probes.csv"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best epoch."""
+        return self.path / "best.safetensors"
+
+    @property
+    def best_prev(self) -> Path:
+        """The `best` of whole epochs, while that of a run stopped within one stands in its place."""
+        return self.path / "best.prev.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The newest weights and all that resuming needs."""
+        return self.path / "last.safetensors"
+
+    @property
+    def last_prev(self) -> Path:
+        """The `last` before `last`."""
+        return self.path / "last.prev.safetensors"
+
+    @property
+    def last_corrupt(self) -> Path:
+        """A `last` that was found damaged, set aside."""
+        return self.path / "last.safetensors.corrupt"
+
+    @property
+    def nan(self) -> Path:
+        """The batch at which training left the finite numbers, and the weights that it met."""
+        return self.path / "nan.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        """Held while training; says who holds it."""
+        return self.path / "run.lock"
+
+    @property
+    def curves(self) -> Path:
+        """The picture of history.csv."""
+        return self.path / "curves.png"
+
+    @property
+    def log_lines(self) -> Path:
+        """Readings and epochs as lines of JSON."""
+        return self.path / "log.jsonl"
+
+    def events(self) -> list[Path]:
+        """Give the files that TensorBoard reads."""
+        return sorted(self.path.glob("events.out.tfevents.*"))
+
+    def numbered(self, step: int) -> Path:
+        """Give the checkpoint that --save-every keeps after a step."""
+        return self.path / f"step-{step:08d}.safetensors"
+
+    def keep_newest(self, number: int) -> None:
+        """Remove all numbered checkpoints but the newest.
+
+        Raises:
+            DlkitError: One cannot be removed.
+        """
+        for file in self.all_numbered()[:-number]:
+            _remove(file, self.ops)
+
+    def restore_best(self) -> None:
+        """Put the `best` of whole epochs back, if another stands in its place.
+
+        Raises:
+            DlkitError: It cannot be renamed.
+        """
+        if self.best_prev.exists():
+            try:
+                self.ops.rename(self.best_prev, self.best)
+                self.ops.fsync_folder(self.path)
+            except OSError as err:
+                raise file_error(err, self.best, "put back") from err
+
+    def set_last_aside(self) -> None:
+        """Give a damaged `last` another name, so that it is neither used nor lost.
+
+        Raises:
+            DlkitError: It cannot be renamed.
+        """
+        try:
+            self.ops.rename(self.last, self.last_corrupt)
+            self.ops.fsync_folder(self.path)
+        except OSError as err:
+            raise file_error(err, self.last, "set aside") from err
+
+    def last_stamp(self) -> tuple[int, int, int]:
+        """Tell one `last` from the next, so that one that another process wrote is noticed; zeros where none is."""
+        try:
+            found = self.last.stat()
+        except OSError:
+            return 0, 0, 0
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def all_numbered(self) -> list[Path]:
+        """Give the checkpoints that --save-every kept, the oldest first."""
+        found = [file for file in self.path.glob("step-*.safetensors") if _NUMBERED.fullmatch(file.name)]
+        return sorted(found, key=lambda file: int(file.stem.removeprefix("step-")))
+
+    def files(self) -> list[Path]:
+        """Give the files of a run that are there, the lock left out."""
+        names = (self.config, self.history, self.probes, self.best, self.last, self.last_prev, self.curves)
+        aside = (
+            *backups(self.history),
+            *backups(self.probes),
+            self.last_corrupt,
+            self.best_prev,
+            self.nan,
+            self.log_lines,
+        )
+        return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
+
+    def shortage(self, needed: int) -> list[str]:
+        """Say that the disk has too little room for what a run will write; nothing when it has enough.
+
+        Args:
+            needed: Bytes of all its files, roughly; what is there already counts towards them.
+        """
+        try:
+            free = self.ops.free_bytes(self.path)
+            more = needed - sum(file.stat().st_size for file in self.files())
+        except OSError as err:
+            return [f"cannot tell how much room the disk of {self.path} has: {reason(err)}"]
+        if free >= more:
+            return []
+        return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {more:,}"]
+
+    def shared(self, mounts: Path = MOUNTS) -> list[str]:
+        """Say that the folder is on a network file system; nothing when it is not.
+
+        Args:
+            mounts: Where the system lists what is mounted.
+        """
+        kind = shared_by_network(self.path, mounts)
+        if not kind:
+            return []
+        return [
+            f"{self.path} is on a network file system ({kind}), where the lock may not be seen by other machines: "
+            "train in it on one machine at a time"
+        ]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from training in this folder; the lock dies with the process.
+
+        Raises:
+            RunExistsError: The folder is for a new run, and another process has made one in it meanwhile.
+            DlkitError: Another process holds it, or the folder takes no files.
+        """
+        descriptor = take_lock(self.lock)
+        try:
+            if self.new:
+                _refuse_taken(self)
+            probe_folder(self.path, self.ops)
+            sweep_temporaries(self.path, self.ops)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def check_out(out: Path | None, *, force: bool = False) -> None:
+    """Refuse a folder that a new run cannot have, before anything is loaded or computed.
+
+    Args:
+        out: The folder asked for; None stands for the next free `runs/<name>-NNN`.
+        force: Allow a folder that holds a run.
+
+    Raises:
+        RunExistsError: The folder holds a run and `force` is not set.
+        ConfigError: The folder holds files of these names that are no run's.
+        DlkitError: No file can be made there.
+    """
+    folder = Path("runs") if out is None else out
+    try:
+        if out is not None:
+            _refuse_taken(RunDir(out), force=force)
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+    except OSError as err:
+        raise file_error(err, folder, "look into") from err
+    probe_folder(there)
+
+
+def create_run(out: Path | None, name: str, *, force: bool = False, ops: FileOps = OPS) -> RunDir:
+    """Make a run folder.
+
+    Args:
+        out: The folder asked for; None takes the next free `runs/<name>-NNN`.
+        name: What the run is of, e.g. `mlp-digits`.
+        force: Allow a folder that holds a run; `clear_run` empties it once it is locked.
+        ops: The file operations; passed in by tests.
+
+    Raises:
+        RunExistsError: The folder holds a run and `force` is not set.
+        ConfigError: The folder holds files of these names that are no run's.
+        DlkitError: It cannot be made.
+    """
+    if out is None:
+        return RunDir(_next_numbered(Path("runs"), name), new=True, ops=ops)
+    check_out(out, force=force)
+    make_folder(out)
+    return RunDir(out, new=not force, ops=ops)
+
+
+def open_run(path: Path) -> RunDir:
+    """Open the run folder that a path names: the folder itself or a file in it.
+
+    Raises:
+        CheckpointError: There is no run.
+    """
+    try:
+        run = RunDir(path if path.is_dir() else path.parent)
+        found = path.exists() and (run.last.exists() or run.last_prev.exists())
+    except OSError as err:
+        raise CheckpointError(f"cannot look into {path}: {reason(err)}") from err
+    if not found:
+        raise CheckpointError(f"no run to resume at {path}", "name a run folder, e.g. runs/mlp-digits-001")
+    return run
+
+
+def clear_run(run: RunDir) -> None:
+    """Remove the files of the run that stood here before; nothing else in the folder is touched.
+
+    Raises:
+        DlkitError: A file cannot be removed.
+    """
+    for file in run.files():
+        _remove(file, run.ops)
+
+
+def _remove(file: Path, ops: FileOps) -> None:
+    try:
+        ops.unlink(file)
+    except OSError as err:
+        raise file_error(err, file, "remove") from err
+
+
+def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
+    """Refuse a folder with a run in it; and one where a file of such a name is not a run's, even with --force."""
+    files = run.files()
+    if files and not any(mark.exists() for mark in (run.lock, run.last, run.last_prev)):
+        raise ConfigError(
+            f"--out {run.path} holds {files[0].name} but no run of dlkit's",
+            "choose a folder of its own for the run",
+        )
+    if files and not force:
+        raise RunExistsError(
+            f"--out {run.path} holds a run already",
+            f"--resume {run.path} goes on with it, --force replaces it",
+        )
+
+
+def _next_numbered(parent: Path, name: str) -> Path:
+    make_folder(parent)
+    taken = [path.name.removeprefix(f"{name}-") for path in parent.glob(f"{name}-*")]
+    number = max((int(text) for text in taken if text.isdecimal()), default=0)
+    while True:
+        number += 1
+        folder = parent / f"{name}-{number:03d}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as err:
+            raise file_error(err, folder, "make the folder") from err
+        return folder

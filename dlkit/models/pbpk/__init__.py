@@ -1,0 +1,1 @@
+"""The graph network of drug concentrations."""

@@ -1,0 +1,1 @@
+"""The network of points and their neighbours."""

@@ -1,0 +1,401 @@
+"""A folder of pictures as a data set: prepared once, or streamed."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from images_made import make_folder, noise, save, spoil
+
+from dlkit.data.batches import Batches
+from dlkit.data.check import check_data, check_dataset
+from dlkit.data.dataset import DataSet, Request, TensorSplit
+from dlkit.data.home import data_home
+from dlkit.data.images.listing import list_pictures
+from dlkit.data.images.load import load_folder
+from dlkit.data.images.plan import find_faults
+from dlkit.data.images.streaming import StreamedSplit
+from dlkit.data.kinds import load_dataset
+from dlkit.data.preparing import watched
+from dlkit.errors import DataError, DlkitError
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.resolve import resolve
+from dlkit.settings.spec import parse_spec
+
+CPU = torch.device("cpu")
+
+
+def configure(root: Path, **settings: Any) -> TrainConfig:
+    return resolve({"model": "cnn", "data": f"{root}/", **settings}, {})
+
+
+def load(root: Path, *, room: int | None = None, trained_on: Any = None, **settings: Any) -> DataSet:
+    config = configure(root, **settings)
+    return load_folder(Request(spec=parse_spec(config.data), config=config, trained_on=trained_on), room)
+
+
+def prepared() -> list[Path]:
+    return sorted((data_home() / "prepared" / "folders").glob("*"))
+
+
+@pytest.fixture
+def root(home: Path) -> Path:
+    return make_folder(home / "p", each=20)
+
+
+def test_pictures_of_one_size_stay_as_they_are(root: Path) -> None:
+    dataset = load_dataset(configure(root))
+
+    about = dataset.description
+    assert (about.kind, about.task, about.input_shape) == ("pictures", "classification", (3, 10, 12))
+    assert about.class_names == ("blue", "red")
+    assert about.split_sizes == {"train": 32, "val": 4, "test": 4}
+    assert dataset.notes == []
+    train = dataset.splits["train"]
+    assert isinstance(train, TensorSplit)
+    assert train.inputs.dtype == torch.uint8
+    blue, red = (train.inputs[train.targets == index].float().mean((0, 2, 3)) for index in (0, 1))
+    assert blue[2] > blue[0] + 100
+    assert red[0] > red[2] + 100
+    inputs, _ = train.batch(train.rows, CPU)
+    assert inputs.mean((0, 2, 3)).abs().max() < 1e-5
+
+
+def test_the_second_run_maps_what_the_first_prepared(root: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    first = load(root)
+    with watched(lambda *said: seen.append(said)):
+        second = load(root)
+
+    assert seen == []
+    assert len(prepared()) == 1
+    assert second.description == first.description
+    for name in ("train", "val", "test"):
+        assert torch.equal(first.splits[name].rows, second.splits[name].rows)
+
+
+def test_preparing_says_how_far_it_is(root: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    with watched(lambda *said: seen.append(said)):
+        load(root)
+
+    assert seen == [("p: sizes", 40, 40), ("p", 40, 40)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: save(p / "red" / "zzz.png", noise(10, 12, 3)),
+        lambda p: (p / "red" / "000.png").unlink(),
+        lambda p: save(p / "red" / "000.png", noise(10, 12, 3)),
+        lambda p: (p / "red" / "000.png").rename(p / "blue" / "new.png"),
+    ],
+    ids=["added", "removed", "rewritten", "moved"],
+)
+def test_a_folder_that_changed_is_prepared_anew_in_the_same_place(root: Path, change: Any) -> None:
+    before = load(root).description
+    change(root)
+
+    after = load(root).description
+
+    assert after.fingerprint != before.fingerprint
+    assert len(prepared()) == 1
+    with pytest.raises(DataError, match="has changed since the checkpoint was trained on it"):
+        load(root, trained_on=before)
+
+
+def test_a_copy_of_the_folder_is_the_same_data(root: Path) -> None:
+    trained = load(root).description
+    shutil.copytree(root, root.parent / "q")
+
+    again = load(root.parent / "q", trained_on=trained)
+
+    assert again.description.split_sizes == trained.split_sizes
+
+
+def test_a_damaged_prepared_file_is_made_anew(root: Path) -> None:
+    before = load(root).description
+    (path,) = prepared()
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+    assert load(root).description == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes", "shape", "note"),
+    [
+        (
+            {},
+            [(30, 40), (50, 20), (40, 40)],
+            (3, 30, 30),
+            "pictures of 20x50 to 40x40 are brought to 30x30: ",
+        ),
+        ({"size": 16}, [(30, 40), (50, 20)], (3, 16, 16), ""),
+        ({"size": 16}, [(10, 12), (10, 12)], (3, 16, 16), ""),
+        ({}, [(300, 400), (300, 400)], (3, 224, 224), "pictures of 400x300 are brought to 224x224: "),
+        ({}, [(20, 400), (20, 400)], (3, 20, 400), ""),
+    ],
+    ids=["mixed", "size", "larger", "photographs", "wide"],
+)
+def test_pictures_are_brought_to_one_size(
+    home: Path, settings: Any, sizes: list[tuple[int, int]], shape: tuple[int, ...], note: str
+) -> None:
+    for index in range(12):
+        height, width = sizes[index % len(sizes)]
+        save(home / "p" / str(index % 2) / f"{index}.png", noise(height, width, 3, seed=index))
+
+    dataset = load(home / "p", **settings)
+
+    assert dataset.description.input_shape == shape
+    assert [text[: len(note)] for text in dataset.notes] == ([note] if note else [])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "bands", "scale", "note"),
+    [
+        ([noise(9, 9), noise(9, 9)], 1, 255, ""),
+        ([noise(9, 9), noise(9, 9, 3)], 3, 255, ""),
+        ([noise(9, 9).astype(np.uint16) * 9, noise(9, 9).astype(np.uint16)], 1, 65535, ""),
+        ([noise(9, 9).astype(np.uint16) * 9, noise(9, 9)], 1, 65535, ""),
+        (
+            [noise(9, 9).astype(np.uint16) * 9, noise(9, 9, 3)],
+            3,
+            255,
+            "pictures of 16 bits (6) are brought to the 8 bits of the coloured ones",
+        ),
+    ],
+    ids=["grey", "mixed", "deep", "deep-and-grey", "deep-and-colour"],
+)
+def test_bands_and_bits_are_those_that_the_pictures_have(
+    home: Path, pixels: list[np.ndarray], bands: int, scale: float, note: str
+) -> None:
+    for index in range(12):
+        save(home / "p" / f"{index % 2}" / f"{index}.png", pixels[index % 2])
+
+    dataset = load(home / "p", normalize="none")
+
+    assert dataset.description.input_shape == (bands, 9, 9)
+    assert dataset.description.normalisation is not None
+    assert dataset.description.normalisation.scale == scale
+    assert dataset.notes == ([note] if note else [])
+    inputs, _ = dataset.splits["train"].batch(dataset.splits["train"].rows, CPU)
+    assert inputs.min() >= 0
+    assert inputs.max() <= 1
+
+
+def test_pictures_that_cannot_be_read_are_all_told_at_once(root: Path) -> None:
+    faults = spoil(root / "red")
+
+    with pytest.raises(DataError) as caught:
+        load_dataset(configure(root))
+
+    message = caught.value.message
+    assert message.startswith(f"--data {root}: 9 pictures of 49 cannot be read: red/cut.jpg is cut off; ")
+    told = [f"red/{name} {text}" for name, text in sorted(faults.items())]
+    assert message.endswith("; ".join(told[:8]) + "; and 1 more")
+    assert caught.value.exit_code == 3
+    assert prepared() == []
+    assert [f"{name} {text}" for name, text in find_faults(list_pictures(root))] == told
+
+
+def test_a_single_fault_found_late_is_told_too(root: Path) -> None:
+    pixels = save(root / "red" / "x.jpg", noise(60, 60, 3)).read_bytes()
+    (root / "red" / "x.jpg").write_bytes(pixels[: len(pixels) // 2])
+
+    with pytest.raises(DataError) as caught:
+        load(root, size=16)
+
+    assert caught.value.message == f"--data {root}: 1 picture of 41 cannot be read: red/x.jpg is cut off"
+    assert caught.value.hint == "mend or remove them"
+
+
+def test_names_that_are_no_text_do_no_harm(root: Path) -> None:
+    (root / "red" / "000.png").rename(os.fsdecode(os.fsencode(root) + b"/red/caf\xe9.png"))
+
+    assert sum(load(root).description.split_sizes.values()) == 40
+
+
+def test_other_files_are_counted(root: Path) -> None:
+    (root / "red" / "Thumbs.db").write_text("x")
+
+    assert load(root, num_workers="2").notes == [
+        f"files that are no pictures were ignored (1) in {root}",
+        "--num-workers 2 does nothing: the pictures are in memory",
+    ]
+
+
+def test_a_limit_takes_of_every_class(root: Path) -> None:
+    train = load(root, limit=10).splits["train"]
+
+    assert train.strata().bincount().tolist() == [5, 5]
+
+
+def test_parts_of_a_folder_are_kept(home: Path) -> None:
+    root = make_folder(home / "p", each=10, parts=("train", "test"))
+
+    assert load(root).description.split_sizes == {"train": 18, "val": 2, "test": 20}
+
+
+def test_too_few_pictures_are_told(home: Path) -> None:
+    root = make_folder(home / "p", each=1)
+
+    with pytest.raises(DataError, match="has too few samples for val and test: train 2, val 0, test 0"):
+        load(root)
+
+
+def test_a_full_disk_is_told_before_the_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil._ntuple_diskusage(100, 99, 1)  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+
+    with pytest.raises(DlkitError) as caught:
+        load(root)
+
+    assert caught.value.message.endswith("has 0 MiB free; to prepare the pictures takes 0 MiB")
+    assert caught.value.hint == "a smaller --size, or another place in DLKIT_HOME"
+
+
+def test_other_folders_are_brought_to_what_the_network_takes(root: Path, home: Path) -> None:
+    trained = load(root).description
+    for index in range(5):
+        save(home / "q" / "red" / f"{index}.png", noise(40 + index, 50))
+
+    config = configure(root)
+    other = load_dataset(config, trained, other=f"{home / 'q'}/")
+
+    assert other.description.input_shape == (3, 10, 12)
+    assert {name: len(split) for name, split in other.splits.items()} == {"test": 5}
+    assert set(other.splits["test"].strata().tolist()) == {1}
+    assert other.notes == ["all 5 samples are evaluated: they are not those trained on"]
+    assert other.description.normalisation == trained.normalisation
+
+
+def test_a_class_that_the_network_does_not_know_is_told(root: Path, home: Path) -> None:
+    trained = load(root).description
+    save(home / "q" / "green" / "a.png", noise(10, 12, 3))
+
+    with pytest.raises(DataError, match="has the class green, none of the 2 trained on: blue, red"):
+        load_dataset(configure(root), trained, other=f"{home / 'q'}/")
+
+
+def test_what_does_not_fit_into_memory_is_streamed_alike(root: Path) -> None:
+    kept, streamed = (
+        load(root, augment="light"),
+        load(root.rename(root.parent / "s"), room=100, augment="light", num_workers="1"),
+    )
+
+    assert isinstance(streamed.splits["train"], StreamedSplit)
+    assert streamed.splits["train"].stored_bytes == 0
+    assert streamed.notes[0].startswith(
+        "the pictures take 0 MiB in memory, of which 0 MiB may be used: they are"
+    )
+    assert streamed.notes[-1] == "mean and std are those of at most 2,048 training pictures"
+    assert kept.description.normalisation == streamed.description.normalisation
+    assert kept.description.split_sizes == streamed.description.split_sizes
+    for name in ("train", "val", "test"):
+        for epoch in (1, None):
+            pairs = [
+                list(batches.in_order() if epoch is None else batches.shuffled(epoch))
+                for batches in (Batches(data.splits[name], 6, CPU, 3) for data in (kept, streamed))
+            ]
+            assert len(pairs[0]) == len(pairs[1])
+            for ours, theirs in zip(*pairs, strict=True):
+                torch.testing.assert_close(ours[0], theirs[0])
+                assert torch.equal(ours[1], theirs[1])
+    whole = streamed.split("all")
+    assert len(whole) == 40
+    assert whole.with_rows(whole.rows[:3]).strata().tolist() == whole.strata()[:3].tolist()
+
+
+def test_a_run_can_go_on_where_there_is_less_or_more_memory(root: Path) -> None:
+    kept = load(root).description
+    streamed = load(root.rename(root.parent / "s"), room=100, num_workers="0").description
+
+    again = load(root.parent / "s", room=100, num_workers="0", trained_on=kept)
+    shutil.rmtree(data_home() / "prepared")
+    more = load(root.parent / "s", trained_on=streamed)
+
+    assert isinstance(again.splits["train"], StreamedSplit)
+    assert again.description.split_sizes == kept.split_sizes
+    assert isinstance(more.splits["train"], TensorSplit)
+    assert more.description.split_sizes == streamed.split_sizes
+    save(root.parent / "s" / "red" / "new.png", noise(10, 12, 3))
+    with pytest.raises(DataError, match="has changed since"):
+        load(root.parent / "s", room=100, num_workers="0", trained_on=kept)
+
+
+def test_a_stream_measures_its_pictures_once(root: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    load(root, room=100, num_workers="0")
+    with watched(lambda *said: seen.append(said)):
+        load(root, room=100, num_workers="0")
+
+    assert seen == []
+
+
+def test_a_picture_that_cannot_be_read_ends_a_stream(root: Path) -> None:
+    pixels = save(root / "red" / "x.png", noise(10, 12, 3)).read_bytes()
+    (root / "red" / "x.png").write_bytes(pixels[:200])
+
+    def read_all() -> None:
+        for split in load(root, room=100, num_workers="0").splits.values():
+            list(Batches(split, 8, CPU).in_order())
+
+    with pytest.raises(DataError) as caught:
+        read_all()
+
+    assert caught.value.message == f"--data {root}: red/x.png is cut off"
+
+
+def test_a_check_names_the_files(root: Path) -> None:
+    shutil.copy(root / "red" / "000.png", root / "red" / "copy.png")
+    shutil.copy(root / "red" / "001.png", root / "blue" / "red.png")
+    shutil.copy(root / "red" / "002.png", root / "red" / "003.jpg")
+
+    found = {finding.rule: finding for finding in check_data(configure(root))}
+
+    assert {rule: finding.level for rule, finding in found.items()} == dict.fromkeys(
+        ("shared", "duplicates", "conflicts", "misnamed"), "warning"
+    )
+    assert found["duplicates"].count == 3
+    assert {"blue/red.png", "red/001.png"} == set(found["conflicts"].where.split(" and "))
+    assert found["misnamed"].where == "red/003.jpg"
+    assert found["misnamed"].message == "the name ends in .jpg, the picture is of the kind .png"
+
+
+def test_a_check_of_a_stream_finds_the_same(root: Path) -> None:
+    shutil.copy(root / "red" / "001.png", root / "blue" / "red.png")
+
+    whole, streamed = (check_dataset(load(root, room=room, num_workers="0")) for room in (2**30, 0))
+
+    assert streamed == whole
+    assert [finding.rule for finding in whole] == ["shared", "duplicates", "conflicts"]
+
+
+def test_a_check_gives_each_picture_that_cannot_be_read(root: Path) -> None:
+    spoilt = spoil(root / "red")
+
+    findings = check_data(configure(root))
+
+    assert {finding.rule for finding in findings} == {"readable"}
+    assert {finding.where: finding.message for finding in findings} == {
+        f"red/{name}": f"the picture {text}" for name, text in spoilt.items()
+    }
+
+
+@pytest.mark.parametrize("room", [None, 0])
+def test_samples_are_called_by_their_files(home: Path, room: int | None) -> None:
+    root = make_folder(home / "p", parts=("train", "test"))
+
+    dataset = load(root, room=room, num_workers="0")
+
+    test = dataset.places("test")
+    assert test == [f"test/{name}/{index:03}.png" for name in ("blue", "red") for index in range(12)]
+    assert all(str(place).startswith("train/") for place in dataset.places("val"))
+    assert sorted(dataset.places("all"), key=str) == sorted(
+        str(path.relative_to(root)) for path in root.rglob("*.png")
+    )

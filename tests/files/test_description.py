@@ -1,0 +1,96 @@
+import json
+from typing import Any
+
+import pytest
+
+from dlkit.files.description import DataDescription, Normalisation
+
+PICTURES = DataDescription(
+    name="digits",
+    task="classification",
+    input_shape=(1, 8, 8),
+    class_names=("zero", "öne"),
+    normalisation=Normalisation(scale=16.0, mean=(0.3,), std=(0.4,)),
+    split_sizes={"train": 8, "val": 1, "test": 1},
+    source="https://example.org",
+    licence="CC BY 4.0",
+    fingerprint="ab" * 32,
+)
+TABLE = DataDescription(
+    name="table.csv",
+    task="regression",
+    input_shape=(3,),
+    target_shape=(2, 4),
+    feature_names=("a", "b", "c"),
+    units="mg/L",
+    split_sizes={"train": 8, "val": 1, "test": 1},
+)
+
+
+@pytest.mark.parametrize("description", [PICTURES, TABLE], ids=["pictures", "table"])
+def test_description_survives_a_round_trip_through_json(description: DataDescription) -> None:
+    assert DataDescription.from_dict(json.loads(json.dumps(description.to_dict()))) == description
+
+
+def test_outputs_are_classes_or_target_values() -> None:
+    assert (PICTURES.num_outputs, TABLE.num_outputs) == (2, 8)
+
+
+def test_normalisation_is_replaced_alone() -> None:
+    other = Normalisation(scale=1, mean=(0,), std=(1,))
+    changed = PICTURES.with_normalisation(other)
+    assert changed.normalisation == other
+    assert changed.with_normalisation(PICTURES.normalisation) == PICTURES
+
+
+def changed(**values: object) -> dict[str, Any]:
+    return {**PICTURES.to_dict(), **values}
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in PICTURES.to_dict().items() if key != name}
+
+
+def normalised(**values: object) -> dict[str, Any]:
+    return changed(normalisation={"scale": 16.0, "mean": [0.3], "std": [0.4], **values})
+
+
+@pytest.mark.parametrize(
+    ("plain", "says"),
+    [
+        ("digits", "not a data description|dictionary"),
+        (None, "not a data description"),
+        ({}, "'name', 'task', and 'split_sizes'"),
+        (without("name"), "'name'"),
+        (without("split_sizes"), "'split_sizes'"),
+        (changed(colour="red"), "'colour'"),
+        (changed(name=5), "a name is not text"),
+        (changed(class_names=["zero", None]), "a name is not text"),
+        (changed(class_names=7), "not iterable"),
+        (changed(fingerprint=["a"]), "a name is not text"),
+        (changed(input_shape=["8"]), "a size is not a whole number"),
+        (changed(input_shape=[-1]), "a size is not a whole number"),
+        (changed(input_shape=[True]), "a size is not a whole number"),
+        (changed(input_shape=[2**60]), "a size is not a whole number"),
+        (changed(target_shape=[1.5]), "a size is not a whole number"),
+        (changed(split_sizes=[1, 2, 3]), "a size is not a whole number"),
+        (changed(split_sizes={"train": "8"}), "a size is not a whole number"),
+        (changed(task="guessing"), "neither classification nor regression"),
+        (changed(normalisation="auto"), "not a data description"),
+        (changed(kind=7), "a name is not text"),
+        (changed(target_names=["y", 1]), "a name is not text"),
+        (changed(target_scaling={"scale": 0, "mean": [1], "std": [1]}), "finite numbers"),
+        (changed(learned=[1]), "no table of names"),
+        (changed(named_inputs={"x": 3}), "not a data description"),
+        (changed(named_inputs={"x": ["object", [3]]}), "neither float32 nor int64"),
+        (changed(named_inputs={"x": ["int64", ["3"]]}), "a size is not a whole number"),
+        (normalised(std=[0]), "finite numbers"),
+        (normalised(scale=0), "finite numbers"),
+        (normalised(mean=[float("nan")]), "finite numbers"),
+        (normalised(mean=["a"]), "finite numbers"),
+        (normalised(mean=[0.1, 0.2]), "finite numbers"),
+    ],
+)
+def test_what_a_file_says_is_refused_when_it_is_of_another_kind(plain: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        DataDescription.from_dict(plain)

@@ -1,0 +1,251 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from crafted import entry, raw_file, sealed_file, write
+
+from dlkit.errors import CheckpointError
+from dlkit.files.header import (
+    FORMAT_VERSION,
+    MAX_HEADER_BYTES,
+    MAX_PARTS,
+    MAX_TENSORS,
+    TensorEntry,
+    header_bytes,
+    read_header,
+)
+from dlkit.files.seal import seal, tensor_digest, verify
+
+TWO = {"a": entry("F32", [2], 0, 8), "b": entry("U8", [3, 1], 8, 11)}
+
+
+def refusal(path: Path) -> CheckpointError:
+    with pytest.raises(CheckpointError) as caught:
+        read_header(path)
+    return caught.value
+
+
+def test_header_gives_the_tensors_with_offsets_in_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", raw_file({"__metadata__": {"x": "y"}, **TWO}, bytes(11)))
+    header = read_header(path)
+    start = path.stat().st_size - 11
+    assert header.tensors == {
+        "a": TensorEntry("F32", (2,), start, start + 8),
+        "b": TensorEntry("U8", (3, 1), start + 8, start + 11),
+    }
+    assert header.metadata == {"x": "y"}
+    assert header.file_bytes == path.stat().st_size
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0380, 0x0480, 0x0580, 0x8B1F, 0x4B50])
+def test_honest_file_is_read_when_its_length_looks_like_the_magic_of_another_format(
+    tmp_path: Path, length: int
+) -> None:
+    text = json.dumps(TWO).ljust(length)
+    path = write(tmp_path / "a", raw_file(text, bytes(11)))
+    assert list(read_header(path).tensors) == ["a", "b"]
+
+
+def test_empty_tensors_and_numbers_are_read(tmp_path: Path) -> None:
+    tensors = {
+        "none": entry("F32", [0, 5], 0, 0),
+        "one": entry("F64", [], 0, 8),
+        "last": entry("I8", [0], 8, 8),
+    }
+    header = read_header(write(tmp_path / "a", raw_file(tensors, bytes(8))))
+    assert header.tensors["one"].shape == ()
+
+
+def test_digest_is_over_name_dtype_shape_and_bytes() -> None:
+    # printf '["a", "F32", [2]]\x00\x00\x00\x00\x00\x00\x00\x00' | sha256sum
+    by_hand = "8686c2796443c1a732dbc290e1b84cd51f2af0ad888c0434fa0ccb027f50a9d7"
+    assert tensor_digest("a", "F32", (2,), [bytes(8)]) == by_hand
+    different = {
+        tensor_digest("a", "F32", (2,), [bytes(8)]),
+        tensor_digest("b", "F32", (2,), [bytes(8)]),
+        tensor_digest("a", "I32", (2,), [bytes(8)]),
+        tensor_digest("a", "F32", (1, 2), [bytes(8)]),
+        tensor_digest("a", "F32", (2,), [bytes(7), b"\1"]),
+    }
+    assert len(different) == 5
+
+
+def test_sealed_metadata_are_sorted_json_in_one_string() -> None:
+    text = seal({"z": 1, "a": {"y": 2, "b": None}}, {"w": "00"})
+    assert list(json.loads(text)) == ["a", "format", "sha256", "tensors", "z"]
+    assert json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")) == text
+
+
+def test_verified_file_gives_its_metadata(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", sealed_file({"w": bytes(8)}, {"model": "mlp"}))
+    metadata = verify(path)
+    assert metadata["model"] == "mlp"
+    assert metadata["format"] == FORMAT_VERSION
+    assert set(metadata["tensors"]) == {"w"}
+
+
+def test_neighbours_are_named_when_the_file_is_missing(tmp_path: Path) -> None:
+    for name in ("last", "best", "a\x1bb"):
+        write(tmp_path / f"{name}.safetensors", b"")
+    error = refusal(tmp_path / "bset.safetensors")
+    assert error.message == f"no checkpoint at {tmp_path}/bset.safetensors"
+    assert (
+        error.hint
+        == f"{tmp_path} has a\N{REPLACEMENT CHARACTER}b.safetensors, best.safetensors, last.safetensors"
+    )
+
+
+def test_train_is_named_when_there_is_no_checkpoint_at_all(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "nowhere" / "a").hint == "dlkit train prints the path of one"
+
+
+def test_best_is_named_when_the_path_is_a_folder(tmp_path: Path) -> None:
+    error = refusal(tmp_path)
+    assert error.message == f"{tmp_path} is a folder, not a checkpoint"
+    assert error.hint == f"try {tmp_path}/best.safetensors"
+
+
+def test_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    error = refusal(tmp_path / "pipe")
+    assert error.message == f"{tmp_path}/pipe is a pipe or a device, not a file"
+    assert error.hint == "write it to a file first"
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/zero"])
+def test_device_is_refused(device: str) -> None:
+    assert refusal(Path(device)).message == f"{device} is a pipe or a device, not a file"
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("file/a", "not a directory"),
+        ("n" * 300, "file name too long"),
+        ("loop", "too many levels of symbolic links"),
+    ],
+    ids=["below-a-file", "endless-name", "loop"],
+)
+def test_reason_of_the_system_is_told_when_the_file_cannot_be_read(home: Path, path: str, says: str) -> None:
+    write(home / "file", b"")
+    (home / "loop").symlink_to("loop")
+    assert refusal(Path(path)).message == f"cannot read {path}: {says}"
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/mem").exists(), reason="needs a file whose first byte cannot be read"
+)
+def test_disk_that_fails_while_reading_is_told() -> None:
+    assert refusal(Path("/proc/self/mem")).message == "cannot read /proc/self/mem: input/output error"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says", "hint"),
+    [
+        ({}, "was not written by dlkit: its metadata have no 'dlkit' key", "dlkit reads its own checkpoints"),
+        ({"format": "pt"}, "was not written by dlkit", "dlkit reads its own checkpoints"),
+        ({"dlkit": "[]"}, "is damaged: its metadata are not dlkit's", ""),
+        ({"dlkit": "{}"}, "is damaged: its metadata are not dlkit's", ""),
+        ({"dlkit": '{"format":"1"}'}, "is damaged: its metadata are not dlkit's", ""),
+        ({"dlkit": '{"format":2}'}, "has format 2; this dlkit reads up to 1", "update dlkit"),
+        ({"dlkit": '{"format":1'}, "is damaged: its header is not JSON", "take another copy"),
+        ({"dlkit": '{"format":1,"format":1}'}, "(a name stands twice)", "take another copy"),
+    ],
+)
+def test_metadata_that_are_not_dlkits_are_refused(
+    tmp_path: Path, metadata: dict[str, str], says: str, hint: str
+) -> None:
+    path = write(tmp_path / "a", raw_file({"__metadata__": metadata, **TWO}, bytes(11)))
+    with pytest.raises(CheckpointError) as caught:
+        read_header(path).dlkit_metadata(path)
+    assert says in caught.value.message
+    assert hint in caught.value.hint
+
+
+def resealed(**changes: object) -> str:
+    """Give metadata with changes made after the seal was set."""
+    said = json.loads(seal({"lr": 1e-05}, {"w": tensor_digest("w", "F32", (2,), [bytes(8)])}))
+    return json.dumps({**said, **changes}, sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (resealed(lr=2e-05), "its metadata do not match their checksum"),
+        (resealed(sha256="0" * 64), "its metadata do not match their checksum"),
+        (resealed(sha256=None), "its metadata do not match their checksum"),
+        (resealed().replace("1e-05", "1E-05"), "its metadata do not match their checksum"),
+        (resealed().replace('"lr"', ' "lr"'), "its metadata do not match their checksum"),
+        (resealed(lr=0).replace(":0,", ":1e999,"), "its metadata do not match their checksum"),
+        (seal({}, {}), "its tensors are not the ones it was written with"),
+        (seal({}, {"v": "00"}), "its tensors are not the ones it was written with"),
+        (seal({}, {"w": "00"}), "tensor w does not match its checksum"),
+    ],
+    ids=[
+        "changed",
+        "other-sum",
+        "no-sum",
+        "capital-e",
+        "space",
+        "infinite",
+        "no-tensors",
+        "other-tensor",
+        "digest",
+    ],
+)
+def test_damage_is_named_when_a_checksum_does_not_fit(tmp_path: Path, said: str, says: str) -> None:
+    path = write(tmp_path / "a", sealed_file({"w": bytes(8)}, said=said))
+    with pytest.raises(CheckpointError) as caught:
+        verify(path)
+    assert caught.value.message == f"{path} is damaged: {says}"
+    assert "last.prev.safetensors" in caught.value.hint
+
+
+def test_sealed_metadata_without_digests_are_refused(tmp_path: Path) -> None:
+    import hashlib
+
+    text = '{"format":1}'
+    said = json.dumps(
+        {"format": 1, "sha256": hashlib.sha256(text.encode()).hexdigest()},
+        separators=(",", ":"),
+        sort_keys=True,
+    )
+    path = write(tmp_path / "a", sealed_file({"w": bytes(8)}, said=said))
+    with pytest.raises(CheckpointError, match="its tensors are not the ones it was written with"):
+        verify(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"w\\u001b"', b'"w\\u001B"'),
+        (b'"shape":[2],', b'"shape":[2 ],'),
+        (b'{"__', b'{ "__'),
+        (b"]}}", b"]}\t}"),
+    ],
+    ids=["escape", "space", "first-space", "tab"],
+)
+def test_other_spelling_of_the_same_header_is_refused(tmp_path: Path, before: bytes, after: bytes) -> None:
+    whole = sealed_file({"w\x1b": bytes(8)})
+    length = int.from_bytes(whole[:8], "little")
+    text = whole[8 : 8 + length]
+    assert text.count(before) == 1
+    path = write(tmp_path / "a", raw_file(text.replace(before, after), whole[8 + length :]))
+    with pytest.raises(CheckpointError) as caught:
+        verify(path)
+    assert caught.value.message == f"{path} is damaged: its header is not as it was written"
+
+
+def test_more_than_is_ever_read_back_is_not_written() -> None:
+    place = ("F32", (), 4)
+    tensors = dict.fromkeys(map(str, range(MAX_TENSORS)), place)
+    assert header_bytes(tensors, "{}")
+    with pytest.raises(CheckpointError) as caught:
+        header_bytes({**tensors, "one more": place}, "{}")
+    assert caught.value.message.startswith("too much for one file: 30,001 tensors, described in ")
+    assert "at most 30,000 tensors" in caught.value.hint
+    with pytest.raises(CheckpointError, match="too much for one file: 1 tensors"):
+        header_bytes({"a": place}, json.dumps([0] * MAX_PARTS))
+    with pytest.raises(CheckpointError, match="too much for one file: 1 tensors"):
+        header_bytes({"a" * MAX_HEADER_BYTES: place}, "{}")

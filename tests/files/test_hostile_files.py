@@ -1,0 +1,432 @@
+import json
+import os
+import random
+import re
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crafted import SEALED, entry, flip, raw_file, write
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dlkit.errors import CheckpointError
+from dlkit.files.header import MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_PARTS, MAX_TENSORS, read_header
+from dlkit.files.seal import verify
+
+
+def refusal(path: Path) -> CheckpointError:
+    """Load a file that must be refused and give the refusal."""
+    with pytest.raises(CheckpointError) as caught:
+        verify(path)
+    assert caught.value.exit_code == 4
+    assert len(caught.value.message) < 600 + len(str(path))
+    return caught.value
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", SEALED)
+    assert verify(path)["name"] == "größe"
+    for length in reversed(range(len(SEALED))):
+        os.truncate(path, length)
+        error = refusal(path)
+        assert re.search(rf"is truncated at byte {length:,} of (at least )?[\d,]+$", error.message)
+        assert "last.prev.safetensors" in error.hint
+
+
+@pytest.mark.slow
+def test_every_truncation_of_a_real_checkpoint_is_refused(run_copy: Path) -> None:
+    path = run_copy / "best.safetensors"
+    for length in reversed(range(path.stat().st_size)):
+        os.truncate(path, length)
+        assert f"is truncated at byte {length:,} of " in refusal(path).message
+
+
+def refuse_flips(path: Path, bits: Iterator[int] | range) -> None:
+    """Flip one bit after the other, and back; whatever is flipped in a tensor must be told by its name."""
+    tensors = read_header(path).tensors
+    for bit in bits:
+        flip(path, bit)
+        message = refusal(path).message
+        flip(path, bit)
+        damaged = [name for name, place in tensors.items() if place.begin <= bit // 8 < place.end]
+        if damaged:
+            assert message == f"{path} is damaged: tensor {damaged[0]} does not match its checksum"
+    verify(path)
+
+
+def test_no_flipped_bit_is_accepted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", SEALED)
+    refuse_flips(path, range(8 * len(SEALED)))
+
+
+def test_no_flipped_bit_of_a_real_checkpoint_is_accepted(run_copy: Path) -> None:
+    path = run_copy / "best.safetensors"
+    draw = random.Random(0)
+    size = path.stat().st_size
+    refuse_flips(path, (draw.randrange(8 * size) for _ in range(500)))
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_of_a_real_header_is_accepted(run_copy: Path) -> None:
+    path = run_copy / "last.safetensors"
+    start = min(place.begin for place in read_header(path).tensors.values())
+    refuse_flips(path, range(8 * start))
+    draw = random.Random(0)
+    refuse_flips(path, (draw.randrange(8 * start, 8 * path.stat().st_size) for _ in range(10_000)))
+
+
+EMPTY = json.dumps(entry("F32", [0], 0, 0))
+NO_DICTIONARY = {
+    "array": "[]",
+    "null": "null",
+    "number": "7",
+    "string": '"a"',
+    "nothing": "",
+    "spaces": "   ",
+    "byte-order-mark": "\ufeff{}",
+    "padding-first": " {}",
+}
+NO_JSON = {
+    "open": "{ ",
+    "one-brace": '{"a"',
+    "two-objects": "{}{}",
+    "trailing": "{} x",
+    "comma": '{"a":1,}',
+    "single-quotes": "{'a':1}",
+    "comment": "{/**/}",
+    "nan": '{"a":NaN}',
+    "infinity": '{"a":-Infinity}',
+    "leading-zero": '{"a":01}',
+    "control": '{"a\x01":1}',
+    "escape": '{"a\\x41":1}',
+    "deep-lists": '{"a":' + "[" * 100_000 + "]" * 100_000 + "}",
+    "deep-objects": '{"a":' * 30_000 + "1" + "}" * 30_000,
+    "endless-number": '{"a":' + "9" * 5_000 + "}",
+    "twice": f'{{"a":{EMPTY},"a":{EMPTY}}}',
+    "twice-by-escape": f'{{"a":{EMPTY},"\\u0061":{EMPTY}}}',
+    "metadata-twice": '{"__metadata__":{},"__metadata__":{}}',
+    "key-twice": '{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}',
+}
+NO_TENSOR = {
+    "null": None,
+    "number": 5,
+    "text": "F32",
+    "list": ["F32", [0], [0, 0]],
+    "empty": {},
+    "no-dtype": {"shape": [0], "data_offsets": [0, 0]},
+    "no-shape": {"dtype": "F32", "data_offsets": [0, 0]},
+    "no-place": {"dtype": "F32", "shape": [0]},
+    "one-offset": {"dtype": "F32", "shape": [0], "data_offsets": [0]},
+    "three-offsets": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0, 0]},
+    "offsets-no-list": {"dtype": "F32", "shape": [0], "data_offsets": 0},
+    "offsets-null": {"dtype": "F32", "shape": [0], "data_offsets": None},
+    "offsets-text": {"dtype": "F32", "shape": [0], "data_offsets": "0"},
+    "one-key-more": {**entry("F32", [0], 0, 0), "x": 1},
+    "deep-key": {**entry("F32", [0], 0, 0), "x": json.loads("[" * 500 + "]" * 500)},
+    "offsets-object": {"dtype": "F32", "shape": [0], "data_offsets": {"0": 0}},
+}
+NO_DTYPE = [None, 5, [], {}, "", "f32", "F33", "F32 ", "float32", "Q8_0", "\x1b[31m", "F32" * 10**5]
+NO_SIZE = [-1, 1.0, 0.5, "1", None, True, [1], {"a": 1}, 2**63, 2**64, 10**30, -(2**63)]
+NO_SHAPE = [None, 4, "4", {}, {"0": 1}, [1] * (MAX_DIMENSIONS + 1), [1] * 100_000]
+WRONG_SIZE = {
+    "too-many": (entry("F32", [2], 0, 4), 4),
+    "too-few": (entry("F32", [1], 0, 8), 8),
+    "scalar": (entry("F32", [], 0, 8), 8),
+    "zero": (entry("F32", [0], 0, 4), 4),
+    "backwards": (entry("F32", [1], 4, 0), 4),
+    "other-dtype": (entry("F64", [1], 0, 4), 4),
+    "bytes": (entry("BOOL", [8], 0, 1), 1),
+    "huge": (entry("U8", [2**31, 2**31], 0, 0), 0),
+    "wrapped-to-zero": (entry("U8", [2**32, 2**32], 0, 0), 0),
+    "wrapped-to-four": (entry("U8", [2**62, 4, 1], 0, 4), 4),
+    "huge-beside-zero": (entry("U8", [2**62, 0], 0, 0), 0),
+    "huge-beside-zero-2": (entry("U8", [0, 2**47, 2**47], 0, 0), 0),
+    "many-twos": (entry("U8", [2] * 32 + [], 0, 0), 0),
+}
+WRONG_PLACE = {
+    "past-the-end": ({"a": entry("F32", [2], 0, 8)}, 4),
+    "far-past-the-end": ({"a": entry("F32", [2**40], 0, 2**42)}, 4),
+    "no-data": ({"a": entry("F32", [1], 0, 4)}, 0),
+    "data-left-over": ({"a": entry("F32", [1], 0, 4)}, 5),
+    "only-data": ({}, 1),
+    "starts-late": ({"a": entry("F32", [1], 4, 8)}, 8),
+    "hole": ({"a": entry("F32", [1], 0, 4), "b": entry("F32", [1], 8, 12)}, 12),
+    "overlap": ({"a": entry("F32", [2], 0, 8), "b": entry("F32", [2], 4, 12)}, 12),
+    "same-place": ({"a": entry("F32", [1], 0, 4), "b": entry("F32", [1], 0, 4)}, 4),
+    "inside": ({"a": entry("F32", [4], 0, 16), "b": entry("F32", [1], 4, 8)}, 16),
+    "empty-inside": ({"a": entry("F32", [1], 0, 4), "b": entry("F32", [0], 2, 2)}, 4),
+    "empty-outside": ({"a": entry("F32", [1], 0, 4), "b": entry("F32", [0], 9, 9)}, 4),
+}
+NO_METADATA = [None, 5, [], "pt", {"a": 1}, {"a": None}, {"a": {}}, {"a": ["b"]}, {"a": True}]
+CLAIMED = [0, 1, 3, MAX_HEADER_BYTES + 1, 2**31, 2**32, 2**62, 2**63, 2**64 - 1]
+BEGINNINGS = {
+    "html": b"<!DOCTYPE html><html><body>404</body></html>",
+    "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n",
+    "png": b"\x89PNG\r\n\x1a\n" + bytes(64),
+    "elf": b"\x7fELF\x02\x01\x01" + bytes(64),
+    "hdf5": b"\x89HDF\r\n\x1a\n" + bytes(64),
+    "numpy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'}" + bytes(64),
+    "gguf": b"GGUF\x03\x00\x00\x00" + bytes(64),
+    "zeros": bytes(4096),
+    "ones": b"\xff" * 4096,
+    "text": b"epoch,step\n1,2\n" * 9,
+    "spaces": b" " * 64,
+    "not-utf-8": raw_file(b'{"\xff":1}'),
+    "utf-16": raw_file('{"a":1}'.encode("utf-16-le")),
+    "utf-32": raw_file('{"a":1}'.encode("utf-32-le")),
+}
+
+
+# Name of each file, its bytes, and a pattern of what must be said of it.
+Case = tuple[str, bytes, str]
+
+
+def texts() -> Iterator[Case]:
+    for name, text in NO_DICTIONARY.items():
+        yield f"no-dictionary-{name}", raw_file(text), "its header is no JSON object|truncated at byte"
+    for name, text in NO_JSON.items():
+        yield f"no-json-{name}", raw_file(text), "its header is not JSON"
+    for number, metadata in enumerate(NO_METADATA):
+        yield f"metadata-{number}", raw_file({"__metadata__": metadata}), "its metadata are not strings"
+
+
+def single_tensors() -> Iterator[Case]:
+    for name, value in NO_TENSOR.items():
+        yield (
+            f"no-tensor-{name}",
+            raw_file({"a": value}),
+            "is not described by dtype, shape and data_offsets|an impossible shape or place",
+        )
+    for number, dtype in enumerate(NO_DTYPE):
+        yield (
+            f"dtype-{number}",
+            raw_file({"a": entry(dtype, [1], 0, 4)}, bytes(4)),
+            "tensor a has the unknown dtype",
+        )
+    for number, size in enumerate(NO_SIZE):
+        for place, values in {
+            "shape": ([size], 0, 0),
+            "begin": ([0], size, 0),
+            "end": ([0], 0, size),
+        }.items():
+            yield (
+                f"{place}-{number}",
+                raw_file({"a": entry("U8", *values)}),
+                "has an impossible shape or place",
+            )
+    for number, shape in enumerate(NO_SHAPE):
+        yield (
+            f"shape-is-{number}",
+            raw_file({"a": entry("U8", shape, 0, 1)}, b"a"),
+            "an impossible shape or place",
+        )
+    for name, (tensor, payload) in WRONG_SIZE.items():
+        yield f"size-{name}", raw_file({"a": tensor}, bytes(payload)), "another size than its shape says"
+
+
+def lengths_and_places() -> Iterator[Case]:
+    for name, (header, payload) in WRONG_PLACE.items():
+        yield (
+            f"place-{name}",
+            raw_file(header, bytes(payload)),
+            "does not follow|truncated at byte|behind its last",
+        )
+    for claimed in CLAIMED:
+        says = "its header claims|header is no JSON object|not JSON|truncated at byte"
+        yield f"claimed-{claimed}", raw_file("{}", bytes(64), claimed), says
+    for claimed in range(10, 80, 6):
+        says = "is not JSON|truncated at byte|behind its last tensor"
+        yield f"claimed-of-54-{claimed}", raw_file({"a": entry()}, bytes(4), claimed), says
+
+
+def noise() -> Iterator[Case]:
+    for name, data in BEGINNINGS.items():
+        yield f"begins-{name}", data, "is not a safetensors file|is not UTF-8|truncated|is not? JSON"
+    draw = random.Random(0)
+    for number in range(40):
+        yield (
+            f"noise-{number}",
+            draw.randbytes(draw.randrange(9, 400)),
+            "is not a safetensors file|truncated at byte",
+        )
+    for number in range(40):
+        kept = draw.randrange(8, len(SEALED))
+        mixed = SEALED[:kept] + draw.randbytes(len(SEALED) - kept)
+        yield f"noise-from-{kept}-{number}", mixed, "is not JSON|is not UTF-8|does not match|no JSON object"
+
+
+FILES = [*texts(), *single_tensors(), *lengths_and_places(), *noise()]
+
+
+@pytest.fixture
+def little_memory() -> Iterator[Callable[[], None]]:
+    """Let this process take at most 200 MB more than it has, once the function is called."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+
+    def limit() -> None:
+        if not Path("/proc/self/statm").exists():
+            pytest.skip("needs /proc to see the memory in use")
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (size + 200 * 10**6, hard))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def refuse_cheaply(path: Path, limit: Callable[[], None], says: str) -> None:
+    limit()
+    start = time.process_time()
+    error = refusal(path)
+    assert time.process_time() - start < 1
+    assert re.search(says, error.message.removeprefix(str(path))), error.message
+    assert error.message.removeprefix(str(path)).isprintable()
+
+
+@pytest.mark.parametrize(("data", "says"), [case[1:] for case in FILES], ids=[case[0] for case in FILES])
+def test_lying_file_is_refused_at_once(
+    tmp_path: Path, little_memory: Callable[[], None], data: bytes, says: str
+) -> None:
+    refuse_cheaply(write(tmp_path / "a", data), little_memory, says)
+
+
+def test_there_are_at_least_200_hostile_files() -> None:
+    assert len({data for _, data, _ in FILES}) >= 200
+
+
+def filled(unit: str, head: str = '{"a":[', tail: str = "0]}", *, most: int = MAX_HEADER_BYTES) -> str:
+    return head + unit * ((most - len(head.encode()) - len(tail)) // len(unit.encode())) + tail
+
+
+def numbered(unit: str, count: int, head: str = "{", tail: str = "}") -> str:
+    return head + ",".join(unit % index for index in range(count)) + tail
+
+
+JUST_BELOW = {
+    "tensors": lambda: numbered(f'"%x":{EMPTY}', MAX_TENSORS + 1),
+    "lists": lambda: "".join(['{"a":[', "[]," * (MAX_PARTS - 9), "0]}"]),
+    "floats": lambda: "".join(['{"a":[', "1.5," * (MAX_PARTS - 9), "0]}"]),
+    "texts": lambda: "".join(['{"a":[', '"ab",' * (MAX_PARTS - 9), "0]}"]),
+    "wide-letters": lambda: "".join(['{"😀":[', '"abcdefg",' * (MAX_PARTS - 9), "0]}"]),
+    "names": lambda: numbered('"%x":0', MAX_PARTS // 2 - 9),
+    "metadata": lambda: numbered('"%x":"ab"', MAX_PARTS // 2 - 9, '{"__metadata__":{', "}}"),
+    "inner-lists": lambda: (
+        '{"__metadata__":{"dlkit":"{\\"format\\":1,\\"a\\":[' + "[]," * (MAX_PARTS - 9) + '0]}"}}'
+    ),
+    "last-tensor": lambda: numbered(f'"%x":{EMPTY}', MAX_TENSORS - 1)[:-1] + f',"z":{json.dumps(entry())}}}',
+}
+OVERSIZED = {
+    "lists": lambda: filled("[],"),
+    "objects": lambda: filled("{},"),
+    "nested-objects": lambda: filled('{"a":{}},'),
+    "floats": lambda: filled("1.5,"),
+    "texts": lambda: filled('"ab",'),
+    "wide-letters": lambda: filled('"a😀",'),
+    "names": lambda: numbered('"%x":0', 1_300_000),
+    "tensors": lambda: numbered(f'"%x":{EMPTY}', MAX_TENSORS + 11_000),
+    "shape": lambda: filled("1,", '{"a":{"dtype":"F32","data_offsets":[0,4],"shape":[', "1]}}"),
+    "deep": lambda: '{"a":' + "[" * 8_000_000 + "]" * 8_000_000 + "}",
+    "one-number": lambda: '{"a":' + "9" * 16_000_000 + "}",
+    "long-numbers": lambda: filled("9" * 4_000 + ","),
+    "one-name": lambda: '{"' + "a" * 16_000_000 + '":5}',
+    "escaped-name": lambda: '{"' + "\\u0007" * 2_600_000 + '":5}',
+}
+
+
+@pytest.mark.parametrize("name", OVERSIZED)
+def test_oversized_header_is_refused_at_once(
+    tmp_path: Path, little_memory: Callable[[], None], name: str
+) -> None:
+    path = write(tmp_path / "a", raw_file(OVERSIZED[name]()))
+    refuse_cheaply(path, little_memory, "oversized header|at most 30,000 tensors|is not JSON|tensor")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", JUST_BELOW)
+def test_header_just_below_the_limits_takes_little_memory(
+    tmp_path: Path, little_memory: Callable[[], None], name: str
+) -> None:
+    path = write(tmp_path / "a", raw_file(JUST_BELOW[name]()))
+    refuse_cheaply(path, little_memory, "tensor|metadata|truncated at byte")
+
+
+@pytest.mark.slow
+def test_file_of_as_many_tensors_as_may_be_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", raw_file(numbered(f'"%x":{EMPTY}', MAX_TENSORS)))
+    assert len(read_header(path).tensors) == MAX_TENSORS
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+sizes = st.integers(-2, 40) | st.sampled_from([2**31, 2**62, 2**63]) | json_values
+tensor_entries = json_values | st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "U8", "BF16", "F64", "X"]) | json_values,
+        "shape": st.lists(sizes, max_size=4) | json_values,
+        "data_offsets": st.lists(sizes, max_size=3) | json_values,
+    }
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    header=st.dictionaries(st.text(max_size=8) | st.just("__metadata__"), tensor_entries, max_size=4),
+    payload=st.binary(max_size=64),
+    claimed=st.none() | st.integers(0, 200),
+)
+def test_any_header_is_refused_or_covers_its_file(
+    tmp_path: Path, header: dict[str, Any], payload: bytes, claimed: int | None
+) -> None:
+    path = write(tmp_path / "a", raw_file(json.dumps(header), payload, claimed))
+    try:
+        tensors = read_header(path).tensors
+    except CheckpointError:
+        return
+    covered = sum(place.end - place.begin for place in tensors.values())
+    assert covered <= len(payload) + len(json.dumps(header))
+    assert all(8 <= place.begin <= place.end <= path.stat().st_size for place in tensors.values())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, len(SEALED) - 1), inserted=st.binary(max_size=9), dropped=st.integers(0, 9))
+def test_no_edit_of_a_sealed_file_is_accepted(
+    tmp_path: Path, place: int, inserted: bytes, dropped: int
+) -> None:
+    edited = SEALED[:place] + inserted + SEALED[place + dropped :]
+    path = write(tmp_path / "a", edited)
+    if edited == SEALED:
+        verify(path)
+    else:
+        refusal(path)
+
+
+SEEN = {
+    "truncated": (SEALED[:300], "is truncated at byte 300 of "),
+    "flipped": (SEALED[:-3] + b"\x01" + SEALED[-2:], "is damaged: tensor "),
+    "foreign": (raw_file({"a": entry()}, bytes(4)), "was not written by dlkit"),
+    "text": (b"epoch,step\n1,2\n", "is not a safetensors file"),
+    "empty": (b"", "is truncated at byte 0 of at least 10"),
+    "no-network": (SEALED, "holds tensors but no network that this dlkit knows"),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+@pytest.mark.parametrize("verb", [("eval",), ("inspect", "weights"), ("inspect", "grads")], ids="-".join)
+def test_one_line_and_a_hint_are_told(
+    home: Path, dlkit: Callable[..., Any], verb: tuple[str, ...], name: str
+) -> None:
+    data, says = SEEN[name]
+    write(home / "bad.safetensors", data)
+    result = dlkit(*verb, "bad.safetensors")
+    assert (result.code, result.stdout) == (4, "")
+    first, *rest = result.stderr.splitlines()
+    assert first.startswith("error: bad.safetensors ")
+    assert says in first
+    assert [line.split(":")[0] for line in rest] in ([], ["hint"])
+    assert (home / "bad.safetensors").read_bytes() == data

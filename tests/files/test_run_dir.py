@@ -1,0 +1,543 @@
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from failing_disk import FailingOps
+from fork_server import ForkServer
+
+from dlkit.errors import CheckpointError, ConfigError, DlkitError, RunExistsError
+from dlkit.files.atomic import FileOps
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.files.history import read_history
+from dlkit.files.run_dir import RunDir, check_out, clear_run, create_run, open_run
+from dlkit.settings.resolve import resolve
+
+HOLD = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from dlkit.errors import DlkitError
+from dlkit.files.run_dir import RunDir
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with RunDir(Path(sys.argv[1])).locked():
+        print("held", flush=True)
+        sys.stdin.read()
+except DlkitError as err:
+    print(err.message, flush=True)
+    sys.exit(err.exit_code)
+"""
+TRAIN = ("train", "mlp", "--epochs", "1", "--quiet")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+@contextlib.contextmanager
+def lockers(folder: Path, count: int) -> Iterator[list["subprocess.Popen[str]"]]:
+    """Start processes that wait for a line before they all ask for the lock of a run folder."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOLD, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(count)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """Put a small disk of its own at a folder; the test is skipped where that is not allowed."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+    if os.geteuid() or shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# Names
+
+
+def test_files_are_those_that_are_there(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert run.files() == []
+    names = {"history.csv", "history.csv.bak", "probes.csv.bak-12", "last.safetensors.corrupt"}
+    for name in (
+        *names,
+        "notes.txt",
+        "run.lock",
+        "history.csv.bak-",
+        "history.csv.bak-x",
+        "history.csv.bak-2.txt",
+    ):
+        (tmp_path / name).touch()
+    assert {file.name for file in run.files()} == names
+
+
+def test_nothing_is_said_of_the_disk_when_there_is_room(tmp_path: Path) -> None:
+    assert RunDir(tmp_path).shortage(1) == []
+    (said,) = RunDir(tmp_path).shortage(10**18)
+    assert said.endswith("bytes free; the checkpoints may need 1,000,000,000,000,000,000")
+
+
+def test_what_is_there_already_counts_when_room_is_needed(tmp_path: Path) -> None:
+    class Small(FileOps):
+        def free_bytes(self, folder: Path) -> int:
+            return 1000 if folder == tmp_path else 0
+
+    (tmp_path / "last.safetensors").write_bytes(bytes(500))
+    run = RunDir(tmp_path, ops=Small())
+    assert run.shortage(1500) == []
+    assert run.shortage(1501) == [
+        f"the disk of {tmp_path} has 1,000 bytes free; the checkpoints may need 1,001"
+    ]
+
+
+def test_disk_that_does_not_tell_its_room_is_said(tmp_path: Path) -> None:
+    run = RunDir(tmp_path, ops=FailingOps(1, lambda: OSError(errno.EIO, "Input/output error")))
+    assert run.shortage(1) == [f"cannot tell how much room the disk of {tmp_path} has: input/output error"]
+
+
+def test_every_file_of_a_run_is_known(trained_run: Path) -> None:
+    known = {file.name for file in RunDir(trained_run).files()} | {"run.lock"}
+    assert known == {file.name for file in trained_run.iterdir()}
+
+
+def test_run_without_a_name_takes_the_next_number(home: Path) -> None:
+    for name in ("mlp-digits-007", "mlp-digits-x", "mlp-digits-²", "cnn-digits-009"):
+        (home / "runs" / name).mkdir(parents=True)
+    assert create_run(None, "mlp-digits").path == Path("runs/mlp-digits-008")
+    assert create_run(None, "mlp-digits").path == Path("runs/mlp-digits-009")
+
+
+def test_name_that_no_folder_can_have_is_told(home: Path) -> None:
+    with pytest.raises(DlkitError) as caught:
+        create_run(None, "n" * 300)
+    assert caught.value.message == f"cannot make the folder runs/{'n' * 300}-001: file name too long"
+
+
+def test_folder_is_made_with_its_parents(home: Path) -> None:
+    assert create_run(Path("a/b"), "mlp-digits").path == Path("a/b")
+    assert (home / "a" / "b").is_dir()
+
+
+def create(out: Path, *, force: bool = False) -> RunDir:
+    return create_run(out, "mlp-digits", force=force)
+
+
+either = pytest.mark.parametrize("ask_for", [check_out, create])
+
+
+@either
+def test_run_is_not_replaced_unless_forced(run_copy: Path, ask_for: Callable[..., Any]) -> None:
+    with pytest.raises(RunExistsError) as caught:
+        ask_for(Path("run"))
+    assert caught.value.message == "--out run holds a run already"
+    assert caught.value.hint == "--resume run goes on with it, --force replaces it"
+    ask_for(Path("run"), force=True)
+
+
+@either
+@pytest.mark.parametrize("name", ["config.toml", "history.csv", "best.safetensors", "curves.png"])
+@pytest.mark.parametrize("force", [False, True])
+def test_files_that_are_no_runs_are_never_replaced(
+    home: Path, ask_for: Callable[..., Any], name: str, force: bool
+) -> None:
+    (home / name).write_text("mine")
+    with pytest.raises(ConfigError) as caught:
+        ask_for(Path(), force=force)
+    assert caught.value.message == f"--out . holds {name} but no run of dlkit's"
+    assert caught.value.hint == "choose a folder of its own for the run"
+    assert contents(home) == {name: b"mine"}
+
+
+@either
+def test_file_in_the_place_of_the_folder_is_refused(home: Path, ask_for: Callable[..., Any]) -> None:
+    (home / "file").touch()
+    for out in ("file", "file/below"):
+        with pytest.raises(DlkitError, match="not a directory") as caught:
+            ask_for(Path(out))
+        assert caught.value.exit_code == 1
+
+
+@either
+def test_path_that_cannot_be_is_refused(home: Path, ask_for: Callable[..., Any]) -> None:
+    with pytest.raises(DlkitError) as caught:
+        ask_for(Path("n" * 300))
+    assert caught.value.message == f"cannot look into {'n' * 300}: file name too long"
+
+
+def test_check_leaves_nothing_behind(home: Path) -> None:
+    check_out(None)
+    check_out(Path("a/b/c"))
+    assert not list(home.iterdir())
+
+
+def test_forced_run_removes_only_the_files_of_a_run(run_copy: Path) -> None:
+    (run_copy / "notes.txt").write_text("mine")
+    (run_copy / "step-folder").mkdir()
+    clear_run(RunDir(run_copy))
+    assert {path.name for path in run_copy.iterdir()} == {"notes.txt", "step-folder", "run.lock"}
+
+
+def test_file_that_cannot_be_removed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "history.csv").mkdir()
+    with pytest.raises(DlkitError) as caught:
+        clear_run(RunDir(tmp_path))
+    assert caught.value.message == f"cannot remove {tmp_path}/history.csv: is a directory"
+
+
+def test_run_is_opened_by_its_folder_or_a_file_in_it(trained_run: Path) -> None:
+    assert open_run(trained_run).path == trained_run
+    assert open_run(trained_run / "history.csv").path == trained_run
+
+
+@pytest.mark.parametrize("path", ["missing", "empty", "empty/history.csv"])
+def test_missing_run_is_told(home: Path, path: str) -> None:
+    (home / "empty").mkdir()
+    with pytest.raises(CheckpointError) as caught:
+        open_run(Path(path))
+    assert caught.value.message == f"no run to resume at {path}"
+    assert caught.value.hint == "name a run folder, e.g. runs/mlp-digits-001"
+
+
+def test_path_that_cannot_be_a_run_is_told() -> None:
+    with pytest.raises(CheckpointError, match=r"cannot look into n+: file name too long"):
+        open_run(Path("n" * 300))
+
+
+# The lock
+
+
+def test_exactly_one_wins_when_many_start_at_once(tmp_path: Path) -> None:
+    with lockers(tmp_path, 6) as processes:
+        said = [process.stdout.readline() for process in processes]
+    assert said.count("held\n") == 1
+    assert all(f"{tmp_path} is locked" in line for line in said if line != "held\n")
+
+
+def forked_locker(folder: Path, begin: int, say: int, end: int) -> int:
+    """Fork a process that waits for a byte, asks for the lock, says how that went, and holds it for another byte."""
+    pid = os.fork()
+    if pid == 0:
+        os.read(begin, 1)
+        try:
+            with RunDir(folder).locked():
+                os.write(say, b"h")
+                os.read(end, 1)
+        except DlkitError:
+            os.write(say, b"l")
+        finally:
+            os._exit(0)
+    return pid
+
+
+@pytest.mark.slow
+def test_exactly_one_wins_every_time(tmp_path: Path) -> None:
+    for attempt in range(100):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        (begin, go), (listen, say), (end, leave) = os.pipe(), os.pipe(), os.pipe()
+        pids = [forked_locker(folder, begin, say, end) for _ in range(2)]
+        said = b""
+        os.write(go, b"gg")
+        while len(said) < 2:
+            said += os.read(listen, 2)
+        os.write(leave, b"ee")
+        for pid in pids:
+            os.waitpid(pid, 0)
+        for descriptor in (begin, go, listen, say, end, leave):
+            os.close(descriptor)
+        assert sorted(said) == sorted(b"hl")
+
+
+def test_holder_is_named_and_its_death_frees_the_run(run_copy: Path, dlkit: Callable[..., Any]) -> None:
+    before = contents(run_copy)
+    with lockers(run_copy, 1) as (holder,):
+        assert holder.stdout.readline() == "held\n"
+        refused = dlkit("train", "--resume", "run", "--epochs", "3")
+        assert refused.code == 1
+        assert refused.stdout == ""
+        assert f"error: run is locked: process {holder.pid} on " in refused.stderr
+        assert "hint: wait for it, or choose another --out" in refused.stderr
+        forced = dlkit("train", "mlp", "--out", "run", "--force")
+        assert (forced.code, forced.stdout) == (1, "")
+        now = contents(run_copy)
+        assert {name: now[name] for name in before if name != "run.lock"} == {
+            name: data for name, data in before.items() if name != "run.lock"
+        }
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    resumed = dlkit("train", "--resume", "run", "--epochs", "3", "--quiet")
+    assert (resumed.code, resumed.stdout) == (0, "run/best.safetensors\n")
+    assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3]
+
+
+def test_nameless_holder_is_told(tmp_path: Path) -> None:
+    with (tmp_path / "run.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(DlkitError) as caught, RunDir(tmp_path).locked():
+            pass
+    assert caught.value.message == f"{tmp_path} is locked: another process is training there"
+
+
+def test_holder_is_shown_safely(tmp_path: Path) -> None:
+    with (tmp_path / "run.lock").open("w") as file:
+        file.write("\x1b[31m" + "x" * 10_000)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(DlkitError) as caught, RunDir(tmp_path).locked():
+            pass
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 500
+
+
+def test_lock_that_the_file_system_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(DlkitError) as caught, RunDir(tmp_path).locked():
+        pass
+    assert caught.value.message == f"cannot lock {tmp_path}/run.lock: no locks available"
+
+
+def test_folder_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
+    with pytest.raises(DlkitError) as caught, RunDir(tmp_path / "gone").locked():
+        pass
+    assert caught.value.message == f"cannot write into {tmp_path}/gone: no such file or directory"
+
+
+def test_stale_files_of_a_killed_write_are_swept_under_the_lock(tmp_path: Path) -> None:
+    (tmp_path / ".dlkit-tmp-9-abc").touch()
+    with RunDir(tmp_path).locked():
+        assert [path.name for path in tmp_path.iterdir()] == ["run.lock"]
+
+
+def test_run_that_appeared_meanwhile_is_not_touched(home: Path) -> None:
+    run = create_run(Path("run"), "mlp-digits")
+    (home / "run" / "last.safetensors").write_text("of another process")
+    with pytest.raises(RunExistsError), run.locked():
+        pass
+    assert (home / "run" / "last.safetensors").read_text() == "of another process"
+
+
+# The command
+
+
+def test_existing_run_is_refused_before_torch_loads(run_copy: Path) -> None:
+    before = contents(run_copy)
+    script = "import sys; from dlkit.cli.app import run; code = run(sys.argv[1:]); print('torch' in sys.modules, code)"
+    refused = subprocess.run(
+        [sys.executable, "-c", script, "train", "mlp", "--out", "run"],
+        cwd=run_copy.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert refused.stdout == "False 2\n"
+    assert refused.stderr == (
+        "error: --out run holds a run already\nhint: --resume run goes on with it, --force replaces it\n"
+    )
+    assert contents(run_copy) == before
+
+
+def test_forced_run_replaces_a_run_and_leaves_other_files(run_copy: Path, dlkit: Callable[..., Any]) -> None:
+    (run_copy / "notes.txt").write_text("mine")
+    (run_copy / "history.csv.bak").write_text("old")
+    result = dlkit(*TRAIN, "--out", "run", "--force", "--no-plot")
+    assert (result.code, result.stdout) == (0, "run/best.safetensors\n")
+    assert read_history(run_copy / "history.csv").columns["epoch"] == [1]
+    assert (run_copy / "notes.txt").read_text() == "mine"
+    assert not (run_copy / "history.csv.bak").exists()
+    assert not (run_copy / "curves.png").exists()
+
+
+@pytest.mark.parametrize("limit", [9_000, 35_000, 60_000], ids=["probes", "best", "last"])
+def test_checkpoint_before_still_loads_when_the_disk_is_full(
+    run_copy: Path, dlkit: Callable[..., Any], limit: int
+) -> None:
+    before = contents(run_copy)
+    with largest_file(limit):
+        full = dlkit("train", "--resume", "run", "--epochs", "4", "--quiet")
+    assert (full.code, full.stdout) == (1, "")
+    first, hint = full.stderr.splitlines()
+    assert first.startswith(
+        ("error: disk full: cannot write run/", "error: disk full: cannot append to run/")
+    )
+    assert first.endswith(" bytes needed)")
+    assert hint == "hint: what was there before is untouched; free some space"
+    assert contents(run_copy)["last.safetensors"] == before["last.safetensors"]
+    assert load_checkpoint(run_copy / "last.safetensors").metadata["progress"]["position"]["epoch"] == 3
+    assert not list(run_copy.glob(".dlkit-tmp-*"))
+    assert dlkit("train", "--resume", "run", "--epochs", "4", "--quiet").code == 0
+    assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3, 4]
+
+
+def test_checkpoint_before_still_loads_when_a_small_disk_is_full(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    with mounted(home / "disk", "size=1m") as disk:
+        full = dlkit("train", "mlp", "-s", "hidden=512", "--epochs", "9", "--out", "disk/run")
+        assert (full.code, full.stdout) == (1, "")
+        warned = re.search(
+            r"the disk of disk/run has ([\d,]+) bytes free; the checkpoints may need ([\d,]+)", full.stderr
+        )
+        free, needed = (int(number.replace(",", "")) for number in warned.groups())
+        assert free <= 2**20 < needed
+        assert "error: disk full: cannot write disk/run/" in full.stderr
+        needed, missing = re.search(r"\(([\d,]+) bytes needed, ([\d,]+) missing\)", full.stderr).groups()
+        assert 0 < int(missing.replace(",", "")) < int(needed.replace(",", "")) <= 2**20
+        assert load_checkpoint(disk / "run" / "last.safetensors").metadata["progress"]["position"]["step"] > 0
+        assert not list((disk / "run").glob(".dlkit-tmp-*"))
+
+
+def test_need_is_told_when_the_disk_is_full_of_other_files(home: Path, dlkit: Callable[..., Any]) -> None:
+    with mounted(home / "disk", "size=256k") as disk:
+        with contextlib.suppress(OSError), (disk / "other").open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        full = dlkit(*TRAIN, "--out", "disk/run")
+        assert (full.code, full.stdout) == (1, "")
+        assert "error: disk full: cannot write disk/run/last.safetensors (" in full.stderr
+        assert (disk / "other").stat().st_size == 256 * 1024
+
+
+def test_read_only_disk_is_refused_before_anything_is_computed(
+    run_copy: Path, home: Path, dlkit: Callable[..., Any]
+) -> None:
+    with mounted(home / "disk", "size=4m") as disk:
+        shutil.copytree(run_copy, disk / "run")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for words in (("mlp", "--out", "disk/new"), ("mlp", "--out", "disk/a/b"), ("--resume", "disk/run")):
+            start = time.perf_counter()
+            refused = dlkit("train", *words)
+            assert time.perf_counter() - start < 1
+            assert (refused.code, refused.stdout) == (1, "")
+            assert "error: cannot write into disk" in refused.stderr
+            assert "read-only file system\nhint: choose a place that you may write to\n" in refused.stderr
+
+
+UNPRIVILEGED = """
+import os, sys
+from dlkit.cli.app import run
+run(["train", "mlp", "--lr", "-1"])  # imports what errors need, while it can be read
+if os.geteuid() == 0:
+    os.setuid(65534)
+codes = [run(["train", *words.split()]) for words in sys.argv[1:]]
+print("torch" in sys.modules, codes)
+"""
+
+
+def test_folder_of_somebody_else_is_refused_before_torch_loads() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        (place / "run").mkdir()
+        (place / "run" / "last.safetensors").touch()
+        (place / "secret").mkdir(mode=0o700)
+        for path in (place / "run", place):
+            path.chmod(0o555)
+        if os.geteuid():
+            (place / "secret").chmod(0)
+        words = ["mlp --out run/new", "mlp --out new", "mlp", "--resume run", "mlp --out secret/run"]
+        refused = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, *words],
+            cwd=place,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for path in (place, place / "run", place / "secret"):
+            path.chmod(0o700)
+        assert sorted(path.name for path in place.rglob("*")) == ["last.safetensors", "run", "secret"]
+    assert refused.stdout == "False [1, 1, 1, 1, 1]\n"
+    assert refused.stderr.count("permission denied\nhint: choose a place that you may write to\n") == 5
+    assert "Traceback" not in refused.stderr
+
+
+def test_folder_that_vanishes_while_training_is_told(home: Path) -> None:
+    from dlkit.training.run import start_run
+
+    config = resolve({"model": "mlp", "epochs": 2}, {})
+    steps = iter(start_run(config, Path("run")))
+    next(steps)
+    shutil.rmtree("run")
+    with pytest.raises(DlkitError) as caught:
+        for _ in steps:
+            pass
+    assert caught.value.exit_code == 1
+    assert "cannot " in caught.value.message
+    assert "no such file or directory" in caught.value.message
+
+
+@pytest.mark.slow
+def test_one_of_two_trainings_in_a_folder_wins(home: Path, forks: ForkServer) -> None:
+    both = [forks.start(home, *TRAIN, "--out", "run") for _ in range(2)]
+    codes = sorted(process.wait() for process in both)
+    assert codes in ([0, 1], [0, 2]), [process.stderr() for process in both]
+    assert read_history(home / "run" / "history.csv").columns["epoch"] == [1]
+
+
+def test_best_in_the_place_of_last_is_no_state_to_go_on_from(
+    run_copy: Path, dlkit: Callable[..., Any]
+) -> None:
+    shutil.copy(run_copy / "best.safetensors", run_copy / "last.safetensors")
+    resumed = dlkit("train", "--resume", "run", "--epochs", "3")
+    assert resumed.code == 0
+    assert "run/last.safetensors holds weights but no state to go on from; going on from " in resumed.stderr
+    assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3]
+    for name in ("last", "last.prev"):
+        shutil.copy(run_copy / "best.safetensors", run_copy / f"{name}.safetensors")
+    refused = dlkit("train", "--resume", "run", "--epochs", "4")
+    assert (refused.code, refused.stdout) == (4, "")
+    assert refused.stderr == (
+        "error: run/last.prev.safetensors holds weights but no state to go on from\n"
+        "hint: best.safetensors is not made for --resume\n"
+    )
+
+
+def test_runs_without_a_name_get_folders_of_their_own_when_they_start_at_once(home: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        runs = list(threads.map(lambda _: create_run(None, "mlp-digits").path, range(40)))
+    assert len(set(runs)) == 40

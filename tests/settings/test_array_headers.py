@@ -1,0 +1,278 @@
+"""What arrays a file holds, told by their headers, and which of them are inputs and targets."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlkit.errors import DataError
+from dlkit.settings.array_headers import ArrayEntry, find_roles, holds_pictures, picture_axes, read_entries
+
+
+def entries(*names: str) -> dict[str, ArrayEntry]:
+    return {name: ArrayEntry(name, "<f4", (5, 3)) for name in names}
+
+
+def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
+    width = 2 if version[0] == 1 else 4
+    return b"\x93NUMPY" + version + len(header).to_bytes(width, "little") + header
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((3, 4)),
+        np.zeros((2, 3, 4, 5), dtype=np.uint8),
+        np.asfortranarray(np.zeros((3, 4), dtype=">f4")),
+        np.array(["a", "bcd"]),
+        np.array(5),
+        np.zeros(0, dtype=bool),
+        np.zeros(3, dtype=[("a", "f4"), ("b", "i8")]),
+        np.array([b"ab"]),
+        np.array(["2024-01-01"], dtype="datetime64[D]"),
+    ],
+    ids=lambda array: str(array.dtype),
+)
+def test_headers_tell_what_numpy_tells(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", array)
+    np.savez(tmp_path / "a.npz", x=array, y=array)
+
+    (single,) = read_entries(tmp_path / "a.npy").values()
+    zipped = read_entries(tmp_path / "a.npz")
+
+    assert list(zipped) == ["x", "y"]
+    for entry in (single, *zipped.values()):
+        assert entry.shape == array.shape
+        assert entry.kind == array.dtype.kind
+        if entry.kind != "V":
+            assert np.dtype(entry.dtype) == array.dtype
+            assert entry.nbytes == array.nbytes
+
+
+def test_long_headers_have_another_version(tmp_path: Path) -> None:
+    text = b"{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }" + b" " * 100 + b"\n"
+    (tmp_path / "a.npy").write_bytes(npy(text, b"\x02\x00") + bytes(24))
+
+    assert read_entries(tmp_path / "a.npy")[""].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "does not begin as a .npy file does"),
+        (b"\x93NUMPY", "does not begin as a .npy file does"),
+        (b"\x80\x04\x95", "does not begin as a .npy file does"),
+        (npy(b"{'descr': '<f8'"), "has a damaged header"),
+        (npy(b"{'descr': '<f8'}"), "has a damaged header"),
+        (npy(b"3"), "has a damaged header"),
+        (npy(b"__import__('os').system('touch canary')"), "has a damaged header"),
+        (npy(b"[" * 30000), "has a damaged header"),
+        (npy(b"{'descr': '<f8', 'shape': (-1,)}"), "has an impossible shape"),
+        (npy(b"{'descr': '<f8', 'shape': (2.5,)}"), "has an impossible shape"),
+        (npy(b"{'descr': '<f8', 'shape': [3]}"), "has an impossible shape"),
+        (npy(b"{'descr': '<f8', 'shape': (9999999999999999,)}"), "has an impossible shape"),
+    ],
+    ids=[
+        "empty",
+        "cut",
+        "pickle",
+        "open",
+        "no-shape",
+        "number",
+        "code",
+        "deep",
+        "negative",
+        "half",
+        "list",
+        "huge",
+    ],
+)
+def test_headers_that_lie_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+
+    with pytest.raises(DataError) as caught:
+        read_entries(tmp_path / "a.npy")
+
+    assert caught.value.message == f"{tmp_path / 'a.npy'} {message}"
+    assert not Path("canary").exists()
+
+
+def test_an_archive_with_a_name_twice_is_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", buffer.getvalue())
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("x.npy", buffer.getvalue())
+
+    with pytest.raises(DataError, match="holds x twice"):
+        read_entries(tmp_path / "a.npz")
+
+
+def test_other_members_of_an_archive_are_passed_over(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros(3))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("../../readme.txt", "hello")
+
+    assert list(read_entries(tmp_path / "a.npz")) == ["x"]
+
+
+@pytest.mark.parametrize("length", [0, 10, 200])
+def test_a_cut_archive_is_told(tmp_path: Path, length: int) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros(300))
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(whole[:length])
+
+    with pytest.raises(DataError, match="is not a whole"):
+        read_entries(tmp_path / "a.npz")
+
+
+def test_a_file_that_is_not_there_is_told_with_the_nearest(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", np.zeros(3))
+
+    with pytest.raises(DataError) as caught:
+        read_entries(tmp_path / "row.npz")
+
+    assert caught.value.message == f"cannot read {tmp_path / 'row.npz'}: no such file or directory"
+    assert caught.value.hint == "did you mean rows.npy?"
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (("x", "y"), {"all": ("x", "y")}),
+        (("X", "Y", "other"), {"all": ("X", "Y")}),
+        (("images", "labels"), {"all": ("images", "labels")}),
+        (("arr_0", "arr_1"), {"all": ("arr_0", "arr_1")}),
+        (
+            ("x_train", "y_train", "x_test", "y_test"),
+            {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")},
+        ),
+        (
+            ("train_images", "train_labels", "valid.images", "valid.labels", "TEST-images", "TEST-labels"),
+            {
+                "train": ("train_images", "train_labels"),
+                "val": ("valid.images", "valid.labels"),
+                "test": ("TEST-images", "TEST-labels"),
+            },
+        ),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, tuple) else "",
+)
+def test_usual_names_are_known(names: tuple[str, ...], roles: dict[str, tuple[str, str]]) -> None:
+    assert find_roles(entries(*names), "a.npz", None, None) == roles
+
+
+def test_names_that_were_typed_are_taken() -> None:
+    assert find_roles(entries("a", "b", "c"), "a.npz", "c", "a") == {"all": ("c", "a")}
+    parts = find_roles(entries("a_train", "b_train", "a_test", "b_test"), "a.npz", "a", "b")
+    assert parts == {"train": ("a_train", "b_train"), "test": ("a_test", "b_test")}
+    assert find_roles(entries("x_train", "x", "y"), "a.npz", "x", "y") == {"all": ("x", "y")}
+
+
+@pytest.mark.parametrize(
+    ("names", "features", "target", "message", "hint"),
+    [
+        (
+            ("a", "b"),
+            None,
+            None,
+            "a.npz has no array of inputs that can be told by its name",
+            "--features NAME names",
+        ),
+        (
+            ("x",),
+            None,
+            None,
+            "a.npz has no array of targets that can be told by its name",
+            "--target NAME names one",
+        ),
+        (
+            ("x", "y"),
+            "rows",
+            None,
+            "--features rows: a.npz has no array rows",
+            "--features NAME names one; it holds x (5x3, ",
+        ),
+        (
+            ("images_a", "y"),
+            "image_a",
+            None,
+            "--features image_a: a.npz has no array image_a",
+            "did you mean images_a?",
+        ),
+        (
+            ("x", "images", "y"),
+            None,
+            None,
+            "a.npz holds x and images, which may all be features",
+            "--features NAME",
+        ),
+        (
+            ("x_train", "y_test"),
+            None,
+            None,
+            "a.npz holds x_train without the targets that belong to it",
+            "it holds ",
+        ),
+        (
+            ("x_test", "y_test"),
+            None,
+            None,
+            "a.npz holds no arrays to train on, only test",
+            "add x_train and y_train",
+        ),
+        (
+            ("x", "y", "x_test", "y_test"),
+            None,
+            None,
+            "a.npz holds arrays of test beside others that are of no part",
+            "name all or none by part",
+        ),
+        ((), None, None, "a.npz has no array of inputs", "--features NAME names one; it holds no arrays; "),
+    ],
+)
+def test_what_cannot_be_told_by_names_lists_what_there_is(
+    names: tuple[str, ...], features: str | None, target: str | None, message: str, hint: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        find_roles(entries(*names), "a.npz", features, target)
+
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint.startswith(hint)
+
+
+def test_nothing_to_train_on_is_needed_to_evaluate() -> None:
+    assert find_roles(entries("x_test", "y_test"), "a.npz", None, None, need_train=False) == {
+        "test": ("x_test", "y_test")
+    }
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((100,), "rows"),
+        ((100, 5), "rows"),
+        ((100, 28, 28), "NHW"),
+        ((100, 3, 32, 32), "NCHW"),
+        ((100, 32, 32, 3), "NHWC"),
+        ((100, 13, 64, 64), "NCHW"),
+        ((100, 64, 48, 13), "NHWC"),
+        ((100, 8, 8, 8), "NCHW"),
+        ((100, 1, 1, 1), "NCHW"),
+        ((100, 2, 3, 4, 5), "other"),
+    ],
+    ids=str,
+)
+def test_the_shortest_axis_of_pictures_is_their_bands(shape: tuple[int, ...], axes: str) -> None:
+    assert picture_axes(shape) == axes
+
+
+def test_a_recipe_can_tell_pictures_from_rows(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 2)), y=np.zeros(3))
+    np.save(tmp_path / "b.npy", np.zeros((3, 2)))
+
+    assert holds_pictures(tmp_path / "a.npz")
+    assert not holds_pictures(tmp_path / "b.npy")

@@ -1,0 +1,147 @@
+"""What is built in, and the arguments of the networks."""
+
+from typing import Any
+
+import pytest
+
+from dlkit.data.builtin.load import SOURCES
+from dlkit.data.kinds import LOADERS
+from dlkit.errors import ConfigError
+from dlkit.models.build import BUILDERS
+from dlkit.settings.arguments import Argument
+from dlkit.settings.catalogue import DATA, MODELS
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.recipes import OWN_RECIPES, RECIPES
+
+MLP = MODELS["mlp"]
+DEFAULTS = {
+    "hidden": (128,),
+    "activation": "relu",
+    "dropout": 0.0,
+    "norm": "none",
+    "residual": False,
+    "init": "default",
+    "numbers": "plain",
+    "bins": 128,
+    "frequencies": 16,
+    "sigma": 0.1,
+    "number_width": 16,
+}
+
+
+def test_every_entry_can_be_built_or_loaded() -> None:
+    assert set(MODELS) == set(BUILDERS)
+    assert {name for name, entry in DATA.items() if entry.kind == "pictures"} == set(SOURCES)
+    assert {entry.kind for entry in DATA.values()} <= set(LOADERS)
+    assert {entry.data for entry in MODELS.values()} <= set(DATA)
+    used = {recipe for entry in MODELS.values() for recipe in (entry.recipe, *entry.recipes.values())}
+    assert used | set(OWN_RECIPES.values()) == set(RECIPES)
+    assert all(hasattr(TrainConfig, name) for recipe in RECIPES.values() for name in recipe)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_every_data_set_says_whose_it_is_and_how_its_files_are_checked(name: str) -> None:
+    entry = DATA[name]
+
+    assert entry.source.startswith("http" if entry.kind == "pictures" else "simulated")
+    assert entry.licence
+    assert len(set(entry.class_names)) == len(entry.class_names) == (10 if entry.kind == "pictures" else 0)
+    assert entry.embedded == (name in ("digits", "spatial", "pbpk"))
+    assert entry.download_bytes == sum(file.size for file in entry.files)
+    for file in entry.files:
+        assert len(file.sha256) == 64
+        assert file.size > 0
+    assert bool(entry.files) == bool(entry.mirrors)
+    assert all(mirror.endswith("/") for mirror in entry.mirrors)
+
+
+def test_every_argument_has_a_sentence_of_help_and_a_default_that_is_allowed() -> None:
+    for entry in MODELS.values():
+        assert entry.help.endswith(".")
+        for name, argument in entry.arguments.items():
+            assert argument.help.endswith(".")
+            assert argument.parse(name, argument.shown()) == argument.default
+
+
+def test_defaults_fill_up_what_is_not_typed() -> None:
+    assert MLP.resolve({}) == DEFAULTS
+    assert MLP.resolve({"dropout": "0.5"}) == {**DEFAULTS, "dropout": 0.5}
+
+
+def test_defaults_depend_on_the_kind_of_data() -> None:
+    assert MLP.resolve({}, "table") == {**DEFAULTS, **MLP.defaults["table"]}
+    assert MLP.resolve({"hidden": "8"}, "table")["hidden"] == (8,)
+    for entry in MODELS.values():
+        for name, value in ((n, v) for values in entry.defaults.values() for n, v in values.items()):
+            assert type(value) is type(entry.arguments[name].default)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("hidden", "128,64", (128, 64)),
+        ("hidden", "128, 64,", (128, 64)),
+        ("hidden", "", ()),
+        ("activation", "gelu", "gelu"),
+        ("dropout", "0", 0.0),
+        ("dropout", "1e-1", 0.1),
+        ("residual", "true", True),
+        ("residual", "Yes", True),
+        ("residual", "0", False),
+        ("init", "orthogonal", "orthogonal"),
+    ],
+)
+def test_arguments_are_read_as_typed(name: str, text: str, value: Any) -> None:
+    assert MLP.resolve({name: text})[name] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message", "hint"),
+    [
+        ("hidden", "a", "-s hidden=a is not a list of whole numbers", "the default is 128"),
+        ("hidden", "1.5", "-s hidden=1.5 is not a list of whole numbers", "the default is 128"),
+        ("hidden", "0", "-s hidden=0 is outside [1, 1000000)", "the default is 128"),
+        ("hidden", "8,-1", "-s hidden=8,-1 is outside [1, 1000000)", "the default is 128"),
+        ("hidden", "9" * 30, f"-s hidden={'9' * 30} is outside [1, 1000000)", "the default is 128"),
+        ("dropout", "x", "-s dropout=x is not a number", "the default is 0.0"),
+        ("dropout", "1", "-s dropout=1 is outside [0, 1)", "the default is 0.0"),
+        ("dropout", "-0.1", "-s dropout=-0.1 is outside [0, 1)", "the default is 0.0"),
+        ("dropout", "nan", "-s dropout=nan is outside [0, 1)", "the default is 0.0"),
+        ("residual", "maybe", "-s residual=maybe is not true or false", "the default is false"),
+        (
+            "activation",
+            "rellu",
+            "-s activation=rellu is not known; choose from relu, leaky_relu, gelu, tanh, sigmoid",
+            "did you mean relu",
+        ),
+        ("norm", "", "-s norm= is not known; choose from none, batch, layer", ""),
+        (
+            "hiden",
+            "8",
+            "-s hiden=8: the network takes no such argument; it takes hidden, activation, dropout, norm, "
+            "residual, init, numbers, bins, frequencies, sigma, number_width",
+            "did you mean hidden?",
+        ),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused(name: str, text: str, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        MLP.resolve({name: text})
+
+    assert caught.value.message == message
+    assert caught.value.hint.startswith(hint)
+
+
+def test_a_whole_number_is_asked_for_where_one_is_needed() -> None:
+    with pytest.raises(ConfigError) as caught:
+        MODELS["cnn"].resolve({"width": "3.5"})
+
+    assert caught.value.message == "-s width=3.5 is not a whole number"
+    assert caught.value.hint == f"the default is {MODELS['cnn'].arguments['width'].default}"
+
+
+def test_a_range_open_to_both_sides_is_told_so() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Argument(default=1.0, high=5, help="x.").parse("x", "6")
+
+    assert caught.value.message == "x=6 is outside (-inf, 5)"
