@@ -77,6 +77,21 @@ def update_loss_scale(scale: Tensor, good_steps: Tensor, overflowed: Tensor, gro
     good_steps.add_(1).mul_((~(bad | grow)).int())
 
 
+def total_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the Euclidean norm over all values of some tensors, a scalar on their device.
+
+    Private: `torch._foreach_norm` (since 1.12). `torch.nn.utils.get_total_norm` calls it too, after it has sorted the
+    tensors by device, 11 us a step.
+    """
+    kernel = _private(torch, "_foreach_norm")
+    norm: Tensor = (
+        torch.nn.utils.get_total_norm(tensors)
+        if kernel is None
+        else torch.linalg.vector_norm(torch.stack(kernel(list(tensors))))
+    )
+    return norm
+
+
 def divide_all(tensors: Sequence[Tensor], divisor: Tensor) -> None:
     """Divide tensors in place by a scalar; private: `torch._foreach_div_` (since 1.9) takes one launch for all."""
     kernel = _private(torch, "_foreach_div_")

@@ -23,6 +23,7 @@ from dlkit.torch_compat import (
     nondeterministic_operation,
     raise_flag,
     step_unless,
+    total_norm,
     update_loss_scale,
 )
 
@@ -157,30 +158,39 @@ def test_private_paths_do_not_load_the_compiler() -> None:
     assert subprocess.run([sys.executable, "-c", LIGHT], timeout=120).returncode == 0
 
 
-class Products(nn.Module):
-    """A linear layer, a convolution, attention and a plain product."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(2, 4, 3)
-        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
-        self.linear = nn.Linear(4, 5)
+class Product(nn.Module):
+    """A product that no layer knows of."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        hidden = self.conv(inputs).transpose(1, 2)  # (N, T, 4)
-        hidden, _ = self.attention(hidden, hidden, hidden)
-        return self.linear(hidden) @ torch.ones(5, 7)
+        return inputs @ torch.ones(4, 7)
 
 
-def test_count_products() -> None:
-    model, inputs = Products().eval(), torch.randn(2, 2, 10)
+COUNTED = {
+    "linear": (nn.Linear(4, 3), torch.zeros(2, 5, 4), 120),
+    "convolution": (nn.Conv2d(8, 16, 3, groups=4, stride=2), torch.zeros(2, 8, 9, 9), 2 * 16 * 16 * 2 * 9),
+    "transposed": (nn.ConvTranspose2d(4, 6, 3, stride=2), torch.zeros(2, 4, 5, 5), 2 * 4 * 25 * 6 * 9),
+    "recurrent": (nn.GRU(4, 8), torch.zeros(3, 2, 4), 3 * 2 * 24 * (4 + 8)),
+    "product": (Product(), torch.zeros(2, 4), 2 * 4 * 7),
+}
 
+
+@pytest.mark.parametrize(("layer", "inputs", "expected"), COUNTED.values(), ids=COUNTED)
+def test_count_products(layer: nn.Module, inputs: Tensor, expected: int) -> None:
     with torch.no_grad():
-        private, public = on_both_paths(lambda: count_products(lambda: model(inputs)))
+        private, public = on_both_paths(lambda: count_products(lambda: layer(inputs)))
 
     assert private == public
-    assert private[0] == 2 * 4 * 8 * 2 * 3  # samples, channels out, places, channels in, kernel
-    assert private[-2:] == [2 * 8 * 4 * 5, 2 * 8 * 5 * 7]
+    assert sum(private) == expected
+
+
+@pytest.mark.parametrize("bad", [1.0, math.nan])
+def test_total_norm(bad: float) -> None:
+    tensors = [numbers(3.0, 0.0), numbers(4.0 * bad)]
+
+    private, public = on_both_paths(lambda: total_norm(tensors))
+
+    assert torch.equal(private.nan_to_num(5.0), public.nan_to_num(5.0))
+    assert private.nan_to_num(5.0).item() == 5.0
 
 
 DEVICE_FULL = {

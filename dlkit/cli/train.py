@@ -112,26 +112,27 @@ def train(
     if download and "download" in counted:
         _download(config)
 
-    from dlkit.training.run import resume_run, start_run
+    from dlkit.training.resume import resume_run
+    from dlkit.training.run import start_run
 
     with show_preparing():
         named = set(given.typed)
         run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
-    if not run.why_done:
+    if not run.done_reason:
         with _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
-                _tell_news(run)
-    _tell_news(run)
+                _show_messages(run)
+    _show_messages(run)
     if run.ended_early:
-        console.note(f"stopped early: {run.why_done}")
+        console.note(f"stopped early: {run.done_reason}")
     _print_result(run)
 
 
-def _tell_news(run: "TrainRun") -> None:
-    for text in run.take_news():
+def _show_messages(run: "TrainRun") -> None:
+    for text in run.pop_messages():
         console.note(text)
 
 
@@ -145,7 +146,7 @@ def _print_config(settings: Mapping[str, Any]) -> None:
 
 def _try(config: TrainConfig, overfit: int | None) -> None:
     """Try a run before the night: without writing anything."""
-    from dlkit.training.trial import dry_run, memorise
+    from dlkit.training.dry_run import dry_run, memorise
 
     with show_preparing():
         facts = dry_run(config) if overfit is None else memorise(config, overfit)

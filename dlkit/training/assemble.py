@@ -23,17 +23,20 @@ from dlkit.probes import Probe
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_code
 from dlkit.settings.texts import parse_threads
-from dlkit.training.average import WeightAverage
-from dlkit.training.compiling import compile_network
-from dlkit.training.determinism import prepare_determinism
-from dlkit.training.guards import FiniteGuard
-from dlkit.training.loop import Parts
-from dlkit.training.memory import Passes
+from dlkit.training.compute import (
+    compile_network,
+    count_cores,
+    may_draw,
+    pick_threads,
+    prepare_determinism,
+)
+from dlkit.training.guard import FiniteGuard
+from dlkit.training.memory import Pieces
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, is_emulated, prepare_precision
-from dlkit.training.randomness import may_draw
 from dlkit.training.schedules import Plateau, build_schedule
-from dlkit.training.threads import count_cores, pick_threads
+from dlkit.training.step import Parts, WeightAverage
+from dlkit.training.stopping import total_steps
 
 _EVAL_BATCH_FACTOR = 4
 _SAMPLES_TO_COUNT = 2
@@ -153,20 +156,16 @@ def assemble(
         guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model, scale),
         probe=probe,
         running=RunningMean(objective, train.chunk, rewindable=True),
-        passes=Passes(model, objective, device, Forward(config.precision, device), scale),
+        pieces=Pieces(model, device),
         device=device,
+        forward=Forward(config.precision, device),
+        scale=scale,
         l1=config.l1,
         accumulate=config.accumulate,
         ema=average,
         random=may_draw(model),
     )
     return Assembly(config, dataset, parts, plateau, notes, span)
-
-
-def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
-    """Give the steps of the whole run, if nothing stops it before."""
-    total = config.epochs * steps_per_epoch
-    return total if config.max_steps is None else min(total, config.max_steps)
 
 
 def build_run_schedule(

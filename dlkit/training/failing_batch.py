@@ -14,11 +14,11 @@ from dlkit.evaluation.evaluate import mean_scores
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.inputs import Inputs, rows_of
 from dlkit.objectives import Objective
-from dlkit.training.compiling import uncompiled
-from dlkit.training.loop import Parts, Step
+from dlkit.training.compute import seed_step, uncompiled
+from dlkit.training.loop import Step
 from dlkit.training.precision import Forward
-from dlkit.training.randomness import seed_step
 from dlkit.training.replay import Replay, replay
+from dlkit.training.step import Parts
 
 _PREFIX, _INPUTS = "batch.", "inputs"
 _SPLITS = ("train", "val")
@@ -68,7 +68,7 @@ class FailingBatch:
         """
         seed_step(device, seed, self.step - 1)
         forward = Forward(precision, device)
-        with uncompiled(model):
+        with uncompiled():
             return replay(
                 model, self.batches, objective.loss, training=self.split == "train", forward=forward
             )
@@ -98,7 +98,7 @@ def find_batch(parts: Parts, step: Step, number: int) -> FailingBatch:
 def find_validation_batch(parts: Parts, step: Step) -> FailingBatch | None:
     """Find the first batch of the validation after a step whose loss is not finite; None if all are."""
     for index, batch in enumerate(parts.val.in_order()):
-        loss, _ = mean_scores(parts.validated, [batch], parts.objective, parts.passes.outputs)
+        loss, _ = mean_scores(parts.validated, [batch], parts.objective, parts.predict)
         if not math.isfinite(loss):
             rows = parts.val.rows_in(None, index, index + 1)
             return FailingBatch("val", step.epoch, step.step, rows, [batch])

@@ -253,6 +253,6 @@ def _is_before(line: bytes, number: int, path: Path, position: Position) -> bool
         kind, epoch, step = values["kind"], int(values["epoch"]), int(values["step"])
     except (ValueError, KeyError, TypeError) as err:
         raise DataError(
-            f"{path} line {number} is not a line that dlkit wrote", "move the file away to go on"
+            f"{path} line {number} is not a line that dlkit wrote", "move the file away to continue"
         ) from err
     return epoch < position.epoch if kind == "epoch" else step <= position.step

@@ -10,8 +10,8 @@ from runs import configure, drive
 
 from dlkit.errors import CheckpointError, ConfigError, DlkitError
 from dlkit.files.history import read_history
+from dlkit.training.dry_run import dry_run, memorise
 from dlkit.training.run import start_run
-from dlkit.training.trial import dry_run, memorise
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:

@@ -17,7 +17,8 @@ from dlkit.inputs import call, rows_of
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.texts import parse_duration
 from dlkit.training.assemble import assemble_new
-from dlkit.training.loop import Parts, Position, fit
+from dlkit.training.loop import Position, fit
+from dlkit.training.step import Parts
 
 Facts = dict[str, str | int | float | None]
 
@@ -80,9 +81,9 @@ def _first_steps(parts: Parts, epochs: int, validation: float) -> tuple[float, f
 def _validation_seconds(parts: Parts) -> float:
     """Give the seconds that validation takes, from its first batches."""
     warm_up, timed = islice(parts.val.in_order(), 1), islice(parts.val.in_order(), _TIMED_BATCHES)
-    mean_scores(parts.validated, warm_up, parts.objective, parts.passes.outputs)
+    mean_scores(parts.validated, warm_up, parts.objective, parts.predict)
     start = time.perf_counter()
-    mean_scores(parts.validated, timed, parts.objective, parts.passes.outputs)
+    mean_scores(parts.validated, timed, parts.objective, parts.predict)
     share = min(_TIMED_BATCHES, len(parts.val)) / len(parts.val)
     return (time.perf_counter() - start) / share
 
@@ -125,7 +126,7 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
     assembly = assemble_new(plain)
     few = _first_samples(assembly.dataset, samples, assembly.parts)
     parts = replace(assembly.parts, train=few, val=few)
-    first, metric = mean_scores(parts.model, few.in_order(), parts.objective, parts.passes.outputs)
+    first, metric = mean_scores(parts.model, few.in_order(), parts.objective, parts.predict)
     goal = _SHARE_LEFT * _best_constant_loss(parts, few)
     position = Position()
     loss = first
