@@ -1,4 +1,4 @@
-"""Settings, data and a network become the parts that the loop turns."""
+"""Build what a run trains from its settings: data, network, optimizer, schedule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -44,14 +44,14 @@ _SAMPLES_TO_COUNT = 2
 
 @dataclass(frozen=True)
 class Assembly:
-    """A run that is ready to start: its settings, its data, its parts, and what should be said of them.
+    """A run that is ready to start.
 
     Args:
         config: The settings, with the arguments that a network of the user's own takes from the data.
         dataset: The data.
-        parts: What the loop turns.
-        plateau: What the plateau schedule remembers.
-        notes: What should be said.
+        parts: What the loop trains.
+        plateau: The state of the plateau schedule.
+        notes: Messages for the user.
         schedule_steps: Steps that the schedule spans.
     """
 
@@ -67,7 +67,7 @@ def assemble_new(config: TrainConfig) -> Assembly:
     """Load the data, build the network and seed everything, as the first step of a new run finds it.
 
     Raises:
-        DlkitError: The device, the data or the weights to start from cannot be had.
+        DlkitError: The device, the data or the weights to start from are not available.
         ConfigError: A glob or a warm-up does not fit the network or the run.
     """
     device = prepare_device(config)
@@ -95,7 +95,7 @@ def assemble_new(config: TrainConfig) -> Assembly:
 
 
 def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device) -> None:
-    """Compute with as many threads as were asked for, or as suit the network, the batch and the cores."""
+    """Set the number of CPU threads: --threads, or what suits the network, the batch and the cores."""
     threads = parse_threads(config.threads)
     if threads is None and device.type == "cpu":
         train = dataset.split("train")
@@ -106,10 +106,10 @@ def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device
 
 
 def prepare_device(config: TrainConfig) -> torch.device:
-    """Choose the device and let it compute as the settings say.
+    """Return the device, set up to compute as the settings say.
 
     Raises:
-        MissingError: It is not here, or does not compute in the precision.
+        MissingError: It is not available, or does not compute in the precision.
     """
     prepare_determinism(config.deterministic)
     device = pick_device(config.device)
@@ -120,7 +120,7 @@ def prepare_device(config: TrainConfig) -> torch.device:
 def assemble(
     config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device, notes: list[str]
 ) -> Assembly:
-    """Make the parts around a network that has its weights already."""
+    """Build everything around a network that has its weights."""
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
     balanced = config.balance == "sampler"
@@ -171,11 +171,11 @@ def assemble(
 def build_run_schedule(
     config: TrainConfig, plateau: Plateau, *, steps_per_epoch: int, span: int
 ) -> Callable[[int], float]:
-    """Give the function from the step, from 0, to the rate.
+    """Return the function from the step, from 0, to the learning rate.
 
     Args:
         config: The settings.
-        plateau: What the plateau schedule remembers.
+        plateau: The state of the plateau schedule.
         steps_per_epoch: Steps of one epoch.
         span: Steps that the schedule spans; after them the rate stays where it ended, but cyclic goes round again.
 
@@ -200,7 +200,7 @@ def build_run_schedule(
 
 
 def _freeze(model: nn.Module, globs: str) -> str:
-    """Keep the parameters that match from being trained, and say which."""
+    """Freeze the parameters that match, and return a message that lists them."""
     named = dict(model.named_parameters())
     frozen = []
     for glob in globs.split(","):

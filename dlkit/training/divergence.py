@@ -174,7 +174,7 @@ def _keep_batch(run: RunState, failing: FailingBatch) -> None:
         model.state_dict(),
         config=run.config,
         description=run.description,
-        progress={"position": asdict(run.position), "best": run.best, "failing": failing.facts()},
+        progress={"position": asdict(run.position), "best": run.best, "failing": failing.to_dict()},
         extras=failing.tensors(),
     )
 
