@@ -40,7 +40,8 @@ def pick_device(name: str) -> torch.device:
             )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise MissingError(
-            "--device mps is not available: torch finds no Metal device", "--device auto takes the best there is"
+            "--device mps is not available: torch finds no Metal device",
+            "--device auto takes the best there is",
         )
     return torch.device(name)
 

