@@ -17,6 +17,7 @@ from dlkit.cli import console, data, inspect, plot, train
 from dlkit.cli import eval as eval_command
 from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
+from dlkit.cli.verbose import report
 from dlkit.errors import ConfigError, DlkitError, StdoutError
 from dlkit.user_code import blame
 
@@ -56,7 +57,8 @@ def run(arguments: list[str] | None = None) -> int:
     console.mode.reset()
     debug = "--debug" in words
     try:
-        code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
+        with report(words):
+            code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
         console.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, StdoutClosed, SystemExit):  # Typer and Rich exit when a pipe breaks

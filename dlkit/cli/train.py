@@ -14,6 +14,7 @@ from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
+from dlkit.cli.verbose import phase
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.atomic import probe_folder, remove_own_temporaries
 from dlkit.files.run_dir import RunDir, check_out, open_run
@@ -112,16 +113,17 @@ def train(
     if download and "download" in counted:
         _download(config)
 
-    from dlkit.training.resume import resume_run
-    from dlkit.training.run import start_run
+    with phase("load torch"):
+        from dlkit.training.resume import resume_run
+        from dlkit.training.run import start_run
 
-    with show_preparing():
+    with phase("load the data, build the network"), show_preparing():
         named = set(given.typed)
         run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
     if not run.done_reason:
-        with _stopped_by_signals(run), show_progress(run) as display:
+        with phase("train"), _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
                 _show_messages(run)
