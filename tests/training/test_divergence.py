@@ -132,10 +132,11 @@ def test_bad_data_are_not_answered_with_a_lower_rate(tmp_path: Path) -> None:
     run = start_run(configure(), tmp_path / "run")
     spoil(run, 3)
 
-    assert diverge(run).hint == (
-        f"a lower rate does not help against bad numbers in digits; dlkit inspect nan {run.dir.path} "
-        "replays the batch"
-    )
+    hint = diverge(run).hint
+
+    assert f"dlkit inspect nan {run.dir.path}" in hint
+    assert "digits" in hint
+    assert "--lr" not in hint
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
@@ -283,4 +284,5 @@ def test_a_disk_that_is_full_is_told_with_the_divergence(tmp_path: Path) -> None
     assert f"the last good state is {run.dir.last}, of step {STEPS_PER_EPOCH}" in caught.value.message
     for path in (run.dir.last, run.dir.nan):
         assert f"disk full: cannot write {path}" in caught.value.message
-    assert caught.value.hint == "a lower rate does not help against bad numbers in digits"
+    assert "digits" in caught.value.hint
+    assert "--resume" not in caught.value.hint

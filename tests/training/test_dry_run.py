@@ -147,7 +147,7 @@ def failure(samples: int, arguments: dict[str, str] | None = None, **settings: A
         memorise(configure(arguments, **settings), samples)
     assert type(caught.value) is DlkitError
     assert caught.value.exit_code == 1
-    assert caught.value.message.startswith(f"--overfit {samples}: the loss is ")
+    assert caught.value.message.startswith(f"--overfit {samples}: ")
     return caught.value
 
 
@@ -155,22 +155,19 @@ def failure(samples: int, arguments: dict[str, str] | None = None, **settings: A
 def test_zero_weights_are_found_out(samples: int) -> None:
     hint = failure(samples, {"init": "zeros"}).hint
 
-    assert hint.startswith(
-        "the gradient of hidden.0.linear.weight, hidden.0.linear.bias, output.weight is zero"
-    )
+    assert "hidden.0.linear.weight, hidden.0.linear.bias, output.weight" in hint
     assert "zero weights" in hint
 
 
 def test_a_frozen_network_is_found_out() -> None:
     hint = failure(32, freeze="hidden.*,output.weight").hint
 
-    assert hint.startswith(
-        "no gradient reaches hidden.0.linear.weight, hidden.0.linear.bias, output.weight (frozen"
-    )
+    assert "hidden.0.linear.weight, hidden.0.linear.bias, output.weight" in hint
+    assert "frozen" in hint
 
 
 def test_a_rate_too_low_is_found_out() -> None:
-    assert "the loss hardly moves: --lr 1e-09 may be too low" in failure(8, lr=1e-9).hint
+    assert "--lr 1e-09" in failure(8, lr=1e-9).hint
 
 
 def test_a_rate_rather_low_is_found_out() -> None:
@@ -193,7 +190,8 @@ def test_more_samples_than_there_are_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         memorise(configure(), 151)
 
-    assert caught.value.message == "--overfit 151 is more than the 150 training samples"
+    assert "--overfit 151" in caught.value.message
+    assert "150" in caught.value.message
     assert caught.value.hint == "--overfit 32"
     assert caught.value.exit_code == 2
     with pytest.raises(ConfigError) as caught:
@@ -205,8 +203,9 @@ def test_one_sample_has_no_spread_for_batch_norm() -> None:
     with pytest.raises(ConfigError) as caught:
         memorise(configure({"norm": "batch"}), 1)
 
-    assert caught.value.message == "--overfit 1 does not go with -s norm=batch: one sample has no spread"
-    assert caught.value.hint == "--overfit 2 or more, or -s norm=layer"
+    assert caught.value.message.startswith("--overfit 1 does not go with -s norm=batch")
+    assert "--overfit 2" in caught.value.hint
+    assert "-s norm=layer" in caught.value.hint
     assert memorise(configure({"norm": "batch"}, lr=0.1), 2)["accuracy"] == 1.0
 
 

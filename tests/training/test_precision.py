@@ -206,7 +206,7 @@ def test_a_precision_that_the_device_found_has_not_is_exit_7(precision: str, nee
     with pytest.raises(MissingError) as caught:
         check_precision(precision, CPU)
 
-    assert caught.value.message == f"--precision {precision} needs {needed}; the device here is cpu"
+    assert caught.value.message.startswith(f"--precision {precision} needs {needed}")
     assert (caught.value.hint, caught.value.exit_code) == (WITHOUT_IT, 7)
 
 
@@ -215,8 +215,9 @@ def test_an_old_cuda_device_is_told_what_it_lacks(precision: str) -> None:
     with pytest.raises(MissingError) as caught:
         check_precision(precision, torch.device("cuda:0"), capability=(7, 5))
 
-    assert caught.value.message == f"--precision {precision} needs compute capability 8.0; cuda:0 has 7.5"
-    assert caught.value.hint == "--precision fp16 or fp32"
+    for value in (f"--precision {precision}", "8.0", "cuda:0", "7.5"):
+        assert value in caught.value.message
+    assert "--precision fp16" in caught.value.hint
     check_precision(precision, torch.device("cuda:0"), capability=(8, 0))
     check_precision("fp16", torch.device("cuda:0"), capability=(7, 5))
 

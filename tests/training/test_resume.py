@@ -171,8 +171,8 @@ def test_what_may_not_change_is_refused(name: str, case: tuple[object, str, str]
     with pytest.raises(ConfigError) as caught:
         resume(tmp_path / "run", **{name: value})
 
-    assert caught.value.message == f"{typed} cannot change on --resume: the run has {stored}"
-    assert caught.value.hint == "leave it out, or start a new run"
+    assert caught.value.message.startswith(f"{typed} cannot change on --resume")
+    assert f"{stored}" in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "l1", "schedule", "log_every"])
@@ -209,7 +209,7 @@ def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
     assert "last.safetensors is damaged" in run.notes[0]
     assert f"resuming from {run_dir.last_prev}" in run.notes[0]
     assert run.start_step == STEPS_PER_EPOCH
-    assert run.notes[1] == f"the damaged file is kept as {run_dir.last_corrupt}"
+    assert f"{run_dir.last_corrupt}" in run.notes[1]
     assert run_dir.last.read_bytes() == damaged, "nothing is renamed before the run is locked"
     drive(run)
     assert run_dir.last_corrupt.read_bytes() == damaged
@@ -228,7 +228,7 @@ def test_a_run_that_has_gone_on_since_it_was_loaded_is_not_turned_back(tmp_path:
         drive(late)
 
     assert "another process trained there" in caught.value.message
-    assert caught.value.hint == "resume it once more"
+    assert "resume" in caught.value.hint
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"} == before
 
 

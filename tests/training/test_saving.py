@@ -137,7 +137,7 @@ def test_time_counts_over_a_stop(tmp_path: Path) -> None:
     drive(start_run(configure(), folder), 30)
     spent = load_checkpoint(RunDir(folder).last).metadata["progress"]["position"]["seconds"]
 
-    assert resume(folder, max_time=f"{spent / 2:.9f}s").done_reason.startswith("the run has had its time")
+    assert resume(folder, max_time=f"{spent / 2:.9f}s").done_reason.count("--max-time")
     assert resume(folder, max_time="2h").done_reason == ""
 
 
@@ -146,8 +146,8 @@ def test_a_schedule_that_spans_other_steps_is_said(schedule: str, tmp_path: Path
     run_to_the_end(tmp_path / "run", max_steps=5, schedule=schedule)
 
     stretched = resume(tmp_path / "run", max_steps=40, sched_on_resume="stretch")
-    assert any(f"the {schedule} schedule now spans 40 steps" in note for note in stretched.notes)
-    assert not any("now spans" in note for note in resume(tmp_path / "run", lr=0.1).notes)
+    assert any(f"{schedule} schedule" in note and "40 steps" in note for note in stretched.notes)
+    assert not any("schedule" in note for note in resume(tmp_path / "run", lr=0.1).notes)
 
 
 def numbered(folder: Path) -> list[int]:
