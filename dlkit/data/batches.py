@@ -70,11 +70,6 @@ class Batches:
         """Batches that are made at once."""
         return self._chunk
 
-    def samples_in(self, start: int, stop: int) -> int:
-        """Count the samples of the batches from `start` up to, not including, `stop`."""
-        end = self.num_samples if stop >= len(self) else stop * self.batch_size
-        return end - start * self.batch_size
-
     def shuffled(self, epoch: int, start: int = 0) -> Iterator[tuple[Inputs, Tensor]]:
         """Give the batches of an epoch in its own order.
 

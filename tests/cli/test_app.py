@@ -376,11 +376,34 @@ class Counted:
         write(1, b"leaked 1 instance")
 
 sys.counted = Counted()
-from dlkit.cli import app
-before, app.run = app.run, lambda: (atexit.register(print, "handler"), before())[1]
 """
     result = leaving(script)
 
     assert result.stdout.startswith(b"dlkit ")
-    assert result.stdout.endswith(b"\nhandler\n")
+    assert result.stdout.count(b"\n") == 1
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("without", ["", "del atexit._run_exitfuncs"], ids=["fast", "plain"])
+def test_threads_and_exit_handlers_end_first_whenever_they_were_registered(without: str) -> None:
+    script = """
+import concurrent.futures, threading, time
+atexit.register(print, "registered before")
+
+def work():
+    time.sleep(0.2)
+    print("thread")
+
+def start():
+    atexit.register(print, "registered after")
+    threading.Thread(target=work).start()
+    concurrent.futures.ThreadPoolExecutor(1).submit(int)
+    return 3
+
+from dlkit.cli import app
+app.run = start
+"""
+    result = leaving(script + without)
+
+    assert result.stdout.decode().splitlines() == ["thread", "registered after", "registered before"]
+    assert (result.returncode, result.stderr) == (3, b"")

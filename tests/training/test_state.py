@@ -164,12 +164,10 @@ def test_settings_that_differ_in_the_file_for_people_are_said(stopped: Path, tmp
     assert not any("config.toml" in note for note in resume(folder).notes)
     config.write_text(config.read_text().replace("epochs = 2", "epochs = 5").replace("seed = 0", "seed = 7"))
 
-    (said,) = [note for note in resume(folder).notes if "config.toml" in note]
+    (note,) = [note for note in resume(folder).notes if "config.toml" in note]
 
-    assert said == (
-        f"{config} is not what the run goes by: epochs (5), seed (7); "
-        f"the settings in {folder}/last.safetensors count"
-    )
+    for value in (config, "epochs (5)", "seed (7)", f"{folder}/last.safetensors"):
+        assert str(value) in note
 
 
 @pytest.mark.parametrize("text", ["epochs = ", None], ids=["no-toml", "missing"])
@@ -185,7 +183,7 @@ def test_file_for_people_that_cannot_be_read_is_written_anew(
 
     run = resume(folder)
 
-    assert f"{config} cannot be read; it is written anew from the checkpoint" in run.notes
+    assert any(str(config) in note for note in run.notes)
     drive(run)
     assert tomllib.loads(config.read_text()) == before
 
