@@ -15,7 +15,7 @@ from dlkit.data.batches import Batches
 from dlkit.errors import CheckpointError, DivergedError
 from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
 from dlkit.inspection.layer_table import COLUMNS
-from dlkit.inspection.nan import look_into
+from dlkit.inspection.nan import inspect_nan
 from dlkit.settings.resolve import resolve
 from dlkit.training.run import TrainRun, start_run
 
@@ -51,7 +51,7 @@ def test_finding_is_the_one_that_training_told(tmp_path: Path) -> None:
     run = prepare(tmp_path / "run", {"dropout": "0.5"}, lr=1e30, accumulate=3)
     told = drive(run).message
 
-    found = look_into(load_checkpoint(run.dir.nan), CPU)
+    found = inspect_nan(load_checkpoint(run.dir.nan), CPU)
 
     assert found.seen.finding.cause == "forward"
     assert found.seen.finding.message in told
@@ -59,7 +59,7 @@ def test_finding_is_the_one_that_training_told(tmp_path: Path) -> None:
 
 
 def test_facts_as_json_are_complete_and_finite(kept: Path) -> None:
-    facts = look_into(load_checkpoint(kept), CPU).to_dict()
+    facts = inspect_nan(load_checkpoint(kept), CPU).to_dict()
 
     assert (facts["split"], facts["epoch"], facts["samples"], facts["rows"]) == ("train", 1, 8, [])
     assert facts["cause"] == "forward"
@@ -74,7 +74,7 @@ def test_facts_as_json_are_complete_and_finite(kept: Path) -> None:
 
 
 def test_facts_for_people_leave_out_what_does_not_apply(kept: Path) -> None:
-    pairs = look_into(load_checkpoint(kept), CPU).to_pairs()
+    pairs = inspect_nan(load_checkpoint(kept), CPU).to_pairs()
 
     assert pairs["batch"] == "epoch 1, step 2: 8 samples of train"
     assert (pairs["inputs"], pairs["targets"], pairs["weights"]) == ("finite", "finite", "finite")
@@ -114,7 +114,7 @@ def test_rows_of_bad_samples_are_named_and_no_rate_is_proposed(part: str, tmp_pa
     run.parts = replace(run.parts, **{part: spoiled})
     drive(run)
 
-    found = look_into(load_checkpoint(run.dir.nan), CPU)
+    found = inspect_nan(load_checkpoint(run.dir.nan), CPU)
 
     assert sorted(found.failing.bad_rows(found.seen)) == bad
     facts, pairs = found.to_dict(), found.to_pairs()
@@ -128,7 +128,7 @@ def test_rows_of_bad_samples_are_named_and_no_rate_is_proposed(part: str, tmp_pa
 def test_classes_weighed_by_rarity_are_weighed_again(tmp_path: Path) -> None:
     path = diverged(tmp_path / "run", balance="loss")
 
-    assert look_into(load_checkpoint(path), CPU).seen.finding.cause == "forward"
+    assert inspect_nan(load_checkpoint(path), CPU).seen.finding.cause == "forward"
 
 
 def change(
@@ -167,7 +167,7 @@ FOREIGN_TENSORS: dict[str, Tensor | None] = {
 
 def refused(path: Path) -> CheckpointError:
     with pytest.raises(CheckpointError) as caught:
-        look_into(load_checkpoint(path), CPU)
+        inspect_nan(load_checkpoint(path), CPU)
     return caught.value
 
 
