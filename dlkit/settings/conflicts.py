@@ -144,7 +144,9 @@ def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
     if config.window is not None and config.time is None:
         yield ConfigError("--window has no effect without --time", "add --time COLUMN")
     if config.task == "classification":
-        yield ConfigError("--task classification does not go with MODEL spatial: it predicts a number")
+        yield ConfigError(
+            "--task classification does not go with MODEL spatial, which predicts a number", "leave it out"
+        )
     for name in ("split_file", "by_time", "group", "stratify"):
         if config.split_by_block is not None and getattr(config, name) not in (None, False):
             yield ConfigError(f"--split-by-block does not go with {flag(name)}", "choose one of them")
