@@ -120,11 +120,12 @@ def _model_faults(given: Given) -> Iterator[ConfigError]:
 
 
 def _range_faults(start: float, end: float, steps: int) -> Iterator[ConfigError]:
-    if not 0 < start < float("inf"):
+    lowest = start if 0 < start < float("inf") else 0.0
+    if not lowest:
         yield ConfigError(f"--start {start:g} is outside (0, inf)", "use a small rate, for example 1e-6")
-    if not start < end < float("inf"):
+    if not lowest < end < float("inf"):
         yield ConfigError(
-            f"--end {end:g} is outside ({start:g}, inf)", "use a rate above --start, for example 10"
+            f"--end {end:g} is outside ({lowest:g}, inf)", "use a rate above --start, for example 10"
         )
     if not _MIN_STEPS <= steps <= _MAX_STEPS:
         yield ConfigError(

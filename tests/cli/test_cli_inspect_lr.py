@@ -52,7 +52,7 @@ def test_json_is_one_object_with_the_smoothed_curve(dlkit: Run) -> None:
     result = dlkit("inspect", "lr", "mlp", "--json")
 
     shown = json.loads(result.stdout)
-    assert list(said) == ["lr", "rule", "steps", "curve"]
+    assert list(shown) == ["lr", "rule", "steps", "curve"]
     assert shown["rule"] == RULE
     assert shown["steps"] == len(shown["curve"])
     assert set(shown["curve"][0]) == {"lr", "loss"}
