@@ -39,7 +39,7 @@ def test_table_has_a_row_for_every_choice_and_no_other(title: str, name: str) ->
 
 
 def test_rule_of_inspect_lr_is_on_the_page() -> None:
-    words = " ".join(section("A learning rate to begin with").split())
+    words = " ".join(section("Finding a learning rate").split())
 
     assert RULE.startswith("a fifth of the rate midway")
     assert "a fifth of the rate midway, on the logarithmic axis," in words
