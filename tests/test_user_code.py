@@ -42,7 +42,7 @@ def test_what_a_file_prints_later_goes_to_stderr_too(
     assert capsys.readouterr() == ("", "5!")
 
 
-def test_modules_beside_a_file_are_found_and_shadow_nothing_later(tmp_path: Path) -> None:
+def test_modules_in_the_same_folder_are_found_and_shadow_nothing_later(tmp_path: Path) -> None:
     (tmp_path / "layers_beside.py").write_text("WIDTH = 7\n")
     (tmp_path / "wave.py").write_text("raise RuntimeError('not this one')\n")
 

@@ -136,7 +136,7 @@ def test_table_comes_with_a_note_on_stderr(dlkit: Run, trained_run: Path, kind: 
     assert result.code == 0
     assert tuple(columns) == COLUMNS[kind]
     assert len(rows) == {"grads": 4, "acts": 3}[kind]
-    assert result.stderr == "128 samples (2 batches) of digits train, on cpu (1 thread)\n"
+    assert "128 samples (2 batches) of digits train" in result.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -40,7 +40,7 @@ def test_every_entry_can_be_built_or_loaded() -> None:
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_every_data_set_says_whose_it_is_and_how_its_files_are_checked(name: str) -> None:
+def test_every_data_set_has_source_licence_and_checksums(name: str) -> None:
     entry = DATA[name]
 
     assert entry.source.startswith("http" if entry.kind == "pictures" else "simulated")
@@ -68,7 +68,7 @@ def test_defaults_fill_up_what_is_not_typed() -> None:
     assert MLP.resolve({"dropout": "0.5"}) == {**DEFAULTS, "dropout": 0.5}
 
 
-def test_defaults_depend_on_the_kind_of_data() -> None:
+def test_defaults_depend_on_the_data() -> None:
     assert MLP.resolve({}, "table") == {**DEFAULTS, **MLP.defaults["table"]}
     assert MLP.resolve({"hidden": "8"}, "table")["hidden"] == (8,)
     for entry in MODELS.values():
