@@ -177,6 +177,12 @@ CONTRADICTIONS: dict[str, tuple[Settings, tuple[str, ...], str]] = {
         ("--target-weights frogg", "cifar10", "dog, frog, horse"),
         "frog?",
     ),
+    "fold-alone": ({"data": "x.csv", "fold": 2}, ("--fold", "--folds"), "--folds K"),
+    "folds-alone": ({"data": "x.csv", "folds": 5}, ("--folds 5", "--fold"), "--fold N"),
+    "fold-beyond": ({"data": "x.csv", "folds": 5, "fold": 6}, ("--fold 6", "[1, 5]"), "--folds 5"),
+    "no-row-to-train": ({"data": "x.csv", "val": 0.5, "test": 0.5}, ("--val 0.5", "--test 0.5"), ""),
+    "group-of-digits": ({"group": "x"}, ("--group", "--data digits"), ""),
+    "curves-of-digits": ({"model": "pbpk", "data": "digits"}, ("MODEL pbpk", "digits"), "--data pbpk"),
     "size-of-digits": ({"size": 64}, ("--size 64", "--data digits"), ""),
     "column-of-digits": ({"target": "price"}, ("--target", "--data digits"), ""),
     "means-of-more-channels": (
@@ -201,8 +207,9 @@ def test_settings_that_contradict_each_other_are_refused(case: str, from_file: b
         )
         return
 
-    layers = ({}, {"model": "mlp", **settings}) if from_file else (settings, {})
-    (fault,) = refused(layers[0], arguments_for(case), file=layers[1])
+    model = {"model": settings.get("model", "mlp")}
+    typed, file = (model, {**model, **settings}) if from_file else (settings, {})
+    (fault,) = refused(typed, arguments_for(case), file=file)
 
     assert all(name in fault.message for name in named), fault.message
     assert fault.hint or case.startswith(("monitor", "weights"))
