@@ -74,7 +74,7 @@ class TrainConfig:
 
     target: str | None = _setting(None, "The column to predict.", panel=DATA_PANEL)
     features: str | None = _setting(
-        None, "The feature columns: A,B,C; by default all but the target.", panel=DATA_PANEL
+        None, "The feature columns: A,B,C; by default all others.", panel=DATA_PANEL
     )
     task: str = _setting(
         "auto",

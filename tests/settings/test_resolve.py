@@ -183,6 +183,7 @@ CONTRADICTIONS: dict[str, tuple[Settings, tuple[str, ...], str]] = {
     "no-row-to-train": ({"data": "x.csv", "val": 0.5, "test": 0.5}, ("--val 0.5", "--test 0.5"), ""),
     "group-of-digits": ({"group": "x"}, ("--group", "--data digits"), ""),
     "curves-of-digits": ({"model": "pbpk", "data": "digits"}, ("MODEL pbpk", "digits"), "--data pbpk"),
+    "fp16-on-a-cpu": ({"precision": "fp16", "device": "cpu"}, ("--precision fp16", "--device cpu"), "bf16"),
     "size-of-digits": ({"size": 64}, ("--size 64", "--data digits"), ""),
     "column-of-digits": ({"target": "price"}, ("--target", "--data digits"), ""),
     "means-of-more-channels": (
@@ -247,6 +248,12 @@ def test_settings_at_the_limits_are_accepted(typed: Settings) -> None:
     config = resolve({"model": "mlp", **typed}, {})
 
     assert {name: getattr(config, name) for name in typed} == typed
+
+
+def test_image_settings_are_refused_for_a_table() -> None:
+    (fault,) = refused({"data": "x.csv", "augment": "light"})
+
+    assert_reports(fault, "--augment light", "x.csv")
 
 
 def test_patience_of_a_schedule_follows_from_its_constants() -> None:
