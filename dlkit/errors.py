@@ -1,13 +1,13 @@
-"""Every mistake a user can make, as a tree of exceptions with exit codes.
+"""Every error that a user can cause, as a tree of exceptions with exit codes.
 
 DlkitError                 1  failed while running
 ├── StdoutError            1  the result cannot be written to stdout
 ├── ConfigError            2  a wrong flag, value or combination
-├── RunExistsError         2  the run folder is there already
-├── DataError              3  missing, foreign or faulty data
-├── CheckpointError        4  missing, damaged or of another network
-├── DivergedError          5  the loss or the gradients stopped being finite
-├── MissingError           7  an extra or a device that is not here
+├── RunExistsError         2  the run folder exists already
+├── DataError              3  data that are missing, of another format or faulty
+├── CheckpointError        4  a checkpoint that is missing, damaged or of another network
+├── DivergedError          5  the loss or the gradients became NaN or infinite
+├── MissingError           7  an extra or a device that is not installed
 └── InterruptedRun   130/143  stopped by Ctrl-C or SIGTERM
 """
 
@@ -22,7 +22,7 @@ _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENA
 
 
 class DlkitError(Exception):
-    """A mistake or a failure that is told in one line, with a hint and an exit code."""
+    """An error that is reported in one line, with a hint and an exit code."""
 
     exit_code = 1
 
@@ -45,18 +45,18 @@ class ConfigError(DlkitError):
 
     @classmethod
     def of(cls, faults: Sequence["ConfigError"]) -> "ConfigError":
-        """Join all faults of a configuration, so that they are told together."""
+        """Join all faults of a configuration, so that they are reported together."""
         joined = cls("; ".join(fault.message for fault in faults), faults[-1].hint)
         joined.faults = tuple(faults)
         return joined
 
 
 class RunExistsError(ConfigError):
-    """The run folder asked for is there already."""
+    """The run folder asked for exists already."""
 
 
 class DataError(DlkitError):
-    """Data that are missing, foreign or faulty."""
+    """Data that are missing, of another format or faulty."""
 
     exit_code = 3
 
@@ -68,7 +68,7 @@ class CheckpointError(DlkitError):
 
 
 class DivergedError(DlkitError):
-    """Training left the finite numbers."""
+    """Training diverged: the loss or the gradients became NaN or infinite."""
 
     exit_code = 5
 
@@ -79,7 +79,7 @@ class MissingError(DlkitError):
     exit_code = 7
 
 
-class InterruptedRun(DlkitError):  # noqa: N818 - an order obeyed, not an error
+class InterruptedRun(DlkitError):  # noqa: N818 - requested, not an error
     """Training stopped because a signal asked for it.
 
     Args:
@@ -92,13 +92,13 @@ class InterruptedRun(DlkitError):  # noqa: N818 - an order obeyed, not an error
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """Say which allowed names come close to a mistyped one; empty when none does."""
+    """Return a suggestion for a mistyped name; empty when no allowed name comes close."""
     close = difflib.get_close_matches(name, list(allowed), n=2, cutoff=0.6)
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
 def printable(text: str, limit: int = 80) -> str:
-    """Make text from a file safe to show: no control or direction characters, no endless length."""
+    """Return text from a file made safe to show: control and direction characters replaced, cut at a limit."""
     shown = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for character in text[: limit + 1]
@@ -107,7 +107,7 @@ def printable(text: str, limit: int = 80) -> str:
 
 
 def is_full(err: OSError) -> bool:
-    """Say whether there was no room: the disk, a quota, or the largest file that is allowed."""
+    """Return whether an error means no space left: on the disk, in a quota, or within the file size limit."""
     return err.errno in _FULL
 
 
@@ -120,8 +120,8 @@ def file_error(
         err: What the system raised.
         path: The file that was being worked on.
         doing: What was being done, as in "write the checkpoint".
-        needed: Size of what was to be written, in bytes, told when the disk is full.
-        free: Bytes that are free on the disk, if they are known; says how many are missing.
+        needed: Size of what was to be written, in bytes; reported when the disk is full.
+        free: Bytes that are free on the disk, if known; the message then has how many are missing.
     """
     if is_full(err):
         missing = (
@@ -131,23 +131,23 @@ def file_error(
         )
         size = f" ({needed:,} bytes needed{missing})" if needed is not None else ""
         return DlkitError(
-            f"disk full: cannot {doing} {path}{size}", "what was there before is untouched; free some space"
+            f"disk full: cannot {doing} {path}{size}", "existing files are unchanged; free some space"
         )
     if err.errno in _NOT_ALLOWED:
-        hint = f"choose a {'file that you may read' if doing == 'read' else 'place that you may write to'}"
+        hint = f"choose a path that you may {'read' if doing == 'read' else 'write to'}"
     elif err.errno in _NOT_THERE:
         hint = "check the path"
     else:
-        hint = "the disk or the network under it may be failing"
+        hint = "the disk or the network drive may be failing"
     return DlkitError(f"cannot {doing} {path}: {reason(err)}", hint)
 
 
 def reason(err: OSError) -> str:
-    """Give the system's own words for what went wrong, in lower case."""
+    """Return the operating system's message, in lower case."""
     return (err.strerror or str(err)).lower()
 
 
 def instance_of(value: object) -> str:
-    """Say what a value is, by its type, e.g. `an int`; None is `nothing`."""
+    """Return a description of a value by its type, e.g. `an int`; None is `nothing`."""
     name = type(value).__name__
     return "nothing" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

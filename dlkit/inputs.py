@@ -17,21 +17,14 @@ def call(model: nn.Module, inputs: Inputs) -> Any:
 
 
 def rows_of(inputs: Inputs, start: int, stop: int) -> Inputs:
-    """Give the samples from `start` up to, not including, `stop`."""
+    """Return the samples from `start` up to, not including, `stop`."""
     if isinstance(inputs, Tensor):
         return inputs[start:stop]
     return {name: tensor[start:stop] for name, tensor in inputs.items()}
 
 
-def to_device(inputs: Inputs, device: torch.device) -> Inputs:
-    """Give the inputs on a device."""
-    if isinstance(inputs, Tensor):
-        return inputs.to(device)
-    return {name: tensor.to(device) for name, tensor in inputs.items()}
-
-
 def zeros(description: DataDescription, samples: int = 1) -> Inputs:
-    """Give samples of the described shapes that hold nothing but zeros."""
+    """Return samples of zeros of the described shapes."""
     if not description.named_inputs:
         return torch.zeros(samples, *description.input_shape)
     return {

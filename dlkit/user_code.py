@@ -15,7 +15,7 @@ from typing import Any
 from dlkit.errors import ConfigError, DlkitError, did_you_mean, printable, reason
 from dlkit.settings.spec import CodeSpec
 
-_SHOWN_LETTERS = 300
+_MAX_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -28,27 +28,27 @@ _loaded: dict[Path, _Loaded] = {}
 
 
 def check_file(code: CodeSpec, option: str) -> None:
-    """See that the file of a network or a function is there, without running it.
+    """Check that the file of a network or a function can be read, without running it.
 
     Raises:
-        ConfigError: It is not, or cannot be read.
+        ConfigError: It is missing or cannot be read.
     """
     _source(code, option)
 
 
 def load_code(code: CodeSpec, option: str, failure: type[DlkitError] = ConfigError) -> Any:
-    """Run a Python file and give what it calls `name`; a file that has not changed since is not run again.
+    """Run a Python file and return its object `name`; an unchanged file is not run again.
 
-    Its folder is searched for what it imports, as `python file.py` does, and what it prints goes to stderr.
+    Imports are searched in its folder, as `python file.py` does, and what it prints goes to stderr.
 
     Args:
         code: The file and the name.
-        option: What it was typed after, for messages.
-        failure: What is raised where the code is at fault.
+        option: The option that named it, for messages.
+        failure: The exception to raise when the code fails.
 
     Raises:
-        ConfigError: The file is not there.
-        DlkitError: It cannot be run, or has nothing of that name.
+        ConfigError: The file is missing.
+        DlkitError: It cannot be run, or defines nothing of that name.
     """
     source = _source(code, option)
     sha256 = hashlib.sha256(source).hexdigest()
@@ -70,7 +70,7 @@ def load_code(code: CodeSpec, option: str, failure: type[DlkitError] = ConfigErr
 
 
 def source_digest(code: CodeSpec) -> str:
-    """Give the SHA-256 of the file as it was run; as it is now where it was not; empty where it is gone."""
+    """Return the SHA-256 of the file as it was run, or as it is now if it was not; empty if it is missing."""
     if code.path in _loaded:
         return _loaded[code.path].sha256
     try:
@@ -81,16 +81,16 @@ def source_digest(code: CodeSpec) -> str:
 
 @contextlib.contextmanager
 def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = "") -> Iterator[None]:
-    """Run code of the user's: what it prints goes to stderr, what it raises is told with its line.
+    """Run code of the user: its output goes to stderr, its exceptions are reported with their line.
 
     Args:
-        code: Where it stands.
+        code: Its file.
         what: What is run, for the message.
-        failure: What is raised in the place of its own exceptions.
-        hint: The hint, where there is a better one than that --debug shows more.
+        failure: The exception to raise instead of its own.
+        hint: The hint; by default that --debug shows the traceback.
 
     Raises:
-        DlkitError: It raised something, or asked Python to exit.
+        DlkitError: It raised an exception, or asked Python to exit.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -104,15 +104,15 @@ def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = ""
         ) from err
     except Exception as err:
         raise failure(
-            f"{what} raised {_told(err)}{_place(err, code)}", hint or "--debug shows the traceback"
+            f"{what} raised {_error_text(err)}{_place(err, code)}", hint or "--debug shows the traceback"
         ) from err
 
 
 def blame(err: BaseException) -> str:
-    """Say which line of the user's files raised an error; empty where none of them had a part in it."""
+    """Return the line of the user's code that raised an error, with the error; empty if none was involved."""
     for frame in reversed(traceback.extract_tb(err.__traceback__)):
         if Path(frame.filename) in _loaded:
-            return f"{Path(frame.filename).name} line {frame.lineno}, in {frame.name}: {_told(err)}"
+            return f"{Path(frame.filename).name} line {frame.lineno}, in {frame.name}: {_error_text(err)}"
     return ""
 
 
@@ -122,7 +122,7 @@ def _source(code: CodeSpec, option: str) -> bytes:
     except FileNotFoundError as err:
         near = sorted(path.name for path in code.path.parent.glob("*.py"))
         raise ConfigError(
-            f"{option} {code.short}: there is no file {code.path}",
+            f"{option} {code.short}: no such file: {code.path}",
             did_you_mean(code.path.name, near) or "check the path",
         ) from err
     except OSError as err:
@@ -130,23 +130,23 @@ def _source(code: CodeSpec, option: str) -> bytes:
 
 
 def _run(code: CodeSpec, source: bytes, sha256: str, option: str, failure: type[DlkitError]) -> ModuleType:
-    """Run a file as a module under a name that no other module has."""
+    """Run a file as a module with a unique name."""
     try:
         compiled = compile(source, str(code.path), "exec")
     except (SyntaxError, ValueError) as err:
         line = f" line {err.lineno}" if isinstance(err, SyntaxError) and err.lineno else ""
-        told = err.msg if isinstance(err, SyntaxError) else str(err)
+        text = err.msg if isinstance(err, SyntaxError) else str(err)
         raise failure(
-            f"{option} {code.short}: {code.path}{line} is not Python: {printable(told, _SHOWN_LETTERS)}"
+            f"{option} {code.short}: {code.path}{line} is not valid Python: {printable(text, _MAX_LENGTH)}"
         ) from err
     module = ModuleType(f"_dlkit_{code.path.stem}_{sha256[:8]}")
     module.__file__ = str(code.path)
-    # In training too, long after this call: stdout carries results alone.
+    # During training too, long after this call: stdout carries results only.
     vars(module)["print"] = functools.wraps(builtins.print)(_print)
     sys.modules[module.__name__] = module
     try:
-        with _searched(code.path.parent), running(code, f"{option} {code.short}: the file", failure):
-            exec(compiled, vars(module))  # noqa: S102 - the command line names this very file
+        with _on_sys_path(code.path.parent), running(code, f"{option} {code.short}: the file", failure):
+            exec(compiled, vars(module))  # noqa: S102 - the command line names this file
     except BaseException:
         del sys.modules[module.__name__]
         raise
@@ -158,8 +158,8 @@ def _print(*values: object, file: Any = None, **options: Any) -> None:
 
 
 @contextlib.contextmanager
-def _searched(folder: Path) -> Iterator[None]:
-    """Search a folder first for what is imported now, and last for what is imported later."""
+def _on_sys_path(folder: Path) -> Iterator[None]:
+    """Search a folder first for the imports in this block, and last for later ones."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -169,13 +169,13 @@ def _searched(folder: Path) -> Iterator[None]:
             sys.path.append(str(folder))
 
 
-def _told(err: BaseException) -> str:
-    words = " ".join(str(err).split())
-    return type(err).__name__ + (f": {printable(words, _SHOWN_LETTERS)}" if words else "")
+def _error_text(err: BaseException) -> str:
+    text = " ".join(str(err).split())
+    return type(err).__name__ + (f": {printable(text, _MAX_LENGTH)}" if text else "")
 
 
 def _place(err: BaseException, code: CodeSpec) -> str:
-    """Give the deepest line of the user's folder that led to an error, in brackets."""
+    """Return the deepest line in the user's folder that led to an error, in brackets."""
     folder = code.path.parent
     for frame in reversed(traceback.extract_tb(err.__traceback__)):
         if Path(frame.filename).parent == folder:

@@ -13,19 +13,19 @@ from dlkit.settings.recipes import RECIPES
 PAGE = Path(__file__).with_name("commands.md")
 HEAD = """# Commands
 
-Written from the code by `python docs/write_reference.py`; a test fails when the two differ.
+Generated from the code by `python docs/write_reference.py`; a test fails if they differ.
 
 Exit codes: 0 done, 1 failed while running (disk full, no permission, a locked run), 2 usage or configuration, 3 data,
 4 checkpoint, 5 diverged, 7 a missing device or extra, 130 Ctrl-C, 143 SIGTERM.
 
-stdout carries the result and nothing else; progress, notes and warnings go to stderr. Tables are drawn on a terminal
+stdout has the result only; progress, notes and warnings go to stderr. Tables are drawn on a terminal
 and tab-separated in a pipe.
 """
 SHARED = ("quiet", "verbose", "json", "debug", "help")
 
 
 def reference() -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     parts = [HEAD, "\n".join(_everywhere())]
     parts += ["\n".join(_command(path, command)) for path, command in commands()]
     parts += ["\n".join(_models()), "\n".join(_recipes())]
@@ -33,7 +33,7 @@ def reference() -> str:
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Give every command that does something, with its path."""
+    """Yield every command that is not a group, with its path."""
     yield from _walk("dlkit", typer.main.get_command(app))
 
 
@@ -78,8 +78,8 @@ def _row(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     default = option.default
     shown = default is not None and default is not False and default != [] and not callable(default)
-    said = f" Default: `{_word(default)}`." if shown and not option.secondary_opts else ""
-    return f"| {names} | {_one_line(option.help)}{said} |"
+    text = f" Default: `{_word(default)}`." if shown and not option.secondary_opts else ""
+    return f"| {names} | {_one_line(option.help)}{text} |"
 
 
 def _argument_name(argument: Any) -> str:
@@ -100,8 +100,8 @@ def _recipes() -> Iterator[str]:
     columns = list(dict.fromkeys(key for recipe in RECIPES.values() for key in recipe))
     yield "## Recipes"
     yield ""
-    yield "What a model sets apart from the defaults; a typed option wins. `--optimizer adam` or `adamw` alone sets"
-    yield "`lr` to 0.001."
+    yield "What a model changes in the defaults; a typed option wins. `--optimizer adam` or `adamw` alone sets `lr` to"
+    yield "0.001."
     yield ""
     yield f"| recipe | {' | '.join(columns)} |"
     yield "|---" * (len(columns) + 1) + "|"

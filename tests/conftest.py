@@ -1,4 +1,4 @@
-"""What the tests share: a command line run in-process, and the real data where they are present."""
+"""Fixtures of all tests: a command line run in-process, and real data if present."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ SHARED_DATA = Path(os.environ.get("DLKIT_SHARED_DATA", ROOT.parent / "shared" / 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left: exit code and both streams."""
+    """Exit code and both streams of a command."""
 
     code: int
     stdout: str
@@ -63,14 +63,14 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def heard_interrupts() -> None:
-    """Let Ctrl-C be heard by the processes that tests start, also where the tests run in a shell's background."""
+    """Let Ctrl-C reach the processes that tests start, even if the tests run in the background of a shell."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tests train tiny networks; more threads would only wait for each other."""
+    """Tests train tiny models, for which more threads would only wait for each other."""
     import torch
 
     before = torch.get_num_threads()
@@ -81,7 +81,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder of `mlp` on `digits` after two epochs; not to be changed."""
+    """A run folder of `mlp` on `digits` after two epochs; must not be changed."""
     from dlkit.cli.app import run
 
     folder = tmp_path_factory.mktemp("trained") / "run"
@@ -91,7 +91,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_copy(home: Path, trained_run: Path) -> Path:
-    """A copy of `trained_run` in the working folder of the test, to be changed at will."""
+    """A copy of `trained_run` in the working folder of the test, which may be changed."""
     return Path(shutil.copytree(trained_run, home / "run"))
 
 
@@ -104,7 +104,7 @@ def forks() -> Iterator[ForkServer]:
 
 @pytest.fixture(scope="session")
 def mnist_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data home with MNIST prepared; with noise of its shape where the real files are not here."""
+    """A data home with MNIST prepared, or with noise of its shape if the real files are missing."""
     import torch
 
     from dlkit.data.builtin.readers import read_idx_set
@@ -112,8 +112,8 @@ def mnist_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def noise(count: int) -> tuple[torch.Tensor, torch.Tensor]:
         draw = torch.Generator().manual_seed(count)
-        pictures = torch.randint(256, (count, 1, 28, 28), dtype=torch.uint8, generator=draw)
-        return pictures, torch.randint(10, (count,), generator=draw)
+        images = torch.randint(256, (count, 1, 28, 28), dtype=torch.uint8, generator=draw)
+        return images, torch.randint(10, (count,), generator=draw)
 
     home = tmp_path_factory.mktemp("mnist")
     real = SHARED_DATA / "mnist"

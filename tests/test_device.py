@@ -1,4 +1,4 @@
-"""The device that computes, and the state of its random numbers."""
+"""Devices, and the state of random number generators."""
 
 import random
 
@@ -30,7 +30,7 @@ def test_auto_takes_the_best_device_there_is() -> None:
     assert pick_device("auto").type == best
 
 
-def test_cpu_is_always_there() -> None:
+def test_cpu_is_always_available() -> None:
     assert pick_device("cpu") == CPU
 
 
@@ -40,7 +40,7 @@ def test_a_cuda_device_that_is_not_here_is_refused(name: str) -> None:
     with pytest.raises(MissingError) as caught:
         pick_device(name)
 
-    assert f"--device {name} " in caught.value.message
+    assert caught.value.message.startswith(f"--device {name} ")
     assert "--device auto" in caught.value.hint
     assert caught.value.exit_code == 7
 
@@ -50,11 +50,11 @@ def test_mps_that_is_not_here_is_refused() -> None:
     with pytest.raises(MissingError) as caught:
         pick_device("mps")
 
-    assert "--device mps " in caught.value.message
+    assert caught.value.message.startswith("--device mps ")
     assert "--device auto" in caught.value.hint
 
 
-def test_label_says_how_many_threads_compute() -> None:
+def test_label_has_the_number_of_threads() -> None:
     assert device_label(CPU) == "cpu (1 thread)"
 
 
@@ -74,7 +74,7 @@ def test_seeding_repeats_every_generator() -> None:
 
 
 @pytest.mark.parametrize("drawn_before", [0, 1, 2, 5])
-def test_restored_state_goes_on_with_the_same_draws(drawn_before: int) -> None:
+def test_restored_state_continues_with_the_same_draws(drawn_before: int) -> None:
     seed_all(3)
     for _ in range(drawn_before):
         draw()

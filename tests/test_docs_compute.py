@@ -1,4 +1,4 @@
-"""The pages on computing and on logs are held to the code: every choice is on them, and every example runs."""
+"""The pages on computing and on logs match the code: they have every choice, and every example runs."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def commands(page: str) -> Iterator[str]:
         yield from block.splitlines()
 
 
-def test_page_has_a_row_for_every_precision_and_says_what_every_setting_does() -> None:
+def test_page_has_every_precision_and_setting() -> None:
     assert tuple(re.findall(r"^\| `([a-z0-9]+)` \|", COMPUTE, flags=re.MULTILINE)) == PRECISIONS
     for flag in ("--device", "--precision", "--compile", "--threads", "--deterministic"):
         assert f"`{flag}" in COMPUTE, flag
@@ -41,7 +41,7 @@ def test_examples_run_one_after_the_other(dlkit: Callable[..., Any], monkeypatch
 
 
 @pytest.mark.parametrize("words", re.findall(r"^\$ dlkit (.*)$", COMPUTE, flags=re.MULTILINE))
-def test_refusals_shown_are_those_told(dlkit: Callable[..., Any], words: str) -> None:
+def test_errors_shown_are_those_printed(dlkit: Callable[..., Any], words: str) -> None:
     shown = COMPUTE.split(f"$ dlkit {words}\n")[1].split("```")[0]
 
     assert dlkit(*shlex.split(words)).stderr == shown

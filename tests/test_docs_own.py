@@ -1,4 +1,4 @@
-"""The pages on pictures, arrays and code of one's own are held to the code: every example runs, every name is there."""
+"""The pages on images, arrays and own code match the code: every example runs, and they have every name."""
 
 import re
 import runpy
@@ -39,19 +39,19 @@ def test_examples_run_one_after_the_other(page: str, dlkit: Callable[..., Any], 
             assert result.code == 0, f"{line}: {result.stderr}"
 
 
-def test_page_on_code_shows_what_the_commands_say(dlkit: Callable[..., Any], home: Path) -> None:
+def test_page_on_code_shows_what_the_commands_print(dlkit: Callable[..., Any], home: Path) -> None:
     (home / "net.py").write_text(blocks("own-code", "python")[0])
     dlkit("train", "net.py:Net", "--data", "digits", "--epochs", "1", "--no-plot", "--out", "first")
 
     for shown in blocks("own-code", "text"):
         command, *lines = shown.splitlines()
         result = dlkit(*shlex.split(command)[2:])
-        told = result.stderr.replace(str(home), "/home/ada").splitlines()
-        assert lines == [line for line in told if not line.startswith("running code")]
+        printed = result.stderr.replace(str(home), "/home/ada").splitlines()
+        assert lines == [line for line in printed if not line.startswith("running own code")]
 
 
-def test_every_name_that_data_fill_is_on_the_page() -> None:
-    pictures = DataDescription(
+def test_every_argument_filled_from_the_data_is_on_the_page() -> None:
+    images = DataDescription(
         name="x",
         task="classification",
         input_shape=(1, 8, 8),
@@ -62,7 +62,7 @@ def test_every_name_that_data_fill_is_on_the_page() -> None:
     )
     page = (DOCS / "own-code.md").read_text()
 
-    assert [name for name in known_of_data(pictures) if f"`{name}`" not in page] == []
+    assert [name for name in known_of_data(images) if f"`{name}`" not in page] == []
 
 
 def test_every_name_of_an_array_is_on_the_page() -> None:
@@ -72,7 +72,7 @@ def test_every_name_of_an_array_is_on_the_page() -> None:
     assert ", ".join(f"`{name}`" for name in TARGET_NAMES) in page
 
 
-def test_page_on_pictures_has_every_augmentation_and_the_largest_picture() -> None:
+def test_page_on_images_has_every_augmentation_and_the_largest_image() -> None:
     page = (DOCS / "images.md").read_text()
 
     for kind in FIELDS["augment"].metadata["choices"]:

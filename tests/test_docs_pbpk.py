@@ -1,4 +1,4 @@
-"""The page on drug concentrations is held to the code: its tables, and every example in its order."""
+"""The page on drug concentrations matches the code: its tables, and every example in order."""
 
 import re
 import shlex
@@ -28,7 +28,7 @@ def test_organs_volumes_and_flows_are_those_of_the_simulator() -> None:
 @pytest.mark.parametrize(
     "arguments", [DATA["pbpk"].arguments, MODELS["pbpk"].arguments], ids=["data", "model"]
 )
-def test_every_argument_is_told(arguments: dict[str, Any]) -> None:
+def test_every_argument_is_on_the_page(arguments: dict[str, Any]) -> None:
     for name in arguments:
         assert re.search(rf"^\| .*`{name}`", PAGE, flags=re.MULTILINE), name
 

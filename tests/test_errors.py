@@ -40,7 +40,7 @@ def test_existing_run_is_a_usage_error() -> None:
     assert isinstance(RunExistsError("there"), ConfigError)
 
 
-def test_faults_are_told_together_when_there_are_several() -> None:
+def test_several_faults_are_joined() -> None:
     faults = [
         ConfigError("--lr -1 is outside (0, inf)"),
         ConfigError("--epochs 0 is outside [1, inf)", "take 1"),
@@ -52,53 +52,55 @@ def test_faults_are_told_together_when_there_are_several() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "suggestion"),
     [("mpl", "did you mean mlp?"), ("cn", "did you mean cnn?"), ("zzz", "")],
 )
-def test_close_names_are_suggested(name: str, says: str) -> None:
-    assert did_you_mean(name, ["mlp", "cnn", "pbpk"]) == says
+def test_close_names_are_suggested(name: str, suggestion: str) -> None:
+    assert did_you_mean(name, ["mlp", "cnn", "pbpk"]) == suggestion
 
 
 @pytest.mark.parametrize(
     ("number", "hint"),
     [
-        (errno.ENOSPC, "what was there before is untouched; free some space"),
-        (errno.EDQUOT, "what was there before is untouched; free some space"),
-        (errno.EFBIG, "what was there before is untouched; free some space"),
-        (errno.EACCES, "choose a place that you may write to"),
-        (errno.EROFS, "choose a place that you may write to"),
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EFBIG, "free some space"),
+        (errno.EACCES, "may write to"),
+        (errno.EROFS, "may write to"),
         (errno.ENOENT, "check the path"),
         (errno.EISDIR, "check the path"),
-        (errno.EIO, "the disk or the network under it may be failing"),
+        (errno.EIO, "disk"),
     ],
     ids=lambda value: errno.errorcode[value] if isinstance(value, int) else "",
 )
-def test_file_error_gives_the_cure_of_its_cause(number: int, hint: str) -> None:
+def test_file_error_names_the_file_and_a_hint(number: int, hint: str) -> None:
     error = file_error(OSError(number, os.strerror(number)), Path("a.bin"), "write", needed=1234567)
-    assert (error.exit_code, error.hint) == (1, hint)
-    full = "disk full: cannot write a.bin (1,234,567 bytes needed)"
-    assert error.message == (
-        full if "space" in hint else f"cannot write a.bin: {os.strerror(number).lower()}"
-    )
+
+    assert error.exit_code == 1
+    assert "write a.bin" in error.message
+    assert ("1,234,567 bytes" in error.message) == is_full(OSError(number, ""))
+    assert hint in error.hint
 
 
-def test_file_that_may_not_be_read_is_not_told_to_be_written(tmp_path: Path) -> None:
-    error = file_error(PermissionError(errno.EACCES, "Permission denied"), tmp_path, "read")
-    assert error.message == f"cannot read {tmp_path}: permission denied"
-    assert error.hint == "choose a file that you may read"
+def test_hint_for_a_file_that_may_not_be_read_is_about_reading() -> None:
+    error = file_error(PermissionError(errno.EACCES, "Permission denied"), Path("a.bin"), "read")
+
+    assert error.message == "cannot read a.bin: permission denied"
+    assert "may read" in error.hint
 
 
 @pytest.mark.parametrize(
-    ("free", "says"),
+    ("sizes", "message"),
     [
-        (None, "(1,000 bytes needed)"),
-        (999, "(1,000 bytes needed, 1 missing)"),
-        (1000, "(1,000 bytes needed)"),
+        ({}, "disk full: cannot write a.bin"),
+        ({"needed": 1000}, "disk full: cannot write a.bin (1,000 bytes needed)"),
+        ({"needed": 1000, "free": 999}, "disk full: cannot write a.bin (1,000 bytes needed, 1 missing)"),
+        ({"needed": 1000, "free": 1000}, "disk full: cannot write a.bin (1,000 bytes needed)"),
     ],
+    ids=str,
 )
-def test_missing_bytes_are_told_when_they_are_known(free: int | None, says: str) -> None:
-    error = file_error(OSError(errno.ENOSPC, "no space"), Path("a.bin"), "write", needed=1000, free=free)
-    assert error.message == f"disk full: cannot write a.bin {says}"
+def test_bytes_are_reported_when_they_are_known(sizes: dict[str, int], message: str) -> None:
+    assert file_error(OSError(errno.ENOSPC, "no space"), Path("a.bin"), "write", **sizes).message == message
 
 
 @pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EIO, False)])
@@ -106,12 +108,7 @@ def test_full_disk_and_quota_count_as_full(number: int, full: bool) -> None:
     assert is_full(OSError(number, "")) is full
 
 
-def test_file_error_tells_no_size_when_none_is_known() -> None:
-    error = file_error(OSError(errno.ENOSPC, "no space"), Path("runs"), "make the folder")
-    assert error.message == "disk full: cannot make the folder runs"
-
-
-def test_reason_is_told_when_the_system_gives_no_words() -> None:
+def test_reason_is_the_text_of_an_error_without_a_number() -> None:
     assert reason(OSError("Something Odd")) == "something odd"
 
 
@@ -129,19 +126,6 @@ def test_reason_is_told_when_the_system_gives_no_words() -> None:
         ("x" * 80, "x" * 80),
         ("x" * 81, "x" * 79 + "\N{HORIZONTAL ELLIPSIS}"),
         ("", ""),
-    ],
-    ids=[
-        "plain",
-        "letters",
-        "escape",
-        "c1",
-        "newline",
-        "direction",
-        "invisible",
-        "surrogate",
-        "80",
-        "81",
-        "empty",
     ],
 )
 def test_text_of_a_file_is_made_safe_to_show(text: str, shown: str) -> None:

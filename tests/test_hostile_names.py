@@ -38,7 +38,7 @@ def unsafe(text: str) -> list[str]:
 
 @pytest.fixture
 def with_tensor(run_copy: Path) -> Callable[..., Path]:
-    """Give a checkpoint whose checksums are right, with one more tensor under each name."""
+    """A checkpoint with valid checksums and one more tensor under each name."""
 
     def make(*names: str) -> Path:
         tensors, metadata = read_tensors(run_copy / "best.safetensors")
@@ -135,7 +135,7 @@ def test_terminal_shows_no_hostile_name_raw(with_tensor: Callable[..., Path]) ->
     with subprocess.Popen(command, cwd=path.parent, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # how the end of a terminal is told
+        with contextlib.suppress(OSError):  # raised at the end of a terminal
             while data := os.read(ours, 65536):
                 shown += data
     os.close(ours)

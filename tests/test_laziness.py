@@ -1,4 +1,4 @@
-"""Nothing heavy is loaded before it is known to be needed."""
+"""Heavy packages are imported only when they are needed."""
 
 import json
 import subprocess
@@ -54,16 +54,25 @@ WRONG = {
     "an unknown data set to get": ["data", "get", "mnits"],
     "an unknown data set to show": ["data", "show", "mnits"],
     "an unknown kind of plot": ["plot", "x.csv", "--kind", "pie"],
-    "an unknown picture": ["plot", "x.csv", "-o", "x.bmp"],
+    "an unknown suffix of a plot": ["plot", "x.csv", "-o", "x.bmp"],
     "an unknown column to sort by": ["inspect", "grads", "x.safetensors", "--sort", "beauty"],
-    "an unknown file to write": ["inspect", "acts", "x.safetensors", "-o", "x.doc"],
+    "an unknown suffix of a table": ["inspect", "acts", "x.safetensors", "-o", "x.doc"],
+    "a smoothing of nothing": ["plot", "x.csv", "--smooth", "0"],
+    "a range test of nothing": ["inspect", "lr"],
+    "a range test from below zero": ["inspect", "lr", "mlp", "--start", "-1"],
+    "an unknown device of a replay": ["inspect", "nan", "nothing-here", "--device", "tpu"],
+    "an embedded data set to get": ["data", "get", "digits"],
+    "a data set that is not downloaded": ["data", "show", "cifar10"],
+    "a missing file to plot": ["plot", "none.csv"],
+    "an unknown column to plot": ["plot", "history.csv", "-y", "x"],
+    "a missing run to replay": ["inspect", "nan", "nothing-here"],
 }
 
 
 def run_fresh(
     lines: Sequence[Sequence[object]], folder: Path, watched: Sequence[str] = HEAVY
 ) -> tuple[list[int], list[str]]:
-    """Run command lines in one new interpreter; give their exit codes and which modules they loaded."""
+    """Run command lines in one new interpreter; return their exit codes and the watched modules they loaded."""
     words = json.dumps([[str(word) for word in line] for line in lines])
     command = [sys.executable, "-c", PROBE, words, json.dumps(watched)]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
@@ -80,14 +89,22 @@ def test_no_help_loads_anything_heavy(home: Path) -> None:
 
 
 def test_wrong_flags_are_refused_before_torch_loads(home: Path) -> None:
+    (home / "history.csv").write_text("epoch,train_loss\n1,0.5\n")
+
     codes, loaded = run_fresh(list(WRONG.values()), home)
 
     found = dict(zip(WRONG, codes, strict=True))
-    assert {name: code for name, code in found.items() if code != 2} == {"no run to resume": 4}
+    assert {name: code for name, code in found.items() if code != 2} == {
+        "no run to resume": 4,
+        "an embedded data set to get": 0,
+        "a data set that is not downloaded": 3,
+        "a missing file to plot": 3,
+        "a missing run to replay": 4,
+    }
     assert loaded == []
 
 
-def test_looking_at_files_never_loads_torch(trained_run: Path, home: Path) -> None:
+def test_reading_files_never_loads_torch(trained_run: Path, home: Path) -> None:
     lines = [
         ["data", "ls"],
         ["inspect", "show", trained_run],

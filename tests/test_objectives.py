@@ -56,7 +56,7 @@ def test_regression_takes_mse_and_mean_absolute_error(shape: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize("loss", ["mse", "log1p"])
-def test_flat_outputs_are_held_to_targets_of_several_axes(loss: str) -> None:
+def test_flat_outputs_are_compared_to_targets_of_several_axes(loss: str) -> None:
     scaling = Normalisation(scale=1.0, mean=(1.0, -2.0, 0.5), std=(2.0, 4.0, 0.5))
     about = replace(OF_NUMBERS, target_shape=(3, 2), target_names=(), target_scaling=scaling)
     outputs, targets = torch.randn(5, 6, generator=GENERATOR), torch.randn(5, 3, 2, generator=GENERATOR)
@@ -95,7 +95,7 @@ CROSS_ENTROPIES = {
 
 
 @pytest.mark.parametrize(("smoothing", "weights", "expected"), CROSS_ENTROPIES.values(), ids=CROSS_ENTROPIES)
-def test_cross_entropy_comes_to_the_numbers_of_pencil_and_paper(
+def test_cross_entropy_equals_hand_worked_examples(
     smoothing: float, weights: tuple[int, ...] | None, expected: float
 ) -> None:
     given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
@@ -124,7 +124,7 @@ ELEMENTWISE = {
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE)
-def test_losses_against_one_hot_targets_come_to_the_numbers_of_pencil_and_paper(case: str) -> None:
+def test_losses_against_one_hot_targets_equal_hand_worked_examples(case: str) -> None:
     outputs, weights, expected = ELEMENTWISE[case]
     given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
 
@@ -165,8 +165,8 @@ def test_losses_of_classes_are_refused_for_numbers(loss: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build_objective(OF_NUMBERS, loss)
 
-    assert caught.value.message == f"--loss {loss} takes classes; the target is a number"
-    assert caught.value.hint == "mse, l1 or huber fit it"
+    assert caught.value.message.startswith(f"--loss {loss} ")
+    assert "mse, l1 or huber" in caught.value.hint
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 64, 100])
@@ -197,7 +197,7 @@ def test_reading_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("stop", range(1, 16))
-def test_running_mean_goes_on_with_the_same_bits_after_any_batch(stop: int) -> None:
+def test_running_mean_resumes_with_the_same_bits_after_any_batch(stop: int) -> None:
     objective = build_objective(OF_CLASSES)
     batches = in_batches(7)
     whole, first, second = (RunningMean(objective, 4) for _ in range(3))

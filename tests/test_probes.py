@@ -15,7 +15,7 @@ def make_network() -> nn.Module:
 
 
 def measure(model: nn.Module, probe: Probe, step: int, lr: float = 0.1) -> dict[str, tuple[float, float]]:
-    """Take one step of plain descent under the probe; give gradient norm and update ratio worked out directly."""
+    """Take one step of gradient descent under the probe; return gradient norm and update ratio, computed directly."""
     model.zero_grad()
     model(torch.full((5, 3), float(step))).square().sum().backward()
     probe.before_step()
@@ -61,14 +61,14 @@ def test_signals_equal_a_direct_computation() -> None:
     assert 0 < update_ratio < 1
 
 
-def test_nothing_measured_is_said_as_none() -> None:
+def test_nothing_measured_is_none() -> None:
     probe = Probe(make_network(), 10)
 
     assert probe.close_epoch() == (None, None, [])
     assert probe.state() == {}
 
 
-def test_closing_begins_anew() -> None:
+def test_closing_resets() -> None:
     model = make_network()
     probe = Probe(model, 2)
     measure(model, probe, 1, lr=1e-3)
@@ -77,7 +77,7 @@ def test_closing_begins_anew() -> None:
     assert probe.close_epoch() == (None, None, [])
 
 
-def test_state_goes_on_in_another_probe() -> None:
+def test_state_is_restored_in_another_probe() -> None:
     model = make_network()
     probe, restored, empty = (Probe(model, 2) for _ in range(3))
     measure(model, probe, 1, lr=1e-3)

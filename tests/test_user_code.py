@@ -1,9 +1,10 @@
-"""Files of the user's own: run once, told with their lines where they are at fault."""
+"""Code of the user: run once, and reported with its line when it fails."""
 
 import sys
 from pathlib import Path
 
 import pytest
+from refusals import assert_reports
 
 from dlkit.errors import CheckpointError, ConfigError, DataError
 from dlkit.settings.spec import CodeSpec
@@ -15,7 +16,7 @@ def code(folder: Path, source: str, name: str = "Net", file: str = "net.py") -> 
     return CodeSpec(folder / file, name)
 
 
-def test_what_a_file_calls_by_the_name_is_given(tmp_path: Path) -> None:
+def test_the_named_object_is_returned(tmp_path: Path) -> None:
     assert load_code(code(tmp_path, "Net = 3\n"), "MODEL") == 3
 
 
@@ -26,7 +27,7 @@ def test_a_file_runs_once_until_it_changes(tmp_path: Path, capsys: pytest.Captur
     assert [load_code(spec, "MODEL") for _ in range(3)] == [1, 1, 1]
     (tmp_path / "net.py").write_text("print('ran')\nNet = 2\n")
 
-    assert source_digest(spec) == first, "what was run is told, not what lies there now"
+    assert source_digest(spec) == first, "of the source that was run, not of the file now"
     assert load_code(spec, "MODEL") == 2
     assert source_digest(spec) != first
     assert capsys.readouterr() == ("", "ran\nran\n")
@@ -41,7 +42,7 @@ def test_what_a_file_prints_later_goes_to_stderr_too(
     assert capsys.readouterr() == ("", "5!")
 
 
-def test_modules_beside_a_file_are_found_and_shadow_nothing_later(tmp_path: Path) -> None:
+def test_modules_in_the_same_folder_are_found_and_shadow_nothing_later(tmp_path: Path) -> None:
     (tmp_path / "layers_beside.py").write_text("WIDTH = 7\n")
     (tmp_path / "wave.py").write_text("raise RuntimeError('not this one')\n")
 
@@ -67,31 +68,28 @@ def test_annotations_of_a_file_can_be_resolved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message", "hint"),
     [
-        ("def f(:\n", "MODEL net.py:Net: {file} line 1 is not Python: invalid syntax", ""),
-        ("\0", "MODEL net.py:Net: {file} is not Python: source code string cannot contain null bytes", ""),
-        ("x = 1\n", "MODEL net.py:Net: {file} has no Net", "it defines nothing"),
-        ("class Nett: pass\n", "MODEL net.py:Net: {file} has no Net", "did you mean Nett?"),
-        ("def make(): pass\n", "MODEL net.py:Net: {file} has no Net", "it defines make"),
+        ("def f(:\n", "{file} line 1 is not valid Python: invalid syntax", ""),
+        ("\0", "{file} is not valid Python: source code string cannot contain null bytes", ""),
+        ("x = 1\n", "{file} has no Net", ""),
+        ("class Nett: pass\n", "{file} has no Net", "Nett?"),
+        ("def make(): pass\n", "{file} has no Net", "make"),
         (
             "\nimport nothing_here\n",
-            "MODEL net.py:Net: the file raised ModuleNotFoundError: No module named 'nothing_here' (net.py line 2)",
-            "--debug shows the traceback",
+            "ModuleNotFoundError: No module named 'nothing_here' (net.py line 2)",
+            "--debug",
         ),
-        (
-            "raise SystemExit(1)\n",
-            "MODEL net.py:Net: the file asked Python to exit (net.py line 1)",
-            "put what should run only as a script under if __name__ == '__main__':",
-        ),
-        ("raise ValueError\n", "MODEL net.py:Net: the file raised ValueError (net.py line 1)", "--debug "),
+        ("raise SystemExit(1)\n", "(net.py line 1)", "__main__"),
+        ("raise ValueError\n", "ValueError (net.py line 1)", "--debug"),
     ],
-    ids=["syntax", "nul", "empty", "nearly", "another", "import", "exit", "raises"],
 )
-def test_a_file_at_fault_is_told_with_its_line(tmp_path: Path, source: str, message: str, hint: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_a_faulty_file_is_reported_with_its_line(
+    tmp_path: Path, source: str, message: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"^MODEL net\.py:Net: ") as caught:
         load_code(code(tmp_path, source), "MODEL")
 
-    assert caught.value.message.startswith(message.format(file=tmp_path / "net.py"))
-    assert caught.value.hint.startswith(hint)
+    assert message.format(file=tmp_path / "net.py") in caught.value.message
+    assert hint in caught.value.hint
 
 
 def test_a_file_that_raises_leaves_no_module(tmp_path: Path) -> None:
@@ -103,30 +101,29 @@ def test_a_file_that_raises_leaves_no_module(tmp_path: Path) -> None:
     assert set(sys.modules) == before
 
 
-def test_a_file_that_is_not_there_is_told_with_the_nearest(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_a_similar_one(tmp_path: Path) -> None:
     code(tmp_path, "", file="network.py")
 
     with pytest.raises(ConfigError) as caught:
         check_file(CodeSpec(tmp_path / "netwrk.py", "Net"), "MODEL")
 
-    assert caught.value.message == f"MODEL netwrk.py:Net: there is no file {tmp_path / 'netwrk.py'}"
-    assert caught.value.hint == "did you mean network.py?"
+    assert_reports(caught.value, "MODEL netwrk.py:Net", str(tmp_path / "netwrk.py"), "network.py?")
 
 
-def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_instead_of_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.py").mkdir()
 
     with pytest.raises(ConfigError) as caught:
         check_file(CodeSpec(tmp_path / "net.py", "Net"), "--data")
 
-    assert caught.value.message == f"--data net.py:Net: cannot read {tmp_path / 'net.py'}: is a directory"
+    assert_reports(caught.value, "--data net.py:Net", str(tmp_path / "net.py"), "is a directory")
 
 
 def test_the_digest_of_a_file_that_is_gone_is_empty(tmp_path: Path) -> None:
     assert source_digest(CodeSpec(tmp_path / "gone.py", "Net")) == ""
 
 
-def test_errors_that_are_told_already_pass(tmp_path: Path) -> None:
+def test_our_own_errors_pass_unchanged(tmp_path: Path) -> None:
     spec = CodeSpec(tmp_path / "net.py", "Net")
 
     with pytest.raises(CheckpointError), running(spec, "MODEL", DataError):
@@ -138,7 +135,7 @@ def test_ctrl_c_is_no_fault_of_the_code(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
 
-def test_an_error_long_after_loading_is_blamed_on_the_line(tmp_path: Path) -> None:
+def test_an_error_after_loading_is_reported_with_its_line(tmp_path: Path) -> None:
     function = load_code(code(tmp_path, "def Net():\n    return {}['width']\n"), "MODEL")
 
     with pytest.raises(KeyError) as caught:

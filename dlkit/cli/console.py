@@ -1,4 +1,4 @@
-"""What is printed and where: results to stdout, everything else to stderr."""
+"""Print results to stdout, and everything else to stderr."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ _TINY, _LARGE = 1e-3, 1e3
 
 @dataclass
 class Mode:
-    """How this command was asked to speak."""
+    """The output options of the current command."""
 
     quiet: bool = False
     verbose: bool = False
@@ -32,7 +32,7 @@ class Mode:
     debug: bool = False
 
     def reset(self) -> None:
-        """Go back to speaking plainly, for the next command of this process."""
+        """Restore the defaults, for the next command of this process."""
         self.quiet = self.verbose = self.json = self.debug = False
 
 
@@ -41,20 +41,20 @@ mode = Mode()
 
 class _Stderr(Console):
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print; a log on a full disk or a terminal that has gone is no reason to stop either."""
+        """Print; a full disk or a closed terminal behind stderr does not stop the command."""
         try:
             super().print(*objects, **options)
         except OSError:
             self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
-        """Fall silent and go on: whoever read the notes has gone, the work has not."""
+        """Stop printing and continue the work when the reader of stderr has gone."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def stderr() -> Console:
-    """Give the console for notes, warnings, errors and progress: one alone, so that notes stand above the bars."""
+    """Return the console for notes, warnings, errors and progress; a single one, so that notes appear above bars."""
     return _console_on(getattr(sys.stderr, "rich_proxied_file", sys.stderr))
 
 
@@ -64,29 +64,29 @@ def _console_on(file: TextIO) -> Console:
 
 
 def note(text: str) -> None:
-    """Say something worth knowing, unless --quiet."""
+    """Print a note to stderr, unless --quiet."""
     if not mode.quiet:
-        stderr().print(_shown(text))
+        stderr().print(_safe(text))
 
 
 def detail(text: str) -> None:
-    """Say something only --verbose asks for."""
+    """Print a note to stderr with --verbose only."""
     if mode.verbose:
         note(text)
 
 
 def warn(text: str) -> None:
-    """Say that something was adjusted, ignored or found wanting."""
-    stderr().print(f"[yellow]warning:[/] {_shown(text)}")
+    """Print a warning: something was adjusted, ignored or is missing."""
+    stderr().print(f"[yellow]warning:[/] {_safe(text)}")
 
 
 def error(err: DlkitError) -> None:
-    """Tell a mistake: a line for each fault, and the hint below it."""
+    """Print an error: a line for each fault, and its hint below it."""
     console = stderr()
     for fault in err.faults:
-        console.print(f"[bold red]error:[/] {_shown(fault.message)}")
+        console.print(f"[bold red]error:[/] {_safe(fault.message)}")
         if fault.hint:
-            console.print(f"[cyan]hint:[/] {_shown(fault.hint)}")
+            console.print(f"[cyan]hint:[/] {_safe(fault.hint)}")
 
 
 def print_line(text: str) -> None:
@@ -95,8 +95,8 @@ def print_line(text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a text that ends its own lines; letters that the encoding of stdout does not have are escaped."""
-    with _told():
+    """Print text as it is; characters that the encoding of stdout lacks are escaped."""
+    with _stdout_errors():
         try:
             sys.stdout.write(text)
         except UnicodeEncodeError:
@@ -105,28 +105,29 @@ def print_text(text: str) -> None:
 
 
 def flush() -> None:
-    """Let nothing of the result be held back.
+    """Flush stdout.
 
     Raises:
         StdoutError: It cannot be written.
     """
-    with _told():
+    with _stdout_errors():
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _stdout_errors() -> Iterator[None]:
+    """Report an error of stdout as one of ours; a closed pipe passes."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as err:
-        told = file_error(err, Path("stdout"), "write to")
-        raise StdoutError(told.message, "the result is not written; the files of a run are") from err
+        message = file_error(err, Path("stdout"), "write to").message
+        raise StdoutError(message, "the result was not written; files of a run were") from err
 
 
 def print_paths(paths: Iterable[Path]) -> None:
-    """Print the paths of what was written, one a line, or as JSON."""
+    """Print the paths of written files, one per line, or as JSON."""
     if mode.json:
         print_json({"files": [str(path) for path in paths]})
         return
@@ -137,7 +138,7 @@ def print_paths(paths: Iterable[Path]) -> None:
 def print_json(value: Any) -> None:
     """Print one JSON document; NaN and infinities become null."""
     text = json.dumps(_finite(value), indent=2, ensure_ascii=False)
-    print_line("".join(sign if _is_harmless(sign) else json.dumps(sign)[1:-1] for sign in text))
+    print_line("".join(char if _is_printable(char) else json.dumps(char)[1:-1] for char in text))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = "") -> None:
@@ -145,7 +146,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: s
 
     Args:
         columns: The header.
-        rows: One cell a column; None is an empty cell.
+        rows: One cell per column; None is an empty cell.
         title: A line above the table, on a terminal only.
     """
     if mode.json:
@@ -158,7 +159,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: s
 
 
 def print_pairs(pairs: Mapping[str, Cell]) -> None:
-    """Print names and values, a line each, or one JSON object."""
+    """Print names and values, one pair per line, or one JSON object."""
     if mode.json:
         print_json(dict(pairs))
     elif sys.stdout.isatty():
@@ -171,7 +172,7 @@ def print_pairs(pairs: Mapping[str, Cell]) -> None:
 
 
 def figure(value: float | None) -> str:
-    """Write a loss or a metric: four decimals, one from a thousand on, significant digits where it is tiny."""
+    """Format a loss or a metric: four decimals, one from a thousand on, significant digits when tiny."""
     if value is None:
         return "-"
     if 0 < abs(value) < _TINY:
@@ -179,13 +180,13 @@ def figure(value: float | None) -> str:
     return f"{value:,.1f}" if abs(value) >= _LARGE else f"{value:.4f}"
 
 
-def _shown(text: str) -> str:
-    """Make a message safe to show: names of files may steer a terminal too."""
-    return escape("".join(sign if _is_harmless(sign) else "\N{REPLACEMENT CHARACTER}" for sign in text))
+def _safe(text: str) -> str:
+    """Make a message safe to show: file names may hold escape sequences for the terminal."""
+    return escape("".join(char if _is_printable(char) else "\N{REPLACEMENT CHARACTER}" for char in text))
 
 
-def _is_harmless(sign: str) -> bool:
-    return sign.isprintable() or sign in "\n\t"
+def _is_printable(char: str) -> bool:
+    return char.isprintable() or char in "\n\t"
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str) -> None:
@@ -210,7 +211,7 @@ def _short(cell: Cell) -> str:
 
 def _exact(cell: Cell) -> str:
     text = "" if cell is None else str(cell).replace("\t", " ").replace("\n", " ")
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _finite(value: Any) -> Any:

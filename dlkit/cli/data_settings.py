@@ -6,7 +6,7 @@ from typing import Any
 from typer import Context
 
 from dlkit.cli.options import given_options
-from dlkit.cli.own_code import say_running
+from dlkit.cli.own_code import report_running
 from dlkit.errors import ConfigError
 from dlkit.settings.catalogue import MODELS
 from dlkit.settings.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
@@ -38,7 +38,7 @@ def data_config(
     config = resolve({"model": _model_for(found.kind, typed), "data": found.text, **typed}, {}, faults=faults)
     if found.code is not None:
         check_file(found.code, "SPEC")
-        say_running([found.code])
+        report_running([found.code])
     return config
 
 

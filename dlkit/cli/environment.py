@@ -1,19 +1,19 @@
-"""Variables that the libraries under torch read once, when torch loads."""
+"""Environment variables that torch's libraries read once, when torch is imported."""
 
 from collections.abc import MutableMapping
 
-# How often a thread looks whether the others are done before it sleeps. GNU's OpenMP takes 300,000 turns, some
-# milliseconds, in which it keeps the very thread it waits for from a busy core; with 1,000 two threads are no faster
-# than one on an idle machine. Measured in docs/compute.md.
+# How often a waiting thread checks whether the others are done before it sleeps. GNU's OpenMP spins 300,000 times,
+# some milliseconds, during which it keeps the thread it waits for off a busy core; with 1,000 two threads are no
+# faster than one on an idle machine. Measured in docs/compute.md.
 _SPIN_COUNT = "20000"
-_OF_THE_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+_USER_SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
 def prepare_environment(variables: MutableMapping[str, str]) -> None:
-    """Let CPU threads that wait for each other give way soon, unless the user has said how they wait.
+    """Let waiting CPU threads yield early, unless the user has set how they wait.
 
     Args:
-        variables: Those of the process; changed in place, before torch loads.
+        variables: Of the process; changed in place, before torch is imported.
     """
-    if not any(name in variables for name in _OF_THE_USER):
+    if not any(name in variables for name in _USER_SETTINGS):
         variables["GOMP_SPINCOUNT"] = _SPIN_COUNT

@@ -9,16 +9,16 @@ from dlkit.cli import console
 from dlkit.errors import ConfigError
 from dlkit.files.run_dir import RunDir
 
-_MOST_CELLS = 2000
+_MAX_CELLS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
 class MapOptions:
-    """What was asked for with the options of points.
+    """The options of maps and of random draws.
 
     Args:
-        grid: Cells along the longer side; None for no map.
-        draws: Random draws of neighbours.
+        grid: Number of cells along the longer side; None for no map.
+        draws: Number of random draws of neighbours.
         at: The time of the map.
         out: The file; None is stdout.
     """
@@ -29,44 +29,45 @@ class MapOptions:
     out: Path | None
 
     def faults(self, num_checkpoints: int) -> Iterator[ConfigError]:
-        """Find fault with what was typed."""
+        """Check the options."""
         if self.draws is not None and not 2 <= self.draws <= 10_000:
             yield ConfigError(
-                f"--draws {self.draws} is outside [2, 10000]", "20 tell mean and spread well enough"
+                f"--draws {self.draws} is outside [2, 10000]",
+                "20 estimate mean and standard deviation well enough",
             )
         if self.grid is None:
             for option, value in (("--at", self.at), ("--out", self.out)):
                 if value is not None:
-                    yield ConfigError(f"{option} {value} does nothing without --grid", "add --grid N")
+                    yield ConfigError(f"{option} {value} has no effect without --grid", "add --grid N")
             return
-        if not 1 <= self.grid <= _MOST_CELLS:
+        if not 1 <= self.grid <= _MAX_CELLS:
             yield ConfigError(
-                f"--grid {self.grid} is outside [1, {_MOST_CELLS}]", "50 makes up to 50 x 50 cells"
+                f"--grid {self.grid} is outside [1, {_MAX_CELLS}]", "50 makes up to 50 x 50 cells"
             )
         if num_checkpoints > 1:
             yield ConfigError(
-                f"--grid takes one checkpoint; {num_checkpoints} are given", "map them one by one"
+                f"--grid takes one checkpoint; {num_checkpoints} are given", "run one command per checkpoint"
             )
         if self.at is not None and not math.isfinite(self.at):
-            yield ConfigError(f"--at {self.at} is no time", "a number, as in the table")
+            yield ConfigError(f"--at {self.at} is not a time", "use a number, in the unit of the table")
         if console.mode.json:
             yield ConfigError("--grid writes CSV, not JSON", "leave --json out")
         if self.out is not None and self.out.suffix.lower() != ".csv":
             yield ConfigError(f"--out {self.out} does not end in .csv", "for example -o map.csv")
         elif self.out is not None and self.out in RunDir(self.out.parent).files():
             yield ConfigError(
-                f"--out {self.out} would replace a file of a run", "choose another name, as map.csv"
+                f"--out {self.out} would overwrite a file of a run", "choose another name, e.g. map.csv"
             )
 
 
 def write_map(checkpoint: Path, options: MapOptions, device: str) -> None:
-    """Predict a map and write it, to stdout where no file is named."""
+    """Predict a map and write it to a file, or to stdout."""
     from dlkit.device import pick_device
     from dlkit.evaluation.spatial_map import DRAWS, predict_map
     from dlkit.files.atomic import write_file
     from dlkit.files.checkpoint import load_checkpoint
 
-    assert options.grid is not None, "a map is asked for"
+    assert options.grid is not None, "called for a map"
     found = predict_map(
         load_checkpoint(checkpoint),
         options.grid,

@@ -1,4 +1,4 @@
-"""dlkit inspect: what a checkpoint holds, and what happens inside its network."""
+"""dlkit inspect: the contents of a checkpoint, and statistics of its layers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,14 +47,15 @@ OutOption = Annotated[
         "--out",
         "-o",
         metavar="FILE",
-        help="Write instead of printing: .csv the statistics, .safetensors the tensors, .png a picture.",
+        help="Write instead of printing: .csv for statistics, .safetensors for tensors, .png, .svg or .pdf for a plot.",
     ),
 ]
 LayersOption = Annotated[
-    str | None, Option("--layers", metavar="GLOB", help="Only layers whose name matches, as in '*.weight'.")
+    str | None,
+    Option("--layers", metavar="GLOB", help="Only layers whose name matches, for example '*.weight'."),
 ]
 SortOption = Annotated[
-    str | None, Option("--sort", metavar="COLUMN", help="Sort by a column, the largest first.")
+    str | None, Option("--sort", metavar="COLUMN", help="Sort by a column, largest first.")
 ]
 TopOption = Annotated[int | None, Option("--top", min=1, metavar="N", help="Only the first N rows.")]
 
@@ -62,7 +63,7 @@ app = command_group("inspect", "Look inside: checkpoints, networks, weights, gra
 
 
 def show(path: Checkpoint) -> None:
-    """Show what a checkpoint, or any safetensors file, says of itself; reads its header alone."""
+    """Show the metadata and tensors of a checkpoint or any safetensors file, from its header alone."""
     contents = read_contents(_file_of(path))
     if console.mode.json:
         console.print_json(contents.to_dict())
@@ -74,7 +75,7 @@ def show(path: Checkpoint) -> None:
 
 def model(
     subject: Annotated[
-        str, Argument(metavar="CKPT|MODEL", help="A checkpoint, a run folder, or the name of a model.")
+        str, Argument(metavar="CKPT|MODEL", help="A checkpoint, a run folder, or a model name.")
     ],
     arguments: Annotated[
         list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
@@ -83,7 +84,7 @@ def model(
     target: TargetOption = None,
     code: ModelOption = None,
 ) -> None:
-    """List a network's layers with their output shapes, parameters and FLOPs for one sample."""
+    """List a model's layers with their output shapes, parameters and FLOPs for one sample."""
     path = Path(subject)
     by_name = subject in MODELS or parse_code(subject) is not None
     if by_name:
@@ -93,7 +94,7 @@ def model(
         check_named(config, typed)
     elif arguments or data is not None or target is not None:
         raise ConfigError(
-            "-s, --data and --target go with the name of a model; a checkpoint has its own",
+            "-s, --data and --target are for a model name; a checkpoint has its own",
             did_you_mean(subject, MODELS) or f"the models are {', '.join(MODELS)}",
         )
     elif not path.exists() and subject == path.stem:
@@ -127,7 +128,7 @@ def weights(
     top: TopOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Give the statistics of a checkpoint's weights, a row for each tensor."""
+    """Show statistics of a checkpoint's weights, one row per tensor."""
     _check("weights", path, out, sort)
     code = check_options(model, None)
 
@@ -137,7 +138,7 @@ def weights(
     (checkpoint,) = load_checkpoints([path], code)
     found = weight_tensors(restore_model(checkpoint))
     chosen = {name: found[name] for name in select_layers(list(found), layers)}
-    _give("weights", checkpoint, arrange(weight_rows(chosen), sort, top), chosen, out, "")
+    _print_or_write("weights", checkpoint, arrange(weight_rows(chosen), sort, top), chosen, out, "")
 
 
 def grads(
@@ -152,19 +153,21 @@ def grads(
     data: DataOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Give the statistics of the gradients over real batches, a row for each parameter."""
+    """Show statistics of the gradients over real batches, one row per parameter."""
     _check("grads", path, out, sort, split, device)
     code = check_options(model, data)
 
     from dlkit.inspection.gradients import compute_gradients, gradient_rows
 
     (checkpoint,) = load_checkpoints([path], code)
-    subject, said = _open(checkpoint, data, split, batches, device)
+    subject, source = _open(checkpoint, data, split, batches, device)
     names = [name for name, parameter in subject.model.named_parameters() if parameter.requires_grad]
     chosen_names = select_layers(names, layers)
     found = compute_gradients(subject.model, subject.batches, subject.loss_fn)
     chosen = {name: found[name] for name in chosen_names}
-    _give("grads", checkpoint, arrange(gradient_rows(subject.model, chosen), sort, top), chosen, out, said)
+    _print_or_write(
+        "grads", checkpoint, arrange(gradient_rows(subject.model, chosen), sort, top), chosen, out, source
+    )
 
 
 def acts(
@@ -179,19 +182,19 @@ def acts(
     data: DataOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Give the statistics of each layer's outputs over real batches, dead and saturated units among them."""
+    """Show statistics of each layer's outputs over real batches, including dead and saturated units."""
     _check("acts", path, out, sort, split, device)
     code = check_options(model, data)
 
     from dlkit.inspection.activations import ActivationRecorder
 
     (checkpoint,) = load_checkpoints([path], code)
-    subject, said = _open(checkpoint, data, split, batches, device)
+    subject, source = _open(checkpoint, data, split, batches, device)
     recorder = ActivationRecorder(keep_outputs=out is not None and out.suffix.lower() == ".safetensors")
     recorder.watch(subject.model, subject.batches)
     rows = {str(row["layer"]): row for row in recorder.rows()}
     chosen = [rows[name] for name in select_layers(list(rows), layers)]
-    _give("acts", checkpoint, arrange(chosen, sort, top), recorder.outputs(), out, said)
+    _print_or_write("acts", checkpoint, arrange(chosen, sort, top), recorder.outputs(), out, source)
 
 
 for function in (show, model, weights, grads, acts, lr, nan):
@@ -205,7 +208,7 @@ def _file_of(path: Path) -> Path:
 def _check(
     kind: str, path: Path, out: Path | None, sort: str | None, split: str = "train", device: str = "auto"
 ) -> None:
-    """Refuse wrong flags, all of them at once, before torch loads."""
+    """Check all options at once, before torch is imported."""
     faults = list(check_device(device))
     try:
         check_column(kind, sort)
@@ -221,14 +224,14 @@ def _check(
     if out is not None and out.suffix.lower() not in _SUFFIXES:
         faults.append(
             ConfigError(
-                f"-o {out} ends in none of {', '.join(_SUFFIXES)}",
+                f"-o {out} does not end in {', '.join(_SUFFIXES)}",
                 did_you_mean(out.suffix.lower(), _SUFFIXES) or f"for example -o {kind}.csv",
             )
         )
     elif out is not None and _is_of_a_run(out, _file_of(path)):
         faults.append(
             ConfigError(
-                f"-o {out} would replace a file of a run", f"choose another name, as {kind}{out.suffix}"
+                f"-o {out} would overwrite a file of a run", f"choose another name, e.g. {kind}{out.suffix}"
             )
         )
     if faults:
@@ -245,7 +248,7 @@ def _is_of_a_run(out: Path, checkpoint: Path) -> bool:
 
 
 def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tensor"]]:
-    """Describe the data of a configuration; those that the catalogue describes are not loaded."""
+    """Return the description and context of the data; those in the catalogue are not loaded."""
     from dlkit.files.description import DataDescription
 
     entry = DATA.get(config.data)
@@ -268,7 +271,7 @@ def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tens
 def _open(
     checkpoint: "LoadedCheckpoint", data: str | None, split: str, batches: int, device: str
 ) -> tuple["Subject", str]:
-    """Give the network of a checkpoint with batches, and a sentence that says which."""
+    """Return the model of a checkpoint with batches, and a text that describes the batches."""
     from dlkit.device import device_label, pick_device
     from dlkit.inspection.subject import open_subject
 
@@ -276,25 +279,25 @@ def _open(
     with show_preparing():
         subject = open_subject(checkpoint, split, batches, where, data)
     count = len(subject.batches)
-    said = (
+    source = (
         f"{subject.num_samples:,} samples ({count} batch{'es' if count > 1 else ''}) "
         f"of {printable(data or checkpoint.description.name)} {split}"
     )
-    console.note(f"{said}, on {device_label(where)}")
+    console.note(f"{source}, on {device_label(where)}")
     if count < batches:
-        console.warn(f"--batches {batches}: the {split} split has {count}")
-    return subject, said
+        console.warn(f"--batches {batches}: the {split} split has only {count}")
+    return subject, source
 
 
-def _give(
+def _print_or_write(
     kind: str,
     checkpoint: "LoadedCheckpoint",
     rows: Sequence[Row],
     tensors: Mapping[str, "Tensor"],
     out: Path | None,
-    said: str,
+    source: str,
 ) -> None:
-    """Print the rows, or write them, their tensors or their picture."""
+    """Print the rows, or write them, their tensors or a plot."""
     if out is None:
         _print_rows(kind, rows)
         return
@@ -306,13 +309,13 @@ def _give(
     elif suffix == ".safetensors":
         from dlkit.files.tensor_file import write_tensors
 
-        metadata: dict[str, Any] = {"inspected": kind, "checkpoint": str(checkpoint.path), "over": said}
+        metadata: dict[str, Any] = {"inspected": kind, "checkpoint": str(checkpoint.path), "over": source}
         write_tensors(out, {str(row["layer"]): tensors[str(row["layer"])] for row in rows}, metadata)
     else:
         from dlkit.plotting.figure_file import save_figure
         from dlkit.plotting.layers import plot_layers
 
-        over = f", {said}" if said else ""
+        over = f", {source}" if source else ""
         save_figure(
             plot_layers(rows, title=f"{kind} of {printable(checkpoint.config.model_name)}{over}"), out
         )

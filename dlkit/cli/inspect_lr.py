@@ -1,4 +1,4 @@
-"""dlkit inspect lr: flags in, a learning rate to train with out."""
+"""dlkit inspect lr: suggest a learning rate by a range test."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from dlkit.settings.resolve import resolve
 if TYPE_CHECKING:
     from dlkit.inspection.lr_range import Point, Suggestion
 
-_LEAST_STEPS, _MOST_STEPS = 20, 100_000
+_MIN_STEPS, _MAX_STEPS = 20, 100_000
 _SUFFIXES = (".csv", *PICTURE_SUFFIXES)
 _COLUMNS = ("lr", "loss")
 
@@ -34,11 +34,11 @@ def lr(
         list[str] | None, Option("-s", metavar="KEY=VALUE", help="An argument of the model; repeatable.")
     ] = None,
     data: Annotated[
-        str | None, Option("--data", "-d", help="A built-in data set. Default: the model's own.")
+        str | None, Option("--data", "-d", help="The data, as in dlkit train. Default: the model's own.")
     ] = None,
     target: TargetOption = None,
     batch_size: Annotated[
-        int | None, Option("--batch-size", "-b", help="Samples a batch. Default: the model's recipe.")
+        int | None, Option("--batch-size", "-b", help="Samples per batch. Default: the model's recipe.")
     ] = None,
     optimizer: Annotated[
         str | None, Option("--optimizer", help="As in dlkit train. Default: the model's recipe.")
@@ -48,21 +48,26 @@ def lr(
         Option(
             "--config",
             metavar="F.toml",
-            help="Settings in a file, for example a run's.",
+            help="A TOML file of settings, for example a run's config.toml.",
             envvar="DLKIT_INSPECT_LR_CONFIG",
         ),
     ] = None,
     seed: Annotated[int, Option("--seed", help=FIELDS["seed"].metadata["help"])] = TrainConfig.seed,
     device: Annotated[str, Option("--device", help=FIELDS["device"].metadata["help"])] = TrainConfig.device,
-    start: Annotated[float, Option("--start", help="The first rate.")] = 1e-6,
-    end: Annotated[float, Option("--end", help="The last rate.")] = 10.0,
-    steps: Annotated[int, Option("--steps", help="Steps from the first rate to the last.")] = 100,
+    start: Annotated[float, Option("--start", help="The first learning rate.")] = 1e-6,
+    end: Annotated[float, Option("--end", help="The last learning rate.")] = 10.0,
+    steps: Annotated[int, Option("--steps", help="Number of steps from the first rate to the last.")] = 100,
     out: Annotated[
         Path | None,
-        Option("--out", "-o", metavar="FILE", help="Write the curve: .csv the numbers, .png a picture."),
+        Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write the curve: .csv for numbers, .png, .svg or .pdf for a plot.",
+        ),
     ] = None,
 ) -> None:
-    """Suggest a learning rate: raise it step by step and watch the loss; stdout is the rate alone."""
+    """Suggest a learning rate by a range test: increase it step by step and watch the loss."""
     settings = {"model": model, "data": data, "batch_size": batch_size, "optimizer": optimizer}
     settings |= {"seed": seed, "device": device, "target": target}
     given = given_settings(context, settings, arguments, config_file, resuming=False)
@@ -89,7 +94,7 @@ def lr(
         f"({found.half_way.lr:.3g} and {found.lowest.lr:.3g})"
     )
     if found.still_falling:
-        console.warn(f"the loss was still falling at --end {end:g}; a higher one may suggest a higher rate")
+        console.warn(f"the loss was still falling at --end {end:g}; a higher --end may suggest a higher rate")
     if out is not None:
         _write_curve(out, points, found, what)
     if console.mode.json:
@@ -100,28 +105,31 @@ def lr(
 
 
 def _model_faults(given: Given) -> Iterator[ConfigError]:
-    """Find that no model is named, or a run is where a model should be."""
+    """Check that a model is named, and not a run."""
     model = given.settings.get("model", given.file.get("model"))
     if model is None:
-        yield ConfigError("MODEL is missing", "for example dlkit inspect lr mlp; --config has a model too")
+        yield ConfigError(
+            "MODEL is missing", "for example dlkit inspect lr mlp, or --config with a model in it"
+        )
     elif model not in MODELS and Path(model).exists():
         folder = Path(model) if Path(model).is_dir() else Path(model).parent
         yield ConfigError(
-            f"MODEL {model} is a path; the test begins with new weights, as dlkit train does",
-            f"--config {RunDir(folder).config} takes the settings of a run",
+            f"MODEL {model} is a path; the test starts from new weights, as dlkit train does",
+            f"use the settings of a run with --config {RunDir(folder).config}",
         )
 
 
 def _range_faults(start: float, end: float, steps: int) -> Iterator[ConfigError]:
-    if not 0 < start < float("inf"):
-        yield ConfigError(f"--start {start:g} is outside (0, inf)", "1e-6 moves hardly any network")
-    if not start < end < float("inf"):
+    lowest = start if 0 < start < float("inf") else 0.0
+    if not lowest:
+        yield ConfigError(f"--start {start:g} is outside (0, inf)", "use a small rate, for example 1e-6")
+    if not lowest < end < float("inf"):
         yield ConfigError(
-            f"--end {end:g} is outside ({start:g}, inf)", "it lies above --start, for example 10"
+            f"--end {end:g} is outside ({lowest:g}, inf)", "use a rate above --start, for example 10"
         )
-    if not _LEAST_STEPS <= steps <= _MOST_STEPS:
+    if not _MIN_STEPS <= steps <= _MAX_STEPS:
         yield ConfigError(
-            f"--steps {steps} is outside [{_LEAST_STEPS}, {_MOST_STEPS}]", "100 give a smooth curve"
+            f"--steps {steps} is outside [{_MIN_STEPS}, {_MAX_STEPS}]", "100 steps give a smooth curve"
         )
 
 
@@ -131,19 +139,21 @@ def _out_faults(out: Path | None) -> Iterator[ConfigError]:
     suffix = out.suffix.lower()
     if suffix not in _SUFFIXES:
         yield ConfigError(
-            f"-o {out} ends in none of {', '.join(_SUFFIXES)}",
+            f"-o {out} does not end in {', '.join(_SUFFIXES)}",
             did_you_mean(suffix, _SUFFIXES) or "for example -o lr.png",
         )
     run = RunDir(out.parent)
     if (run.best.exists() or run.last.exists()) and out in run.files():
-        yield ConfigError(f"-o {out} would replace a file of a run", f"choose another name, as lr{suffix}")
+        yield ConfigError(
+            f"-o {out} would overwrite a file of a run", f"choose another name, e.g. lr{suffix}"
+        )
 
 
 def _with_bar(points: Iterable["Point"], steps: int) -> Iterable["Point"]:
-    """Show a bar while the points come, on a terminal that can draw one."""
+    """Show a progress bar on a terminal that can draw one."""
     stderr = console.stderr()
     hidden = console.mode.quiet or not stderr.is_terminal or stderr.is_dumb_terminal
-    return track(points, "raising the rate", total=steps, console=stderr, transient=True, disable=hidden)
+    return track(points, "range test", total=steps, console=stderr, transient=True, disable=hidden)
 
 
 def _write_curve(out: Path, points: Sequence["Point"], found: "Suggestion", title: str) -> None:
@@ -166,4 +176,4 @@ def _write_curve(out: Path, points: Sequence["Point"], found: "Suggestion", titl
             title=title,
         )
         save_figure(figure, out)
-    console.note(f"the curve is in {out}")
+    console.note(f"the curve was written to {out}")

@@ -1,4 +1,4 @@
-"""dlkit inspect nan: a run that diverged in, where its first bad number came from out."""
+"""dlkit inspect nan: replay the batch at which a run diverged."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,22 +19,22 @@ def nan(
     device: DeviceOption = "auto",
     model: ModelOption = None,
 ) -> None:
-    """Replay the batch at which a run diverged: the first layer that was not finite, forward and backward."""
+    """Replay the batch at which a run diverged, and show the first layer with NaN or infinity."""
     if faults := list(check_device(device)):
         raise ConfigError.of(faults)
     path = RunDir(run).nan if run.is_dir() else run
     if not path.exists():
         raise CheckpointError(
-            f"no {path.name} at {path.parent}", "a run that ends with exit code 5 leaves one in its folder"
+            f"no {path.name} in {path.parent}", "a run that diverged (exit code 5) has one in its folder"
         )
     code = check_options(model, None)
 
     from dlkit.device import device_label, pick_device
-    from dlkit.inspection.nan import look_into
+    from dlkit.inspection.nan import inspect_nan
 
     where = pick_device(device)
     (checkpoint,) = load_checkpoints([path], code)
-    found = look_into(checkpoint, where)
+    found = inspect_nan(checkpoint, where)
     console.note(f"the batch of {path}, on {device_label(where)}")
     if console.mode.json:
         console.print_json(found.to_dict())

@@ -14,36 +14,36 @@ Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a r
 DeviceOption = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 SplitOption = Annotated[str, Option("--split", help="test, val, train or all.")]
 DataOption = Annotated[
-    str | None, Option("--data", "-d", help="Other data than the checkpoint was trained on.")
+    str | None, Option("--data", "-d", help="Data other than those the checkpoint was trained on.")
 ]
 TargetOption = Annotated[
     str | None, Option("--target", metavar="COL", help="The column of a table to predict.")
 ]
-BatchesOption = Annotated[int, Option("--batches", min=1, help="Batches to look at.")]
+BatchesOption = Annotated[int, Option("--batches", min=1, help="Number of batches to inspect.")]
 
 _HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 _EVERYWHERE: dict[str, Any] = {
     name: Annotated[bool, Option(*flags, help=text, rich_help_panel="Output")]
     for name, flags, text in (
         ("quiet", ("-q", "--quiet"), "Print results, warnings and errors only."),
-        ("verbose", ("-v", "--verbose"), "Say more about what is done."),
+        ("verbose", ("-v", "--verbose"), "Print more details."),
         ("json", ("--json",), "Print the result as one JSON document."),
         ("debug", ("--debug",), "Show the traceback of an error."),
     )
 }
 
 
-class StdoutClosed(Exception):  # noqa: N818 - no error: the reader has had enough
-    """Whoever read stdout has gone, as `head -1` does."""
+class StdoutClosed(Exception):  # noqa: N818 - not an error: the reader has closed the pipe
+    """The reader of stdout has closed it, as `head -1` does."""
 
 
 def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
-    """Add a command that takes --quiet, --verbose, --json and --debug beside its own options.
+    """Add a command that takes --quiet, --verbose, --json and --debug besides its own options.
 
     Args:
-        group: Where it is added.
-        name: What it is called by.
-        function: What it does; its signature is its options, its docstring its help.
+        group: The group it is added to.
+        name: Its name.
+        function: Its implementation; the signature defines its options, the docstring its help.
     """
 
     @functools.wraps(function)
@@ -69,11 +69,11 @@ def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
 
 
 def command_group(name: str, text: str) -> Typer:
-    """Make a command that holds others and shows its help when called alone.
+    """Create a group of commands, which shows its help when called alone.
 
     Args:
-        name: What it is called by.
-        text: Its sentence of help.
+        name: Its name.
+        text: Its help text.
     """
     group = Typer(
         name=name,
@@ -92,7 +92,7 @@ def command_group(name: str, text: str) -> Typer:
 
 
 def given_options(context: Context, sources: tuple[str, ...]) -> set[str]:
-    """Give the names of the parameters that come from the given sources: COMMANDLINE, ENVIRONMENT."""
+    """Return the names of the parameters that come from the given sources: COMMANDLINE, ENVIRONMENT."""
     return {
         name
         for name in context.params

@@ -1,4 +1,4 @@
-"""Code of the user's own: it runs where this command line names it, and that is said."""
+"""Code of the user's own: it runs only if the command line names it, and a note reports it."""
 
 from collections.abc import Container, Sequence
 from pathlib import Path
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 ModelOption = Annotated[
     str | None,
-    Option("--model", metavar="FILE.py:CLASS", help="The code of a network of your own, to run it."),
+    Option("--model", metavar="FILE.py:CLASS", help="The code of your own model, which is needed to run it."),
 ]
 
 
 def check_named(config: TrainConfig, typed: Container[str], *, resuming: bool = False) -> None:
-    """See that the command line names the code that the settings of a run would run, and say that it runs.
+    """Check that the command line names the code that a run would execute, and report that it runs.
 
     Args:
         config: The settings.
-        typed: Those that stand on the command line or in the environment.
-        resuming: They are of a run that goes on; what is not named then is refused where its checkpoint is read.
+        typed: Those on the command line or in the environment.
+        resuming: They belong to a resumed run; its unnamed code is refused when its checkpoint is read.
 
     Raises:
-        ConfigError: Only a configuration file names it, or its own file is not there.
+        ConfigError: Only a configuration file names it, or its file is missing.
     """
     data = parse_spec(config.data).code if config.data else None
     named = [(name, code) for name, code in (("model", parse_code(config.model)), ("data", data)) if code]
@@ -41,51 +41,51 @@ def check_named(config: TrainConfig, typed: Container[str], *, resuming: bool = 
         elif not resuming:
             faults.append(
                 ConfigError(
-                    f"{flag(name)} {code}: code of your own runs only where the command line names it",
-                    f"type it there too: {flag(name) + ' ' if name != 'model' else ''}{code}",
+                    f"{flag(name)} {code}: own code runs only if the command line names it",
+                    f"add it to the command line: {flag(name) + ' ' if name != 'model' else ''}{code}",
                 )
             )
     if faults:
         raise ConfigError.of(faults)
-    say_running([code for name, code in named if name in typed])
+    report_running([code for name, code in named if name in typed])
 
 
 def check_options(model: str | None, data: str | None) -> CodeSpec | None:
-    """Check `--model` and the function that `--data` may name, and say that their code runs.
+    """Check `--model` and the function that `--data` may name, and report that their code runs.
 
     Raises:
-        ConfigError: `--model` is no `file.py:Class`, or a file is not there.
+        ConfigError: `--model` is not `file.py:Class`, or a file is missing.
     """
     code = None if model is None else parse_code(model)
     if model is not None and code is None:
         raise ConfigError(
             f"--model {model} is not file.py:Class",
-            "a network that is built in needs no --model: leave it out",
+            "a built-in model needs no --model: leave it out",
         )
     function = None if data is None else parse_spec(data).code
     for option, each in (("--model", code), ("--data", function)):
         if each is not None:
             check_file(each, option)
-    say_running([each for each in (code, function) if each is not None])
+    report_running([each for each in (code, function) if each is not None])
     return code
 
 
-def say_running(codes: Sequence[CodeSpec]) -> None:
-    """Say aloud that code of the user's own is run."""
+def report_running(codes: Sequence[CodeSpec]) -> None:
+    """Print a note that code of the user's own runs."""
     if codes:
-        console.note(f"running code of your own: {' and '.join(map(str, dict.fromkeys(codes)))}")
+        console.note(f"running own code: {' and '.join(map(str, dict.fromkeys(codes)))}")
 
 
 def load_checkpoints(paths: Sequence[Path], code: CodeSpec | None) -> list["Checkpoint"]:
-    """Load checkpoints whose networks are to be built.
+    """Load checkpoints whose models will be built.
 
     Args:
         paths: Files or run folders.
-        code: What `--model` names.
+        code: The value of `--model`.
 
     Raises:
-        CheckpointError: One is missing or damaged, or holds a network of the user's own that is not named.
-        ConfigError: Code is named and all networks are built in.
+        CheckpointError: One is missing or damaged, or holds a model of the user's own that is not named.
+        ConfigError: Code is named although all models are built in.
     """
     from dlkit.files.checkpoint import check_named as check_checkpoint
     from dlkit.files.checkpoint import load_checkpoint
@@ -97,7 +97,7 @@ def load_checkpoints(paths: Sequence[Path], code: CodeSpec | None) -> list["Chec
             console.warn(text)
     if code is not None and all(checkpoint.code is None for checkpoint in checkpoints):
         raise ConfigError(
-            f"--model {code.short} does nothing: {checkpoints[0].path} holds {checkpoints[0].model}, which is built in",
+            f"--model {code.short} has no effect: {checkpoints[0].path} holds the built-in {checkpoints[0].model}",
             "leave --model out",
         )
     return checkpoints

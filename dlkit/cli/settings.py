@@ -1,4 +1,4 @@
-"""The settings of a run on the command line: an option for each, and a page that says where each value comes from."""
+"""The settings of a run on the command line: an option for each, and the source of each value."""
 
 import inspect
 from collections.abc import Callable, Container, Mapping
@@ -17,10 +17,10 @@ Layers = Mapping[str, Container[str]]
 
 
 def with_settings(names: Container[str] | None = None) -> Callable[..., Callable[..., None]]:
-    """Give a command an option for each setting of `TrainConfig`, with the help and the default it has there.
+    """Add an option for each setting of `TrainConfig` to a command, with its help and default.
 
     Args:
-        names: Only these settings; None takes all but the model and its arguments.
+        names: The settings; None takes all but the model and its arguments.
     """
 
     def add_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -42,15 +42,15 @@ def with_settings(names: Container[str] | None = None) -> Callable[..., Callable
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What the user gave for a run, by where it stands.
+    """The settings that the user gave for a run, by source.
 
     Args:
         typed: Settings on the command line.
         environment: Settings in variables such as DLKIT_TRAIN_EPOCHS.
         file: Settings in the file of --config.
-        arguments: The model's arguments, of `-s`.
-        arguments_typed: Whether those were typed; else they come from the environment.
-        faults: What cannot be used of all this.
+        arguments: The model's arguments, from `-s`.
+        arguments_typed: Whether those were typed, not taken from the environment.
+        faults: Errors in any of these.
     """
 
     typed: Mapping[str, Any]
@@ -62,16 +62,16 @@ class Given:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the command line and of the environment."""
+        """Settings from the command line and the environment."""
         return {**self.environment, **self.typed}
 
     def layers(self) -> Layers:
-        """Give the names of settings by where they come from, what wins first."""
+        """Return the names of settings by source, in order of precedence."""
         recipe = recipe_of({**self.file, **self.settings})
         return {"typed": self.typed, "environment": self.environment, "file": self.file, "recipe": recipe}
 
     def argument_layers(self) -> Layers:
-        """Give the names of the model's arguments likewise."""
+        """Return the names of the model's arguments by source, in order of precedence."""
         nearest = "typed" if self.arguments_typed else "environment"
         return {nearest: self.arguments, "file": self.file.get("arguments", {})}
 
@@ -84,17 +84,17 @@ def given_settings(
     *,
     resuming: bool,
 ) -> Given:
-    """Sort what the user gave by where it stands.
+    """Collect the settings that the user gave, by source.
 
     Args:
         context: Of the command; knows the source of each option.
         settings: Values of all settings.
         pairs: Values of `-s`.
         file: The file of --config.
-        resuming: A run goes on: the environment does not count.
+        resuming: A run is resumed: the environment is ignored.
 
     Raises:
-        ConfigError: The file is missing or no TOML.
+        ConfigError: The file is missing or not TOML.
     """
     typed, environment = (
         {name: settings[name] for name in given_options(context, (source,)) if settings.get(name) is not None}
@@ -125,12 +125,12 @@ def given_settings(
 
 
 def explained(config: TrainConfig, given: Given, *, resuming: bool) -> dict[str, dict[str, Any]]:
-    """Say of each setting its value and where that comes from.
+    """Return the value and the source of each setting.
 
     Args:
         config: The settings.
-        given: What the user gave.
-        resuming: A run goes on: what was not typed is the run's.
+        given: The settings that the user gave.
+        resuming: A run is resumed: settings that were not typed are the run's.
 
     Returns:
         `value` and `source` by setting, and by `-s name` for the model's arguments.
@@ -150,20 +150,20 @@ def explained(config: TrainConfig, given: Given, *, resuming: bool) -> dict[str,
 
 
 def as_toml(settings: Mapping[str, Any]) -> str:
-    """Write what `explained` gave as TOML, the sources as comments."""
+    """Return the result of `explained` as TOML, with the sources as comments."""
     import tomli_w
 
-    def line(name: str, told: Mapping[str, Any]) -> str:
-        return f"{tomli_w.dumps({name: told['value']}).rstrip()}  # {told['source']}"
+    def line(name: str, entry: Mapping[str, Any]) -> str:
+        return f"{tomli_w.dumps({name: entry['value']}).rstrip()}  # {entry['source']}"
 
     plain, arguments = dict(settings), settings["arguments"]
     del plain["arguments"]
     lines = [
-        "# biases and the parameters of normalisation layers have no weight decay",
-        *(line(name, told) for name, told in plain.items()),
+        "# weight decay does not apply to biases and normalisation layers",
+        *(line(name, entry) for name, entry in plain.items()),
         "",
         "[arguments]",
-        *(line(name, told) for name, told in arguments.items()),
+        *(line(name, entry) for name, entry in arguments.items()),
     ]
     return "\n".join([*lines, ""])
 

@@ -1,1 +1,1 @@
-"""What happens inside a network: weights, gradients, activations."""
+"""Inspect a model: weights, gradients, activations, learning rates, NaN."""

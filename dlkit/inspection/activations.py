@@ -1,4 +1,4 @@
-"""The outputs of a network's layers over real batches: a row for each layer that computes something."""
+"""Statistics of layer outputs over real batches: one row per layer that computes something."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,19 +12,20 @@ from dlkit.inspection.layer_table import Row
 from dlkit.inspection.mode import as_in_training
 from dlkit.inspection.tally import merge, read_tallies, shape_text, tally
 
-_CUTS_TO_ZERO = (nn.ReLU, nn.ReLU6, nn.Hardswish)
-# Where less than a tenth of the slope at zero is left (sigmoid: 0.03 * 0.97 / 0.25; tanh: 1 - 0.97**2).
+_RELU_LIKE = (nn.ReLU, nn.ReLU6, nn.Hardswish)
+# Beyond these outputs less than about a tenth of the slope at zero is left (sigmoid: 0.03 * 0.97 / 0.25;
+# tanh: 1 - 0.97**2).
 _SATURATES: Mapping[type[nn.Module], tuple[float, float]] = {
     nn.Tanh: (-0.97, 0.97),
     nn.Sigmoid: (0.03, 0.97),
     nn.Hardsigmoid: (0.03, 0.97),
 }
-_PASSES_ON = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_IDENTITY_LAYERS = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 @dataclass
 class _Layer:
-    """What one layer's outputs came to so far, all of it on the device."""
+    """Running statistics of one layer's outputs, on the device."""
 
     shape: tuple[int, ...]
     tally: Tensor
@@ -34,7 +35,7 @@ class _Layer:
     outputs: list[Tensor] = field(default_factory=list)
 
     def add(self, other: "_Layer") -> None:
-        """Take in the outputs of another batch."""
+        """Add the outputs of another batch."""
         self.tally = merge(self.tally, other.tally)
         self.count += other.count
         if self.alive is not None and other.alive is not None:
@@ -44,7 +45,7 @@ class _Layer:
         self.outputs += other.outputs
 
     def share(self) -> Tensor:
-        """Give the share of dead units, or of saturated outputs, a scalar."""
+        """Return the share of dead units, or of saturated outputs, a scalar."""
         if self.alive is not None:
             return 1 - self.alive.float().mean()
         if self.saturated is not None:
@@ -53,10 +54,10 @@ class _Layer:
 
 
 class ActivationRecorder:
-    """Watches the layers of a network while batches pass through it.
+    """Records the outputs of a model's layers while batches pass through it.
 
     A layer that is called again within one pass gets a row for each call, named `name`, `name:2` and so on.
-    What hands its input on unchanged (flattening, dropout while it is off) gets none.
+    Layers that return their input unchanged (flattening, dropout in evaluation) get none.
 
     Args:
         keep_outputs: Keep the outputs themselves, not only their statistics.
@@ -69,11 +70,11 @@ class ActivationRecorder:
 
     @torch.no_grad()
     def watch(self, model: nn.Module, batches: Sequence[tuple[Inputs, Tensor]]) -> None:
-        """Pass batches through a network, which is left as it was found.
+        """Pass batches through a model and record; the model is left as it was.
 
         Args:
-            model: The network.
-            batches: Inputs on the model's device, and targets, which are not looked at.
+            model: The model.
+            batches: Inputs on the model's device, and targets, which are ignored.
         """
         hooks = [
             module.register_forward_hook(self._hook(name))
@@ -90,9 +91,9 @@ class ActivationRecorder:
                 hook.remove()
 
     def rows(self) -> list[Row]:
-        """Give the statistics of each layer's outputs, in the order in which the layers first ran.
+        """Return the statistics of each layer's outputs, in the order in which the layers first ran.
 
-        `dead` is the share of units of a ReLU that were zero in every sample; a unit of a picture is a channel.
+        `dead` is the share of units of a ReLU that were zero in every sample; for images a unit is a channel.
         `saturated` is the share of outputs at the flat ends of a tanh or a sigmoid.
         """
         layers = list(self._layers.values())
@@ -110,22 +111,22 @@ class ActivationRecorder:
         ]
 
     def outputs(self) -> dict[str, Tensor]:
-        """Give the outputs that were kept, by layer, shape (N, ...)."""
+        """Return the outputs that were kept, by layer, shape (N, ...)."""
         return {name: torch.cat(layer.outputs) for name, layer in self._layers.items() if layer.outputs}
 
     def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            if not isinstance(output, Tensor) or _passes_on(module, inputs, output):
+            if not isinstance(output, Tensor) or _returns_input(module, inputs, output):
                 return
             self._calls[name] += 1
             call = name if self._calls[name] == 1 else f"{name}:{self._calls[name]}"
-            seen = _observe(module, output)
+            observed = _observe(module, output)
             if self._keep:
-                seen.outputs.append(output.clone())
+                observed.outputs.append(output.clone())
             if call in self._layers:
-                self._layers[call].add(seen)
+                self._layers[call].add(observed)
             else:
-                self._layers[call] = seen
+                self._layers[call] = observed
 
         return record
 
@@ -133,7 +134,7 @@ class ActivationRecorder:
 def _observe(module: nn.Module, output: Tensor) -> _Layer:
     counted = tally(output)
     alive = saturated = None
-    if isinstance(module, _CUTS_TO_ZERO):
+    if isinstance(module, _RELU_LIKE):
         unit = 1 if output.ndim > 3 else output.ndim - 1
         alive = (output != 0).movedim(unit, 0).flatten(1).any(1).to(counted.device)
     if ends := _SATURATES.get(type(module)):
@@ -141,9 +142,9 @@ def _observe(module: nn.Module, output: Tensor) -> _Layer:
     return _Layer(tuple(output.shape[1:]), counted, output.numel(), alive, saturated)
 
 
-def _passes_on(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> bool:
-    """Say whether a layer gives what it was given; one that works in place gives the same memory, changed."""
-    if isinstance(module, _PASSES_ON):
+def _returns_input(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> bool:
+    """Return whether a layer returns its input unchanged; an in-place layer returns the same memory, changed."""
+    if isinstance(module, _IDENTITY_LAYERS):
         return True
     same = bool(inputs) and isinstance(inputs[0], Tensor) and inputs[0].data_ptr() == output.data_ptr()
     return same and not getattr(module, "inplace", False)

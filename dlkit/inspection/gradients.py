@@ -1,4 +1,4 @@
-"""The gradients of a network over real batches: a row for each parameter."""
+"""Gradients of a model over real batches: one row per parameter."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,15 +16,15 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 def compute_gradients(
     model: nn.Module, batches: Sequence[tuple[Inputs, Tensor]], loss_fn: LossFunction
 ) -> dict[str, Tensor]:
-    """Differentiate the mean loss over the samples of all batches.
+    """Compute the gradients of the mean loss over the samples of all batches.
 
     Args:
-        model: Left as it was found, its `.grad` included.
+        model: Left unchanged, including its `.grad`.
         batches: Inputs and targets on the model's device.
         loss_fn: Maps outputs and targets to the mean loss, a scalar.
 
     Returns:
-        The gradient of each trainable parameter by name, in network order; zeros where the loss does not
+        The gradient of each trainable parameter by name, in the order of the model; zeros if the loss does not
         depend on it.
     """
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -41,11 +41,11 @@ def compute_gradients(
 
 
 def gradient_rows(model: nn.Module, gradients: dict[str, Tensor]) -> list[Row]:
-    """Give the statistics of each gradient, and its norm over that of the weights.
+    """Return the statistics of each gradient, and its norm divided by that of the weights.
 
     Args:
-        model: Whose gradients they are.
-        gradients: By the names of its parameters.
+        model: The model of the gradients.
+        gradients: By parameter name.
     """
     weights = dict(model.named_parameters())
     tensors = [*gradients.values(), *(weights[name] for name in gradients)]

@@ -1,4 +1,4 @@
-"""The table that inspecting gives: a row for each layer, in network order until it is sorted."""
+"""The table of an inspection: one row per layer, in the order of the model unless sorted."""
 
 import csv
 import fnmatch
@@ -26,7 +26,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "model": ("layer", "type", "output", "parameters", "flops"),
 }
-_NAMES_SHOWN = 20
+_MAX_NAMES = 20
 
 
 def check_column(kind: str, column: str | None) -> None:
@@ -34,7 +34,7 @@ def check_column(kind: str, column: str | None) -> None:
 
     Args:
         kind: The table, a key of `COLUMNS`.
-        column: As typed; None leaves the network order.
+        column: As typed; None keeps the order of the model.
 
     Raises:
         ConfigError: The table has no such column.
@@ -48,22 +48,22 @@ def check_column(kind: str, column: str | None) -> None:
 
 
 def select_layers(names: Sequence[str], pattern: str | None) -> list[str]:
-    """Give the layers whose names match a shell pattern, in their own order.
+    """Return the layers whose names match a shell pattern, in their original order.
 
     Args:
         names: All layers.
         pattern: For example `hidden.*.weight`; None takes all.
 
     Raises:
-        ConfigError: It matches none.
+        ConfigError: No layer matches.
     """
     if pattern is None:
         return list(names)
     found = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
     if not found:
-        more = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        more = f", and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
         raise ConfigError(
-            f"--layers {pattern} matches no layer", f"the layers are {', '.join(names[:_NAMES_SHOWN])}{more}"
+            f"--layers {pattern} matches no layer", f"the layers are {', '.join(names[:_MAX_NAMES])}{more}"
         )
     return found
 
@@ -72,16 +72,16 @@ def arrange(rows: Sequence[Row], column: str | None, top: int | None) -> list[Ro
     """Sort rows and keep the first.
 
     Args:
-        rows: In network order.
-        column: Sort by it: numbers with the largest first and what was not measured last, names from a to z.
-        top: Rows to keep; None keeps all.
+        rows: In the order of the model.
+        column: The column to sort by: numbers largest first, missing values last, names from a to z.
+        top: Number of rows to keep; None keeps all.
     """
     arranged = list(rows) if column is None else sorted(rows, key=lambda row: _sort_key(row[column]))
     return arranged[:top]
 
 
 def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
-    """Write rows as CSV, numbers in full and empty cells for what was not measured."""
+    """Return rows as CSV, with numbers in full and empty cells for missing values."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

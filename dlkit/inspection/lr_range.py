@@ -1,4 +1,4 @@
-"""A learning-rate range test: the rate rises from step to step while the loss is watched."""
+"""Learning-rate range test: the rate increases from step to step while the loss is recorded."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ from dlkit.training.step import Parts
 
 RULE = "a fifth of the rate midway between those where the smoothed loss is half way down and lowest"
 STOP_FACTOR = 4.0
-"""The test ends when the smoothed loss is above this many times its lowest."""
+"""The test ends when the smoothed loss exceeds its minimum by this factor."""
 _DIVISOR = 5.0
 _AVERAGED_SHARE = 0.1
-_LEAST_FALL = 0.01
+_MIN_DECREASE = 0.01
 _NOISE_WIDTHS = 3.0
 
 
 class Point(NamedTuple):
-    """One step: its rate, the loss of its batch before the step, and the average of the losses so far."""
+    """One step: its rate, the loss of its batch before the step, and the smoothed loss."""
 
     lr: float
     loss: float
@@ -31,13 +31,13 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a range test comes to.
+    """The result of a range test.
 
     Args:
         lr: The rate to train with, to three significant digits.
         half_way: The first point whose smoothed loss is at most half way from the first losses to the lowest.
         lowest: The point of the lowest smoothed loss.
-        still_falling: That is the last point, at the last rate to be tried: higher rates may show more.
+        still_falling: The lowest point is at the last rate of the test: higher rates may be better.
     """
 
     lr: float
@@ -47,35 +47,35 @@ class Suggestion:
 
 
 def range_settings(config: TrainConfig) -> TrainConfig:
-    """Give the settings of a run without those that would set the rate or end it early."""
+    """Return the settings of a run without those that change the rate or stop it early."""
     return replace(config, schedule="none", warmup_steps=0, ema=None, max_steps=None)
 
 
 def rising_rates(start: float, end: float, steps: int) -> list[float]:
-    """Give the rates of all steps, each the same factor above the one before it.
+    """Return the rates of all steps, which increase by a constant factor.
 
     Args:
-        start: The first, above 0.
-        end: The last, above the first.
-        steps: How many, two or more.
+        start: The first rate, above 0.
+        end: The last rate, above the first.
+        steps: Number of rates, at least 2.
     """
     return [start * (end / start) ** (step / (steps - 1)) for step in range(steps)]
 
 
 def raise_rate(parts: Parts, rates: Sequence[float]) -> Iterator[Point]:
-    """Train with a rate that rises, until the loss goes through the roof.
+    """Train with an increasing rate until the loss diverges.
 
-    The test of Smith 2017 (https://arxiv.org/abs/1506.01186, section 3.3) with an exponential rise. The loss is
-    smoothed by an exponential average over about a tenth of the steps, divided by the sum of its weights so that
-    it does not begin near zero (Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, section 3).
+    The test of Smith 2017 (https://arxiv.org/abs/1506.01186, section 3.3) with an exponential increase. The loss is
+    smoothed by an exponential moving average over about a tenth of the steps, with bias correction (Kingma and Ba
+    2015, https://arxiv.org/abs/1412.6980, section 3).
 
     Args:
-        parts: What to train; its network is changed.
+        parts: What to train; its model is changed.
         rates: The rate of each step.
 
     Yields:
-        A point for each step, up to the last rate or to a smoothed loss of four times its lowest; a loss that is
-        not finite ends the test without one.
+        A point for each step, up to the last rate or to a smoothed loss of four times its minimum; a NaN or
+        infinite loss ends the test without a point.
     """
     rising = replace(parts, schedule=lambda step: rates[min(step, len(rates) - 1)])
     keep = 1 - 1 / _averaged_steps(rates)
@@ -93,19 +93,19 @@ def raise_rate(parts: Parts, rates: Sequence[float]) -> Iterator[Point]:
 
 
 def suggest_rate(points: Sequence[Point], rates: Sequence[float], model: nn.Module) -> Suggestion:
-    """Choose a rate to train with; see `RULE`, where midway is meant on the logarithmic axis.
+    """Suggest a rate to train with; see `RULE`, where midway is on the logarithmic axis.
 
     Half way down is found too early where the loss falls in two stages, lowest too late where it stays low up to
     huge rates; the middle of the two was closest to the best rate in the comparison of docs/settings.md, which
     also has the usual rules, a tenth of the lowest and the steepest fall.
 
     Args:
-        points: What `raise_rate` gave.
-        rates: The rates that were to be tried.
-        model: The network as the last step left it; its gradients tell why a loss does not fall.
+        points: The points of `raise_rate`.
+        rates: All rates of the test.
+        model: The model after the last step; its gradients help to explain a loss that does not fall.
 
     Raises:
-        DlkitError: The loss never fell by more than its own noise and a hundredth; the likely causes are told.
+        DlkitError: The loss never fell by more than its noise and a hundredth; the hint lists likely causes.
     """
     early, later = points[: _averaged_steps(rates)], points[_averaged_steps(rates) :]
     lowest = min(later, key=lambda point: point.smoothed, default=None)
@@ -133,25 +133,25 @@ def _mean_loss(points: Sequence[Point]) -> float:
 
 
 def _clearly_below(early: Sequence[Point]) -> float:
-    """Give the loss below which it has fallen for certain, from the mean and the spread of the first losses."""
+    """Return the loss below which it has clearly fallen, from mean and standard deviation of the first losses."""
     first = _mean_loss(early)
     spread = math.sqrt(math.fsum((point.loss - first) ** 2 for point in early) / len(early))
     # An exponential average that keeps 1 - 1/n is as steady as the mean of 2n - 1 values.
     noise = spread / math.sqrt(2 * len(early) - 1)
-    return first - max(_LEAST_FALL * first, _NOISE_WIDTHS * noise)
+    return first - max(_MIN_DECREASE * first, _NOISE_WIDTHS * noise)
 
 
 def _likely_causes(points: Sequence[Point], rates: Sequence[float], model: nn.Module) -> Iterator[str]:
-    """Say what stands in the way most often."""
-    silent = [
+    """List the most likely causes of a loss that does not fall."""
+    without_gradient = [
         name
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
     ]
     if len(points) < len(rates):
-        yield f"it only grew: begin lower, with --start {rates[0] / 1000:g}, and look at the scale of the inputs"
-    elif silent:
-        yield f"no gradient reaches {', '.join(silent[:3])} (zero weights, dead units or unused)"
+        yield f"the loss only grew: try --start {rates[0] / 1000:g}, and check the scale of the inputs"
+    elif without_gradient:
+        yield f"no gradient reaches {', '.join(without_gradient[:3])} (zero weights, dead units or unused)"
     elif rates[-1] < 1:
-        yield f"the rates are too low: go higher, with --end {rates[-1] * 1000:g}"
-    yield "the inputs say nothing about the targets: dlkit train --overfit 32 tells if they can be learnt at all"
+        yield f"the rates are too low: try --end {rates[-1] * 1000:g}"
+    yield "the inputs may not predict the targets: dlkit train --overfit 32 checks that they can be learned"

@@ -1,4 +1,4 @@
-"""The state a network is looked at in: as in training, but without anything random."""
+"""The mode of a model during inspection: as in training, but deterministic."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 
 @contextlib.contextmanager
 def kept_modes(model: nn.Module) -> Iterator[None]:
-    """Put every part of a network back into the mode, training or evaluation, that it was in."""
+    """Restore the training or evaluation mode of every module of a model."""
     modes = {module: module.training for module in model.modules()}
     try:
         yield
@@ -22,11 +22,11 @@ def kept_modes(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_in_training(model: nn.Module) -> Iterator[None]:
-    """Let batch norm use the statistics of the batch, as the optimizer sees it, and dropout drop nothing.
+    """Let batch norm use the statistics of the batch, as in training, and switch dropout off.
 
-    With its running statistics, batch norm would show gradients that no step ever had: early in training they
-    are far from those of a batch. Dropout and its kin are off so that two looks show the same. The network is
-    left as it was found, running statistics included.
+    With its running statistics, batch norm would show gradients that no training step had: early in training
+    they differ much from those of a batch. Dropout is off so that results are reproducible. The model is left
+    unchanged, including running statistics.
     """
     norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS)]
     kept = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]

@@ -1,4 +1,4 @@
-"""The batch at which a run diverged, passed through its network once more."""
+"""Replay the batch at which a run diverged, and report where NaN or infinity came from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from dlkit.training.divergence import lower_rate
 from dlkit.training.failing_batch import FailingBatch, load_batch
 from dlkit.training.replay import Finding, Replay, TensorStats
 
-_OF_THE_DATA = ("inputs", "targets")
+_DATA_CAUSES = ("inputs", "targets")
 
 
 @dataclass(frozen=True)
-class Autopsy:
-    """A failing batch and what its replay brought to light.
+class NanReport:
+    """A failing batch and the result of its replay.
 
     Args:
-        checkpoint: Holds the batch and the weights that it met.
+        checkpoint: Holds the batch and the weights before the step.
         failing: The batch.
-        seen: What passed through the layers.
+        seen: The statistics of all layers in the replay.
     """
 
     checkpoint: Checkpoint
@@ -36,7 +36,7 @@ class Autopsy:
     seen: Replay
 
     def to_pairs(self) -> dict[str, Cell]:
-        """Give the facts for people, by name."""
+        """Return the findings as text, by name."""
         seen, failing = self.seen, self.failing
         sizes = [len(targets) for _, targets in failing.batches]
         several = f" in {len(sizes)} batches" if len(sizes) > 1 else ""
@@ -50,16 +50,16 @@ class Autopsy:
             "inputs": _finite_or(len(seen.bad_inputs), "samples"),
             "targets": _finite_or(len(seen.bad_targets), "samples"),
             "weights": "finite" if not seen.weights else f"not finite: {', '.join(seen.weights)}",
-            "forward": _said(seen.first_forward),
+            "forward": _describe(seen.first_forward),
             "loss": seen.loss,
-            "backward": None if failing.split == "val" else _said(seen.first_backward),
+            "backward": None if failing.split == "val" else _describe(seen.first_backward),
             "fp16_overflow": "yes" if seen.finding.fp16_overflow else "no",
             "cure": f"--lr {rate:g}" if rate is not None else None,
         }
         return {name: value for name, value in pairs.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the facts as JSON values."""
+        """Return the findings as JSON values."""
         seen, failing, finding = self.seen, self.failing, self.seen.finding
         rate = self.lower_rate
         return {
@@ -82,7 +82,7 @@ class Autopsy:
         }
 
     def rows(self) -> list[Row]:
-        """Give what passed through each layer, in the order in which they ran."""
+        """Return the statistics of each layer, in the order in which they ran."""
         return [
             {
                 "layer": call.layer,
@@ -98,12 +98,12 @@ class Autopsy:
 
     @property
     def lower_rate(self) -> float | None:
-        """A rate to go on with; None where a lower one does not help."""
+        """A rate to resume with; None if a lower one does not help."""
         cause = self.seen.finding.cause
-        return None if cause in _OF_THE_DATA else lower_rate(self.checkpoint.config)
+        return None if cause in _DATA_CAUSES else lower_rate(self.checkpoint.config)
 
 
-def look_into(checkpoint: Checkpoint, device: torch.device) -> Autopsy:
+def inspect_nan(checkpoint: Checkpoint, device: torch.device) -> NanReport:
     """Replay the batch that a checkpoint keeps.
 
     Args:
@@ -111,24 +111,24 @@ def look_into(checkpoint: Checkpoint, device: torch.device) -> Autopsy:
         device: Where to compute.
 
     Raises:
-        CheckpointError: It holds no batch, or the batch does not fit its network.
-        DataError: The loss needs the data, and they are not here.
+        CheckpointError: It holds no batch, or the batch does not fit its model.
+        DataError: The loss needs the data, and they are missing.
     """
     failing = load_batch(checkpoint, device)
     config = checkpoint.config
     model = restore_model(checkpoint).to(device)
     dataset = DataSet(checkpoint.description, {})
-    if config.balance == "loss":  # which weighs classes by how often they are in the data
+    if config.balance == "loss":  # needs the class counts of the data
         dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))
     try:
         objective = objective_of(config, dataset, device)
         seen = failing.replay(model, objective, config.seed, device, config.precision)
     except (RuntimeError, TypeError, ValueError, IndexError) as err:
         raise CheckpointError(
-            f"{checkpoint.path}: the batch does not pass through its network: {printable(str(err), limit=200)}",
-            "the file was written by another version of dlkit, or by another program",
+            f"{checkpoint.path}: the batch cannot be passed through its model: {printable(str(err), limit=200)}",
+            "the file comes from another version of dlkit, or another program",
         ) from err
-    return Autopsy(checkpoint, failing, seen)
+    return NanReport(checkpoint, failing, seen)
 
 
 def _largest(seen: TensorStats | None) -> float | None:
@@ -140,7 +140,7 @@ def _finite_or(count: int, what: str) -> str:
     return f"{count} {what} are not finite" if count else "finite"
 
 
-def _said(finding: Finding | None) -> str:
+def _describe(finding: Finding | None) -> str:
     return "finite" if finding is None else f"not finite from {finding.layer} on"
 
 

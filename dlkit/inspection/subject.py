@@ -1,4 +1,4 @@
-"""What is looked at: the network of a checkpoint and batches of the data it was trained on."""
+"""The subject of an inspection: the model of a checkpoint and batches of its training data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from dlkit.inputs import Inputs
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 
-_EPOCH = 1  # whose order the batches come in: the first that training saw
+_EPOCH = 1  # the order of the batches is that of the first epoch of training
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with its weights, and batches to pass through it.
+    """A model with its weights, and batches to pass through it.
 
     Args:
         model: On the device.
@@ -36,28 +36,28 @@ class Subject:
 
     @property
     def num_samples(self) -> int:
-        """Samples in all batches."""
+        """Number of samples in all batches."""
         return sum(len(targets) for _, targets in self.batches)
 
 
 def open_subject(
     checkpoint: Checkpoint, split: str, num_batches: int, device: torch.device, data: str | None = None
 ) -> Subject:
-    """Build the network of a checkpoint and take the first batches of a split.
+    """Build the model of a checkpoint and take the first batches of a split.
 
-    They come in the order and the size of the first epoch of training, so those of `train` are the very batches
-    that the first steps saw.
+    They have the order and size of the first epoch of training, so those of `train` are the batches of the first
+    steps.
 
     Args:
-        checkpoint: Network, settings and description of the data.
+        checkpoint: Model, settings and description of the data.
         split: `train`, `val`, `test` or `all`.
-        num_batches: Batches to take; fewer if the split has fewer.
+        num_batches: Number of batches; fewer if the split has fewer.
         device: Where to compute.
-        data: Other data than it was trained on; None takes the same.
+        data: Data other than those it was trained on; None takes the same.
 
     Raises:
-        CheckpointError: The network cannot be built from the checkpoint.
-        DataError: The data are not here, have changed, or are fewer than two samples.
+        CheckpointError: The model cannot be built from the checkpoint.
+        DataError: The data are missing, have changed, or are fewer than two samples.
     """
     config = checkpoint.config
     dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights), other=data)
@@ -66,8 +66,8 @@ def open_subject(
     part = dataset.split(split)
     if len(part) < 2:
         raise DataError(
-            f"--split {split} has {len(part)} sample; looking inside needs two",
-            "--split train has more",
+            f"--split {split} has {len(part)} sample; inspecting needs two",
+            "use a larger split, for example --split train",
         )
     batches = Batches(part, config.batch_size, device, config.seed)
     objective = objective_of(config, dataset, device)

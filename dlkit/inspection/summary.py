@@ -1,4 +1,4 @@
-"""A network on paper: its layers, the shapes they give, their parameters and what a sample costs."""
+"""Summary of a model: layers, output shapes, parameters and FLOPs."""
 
 from collections.abc import Callable
 
@@ -13,23 +13,23 @@ from dlkit.inspection.tally import shape_text
 
 
 def summarise(model: nn.Module, sample: Inputs) -> list[Row]:
-    """Pass one sample through a network and give a row for each layer, in the order in which they ran.
+    """Pass one sample through a model and return a row for each layer, in the order in which they ran.
 
-    A layer is a module without parts, or one with parameters of its own; one that did not run comes last, and
-    only if it has parameters. FLOPs are those of one sample's forward pass in matrix products, convolutions and
+    A layer is a module without children, or one with parameters of its own; layers that did not run come last, and
+    only if they have parameters. FLOPs are those of one sample's forward pass in matrix products, convolutions and
     attention, a multiplication and an addition counting two, as torch counts them; normalisation, activations
     and pooling are not counted.
 
     Args:
-        model: On the CPU; left in the mode it was found in.
+        model: On the CPU; its mode is restored.
         sample: Inputs of one sample.
 
     Returns:
-        The rows, the last of them the `total`; its parameters count a shared one once.
+        The rows; the last is the `total`, which counts shared parameters once.
     """
     layers = {name: module for name, module in model.named_modules() if _is_layer(module)}
     shapes: dict[str, str] = {}
-    hooks = [module.register_forward_hook(_note_shape(shapes, name)) for name, module in layers.items()]
+    hooks = [module.register_forward_hook(_record_shape(shapes, name)) for name, module in layers.items()]
     counter = FlopCounterMode(display=False)
     try:
         with kept_modes(model), torch.no_grad(), counter:
@@ -59,19 +59,21 @@ def _is_layer(module: nn.Module) -> bool:
 
 
 def _own_parameters(module: nn.Module) -> int:
-    """Count the parameters of a module without those of its parts."""
+    """Count the parameters of a module without those of its children."""
     return sum(parameter.numel() for parameter in module.parameters(recurse=False))
 
 
-def _note_shape(shapes: dict[str, str], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
-    def note(_module: nn.Module, _inputs: tuple[Tensor, ...], output: object) -> None:
+def _record_shape(
+    shapes: dict[str, str], name: str
+) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
+    def record(_module: nn.Module, _inputs: tuple[Tensor, ...], output: object) -> None:
         shapes[name] = shape_text(output.shape[1:]) if isinstance(output, Tensor) else ""
 
-    return note
+    return record
 
 
 def _own_flops(model: nn.Module, name: str, flops: dict[str, int]) -> int:
-    """Give the FLOPs of a layer without those of its parts."""
+    """Return the FLOPs of a layer without those of its children."""
     module = model.get_submodule(name)
     path = f"{type(model).__name__}.{name}".rstrip(".")  # as the counter names it
     parts = sum(flops.get(f"{path}.{part}", 0) for part, _ in module.named_children())

@@ -1,4 +1,4 @@
-"""Statistics of tensors by a few reductions on their device, read with one transfer for all of them."""
+"""Statistics of tensors, reduced on their device and read with a single transfer."""
 
 import math
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from torch import Tensor
 
 from dlkit.inspection.layer_table import Cell
 
-_SUM, _SQUARES, _LOW, _HIGH, _ZEROS, _NON_FINITE = range(6)  # places in a tally
+_SUM, _SQUARES, _LOW, _HIGH, _ZEROS, _NON_FINITE = range(6)  # indices into a tally
 
 
 def tally(values: Tensor) -> Tensor:
     """Reduce a tensor to sum, sum of squares, min, max, zeros and non-finite values, shape (6,), float64.
 
-    All but the last are over the finite values; zeros and non-finite values are numbers of them.
+    All but the last are over the finite values; zeros and non-finite values are counts.
     """
     values = values.detach()
     if values.device.type == "mps":  # has no float64
@@ -36,7 +36,7 @@ def tally(values: Tensor) -> Tensor:
 
 
 def merge(first: Tensor, second: Tensor) -> Tensor:
-    """Join the tallies of two parts of one tensor, each of shape (6,)."""
+    """Merge the tallies of two parts of a tensor, each of shape (6,)."""
     joined = first + second
     joined[_LOW] = torch.minimum(first[_LOW], second[_LOW])
     joined[_HIGH] = torch.maximum(first[_HIGH], second[_HIGH])
@@ -44,11 +44,11 @@ def merge(first: Tensor, second: Tensor) -> Tensor:
 
 
 def read_tallies(tallies: Sequence[Tensor], counts: Sequence[int]) -> list[dict[str, Cell]]:
-    """Bring all tallies to main memory at once and work the statistics out.
+    """Copy all tallies to the host at once and compute the statistics.
 
     Args:
         tallies: Each of shape (6,), all on one device.
-        counts: Number of values behind each.
+        counts: Number of values in each.
 
     Returns:
         For each: `norm` (Euclidean), `mean`, `std` (of the population: divided by the count), `min` and `max`
@@ -60,7 +60,7 @@ def read_tallies(tallies: Sequence[Tensor], counts: Sequence[int]) -> list[dict[
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """Write a shape as in 64x28x28; a scalar is 1."""
+    """Return a shape as text, for example 64x28x28; a scalar is 1."""
     return "x".join(map(str, shape)) or "1"
 
 
@@ -72,7 +72,7 @@ def _statistics(row: Sequence[float], count: int) -> dict[str, Cell]:
         nothing = dict.fromkeys(("norm", "mean", "std", "min", "max"))
         return {**nothing, "zeros": zeros, "non_finite": non_finite}
     mean = row[_SUM] / finite
-    # Equal values have no spread; the difference would leave the rounding of their squares.
+    # Equal values have no variance; the difference below would be their rounding error.
     equal = row[_LOW] == row[_HIGH]
     return {
         "norm": math.sqrt(row[_SQUARES]),

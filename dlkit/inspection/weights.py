@@ -1,4 +1,4 @@
-"""The weights of a network: a row for each tensor."""
+"""Weights of a model: one row per tensor."""
 
 from torch import Tensor, nn
 
@@ -7,12 +7,12 @@ from dlkit.inspection.tally import read_tallies, shape_text, tally
 
 
 def weight_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Give the parameters and the running statistics of a network, in its own order; counters are left out."""
+    """Return the parameters and running statistics of a model, in its own order, without counters."""
     return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
 
 
 def weight_rows(tensors: dict[str, Tensor]) -> list[Row]:
-    """Give the statistics of each tensor."""
+    """Return the statistics of each tensor."""
     statistics = read_tallies(
         [tally(tensor) for tensor in tensors.values()], [tensor.numel() for tensor in tensors.values()]
     )

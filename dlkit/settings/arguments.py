@@ -1,4 +1,4 @@
-"""Arguments of networks and of built-in data: defaults, what they may be, and how they are read."""
+"""Arguments of models and of built-in data: their defaults, allowed values and parsing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ ArgumentValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...] |
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
-    """One `-s name=value` of a model: its default, what it may be, and a sentence of help."""
+    """One `-s name=value` of a model: its default, allowed values, and help text."""
 
     default: ArgumentValue
     help: str
@@ -19,20 +19,20 @@ class Argument:
     high: float | None = None
 
     def parse(self, typed: str, text: str) -> ArgumentValue:
-        """Read the value as typed.
+        """Parse a value.
 
         Args:
             typed: The name as the user wrote it, e.g. `-s width`.
             text: The value.
 
         Raises:
-            ConfigError: It is not of the argument's kind, or outside what is allowed.
+            ConfigError: It is not of the argument's type, or outside its range or choices.
         """
         try:
             value = self._convert(text)
         except ValueError:
             raise ConfigError(
-                f"{typed}={text} is not {self._kind()}", f"the default is {self.shown()}"
+                f"{typed}={text} is not {self._type_name()}", f"the default is {self.shown()}"
             ) from None
         numbers = value if isinstance(value, tuple) else (value,)
         for number in numbers:
@@ -51,7 +51,7 @@ class Argument:
         return value
 
     def shown(self) -> str:
-        """Write the default as a user would type it."""
+        """Return the default as a user would type it."""
         if isinstance(self.default, tuple):
             return ",".join(map(str, self.default))
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
@@ -68,14 +68,14 @@ class Argument:
             return int(text)
         return float(text) if isinstance(self.default, float) else text
 
-    def _kind(self) -> str:
-        kinds = {
+    def _type_name(self) -> str:
+        names = {
             bool: "true or false",
             tuple: "a list of whole numbers",
             int: "a whole number",
             float: "a number",
         }
-        return kinds.get(type(self.default), "a word")
+        return names.get(type(self.default), "a text")
 
     def _range(self) -> str:
         low = "(-inf" if self.low is None else f"[{self.low}"
@@ -85,7 +85,7 @@ class Argument:
 def resolve_arguments(
     known: Mapping[str, Argument], typed: Mapping[str, str], *, prefix: str, owner: str
 ) -> dict[str, ArgumentValue]:
-    """Read arguments as typed, and take the defaults of the others."""
+    """Parse the arguments typed, and fill in the defaults of the others."""
     values = {name: argument.default for name, argument in known.items()}
     faults: list[ConfigError] = []
     for name, text in typed.items():

@@ -1,4 +1,4 @@
-"""TrainConfig: every setting of a training run with its default, its check and its sentence of help."""
+"""TrainConfig: every setting of a training run with its default, its check and its help text."""
 
 import dataclasses
 import math
@@ -33,7 +33,7 @@ PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 def _setting(
     default: Any,
-    help: str,  # noqa: A002 - the word that Typer and argparse use
+    help: str,  # noqa: A002 - the name that Typer and argparse use
     *,
     low: float | None = None,
     above: float | None = None,
@@ -43,7 +43,7 @@ def _setting(
     panel: str | None = None,
     short: str | None = None,
 ) -> Any:
-    """Declare one setting: default, sentence of help, what it may be, and where its option stands in the help."""
+    """Declare one setting: its default, help text, allowed values, and the help panel of its option."""
     checks = {"low": low, "above": above, "below": below, "choices": choices, "hint": hint}
     return dataclasses.field(
         default=default, metadata={"help": help, "panel": panel, "short": short, **checks}
@@ -58,23 +58,23 @@ class TrainConfig:
         "",
         "mlp, cnn, spatial, pbpk, a torchvision network, or file.py:Class.",
         choices=tuple(MODELS),
-        hint="for example dlkit train mlp; --resume RUN goes on with a run",
+        hint="for example dlkit train mlp; --resume RUN continues a run",
     )
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
     data: str = _setting(
         "",
-        "A built-in data set, .csv, .tsv, .parquet, .npz, .npy, a folder of pictures, file.py:function or -.",
+        "A built-in data set, .csv, .tsv, .parquet, .npz, .npy, an image folder, file.py:function or -.",
         short="-d",
     )
     epochs: int = _setting(10, "Passes over the training split.", low=1)
     lr: float = _setting(0.01, "Learning rate.", above=0, hint="0.01 suits sgd, 0.001 adam and adamw")
-    batch_size: int = _setting(64, "Samples a batch.", low=1, short="-b")
+    batch_size: int = _setting(64, "Samples per batch.", low=1, short="-b")
     optimizer: str = _setting("sgd", "sgd, adam, adamw, rmsprop or adagrad.", choices=OPTIMIZERS)
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.")
 
     target: str | None = _setting(None, "The column to predict.", panel=DATA_PANEL)
     features: str | None = _setting(
-        None, "The columns to predict from: A,B,C; all others by default.", panel=DATA_PANEL
+        None, "The feature columns: A,B,C; by default all others.", panel=DATA_PANEL
     )
     task: str = _setting(
         "auto",
@@ -84,7 +84,7 @@ class TrainConfig:
     )
     val: float = _setting(
         0.1,
-        "Share of the samples kept for validation.",
+        "Fraction of the samples kept for validation.",
         above=0,
         below=1,
         hint="0.1 keeps 10 % of the training samples for validation",
@@ -92,7 +92,7 @@ class TrainConfig:
     )
     test: float = _setting(
         0.1,
-        "Share kept for the test where the source has no test part.",
+        "Fraction kept for testing if the source has no test split.",
         above=0,
         below=1,
         hint="0.1 keeps 10 %",
@@ -100,52 +100,56 @@ class TrainConfig:
     )
     stratify: bool | None = _setting(
         None,
-        "Give every split its share of each class, or of each tenth of a numeric target. Default: of classes.",
+        "Keep the proportions of the classes, or of the deciles of a numeric target, in every split. "
+        "Default: for classes.",
         panel=DATA_PANEL,
     )
     group: str | None = _setting(
-        None, "A column whose equal values never fall into two splits, e.g. patient.", panel=DATA_PANEL
+        None, "A column whose groups are never divided between splits, e.g. patient.", panel=DATA_PANEL
     )
     by_time: str | None = _setting(
-        None, "A column of times: train on the oldest rows, test on the newest.", panel=DATA_PANEL
+        None, "A time column: train on the oldest rows, test on the newest.", panel=DATA_PANEL
     )
     split_file: str | None = _setting(
-        None, "Take the splits from a file of row,split; see data split.", panel=DATA_PANEL
+        None, "Read the splits from a CSV file of row,split; see dlkit data split.", panel=DATA_PANEL
     )
     folds: int | None = _setting(
-        None, "Cut the rows into K parts of which one tests.", low=2, panel=DATA_PANEL
+        None, "Split the rows into K folds, one of which is the test split.", low=2, panel=DATA_PANEL
     )
-    fold: int | None = _setting(None, "Which of the K parts tests: 1 to K.", low=1, panel=DATA_PANEL)
+    fold: int | None = _setting(None, "The fold that is the test split: 1 to K.", low=1, panel=DATA_PANEL)
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
     balance: str = _setting(
         "none",
-        "none, loss (weigh classes by rarity) or sampler (draw classes, or low and high targets, equally often).",
+        "none, loss (weight classes by inverse frequency) or sampler (sample classes, or low and high "
+        "targets, equally often).",
         choices=("none", "loss", "sampler"),
         panel=DATA_PANEL,
     )
     augment: str = _setting(
         "none",
-        "none, light (shift and mirror training pictures) or strong (crop, mirror, erase).",
+        "none, light (shift and flip training images) or strong (crop, flip, erase).",
         choices=("none", "light", "strong"),
         panel=DATA_PANEL,
     )
     size: int | None = _setting(
         None,
-        "Pixels of the shorter side of pictures in a folder; the middle square is taken.",
+        "Resize the shorter side of images in a folder to this many pixels and crop the centre.",
         low=8,
         below=4097,
         panel=DATA_PANEL,
     )
     num_workers: str = _setting(
-        "auto", "Threads that decode images where they do not fit into memory.", panel=DATA_PANEL
+        "auto",
+        "Threads that decode images that do not fit into memory: auto or a number.",
+        panel=DATA_PANEL,
     )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
 
     coords: str | None = _setting(
-        None, "The two columns that say where a point is: X,Y, or LONGITUDE,LATITUDE.", panel=SPATIAL_PANEL
+        None, "The two coordinate columns: X,Y or LONGITUDE,LATITUDE.", panel=SPATIAL_PANEL
     )
     time: str | None = _setting(
-        None, "The column that says when; then only the past is a neighbour.", panel=SPATIAL_PANEL
+        None, "The time column; with it, neighbours are earlier points only.", panel=SPATIAL_PANEL
     )
     distance: str = _setting(
         "euclidean",
@@ -154,31 +158,41 @@ class TrainConfig:
         panel=SPATIAL_PANEL,
     )
     neighbors: int = _setting(
-        50, "Neighbours that a point sees at once.", low=1, below=201, panel=SPATIAL_PANEL
+        50, "Number of neighbours of each point.", low=1, below=201, panel=SPATIAL_PANEL
     )
     min_neighbors: int = _setting(
-        5, "Fewest neighbours a point must have; 0 takes those that it has.", low=0, panel=SPATIAL_PANEL
+        5, "Smallest number of neighbours of a point; 0 accepts any number.", low=0, panel=SPATIAL_PANEL
     )
     radius: float | None = _setting(
-        None, "Farthest neighbour, in the unit of the distance.", above=0, panel=SPATIAL_PANEL
+        None, "Largest distance of a neighbour, in the unit of --distance.", above=0, panel=SPATIAL_PANEL
     )
     window: float | None = _setting(
-        None, "Oldest neighbour: time before the point; dates count in days.", above=0, panel=SPATIAL_PANEL
+        None,
+        "Largest time difference of a neighbour, in the unit of --time; in days for dates.",
+        above=0,
+        panel=SPATIAL_PANEL,
     )
     split_by_block: float | None = _setting(
-        None, "Hold out whole squares of this side, in the coordinates' unit.", above=0, panel=SPATIAL_PANEL
+        None,
+        "Hold out whole square blocks of this side length, in the coordinates' unit.",
+        above=0,
+        panel=SPATIAL_PANEL,
     )
 
     momentum: float = _setting(0.9, "Momentum of sgd.", low=0, below=1, panel=OPTIMISE_PANEL)
     nesterov: bool = _setting(False, "Nesterov's momentum for sgd.", panel=OPTIMISE_PANEL)
     weight_decay: float = _setting(
         0.0,
-        "Weight decay: decoupled for adamw, L2 for the others; biases and norms have none.",
+        "Weight decay: decoupled for adamw, L2 for the others; not for biases and normalisation layers.",
         low=0,
         panel=OPTIMISE_PANEL,
     )
     l1: float = _setting(
-        0.0, "Weight of the sum of absolute weights in the loss.", low=0, below=1e6, panel=OPTIMISE_PANEL
+        0.0,
+        "Factor of the L1 penalty: the sum of the absolute weights.",
+        low=0,
+        below=1e6,
+        panel=OPTIMISE_PANEL,
     )
     loss: str = _setting(
         "auto",
@@ -196,7 +210,7 @@ class TrainConfig:
         "none", f"{', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}.", choices=SCHEDULES, panel=OPTIMISE_PANEL
     )
     warmup_steps: int = _setting(
-        0, "Steps over which the rate rises to the schedule.", low=0, panel=OPTIMISE_PANEL
+        0, "Steps of linear warm-up before the schedule.", low=0, panel=OPTIMISE_PANEL
     )
     sched_on_resume: str | None = _setting(
         None,
@@ -205,34 +219,36 @@ class TrainConfig:
         panel=OPTIMISE_PANEL,
     )
     grad_clip: float | None = _setting(
-        None, "Clip the gradient's global norm.", above=0, panel=OPTIMISE_PANEL
+        None, "Clip the gradient's global norm to this value.", above=0, panel=OPTIMISE_PANEL
     )
-    accumulate: int = _setting(1, "Batches whose gradients make one step.", low=1, panel=OPTIMISE_PANEL)
+    accumulate: int = _setting(
+        1, "Gradient accumulation: number of batches per step.", low=1, panel=OPTIMISE_PANEL
+    )
     ema: float | None = _setting(
         None,
-        "Decay of an average of the weights, which is validated and kept as best.",
+        "Decay of an exponential moving average of the weights, which is validated and saved as best.",
         above=0,
         below=1,
         panel=OPTIMISE_PANEL,
     )
-    init: str | None = _setting(None, "Start from the weights of a checkpoint.", panel=OPTIMISE_PANEL)
+    init: str | None = _setting(None, "Initialise the weights from a checkpoint.", panel=OPTIMISE_PANEL)
     freeze: str | None = _setting(
-        None, "Do not train the parameters that match, e.g. hidden.*,output.bias.", panel=OPTIMISE_PANEL
+        None, "Freeze the parameters that match, e.g. hidden.*,output.bias.", panel=OPTIMISE_PANEL
     )
 
     monitor: str = _setting(
-        "val_loss", "The column of history.csv that chooses the best epoch.", panel=STOP_PANEL
+        "val_loss", "The column of history.csv that decides which epoch is best.", panel=STOP_PANEL
     )
-    patience: int | None = _setting(
-        None, "Stop after N epochs without a better one.", low=1, panel=STOP_PANEL
+    patience: int | None = _setting(None, "Stop after N epochs without improvement.", low=1, panel=STOP_PANEL)
+    min_delta: float = _setting(
+        0.0, "Smallest improvement that counts for --patience.", low=0, panel=STOP_PANEL
     )
-    min_delta: float = _setting(0.0, "What counts as better for --patience.", low=0, panel=STOP_PANEL)
     max_time: str | None = _setting(None, "Stop after this time: 90s, 30m, 2h, 1h30m.", panel=STOP_PANEL)
     max_steps: int | None = _setting(None, "Stop after N steps.", low=1, panel=STOP_PANEL)
     save_every: str | None = _setting(
         None, "Keep a checkpoint every N steps, or Ne for epochs.", panel=STOP_PANEL
     )
-    keep: int | None = _setting(None, "Keep only the newest N of those.", low=1, panel=STOP_PANEL)
+    keep: int | None = _setting(None, "Keep only the newest N of these checkpoints.", low=1, panel=STOP_PANEL)
 
     precision: str = _setting(
         "fp32",
@@ -249,16 +265,16 @@ class TrainConfig:
         0, "Seed of weights, order of samples and splits.", low=0, below=2**32, panel=COMPUTE_PANEL
     )
     deterministic: bool = _setting(
-        False, "Refuse whatever may come out otherwise in a second run.", panel=COMPUTE_PANEL
+        False, "Use deterministic algorithms only, and refuse operations that have none.", panel=COMPUTE_PANEL
     )
     log: str | None = _setting(
-        None, "Write a log too: tensorboard, jsonl, or both with a comma.", panel=WATCH_PANEL
+        None, "Write a log: tensorboard, jsonl, or both, separated by a comma.", panel=WATCH_PANEL
     )
     log_every: int | None = _setting(None, "Print the loss every N steps.", low=1, panel=WATCH_PANEL)
     plot: bool = _setting(True, "Draw curves.png at the end.", panel=WATCH_PANEL)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the settings as plain values; unset ones are left out."""
+        """Return the settings as plain values; unset ones are left out."""
         plain = dict(vars(self))
         plain["arguments"] = {
             name: list(value) if isinstance(value, tuple) else value for name, value in self.arguments.items()
@@ -266,14 +282,14 @@ class TrainConfig:
         return {name: value for name, value in plain.items() if value is not None}
 
     def to_toml(self) -> str:
-        """Write the settings as TOML."""
+        """Return the settings as TOML."""
         import tomli_w
 
         return tomli_w.dumps(self.to_dict())
 
     @property
     def model_name(self) -> str:
-        """The network's name without the folder that its code lies in, as in `net.py:Net`."""
+        """The model's name; for own code without its folder, as in `net.py:Net`."""
         code = parse_code(self.model)
         return self.model if code is None else code.short
 
@@ -283,10 +299,10 @@ class TrainConfig:
         return self.monitor.endswith(_RISING)
 
     def normalisation_numbers(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Give the means and standard deviations of `normalize=MEAN,STD`, one a channel.
+        """Return the means and standard deviations of `normalize=MEAN,STD`, one per channel.
 
         Raises:
-            ConfigError: Their number does not fit the channels.
+            ConfigError: Their number does not match the channels.
         """
         numbers = parse_normalize(self.normalize)
         half = len(numbers) // 2
@@ -300,21 +316,21 @@ class TrainConfig:
 
 
 def flag(name: str) -> str:
-    """Give the option that a setting is typed with."""
+    """Return the option of a setting."""
     return name.upper() if name == "model" else f"--{name.replace('_', '-')}"
 
 
 def check_device(device: str) -> Iterator[ConfigError]:
-    """Find fault with the name of a device."""
+    """Check the name of a device."""
     if not _DEVICE.fullmatch(device):
         yield ConfigError(
             f"--device {device} is not known; choose from auto, cpu, cuda, cuda:N, mps",
-            "auto takes the best device here",
+            "auto takes the best device available",
         )
 
 
 def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
-    """Find fault with single settings: names that are not known, values outside their range."""
+    """Check each setting by itself: unknown names, values outside their range."""
     for name, field in FIELDS.items():
         value = getattr(config, name)
         if field.metadata and value is not None and not (name == "model" and parse_code(value)):
@@ -347,7 +363,7 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         yield ConfigError(
             f"{flag(name)} {problem}; choose from {known}{' or file.py:Class' if name == 'model' else ''}",
             did_you_mean(value, checks["choices"])
-            or (f"name its class too: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
+            or (f"add the name of its class: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
         )
     if isinstance(value, bool | str):
         return

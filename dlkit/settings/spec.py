@@ -1,4 +1,4 @@
-"""What stands behind --data: a built-in name with arguments, a file, a folder, a function, or stdin."""
+"""Parse the value of --data: a built-in name with arguments, a file, a folder, a function, or stdin."""
 
 import contextlib
 import os
@@ -34,22 +34,22 @@ class CodeSpec:
 
 
 def parse_code(text: str) -> CodeSpec | None:
-    """Take `file.py:Name` apart; None for anything else."""
+    """Parse `file.py:Name`; None for anything else."""
     match = _CODE.fullmatch(text)
     return CodeSpec(Path(match[1]).absolute(), match[2]) if match else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A data spec, taken apart.
+    """A parsed data spec.
 
     Args:
-        text: As it is loaded by: a built-in name with its arguments, or an absolute path.
+        text: Its resolved form: a built-in name with its arguments, or an absolute path.
         kind: `pictures`, `spatial` or `pbpk` for built-in ones; `table`, `arrays`, `folder` or `function`.
         name: The built-in name, or the name of the file or folder without its suffix.
         path: The file or folder; None for built-in ones and stdin.
         code: The function of a Python file that makes the data.
-        arguments: Of a built-in data set, defaults filled in.
+        arguments: Of a built-in data set, with defaults filled in.
     """
 
     text: str
@@ -66,14 +66,14 @@ class Spec:
 
 
 def parse_spec(text: str, option: str = "--data") -> Spec:
-    """Take a data spec apart; whether a file is there is not looked at.
+    """Parse a data spec, without checking that a file exists.
 
     Args:
         text: As typed.
-        option: What it was typed after, for the message.
+        option: The option it was given with, for the message.
 
     Raises:
-        ConfigError: It is none of the forms that a spec has.
+        ConfigError: It has none of the forms of a spec.
     """
     name, colon, rest = text.partition(":")
     if name in DATA:
@@ -89,31 +89,31 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
     for kind, suffixes in (("table", TABLE_SUFFIXES), ("arrays", ARRAY_SUFFIXES)):
         if suffix in suffixes:
             return Spec(text=str(path), kind=kind, name=path.stem, path=path)
-    # Through os.path, which has no error for a name too long to be one.
+    # os.path returns False for a name that is too long, where pathlib raises.
     if ("/" in text and not os.path.isfile(path)) or (text and os.path.isdir(path)):  # noqa: PTH112, PTH113
         return Spec(text=str(path), kind="folder", name=path.name, path=path)
     raise ConfigError(
         f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
-        f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), a folder of pictures, file.py:function or -",
-        did_you_mean(text, DATA) or did_you_mean(text, _folders_here()) or _way_out(text, suffix),
+        f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), an image folder, file.py:function or -",
+        did_you_mean(text, DATA) or did_you_mean(text, _local_folders()) or _suggestion(text, suffix),
     )
 
 
-def _way_out(text: str, suffix: str) -> str:
+def _suggestion(text: str, suffix: str) -> str:
     if suffix == ".py":
-        return f"name its function too: {text}:make"
-    return "unpack it, and name the folder" if suffix in _ARCHIVES else ""
+        return f"add the name of its function: {text}:make"
+    return "unpack it and give the folder" if suffix in _ARCHIVES else ""
 
 
-def _folders_here() -> list[str]:
-    """Give the folders in the working folder, which a name without a slash may be meant for."""
+def _local_folders() -> list[str]:
+    """List the folders in the working folder, which a name without a slash may mean."""
     with contextlib.suppress(OSError), os.scandir() as entries:
         return [entry.name for entry in entries if entry.is_dir()]
     return []
 
 
 def _check_path(text: str, option: str) -> None:
-    """Refuse a path that is no text: it could stand in no JSON and no TOML."""
+    """Refuse a path that is not valid text, which neither JSON nor TOML could hold."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -128,7 +128,7 @@ def _pairs(text: str, rest: str) -> dict[str, str]:
         name, equals, value = part.partition("=")
         if not equals or not name or name in pairs:
             raise ConfigError(
-                f"--data {text}: {part!r} is not name=value, or stands twice",
+                f"--data {text}: {part!r} is not name=value, or is given twice",
                 "for example spatial:n=5000,noise=0.1",
             )
         pairs[name] = value

@@ -1,4 +1,4 @@
-"""Settings written as a text that has parts or choices: times, lists, weights."""
+"""Parse settings whose text has parts: durations, lists, weights."""
 
 import math
 import re
@@ -6,34 +6,34 @@ import re
 from dlkit.errors import ConfigError, did_you_mean
 
 LOGS = ("tensorboard", "jsonl")
-_MOST_THREADS = 1024
-_MOST_WORKERS = 256
+_MAX_THREADS = 1024
+_MAX_WORKERS = 256
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
 _SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
 
 
 def parse_threads(text: str) -> int | None:
-    """Read a number of threads; None for `auto`.
+    """Parse a number of threads; None for `auto`.
 
     Raises:
         ConfigError: It is neither.
     """
     if text == "auto":
         return None
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_THREADS):
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MAX_THREADS):
         raise ConfigError(
-            f"--threads {text} is not auto or a number from 1 to {_MOST_THREADS}",
+            f"--threads {text} is not auto or a number from 1 to {_MAX_THREADS}",
             "auto chooses by network, batch and cores",
         )
     return int(text)
 
 
 def parse_log(text: str | None) -> tuple[str, ...]:
-    """Read the names of logs, separated by commas; none for None.
+    """Parse the names of logs, separated by commas; none for None.
 
     Raises:
-        ConfigError: One is not known.
+        ConfigError: A name is unknown.
     """
     if text is None:
         return ()
@@ -48,35 +48,35 @@ def parse_log(text: str | None) -> tuple[str, ...]:
 
 
 def parse_duration(text: str) -> float:
-    """Read a time such as 90s, 30m, 2h or 1h30m; a number alone is seconds.
+    """Parse a duration such as 90s, 30m, 2h or 1h30m into seconds; a number alone is seconds.
 
     Raises:
-        ConfigError: It is no such time, or not above 0.
+        ConfigError: It is not a duration, or not above 0.
     """
     match = _DURATION.fullmatch(text.strip())
     parts = [float(part or 0) for part in match.groups()] if match else [0.0]
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1, 1), strict=False))
     if seconds <= 0:
-        raise ConfigError(f"--max-time {text} is not a time above 0", "for example 90s, 30m, 2h or 1h30m")
+        raise ConfigError(f"--max-time {text} is not a duration above 0", "for example 90s, 30m, 2h or 1h30m")
     return seconds
 
 
 def parse_num_workers(text: str) -> int:
-    """Read a number of threads that decode.
+    """Parse a number of threads that decode.
 
     Raises:
-        ConfigError: It is no number from 0 to 256.
+        ConfigError: It is not a number from 0 to 256.
     """
-    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MOST_WORKERS:
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MAX_WORKERS:
         raise ConfigError(
-            f"--num-workers {text} is neither auto nor a number from 0 to {_MOST_WORKERS}",
-            "auto takes one a core; 0 decodes in the thread that trains",
+            f"--num-workers {text} is not auto or a number from 0 to {_MAX_WORKERS}",
+            "auto takes one per core; 0 decodes in the training thread",
         )
     return int(text)
 
 
 def parse_save_every(text: str) -> tuple[int, bool]:
-    """Read `N` (steps) or `Ne` (epochs).
+    """Parse `N` (steps) or `Ne` (epochs).
 
     Returns:
         The number, and whether it counts epochs.
@@ -91,10 +91,10 @@ def parse_save_every(text: str) -> tuple[int, bool]:
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Read `NAME=W,...`.
+    """Parse `NAME=W,...`.
 
     Raises:
-        ConfigError: A part is no name and number, a number is not above 0, or a name stands twice.
+        ConfigError: A part is not a name and a number, a number is not above 0, or a name is given twice.
     """
     weights: dict[str, float] = {}
     for part in text.split(","):
@@ -106,7 +106,7 @@ def parse_weights(text: str) -> dict[str, float]:
             weight = math.nan
         if not name or not (math.isfinite(weight) and weight > 0) or name in weights:
             raise ConfigError(
-                f"--target-weights {text}: {part!r} is not NAME=W with W above 0, or stands twice",
+                f"--target-weights {text}: {part!r} is not NAME=W with W above 0, or is given twice",
                 "for example --target-weights 3=2,8=1.5",
             )
         weights[name] = weight
@@ -114,7 +114,7 @@ def parse_weights(text: str) -> dict[str, float]:
 
 
 def parse_normalize(text: str) -> tuple[float, ...]:
-    """Read `MEAN,STD`: all means, then all standard deviations.
+    """Parse `MEAN,STD`: all means, then all standard deviations.
 
     Raises:
         ConfigError: It is neither that nor `auto` or `none`.
@@ -127,6 +127,7 @@ def parse_normalize(text: str) -> tuple[float, ...]:
     fits = numbers and len(numbers) % 2 == 0 and all(map(math.isfinite, numbers))
     if not fits or min(numbers[half:]) <= 0:
         raise ConfigError(
-            f"--normalize {text} is not auto, none or MEAN,STD with a std above 0", "0.5,0.5 gives -1 to 1"
+            f"--normalize {text} is not auto, none or MEAN,STD with a std above 0",
+            "0.5,0.5 scales [0, 1] to [-1, 1]",
         )
     return numbers

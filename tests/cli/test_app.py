@@ -1,18 +1,15 @@
-"""The command `dlkit`: what it takes, and how it says what is wrong."""
+"""The command `dlkit`: its options, and its usage errors."""
 
-import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from refusals import assert_refused
 from shell import in_shell
 
 from dlkit import __version__
@@ -188,7 +185,7 @@ def test_arguments_are_those_of_the_interface() -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_every_command_and_option_has_a_sentence_of_help(path: str) -> None:
+def test_every_command_and_option_has_a_help_text(path: str) -> None:
     command = COMMANDS[path]
 
     assert command.help.splitlines()[0].endswith(".")
@@ -240,77 +237,32 @@ def test_version_is_printed(dlkit: Dlkit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message", "hint"),
+    ("words", "message", "command"),
     [
-        (["trian"], "no such command 'trian'", "dlkit --help"),
-        (["train", "mlp", "--epoch", "3"], "no such option: --epoch", "dlkit train --help"),
-        (
-            ["train", "mlp", "--epochs", "many"],
-            "--epochs many should be a valid integer",
-            "dlkit train --help",
-        ),
-        (["train", "mlp", "-b", "1.5"], "--batch-size 1.5 should be a valid integer", "dlkit train --help"),
-        (["train", "mlp", "--lr="], "--lr  should be a valid number", "dlkit train --help"),
-        (
-            ["inspect", "acts", "x", "--batches", "0"],
-            "--batches 0 should be greater than or equal to 1",
-            "dlkit inspect acts --help",
-        ),
-        (["train", "mlp", "--epochs"], "requires an argument", "dlkit train --help"),
-        (["train", "mlp", "cnn"], "unexpected extra argument", "dlkit train --help"),
-        (["eval"], "missing argument 'CKPT...'", "dlkit eval --help"),
-        (["inspect", "sho"], "no such command 'sho'", "dlkit inspect --help"),
-        (["data", "get"], "missing argument 'NAME'", "dlkit data get --help"),
+        (["trian"], "'trian'", ""),
+        (["train", "mlp", "--epoch", "3"], "--epoch", "train "),
+        (["train", "mlp", "--epochs", "many"], "--epochs many", "train "),
+        (["train", "mlp", "-b", "1.5"], "--batch-size 1.5", "train "),
+        (["train", "mlp", "--lr="], "--lr ", "train "),
+        (["train", "mlp", "--epochs"], "--epochs", "train "),
+        (["train", "mlp", "cnn"], "(cnn)", "train "),
+        (["inspect", "acts", "x", "--batches", "0"], "--batches 0", "inspect acts "),
+        (["inspect", "sho"], "'sho'", "inspect "),
+        (["eval"], "'CKPT...'", "eval "),
+        (["data", "get"], "'NAME'", "data get "),
+        (["plot"], "'FILE|RUN'", "plot "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_usage_errors_have_the_form_of_all_others(
-    words: list[str], message: str, hint: str, dlkit: Dlkit
+    words: list[str], message: str, command: str, dlkit: Dlkit
 ) -> None:
-    result = dlkit(*words)
-
-    assert (result.code, result.stdout) == (2, "")
-    first, second = result.stderr.splitlines()
-    assert first.startswith("error: ")
-    assert message in first
-    assert second == f"hint: {hint} lists what can be given"
+    assert_refused(dlkit(*words), 2, message, f"dlkit {command}--help")
 
 
 def test_debug_shows_the_traceback(dlkit: Dlkit) -> None:
-    with pytest.raises(Exception, match="MODEL mpl is not known"):
+    with pytest.raises(Exception, match="MODEL mpl"):
         dlkit("train", "mpl", "--debug")
-
-
-TEXT = st.text(
-    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/.~"), max_size=8
-) | st.sampled_from(["-1", "0", "1e9", "nan", "inf", "3", "0.5", "0.5,0.5", "a=b", "hidden=3", "norm=batch"])
-KNOWN = st.sampled_from(
-    sorted({word for words in FLAGS.values() for word in words.split()} | set(EVERYWHERE.split()))
-).filter(lambda word: word not in ("--install-completion", "--show-completion", "--download", "--debug"))
-NAMES = st.sampled_from(
-    ["mlp", "cnn", "digits", "sgd", "adam", "onecycle", "mse", "auto", "cpu", "cuda:1", "-"]
-)
-PAIRS = st.tuples(KNOWN, TEXT | NAMES)
-WORDS = st.lists(PAIRS | st.tuples(NAMES) | st.tuples(KNOWN) | st.tuples(TEXT), max_size=5).map(
-    lambda groups: [word for group in groups for word in group]
-)
-COMMAND = st.sampled_from([path for path in COMMANDS if path != "data get"])
-BOUND = ["--limit", "10", "--epochs", "1", "--no-plot"]
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(command=COMMAND, words=WORDS)
-def test_no_list_of_words_brings_a_traceback_or_a_failure(
-    command: str, words: list[str], dlkit: Dlkit
-) -> None:
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        result = dlkit(*command.split(), *words, *(BOUND if command == "train" else []))
-
-    assert result.code in (0, 2, 3, 4, 7), result
-    assert "Traceback" not in result.stderr
-    if result.code:
-        assert result.stdout == ""
-        assert result.stderr.startswith(("error: ", "mlp (", "cnn (")), result
 
 
 @pytest.mark.parametrize(
@@ -324,13 +276,13 @@ def test_no_list_of_words_brings_a_traceback_or_a_failure(
         "dlkit data ls >&-",
     ],
 )
-def test_stdout_closed_early_is_no_error(line: str, home: Path) -> None:
+def test_stdout_closed_early_is_not_an_error(line: str, home: Path) -> None:
     result = in_shell(line)
 
     assert result.stderr == "code 0\n"
 
 
-def test_stderr_closed_puts_nothing_of_it_on_stdout(home: Path) -> None:
+def test_closed_stderr_leaves_stdout_empty(home: Path) -> None:
     result = in_shell("dlkit train mpl 2>&- || true")
 
     assert result.stdout == ""
@@ -352,7 +304,7 @@ def test_help_and_errors_do_not_depend_on_the_terminal(variables: dict[str, str]
     assert "\x1b" not in result.stdout + result.stderr
     first, *_, last = result.stderr.splitlines()
     assert (first, last) == ("code 0", "code 2")
-    assert "error: MODEL mpl is not known; choose from mlp, cnn, " in result.stderr
+    assert "error: MODEL mpl " in result.stderr
 
 
 def leaving(script: str) -> subprocess.CompletedProcess[bytes]:
@@ -363,7 +315,7 @@ def leaving(script: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, env=environment, check=False)
 
 
-def test_a_path_that_is_no_text_can_be_printed() -> None:
+def test_a_path_that_is_not_utf_8_can_be_printed() -> None:
     result = leaving("from dlkit.cli import app\napp.run = lambda: print(os.fsdecode(b'caf\\xe9')) or 3")
 
     assert (result.returncode, result.stdout, result.stderr) == (3, b"caf\xe9\n", b"")

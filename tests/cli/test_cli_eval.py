@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from refusals import assert_refused, faults
 from shell import in_shell
 
 from dlkit.data.prepared import write_prepared
@@ -81,7 +82,7 @@ def test_several_checkpoints_share_one_table(run_copy: Path, dlkit: Dlkit) -> No
 
 
 @pytest.mark.parametrize(("split", "count"), [("val", "162"), ("train", "1455"), ("all", "1797")])
-def test_other_splits_can_be_asked_for(split: str, count: str, run_copy: Path, dlkit: Dlkit) -> None:
+def test_other_splits_are_evaluated(split: str, count: str, run_copy: Path, dlkit: Dlkit) -> None:
     scores = tables(dlkit("eval", "run", "--split", split).stdout)[0]
 
     assert scores[1][2:4] == [split, count]
@@ -90,7 +91,8 @@ def test_other_splits_can_be_asked_for(split: str, count: str, run_copy: Path, d
 def test_predictions_go_to_a_file(run_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "--predict", "p.csv")
 
-    assert "wrote 180 predictions to p.csv" in result.stderr
+    assert "180" in result.stderr
+    assert "p.csv" in result.stderr
     with Path("p.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 180
@@ -109,7 +111,7 @@ def test_predictions_go_to_stdout_alone(run_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "--predict", "-")
 
     assert result.stdout == Path("p.csv").read_text()
-    assert "run/best.safetensors on digits test (180 samples): loss" in result.stderr
+    assert "run/best.safetensors on digits test (180 samples)" in result.stderr
 
 
 def test_a_missing_class_is_an_empty_cell_and_null(run_copy: Path, dlkit: Dlkit) -> None:
@@ -128,7 +130,7 @@ def test_a_missing_class_is_an_empty_cell_and_null(run_copy: Path, dlkit: Dlkit)
     assert len(found["confusion"]) == 10
 
 
-def test_other_data_that_do_not_fit_are_refused(run_copy: Path, dlkit: Dlkit) -> None:
+def test_data_of_another_shape_are_refused(run_copy: Path, dlkit: Dlkit) -> None:
     write_prepared(
         "mnist",
         {
@@ -140,62 +142,49 @@ def test_other_data_that_do_not_fit_are_refused(run_copy: Path, dlkit: Dlkit) ->
 
     result = dlkit("eval", "run", "--data", "mnist")
 
-    assert (result.code, result.stdout) == (3, "")
-    assert "error: --data mnist has samples of shape (1, 28, 28) and 10 outputs" in result.stderr
-    assert "hint: it was trained on digits" in result.stderr
+    assert_refused(result, 3, "--data mnist has samples of shape (1, 28, 28)", "digits")
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message", "hint"),
     [
-        (["run", "--split", "tset"], 2, "--split tset is not known; choose from test, val", "mean test?"),
-        (["run", "--data", "mnits"], 2, "--data mnits is not known; choose from digits", "mean mnist"),
-        (["run", "--data", "kmnist"], 3, "--data kmnist is not here yet", "dlkit data get kmnist"),
-        (["run", "--device", "gpu"], 2, "--device gpu is not known", "auto takes the best"),
-        (["run", "--predict", "x.png"], 2, "--predict x.png does not end in .csv", "predictions.csv"),
-        (
-            ["run", "--predict", "run/history.csv"],
-            2,
-            "--predict run/history.csv would replace a file of a run",
-            "choose another name",
-        ),
-        (["run", "--predict", "no/x.csv"], 1, "cannot write no/x.csv: no such file", "check the path"),
-        (
-            ["run", "run", "--predict", "x.csv"],
-            2,
-            "--predict takes one checkpoint; 2 are given",
-            "one by one",
-        ),
-        (["run", "--predict", "-", "--json"], 2, "--predict - and --json both want stdout", "to a file"),
-        (["nothing.safetensors"], 4, "no checkpoint at nothing.safetensors", "dlkit train prints"),
-        (["run/none.safetensors"], 4, "no checkpoint at run/none.safetensors", "run has best.safetensors"),
-        (["run/history.csv"], 4, "run/history.csv is", ""),
+        (["run", "--split", "tset"], 2, "--split tset ", "test?"),
+        (["run", "--data", "mnits"], 2, "--data mnits ", "mnist"),
+        (["run", "--data", "kmnist"], 3, "--data kmnist ", "dlkit data get kmnist"),
+        (["run", "--device", "gpu"], 2, "--device gpu ", "auto"),
+        (["run", "--predict", "x.png"], 2, "--predict x.png ", "predictions.csv"),
+        (["run", "--predict", "run/history.csv"], 2, "--predict run/history.csv ", "name"),
+        (["run", "--predict", "no/x.csv"], 1, "no/x.csv", "path"),
+        (["run", "run", "--predict", "x.csv"], 2, "--predict", ""),
+        (["run", "--predict", "-", "--json"], 2, "--predict - and --json", ""),
+        (["nothing.safetensors"], 4, "nothing.safetensors", "dlkit train"),
+        (["run/none.safetensors"], 4, "run/none.safetensors", "best.safetensors"),
+        (["run/history.csv"], 4, "run/history.csv", ""),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_cannot_be_done_is_said_in_two_lines(
+def test_bad_input_is_refused_and_nothing_is_changed(
     words: list[str], code: int, message: str, hint: str, run_copy: Path, dlkit: Dlkit
 ) -> None:
     before = {path: path.read_bytes() for path in run_copy.iterdir()}
 
-    result = dlkit("eval", *words)
-
-    assert (result.code, result.stdout) == (code, "")
-    first, *second = result.stderr.splitlines()
-    assert first.startswith(f"error: {message}")
-    assert hint in "".join(second)
+    assert_refused(dlkit("eval", *words), code, message, hint)
     assert {path: path.read_bytes() for path in run_copy.iterdir()} == before
 
 
-def test_all_faults_are_told_together(dlkit: Dlkit, home: Path) -> None:
+def test_all_faults_are_reported_together(dlkit: Dlkit, home: Path) -> None:
     result = dlkit("eval", "x", "--split", "tset", "--data", "mnits", "--device", "gpu")
 
     assert result.code == 2
-    assert result.stderr.count("error: ") == 3
+    assert sorted(message.split()[0] for message, _ in faults(result.stderr)) == [
+        "--data",
+        "--device",
+        "--split",
+    ]
 
 
 @pytest.mark.slow
-def test_a_reader_who_has_seen_enough_is_no_error(run_copy: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(run_copy: Path) -> None:
     result = in_shell("dlkit eval run | head -1")
 
     assert result.stdout == "checkpoint\tdata\tsplit\tn\tloss\taccuracy\tmacro_f1\n"

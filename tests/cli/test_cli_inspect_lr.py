@@ -2,38 +2,24 @@
 
 import csv
 import json
-import subprocess
-import sys
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import assert_refused, faults
 
 from dlkit.inspection.lr_range import RULE
 
 Run = Callable[..., Any]
-
-LOADED = """
-import sys
-from dlkit.cli.app import run
-code = run(sys.argv[1:])
-heavy = {"torch", "numpy", "pandas", "matplotlib", "sklearn", "torchvision"}
-print(code, *sorted(heavy & set(sys.modules)), file=sys.stderr)
-"""
 
 
 def files_under(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def last_line_of_fresh_interpreter(*words: str) -> str:
-    """Run a command in a process of its own and give its exit code and the heavy packages it loaded."""
-    command = [sys.executable, "-c", LOADED, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()[-1]
-
-
-def test_stdout_is_the_rate_alone_and_stderr_says_how_it_was_found(dlkit: Run, home: Path) -> None:
+def test_stdout_is_the_rate_and_stderr_explains_it(dlkit: Run, home: Path) -> None:
     result = dlkit("inspect", "lr", "mlp")
 
     rate = float(result.stdout)
@@ -45,7 +31,7 @@ def test_stdout_is_the_rate_alone_and_stderr_says_how_it_was_found(dlkit: Run, h
     assert files_under(home) == set()
 
 
-def test_the_rate_can_be_handed_to_train(dlkit: Run) -> None:
+def test_the_rate_can_be_passed_to_train(dlkit: Run) -> None:
     rate = dlkit("inspect", "lr", "mlp", "--quiet").stdout.strip()
 
     trained = dlkit("train", "mlp", "--epochs", "3", "--lr", rate, "--json")
@@ -65,16 +51,16 @@ def test_quiet_leaves_stderr_empty(dlkit: Run) -> None:
 def test_json_is_one_object_with_the_smoothed_curve(dlkit: Run) -> None:
     result = dlkit("inspect", "lr", "mlp", "--json")
 
-    said = json.loads(result.stdout)
-    assert list(said) == ["lr", "rule", "steps", "curve"]
-    assert said["rule"] == RULE
-    assert said["steps"] == len(said["curve"])
-    assert set(said["curve"][0]) == {"lr", "loss"}
-    assert said["curve"][0]["lr"] == 1e-6
-    assert min(point["loss"] for point in said["curve"]) < said["curve"][0]["loss"] / 2
+    shown = json.loads(result.stdout)
+    assert list(shown) == ["lr", "rule", "steps", "curve"]
+    assert shown["rule"] == RULE
+    assert shown["steps"] == len(shown["curve"])
+    assert set(shown["curve"][0]) == {"lr", "loss"}
+    assert shown["curve"][0]["lr"] == 1e-6
+    assert min(point["loss"] for point in shown["curve"]) < shown["curve"][0]["loss"] / 2
 
 
-def test_two_tests_print_the_same_and_a_seed_or_an_optimizer_changes_it(dlkit: Run) -> None:
+def test_result_is_reproducible_and_depends_on_seed_and_optimizer(dlkit: Run) -> None:
     words = ("inspect", "lr", "mlp", "--json")
 
     plain, again, seeded, adam = (
@@ -125,24 +111,24 @@ def test_a_test_from_the_weights_of_a_checkpoint_leaves_it_as_it_was(dlkit: Run,
     assert checkpoint.read_bytes() == before
 
 
-def test_out_writes_the_curve_as_csv_and_says_where(dlkit: Run, home: Path) -> None:
+def test_out_writes_the_curve_as_csv(dlkit: Run, home: Path) -> None:
     result = dlkit("inspect", "lr", "mlp", "-o", "curve.csv")
 
     with Path("curve.csv").open() as file:
         rows = list(csv.DictReader(file))
-    said = json.loads(dlkit("inspect", "lr", "mlp", "--json").stdout)
+    shown = json.loads(dlkit("inspect", "lr", "mlp", "--json").stdout)
     assert f"{float(result.stdout):g}\n" == result.stdout
-    assert "the curve is in curve.csv" in result.stderr
-    assert [{name: float(cell) for name, cell in row.items()} for row in rows] == said["curve"]
+    assert "curve.csv" in result.stderr
+    assert [{name: float(cell) for name, cell in row.items()} for row in rows] == shown["curve"]
     assert files_under(home) == {"curve.csv"}
 
 
 @pytest.mark.parametrize(("name", "magic"), [("c.png", b"\x89PNG"), ("c.svg", b"<?xml"), ("c.PDF", b"%PDF")])
-def test_out_draws_the_curve(dlkit: Run, home: Path, name: str, magic: bytes) -> None:
+def test_out_plots_the_curve(dlkit: Run, home: Path, name: str, magic: bytes) -> None:
     result = dlkit("inspect", "lr", "mlp", "-o", name, "--json")
 
     assert Path(name).read_bytes().startswith(magic)
-    assert f"the curve is in {name}" in result.stderr
+    assert name in result.stderr
     assert json.loads(result.stdout)["lr"]
 
 
@@ -151,84 +137,65 @@ def test_a_network_that_cannot_learn_is_exit_1_with_causes(dlkit: Run, home: Pat
 
     assert result.code == 1
     assert result.stdout == ""
-    assert "the loss never fell" in result.stderr
-    assert "hint: no gradient reaches hidden.0.linear.weight" in result.stderr
+    ((_, hint),) = faults(result.stderr)
+    assert "hidden.0.linear.weight" in hint
     assert files_under(home) == set()
 
 
-def test_a_loss_that_still_falls_at_the_end_is_warned_of(dlkit: Run) -> None:
+def test_a_loss_that_still_falls_at_the_end_is_a_warning(dlkit: Run) -> None:
     result = dlkit("inspect", "lr", "mlp", "--end", "0.01")
 
     assert result.code == 0
-    assert "warning: the loss was still falling at --end 0.01" in result.stderr
+    assert re.search(r"^warning: .*--end 0\.01", result.stderr, re.MULTILINE)
 
 
-def test_all_faults_are_told_at_once(dlkit: Run) -> None:
+def test_all_faults_are_reported_together(dlkit: Run) -> None:
     result = dlkit(
-        *(
-            "inspect",
-            "lr",
-            "mpl",
-            "--data",
-            "mnst",
-            "--batch-size",
-            0,
-            "--optimizer",
-            "adm",
-            "--device",
-            "gpu",
-        ),
-        *("--start", 0, "--end", -1, "--steps", 3, "-o", "curve.jpg"),
+        *("inspect", "lr", "mpl", "--data", "mnst", "--batch-size", 0, "--optimizer", "adm"),
+        *("--device", "gpu", "--start", 0, "--end", -1, "--steps", 3, "-o", "curve.jpg"),
     )
 
-    assert result.code == 2
-    assert result.stdout == ""
-    for message, hint in (
-        ("MODEL mpl is not known", "did you mean mlp?"),
-        ("--data mnst is not known", "did you mean mnist"),
-        ("--batch-size 0 is outside [1, inf)", ""),
-        ("--optimizer adm is not known", "did you mean adam or adamw?"),
-        ("--device gpu is not known", "auto takes the best device here"),
-        ("--start 0 is outside (0, inf)", "1e-6 moves hardly any network"),
-        ("--end -1 is outside (0, inf)", "above --start"),
-        ("--steps 3 is outside [20, 100000]", "100 give a smooth curve"),
-        ("-o curve.jpg ends in none of .csv, .png, .svg, .pdf", "did you mean .png?"),
-    ):
-        assert f"error: {message}" in result.stderr
-        assert hint in result.stderr
+    assert (result.code, result.stdout) == (2, "")
+    found = dict(faults(result.stderr))
+    for start, hint in {
+        "MODEL mpl ": "mlp?",
+        "--data mnst ": "mnist",
+        "--batch-size 0 ": "",
+        "--optimizer adm ": "adam or adamw?",
+        "--device gpu ": "auto",
+        "--start 0 ": "1e-6",
+        "--end -1 ": "--start",
+        "--steps 3 ": "100",
+        "-o curve.jpg ": ".png?",
+    }.items():
+        (message,) = (message for message in found if message.startswith(start))
+        assert hint in found[message]
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message", "hint"),
     [
-        ([], 2, "MODEL is missing", "for example dlkit inspect lr mlp"),
-        (["mlp", "--start", "nan"], 2, "--start nan is outside (0, inf)", "1e-6"),
-        (["mlp", "--end", "inf"], 2, "--end inf is outside (1e-06, inf)", "for example 10"),
-        (["mlp", "--start", "1", "--end", "1"], 2, "--end 1 is outside (1, inf)", "above --start"),
-        (["mlp", "-o", "curve"], 2, "-o curve ends in none of", "for example -o lr.png"),
-        (["mlp", "-o", "nowhere/curve.png"], 1, "cannot write into nowhere", "check the path"),
-        (["--config", "none.toml"], 2, "--config none.toml: no such file", "--print-config"),
+        ([], 2, "MODEL ", "dlkit inspect lr mlp"),
+        (["mlp", "--start", "nan"], 2, "--start nan ", "1e-6"),
+        (["mlp", "--end", "inf"], 2, "--end inf is outside (1e-06, inf)", "10"),
+        (["mlp", "--start", "1", "--end", "1"], 2, "--end 1 is outside (1, inf)", "--start"),
+        (["mlp", "-o", "curve"], 2, "-o curve ", "-o lr.png"),
+        (["mlp", "-o", "nowhere/curve.png"], 1, "nowhere", "path"),
+        (["--config", "none.toml"], 2, "--config none.toml", "--print-config"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_refusals_say_what_is_allowed(
+def test_bad_input_is_refused_with_a_hint(
     dlkit: Run, words: list[str], code: int, message: str, hint: str
 ) -> None:
-    result = dlkit("inspect", "lr", *words)
-
-    assert result.code == code
-    assert result.stdout == ""
-    assert message in result.stderr
-    assert f"hint: {hint}" in result.stderr or hint in result.stderr.split("hint: ")[-1]
+    assert_refused(dlkit("inspect", "lr", *words), code, message, hint)
 
 
 @pytest.mark.parametrize("name", ["", "best.safetensors"], ids=["folder", "checkpoint"])
-def test_a_run_is_no_model(dlkit: Run, trained_run: Path, name: str) -> None:
+def test_a_run_is_refused_with_its_config(dlkit: Run, trained_run: Path, name: str) -> None:
     result = dlkit("inspect", "lr", trained_run / name)
 
-    assert result.code == 2
-    assert "is a path; the test begins with new weights" in result.stderr
-    assert f"hint: --config {trained_run}/config.toml" in result.stderr
+    assert_refused(result, 2, f"MODEL {trained_run / name} ", f"--config {trained_run}/config.toml")
 
 
 def test_a_file_of_a_run_is_not_replaced(dlkit: Run, trained_run: Path) -> None:
@@ -236,16 +203,5 @@ def test_a_file_of_a_run_is_not_replaced(dlkit: Run, trained_run: Path) -> None:
 
     result = dlkit("inspect", "lr", "mlp", "-o", trained_run / "curves.png")
 
-    assert result.code == 2
-    assert "would replace a file of a run" in result.stderr
-    assert "hint: choose another name, as lr.png" in result.stderr
+    assert_refused(result, 2, f"-o {trained_run}/curves.png ", "lr.png")
     assert (trained_run / "curves.png").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("words", "last"),
-    [(("--help",), "0"), (("mlp", "--start", "-1"), "2"), ((), "2")],
-    ids=["help", "fault", "nothing"],
-)
-def test_neither_help_nor_a_fault_loads_torch(words: tuple[str, ...], last: str) -> None:
-    assert last_line_of_fresh_interpreter("inspect", "lr", *words) == last

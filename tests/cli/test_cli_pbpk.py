@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import assert_refused
 
 from dlkit.cli.app import run
 from dlkit.data.pbpk.organs import ORGANS, draw_compounds, simulate
@@ -47,7 +48,7 @@ def write(path: Path, count: int = 20, **changes: np.ndarray) -> Path:
     return path
 
 
-def test_pbpk_trains_with_nothing_at_hand(dlkit: Dlkit) -> None:
+def test_pbpk_trains_without_data(dlkit: Dlkit) -> None:
     result = dlkit("train", "pbpk", "--epochs", 1, "--limit", 64, *TINY)
 
     assert result.code == 0, result.stderr
@@ -57,7 +58,7 @@ def test_pbpk_trains_with_nothing_at_hand(dlkit: Dlkit) -> None:
     assert 'target_weights = "blood=2,liver=2,kidney=2,brain=2"' in stored
 
 
-def test_a_file_of_ones_own_trains(dlkit: Dlkit, home: Path) -> None:
+def test_an_own_file_trains(dlkit: Dlkit, home: Path) -> None:
     path = write(home / "own.npz")
     with np.load(path) as file:
         write(home / "turned.npz", concentrations=file["concentrations"].transpose(0, 2, 1))
@@ -73,30 +74,29 @@ def test_a_file_of_ones_own_trains(dlkit: Dlkit, home: Path) -> None:
     assert losses[0] == losses[1]
 
 
-def test_a_faulty_file_is_refused_in_a_line(dlkit: Dlkit, home: Path) -> None:
+def test_a_faulty_file_is_refused(dlkit: Dlkit, home: Path) -> None:
     write(home / "own.npz", partition_coeffs=np.ones((20, 13)))
 
     result = dlkit("train", "pbpk", "--data", "own.npz")
 
-    assert result.code == 3
-    line, hint = result.stderr.splitlines()
-    assert line.endswith("own.npz: partition_coeffs has the shape (20, 13), not (20, 14)")
-    assert hint.startswith("hint: the arrays are doses (N,), clearances_hepatic (N,)")
+    assert_refused(result, 3, "own.npz: partition_coeffs ", "doses (N,), clearances_hepatic (N,)")
+    assert "(20, 13)" in result.stderr
+    assert "(20, 14)" in result.stderr
     assert not (home / "runs").exists()
 
 
-def test_scores_are_told_overall_and_per_organ(curves_copy: Path, dlkit: Dlkit) -> None:
-    told = json.loads(dlkit("eval", "run", "--json").stdout)
+def test_scores_are_reported_overall_and_per_organ(curves_copy: Path, dlkit: Dlkit) -> None:
+    shown = json.loads(dlkit("eval", "run", "--json").stdout)
 
-    assert list(told["metrics"]) == [
+    assert list(shown["metrics"]) == [
         *("r2", "rmse", "mae", "gmfe", "within_1.25x", "within_1.5x", "within_2x", "cmax_error", "auc_error")
     ]
-    assert told["floor"] == 0.01
-    assert [row["organ"] for row in told["per_organ"]] == list(ORGANS)
+    assert shown["floor"] == 0.01
+    assert [row["organ"] for row in shown["per_organ"]] == list(ORGANS)
     result = dlkit("eval", "run")
     _, organs = result.stdout.split("\n\n")
-    assert organs.splitlines()[0].split("\t") == ["organ", *told["metrics"], "n"]
-    assert "t = 0 is left out" in result.stderr
+    assert organs.splitlines()[0].split("\t") == ["organ", *shown["metrics"], "n"]
+    assert "t = 0" in result.stderr
 
 
 def test_other_doses_hours_and_times_need_no_training(curves_copy: Path, dlkit: Dlkit, home: Path) -> None:
@@ -107,13 +107,14 @@ def test_other_doses_hours_and_times_need_no_training(curves_copy: Path, dlkit: 
         assert json.loads(result.stdout)["metrics"]["r2"]["value"] > 0.3
 
 
-def test_compounds_that_were_trained_on_are_told(curves_copy: Path, dlkit: Dlkit) -> None:
+def test_compounds_of_the_training_data_are_reported(curves_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "--data", "pbpk:n=30,hours=48")
 
-    assert "30 of the 30 compounds are among those of pbpk:n=60,times=9" in result.stderr
+    assert "30 of the 30" in result.stderr
+    assert "pbpk:n=60,times=9" in result.stderr
 
 
-def test_predictions_are_drawn_as_organs_and_as_folds(curves_copy: Path, dlkit: Dlkit) -> None:
+def test_predictions_are_plotted_by_organ_and_as_folds(curves_copy: Path, dlkit: Dlkit) -> None:
     assert dlkit("eval", "run", "--predict", "p.csv").code == 0
     with Path("p.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -122,9 +123,7 @@ def test_predictions_are_drawn_as_organs_and_as_folds(curves_copy: Path, dlkit: 
     assert dlkit("plot", "p.csv").stdout == "p.png\n"
     assert dlkit("plot", "p.csv", "--kind", "fold").stdout == "p-fold.png\n"
     assert Path("p.png").stat().st_size > 20_000
-    refused = dlkit("plot", "p.csv", "p.csv")
-    assert refused.code == 2
-    assert "a picture of concentrations is of one file, not of 2" in refused.stderr
+    assert_refused(dlkit("plot", "p.csv", "p.csv"), 2, "2")
 
 
 @pytest.mark.parametrize(
@@ -163,8 +162,7 @@ def test_log1p_and_weights_of_organs_make_the_loss(dlkit: Dlkit) -> None:
 
     assert losses["log1p"] < losses["weights"] < losses["plain"]
     refused = dlkit(*words, "--target-weights", "livr=2", "--out", "refused")
-    assert refused.code == 2
-    assert "liver" in refused.stderr
+    assert_refused(refused, 2, "--target-weights livr", "liver")
 
 
 def test_data_are_shown_and_checked(dlkit: Dlkit, home: Path) -> None:
@@ -175,4 +173,4 @@ def test_data_are_shown_and_checked(dlkit: Dlkit, home: Path) -> None:
     write(home / "own.npz", doses=np.full(20, np.nan))
     result = dlkit("data", "check", "own.npz")
     assert result.code == 3
-    assert "doses[0] is nan; 20 of 20 values" in result.stdout + result.stderr
+    assert "doses[0] is nan" in result.stdout + result.stderr

@@ -1,11 +1,13 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from refusals import assert_refused, faults
 
 HISTORY = (
     "epoch,step,seconds,lr,train_loss,val_loss,train_accuracy,val_accuracy,grad_norm\n"
@@ -36,7 +38,7 @@ def is_png(path):
 
 
 @pytest.mark.parametrize(
-    ("words", "picture"),
+    ("words", "figure"),
     [
         pytest.param(["history.csv"], "history.png", id="beside-the-history"),
         pytest.param(["runs/mlp-001"], "runs/mlp-001/history.png", id="in-the-run-folder"),
@@ -45,10 +47,10 @@ def is_png(path):
         pytest.param(["history.csv", "-o", "a.png"], "a.png", id="where-asked"),
     ],
 )
-def test_plot_prints_the_path_of_the_picture_it_wrote(dlkit, files, words, picture):
+def test_plot_prints_the_path_of_the_figure(dlkit, files, words, figure):
     result = dlkit("plot", *words)
-    assert (result.code, result.stdout, result.stderr) == (0, f"{picture}\n", "")
-    assert is_png(files / picture)
+    assert (result.code, result.stdout, result.stderr) == (0, f"{figure}\n", "")
+    assert is_png(files / figure)
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")])
@@ -57,7 +59,7 @@ def test_plot_writes_the_format_of_the_suffix(dlkit, files, suffix, magic):
     assert (files / f"a.{suffix}").read_bytes().startswith(magic)
 
 
-def test_plot_gives_the_paths_as_json(dlkit, files):
+def test_plot_prints_the_paths_as_json(dlkit, files):
     assert json.loads(dlkit("plot", "history.csv", "--json").stdout) == {"files": ["history.png"]}
 
 
@@ -70,7 +72,7 @@ def test_plot_gives_the_paths_as_json(dlkit, files):
     ],
     ids=" ".join,
 )
-def test_plot_takes_its_options_together(dlkit, files, words):
+def test_plot_accepts_combined_options(dlkit, files, words):
     result = dlkit("plot", "history.csv", *words)
     assert (result.code, result.stderr) == (0, "")
 
@@ -82,14 +84,14 @@ def test_plot_names_the_runs_by_their_folders(dlkit, files):
     assert ">cnn-001, best epoch 2<" in drawn
 
 
-def test_plot_names_the_runs_by_their_paths_when_the_folders_are_called_alike(dlkit, files):
+def test_plot_names_the_runs_by_their_paths_when_folder_names_are_equal(dlkit, files):
     (files / "more").mkdir()
     (files / "runs/mlp-001").rename(files / "more/cnn-001")
     assert dlkit("plot", "runs/cnn-001", "more/cnn-001", "-o", "a.svg").code == 0
     assert ">more/cnn-001/history.csv, best epoch 2<" in (files / "a.svg").read_text()
 
 
-def test_plot_names_the_runs_as_told(dlkit, files):
+def test_plot_names_the_runs_by_label(dlkit, files):
     assert dlkit("plot", "runs/mlp-001", "runs/cnn-001", "--label", "one,two", "-o", "a.svg").code == 0
     assert ">one, best epoch 2<" in (files / "a.svg").read_text()
 
@@ -97,110 +99,38 @@ def test_plot_names_the_runs_as_told(dlkit, files):
 @pytest.mark.parametrize(
     ("words", "code", "message", "hint"),
     [
-        pytest.param(["none.csv"], 3, "no file at none.csv", "run folder", id="missing-file"),
-        pytest.param(["foreign.csv"], 3, "its columns are x, y", "dlkit train writes", id="foreign"),
-        pytest.param(
-            ["halfway.csv"], 3, "has no column pred; its columns are", "dlkit eval", id="missing-column"
-        ),
-        pytest.param(["empty.csv"], 3, "empty.csv is empty", "", id="empty"),
-        pytest.param(
-            ["header.csv"], 3, "header.csv has no epochs yet", "when an epoch ends", id="header-only"
-        ),
-        pytest.param(["binary.csv"], 3, "binary.csv is not text", "", id="binary"),
-        pytest.param(["runs"], 3, "runs has no history.csv", "its folders have one", id="folder-of-runs"),
-        pytest.param(
-            ["bare"], 3, "bare has no history.csv", "dlkit train writes", id="folder-without-history"
-        ),
-        pytest.param(
-            ["runs/mlp-001/best.safetensors"], 3, "is a checkpoint", "plot runs/mlp-001", id="checkpoint"
-        ),
-        pytest.param(["history.csv", "-y", "val_los"], 2, "-y val_los is no column", "val_loss", id="column"),
-        pytest.param(
-            ["history.csv", "-y", "loss,"], 2, "-y loss, has an empty name", "-y loss,lr", id="no-column"
-        ),
-        pytest.param(
-            ["noval.csv", "-y", "val_loss"],
-            3,
-            "no number to draw in val_loss",
-            "not measured",
-            id="no-number",
-        ),
-        pytest.param(
-            ["history.csv", "--kind", "histroy"], 2, "--kind histroy is not known", "history", id="kind"
-        ),
-        pytest.param(
-            ["history.csv", "-x", "epocs"], 2, "-x epocs is not known", "did you mean epoch?", id="x"
-        ),
-        pytest.param(
-            ["noval.csv", "-x", "seconds"], 2, "-x seconds: noval.csv has no number", "-x epoch", id="no-x"
-        ),
-        pytest.param(
-            ["history.csv", "--label", "a,b"], 2, "--label a,b names 2 of 1 inputs", "one name", id="labels"
-        ),
-        pytest.param(
-            ["history.csv", "--label", ""], 2, "--label  has an empty name", "one name", id="empty-label"
-        ),
-        pytest.param(
-            ["history.csv", "--smooth", "0"], 2, "--smooth 0 is outside [1, inf)", "1 draws", id="smooth"
-        ),
-        pytest.param(
-            ["history.csv", "--smooth", "x"],
-            2,
-            "--smooth",
-            "plot --help",
-            id="no-number-smooth",
-        ),
-        pytest.param(
-            ["history.csv", "-o", "a.gif"], 2, "-o a.gif has the unknown suffix", "a.png", id="suffix"
-        ),
-        pytest.param(
-            ["history.csv", "-o", "bare"], 2, "-o bare has no suffix", "bare.png", id="folder-as-output"
-        ),
-        pytest.param(
-            ["history.csv", "--json", "-o", "-"], 2, "both want stdout", "name a file", id="json-and-stdout"
-        ),
-        pytest.param(
-            ["history.csv", "predictions.csv"], 2, "1 of the 2 inputs are histories", "one after", id="mixed"
-        ),
-        pytest.param(
-            ["predictions.csv"] * 2,
-            2,
-            "a confusion matrix is of one file",
-            "predictions.csv",
-            id="two-tables",
-        ),
-        pytest.param(
-            ["predictions.csv", "--smooth", "3"], 2, "--smooth is for histories", "leave it", id="not-for-it"
-        ),
-        pytest.param(
-            ["predictions.csv", "--kind", "history"],
-            3,
-            "it has no column epoch",
-            "dlkit train",
-            id="kind-wrong",
-        ),
-        pytest.param(
-            ["history.csv", "--kind", "confusion"], 3, "has no column target", "dlkit eval", id="kind-wrong-2"
-        ),
-        pytest.param(
-            ["zero.csv", "-y", "lr", "--log-y"], 2, "--log-y needs values above 0", "leave", id="log"
-        ),
-        pytest.param(
-            ["history.csv", "-o", "none/a.png"],
-            1,
-            "cannot write none/a.png",
-            "check the path",
-            id="no-folder",
-        ),
-        pytest.param(
-            ["history.csv", "-o", "empty.csv/a.png"],
-            1,
-            "not a directory",
-            "check the path",
-            id="file-as-folder",
-        ),
-        pytest.param([], 2, "missing argument", "dlkit plot --help", id="nothing"),
+        (["none.csv"], 3, "none.csv", ""),
+        (["foreign.csv"], 3, "x, y", ""),
+        (["halfway.csv"], 3, "column pred", "dlkit eval"),
+        (["empty.csv"], 3, "empty.csv", ""),
+        (["header.csv"], 3, "header.csv", ""),
+        (["binary.csv"], 3, "binary.csv", ""),
+        (["runs"], 3, "runs has no history.csv", "dlkit plot runs/"),
+        (["bare"], 3, "bare has no history.csv", "dlkit train"),
+        (["runs/mlp-001/best.safetensors"], 3, "checkpoint", "dlkit plot runs/mlp-001"),
+        (["history.csv", "-y", "val_los"], 2, "-y val_los ", "val_loss"),
+        (["history.csv", "-y", "loss,"], 2, "-y loss, ", "-y loss,lr"),
+        (["noval.csv", "-y", "val_loss"], 3, "val_loss", ""),
+        (["history.csv", "--kind", "histroy"], 2, "--kind histroy ", "history"),
+        (["history.csv", "-x", "epocs"], 2, "-x epocs ", "epoch?"),
+        (["noval.csv", "-x", "seconds"], 2, "-x seconds", "-x epoch"),
+        (["history.csv", "--label", "a,b"], 2, "--label a,b ", ""),
+        (["history.csv", "--label", ""], 2, "--label ", ""),
+        (["history.csv", "--smooth", "0"], 2, "--smooth 0 is outside [1, inf)", ""),
+        (["history.csv", "--smooth", "x"], 2, "--smooth x ", "dlkit plot --help"),
+        (["history.csv", "-o", "a.gif"], 2, "-o a.gif ", "a.png"),
+        (["history.csv", "-o", "bare"], 2, "-o bare ", "bare.png"),
+        (["history.csv", "--json", "-o", "-"], 2, "stdout", ""),
+        (["history.csv", "predictions.csv"], 2, "1 of the 2", ""),
+        (["predictions.csv", "predictions.csv"], 2, "confusion matrix", "predictions.csv"),
+        (["predictions.csv", "--smooth", "3"], 2, "--smooth", ""),
+        (["predictions.csv", "--kind", "history"], 3, "column epoch", "dlkit train"),
+        (["history.csv", "--kind", "confusion"], 3, "column target", "dlkit eval"),
+        (["zero.csv", "-y", "lr", "--log-y"], 2, "--log-y ", ""),
+        (["history.csv", "-o", "none/a.png"], 1, "none/a.png", "path"),
+        (["history.csv", "-o", "empty.csv/a.png"], 1, "not a directory", "path"),
     ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_plot_refuses_bad_input_in_one_line(dlkit, files, words, code, message, hint):
     (files / "bare").mkdir()
@@ -212,16 +142,12 @@ def test_plot_refuses_bad_input_in_one_line(dlkit, files, words, code, message, 
     (files / "noval.csv").write_text("epoch,train_loss,val_loss\n1,0.5,\n")
     (files / "zero.csv").write_text("epoch,train_loss,lr\n1,0.5,0.0\n")
     before = sorted(files.rglob("*"))
-    result = dlkit("plot", *words)
-    assert (result.code, result.stdout) == (code, "")
-    assert result.stderr.startswith("error: ")
-    assert message in result.stderr.splitlines()[0]
-    assert hint in result.stderr.split("hint: ")[-1]
-    assert result.stderr.count("\n") <= 2
+
+    assert_refused(dlkit("plot", *words), code, message, hint)
     assert sorted(files.rglob("*")) == before
 
 
-def test_plot_tells_all_faults_of_the_options_at_once(dlkit, files):
+def test_plot_reports_all_faults_together(dlkit, files):
     result = dlkit(
         "plot", "none.csv", "--smooth", 0, "-x", "time", "--kind", "pie", "-o", "a.txt", "--label", "a,b"
     )
@@ -229,41 +155,40 @@ def test_plot_tells_all_faults_of_the_options_at_once(dlkit, files):
     assert result.stderr.count("error: ") == 5
 
 
-def test_plot_says_when_it_cannot_write_into_a_folder(dlkit, files):
+def test_plot_refuses_a_folder_without_permission(dlkit, files):
     folder = files / "locked"
     folder.mkdir()
     folder.chmod(0o555)
     if os.access(folder, os.W_OK):
         pytest.skip("this user may write everywhere")
     result = dlkit("plot", "history.csv", "-o", "locked/a.png")
-    assert result.code == 1
-    assert "cannot write locked/a.png: permission denied" in result.stderr
+    assert_refused(result, 1, "locked/a.png: permission denied")
 
 
-def test_plot_leaves_a_line_out_that_is_being_written(dlkit, files):
+def test_plot_leaves_out_a_line_that_is_being_written(dlkit, files):
     (files / "history.csv").write_text(HISTORY + "4,92,2.0,0.0")
     result = dlkit("plot", "history.csv")
     assert result.code == 0
-    assert result.stderr == "the last line of history.csv is cut off and left out\n"
+    assert "history.csv" in result.stderr
     assert dlkit("plot", "history.csv", "--quiet").stderr == ""
 
 
-def test_plot_warns_of_what_it_cannot_draw(dlkit, files):
+def test_plot_warns_about_values_it_cannot_draw(dlkit, files):
     (files / "other.csv").write_text("epoch,val_loss\n1,0.5\n2,0.0\n")
     result = dlkit("plot", "history.csv", "other.csv", "-y", "val_loss,grad_norm", "--log-y")
     assert result.code == 0
-    assert "other.csv has no grad_norm; it is left out of that panel" in result.stderr
-    assert "--log-y leaves out 1 value that is not above 0" in result.stderr
+    assert "other.csv has no grad_norm" in result.stderr
+    assert re.search(r"--log-y .*\b1 value", result.stderr)
 
 
-def test_plot_says_nothing_a_terminal_would_obey(dlkit, files):
+def test_plot_prints_no_escape_sequences(dlkit, files):
     (files / "history.csv").write_text("\x1b[31mx,\x1b]0;y\x07\n1,2\n")
     result = dlkit("plot", "history.csv")
     assert result.code == 3
     assert result.stderr.replace("\n", "").isprintable()
 
 
-def test_plot_replaces_the_picture_that_was_there(dlkit, files):
+def test_plot_replaces_an_existing_figure(dlkit, files):
     (files / "history.png").write_text("old")
     assert dlkit("plot", "history.csv").code == 0
     assert is_png(files / "history.png")
@@ -286,17 +211,7 @@ def test_plot_writes_png_to_stdout_and_never_loads_torch(files):
     assert done.stdout.endswith(b"IEND\xaeB`\x82")
 
 
-def test_plot_checks_options_and_files_before_it_loads_anything_heavy(files):
-    code = (
-        "codes = [run(['plot', '--help']), run(['plot', 'history.csv', '--smooth', '0']), run(['plot', 'none.csv']),"
-        " run(['plot', 'history.csv', '-y', 'x']), run(['plot', 'history.csv', '-o', 'a.gif'])]\n"
-        "print(codes, heavy())"
-    )
-    done = in_fresh_interpreter(code, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "[0, 2, 3, 2, 2] []"
-
-
-def test_plot_refuses_to_write_a_picture_to_a_terminal(files):
+def test_plot_refuses_to_write_a_figure_to_a_terminal(files):
     ours, terminal = pty.openpty()
     try:
         done = in_fresh_interpreter(
@@ -309,14 +224,13 @@ def test_plot_refuses_to_write_a_picture_to_a_terminal(files):
         os.close(terminal)
         os.close(ours)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "error: -o - would write a picture to the terminal",
-        "hint: dlkit plot ... -o - > curves.png",
-    ]
+    ((message, hint),) = faults(done.stderr)
+    assert "-o - " in message
+    assert "> curves.png" in hint
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_plot_says_that_stdout_takes_no_more(files):
+def test_plot_reports_a_full_disk_behind_stdout(files):
     with Path("/dev/full").open("wb") as full:
         done = in_fresh_interpreter(
             "sys.exit(run(['plot', 'history.csv', '-o', '-']))",
@@ -325,7 +239,7 @@ def test_plot_says_that_stdout_takes_no_more(files):
             text=True,
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: disk full: cannot write the picture to stdout (")
+    assert re.match(r"error: disk full: .* stdout \(", done.stderr)
 
 
 def test_plot_draws_what_train_and_eval_wrote(dlkit, trained_run, files):

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import assert_refused, faults
 
 from dlkit.cli.app import run
 
@@ -33,7 +35,7 @@ def points_copy(points_run: Path, home: Path) -> Path:
     return Path(shutil.copytree(points_run, home / "run"))
 
 
-def test_spatial_trains_with_nothing_at_hand(dlkit: Dlkit) -> None:
+def test_spatial_trains_without_data(dlkit: Dlkit) -> None:
     result = dlkit("train", "spatial", "--epochs", 1, "--limit", 100, *TINY)
 
     assert result.code == 0, result.stderr
@@ -56,12 +58,12 @@ def test_a_table_trains_by_its_columns(dlkit: Dlkit, home: Path) -> None:
     result = dlkit(*words, "--balance", "sampler", *TINY)
 
     assert result.code == 0, result.stderr
-    assert "missing values in the training points are filled in and marked: clay (" in result.stderr
+    assert re.search(r"missing values .*clay \(", result.stderr)
     evaluated = dlkit("eval", result.stdout.strip(), "--json")
     assert set(json.loads(evaluated.stdout)["metrics"]) == {"mae", "rmse", "r2"}
 
 
-def test_baselines_stand_beside_the_network(points_copy: Path, dlkit: Dlkit) -> None:
+def test_baselines_are_listed_with_the_model(points_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "--baselines")
 
     assert result.code == 0, result.stderr
@@ -74,9 +76,9 @@ def test_baselines_stand_beside_the_network(points_copy: Path, dlkit: Dlkit) -> 
         "local linear",
         "gradient boosting",
     ]
-    told = json.loads(dlkit("eval", "run", "--baselines", "--json").stdout)
-    assert list(told["baselines"]) == [row[0] for row in rows[2:]]
-    assert told["baselines"]["gradient boosting"]["rmse"] == pytest.approx(float(rows[4][2]))
+    shown = json.loads(dlkit("eval", "run", "--baselines", "--json").stdout)
+    assert list(shown["baselines"]) == [row[0] for row in rows[2:]]
+    assert shown["baselines"]["gradient boosting"]["rmse"] == pytest.approx(float(rows[4][2]))
 
 
 def test_draws_give_a_mean_and_a_standard_deviation(points_copy: Path, dlkit: Dlkit) -> None:
@@ -98,7 +100,7 @@ def test_a_map_is_predicted_from_the_checkpoint_alone_and_drawn(points_copy: Pat
     result = dlkit("eval", "alone.safetensors", "--grid", 8, "--draws", 3, "-o", "map.csv")
 
     assert (result.code, result.stdout) == (0, "map.csv\n"), result.stderr
-    assert "the map is of t = " in result.stderr
+    assert "t = " in result.stderr
     assert Path("map.csv").read_text().startswith("lon,lat,mean,sd,value\n")
     drawn = dlkit("plot", "map.csv")
     assert (drawn.code, drawn.stdout) == (0, "map.png\n"), drawn.stderr
@@ -113,40 +115,40 @@ def test_a_map_goes_to_stdout_without_a_file(points_copy: Path, dlkit: Dlkit) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "named"),
     [
-        (["--grid", 0], "--grid 0 is outside [1, 2000]"),
-        (["--draws", 1], "--draws 1 is outside [2, 10000]"),
-        (["--at", 3.0], "--at 3.0 does nothing without --grid"),
-        (["-o", "map.csv"], "--out map.csv does nothing without --grid"),
-        (["--grid", 5, "-o", "map.png"], "--out map.png does not end in .csv"),
-        (["--grid", 5, "-o", "run/history.csv"], "--out run/history.csv would replace a file of a run"),
-        (["--grid", 5, "--at", "inf"], "--at inf is no time"),
-        (["--grid", 5, "--json"], "--grid writes CSV, not JSON"),
-        (["--grid", 5, "--predict", "p.csv"], "--grid does not go with --predict"),
-        (["--grid", 5, "--baselines"], "--grid does not go with --baselines"),
-        (["--grid", 5, "--data", "digits"], "--grid does not go with --data"),
-        (["run", "--grid", 5], "--grid takes one checkpoint; 2 are given"),
+        (["--grid", 0], ["--grid 0 "]),
+        (["--draws", 1], ["--draws 1 "]),
+        (["--at", 3.0], ["--at 3.0 ", "--grid"]),
+        (["-o", "map.csv"], ["--out map.csv ", "--grid"]),
+        (["--grid", 5, "-o", "map.png"], ["--out map.png ", ".csv"]),
+        (["--grid", 5, "-o", "run/history.csv"], ["--out run/history.csv "]),
+        (["--grid", 5, "--at", "inf"], ["--at inf "]),
+        (["--grid", 5, "--json"], ["--grid", "JSON"]),
+        (["--grid", 5, "--predict", "p.csv"], ["--grid", "--predict"]),
+        (["--grid", 5, "--baselines"], ["--grid", "--baselines"]),
+        (["--grid", 5, "--data", "digits"], ["--grid", "--data"]),
+        (["run", "--grid", 5], ["--grid", "2"]),
     ],
     ids=str,
 )
-def test_options_of_maps_are_checked(points_copy: Path, dlkit: Dlkit, words: list[str], message: str) -> None:
+def test_options_of_maps_are_checked(
+    points_copy: Path, dlkit: Dlkit, words: list[str], named: list[str]
+) -> None:
     result = dlkit("eval", "run", *words)
 
-    assert result.code == 2
-    assert message in result.stderr
-    assert "hint: " in result.stderr
+    assert (result.code, result.stdout) == (2, "")
+    ((message, hint),) = faults(result.stderr)
+    assert all(part in message for part in named), message
+    assert hint
 
 
 @pytest.mark.parametrize("words", [["--draws", 3], ["--baselines"]], ids=str)
-def test_what_is_for_points_is_refused_for_pictures(run_copy: Path, dlkit: Dlkit, words: list[str]) -> None:
-    result = dlkit("eval", "run", *words)
-
-    assert result.code == 2
-    assert f"{words[0]}{' 3' if len(words) > 1 else ''} is for " in result.stderr
+def test_options_of_points_are_refused_for_images(run_copy: Path, dlkit: Dlkit, words: list[str]) -> None:
+    assert_refused(dlkit("eval", "run", *words), 2, " ".join(map(str, words)))
 
 
-def test_gradients_activations_and_layers_are_told_by_part(points_copy: Path, dlkit: Dlkit) -> None:
+def test_layers_are_named_by_part(points_copy: Path, dlkit: Dlkit) -> None:
     for words in (["grads", "run"], ["acts", "run"], ["weights", "run"], ["model", "spatial"]):
         result = dlkit("inspect", *words)
         assert result.code == 0, result.stderr
@@ -164,28 +166,28 @@ def test_data_show_and_split_take_the_simulated_points(dlkit: Dlkit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "messages"),
+    ("words", "named"),
     [
-        (["mlp", "--coords", "a,b"], ["--coords goes with MODEL spatial, not with mlp"]),
-        (["mlp", "--data", "spatial"], ["MODEL mlp takes one input; spatial has coords, features, neighbors, times"]),
-        (["spatial", "--min-neighbors", 60], ["--min-neighbors 60 is more than --neighbors 50"]),
+        (["mlp", "--coords", "a,b"], ["--coords", "MODEL spatial", "mlp"]),
+        (["mlp", "--data", "spatial"], ["MODEL mlp ", "coords, features, neighbors, times"]),
+        (["spatial", "--min-neighbors", 60], ["--min-neighbors 60 ", "--neighbors 50"]),
         (
             ["spatial", "--data", "p.csv", "--coords", "a,b", "--target", "c", "--window", 3],
-            ["--window does nothing without --time"],
+            ["--window", "--time"],
         ),
-        (["spatial", "--split-by-block", 1, "--group", "t"], ["--split-by-block does not go with --group"]),
-        (["spatial", "--task", "classification"], ["--task classification does not go with MODEL spatial"]),
-        (["spatial", "-s", "phi="], ["-s phi= names no layer"]),
-        (["spatial", "-s", "phi=10,6", "-s", "heads=4"], ["-s heads=4 does not divide", "-s phi=10,8"]),
-        (["spatial", "--neighbors", 201, "--radius", 0], ["--neighbors 201 is outside", "--radius 0.0 is outside"]),
-        (["spatial", "--data", "spatial:m=3"], ["--data spatial:m=3: it takes no such argument"]),
-        (["spatial", "--min-neighbors", 5], ["of 2,316 points", "have fewer than 5 neighbours before them"]),
+        (["spatial", "--split-by-block", 1, "--group", "t"], ["--split-by-block", "--group"]),
+        (["spatial", "--task", "classification"], ["--task classification", "MODEL spatial"]),
+        (["spatial", "-s", "phi="], ["-s phi= "]),
+        (["spatial", "-s", "phi=10,6", "-s", "heads=4"], ["-s heads=4", "-s phi=10,8"]),
+        (["spatial", "--neighbors", 201, "--radius", 0], ["--neighbors 201 ", "--radius 0.0 "]),
+        (["spatial", "--data", "spatial:m=3"], ["--data spatial:m=3"]),
+        (["spatial", "--min-neighbors", 5], ["of 2,316 points", "fewer than 5 neighbours"]),
     ],
     ids=str,
-)  # fmt: skip
-def test_settings_of_points_are_checked(dlkit: Dlkit, words: list[str], messages: list[str]) -> None:
+)
+def test_settings_of_points_are_checked(dlkit: Dlkit, words: list[str], named: list[str]) -> None:
     result = dlkit("train", *words)
 
     assert result.code in (2, 3)
-    assert all(message in result.stderr for message in messages), result.stderr
+    assert all(part in result.stderr for part in named), result.stderr
     assert not result.stdout

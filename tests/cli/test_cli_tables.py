@@ -143,9 +143,9 @@ def test_standard_input_is_checked_as_a_file_is(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (("--augment", "light"), "is for pictures; {} is a table"),
-        (("--num-workers", "2"), "is for pictures; {} is a table"),
-        (("--size", "8"), "is for a folder of pictures, which --data {} is not"),
+        (("--augment", "light"), "is for images; {} is a table"),
+        (("--num-workers", "2"), "is for images; {} is a table"),
+        (("--size", "8"), "is for an image folder; --data {} is not one"),
     ],
 )
 def test_what_is_done_to_pictures_is_refused_for_a_table(
@@ -305,32 +305,32 @@ WRONG = {
     "fold-alone": (
         ("data", "split", "t.csv", "--fold", "2"),
         2,
-        "error: --fold does nothing without --folds\nhint: add --folds K\n",
+        "error: --fold has no effect without --folds\nhint: add --folds K\n",
     ),
     "folds-alone": (
         ("data", "split", "t.csv", "--folds", "5"),
         2,
-        "error: --folds 5 needs --fold: which of the parts tests\nhint: --fold 1 to --fold 5\n",
+        "error: --folds 5 needs --fold, the fold that is the test split\nhint: add --fold N, from 1 to 5\n",
     ),
     "fold-beyond": (
         ("data", "split", "t.csv", "--folds", "5", "--fold", "6"),
         2,
-        "error: --fold 6 is outside [1, 5]\nhint: --folds 5 makes 5 parts\n",
+        "error: --fold 6 is outside [1, 5]\nhint: --folds 5 makes 5 folds\n",
     ),
     "nothing-left": (
         ("data", "split", "t.csv", "--val", "0.5", "--test", "0.5"),
         2,
-        "error: --val 0.5 and --test 0.5 leave no row to train on\nhint: smaller shares\n",
+        "error: --val 0.5 and --test 0.5 leave no row to train on\nhint: use smaller fractions\n",
     ),
     "test-with-folds": (
         ("data", "split", "t.csv", "--folds", "5", "--fold", "1", "--test", "0.5"),
         2,
-        "error: --test does nothing with --folds, which says what tests\nhint: leave it out\n",
+        "error: --test has no effect with --folds, which defines the test split\nhint: leave it out\n",
     ),
     "pictures-by-group": (
         ("data", "split", "digits", "--group", "x"),
         2,
-        "error: --group does not go with --data digits: built-in pictures are split by class, at random\n"
+        "error: --group does not go with --data digits: built-in images are split at random, by class\n"
         "hint: leave it out\n",
     ),
     "not-csv": (

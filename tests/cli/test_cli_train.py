@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refusals import assert_refused, faults
 from shell import in_shell
 
 from dlkit.files.checkpoint import load_checkpoint
@@ -66,13 +67,13 @@ def test_json_is_one_object(dlkit: Dlkit, home: Path) -> None:
     assert found["metrics"]["val_accuracy"] == history.columns["val_accuracy"][history.best_row()]
 
 
-def test_quiet_says_nothing_but_the_result(dlkit: Dlkit, home: Path) -> None:
+def test_quiet_prints_the_result_only(dlkit: Dlkit, home: Path) -> None:
     result = dlkit(*SHORT, "--out", "run", "--quiet")
 
     assert (result.stdout, result.stderr) == ("run/best.safetensors\n", "")
 
 
-def test_log_every_gives_the_rhythm_of_the_tutorials(dlkit: Dlkit, home: Path) -> None:
+def test_log_every_prints_every_n_steps(dlkit: Dlkit, home: Path) -> None:
     result = dlkit(*SHORT, "-b", "6", "--log-every", "4")
 
     steps = [int(step) for step in re.findall(r"step (\d+) loss", result.stderr)]
@@ -90,17 +91,14 @@ def test_settings_reach_the_run(dlkit: Dlkit, home: Path) -> None:
     assert config.arguments["hidden"] == (8, 4)
 
 
-def test_all_faults_are_told_together(dlkit: Dlkit, home: Path) -> None:
+def test_all_faults_are_reported_together(dlkit: Dlkit, home: Path) -> None:
     result = dlkit("train", "mpl", "--lr", "-1", "--val", "1.2", "--optimizer", "sgdd", "--device", "gpu")
 
     assert (result.code, result.stdout) == (2, "")
-    lines = result.stderr.splitlines()
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    assert sorted(error.split()[0] for error in errors) == [
-        *("--device", "--lr", "--optimizer", "--val", "MODEL"),
-    ]
-    assert "hint: did you mean mlp?" in lines
-    assert "hint: 0.1 keeps 10 % of the training samples for validation" in lines
+    found = {message.split()[0]: hint for message, hint in faults(result.stderr)}
+    assert sorted(found) == ["--device", "--lr", "--optimizer", "--val", "MODEL"]
+    assert "mlp?" in found["MODEL"]
+    assert "0.1" in found["--val"]
     assert list(home.iterdir()) == []
 
 
@@ -108,59 +106,37 @@ def test_all_faults_are_told_together(dlkit: Dlkit, home: Path) -> None:
     ("words", "code", "message", "hint"),
     [
         ([], 2, "MODEL is missing", "dlkit train mlp"),
-        (["mlp", "--resume", "x", "--out", "y"], 2, "--out does not go with --resume", "own folder"),
-        (["mlp", "--resume", "x", "--force"], 2, "--force does not go with --resume", "own folder"),
         (["--resume", "x"], 4, "no run to resume at x", "runs/mlp-digits-001"),
-        (["mlp", "-s", "hidden"], 2, "-s hidden is not key=value", "-s hidden=128,64"),
-        (["mlp", "--data", "mnist"], 3, "--data mnist is not here yet", "dlkit data get mnist"),
-        (["mlp", "--out", "file"], 1, "cannot write into file: not a directory", "check"),
+        (["mlp", "-s", "hidden"], 2, "-s hidden ", "-s hidden=128,64"),
+        (["mlp", "--data", "mnist"], 3, "--data mnist ", "dlkit data get mnist"),
+        (["mlp", "--out", "file"], 1, "file: not a directory", "path"),
         (["mlp", "--device", "cuda:99"], 7, "--device cuda:99 ", "--device auto"),
-        (["resnet18", "-s", "steem=full"], 2, "-s steem=full: the network takes no such argument", "stem"),
+        (["resnet18", "-s", "steem=full"], 2, "-s steem=full", "stem"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_cannot_be_done_is_said_in_two_lines(
+def test_bad_input_is_refused_and_nothing_is_written(
     words: list[str], code: int, message: str, hint: str, dlkit: Dlkit, home: Path
 ) -> None:
     (home / "file").write_text("mine")
 
-    result = dlkit("train", *words)
-
-    assert (result.code, result.stdout) == (code, "")
-    first, second = result.stderr.splitlines()
-    assert first.startswith(f"error: {message}")
-    assert second.startswith("hint: ")
-    assert hint in second
+    assert_refused(dlkit("train", *words), code, message, hint)
     assert [path.name for path in home.iterdir()] == ["file"]
 
 
-def test_an_existing_run_is_refused_and_left_as_it_was(dlkit: Dlkit, home: Path) -> None:
+def test_an_existing_run_is_refused_and_unchanged(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SHORT, "--out", "run")
     before = {path: path.read_bytes() for path in Path("run").iterdir()}
 
     result = dlkit(*SHORT, "--out", "run")
 
-    assert (result.code, result.stdout) == (2, "")
-    assert result.stderr == (
-        "error: --out run holds a run already\nhint: --resume run goes on with it, --force replaces it\n"
-    )
+    assert_refused(result, 2, "--out run ", "--resume run")
+    assert "--force" in result.stderr
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
     assert dlkit(*SHORT, "--out", "run", "--force").code == 0
 
 
-def test_divergence_has_its_own_code_and_says_how_to_go_on(dlkit: Dlkit, home: Path) -> None:
-    result = dlkit(*SHORT, "--lr", "1e30", "--out", "run")
-
-    assert (result.code, result.stdout) == (5, "")
-    assert "error: training diverged in epoch 1" in result.stderr
-    assert "the last good state is run/last.safetensors" in result.stderr
-    command = re.search(r"continue from there with dlkit (.*)", result.stderr).group(1)
-    assert command == "train --resume run --lr 0.01; dlkit inspect nan run replays the batch"
-    load_checkpoint(Path("run/last.safetensors"))
-    assert dlkit("train", "--resume", "run", "--lr", "0.01").code == 0
-
-
-def test_resume_takes_every_way_to_name_a_run(dlkit: Dlkit, home: Path) -> None:
+def test_resume_accepts_every_name_of_a_run(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SHORT, "--out", "run")
 
     for epochs, name in enumerate(("run", "run/last.safetensors", "run/history.csv"), start=3):
@@ -170,28 +146,13 @@ def test_resume_takes_every_way_to_name_a_run(dlkit: Dlkit, home: Path) -> None:
     assert len(read_history(Path("run/history.csv"))) == 5
 
 
-def test_a_finished_run_resumed_says_so_and_gives_its_result(dlkit: Dlkit, home: Path) -> None:
+def test_a_finished_run_has_nothing_to_resume(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SHORT, "--out", "run")
 
     result = dlkit("train", "--resume", "run")
 
     assert (result.code, result.stdout) == (0, "run/best.safetensors\n")
-    assert "nothing to do: the run has its 2 steps (--epochs)" in result.stderr
-
-
-def test_what_may_not_change_on_resume_is_refused(dlkit: Dlkit, home: Path) -> None:
-    dlkit(*SHORT, "--out", "run")
-
-    result = dlkit("train", "cnn", "--resume", "run", "-b", "3", "--seed", "9", "-s", "hidden=3")
-
-    assert (result.code, result.stdout) == (2, "")
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert errors == [
-        "error: MODEL cnn cannot change on --resume: the run has mlp",
-        "error: --batch-size 3 cannot change on --resume: the run has 64",
-        "error: --seed 9 cannot change on --resume: the run has 0",
-        "error: -s cannot change on --resume: the network is the run's",
-    ]
+    assert re.search(r"^nothing to do: .*2 steps.*--epochs", result.stderr, re.MULTILINE)
 
 
 def test_defaults_do_not_count_as_typed_on_resume(dlkit: Dlkit, home: Path) -> None:
@@ -204,19 +165,18 @@ def test_defaults_do_not_count_as_typed_on_resume(dlkit: Dlkit, home: Path) -> N
     assert (config.epochs, config.seed, config.momentum, config.val) == (3, 5, 0.5, 0.2)
 
 
-def test_a_damaged_last_gives_way_and_says_so(dlkit: Dlkit, home: Path) -> None:
+def test_a_damaged_last_is_replaced_by_the_previous_one(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SHORT, "--out", "run")
     spoil(Path("run/last.safetensors"))
 
     result = dlkit("train", "--resume", "run")
 
     assert (result.code, result.stdout) == (0, "run/best.safetensors\n")
-    assert "last.safetensors is damaged" in result.stderr
-    assert "resuming from run/last.prev.safetensors" in result.stderr
-    assert "the damaged file is kept as run/last.safetensors.corrupt" in result.stderr
+    for text in ("last.safetensors is damaged", "run/last.prev.safetensors", "run/last.safetensors.corrupt"):
+        assert text in result.stderr
 
 
-def test_two_damaged_checkpoints_are_refused_and_left(dlkit: Dlkit, home: Path) -> None:
+def test_two_damaged_checkpoints_are_refused_and_unchanged(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SHORT, "--out", "run")
     spoil(Path("run/last.safetensors"))
     spoil(Path("run/last.prev.safetensors"))
@@ -225,18 +185,18 @@ def test_two_damaged_checkpoints_are_refused_and_left(dlkit: Dlkit, home: Path) 
     result = dlkit("train", "--resume", "run")
 
     assert (result.code, result.stdout) == (4, "")
-    assert result.stderr.startswith("error: run/last.prev.safetensors is damaged")
+    assert "run/last.prev.safetensors is damaged" in result.stderr
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
 
 
-def test_adjusted_thread_count_is_said(dlkit: Dlkit, home: Path) -> None:
+def test_adjusted_thread_count_is_reported(dlkit: Dlkit, home: Path) -> None:
     import torch
 
     dlkit(*SHORT, "--out", "run")
     torch.set_num_threads(2)
     try:
         result = dlkit("train", "--resume", "run", "--epochs", "3")
-        assert "using 1 thread, as the run did so far" in result.stderr
+        assert "1 thread" in result.stderr
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(1)
@@ -264,14 +224,14 @@ def test_the_four_lines_of_the_readme_work_in_a_shell(home: Path) -> None:
 
     assert result.returncode == 0, result.stderr
     assert json.loads((home / "eval.json").read_text())["metrics"]["accuracy"]["value"] > 0.9
-    picture, header, *rows = result.stdout.splitlines()
-    assert (home / picture).is_file()
+    figure, header, *rows = result.stdout.splitlines()
+    assert (home / figure).is_file()
     assert header.split("\t")[0] == "layer"
     assert {row.split("\t")[0] for row in rows} >= {"hidden.0.linear.weight", "output.bias"}
 
 
 @pytest.mark.slow
-def test_training_goes_on_when_its_reader_has_left(home: Path) -> None:
+def test_training_continues_when_its_reader_has_gone(home: Path) -> None:
     result = in_shell("dlkit train mlp --epochs 3 --limit 60 --no-plot --out run 2>&1 | head -1")
 
     assert result.stdout.startswith("mlp (")

@@ -1,4 +1,4 @@
-"""What is printed and where."""
+"""Printing to stdout and stderr."""
 
 import io
 import json
@@ -87,7 +87,7 @@ def test_table_is_a_list_of_objects_with_json(capsys: pytest.CaptureFixture[str]
     ]
 
 
-def test_json_has_null_for_what_json_cannot_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_null_for_nan_and_infinity(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_json({"a": [math.nan, (math.inf, 1.5)], "b": {"c": -math.inf}, "d": "é"})
 
     text = capsys.readouterr().out
@@ -152,7 +152,7 @@ def test_notes_warnings_and_errors_go_to_stderr(capsys: pytest.CaptureFixture[st
         (False, False, ["n", "warning: w"]),
     ],
 )
-def test_quiet_and_verbose_decide_what_is_said(
+def test_quiet_and_verbose_decide_what_is_printed(
     quiet: bool, verbose: bool, lines: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     console.mode.quiet, console.mode.verbose = quiet, verbose
@@ -175,7 +175,7 @@ def test_long_lines_are_not_broken(
     assert capsys.readouterr().err == f"the run is in {path}\n"
 
 
-def test_a_reader_of_stderr_who_leaves_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stderr_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w", buffering=1) as stream:
@@ -184,7 +184,7 @@ def test_a_reader_of_stderr_who_leaves_stops_nothing(monkeypatch: pytest.MonkeyP
             console.note("is anybody there?")
 
 
-def test_there_is_one_console_so_that_notes_stand_above_the_bars(capsys: pytest.CaptureFixture[str]) -> None:
+def test_there_is_one_console_so_that_notes_appear_above_bars(capsys: pytest.CaptureFixture[str]) -> None:
     from rich.progress import Progress
 
     first = console.stderr()
@@ -205,5 +205,5 @@ def test_there_is_one_console_so_that_notes_stand_above_the_bars(capsys: pytest.
         (float("inf"), "inf"),
     ],
 )
-def test_figures_are_as_long_as_they_are_worth(value: float, text: str) -> None:
+def test_numbers_are_formatted_by_size(value: float, text: str) -> None:
     assert console.figure(value) == text

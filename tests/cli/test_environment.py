@@ -1,4 +1,4 @@
-"""Variables that are set before torch loads, unless the user has set them."""
+"""Environment variables that are set before torch is imported, unless the user has set them."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from dlkit.cli.environment import prepare_environment
 
 
-def test_waiting_threads_give_way_soon() -> None:
+def test_waiting_threads_yield_early() -> None:
     variables = {"HOME": "/home/me"}
 
     prepare_environment(variables)
@@ -19,7 +19,7 @@ def test_waiting_threads_give_way_soon() -> None:
 
 
 @pytest.mark.parametrize("given", [{"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "ACTIVE"}])
-def test_what_the_user_has_set_is_left_alone(given: dict[str, str]) -> None:
+def test_variables_of_the_user_are_kept(given: dict[str, str]) -> None:
     variables = dict(given)
 
     prepare_environment(variables)

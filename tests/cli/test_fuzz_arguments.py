@@ -1,4 +1,4 @@
-"""Command lines that nobody would type: no traceback, and never the exit code of a failure while running."""
+"""Random command lines: no traceback, and never the exit code of a failure while running."""
 
 import itertools
 import random
@@ -10,90 +10,16 @@ from typer.main import get_command
 
 from dlkit.cli.app import app
 
-NUMBERS = (
-    "-1",
-    "0",
-    "1",
-    "3",
-    "0.5",
-    "0.01",
-    "1e400",
-    "-1e-400",
-    "1e308",
-    "nan",
-    "inf",
-    "9" * 400,
-    "0x10",
-    "1_000",
-)
-WORDS = (
-    *(
-        "",
-        "-",
-        "--",
-        "1,2,3",
-        "x=y",
-        "=",
-        "a=1,b=2",
-        "None",
-        "true",
-        "{}",
-        "[]",
-        "%s%n",
-        "$HOME",
-        "\x1b[31mred",
-    ),
-    *(
-        "[red]x[/red]",
-        "\u202etxt.exe",
-        "ü" * 60,
-        "a" * 5000,
-        "\udcff",
-        "../../x",
-        "nowhere/x.csv",
-        "nowhere.py:f",
-    ),
-    *(
-        "nowhere.safetensors",
-        "mlp",
-        "cnn",
-        "resnet18",
-        "mpl",
-        "digits",
-        "digits:n=5",
-        "spatial:n=x,noise=",
-        "digitz",
-    ),
-    *(
-        "sgd",
-        "adam",
-        "cosine",
-        "onecycle",
-        "cpu",
-        "cuda:99",
-        "val_accuracy",
-        "hidden.*",
-        "hidden=4",
-        "dropout=2",
-    ),
-    *(
-        "--help",
-        "-q",
-        "--json",
-        " ",
-        "\n",
-        "\t",
-        "1e",
-        "e1",
-        "2e",
-        "3=2",
-        "30m",
-        "none",
-        "auto",
-        "0.5,0.5",
-        "val",
-    ),
-)
+PLAIN_NUMBERS = "-1 0 1 3 0.5 0.01 1e400 -1e-400 1e308 nan inf 0x10 1_000 ٣"
+NUMBERS = (*PLAIN_NUMBERS.split(), "9" * 400)
+PLAIN_WORDS = """
+    - -- 1,2,3 x=y = a=1,b=2 None true {} [] %s%n $HOME [red]x[/red] ../../x nowhere/x.csv nowhere.py:f
+    nowhere.safetensors mlp cnn resnet18 mpl digits digits:n=5 digitz spatial:n=x,noise= sgd adam cosine onecycle
+    cyclic plateau mse cpu cuda:99 val_accuracy hidden.* hidden=4 hidden norm=batch dropout=2 --help -q --json 1e e1
+    2e 3=2 30m none auto 0.5,0.5 val
+"""
+ODD_WORDS = ("", " ", "\n", "\t", "\x1b[31mred", "\u202etxt.exe", "ü" * 60, "a" * 5000, "\udcff")
+WORDS = (*ODD_WORDS, *PLAIN_WORDS.split())
 
 
 def commands() -> Iterator[tuple[list[str], list[Any]]]:

@@ -305,7 +305,7 @@ def test_needed_bytes_are_told_when_the_disk_is_full(tmp_path: Path) -> None:
     with pytest.raises(DlkitError) as caught:
         write_file(tmp_path / "a.bin", bytes(12345), ops=ops)
     assert caught.value.message == f"disk full: cannot write {tmp_path}/a.bin (12,345 bytes needed)"
-    assert caught.value.hint == "what was there before is untouched; free some space"
+    assert "free some space" in caught.value.hint
 
 
 def test_lines_are_appended_in_order(tmp_path: Path) -> None:

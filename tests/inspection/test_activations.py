@@ -55,11 +55,11 @@ def test_several_batches_count_as_one() -> None:
     assert watch(model, inputs[:1], inputs[1:])["1"]["dead"] == pytest.approx(1 / 3)
 
 
-def test_unit_of_a_picture_is_a_channel() -> None:
-    pictures = torch.full((2, 4, 3, 3), -1.0)
-    pictures[1, 2, 0, 1] = 0.5
+def test_unit_of_an_image_is_a_channel() -> None:
+    images = torch.full((2, 4, 3, 3), -1.0)
+    images[1, 2, 0, 1] = 0.5
 
-    assert watch(nn.Sequential(nn.ReLU()), pictures)["0"]["dead"] == 0.75
+    assert watch(nn.Sequential(nn.ReLU()), images)["0"]["dead"] == 0.75
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_other_layers_have_neither_dead_nor_saturated_units(layer: nn.Module) ->
     assert (row["dead"], row["saturated"]) == (None, None)
 
 
-def test_layers_that_hand_their_input_on_have_no_row() -> None:
+def test_layers_that_return_their_input_have_no_row() -> None:
     model = nn.Sequential(
         nn.Flatten(), nn.Identity(), identity_layer(3), nn.Dropout(0.5), nn.Dropout(0.5, inplace=True)
     )
@@ -132,7 +132,7 @@ def test_outputs_are_kept_only_when_asked_for() -> None:
     assert forgetful.outputs() == {}
 
 
-def test_network_is_left_without_hooks_and_as_it_was() -> None:
+def test_model_is_left_unchanged_and_without_hooks() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU())
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 

@@ -47,7 +47,7 @@ SAID = {
 }
 
 
-def test_own_checkpoint_tells_model_data_and_metrics(tmp_path: Path) -> None:
+def test_own_checkpoint_has_model_data_and_metrics(tmp_path: Path) -> None:
     path = write_header(tmp_path / "x.safetensors", TENSORS, {"dlkit": json.dumps(SAID)})
 
     assert read_contents(path).to_pairs() == {
@@ -78,7 +78,7 @@ def test_tensors_of_the_network_come_first_and_in_natural_order(tmp_path: Path) 
     ]
 
 
-def test_foreign_file_tells_its_tensors_and_that_it_is_foreign(tmp_path: Path) -> None:
+def test_file_of_another_program_has_its_tensors_only(tmp_path: Path) -> None:
     path = write_header(tmp_path / "x.safetensors", {"a": ("F32", [2], 8)}, {"format": "pt"})
 
     contents = read_contents(path)
@@ -116,7 +116,7 @@ def test_tensors_that_are_no_network_have_values_not_parameters(tmp_path: Path) 
     ],
     ids=["other kinds", "inside", "description"],
 )
-def test_metadata_of_other_kinds_are_left_out(tmp_path: Path, said: dict[str, Any]) -> None:
+def test_metadata_of_other_types_are_left_out(tmp_path: Path, said: dict[str, Any]) -> None:
     contents = read_contents(write_header(tmp_path / "x.safetensors", {}, {"dlkit": json.dumps(said)}))
 
     assert contents.to_pairs()["format"] == 1

@@ -67,7 +67,7 @@ def test_gradients_equal_those_of_training_without_dropout() -> None:
         assert torch.equal(gradients[name], parameter.grad)
 
 
-def test_two_looks_give_the_same_bits_when_the_network_drops_units() -> None:
+def test_gradients_are_reproducible_with_dropout() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 50), nn.Dropout(0.5), nn.Linear(50, 3))
     batches = [(torch.randn(6, 4), torch.randint(0, 3, (6,)))]

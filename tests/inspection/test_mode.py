@@ -21,7 +21,7 @@ def test_batch_norm_uses_the_batch_and_dropout_drops_nothing() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_network_is_left_as_it_was_found(training: bool) -> None:
+def test_model_is_left_unchanged(training: bool) -> None:
     model = make_model().train(training)
     model[2].train(not training)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -34,7 +34,7 @@ def test_network_is_left_as_it_was_found(training: bool) -> None:
     assert not torch.backends.cudnn.deterministic
 
 
-def test_network_is_left_as_it_was_found_when_it_fails() -> None:
+def test_model_is_left_unchanged_after_an_error() -> None:
     model = make_model()
 
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), as_in_training(model):

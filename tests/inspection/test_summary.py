@@ -41,7 +41,7 @@ def test_mlp_with_hidden_128_64_is_784_128_64_10() -> None:
     assert rows[-1]["flops"] == 2 * (784 * 128 + 128 * 64 + 64 * 10)
 
 
-@pytest.mark.parametrize("name", sorted(set(MODELS) - {"spatial", "pbpk"}))  # which take what no picture has
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"spatial", "pbpk"}))  # whose inputs are not images
 def test_every_built_in_model_adds_up_to_its_total(name: str) -> None:
     shape = (3, 16, 16)
     description = DataDescription(
@@ -83,7 +83,7 @@ def test_parameters_of_a_parent_and_of_a_layer_that_never_ran_are_counted() -> N
     assert rows["total"]["parameters"] == 4 + 20 + 6
 
 
-def test_dropout_and_batch_norm_are_left_in_the_mode_they_were_in() -> None:
+def test_mode_of_dropout_and_batch_norm_is_restored() -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
     model[1].eval()
 

@@ -54,7 +54,7 @@ def test_nothing_finite_leaves_the_cells_empty(values: Tensor, zeros: float | No
 
 
 @pytest.mark.parametrize("value", [0.7, 123.456, 1e30, -7.0])
-def test_equal_values_have_no_spread(value: float) -> None:
+def test_equal_values_have_no_variance(value: float) -> None:
     assert statistics(torch.full((9999,), value))["std"] == 0.0
 
 
@@ -67,7 +67,7 @@ def test_statistics_agree_with_torch_on_many_values() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int64], ids=str)
-def test_every_number_type_is_taken(dtype: torch.dtype) -> None:
+def test_every_number_type_is_accepted(dtype: torch.dtype) -> None:
     found = statistics(torch.tensor([[1, 2], [3, 0]], dtype=dtype))
 
     assert (found["mean"], found["max"], found["zeros"]) == (1.5, 3.0, 0.25)
@@ -81,7 +81,7 @@ def test_merged_tallies_equal_the_tally_of_the_whole() -> None:
     assert read_tallies([merged], [7]) == [statistics(values)]
 
 
-def test_nothing_to_read_gives_nothing() -> None:
+def test_no_tallies_have_no_statistics() -> None:
     assert read_tallies([], []) == []
 
 

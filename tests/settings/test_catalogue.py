@@ -40,7 +40,7 @@ def test_every_entry_can_be_built_or_loaded() -> None:
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_every_data_set_says_whose_it_is_and_how_its_files_are_checked(name: str) -> None:
+def test_every_data_set_has_source_licence_and_checksums(name: str) -> None:
     entry = DATA[name]
 
     assert entry.source.startswith("http" if entry.kind == "pictures" else "simulated")
@@ -68,7 +68,7 @@ def test_defaults_fill_up_what_is_not_typed() -> None:
     assert MLP.resolve({"dropout": "0.5"}) == {**DEFAULTS, "dropout": 0.5}
 
 
-def test_defaults_depend_on_the_kind_of_data() -> None:
+def test_defaults_depend_on_the_data() -> None:
     assert MLP.resolve({}, "table") == {**DEFAULTS, **MLP.defaults["table"]}
     assert MLP.resolve({"hidden": "8"}, "table")["hidden"] == (8,)
     for entry in MODELS.values():
@@ -96,52 +96,33 @@ def test_arguments_are_read_as_typed(name: str, text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message", "hint"),
+    ("name", "text", "allowed", "hint"),
     [
-        ("hidden", "a", "-s hidden=a is not a list of whole numbers", "the default is 128"),
-        ("hidden", "1.5", "-s hidden=1.5 is not a list of whole numbers", "the default is 128"),
-        ("hidden", "0", "-s hidden=0 is outside [1, 1000000)", "the default is 128"),
-        ("hidden", "8,-1", "-s hidden=8,-1 is outside [1, 1000000)", "the default is 128"),
-        ("hidden", "9" * 30, f"-s hidden={'9' * 30} is outside [1, 1000000)", "the default is 128"),
-        ("dropout", "x", "-s dropout=x is not a number", "the default is 0.0"),
-        ("dropout", "1", "-s dropout=1 is outside [0, 1)", "the default is 0.0"),
-        ("dropout", "-0.1", "-s dropout=-0.1 is outside [0, 1)", "the default is 0.0"),
-        ("dropout", "nan", "-s dropout=nan is outside [0, 1)", "the default is 0.0"),
-        ("residual", "maybe", "-s residual=maybe is not true or false", "the default is false"),
-        (
-            "activation",
-            "rellu",
-            "-s activation=rellu is not known; choose from relu, leaky_relu, gelu, tanh, sigmoid",
-            "did you mean relu",
-        ),
-        ("norm", "", "-s norm= is not known; choose from none, batch, layer", ""),
-        (
-            "hiden",
-            "8",
-            "-s hiden=8: the network takes no such argument; it takes hidden, activation, dropout, norm, "
-            "residual, init, numbers, bins, frequencies, sigma, number_width",
-            "did you mean hidden?",
-        ),
+        ("hidden", "a", "list of whole numbers", "128"),
+        ("hidden", "1.5", "list of whole numbers", "128"),
+        ("hidden", "0", "[1, 1000000)", "128"),
+        ("hidden", "8,-1", "[1, 1000000)", "128"),
+        ("hidden", "9" * 30, "[1, 1000000)", "128"),
+        ("dropout", "x", "number", "0.0"),
+        ("dropout", "1", "[0, 1)", "0.0"),
+        ("dropout", "-0.1", "[0, 1)", "0.0"),
+        ("dropout", "nan", "[0, 1)", "0.0"),
+        ("residual", "maybe", "true or false", "false"),
+        ("activation", "rellu", "relu, leaky_relu, gelu, tanh, sigmoid", "relu"),
+        ("norm", "", "none, batch, layer", ""),
+        ("hiden", "8", "hidden, activation, dropout, norm, residual, init", "hidden?"),
+        ("bins", "3.5", "whole number", "128"),
     ],
 )
-def test_arguments_that_cannot_be_used_are_refused(name: str, text: str, message: str, hint: str) -> None:
+def test_an_invalid_argument_is_refused(name: str, text: str, allowed: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         MLP.resolve({name: text})
 
-    assert caught.value.message == message
-    assert caught.value.hint.startswith(hint)
+    assert caught.value.message.startswith(f"-s {name}={text}")
+    assert allowed in caught.value.message
+    assert hint in caught.value.hint
 
 
-def test_a_whole_number_is_asked_for_where_one_is_needed() -> None:
-    with pytest.raises(ConfigError) as caught:
-        MODELS["cnn"].resolve({"width": "3.5"})
-
-    assert caught.value.message == "-s width=3.5 is not a whole number"
-    assert caught.value.hint == f"the default is {MODELS['cnn'].arguments['width'].default}"
-
-
-def test_a_range_open_to_both_sides_is_told_so() -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_a_range_without_a_lower_bound_is_reported() -> None:
+    with pytest.raises(ConfigError, match=r"^x=6 .*\(-inf, 5\)"):
         Argument(default=1.0, high=5, help="x.").parse("x", "6")
-
-    assert caught.value.message == "x=6 is outside (-inf, 5)"

@@ -1,23 +1,18 @@
-"""A data spec, taken apart."""
+"""Parsing of data specs."""
 
 from pathlib import Path
 
 import pytest
+from refusals import assert_reports
 
 from dlkit.errors import ConfigError
 from dlkit.settings.spec import CodeSpec, parse_code, parse_spec
 
 
-def test_a_built_in_name_is_what_it_is() -> None:
+def test_a_built_in_name_has_no_path() -> None:
     spec = parse_spec("digits")
 
-    assert (spec.kind, spec.name, spec.text, spec.path, spec.built_in) == (
-        "pictures",
-        "digits",
-        "digits",
-        None,
-        True,
-    )
+    assert (spec.name, spec.text, spec.path, spec.built_in) == ("digits", "digits", None, True)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +23,7 @@ def test_a_built_in_name_is_what_it_is() -> None:
         ("b.parquet", "table", "b"),
         ("b.npz", "arrays", "b"),
         ("b.npy", "arrays", "b"),
-        ("pictures/", "folder", "pictures"),
+        ("images/", "folder", "images"),
     ],
 )
 def test_a_path_becomes_absolute(text: str, kind: str, name: str) -> None:
@@ -39,7 +34,7 @@ def test_a_path_becomes_absolute(text: str, kind: str, name: str) -> None:
     assert parse_spec(spec.text + ("/" if kind == "folder" else "")) == spec
 
 
-def test_a_folder_that_is_there_needs_no_slash(tmp_path: Path) -> None:
+def test_an_existing_folder_needs_no_slash(tmp_path: Path) -> None:
     assert parse_spec(str(tmp_path)).kind == "folder"
 
 
@@ -53,32 +48,29 @@ def test_a_function_in_a_file_is_named_after_the_file() -> None:
 
 
 @pytest.mark.parametrize("text", ["net.py", "net:Net", "net.py:", "net.py:3d", "mlp", "", "net.py:a.b"])
-def test_what_names_no_code_is_none(text: str) -> None:
+def test_text_that_is_no_code_is_none(text: str) -> None:
     assert parse_code(text) is None
 
 
-def test_a_folder_that_is_gone_is_still_a_folder() -> None:
-    assert parse_spec("/nowhere/pictures").kind == "folder"
+def test_a_missing_folder_with_a_slash_is_a_folder() -> None:
+    assert parse_spec("/nowhere/images").kind == "folder"
 
 
-def test_a_path_that_is_no_text_is_refused() -> None:
+def test_a_path_that_is_not_utf_8_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_spec("caf\udce9/x.csv")
 
-    assert caught.value.message == "--data caf\N{REPLACEMENT CHARACTER}/x.csv: the path is not UTF-8 text"
-    assert caught.value.hint == "rename the file or its folder"
+    assert_reports(caught.value, "--data caf\N{REPLACEMENT CHARACTER}/x.csv", "UTF-8")
 
 
-def test_a_folder_is_found_whose_name_was_typed_wrongly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mistyped_folder_is_suggested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "flowers").mkdir()
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ConfigError) as caught:
         parse_spec("flowres")
 
-    assert caught.value.hint == "did you mean flowers?"
+    assert "flowers?" in caught.value.hint
 
 
 def test_a_file_in_a_folder_is_no_folder(tmp_path: Path) -> None:
@@ -95,19 +87,20 @@ def test_stdin_is_a_table() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("digit", "--data digit is not known; choose from digits, mnist, ", "did you mean digits?"),
-        ("photo.jpeg", "--data photo.jpeg is not known; ", ""),
-        ("photos.zip", "--data photos.zip is not known; ", "unpack it, and name the folder"),
-        ("make.py", "--data make.py is not known; ", "name its function too: make.py:make"),
-        ("n" * 300, f"--data {'n' * 300} is not known; ", ""),
-        ("digits:n=3", "--data digits:n=3: it takes no such argument; it takes none", ""),
-        ("digits:n", "--data digits:n: 'n' is not name=value, or stands twice", "for example spatial:n=5000"),
-        ("digits:n=1,n=2", "--data digits:n=1,n=2: 'n=2' is not name=value, or stands twice", ""),
+        ("digit", "choose from digits, mnist, ", "digits?"),
+        ("photo.jpeg", "choose from", ""),
+        ("photos.zip", "choose from", "unpack"),
+        ("make.py", "choose from", "make.py:make"),
+        ("n" * 300, "choose from", ""),
+        ("digits:n=3", "no such argument", ""),
+        ("digits:n", "'n' is not name=value", "spatial:n=5000"),
+        ("digits:n=1,n=2", "'n=2'", ""),
     ],
 )
-def test_what_is_none_of_these_is_refused(text: str, message: str, hint: str) -> None:
+def test_an_unknown_spec_is_refused(text: str, message: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_spec(text)
 
-    assert caught.value.message.startswith(message)
-    assert caught.value.hint.startswith(hint)
+    assert caught.value.message.startswith(f"--data {text}")
+    assert message in caught.value.message
+    assert hint in caught.value.hint

@@ -1,50 +1,98 @@
-"""What the text of --threads and --log says."""
+"""Settings whose text has parts: durations, lists, weights."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from refusals import assert_reports
 
 from dlkit.errors import ConfigError
-from dlkit.settings.texts import parse_log, parse_threads
+from dlkit.settings.texts import (
+    parse_duration,
+    parse_log,
+    parse_num_workers,
+    parse_save_every,
+    parse_threads,
+    parse_weights,
+)
 
-
-@pytest.mark.parametrize(("text", "threads"), [("auto", None), ("1", 1), ("12", 12), ("1024", 1024)])
-def test_threads_are_a_number_or_auto(text: str, threads: int | None) -> None:
-    assert parse_threads(text) == threads
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "1025", "two", "", "1.5", "\N{SUPERSCRIPT TWO}"])
-def test_other_threads_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_threads(text)
-
-    assert caught.value.message == f"--threads {text} is not auto or a number from 1 to 1024"
-    assert caught.value.hint == "auto chooses by network, batch and cores"
+PARSED: dict[Callable[[str], Any], dict[str, Any]] = {
+    parse_threads: {"auto": None, "1": 1, "12": 12, "1024": 1024},
+    parse_num_workers: {"0": 0, "256": 256},
+    parse_log: {
+        "jsonl": ("jsonl",),
+        "tensorboard, jsonl": ("tensorboard", "jsonl"),
+        "jsonl,jsonl": ("jsonl",),
+    },
+    parse_duration: {
+        "90s": 90,
+        "90": 90,
+        "0.5": 0.5,
+        "30m": 1800,
+        "2h": 7200,
+        "1h30m": 5400,
+        "1h30m15s": 5415,
+        "1h5s": 3605,
+        "1.5h": 5400,
+        " 10m ": 600,
+    },
+    parse_save_every: {"500": (500, False), "1": (1, False), "2e": (2, True)},
+    parse_weights: {
+        "3=2": {"3": 2.0},
+        "3=2,8=1.5": {"3": 2.0, "8": 1.5},
+        " 3 = 2 , a b=1e-3": {"3": 2.0, "a b": 1e-3},
+        "a=b=2": {"a=b": 2.0},
+    },
+}
+LONG = "9" * 5000
+REFUSED: dict[Callable[[str], Any], tuple[str, str, list[str]]] = {
+    parse_threads: ("--threads", "auto", ["0", "-1", "1025", "two", "", "1.5", "\N{SUPERSCRIPT TWO}"]),
+    parse_num_workers: ("--num-workers", "auto", ["-1", "257", "two", "", LONG]),
+    parse_log: ("--log", "tensorboard", ["tensorbord", "jsonl,", ""]),
+    parse_duration: (
+        "--max-time",
+        "1h30m",
+        ["", "0", "0s", "-3", "m", "30 m", "1h30", "1m2h", "1e3", "nan", "inf", "1,5h", "30min", LONG],
+    ),
+    parse_save_every: (
+        "--save-every",
+        "500 or 2e",
+        ["", "0", "0e", "e", "-5", "2ee", "1.5", "2 e", "two", "²", "٣", LONG],
+    ),
+    parse_weights: (
+        "--target-weights",
+        "3=2,8=1.5",
+        ["", "3", "=2", " =2", "3=", "3=x", "3=0", "3=-1", "3=nan", "3=inf", "5=1,5=2"],
+    ),
+}
 
 
 @pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        (None, ()),
-        ("jsonl", ("jsonl",)),
-        ("tensorboard, jsonl", ("tensorboard", "jsonl")),
-        ("jsonl,jsonl", ("jsonl",)),
-    ],
+    ("parse", "text", "value"),
+    [(p, text, value) for p, pairs in PARSED.items() for text, value in pairs.items()],
 )
-def test_logs_are_a_list(text: str | None, names: tuple[str, ...]) -> None:
-    assert parse_log(text) == names
+def test_a_valid_text_is_parsed(parse: Callable[[str], Any], text: str, value: Any) -> None:
+    assert parse(text) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "named", "hint"),
-    [
-        ("tensorbord", "tensorbord", "did you mean tensorboard?"),
-        ("jsonl,wandb", "wandb", "for example --log tensorboard,jsonl"),
-        ("jsonl,", "jsonl,", "for example --log tensorboard,jsonl"),
-        ("", "", "for example --log tensorboard,jsonl"),
-    ],
+    ("parse", "option", "hint", "text"),
+    [(p, option, hint, text) for p, (option, hint, texts) in REFUSED.items() for text in texts],
 )
-def test_other_logs_are_refused(text: str, named: str, hint: str) -> None:
+def test_an_invalid_text_is_refused(parse: Callable[[str], Any], option: str, hint: str, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_log(text)
+        parse(text)
 
-    assert caught.value.message == f"--log {named} is not known; choose from tensorboard, jsonl"
-    assert caught.value.hint == hint
+    assert caught.value.message.startswith(f"{option} {text}")
+    assert hint in caught.value.hint
+
+
+def test_no_log_is_the_default() -> None:
+    assert parse_log(None) == ()
+
+
+def test_an_unknown_log_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_log("jsonl,wandb")
+
+    assert_reports(caught.value, "--log wandb ", "tensorboard, jsonl")
