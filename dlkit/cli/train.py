@@ -1,5 +1,6 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,9 +16,9 @@ from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.files.atomic import probe_folder, remove_own_temporaries
+from dlkit.files.atomic import probe_folder, sweep_temporaries
+from dlkit.files.digest import verify
 from dlkit.files.run_dir import RunDir, check_out, open_run
-from dlkit.files.seal import verify
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.settings.resolve import resolve, stored_settings
@@ -243,5 +244,5 @@ def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
     return stop_signals(
         ask,
         say=lambda: console.note("finishing the step and saving; once more leaves at once"),
-        clean_up=lambda: remove_own_temporaries(run.dir.path),
+        clean_up=lambda: sweep_temporaries(run.dir.path, os.getpid()),
     )

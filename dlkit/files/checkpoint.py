@@ -12,7 +12,6 @@ from torch import Tensor
 
 from dlkit import __version__
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.files.atomic import OPS, FileOps
 from dlkit.files.description import DataDescription
 from dlkit.files.tensor_file import read_tensors, write_tensors
 from dlkit.settings.config import TrainConfig
@@ -72,7 +71,6 @@ def save_checkpoint(
     progress: Mapping[str, Any],
     extras: Mapping[str, Tensor] | None = None,
     keep_previous: Path | None = None,
-    ops: FileOps = OPS,
 ) -> None:
     """Write a checkpoint; a kill leaves the old one or the new one.
 
@@ -84,7 +82,6 @@ def save_checkpoint(
         progress: Epoch, step, metrics and counters, as JSON values.
         extras: Tensors that only resuming needs; stored under a reserved prefix.
         keep_previous: Where the checkpoint that stood at `path` stays.
-        ops: The file operations; passed in by tests.
 
     Raises:
         DlkitError: It cannot be written.
@@ -111,7 +108,7 @@ def save_checkpoint(
             "python": platform.python_version(),
         },
     }
-    write_tensors(path, tensors, metadata, keep_previous=keep_previous, ops=ops)
+    write_tensors(path, tensors, metadata, keep_previous=keep_previous)
 
 
 def load_checkpoint(path: Path, code: CodeSpec | None = None) -> Checkpoint:

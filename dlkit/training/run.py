@@ -11,7 +11,7 @@ import torch
 
 from dlkit.data.kinds import load_dataset
 from dlkit.errors import DlkitError, InterruptedRun
-from dlkit.files.atomic import OPS, FileOps, write_file
+from dlkit.files.atomic import write_file
 from dlkit.files.checkpoint import check_named, load_checkpoint, save_checkpoint
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.files.run_dir import RunDir, clear_run, create_run
@@ -163,9 +163,9 @@ class TrainRun:
         self.dir.restore_best()
         # The rows of an epoch under way are in the checkpoint and are written when it ends.
         done = self._position.epoch_start
-        cut_back(self.dir.history, done, self.dir.ops)
-        cut_back(self.dir.probes, done, self.dir.ops)
-        write_file(self.dir.config, self.config.to_toml().encode(), ops=self.dir.ops)
+        cut_back(self.dir.history, done)
+        cut_back(self.dir.probes, done)
+        write_file(self.dir.config, self.config.to_toml().encode())
         self._resumed = None
 
     def _open_logs(self) -> Logs:
@@ -249,8 +249,8 @@ class TrainRun:
     def _write_record(self, record: EpochRecord, step: Step, *, keep_best: bool = False) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
             self._diverged(step, "validation")
-        append_record(self.dir.history, record, self.dir.ops)
-        append_probes(self.dir.probes, step.probe_rows, self.dir.ops)
+        append_record(self.dir.history, record)
+        append_probes(self.dir.probes, step.probe_rows)
         self._logs.epoch(record)
         row, monitor = record.to_row(), self.config.monitor
         if self.best is None or is_better(
@@ -288,7 +288,6 @@ class TrainRun:
             },
             extras=parts_state(self.parts, within_epoch=self._position.batch > 0) if full else None,
             keep_previous=keep_previous,
-            ops=self.dir.ops,
         )
 
     def _stop(self, signal_number: int, step: Step) -> None:
@@ -309,16 +308,13 @@ class TrainRun:
         save_figure(plot_history([read_history(self.dir.history)], [self.dir.path.name]), self.dir.curves)
 
 
-def start_run(
-    config: TrainConfig, out: Path | None = None, *, force: bool = False, ops: FileOps = OPS
-) -> TrainRun:
+def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = False) -> TrainRun:
     """Make a new run.
 
     Args:
         config: The settings.
         out: The run folder; None takes the next free `runs/MODEL-DATA-NNN`.
         force: Replace the run in the folder.
-        ops: The file operations; passed in by tests.
 
     Raises:
         DlkitError: The device, the data or the folder cannot be had; see the tree in `dlkit.errors`.
@@ -327,7 +323,7 @@ def start_run(
     assembly = assemble_new(config)
     config, code = assembly.config, parse_code(config.model)
     name = f"{config.model if code is None else code.name}-{parse_spec(config.data).name}"
-    run_dir = create_run(out, name, force=force, ops=ops)
+    run_dir = create_run(out, name, force=force)
     run = TrainRun(config, run_dir, assembly, Position(), progress={}, force=force)
     run.notes.extend(run.notes_on_folder())
     return run

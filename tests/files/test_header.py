@@ -6,6 +6,7 @@ import pytest
 from crafted import entry, raw_file, sealed_file, write
 
 from dlkit.errors import CheckpointError
+from dlkit.files.digest import seal, tensor_digest, verify
 from dlkit.files.header import (
     FORMAT_VERSION,
     MAX_HEADER_BYTES,
@@ -15,7 +16,6 @@ from dlkit.files.header import (
     header_bytes,
     read_header,
 )
-from dlkit.files.seal import seal, tensor_digest, verify
 
 TWO = {"a": entry("F32", [2], 0, 8), "b": entry("U8", [3, 1], 8, 11)}
 

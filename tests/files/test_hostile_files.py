@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlkit.errors import CheckpointError
+from dlkit.files.digest import verify
 from dlkit.files.header import MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_PARTS, MAX_TENSORS, read_header
-from dlkit.files.seal import verify
 
 
 def refusal(path: Path) -> CheckpointError:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from dlkit.errors import CheckpointError, DlkitError
 from dlkit.files.atomic import FileOps
+from dlkit.files.digest import seal, tensor_digest
 from dlkit.files.header import read_header
-from dlkit.files.seal import seal, tensor_digest
 from dlkit.files.tensor_file import read_tensors, write_tensors
 
 GRID = torch.arange(24, dtype=torch.float32).reshape(2, 3, 4)

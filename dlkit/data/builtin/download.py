@@ -14,7 +14,7 @@ from typing import IO
 from dlkit import __version__
 from dlkit.data.builtin.part_file import PartFile, difference
 from dlkit.errors import DataError, printable
-from dlkit.files.atomic import OPS, FileOps, make_folder
+from dlkit.files.atomic import make_folder
 from dlkit.settings.catalogue import RemoteFile
 
 Progress = Callable[[int, int], None]
@@ -57,7 +57,6 @@ def fetch_file(
     patience: Patience = PATIENCE,
     progress: Progress = say_nothing,
     note: Note = say_nothing,
-    ops: FileOps = OPS,
 ) -> Path:
     """Bring a file into a folder, unless it is there already.
 
@@ -71,7 +70,6 @@ def fetch_file(
         patience: Timeouts and tries.
         progress: Called with the bytes that are here and the bytes wanted.
         note: Told about everything that did not go straight.
-        ops: The file operations; passed in by tests.
 
     Returns:
         The place of the whole, checked file.
@@ -85,7 +83,7 @@ def fetch_file(
         progress(file.size, file.size)
         return target
     make_folder(folder)
-    part = PartFile(target, ops)
+    part = PartFile(target)
     urls = [f"{mirror.rstrip('/')}/{file.name}" for mirror in mirrors]
     failures: dict[str, str] = {}
     untold = ""

@@ -12,7 +12,7 @@ from dlkit.data.builtin.part_file import difference
 from dlkit.data.home import downloads_folder, prepared_path
 from dlkit.errors import CheckpointError, ConfigError, DataError, did_you_mean, file_error
 from dlkit.files.atomic import make_folder
-from dlkit.files.seal import verify
+from dlkit.files.digest import verify
 from dlkit.settings.catalogue import DATA, DataEntry
 
 

@@ -3,12 +3,11 @@
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from dlkit.errors import file_error
-from dlkit.files.atomic import OPS, FileOps
+from dlkit.files import atomic
 from dlkit.settings.catalogue import RemoteFile
 
 
@@ -19,14 +18,12 @@ class PartFile:
 
     Args:
         target: What the whole file will be called; the part is `<target>.part`.
-        ops: The file operations; passed in by tests.
     """
 
-    def __init__(self, target: Path, ops: FileOps = OPS) -> None:
+    def __init__(self, target: Path) -> None:
         self.path = target.with_name(f"{target.name}.part")
         self._target = target
         self._tag_path = target.with_name(f"{target.name}.part.json")
-        self._ops = ops
 
     def size(self) -> int:
         """Count the bytes that are here.
@@ -69,8 +66,8 @@ class PartFile:
             DlkitError: It cannot be removed.
         """
         with _told("remove", self.path):
-            self._ops.unlink(self.path)
-            self._ops.unlink(self._tag_path)
+            atomic.disk.remove(self.path)
+            atomic.disk.remove(self._tag_path)
 
     def append(self, chunks: Iterator[bytes]) -> None:
         """Write what comes behind what is here, and wait until it is on the disk.
@@ -79,17 +76,12 @@ class PartFile:
             DlkitError: It cannot be written; what is here already stays.
         """
         with _told("write", self.path):
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            for chunk in chunks:
-                rest = memoryview(chunk)
-                with _told("write", self.path):
-                    while rest:
-                        rest = rest[self._ops.write(descriptor, rest) :]
+            atomic.disk.append(self.path, b"")
+        for chunk in chunks:
             with _told("write", self.path):
-                self._ops.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+                atomic.disk.append(self.path, chunk)
+        with _told("write", self.path):
+            atomic.disk.sync(self.path)
 
     def keep(self) -> None:
         """Give the whole file its name.
@@ -98,9 +90,9 @@ class PartFile:
             DlkitError: It cannot be renamed.
         """
         with _told("write", self._target):
-            self._ops.rename(self.path, self._target)
-            self._ops.unlink(self._tag_path)
-            self._ops.fsync_folder(self._target.parent)
+            atomic.disk.rename(self.path, self._target)
+            atomic.disk.remove(self._tag_path)
+            atomic.disk.sync(self._target.parent)
 
 
 def difference(path: Path, file: RemoteFile) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import loopback
 import pytest
+from failing_disk import using
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlkit.data.builtin.download import Patience, fetch_file
 from dlkit.errors import DataError, DlkitError
-from dlkit.files.atomic import FileOps
+from dlkit.files.atomic import Disk
 from dlkit.settings.catalogue import RemoteFile
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
@@ -397,31 +398,25 @@ def test_redirect_is_refused_when_it_leads_away_from_tls(
     assert server.requests == []
 
 
-class _Failing(FileOps):
-    """Fails once, at the operation named."""
+def failing_once(operation: str, error: int) -> Disk:
+    """Return a disk that fails once, at the operation named."""
+    disk = Disk()
+    works = getattr(disk, operation)
 
-    def __init__(self, operation: str, error: int) -> None:
-        self._left = 1
-        for name in ("write", "fsync", "rename", "unlink", "fsync_folder"):
-            if name == operation:
-                setattr(self, name, self._fail_once(getattr(self, name), error))
+    def fails(*arguments: object) -> None:
+        setattr(disk, operation, works)
+        raise OSError(error, os.strerror(error))
 
-    def _fail_once(self, works: object, error: int) -> object:
-        def operation(*arguments: object) -> object:
-            self._left -= 1
-            if self._left >= 0:
-                raise OSError(error, os.strerror(error))
-            return works(*arguments)  # type: ignore[operator]
-
-        return operation
+    setattr(disk, operation, fails)
+    return disk
 
 
-@pytest.mark.parametrize("operation", ["write", "fsync", "rename", "unlink", "fsync_folder"])
+@pytest.mark.parametrize("operation", ["append", "sync", "rename", "remove"])
 def test_file_is_never_half_there_when_a_file_operation_fails(
     server: loopback.Server, tmp_path: Path, operation: str
 ) -> None:
-    with pytest.raises(DlkitError) as caught:
-        fetch(server, tmp_path, ops=_Failing(operation, 5))
+    with using(failing_once(operation, 5)), pytest.raises(DlkitError) as caught:
+        fetch(server, tmp_path)
     assert caught.value.exit_code == 1
     assert "input/output error" in caught.value.message
     if (tmp_path / FILE.name).exists():
@@ -433,8 +428,8 @@ def test_file_is_never_half_there_when_a_file_operation_fails(
 def test_full_disk_is_named_and_the_part_is_kept_when_there_is_no_room(
     server: loopback.Server, tmp_path: Path
 ) -> None:
-    with pytest.raises(DlkitError) as caught:
-        fetch(server, tmp_path, ops=_Failing("write", 28))
+    with using(failing_once("append", 28)), pytest.raises(DlkitError) as caught:
+        fetch(server, tmp_path)
     assert caught.value.message == f"disk full: cannot write {part(tmp_path)}"
     assert "free some space" in caught.value.hint
     fetch(server, tmp_path)
