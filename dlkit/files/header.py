@@ -120,9 +120,15 @@ def same_file(file: BufferedReader) -> str:
     return f"/dev/fd/{file.fileno()}"
 
 
-def spelled(header: Mapping[str, Any]) -> str:
-    """Return a header as JSON the one way in which safetensors writes it."""
-    return json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+def spelled(header: Header) -> str:
+    """Return the JSON of a header the one way in which safetensors writes it."""
+    start = 8 + len(header.text.encode())
+    tensors = {
+        name: {"dtype": dtype, "shape": shape, "data_offsets": (begin - start, end - start)}
+        for name, (dtype, shape, begin, end) in header.tensors.items()
+    }
+    parts = {"__metadata__": header.metadata, **tensors}
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
 
 def check_size(text: str, path: Path) -> None:

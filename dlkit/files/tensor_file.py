@@ -14,7 +14,7 @@ from torch import Tensor
 from dlkit.errors import CheckpointError, printable
 from dlkit.files import atomic
 from dlkit.files.digest import check_digests, seal, tensor_digest
-from dlkit.files.header import METADATA_KEY, check_size, opened, same_file, spelled
+from dlkit.files.header import METADATA_KEY, Header, TensorEntry, check_size, opened, same_file, spelled
 
 _DTYPES = {
     torch.bool: "BOOL",
@@ -121,10 +121,9 @@ def _digest_of(item: tuple[str, Tensor]) -> tuple[str, str]:
 def _check_readable(path: Path, tensors: Mapping[str, Tensor], text: str) -> None:
     """Check that the header will not be larger than is ever read back."""
     entries = {
-        name: {"dtype": "BOOL", "shape": list(tensor.shape), "data_offsets": [2**48, 2**48]}
-        for name, tensor in tensors.items()
+        name: TensorEntry("BOOL", tuple(tensor.shape), 2**48, 2**48) for name, tensor in tensors.items()
     }
-    check_size(spelled({"__metadata__": {METADATA_KEY: text}, **entries}), path)
+    check_size(spelled(Header("", entries, {METADATA_KEY: text}, 0)), path)
 
 
 def _set_metadata(path: Path, before: str, after: str) -> None:
