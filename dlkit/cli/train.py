@@ -17,7 +17,6 @@ from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_s
 from dlkit.cli.signals import stop_signals
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.atomic import probe_folder, sweep_temporaries
-from dlkit.files.digest import verify
 from dlkit.files.run_dir import RunDir, check_out, open_run
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import DATA_PANEL, FIELDS, TrainConfig
@@ -192,6 +191,8 @@ def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
 
 def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
     """Read a run's settings out of `last`, or out of the one before it where `last` is damaged."""
+    from dlkit.files.digest import verify
+
     try:
         stored = verify(run_dir.last)["config"]
     except CheckpointError:

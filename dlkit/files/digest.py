@@ -4,6 +4,7 @@ safetensors files have no checksum of their own. One sum is over each tensor, an
 metadata.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +12,15 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from dlkit.errors import CheckpointError, printable
+from safetensors import SafetensorError, safe_open
+
+from dlkit.errors import printable
 from dlkit.files.header import (
-    DAMAGED_HINT,
     FORMAT_VERSION,
     METADATA_KEY,
     Header,
     TensorEntry,
+    damaged,
     opened,
     spelled,
 )
@@ -31,20 +34,31 @@ def verify(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is not whole; the tensor that is damaged is named.
     """
-    with opened(path) as (file, header):
-        return check_digests(file, header, path)
+    with verified(path, "numpy") as (_, metadata):
+        return metadata
 
 
-def check_digests(file: BufferedReader, header: Header, path: Path) -> dict[str, Any]:
-    """Check every byte of an open file that dlkit wrote and return its metadata.
+@contextlib.contextmanager
+def verified(path: Path, framework: str) -> Iterator[tuple[safe_open, dict[str, Any]]]:
+    """Open a file that dlkit wrote, after safetensors checked its structure and the digests every byte.
+
+    Args:
+        path: The file.
+        framework: What its tensors are read for, `pt` or `numpy`.
 
     Raises:
         CheckpointError: The file is not whole; the tensor that is damaged is named.
     """
-    metadata = header.dlkit_metadata(path)
-    if fault := _fault_of_header(header, metadata) or _fault_of_tensors(file, header, metadata):
-        raise CheckpointError(f"{path} is damaged: {fault}", DAMAGED_HINT)
-    return metadata
+    with opened(path) as (file, header):
+        metadata = header.dlkit_metadata(path)
+        try:  # under a name that stays right when another file takes the path
+            stored = safe_open(f"/dev/fd/{file.fileno()}", framework=framework)
+        except SafetensorError as err:
+            raise damaged(path, printable(str(err), limit=200)) from err
+        if fault := _fault_of_header(header, metadata) or _fault_of_tensors(file, header, metadata):
+            raise damaged(path, fault)
+        with stored:
+            yield stored, metadata
 
 
 def tensor_digest(name: str, dtype: str, shape: tuple[int, ...], pieces: Iterable[Any]) -> str:

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: its size is bounded here, its structure is checked by the safetensors library.
+"""The header of a safetensors file, read without safetensors itself, which needs numpy or torch to open a file.
 
 The format: https://huggingface.co/docs/safetensors.
 """
@@ -41,7 +41,7 @@ class TensorEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """A checked header.
+    """A header.
 
     Args:
         text: The JSON as it stands in the file.
@@ -71,9 +71,9 @@ class Header:
         try:
             metadata = json.loads(text)
         except (ValueError, RecursionError) as err:
-            raise _damaged(path, f"its metadata are not JSON ({printable(str(err))})") from err
+            raise damaged(path, f"its metadata are not JSON ({printable(str(err))})") from err
         if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
-            raise _damaged(path, "its metadata are not dlkit's")
+            raise damaged(path, "its metadata are not dlkit's")
         if metadata["format"] > FORMAT_VERSION:
             raise CheckpointError(
                 f"{path} has format {metadata['format']}; this dlkit reads up to {FORMAT_VERSION}",
@@ -84,7 +84,7 @@ class Header:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[BufferedReader, Header]]:
-    """Open a safetensors file and check its header; an error of the system becomes one line, also a later one.
+    """Open a safetensors file and read its header; an error of the system becomes one line, also a later one.
 
     Raises:
         CheckpointError: The file is missing, truncated, oversized, a pickle, or no safetensors file.
@@ -93,7 +93,7 @@ def opened(path: Path) -> Iterator[tuple[BufferedReader, Header]]:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise CheckpointError(f"{path} is a pipe or a device, not a file", "write it to a file first")
-            yield file, _checked_header(file, path)
+            yield file, _read(file, path)
     except IsADirectoryError as err:
         raise CheckpointError(
             f"{path} is a folder, not a checkpoint", f"try {path}/best.safetensors"
@@ -106,18 +106,13 @@ def opened(path: Path) -> Iterator[tuple[BufferedReader, Header]]:
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header of a safetensors file, touching nothing behind it.
+    """Read the header of a safetensors file, touching nothing behind it.
 
     Raises:
         CheckpointError: As `opened`.
     """
     with opened(path) as (_, header):
         return header
-
-
-def same_file(file: BufferedReader) -> str:
-    """Return a path to an open file that stays right when another file takes its name."""
-    return f"/dev/fd/{file.fileno()}"
 
 
 def spelled(header: Header) -> str:
@@ -144,10 +139,12 @@ def check_size(text: str, path: Path) -> None:
         )
 
 
-def _checked_header(file: BufferedReader, path: Path) -> Header:
-    """Bound what is read, then let the library check that names, shapes, dtypes, places and file fit each other."""
-    from safetensors import SafetensorError, safe_open
+def damaged(path: Path, what: str) -> CheckpointError:
+    """Return the error for a damaged file."""
+    return CheckpointError(f"{path} is damaged: {what}", DAMAGED_HINT)
 
+
+def _read(file: BufferedReader, path: Path) -> Header:
     file_bytes = os.fstat(file.fileno()).st_size
     first = file.read(9)
     length = int.from_bytes(first[:8], "little")
@@ -158,42 +155,32 @@ def _checked_header(file: BufferedReader, path: Path) -> Header:
     try:
         text = (first[8:] + file.read(length - 1)).decode()
         check_size(text, path)
-        with safe_open(same_file(file), framework="numpy"):
-            return _parse(text, file_bytes, path)
-    except (SafetensorError, UnicodeDecodeError) as err:
-        reason = str(err).removeprefix("Error while deserializing header: ")
-        if "not fully covered" in reason:  # all else was found good
-            header = _parse(text, file_bytes, path)
-            end = max((entry.end for entry in header.tensors.values()), default=8 + length)
-            if end > file_bytes:
-                raise _truncated(path, file_bytes, f"{end:,}") from err
-        raise _damaged(path, printable(reason, limit=200)) from err
+        tensors = json.loads(text)
+        metadata = tensors.pop("__metadata__", None) or {}
+        entries = {name: _entry(value, 8 + length) for name, value in tensors.items()}
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("metadata are not text")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
+        raise damaged(path, f"its header is not as safetensors writes it ({printable(str(err))})") from err
+    end = max((entry.end for entry in entries.values()), default=8 + length)
+    if end > file_bytes:
+        raise _truncated(path, file_bytes, f"{end:,}")
+    if end < file_bytes:
+        raise damaged(path, f"{file_bytes - end:,} bytes behind its last tensor")
+    return Header(text, entries, metadata, file_bytes)
 
 
-def _parse(text: str, file_bytes: int, path: Path) -> Header:
-    """Read what the library found good; what it lets pass all the same is an error here."""
-    start = 8 + len(text.encode())
-    try:
-        header = json.loads(text)
-        metadata = header.pop("__metadata__", None) or {}
-        tensors = {
-            name: TensorEntry(
-                entry["dtype"], tuple(entry["shape"]), *(start + place for place in entry["data_offsets"])
-            )
-            for name, entry in header.items()
-        }
-    except (ValueError, TypeError, RecursionError) as err:
-        raise _damaged(path, f"its header is not as safetensors writes it ({printable(str(err))})") from err
-    return Header(text, tensors, metadata, file_bytes)
+def _entry(value: dict[str, Any], start: int) -> TensorEntry:
+    dtype, shape, (begin, end) = value["dtype"], value["shape"], value["data_offsets"]
+    sizes = (*shape, begin, end)
+    if not isinstance(dtype, str) or not all(type(size) is int and 0 <= size < 2**63 for size in sizes):
+        raise ValueError("dtype, shape or place of a tensor")
+    return TensorEntry(dtype, tuple(shape), start + begin, start + end)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
     """Open a file; a pipe in its place would wait for ever for somebody to write."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _damaged(path: Path, what: str) -> CheckpointError:
-    return CheckpointError(f"{path} is damaged: {what}", DAMAGED_HINT)
 
 
 def _truncated(path: Path, file_bytes: int, needed: str) -> CheckpointError:

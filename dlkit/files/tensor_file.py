@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, TensorSpec, safe_open
+from safetensors import SafetensorError, TensorSpec
 from torch import Tensor
 
 from dlkit.errors import CheckpointError, printable
 from dlkit.files import atomic
-from dlkit.files.digest import check_digests, seal, tensor_digest
-from dlkit.files.header import METADATA_KEY, Header, TensorEntry, check_size, opened, same_file, spelled
+from dlkit.files.digest import seal, tensor_digest, verified
+from dlkit.files.header import METADATA_KEY, Header, TensorEntry, check_size, spelled
 
 _DTYPES = {
     torch.bool: "BOOL",
@@ -85,13 +85,11 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[
     Raises:
         CheckpointError: The file is missing, damaged or not dlkit's.
     """
-    with opened(path) as (file, header):
-        metadata = check_digests(file, header, path)
+    with verified(path, "pt") as (stored, metadata):
         try:
-            with safe_open(same_file(file), framework="pt") as stored:
-                tensors = {
-                    name: stored.get_tensor(name) for name in header.tensors if name.startswith(prefix)
-                }
+            tensors = {
+                name: stored.get_tensor(name) for name in metadata["tensors"] if name.startswith(prefix)
+            }
             _restore_layouts(tensors, metadata.get(_LAYOUTS))
         except (SafetensorError, RuntimeError, ValueError, AttributeError) as err:
             raise CheckpointError(

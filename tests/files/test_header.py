@@ -204,6 +204,16 @@ def test_damage_is_named_when_a_checksum_does_not_fit(tmp_path: Path, said: str,
     assert "last.prev.safetensors" in caught.value.hint
 
 
+def test_structure_is_checked_by_safetensors(tmp_path: Path) -> None:
+    digests = {name: tensor_digest(name, "F32", (2,), [bytes(8)]) for name in "ab"}
+    tensors = {"a": entry("F32", [2], 0, 8), "b": entry("F32", [2], 4, 12)}
+    path = write(
+        tmp_path / "a", raw_file({"__metadata__": {"dlkit": seal({}, digests)}, **tensors}, bytes(12))
+    )
+    with pytest.raises(CheckpointError, match="is damaged: .*invalid offset for tensor `b`"):
+        verify(path)
+
+
 def test_sealed_metadata_without_digests_are_refused(tmp_path: Path) -> None:
     import hashlib
 
