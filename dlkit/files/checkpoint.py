@@ -34,7 +34,7 @@ class Checkpoint:
         config: The settings it was trained with.
         description: The data it was trained on.
         code: The network's code, where it is the user's own and the command line names it.
-        notes: What the user should be told of it.
+        notes: Messages for the user about it.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class Checkpoint:
 
 
 def checkpoint_path(path: Path) -> Path:
-    """Give the checkpoint that a path names: a run folder stands for its best one."""
+    """Return the checkpoint that a path names: a run folder stands for its best one."""
     return path / "best.safetensors" if path.is_dir() else path
 
 
@@ -151,7 +151,7 @@ def load_checkpoint(path: Path, code: CodeSpec | None = None) -> Checkpoint:
 
 
 def check_named(checkpoint: Checkpoint) -> None:
-    """See that a network of the user's own was named by the command line.
+    """Check that a network of the user's own was named by the command line.
 
     Raises:
         CheckpointError: It was not.
@@ -162,12 +162,12 @@ def check_named(checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{checkpoint.path} holds {printable(stored.short)}, a network of your own; a checkpoint never runs code "
             "by itself",
-            f"name the code: --model {shown}, or dlkit train {shown} --resume RUN to go on",
+            f"name the code: --model {shown}, or dlkit train {shown} --resume RUN to continue",
         )
 
 
 def _changes(checkpoint: Checkpoint, code: CodeSpec) -> tuple[str, ...]:
-    """Say whether the code is another than it was in training."""
+    """Return a note if the code is another than it was in training."""
     stored = checkpoint.metadata.get("code")
     before = stored.get("sha256") if isinstance(stored, Mapping) else None
     if before == source_digest(code):

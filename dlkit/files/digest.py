@@ -98,7 +98,7 @@ def _digest_of(metadata: Mapping[str, Any]) -> str:
 
 
 def _fault_of_header(header: Header, metadata: Mapping[str, Any]) -> str:
-    """Hold the header to how it was written, to the last character; return what is wrong, empty if nothing is."""
+    """Compare the header with how it was written, to the last character; return what is wrong, empty if nothing is."""
     if spelled(header) != header.text.rstrip(" "):
         return "its header is not as it was written"
     try:

@@ -50,7 +50,7 @@ class EpochRecord:
     memory_mib: float | None
 
     def to_row(self) -> dict[str, int | float | None]:
-        """Give the values by their column in history.csv."""
+        """Return the values by their column in history.csv."""
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -89,7 +89,7 @@ class History:
         return len(next(iter(self.columns.values()), []))
 
     def best_row(self, column: str = "val_loss") -> int | None:
-        """Give the row with the lowest finite value of a column, the first of equals; None if there is none."""
+        """Return the row with the lowest finite value of a column, the first of equals; None if there is none."""
         values = self.columns.get(column, [])
         finite = [
             (value, row) for row, value in enumerate(values) if value is not None and math.isfinite(value)
@@ -211,7 +211,7 @@ def cut_back(path: Path, step: int) -> None:
     if not _is_ours(header):
         raise DataError(
             f"{path} is not a file that this run wrote: its columns are {_listed(header)}",
-            "move it away to go on",
+            "move it away to continue",
         )
     column = header.index("step")
     kept = [row for _, row in rows if row[column].isdecimal() and int(row[column]) <= step]
@@ -222,8 +222,8 @@ def cut_back(path: Path, step: int) -> None:
 
 
 def _unreadable(err: OSError, path: Path) -> DataError:
-    told = file_error(err, path, "read")
-    return DataError(told.message, told.hint)
+    error = file_error(err, path, "read")
+    return DataError(error.message, error.hint)
 
 
 def _is_ours(header: Sequence[str]) -> bool:
@@ -246,13 +246,13 @@ def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
     elif found != list(header):
         raise DataError(
             f"{path} has the columns {_listed(found)}; this run writes {', '.join(header)}",
-            "move the file away to go on",
+            "move the file away to continue",
         )
     append_line(path, _as_text(rows))
 
 
 def _header_line(path: Path) -> list[str]:
-    """Give the columns of a CSV; none where there is no file, or an empty one."""
+    """Return the columns of a CSV; none where there is no file, or an empty one."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             return next(csv.reader(file), [])

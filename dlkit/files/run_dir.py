@@ -74,7 +74,7 @@ class RunDir:
 
     @property
     def nan(self) -> Path:
-        """The batch at which training left the finite numbers, and the weights that it met."""
+        """The batch at which training diverged, and the weights that it met."""
         return self.path / "nan.safetensors"
 
     @property
@@ -84,7 +84,7 @@ class RunDir:
 
     @property
     def curves(self) -> Path:
-        """The picture of history.csv."""
+        """The plot of history.csv."""
         return self.path / "curves.png"
 
     @property
@@ -93,11 +93,11 @@ class RunDir:
         return self.path / "log.jsonl"
 
     def events(self) -> list[Path]:
-        """Give the files that TensorBoard reads."""
+        """Return the files that TensorBoard reads."""
         return sorted(self.path.glob("events.out.tfevents.*"))
 
     def numbered(self, step: int) -> Path:
-        """Give the checkpoint that --save-every keeps after a step."""
+        """Return the checkpoint that --save-every keeps after a step."""
         return self.path / f"step-{step:08d}.safetensors"
 
     def keep_newest(self, number: int) -> None:
@@ -131,7 +131,7 @@ class RunDir:
             atomic.disk.sync(self.path)
 
     def last_stamp(self) -> tuple[int, int, int]:
-        """Tell one `last` from the next, so that one that another process wrote is noticed; zeros where none is."""
+        """Return inode, size and time of `last`, so that one of another process is noticed; zeros where there is none."""
         try:
             found = self.last.stat()
         except OSError:
@@ -139,12 +139,12 @@ class RunDir:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def all_numbered(self) -> list[Path]:
-        """Give the checkpoints that --save-every kept, the oldest first."""
+        """Return the checkpoints that --save-every kept, the oldest first."""
         found = [file for file in self.path.glob("step-*.safetensors") if _NUMBERED.fullmatch(file.name)]
         return sorted(found, key=lambda file: int(file.stem.removeprefix("step-")))
 
     def files(self) -> list[Path]:
-        """Give the files of a run that are there, the lock left out."""
+        """Return the files of a run that are there, the lock left out."""
         names = (self.config, self.history, self.probes, self.best, self.last, self.last_prev, self.curves)
         aside = (
             *backups(self.history),
@@ -157,7 +157,7 @@ class RunDir:
         return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
 
     def shortage(self, needed: int) -> list[str]:
-        """Say that the disk has too little room for what a run will write; nothing when it has enough.
+        """Return a warning when the disk has too little room for what a run will write.
 
         Args:
             needed: Bytes of all its files, roughly; what is there already counts towards them.
@@ -172,7 +172,7 @@ class RunDir:
         return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {more:,}"]
 
     def shared(self, mounts: Path = MOUNTS) -> list[str]:
-        """Say that the folder is on a network file system; nothing when it is not.
+        """Return a warning when the folder is on a network file system.
 
         Args:
             mounts: Where the system lists what is mounted.
@@ -285,7 +285,7 @@ def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
     if files and not force:
         raise RunExistsError(
             f"--out {run.path} holds a run already",
-            f"--resume {run.path} goes on with it, --force replaces it",
+            f"--resume {run.path} continues it, --force replaces it",
         )
 
 

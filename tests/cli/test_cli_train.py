@@ -142,7 +142,7 @@ def test_an_existing_run_is_refused_and_left_as_it_was(dlkit: Dlkit, home: Path)
 
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr == (
-        "error: --out run holds a run already\nhint: --resume run goes on with it, --force replaces it\n"
+        "error: --out run holds a run already\nhint: --resume run continues it, --force replaces it\n"
     )
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
     assert dlkit(*SHORT, "--out", "run", "--force").code == 0

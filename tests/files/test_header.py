@@ -210,7 +210,7 @@ def test_structure_is_checked_by_safetensors(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a", raw_file({"__metadata__": {"dlkit": seal({}, digests)}, **tensors}, bytes(12))
     )
-    with pytest.raises(CheckpointError, match="is damaged: .*invalid offset for tensor `b`"):
+    with pytest.raises(CheckpointError, match=r"is damaged: .*invalid offset for tensor `b`"):
         verify(path)
 
 

@@ -175,7 +175,7 @@ def test_run_is_not_replaced_unless_forced(run_copy: Path, ask_for: Callable[...
     with pytest.raises(RunExistsError) as caught:
         ask_for(Path("run"))
     assert caught.value.message == "--out run holds a run already"
-    assert caught.value.hint == "--resume run goes on with it, --force replaces it"
+    assert caught.value.hint == "--resume run continues it, --force replaces it"
     ask_for(Path("run"), force=True)
 
 
@@ -379,7 +379,7 @@ def test_existing_run_is_refused_before_torch_loads(run_copy: Path) -> None:
     )
     assert refused.stdout == "False 2\n"
     assert refused.stderr == (
-        "error: --out run holds a run already\nhint: --resume run goes on with it, --force replaces it\n"
+        "error: --out run holds a run already\nhint: --resume run continues it, --force replaces it\n"
     )
     assert contents(run_copy) == before
 
