@@ -148,7 +148,7 @@ def _read(file: BufferedReader, path: Path) -> Header:
     file_bytes = os.fstat(file.fileno()).st_size
     first = file.read(9)
     length = int.from_bytes(first[:8], "little")
-    if len(first) == 9 and (length > MAX_HEADER_BYTES or first[8:] != b"{"):
+    if len(first) == 9 and (not 2 <= length <= MAX_HEADER_BYTES or first[8:] != b"{"):
         raise _foreign(first, path)
     if len(first) < 9 or 8 + length > file_bytes:
         raise _truncated(path, file_bytes, f"at least {8 + max(length, 2):,}")
