@@ -1,7 +1,7 @@
 """A run over a disk that fails at any one operation: a run can always be resumed from what is left.
 
-Operation after operation fails, one in each run, until none does; here every second one, each with the next kind of
-failure. `DLKIT_TEST_FAULTS=all` meets every operation with every kind, which takes half an hour.
+Call after call fails, one in each run, until none does, each with the next kind of failure; the default tests take every
+fifth. `DLKIT_TEST_FAULTS=all` meets every call with every kind, which takes half an hour.
 """
 
 import contextlib
@@ -190,11 +190,11 @@ def check(folder: Path, scene: str, every: int, *, all_kinds: bool) -> int:
 
 @pytest.mark.parametrize("scene", ["resumed", "fallback"])
 def test_a_run_resumes_from_what_a_failing_disk_left(scene: str, tmp_path: Path) -> None:
-    assert check(tmp_path / "run", scene, every=7, all_kinds=False) > 6
+    assert check(tmp_path / "run", scene, every=5, all_kinds=False) > 6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_run_resumes_whatever_operation_failed(scene: str, tmp_path: Path) -> None:
     everything = os.environ.get("DLKIT_TEST_FAULTS") == "all"
-    assert check(tmp_path / "run", scene, every=1 if everything else 2, all_kinds=everything) > 20
+    assert check(tmp_path / "run", scene, every=1, all_kinds=everything) > 20
