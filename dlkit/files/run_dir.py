@@ -131,7 +131,7 @@ class RunDir:
             atomic.disk.sync(self.path)
 
     def last_stamp(self) -> tuple[int, int, int]:
-        """Return inode, size and time of `last`, so that one of another process is noticed; zeros where there is none."""
+        """Return inode, size and time of `last`, so that one of another process is noticed; zeros if there is none."""
         try:
             found = self.last.stat()
         except OSError:

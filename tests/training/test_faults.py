@@ -1,7 +1,7 @@
 """A run over a disk that fails at any one operation: a run can always be resumed from what is left.
 
-Call after call fails, one in each run, until none does, each with the next kind of failure; the default tests take every
-fifth. `DLKIT_TEST_FAULTS=all` meets every call with every kind, which takes half an hour.
+Call after call fails, one in each run, until none does, each with the next kind of failure; the default tests take
+every fifth. `DLKIT_TEST_FAULTS=all` meets every call with every kind, which takes half an hour.
 """
 
 import contextlib
