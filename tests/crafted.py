@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlkit.files.seal import seal, tensor_digest
+from dlkit.files.digest import seal, tensor_digest
 
 
 def entry(dtype: str = "F32", shape: object = (1,), begin: object = 0, end: object = 4) -> dict[str, Any]:
-    """Give one tensor's part of a header."""
+    """Return one tensor's part of a header."""
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
@@ -37,7 +37,7 @@ def sealed_file(
 
     Args:
         tensors: Their bytes by name.
-        metadata: What to say of them.
+        metadata: The metadata beside them.
         said: The text that stands in the place of the sealed metadata.
     """
     header: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def sealed_file(
 
 
 def write(path: Path, data: bytes) -> Path:
-    """Write a crafted file and give its path."""
+    """Write a crafted file and return its path."""
     path.write_bytes(data)
     return path
 

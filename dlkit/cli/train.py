@@ -1,5 +1,6 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,9 +17,8 @@ from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_s
 from dlkit.cli.signals import stop_signals
 from dlkit.cli.verbose import phase
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.files.atomic import probe_folder, remove_own_temporaries
+from dlkit.files.atomic import probe_folder, sweep_temporaries
 from dlkit.files.run_dir import RunDir, check_out, open_run
-from dlkit.files.seal import verify
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.settings.resolve import resolve, stored_settings
@@ -194,6 +194,8 @@ def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
 
 def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
     """Read a run's settings out of `last`, or out of the one before it where `last` is damaged."""
+    from dlkit.files.digest import verify
+
     try:
         stored = verify(run_dir.last)["config"]
     except CheckpointError:
@@ -246,5 +248,5 @@ def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
     return stop_signals(
         request_stop,
         notify=lambda: console.note("finishing the step and saving; once more stops at once"),
-        clean_up=lambda: remove_own_temporaries(run.dir.path),
+        clean_up=lambda: sweep_temporaries(run.dir.path, os.getpid()),
     )

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from dlkit import __version__
 from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.files.atomic import OPS, FileOps
 from dlkit.files.description import DataDescription
 from dlkit.files.tensor_file import read_tensors, write_tensors
 from dlkit.settings.config import TrainConfig
@@ -35,7 +34,7 @@ class Checkpoint:
         config: The settings it was trained with.
         description: The data it was trained on.
         code: The network's code, where it is the user's own and the command line names it.
-        notes: What the user should be told of it.
+        notes: Messages for the user about it.
     """
 
     path: Path
@@ -59,7 +58,7 @@ class Checkpoint:
 
 
 def checkpoint_path(path: Path) -> Path:
-    """Give the checkpoint that a path names: a run folder stands for its best one."""
+    """Return the checkpoint that a path names: a run folder stands for its best one."""
     return path / "best.safetensors" if path.is_dir() else path
 
 
@@ -72,7 +71,6 @@ def save_checkpoint(
     progress: Mapping[str, Any],
     extras: Mapping[str, Tensor] | None = None,
     keep_previous: Path | None = None,
-    ops: FileOps = OPS,
 ) -> None:
     """Write a checkpoint; a kill leaves the old one or the new one.
 
@@ -84,7 +82,6 @@ def save_checkpoint(
         progress: Epoch, step, metrics and counters, as JSON values.
         extras: Tensors that only resuming needs; stored under a reserved prefix.
         keep_previous: Where the checkpoint that stood at `path` stays.
-        ops: The file operations; passed in by tests.
 
     Raises:
         DlkitError: It cannot be written.
@@ -111,7 +108,7 @@ def save_checkpoint(
             "python": platform.python_version(),
         },
     }
-    write_tensors(path, tensors, metadata, keep_previous=keep_previous, ops=ops)
+    write_tensors(path, tensors, metadata, keep_previous=keep_previous)
 
 
 def load_checkpoint(path: Path, code: CodeSpec | None = None) -> Checkpoint:
@@ -154,7 +151,7 @@ def load_checkpoint(path: Path, code: CodeSpec | None = None) -> Checkpoint:
 
 
 def check_named(checkpoint: Checkpoint) -> None:
-    """See that a network of the user's own was named by the command line.
+    """Check that a network of the user's own was named by the command line.
 
     Raises:
         CheckpointError: It was not.
@@ -165,12 +162,12 @@ def check_named(checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{checkpoint.path} holds {printable(stored.short)}, a network of your own; a checkpoint never runs code "
             "by itself",
-            f"name the code: --model {shown}, or dlkit train {shown} --resume RUN to go on",
+            f"name the code: --model {shown}, or dlkit train {shown} --resume RUN to continue",
         )
 
 
 def _changes(checkpoint: Checkpoint, code: CodeSpec) -> tuple[str, ...]:
-    """Say whether the code is another than it was in training."""
+    """Return a note if the code is another than it was in training."""
     stored = checkpoint.metadata.get("code")
     before = stored.get("sha256") if isinstance(stored, Mapping) else None
     if before == source_digest(code):

@@ -32,13 +32,13 @@ class DataDescription:
         name: The spec it is loaded by.
         kind: `pictures`, `table`, `arrays`, `spatial` or `pbpk`.
         task: `classification` or `regression`.
-        input_shape: Shape of one sample, (C, H, W) for pictures, (D,) for rows of numbers.
+        input_shape: Shape of one sample, (C, H, W) for images, (D,) for rows of numbers.
         named_inputs: Dtype and shape of one sample of each input by name, where the network takes several; then
             `input_shape` is what its features come to.
         target_shape: Shape of one target: () for a class index, (D,) for D numbers, (D, T) for D curves.
         class_names: One name a class, in the order of the class indices; empty for regression.
         target_names: One name an output, for numbers; may be empty.
-        feature_names: One name an input column; empty for pictures.
+        feature_names: One name an input column; empty for images.
         units: The target's unit; empty for classes.
         normalisation: How stored values become inputs; None leaves them alone.
         target_scaling: How targets become what the network gives: (target / scale - mean) / std, output by output;
@@ -76,11 +76,11 @@ class DataDescription:
         return math.prod(self.target_shape)
 
     def with_normalisation(self, normalisation: Normalisation | None) -> Self:
-        """Give the same description with another normalisation."""
+        """Return the same description with another normalisation."""
         return replace(self, normalisation=normalisation)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists, strings and numbers."""
+        """Return plain dictionaries, lists, strings and numbers."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
@@ -107,7 +107,7 @@ class DataDescription:
         return description
 
     def _check(self) -> None:
-        """Hold what a file said to its kinds, so that nothing further on meets a string in a number's place."""
+        """Check the types of what a file held, so that nothing further on meets a string in a number's place."""
         texts = (self.name, self.kind, self.task, self.units, self.source, self.licence, self.fingerprint)
         names = (*self.class_names, *self.target_names, *self.feature_names)
         shapes = [shape for _, shape in self.named_inputs.values()]

@@ -1,11 +1,10 @@
-"""A safetensors header: eight bytes and JSON, checked before anything is believed.
+"""The header of a safetensors file, read without safetensors itself, which needs numpy or torch to open a file.
 
 The format: https://huggingface.co/docs/safetensors.
 """
 
 import contextlib
 import json
-import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -15,30 +14,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlkit.errors import CheckpointError, file_error, printable
-from dlkit.files.strict_json import OversizedError, is_oversized, parse_strictly, uncollected
 
 METADATA_KEY = "dlkit"
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
-MAX_TENSORS = 30_000
-MAX_PARTS = 400_000  # keys and values: dtype, shape, place and checksum of as many four-dimensional tensors
-MAX_DIMENSIONS = 32
-_MAX_ELEMENTS = 2**48
-_MAX_OBJECTS = MAX_TENSORS + 10_000
-_BITS = {
-    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2"), 8),
-    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
-    **dict.fromkeys(("I32", "U32", "F32"), 32),
-    **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
-}
-_TENSOR_KEYS = {"dtype", "shape", "data_offsets"}
-_ALIGNMENT = 8
+MAX_PARTS = 400_000  # names and values: JSON takes up to 30 times its length once it is parsed
+DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
 _OTHER_FORMATS = {
     "a pickle (torch.save)": tuple(bytes([0x80, protocol]) for protocol in range(2, 6)),
     "a zip archive (torch.save puts pickles into one)": (b"PK\x03\x04", b"PK\x05\x06"),
     "compressed with gzip": (b"\x1f\x8b",),
 }
-DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
 _NEVER_UNPICKLED = (
     "dlkit never unpickles, since that can run any code; write it again with safetensors.torch.save_file"
 )
@@ -55,14 +41,22 @@ class TensorEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """A checked header: the tensors by name, offsets counted from the start of the file."""
+    """A header.
 
+    Args:
+        text: The JSON as it stands in the file.
+        tensors: By name, offsets counted from the start of the file.
+        metadata: What stands under `__metadata__`.
+        file_bytes: Size of the file.
+    """
+
+    text: str
     tensors: Mapping[str, TensorEntry]
     metadata: Mapping[str, str]
     file_bytes: int
 
     def dlkit_metadata(self, path: Path) -> dict[str, Any]:
-        """Give what dlkit wrote beside the tensors.
+        """Return what dlkit wrote beside the tensors.
 
         Raises:
             CheckpointError: The file was not written by dlkit, or by a later version of its format.
@@ -72,10 +66,14 @@ class Header:
                 f"{path} was not written by dlkit: its metadata have no '{METADATA_KEY}' key",
                 "dlkit reads its own checkpoints: best.safetensors or last.safetensors of a run folder",
             )
-        with uncollected():
-            metadata = _parse_json(self.metadata[METADATA_KEY], path)
+        text = self.metadata[METADATA_KEY]
+        check_size(text, path)
+        try:
+            metadata = json.loads(text)
+        except (ValueError, RecursionError) as err:
+            raise damaged(path, f"its metadata are not JSON ({printable(str(err))})") from err
         if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
-            raise CheckpointError(f"{path} is damaged: its metadata are not dlkit's")
+            raise damaged(path, "its metadata are not dlkit's")
         if metadata["format"] > FORMAT_VERSION:
             raise CheckpointError(
                 f"{path} has format {metadata['format']}; this dlkit reads up to {FORMAT_VERSION}",
@@ -85,17 +83,17 @@ class Header:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[BufferedReader]:
-    """Open a file for reading; what the system has against it, now or while it is read, is told in one line.
+def opened(path: Path) -> Iterator[tuple[BufferedReader, Header]]:
+    """Open a safetensors file and read its header; an error of the system becomes one line, also a later one.
 
     Raises:
-        CheckpointError: The file is missing, is no file, or cannot be read.
+        CheckpointError: The file is missing, truncated, oversized, a pickle, or no safetensors file.
     """
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise CheckpointError(f"{path} is a pipe or a device, not a file", "write it to a file first")
-            yield file
+            yield file, _read(file, path)
     except IsADirectoryError as err:
         raise CheckpointError(
             f"{path} is a folder, not a checkpoint", f"try {path}/best.safetensors"
@@ -103,85 +101,81 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}", _nearby(path)) from err
     except OSError as err:
-        told = file_error(err, path, "read")
-        raise CheckpointError(told.message, told.hint) from err
+        error = file_error(err, path, "read")
+        raise CheckpointError(error.message, error.hint) from err
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header of a safetensors file, touching nothing behind it.
+    """Read the header of a safetensors file, touching nothing behind it.
 
     Raises:
-        CheckpointError: The file is missing, truncated, oversized, a pickle, or lies about its tensors.
+        CheckpointError: As `opened`.
     """
-    with opened(path) as file:
-        return read_open_header(file, path)[0]
+    with opened(path) as (_, header):
+        return header
 
 
-def read_open_header(file: BufferedReader, path: Path) -> tuple[Header, str]:
-    """Read and check the header of an open file; give its text too.
+def spelled(header: Header) -> str:
+    """Return the JSON of a header the one way in which safetensors writes it."""
+    start = 8 + len(header.text.encode())
+    tensors = {
+        name: {"dtype": dtype, "shape": shape, "data_offsets": (begin - start, end - start)}
+        for name, (dtype, shape, begin, end) in header.tensors.items()
+    }
+    parts = {"__metadata__": header.metadata, **tensors}
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
-    Args:
-        file: The file, as `opened` gives it.
-        path: Its name, for the messages.
+
+def check_size(text: str, path: Path) -> None:
+    """Check that JSON is not too much to be parsed.
 
     Raises:
-        CheckpointError: The file is truncated, oversized, a pickle, or lies about its tensors.
+        CheckpointError: It is.
     """
+    if len(text) > MAX_HEADER_BYTES or text.count(",") + text.count(":") > MAX_PARTS:
+        raise CheckpointError(
+            f"{path} has an oversized header",
+            f"a file holds at most {MAX_PARTS:,} names, sizes, checksums and settings",
+        )
+
+
+def damaged(path: Path, what: str) -> CheckpointError:
+    """Return the error for a damaged file."""
+    return CheckpointError(f"{path} is damaged: {what}", DAMAGED_HINT)
+
+
+def _read(file: BufferedReader, path: Path) -> Header:
     file_bytes = os.fstat(file.fileno()).st_size
     first = file.read(9)
     length = int.from_bytes(first[:8], "little")
-    complete = len(first) >= 8
-    if complete and (not 2 <= length <= MAX_HEADER_BYTES or first[8:] not in (b"{", b"")):
-        raise _foreign(first, length, path)
-    if not complete or 8 + length > file_bytes:
-        needed = 8 + (length if complete else 2)
-        raise CheckpointError(
-            f"{path} is truncated at byte {file_bytes:,} of at least {needed:,}", DAMAGED_HINT
-        )
+    if len(first) == 9 and (not 2 <= length <= MAX_HEADER_BYTES or first[8:] != b"{"):
+        raise _foreign(first, path)
+    if len(first) < 9 or 8 + length > file_bytes:
+        raise _truncated(path, file_bytes, f"at least {8 + max(length, 2):,}")
     try:
         text = (first[8:] + file.read(length - 1)).decode()
-    except UnicodeDecodeError as err:
-        raise CheckpointError(
-            f"{path} is damaged: its header is not UTF-8 at byte {8 + err.start:,}", DAMAGED_HINT
-        ) from err
-    with uncollected():
-        return _check(_parse_json(text, path), 8 + length, file_bytes, path), text
+        check_size(text, path)
+        tensors = json.loads(text)
+        metadata = tensors.pop("__metadata__", None) or {}
+        entries = {name: _entry(value, 8 + length) for name, value in tensors.items()}
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("metadata are not text")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
+        raise damaged(path, f"its header is not as safetensors writes it ({printable(str(err))})") from err
+    end = max((entry.end for entry in entries.values()), default=8 + length)
+    if end > file_bytes:
+        raise _truncated(path, file_bytes, f"{end:,}")
+    if end < file_bytes:
+        raise damaged(path, f"{file_bytes - end:,} bytes behind its last tensor")
+    return Header(text, entries, metadata, file_bytes)
 
 
-def header_bytes(tensors: Mapping[str, tuple[str, tuple[int, ...], int]], metadata: str) -> bytes:
-    """Give what stands before the bytes of the tensors: the length of a JSON text in 8 bytes, and the text.
-
-    Args:
-        tensors: By name, in the order in which they follow one another: dtype as the format names it, shape, and
-            size in bytes.
-        metadata: What `seal` gave.
-
-    Raises:
-        CheckpointError: It would be more than is ever read back.
-    """
-    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: metadata}}
-    position = 0
-    for name, (dtype, shape, size) in tensors.items():
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [position, position + size]}
-        position += size
-    letters = spelled(header)
-    text = letters.encode()
-    if (
-        len(tensors) > MAX_TENSORS
-        or len(text) > MAX_HEADER_BYTES - _ALIGNMENT
-        or is_oversized(letters, max_parts=MAX_PARTS, max_objects=_MAX_OBJECTS)
-    ):
-        raise CheckpointError(
-            f"too much for one file: {len(tensors):,} tensors, described in {len(text):,} bytes",
-            f"a file holds at most {MAX_TENSORS:,} tensors and {MAX_PARTS:,} names, sizes, checksums and settings",
-        )
-    text += b" " * (-len(text) % _ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
-
-
-def spelled(header: Mapping[str, Any]) -> str:
-    """Write a header as JSON the one way in which dlkit writes it."""
-    return json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+def _entry(value: dict[str, Any], start: int) -> TensorEntry:
+    dtype, shape, (begin, end) = value["dtype"], value["shape"], value["data_offsets"]
+    sizes = (*shape, begin, end)
+    if not isinstance(dtype, str) or not all(type(size) is int and 0 <= size < 2**63 for size in sizes):
+        raise ValueError("dtype, shape or place of a tensor")
+    return TensorEntry(dtype, tuple(shape), start + begin, start + end)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -189,17 +183,19 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _foreign(first: bytes, length: int, path: Path) -> CheckpointError:
+def _truncated(path: Path, file_bytes: int, needed: str) -> CheckpointError:
+    return CheckpointError(f"{path} is truncated at byte {file_bytes:,} of {needed}", DAMAGED_HINT)
+
+
+def _foreign(first: bytes, path: Path) -> CheckpointError:
     """Name what a file is that does not begin as a safetensors file does."""
-    for kind, magics in _OTHER_FORMATS.items():
+    for name, magics in _OTHER_FORMATS.items():
         if first.startswith(magics):
-            return CheckpointError(f"{path} is {kind}, not a safetensors file", _NEVER_UNPICKLED)
-    if length > MAX_HEADER_BYTES:
-        return CheckpointError(
-            f"{path} is not a safetensors file: its header claims {length:,} bytes",
-            f"a header may have {MAX_HEADER_BYTES:,} bytes",
-        )
-    return CheckpointError(f"{path} is not a safetensors file: its header is no JSON object")
+            return CheckpointError(f"{path} is {name}, not a safetensors file", _NEVER_UNPICKLED)
+    return CheckpointError(
+        f"{path} is not a safetensors file",
+        f"its header would begin with a brace, of {MAX_HEADER_BYTES:,} bytes at most",
+    )
 
 
 def _nearby(path: Path) -> str:
@@ -210,69 +206,3 @@ def _nearby(path: Path) -> str:
         if found
         else "dlkit train prints the path of one"
     )
-
-
-def _parse_json(text: str, path: Path) -> Any:
-    try:
-        return parse_strictly(text, max_parts=MAX_PARTS, max_objects=_MAX_OBJECTS)
-    except OversizedError as err:
-        raise CheckpointError(
-            f"{path} has an oversized header; at most {MAX_TENSORS:,} tensors are read"
-        ) from err
-    except ValueError as err:
-        raise CheckpointError(
-            f"{path} is damaged: its header is not JSON ({printable(str(err))})", DAMAGED_HINT
-        ) from err
-
-
-def _check(parsed: dict[str, Any], data_start: int, file_bytes: int, path: Path) -> Header:
-    metadata = parsed.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise CheckpointError(f"{path} is damaged: its metadata are not strings")
-    if len(parsed) > MAX_TENSORS:
-        raise CheckpointError(f"{path} claims {len(parsed):,} tensors; at most {MAX_TENSORS:,} are read")
-    tensors = {name: _check_tensor(name, value, data_start, path) for name, value in parsed.items()}
-    position = data_start
-    for name, entry in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
-        if entry.begin != position:
-            raise CheckpointError(
-                f"{path} is damaged: tensor {printable(name)} does not follow the one before it"
-            )
-        position = entry.end
-    if position > file_bytes:
-        raise CheckpointError(f"{path} is truncated at byte {file_bytes:,} of {position:,}", DAMAGED_HINT)
-    if position < file_bytes:
-        raise CheckpointError(
-            f"{path} is damaged: {file_bytes - position:,} bytes behind its last tensor", DAMAGED_HINT
-        )
-    return Header(tensors, metadata, file_bytes)
-
-
-def _check_tensor(name: str, value: Any, data_start: int, path: Path) -> TensorEntry:
-    if not isinstance(value, dict) or value.keys() != _TENSOR_KEYS:
-        raise CheckpointError(
-            f"{path} is damaged: tensor {printable(name)} is not described by dtype, shape and data_offsets"
-        )
-    dtype, shape, place = value["dtype"], value["shape"], value["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _BITS:
-        raise CheckpointError(
-            f"{path}: tensor {printable(name)} has the unknown dtype {printable(str(dtype))}"
-        )
-    if not _are_sizes(shape, most=MAX_DIMENSIONS) or not _are_sizes(place, most=2) or len(place) != 2:
-        raise CheckpointError(f"{path} is damaged: tensor {printable(name)} has an impossible shape or place")
-    begin, end = place
-    # The sizes beside a zero are bounded too: strides are made of them.
-    if (
-        math.prod(size or 1 for size in shape) >= _MAX_ELEMENTS
-        or end - begin != math.prod(shape) * _BITS[dtype] // 8
-    ):
-        raise CheckpointError(
-            f"{path} is damaged: tensor {printable(name)} has another size than its shape says"
-        )
-    return TensorEntry(dtype, tuple(shape), data_start + begin, data_start + end)
-
-
-def _are_sizes(values: Any, most: int) -> bool:
-    if not isinstance(values, list) or len(values) > most:
-        return False
-    return not values or (set(map(type, values)) == {int} and min(values) >= 0 and max(values) < 2**63)

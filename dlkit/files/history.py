@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkit.errors import DataError, did_you_mean, file_error, printable
-from dlkit.files.atomic import OPS, FileOps, append_line, write_file
-from dlkit.files.backups import back_up
+from dlkit.files.atomic import append_line, back_up, write_file
 
 PROBE_COLUMNS = ("step", "layer", "signal", "value")
 _BEFORE_METRIC = ("epoch", "step", "seconds", "lr", "train_loss", "val_loss")
@@ -51,7 +50,7 @@ class EpochRecord:
     memory_mib: float | None
 
     def to_row(self) -> dict[str, int | float | None]:
-        """Give the values by their column in history.csv."""
+        """Return the values by their column in history.csv."""
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -90,7 +89,7 @@ class History:
         return len(next(iter(self.columns.values()), []))
 
     def best_row(self, column: str = "val_loss") -> int | None:
-        """Give the row with the lowest finite value of a column, the first of equals; None if there is none."""
+        """Return the row with the lowest finite value of a column, the first of equals; None if there is none."""
         values = self.columns.get(column, [])
         finite = [
             (value, row) for row, value in enumerate(values) if value is not None and math.isfinite(value)
@@ -98,7 +97,7 @@ class History:
         return min(finite)[1] if finite else None
 
 
-def append_record(path: Path, record: EpochRecord, ops: FileOps = OPS) -> None:
+def append_record(path: Path, record: EpochRecord) -> None:
     """Append one epoch to a history.csv, with the header if the file is new.
 
     Raises:
@@ -106,10 +105,10 @@ def append_record(path: Path, record: EpochRecord, ops: FileOps = OPS) -> None:
         DataError: The file has other columns.
     """
     row = record.to_row()
-    _append(path, list(row), [[_cell(value) for value in row.values()]], ops)
+    _append(path, list(row), [[_cell(value) for value in row.values()]])
 
 
-def append_probes(path: Path, rows: Iterable[tuple[int, str, str, float]], ops: FileOps = OPS) -> None:
+def append_probes(path: Path, rows: Iterable[tuple[int, str, str, float]]) -> None:
     """Append sampled signals to a probes.csv: step, layer, signal, value.
 
     Raises:
@@ -117,7 +116,7 @@ def append_probes(path: Path, rows: Iterable[tuple[int, str, str, float]], ops: 
         DataError: The file has other columns.
     """
     cells = [[str(step), layer, signal, _cell(value)] for step, layer, signal, value in rows]
-    _append(path, PROBE_COLUMNS, cells, ops)
+    _append(path, PROBE_COLUMNS, cells)
 
 
 def read_history(path: Path) -> History:
@@ -188,7 +187,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def cut_back(path: Path, step: int, ops: FileOps = OPS) -> None:
+def cut_back(path: Path, step: int) -> None:
     """Drop the rows past a step, repeated headers and a cut-off last line.
 
     The file as it was before is kept in `<name>.bak`, or `<name>.bak-2` where there is one already.
@@ -205,26 +204,26 @@ def cut_back(path: Path, step: int, ops: FileOps = OPS) -> None:
         raise _unreadable(err, path) from err
     if b"\n" not in before:
         if before:
-            back_up(path, before, ops)
-            write_file(path, b"", ops=ops)
+            back_up(path, before)
+            write_file(path, b"")
         return
     header, rows = read_rows(path)
     if not _is_ours(header):
         raise DataError(
             f"{path} is not a file that this run wrote: its columns are {_listed(header)}",
-            "move it away to go on",
+            "move it away to continue",
         )
     column = header.index("step")
     kept = [row for _, row in rows if row[column].isdecimal() and int(row[column]) <= step]
     text = _as_text([header, *kept])
     if text.encode() != before:
-        back_up(path, before, ops)
-        write_file(path, text.encode(), ops=ops)
+        back_up(path, before)
+        write_file(path, text.encode())
 
 
 def _unreadable(err: OSError, path: Path) -> DataError:
-    told = file_error(err, path, "read")
-    return DataError(told.message, told.hint)
+    error = file_error(err, path, "read")
+    return DataError(error.message, error.hint)
 
 
 def _is_ours(header: Sequence[str]) -> bool:
@@ -240,20 +239,20 @@ def _is_ours(header: Sequence[str]) -> bool:
     )
 
 
-def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], ops: FileOps) -> None:
+def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     found = _header_line(path)
     if not found:
         rows = [header, *rows]
     elif found != list(header):
         raise DataError(
             f"{path} has the columns {_listed(found)}; this run writes {', '.join(header)}",
-            "move the file away to go on",
+            "move the file away to continue",
         )
-    append_line(path, _as_text(rows), ops)
+    append_line(path, _as_text(rows))
 
 
 def _header_line(path: Path) -> list[str]:
-    """Give the columns of a CSV; none where there is no file, or an empty one."""
+    """Return the columns of a CSV; none where there is no file, or an empty one."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             return next(csv.reader(file), [])

@@ -1,7 +1,6 @@
 """A run folder: the names of its files, how it is made, locked and opened."""
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from dlkit.errors import (
     file_error,
     reason,
 )
-from dlkit.files.atomic import OPS, FileOps, make_folder, probe_folder, sweep_temporaries
-from dlkit.files.backups import backups
-from dlkit.files.run_lock import MOUNTS, shared_by_network, take_lock
+from dlkit.files import atomic
+from dlkit.files.atomic import backups, error_context, make_folder, probe_folder, sweep_temporaries
+from dlkit.files.run_lock import MOUNTS, hold_lock, shared_by_network
 
 _NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
 
@@ -28,12 +27,10 @@ class RunDir:
     Args:
         path: The folder.
         new: It is for a new run: a run that is in it once it is locked is another process's.
-        ops: The file operations; passed in by tests.
     """
 
     path: Path
     new: bool = False
-    ops: FileOps = OPS
 
     @property
     def config(self) -> Path:
@@ -77,7 +74,7 @@ class RunDir:
 
     @property
     def nan(self) -> Path:
-        """The batch at which training left the finite numbers, and the weights that it met."""
+        """The batch at which training diverged, and the weights that it met."""
         return self.path / "nan.safetensors"
 
     @property
@@ -87,7 +84,7 @@ class RunDir:
 
     @property
     def curves(self) -> Path:
-        """The picture of history.csv."""
+        """The plot of history.csv."""
         return self.path / "curves.png"
 
     @property
@@ -96,11 +93,11 @@ class RunDir:
         return self.path / "log.jsonl"
 
     def events(self) -> list[Path]:
-        """Give the files that TensorBoard reads."""
+        """Return the files that TensorBoard reads."""
         return sorted(self.path.glob("events.out.tfevents.*"))
 
     def numbered(self, step: int) -> Path:
-        """Give the checkpoint that --save-every keeps after a step."""
+        """Return the checkpoint that --save-every keeps after a step."""
         return self.path / f"step-{step:08d}.safetensors"
 
     def keep_newest(self, number: int) -> None:
@@ -110,7 +107,7 @@ class RunDir:
             DlkitError: One cannot be removed.
         """
         for file in self.all_numbered()[:-number]:
-            _remove(file, self.ops)
+            _remove(file)
 
     def restore_best(self) -> None:
         """Put the `best` of whole epochs back, if another stands in its place.
@@ -119,11 +116,9 @@ class RunDir:
             DlkitError: It cannot be renamed.
         """
         if self.best_prev.exists():
-            try:
-                self.ops.rename(self.best_prev, self.best)
-                self.ops.fsync_folder(self.path)
-            except OSError as err:
-                raise file_error(err, self.best, "put back") from err
+            with error_context(self.best, "put back"):
+                atomic.disk.rename(self.best_prev, self.best)
+                atomic.disk.sync(self.path)
 
     def set_last_aside(self) -> None:
         """Give a damaged `last` another name, so that it is neither used nor lost.
@@ -131,14 +126,12 @@ class RunDir:
         Raises:
             DlkitError: It cannot be renamed.
         """
-        try:
-            self.ops.rename(self.last, self.last_corrupt)
-            self.ops.fsync_folder(self.path)
-        except OSError as err:
-            raise file_error(err, self.last, "set aside") from err
+        with error_context(self.last, "set aside"):
+            atomic.disk.rename(self.last, self.last_corrupt)
+            atomic.disk.sync(self.path)
 
     def last_stamp(self) -> tuple[int, int, int]:
-        """Tell one `last` from the next, so that one that another process wrote is noticed; zeros where none is."""
+        """Return inode, size and time of `last`, so that one of another process is noticed; zeros if there is none."""
         try:
             found = self.last.stat()
         except OSError:
@@ -146,12 +139,12 @@ class RunDir:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def all_numbered(self) -> list[Path]:
-        """Give the checkpoints that --save-every kept, the oldest first."""
+        """Return the checkpoints that --save-every kept, the oldest first."""
         found = [file for file in self.path.glob("step-*.safetensors") if _NUMBERED.fullmatch(file.name)]
         return sorted(found, key=lambda file: int(file.stem.removeprefix("step-")))
 
     def files(self) -> list[Path]:
-        """Give the files of a run that are there, the lock left out."""
+        """Return the files of a run that are there, the lock left out."""
         names = (self.config, self.history, self.probes, self.best, self.last, self.last_prev, self.curves)
         aside = (
             *backups(self.history),
@@ -164,13 +157,13 @@ class RunDir:
         return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
 
     def shortage(self, needed: int) -> list[str]:
-        """Say that the disk has too little room for what a run will write; nothing when it has enough.
+        """Return a warning when the disk has too little room for what a run will write.
 
         Args:
             needed: Bytes of all its files, roughly; what is there already counts towards them.
         """
         try:
-            free = self.ops.free_bytes(self.path)
+            free = atomic.disk.free_bytes(self.path)
             more = needed - sum(file.stat().st_size for file in self.files())
         except OSError as err:
             return [f"cannot tell how much room the disk of {self.path} has: {reason(err)}"]
@@ -179,7 +172,7 @@ class RunDir:
         return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {more:,}"]
 
     def shared(self, mounts: Path = MOUNTS) -> list[str]:
-        """Say that the folder is on a network file system; nothing when it is not.
+        """Return a warning when the folder is on a network file system.
 
         Args:
             mounts: Where the system lists what is mounted.
@@ -200,15 +193,12 @@ class RunDir:
             RunExistsError: The folder is for a new run, and another process has made one in it meanwhile.
             DlkitError: Another process holds it, or the folder takes no files.
         """
-        descriptor = take_lock(self.lock)
-        try:
+        with hold_lock(self.lock):
             if self.new:
                 _refuse_taken(self)
-            probe_folder(self.path, self.ops)
-            sweep_temporaries(self.path, self.ops)
+            probe_folder(self.path)
+            sweep_temporaries(self.path)
             yield
-        finally:
-            os.close(descriptor)
 
 
 def check_out(out: Path | None, *, force: bool = False) -> None:
@@ -233,14 +223,13 @@ def check_out(out: Path | None, *, force: bool = False) -> None:
     probe_folder(there)
 
 
-def create_run(out: Path | None, name: str, *, force: bool = False, ops: FileOps = OPS) -> RunDir:
+def create_run(out: Path | None, name: str, *, force: bool = False) -> RunDir:
     """Make a run folder.
 
     Args:
         out: The folder asked for; None takes the next free `runs/<name>-NNN`.
         name: What the run is of, e.g. `mlp-digits`.
         force: Allow a folder that holds a run; `clear_run` empties it once it is locked.
-        ops: The file operations; passed in by tests.
 
     Raises:
         RunExistsError: The folder holds a run and `force` is not set.
@@ -248,10 +237,10 @@ def create_run(out: Path | None, name: str, *, force: bool = False, ops: FileOps
         DlkitError: It cannot be made.
     """
     if out is None:
-        return RunDir(_next_numbered(Path("runs"), name), new=True, ops=ops)
+        return RunDir(_next_numbered(Path("runs"), name), new=True)
     check_out(out, force=force)
     make_folder(out)
-    return RunDir(out, new=not force, ops=ops)
+    return RunDir(out, new=not force)
 
 
 def open_run(path: Path) -> RunDir:
@@ -277,14 +266,12 @@ def clear_run(run: RunDir) -> None:
         DlkitError: A file cannot be removed.
     """
     for file in run.files():
-        _remove(file, run.ops)
+        _remove(file)
 
 
-def _remove(file: Path, ops: FileOps) -> None:
-    try:
-        ops.unlink(file)
-    except OSError as err:
-        raise file_error(err, file, "remove") from err
+def _remove(file: Path) -> None:
+    with error_context(file, "remove"):
+        atomic.disk.remove(file)
 
 
 def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
@@ -298,7 +285,7 @@ def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
     if files and not force:
         raise RunExistsError(
             f"--out {run.path} holds a run already",
-            f"--resume {run.path} goes on with it, --force replaces it",
+            f"--resume {run.path} continues it, --force replaces it",
         )
 
 

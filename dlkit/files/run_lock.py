@@ -1,11 +1,12 @@
 """The lock that keeps a second process out of a run folder."""
 
 import contextlib
-import fcntl
+import errno
 import os
 import re
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from dlkit.errors import DlkitError, file_error, printable
@@ -27,30 +28,47 @@ _NETWORK = (
 )
 
 
-def take_lock(path: Path) -> int:
-    """Lock a file, for as long as the descriptor that is returned stays open; the lock dies with its process.
+@contextlib.contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a run; it dies with the process.
+
+    Args:
+        path: The lock file; it says who holds it.
 
     Raises:
-        DlkitError: Another process holds it, or the file cannot be made.
+        DlkitError: Another process holds it, or the file cannot be locked.
     """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=0, thread_local=False, fallback_to_soft=False)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        path.parent.stat()  # filelock would make the folder
+        lock.acquire()
+    except Timeout as err:
+        raise DlkitError(
+            f"{path.parent} is locked: {_holder(path) or 'another process'} is training there",
+            "wait for it, or choose another --out",
+        ) from err
     except OSError as err:
-        raise file_error(err, path.parent, "write into") from err
+        error = file_error(err, path, "lock")
+        no_locks = err.errno in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+        hint = "its file system has no locks; choose an --out on another one" if no_locks else error.hint
+        raise DlkitError(error.message, hint) from err
     try:
-        _lock(descriptor, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        with contextlib.suppress(OSError):  # a full disk: the first checkpoint reports how much is needed
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        yield
+    finally:
+        lock.release()
 
 
 def shared_by_network(path: Path, mounts: Path = MOUNTS) -> str:
-    """Name the kind of network file system that a path is on; empty for a disk of this machine, or if unknown.
+    """Return the type of the network file system that a path is on; empty for a disk of this machine, or if unknown.
 
     Args:
         path: The path; it need not exist yet.
-        mounts: Where Linux lists what is mounted: device, place, kind and more in each line.
+        mounts: Where Linux lists what is mounted: device, place, type and more in each line.
     """
     try:
         lines = mounts.read_text(errors="replace").splitlines()
@@ -65,19 +83,7 @@ def shared_by_network(path: Path, mounts: Path = MOUNTS) -> str:
     return kind if kind.startswith(_NETWORK) else ""
 
 
-def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as err:
-        holder = printable(os.pread(descriptor, 200, 0).decode(errors="replace").strip(), limit=200)
-        raise DlkitError(
-            f"{path.parent} is locked: {holder or 'another process'} is training there",
-            "wait for it, or choose another --out",
-        ) from err
-    except OSError as err:
-        raise file_error(err, path, "lock") from err
-    started = time.strftime("%Y-%m-%d %H:%M:%S")
-    holder = f"process {os.getpid()} on {socket.gethostname()} since {started}\n"
-    with contextlib.suppress(OSError):  # a full disk: the first checkpoint tells how much is needed
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder.encode(), 0)
+def _holder(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return printable(path.read_bytes()[:200].decode(errors="replace").strip(), limit=200)
+    return ""

@@ -1,23 +1,22 @@
-"""Tensors in a safetensors file with sealed metadata: written whole, read back verified."""
+"""Tensors in a safetensors file with their digests: written whole, checked on every read."""
 
-import math
-import mmap
+import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, TensorSpec
 from torch import Tensor
 
 from dlkit.errors import CheckpointError, printable
-from dlkit.files.atomic import OPS, FileOps, NewFile, new_file
-from dlkit.files.header import TensorEntry, header_bytes, opened
-from dlkit.files.seal import NO_DIGEST, seal, tensor_digest, verify_open
+from dlkit.files import atomic
+from dlkit.files.digest import seal, tensor_digest, verified
+from dlkit.files.header import METADATA_KEY, Header, TensorEntry, check_size, spelled
 
-_DTYPE_NAMES = {
+_DTYPES = {
     torch.bool: "BOOL",
     torch.uint8: "U8",
     torch.int8: "I8",
@@ -30,8 +29,8 @@ _DTYPE_NAMES = {
     torch.float64: "F64",
     torch.complex64: "C64",
 }
-_DTYPES = {name: dtype for dtype, name in _DTYPE_NAMES.items()}
-_THREADS = 4
+_NO_DIGEST = "0" * 64
+_THREADS = 2
 _WORTH_THREADS = 2**22
 _LAYOUTS = "memory_format"
 _LAYOUT_NAMES = {"channels_last": (4, torch.channels_last), "channels_last_3d": (5, torch.channels_last_3d)}
@@ -43,79 +42,38 @@ def write_tensors(
     metadata: Mapping[str, Any],
     *,
     keep_previous: Path | None = None,
-    ops: FileOps = OPS,
 ) -> None:
     """Write tensors and metadata so that a kill leaves the old file or the new one.
 
     Args:
         path: The file to write.
         tensors: By name, on any device and of any layout; what shares memory is written once under each name.
-        metadata: What to say of them, as JSON values without NaN or infinities.
+        metadata: JSON values without NaN or infinities.
         keep_previous: Where the file that stood at `path` stays under a second name.
-        ops: The file operations; passed in by tests.
 
     Raises:
-        DlkitError: The file cannot be written, or reads back otherwise than it was written.
-        CheckpointError: A tensor is of a dtype that dlkit does not save.
+        DlkitError: The file cannot be written.
+        CheckpointError: A tensor is of a dtype that dlkit does not save, or there are too many.
     """
     layouts = {name: layout for name, tensor in tensors.items() if (layout := _layout_of(tensor))}
-    plain = _plain(tensors)
-    places = {
-        name: (_dtype_name(name, tensor), tuple(tensor.shape), tensor.nbytes)
-        for name, tensor in plain.items()
-    }
-    data = {name: _bytes_of(tensor) for name, tensor in plain.items()}
-    said = {**metadata, _LAYOUTS: layouts} if layouts else metadata
-    start = len(header_bytes(places, seal(said, dict.fromkeys(plain, NO_DIGEST))))
-    size = sum(map(len, data.values()))
-    with new_file(path, start + size, keep_previous=keep_previous, ops=ops) as file:
-        positions = dict(zip(data, accumulate(map(len, data.values()), initial=start), strict=False))
-        for name, content in data.items():
-            file.write(content, positions[name])
-        header = header_bytes(places, seal(said, _digests(file, places, data, positions)))
-        file.write(header, 0)
-        for _ in file.read_back(header, 0):
-            pass
-
-
-def _digests(
-    file: NewFile,
-    places: Mapping[str, tuple[str, tuple[int, ...], int]],
-    data: Mapping[str, memoryview],
-    positions: Mapping[str, int],
-) -> dict[str, str]:
-    """Read back what was written, compare it with what it should be, and give its digests.
-
-    The digests are of what the file holds, so a seal that does not fit is never written. Much of it is hashed by
-    several threads, while the disk writes.
-    """
-
-    def digests_of(names: Iterable[str]) -> list[tuple[str, str]]:
-        return [
-            (name, tensor_digest(name, *places[name][:2], file.read_back(data[name], positions[name])))
-            for name in names
-        ]
-
-    if sum(map(len, data.values())) < _WORTH_THREADS:
-        return dict(digests_of(data))
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
-        parts = [pool.submit(digests_of, names) for names in _shared_out(data)]
-        file.sync()
-        return dict(pair for part in parts for pair in part.result())
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _shared_out(data: Mapping[str, memoryview]) -> list[list[str]]:
-    """Give each thread its share of the names, about as many bytes to each."""
-    shares: list[list[str]] = [[] for _ in range(_THREADS)]
-    sizes = [0] * _THREADS
-    for name in sorted(data, key=lambda name: -len(data[name])):
-        least = sizes.index(min(sizes))
-        shares[least].append(name)
-        sizes[least] += len(data[name])
-    return shares
+    if layouts:
+        metadata = {**metadata, _LAYOUTS: layouts}
+    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    specs = {name: _spec_of(name, tensor) for name, tensor in plain.items()}
+    size = sum(tensor.nbytes for tensor in plain.values())
+    small = size < _WORTH_THREADS
+    digests = dict(map(_digest_of, plain.items())) if small else dict.fromkeys(plain, _NO_DIGEST)
+    text = seal(metadata, digests)
+    _check_readable(path, plain, text)
+    with atomic.new_file(path, size + len(text), keep_previous=keep_previous) as new:
+        if small:
+            atomic.disk.write_tensors(new, specs, {METADATA_KEY: text})
+            return
+        with ThreadPoolExecutor(_THREADS) as pool:
+            hashed = pool.map(_digest_of, plain.items())  # while the disk writes
+            atomic.disk.write_tensors(new, specs, {METADATA_KEY: text})
+            atomic.disk.sync(new)
+            _set_metadata(new, text, seal(metadata, dict(hashed)))
 
 
 def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -127,39 +85,51 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[
     Raises:
         CheckpointError: The file is missing, damaged or not dlkit's.
     """
-    with opened(path) as file:
-        header, metadata = verify_open(file, path)
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    layouts = metadata.get(_LAYOUTS)
-    tensors = {
-        name: _tensor_at(mapped, name, entry, path)
-        for name, entry in header.tensors.items()
-        if name.startswith(prefix)
-    }
-    if isinstance(layouts, dict):
-        for name in tensors.keys() & layouts.keys():
-            tensors[name] = _with_layout(tensors[name], layouts[name])
+    with verified(path, "pt") as (stored, metadata):
+        try:
+            tensors = {
+                name: stored.get_tensor(name) for name in metadata["tensors"] if name.startswith(prefix)
+            }
+            _restore_layouts(tensors, metadata.get(_LAYOUTS))
+        except (SafetensorError, RuntimeError, ValueError, AttributeError) as err:
+            raise CheckpointError(
+                f"{path} holds a tensor that torch does not read: {printable(str(err))}"
+            ) from err
     return tensors, metadata
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give contiguous tensors in main memory, the widest numbers first so that each lies at a multiple of its width."""
-    order = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
-    return {name: tensors[name].detach().to("cpu").contiguous() for name in order}
-
-
-def _dtype_name(name: str, tensor: Tensor) -> str:
-    if tensor.dtype not in _DTYPE_NAMES:
-        raise CheckpointError(
-            f"tensor {printable(name)} is of {tensor.dtype}, which dlkit does not save".replace("torch.", "")
-        )
-    return _DTYPE_NAMES[tensor.dtype]
-
-
-def _bytes_of(tensor: Tensor) -> memoryview:
+def _spec_of(name: str, tensor: Tensor) -> TensorSpec:
+    """Describe a contiguous tensor to safetensors, which reads it where it lies in memory."""
     if sys.byteorder != "little":
         raise CheckpointError("this machine is big-endian; safetensors files are little-endian")
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if tensor.dtype not in _DTYPES:
+        raise CheckpointError(f"tensor {printable(name)} is of {dtype}, which dlkit does not save")
+    return TensorSpec(
+        dtype=dtype, shape=list(tensor.shape), data_ptr=tensor.data_ptr(), data_len=tensor.nbytes
+    )
+
+
+def _digest_of(item: tuple[str, Tensor]) -> tuple[str, str]:
+    name, tensor = item
+    data = tensor.reshape(-1).view(torch.uint8).numpy()
+    return name, tensor_digest(name, _DTYPES[tensor.dtype], tuple(tensor.shape), [data])
+
+
+def _check_readable(path: Path, tensors: Mapping[str, Tensor], text: str) -> None:
+    """Check that the header will not be larger than is ever read back."""
+    entries = {
+        name: TensorEntry("BOOL", tuple(tensor.shape), 2**48, 2**48) for name, tensor in tensors.items()
+    }
+    check_size(spelled(Header("", entries, {METADATA_KEY: text}, 0)), path)
+
+
+def _set_metadata(path: Path, before: str, after: str) -> None:
+    """Write the final metadata over those that a file was written with, of the same length."""
+    with path.open("rb") as file:
+        header = file.read(int.from_bytes(file.read(8), "little"))
+    position = 8 + header.index(json.dumps(before).encode())
+    atomic.disk.overwrite(path, json.dumps(after).encode(), position)
 
 
 def _layout_of(tensor: Tensor) -> str:
@@ -171,20 +141,9 @@ def _layout_of(tensor: Tensor) -> str:
     return ""
 
 
-def _with_layout(tensor: Tensor, name: object) -> Tensor:
-    for known, (ndim, layout) in _LAYOUT_NAMES.items():
-        if name == known and tensor.ndim == ndim:
-            return tensor.contiguous(memory_format=layout)
-    return tensor
-
-
-def _tensor_at(mapped: mmap.mmap, name: str, entry: TensorEntry, path: Path) -> Tensor:
-    if entry.dtype not in _DTYPES:
-        raise CheckpointError(
-            f"{path}: tensor {printable(name)} has the dtype {entry.dtype}, which dlkit does not read"
-        )
-    dtype = _DTYPES[entry.dtype]
-    count = math.prod(entry.shape)
-    if not count:
-        return torch.empty(entry.shape, dtype=dtype)
-    return torch.frombuffer(mapped, dtype=dtype, count=count, offset=entry.begin).reshape(entry.shape)
+def _restore_layouts(tensors: dict[str, Tensor], layouts: object) -> None:
+    """Give tensors the memory format that they had; what an untrusted file says of other tensors is ignored."""
+    for name, layout in layouts.items() if isinstance(layouts, dict) else ():
+        for known, (ndim, memory_format) in _LAYOUT_NAMES.items():
+            if name in tensors and layout == known and tensors[name].ndim == ndim:
+                tensors[name] = tensors[name].contiguous(memory_format=memory_format)

@@ -1,4 +1,4 @@
-"""What a safetensors file says of itself: read from its header alone, so nothing of it is verified."""
+"""The contents of a safetensors file: read from its header alone, so nothing of it is verified."""
 
 import math
 import re
@@ -34,14 +34,14 @@ class Contents:
     Args:
         path: The file.
         file_bytes: Its size.
-        said: What dlkit wrote beside the tensors; empty if another program wrote the file.
+        metadata: What dlkit wrote beside the tensors; empty if another program wrote the file.
         foreign: The metadata that another program wrote.
         tensors: By name: those of the network first, then those that only resuming needs.
     """
 
     path: Path
     file_bytes: int
-    said: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     foreign: Mapping[str, str]
     tensors: Mapping[str, TensorEntry]
 
@@ -55,19 +55,19 @@ class Contents:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it as JSON values."""
+        """Return all of it as JSON values."""
         kept = ("model", "arguments")
         return {
             "path": str(self.path),
             "verified": False,
-            "written_by_dlkit": bool(self.said),
-            "format": self.said.get("format"),
-            **{name: _inside(self.said, "config", name) for name in kept},
-            "data": self.said.get("description"),
-            "code": self.said.get("code"),
-            "progress": self.said.get("progress"),
-            "config": self.said.get("config"),
-            "versions": self.said.get("versions"),
+            "written_by_dlkit": bool(self.metadata),
+            "format": self.metadata.get("format"),
+            **{name: _inside(self.metadata, "config", name) for name in kept},
+            "data": self.metadata.get("description"),
+            "code": self.metadata.get("code"),
+            "progress": self.metadata.get("progress"),
+            "config": self.metadata.get("config"),
+            "versions": self.metadata.get("versions"),
             "metadata": dict(self.foreign),
             "num_tensors": len(self.tensors),
             "parameters": self.parameters,
@@ -76,26 +76,26 @@ class Contents:
         }
 
     def to_pairs(self) -> dict[str, Cell]:
-        """Give what a person asks first, by name; what the file does not say is left out."""
-        network_name = _inside(self.said, "config", "model")
+        """Return what a person asks first, by name; what the file does not hold is left out."""
+        network_name = _inside(self.metadata, "config", "model")
         network = sum(not name.startswith(_RESERVED) for name in self.tensors)
         resuming = len(self.tensors) - network
         pairs: dict[str, Any] = {
             "file": str(self.path),
             "checksum": "not verified: only the header was read",
-            "written by": _versions(self.said)
-            if self.said
+            "written by": _versions(self.metadata)
+            if self.metadata
             else "another program: only its tensors are known",
-            "format": self.said.get("format"),
+            "format": self.metadata.get("format"),
             "model": network_name,
-            "code": _joined(_chosen(self.said.get("code"), ("file", "sha256"))),
-            "arguments": _joined(_inside(self.said, "config", "arguments")),
-            "data": _data(self.said.get("description")),
-            "settings": _joined(_chosen(self.said.get("config"), _SHOWN_SETTINGS)),
-            "best epoch": _joined(_metrics(_inside(self.said, "progress", "best"))),
+            "code": _joined(_chosen(self.metadata.get("code"), ("file", "sha256"))),
+            "arguments": _joined(_inside(self.metadata, "config", "arguments")),
+            "data": _data(self.metadata.get("description")),
+            "settings": _joined(_chosen(self.metadata.get("config"), _SHOWN_SETTINGS)),
+            "best epoch": _joined(_metrics(_inside(self.metadata, "progress", "best"))),
             "metadata": _joined(self.foreign),
             "tensors": f"{network:,} of the network, {resuming:,} for resuming" if resuming else network,
-            "parameters" if network_name or not self.said else "values": self.parameters,
+            "parameters" if network_name or not self.metadata else "values": self.parameters,
             "bytes": self.file_bytes,
         }
         return {
@@ -105,7 +105,7 @@ class Contents:
         }
 
     def tensor_rows(self) -> list[tuple[str, str, str, float]]:
-        """Give a row for each tensor: name, dtype, shape as in 10x128, and size in MiB."""
+        """Return a row for each tensor: name, dtype, shape as in 10x128, and size in MiB."""
         return [
             (name, entry.dtype, "x".join(map(str, entry.shape)) or "1", (entry.end - entry.begin) / 2**20)
             for name, entry in self.tensors.items()
@@ -119,14 +119,16 @@ def read_contents(path: Path) -> Contents:
         CheckpointError: The file is missing, is damaged, or is no safetensors file.
     """
     header = read_header(path)
-    said = header.dlkit_metadata(path) if METADATA_KEY in header.metadata else {}
+    metadata = header.dlkit_metadata(path) if METADATA_KEY in header.metadata else {}
     foreign = {name: value for name, value in header.metadata.items() if name != METADATA_KEY}
     names = sorted(header.tensors, key=_natural_order)
-    return Contents(path, header.file_bytes, said, foreign, {name: header.tensors[name] for name in names})
+    return Contents(
+        path, header.file_bytes, metadata, foreign, {name: header.tensors[name] for name in names}
+    )
 
 
 def _natural_order(name: str) -> tuple[bool, list[tuple[int, str]]]:
-    """Put the network's tensors first, and layer 10 after layer 9."""
+    """Sort the network's tensors first, and layer 10 after layer 9."""
     parts = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", name)
     return name.startswith(_RESERVED), [
         (int(part), "") if part.isdecimal() and len(part) <= 18 else (-1, part) for part in parts
@@ -163,8 +165,8 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _versions(said: Mapping[str, Any]) -> str:
-    versions = said.get("versions")
+def _versions(metadata: Mapping[str, Any]) -> str:
+    versions = metadata.get("versions")
     if not isinstance(versions, Mapping):
         return "dlkit"
     return ", ".join(f"{name} {version}" for name, version in versions.items())

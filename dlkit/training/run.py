@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from dlkit.errors import DlkitError, InterruptedRun
-from dlkit.files.atomic import OPS, FileOps, write_file
+from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.files.run_dir import clear_run, create_run
 from dlkit.settings.config import TrainConfig
@@ -148,9 +148,9 @@ class TrainRun(RunState):
         self.dir.restore_best()
         # The rows of an epoch under way are in the checkpoint and are written when it ends.
         done = self.position.epoch_start
-        cut_back(self.dir.history, done, self.dir.ops)
-        cut_back(self.dir.probes, done, self.dir.ops)
-        write_file(self.dir.config, self.config.to_toml().encode(), ops=self.dir.ops)
+        cut_back(self.dir.history, done)
+        cut_back(self.dir.probes, done)
+        write_file(self.dir.config, self.config.to_toml().encode())
         self.resumed = None
 
     def _open_logs(self) -> Logs:
@@ -181,8 +181,8 @@ class TrainRun(RunState):
     def _write_record(self, record: EpochRecord, step: Step, logs: Logs, *, keep_best: bool = False) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
             raise stop_diverged(self, step, "validation")
-        append_record(self.dir.history, record, self.dir.ops)
-        append_probes(self.dir.probes, step.probe_rows, self.dir.ops)
+        append_record(self.dir.history, record)
+        append_probes(self.dir.probes, step.probe_rows)
         logs.epoch(record)
         row, monitor = record.to_row(), self.config.monitor
         if self.best is None or is_better(
@@ -247,16 +247,13 @@ class TrainRun(RunState):
         save_figure(plot_history([read_history(self.dir.history)], [self.dir.path.name]), self.dir.curves)
 
 
-def start_run(
-    config: TrainConfig, out: Path | None = None, *, force: bool = False, ops: FileOps = OPS
-) -> TrainRun:
+def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = False) -> TrainRun:
     """Return a new run.
 
     Args:
         config: The settings.
         out: The run folder; None takes the next free `runs/MODEL-DATA-NNN`.
         force: Replace the run in the folder.
-        ops: The file operations; passed in by tests.
 
     Raises:
         DlkitError: The device, the data or the folder is not available; see the tree in `dlkit.errors`.
@@ -265,7 +262,7 @@ def start_run(
     assembly = assemble_new(config)
     config, code = assembly.config, parse_code(config.model)
     name = f"{config.model if code is None else code.name}-{parse_spec(config.data).name}"
-    run_dir = create_run(out, name, force=force, ops=ops)
+    run_dir = create_run(out, name, force=force)
     stop_rule = StopRule(config, assembly.parts.steps_per_epoch)
     run = TrainRun(dir=run_dir, assembly=assembly, position=Position(), stop_rule=stop_rule, force=force)
     run.notes.extend(run.notes_on_folder())

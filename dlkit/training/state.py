@@ -104,7 +104,6 @@ class RunState:
             },
             extras=extras,
             keep_previous=keep_previous,
-            ops=self.dir.ops,
         )
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from failing_disk import using
 
 from dlkit.cli.signals import stop_signals
-from dlkit.files.atomic import FileOps, write_file
+from dlkit.files.atomic import Disk, write_file
 
 
 class Heard:
@@ -100,22 +101,22 @@ def test_what_is_ignored_stays_ignored(heard: Heard) -> None:
     assert heard.asked == [signal.SIGTERM]
 
 
-@pytest.mark.parametrize("operation", ["open", "write_at", "fsync", "link", "rename", "fsync_folder"])
+@pytest.mark.parametrize("operation", ["make_folder", "write", "sync", "link", "rename", "remove_folder"])
 def test_a_signal_in_the_middle_of_a_save_waits_for_its_end(
     heard: Heard, operation: str, tmp_path: Path
 ) -> None:
-    class Interrupted(FileOps):
+    class Interrupted(Disk):
         pass
 
-    def interrupted(self: FileOps, *arguments: object) -> object:
+    def interrupted(self: Disk, *arguments: object) -> object:
         send(signal.SIGTERM)
         heard.wait()
-        return vars(FileOps)[operation](self, *arguments)
+        return vars(Disk)[operation](self, *arguments)
 
     setattr(Interrupted, operation, interrupted)
     (tmp_path / "last").write_bytes(b"old")
-    with watched(heard):
-        write_file(tmp_path / "last", b"new", keep_previous=tmp_path / "prev", ops=Interrupted())
+    with watched(heard), using(Interrupted()):
+        write_file(tmp_path / "last", b"new", keep_previous=tmp_path / "prev")
     assert heard.asked == [signal.SIGTERM]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"last": b"new", "prev": b"old"}
 
@@ -123,11 +124,11 @@ def test_a_signal_in_the_middle_of_a_save_waits_for_its_end(
 SCRIPT = """
 import hashlib, os, signal, sys, threading, time
 from pathlib import Path
-from dlkit.files.atomic import FileOps, remove_own_temporaries, write_file
+from dlkit.files import atomic
 from dlkit.cli.signals import stop_signals
 
-class Slow(FileOps):
-    def fsync(self, descriptor):
+class Slow(atomic.Disk):
+    def sync(self, path):
         tell("busy")
         time.sleep(60)
 
@@ -137,11 +138,11 @@ def tell(text):
 def ask(number):
     tell(f"asked {number}")
 
-with stop_signals(ask, SAY, lambda: remove_own_temporaries(Path("."))):
+with stop_signals(ask, SAY, lambda: atomic.sweep_temporaries(Path("."), os.getpid())):
     WORK
 """
 LONG_CALL = 'tell("busy"); hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2**31 - 1)'
-SAVE = 'write_file(Path("last"), b"new", ops=Slow())'
+SAVE = 'atomic.disk = Slow(); atomic.write_file(Path("last"), b"new")'
 WORKS = {
     "in-one-long-call": (LONG_CALL, "lambda: None", (signal.SIGTERM, signal.SIGINT), 130),
     "in-a-save": (SAVE, "lambda: None", (signal.SIGINT, signal.SIGTERM), 143),

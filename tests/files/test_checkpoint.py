@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from failing_disk import Died, FailingOps, RecordingOps, states_after_power_cut
+from failing_disk import Died, FailingDisk, RecordingDisk, states_after_power_cut, using
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dlkit import __version__
 from dlkit.errors import CheckpointError, DlkitError
-from dlkit.files.atomic import OPS, FileOps, sweep_temporaries
+from dlkit.files.atomic import sweep_temporaries
 from dlkit.files.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from dlkit.files.description import DataDescription
 from dlkit.files.header import read_header
@@ -41,7 +41,6 @@ def save(
     extras: Mapping[str, Tensor] | None = None,
     progress: Mapping[str, Any] | None = None,
     keep_previous: Path | None = None,
-    ops: FileOps = OPS,
 ) -> None:
     save_checkpoint(
         path,
@@ -51,7 +50,6 @@ def save(
         progress={"step": step} if progress is None else progress,
         extras=extras,
         keep_previous=keep_previous,
-        ops=ops,
     )
 
 
@@ -192,22 +190,23 @@ def test_settings_are_refused_when_they_could_not_have_been_typed(
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failure", [lambda: OSError(5, "input/output error"), Died], ids=["fails", "dies"])
+@pytest.mark.parametrize("size", [5, 2**21], ids=["small", "large"])
 def test_a_checkpoint_can_be_loaded_when_any_operation_of_a_save_fails(
-    tmp_path: Path, failure: Any, late: bool
+    tmp_path: Path, size: int, failure: Any, late: bool
 ) -> None:
     last, previous = tmp_path / "last", tmp_path / "prev"
     for fail_at in range(1, 50):
-        save(last, {"w": torch.zeros(5)}, step=1)
-        ops = FailingOps(fail_at, failure, for_ever=failure is Died, late=late)
-        with contextlib.suppress(DlkitError, Died):
-            save(last, {"w": torch.ones(5)}, step=2, keep_previous=previous, ops=ops)
+        save(last, {"w": torch.zeros(size)}, step=1)
+        disk = FailingDisk(fail_at, failure, for_ever=failure is Died, late=late)
+        with contextlib.suppress(DlkitError, Died), using(disk):
+            save(last, {"w": torch.ones(size)}, step=2, keep_previous=previous)
         found = load_checkpoint(last)
         assert found.metadata["progress"]["step"] == found.weights["w"][0] + 1
         if previous.exists():
             assert load_checkpoint(previous).metadata["progress"]["step"] == 1
         sweep_temporaries(tmp_path)
         assert {file.name for file in tmp_path.iterdir()} <= {"last", "prev"}
-        if not ops.failed:
+        if not disk.failed:
             break
     assert fail_at > 5
     assert found.metadata["progress"]["step"] == 2
@@ -218,14 +217,14 @@ def test_a_checkpoint_can_be_loaded_after_a_power_cut_at_any_instant(tmp_path: P
     for step in (1, 2):
         save(last, {"w": torch.full((40,), float(step))}, step=step, keep_previous=previous)
     before = {path.name: path.read_bytes() for path in (last, previous)}
-    ops = RecordingOps()
-    save(last, {"w": torch.full((40,), 3.0)}, step=3, keep_previous=previous, ops=ops)
+    with using(RecordingDisk()) as disk:
+        save(last, {"w": torch.full((40,), 3.0)}, step=3, keep_previous=previous)
 
     found = set()
-    for state in states_after_power_cut(ops, before):
+    for state in states_after_power_cut(disk, before):
         for path in tmp_path.iterdir():
             path.unlink()
-        for name, data in state.items():
+        for name, data in ((name, data) for name, data in state.items() if "/" not in name):
             (tmp_path / name).write_bytes(data)
         newest, kept = (load_checkpoint(path) for path in (last, previous))
         for checkpoint in (newest, kept):
@@ -235,12 +234,13 @@ def test_a_checkpoint_can_be_loaded_after_a_power_cut_at_any_instant(tmp_path: P
 
 
 def test_power_cut_would_be_noticed_when_the_header_were_not_synced(tmp_path: Path) -> None:
-    class Hasty(RecordingOps):
-        def fsync(self, descriptor: int) -> None:
-            pass
+    class Hasty(RecordingDisk):
+        def sync(self, path: Path) -> None:
+            if path.is_dir():
+                super().sync(path)
 
-    ops = Hasty()
-    save(tmp_path / "last", {"w": torch.ones(40)}, ops=ops)
-    states = [state["last"] for state in states_after_power_cut(ops, {}) if "last" in state]
+    with using(Hasty()) as disk:
+        save(tmp_path / "last", {"w": torch.ones(40)})
+    states = [state["last"] for state in states_after_power_cut(disk, {}) if "last" in state]
     assert len(states) > 4
     assert (tmp_path / "last").read_bytes() not in states

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from crafted import flip
 
+from dlkit.files.digest import verify
 from dlkit.files.header import read_header
 from dlkit.files.history import PROBE_COLUMNS
 from dlkit.files.run_dir import RunDir
-from dlkit.files.seal import verify
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "file-formats.md").read_text(encoding="utf-8")
 

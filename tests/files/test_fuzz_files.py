@@ -9,8 +9,8 @@ import pytest
 from crafted import SEALED
 
 from dlkit.errors import CheckpointError, ConfigError, DataError, DlkitError
+from dlkit.files.digest import verify
 from dlkit.files.history import cut_back, read_history
-from dlkit.files.seal import verify
 from dlkit.settings.resolve import read_config_file, resolve
 
 HISTORY = (

@@ -211,11 +211,11 @@ def test_foreign_file_is_refused_and_left_alone(tmp_path: Path, header: str) -> 
     with pytest.raises(DataError) as caught:
         cut_back(path, step=3)
     assert caught.value.message.startswith(f"{path} is not a file that this run wrote: its columns are ")
-    assert caught.value.hint == "move it away to go on"
+    assert caught.value.hint == "move it away to continue"
     with pytest.raises(DataError) as caught:
         append_record(path, record(1))
     assert f"this run writes {HEADER.replace(',', ', ')}" in caught.value.message
-    assert caught.value.hint == "move the file away to go on"
+    assert caught.value.hint == "move the file away to continue"
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 

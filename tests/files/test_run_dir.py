@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from failing_disk import FailingOps
+from failing_disk import FailingDisk, using
 from fork_server import ForkServer
 
 from dlkit.errors import CheckpointError, ConfigError, DlkitError, RunExistsError
-from dlkit.files.atomic import FileOps
+from dlkit.files.atomic import Disk
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.files.run_dir import RunDir, check_out, clear_run, create_run, open_run
@@ -121,21 +121,23 @@ def test_nothing_is_said_of_the_disk_when_there_is_room(tmp_path: Path) -> None:
 
 
 def test_what_is_there_already_counts_when_room_is_needed(tmp_path: Path) -> None:
-    class Small(FileOps):
+    class Small(Disk):
         def free_bytes(self, folder: Path) -> int:
             return 1000 if folder == tmp_path else 0
 
     (tmp_path / "last.safetensors").write_bytes(bytes(500))
-    run = RunDir(tmp_path, ops=Small())
-    assert run.shortage(1500) == []
-    assert run.shortage(1501) == [
-        f"the disk of {tmp_path} has 1,000 bytes free; the checkpoints may need 1,001"
-    ]
+    run = RunDir(tmp_path)
+    with using(Small()):
+        assert run.shortage(1500) == []
+        assert run.shortage(1501) == [
+            f"the disk of {tmp_path} has 1,000 bytes free; the checkpoints may need 1,001"
+        ]
 
 
 def test_disk_that_does_not_tell_its_room_is_said(tmp_path: Path) -> None:
-    run = RunDir(tmp_path, ops=FailingOps(1, lambda: OSError(errno.EIO, "Input/output error")))
-    assert run.shortage(1) == [f"cannot tell how much room the disk of {tmp_path} has: input/output error"]
+    with using(FailingDisk(1, lambda: OSError(errno.EIO, "Input/output error"))):
+        said = RunDir(tmp_path).shortage(1)
+    assert said == [f"cannot tell how much room the disk of {tmp_path} has: input/output error"]
 
 
 def test_every_file_of_a_run_is_known(trained_run: Path) -> None:
@@ -173,7 +175,7 @@ def test_run_is_not_replaced_unless_forced(run_copy: Path, ask_for: Callable[...
     with pytest.raises(RunExistsError) as caught:
         ask_for(Path("run"))
     assert caught.value.message == "--out run holds a run already"
-    assert caught.value.hint == "--resume run goes on with it, --force replaces it"
+    assert caught.value.hint == "--resume run continues it, --force replaces it"
     ask_for(Path("run"), force=True)
 
 
@@ -345,7 +347,7 @@ def test_lock_that_the_file_system_refuses_is_told(tmp_path: Path, monkeypatch: 
 def test_folder_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
     with pytest.raises(DlkitError) as caught, RunDir(tmp_path / "gone").locked():
         pass
-    assert caught.value.message == f"cannot write into {tmp_path}/gone: no such file or directory"
+    assert caught.value.message == f"cannot lock {tmp_path}/gone/run.lock: no such file or directory"
 
 
 def test_stale_files_of_a_killed_write_are_swept_under_the_lock(tmp_path: Path) -> None:
@@ -377,7 +379,7 @@ def test_existing_run_is_refused_before_torch_loads(run_copy: Path) -> None:
     )
     assert refused.stdout == "False 2\n"
     assert refused.stderr == (
-        "error: --out run holds a run already\nhint: --resume run goes on with it, --force replaces it\n"
+        "error: --out run holds a run already\nhint: --resume run continues it, --force replaces it\n"
     )
     assert contents(run_copy) == before
 

@@ -1,11 +1,15 @@
+import errno
+import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dlkit.errors import DlkitError
 from dlkit.files.run_dir import RunDir
-from dlkit.files.run_lock import shared_by_network, take_lock
+from dlkit.files.run_lock import hold_lock, shared_by_network
 
 MOUNTS = """\
 /dev/vda / ext4 rw,relatime 0 0
@@ -55,11 +59,72 @@ def test_run_on_a_network_file_system_is_warned_about(tmp_path: Path) -> None:
 
 
 def test_nothing_stays_open_when_the_lock_is_refused(tmp_path: Path) -> None:
-    descriptor = take_lock(tmp_path / "run.lock")
-    before = len(list(Path("/dev/fd").iterdir()))
-    for _ in range(3):
-        with pytest.raises(DlkitError, match="is locked: process"):
-            take_lock(tmp_path / "run.lock")
-    assert len(list(Path("/dev/fd").iterdir())) == before
-    os.close(descriptor)
-    os.close(take_lock(tmp_path / "run.lock"))
+    with hold_lock(tmp_path / "run.lock"):
+        before = len(list(Path("/dev/fd").iterdir()))
+        for _ in range(3):
+            with pytest.raises(
+                DlkitError, match=rf"is locked: process {os.getpid()} on .* since 20"
+            ) as caught:
+                hold_lock(tmp_path / "run.lock").__enter__()
+            assert caught.value.exit_code == 1
+        assert len(list(Path("/dev/fd").iterdir())) == before
+    with hold_lock(tmp_path / "run.lock"):
+        pass
+
+
+HOLD = "import sys, time; from pathlib import Path; from dlkit.files.run_lock import hold_lock\n"
+
+
+def test_killed_holder_releases_the_lock(tmp_path: Path) -> None:
+    script = f"{HOLD}with hold_lock(Path('run.lock')): print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DlkitError, match=f"is locked: process {holder.pid} on "):
+            hold_lock(tmp_path / "run.lock").__enter__()
+        holder.kill()
+        holder.wait()
+    with hold_lock(tmp_path / "run.lock"):
+        assert f"process {os.getpid()} on " in (tmp_path / "run.lock").read_text()
+
+
+def test_lock_stays_held_when_a_forked_child_ends(tmp_path: Path) -> None:
+    script = f"""{HOLD}import os
+with hold_lock(Path("run.lock")):
+    if os.fork() == 0:
+        sys.exit()
+    os.wait()
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DlkitError, match="is locked"):
+            hold_lock(tmp_path / "run.lock").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [(errno.ENOSYS, "has no locks"), (errno.ENOLCK, "has no locks"), (errno.EIO, "may be failing")],
+    ids=errno.errorcode.get,
+)
+def test_file_system_without_locks_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(DlkitError, match=f"cannot lock {tmp_path}/run.lock") as caught:
+        hold_lock(tmp_path / "run.lock").__enter__()
+    assert (caught.value.exit_code, hint in caught.value.hint) == (1, True)
+
+
+def test_place_that_cannot_be_locked_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DlkitError, match=f"cannot lock {tmp_path}/file/run.lock: ") as caught:
+        hold_lock(tmp_path / "file" / "run.lock").__enter__()
+    assert caught.value.hint

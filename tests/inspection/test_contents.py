@@ -145,7 +145,7 @@ def test_names_with_endless_numbers_are_sorted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"dlkit": "{"}, "its header is not JSON"),
+        ({"dlkit": "{"}, "its metadata are not JSON"),
         ({"dlkit": "[]"}, "its metadata are not dlkit's"),
         ({"dlkit": '{"format": 99}'}, "has format 99; this dlkit reads up to 1"),
     ],

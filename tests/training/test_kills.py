@@ -13,8 +13,8 @@ import pytest
 from fork_server import Child, ForkServer
 from runs import essence
 
+from dlkit.files.digest import verify
 from dlkit.files.run_dir import RunDir
-from dlkit.files.seal import verify
 
 KILLS = int(os.environ.get("DLKIT_TEST_KILLS", "30"))
 RUN = (

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from dlkit import __version__
-from dlkit.errors import DataError, file_error, printable
-from dlkit.files.atomic import make_folder
+from dlkit.errors import DataError, printable
+from dlkit.files.atomic import error_context, make_folder
 from dlkit.settings.catalogue import RemoteFile
 
 Progress = Callable[[int, int], None]
@@ -107,7 +107,7 @@ def fetch_file(
                 if not failure.again:
                     urls.remove(url)
                 continue
-            with _error_context("write", target):
+            with error_context(target, "write"):
                 part.replace(target)
             return target
     tried = "; ".join(f"{url} {reason}" for url, reason in failures.items())
@@ -121,7 +121,7 @@ def difference(path: Path, file: RemoteFile) -> str:
     Raises:
         DlkitError: It cannot be read.
     """
-    with _error_context("read", path):
+    with error_context(path, "read"):
         if not path.is_file():
             return "is not there"
         if (size := path.stat().st_size) != file.size:
@@ -214,16 +214,16 @@ def _chunks(
 
 def _append(part: Path, begin: int, chunks: Iterator[bytes]) -> None:
     """Write what arrives behind the first `begin` bytes, and wait until it is on the disk."""
-    with _error_context("write", part):
+    with error_context(part, "write"):
         file = part.open("ab", buffering=0)
         file.truncate(begin)
     with file:
         for chunk in chunks:
             rest = memoryview(chunk)
-            with _error_context("write", part):
+            with error_context(part, "write"):
                 while rest:
                     rest = rest[file.write(rest) :]
-        with _error_context("write", part):
+        with error_context(part, "write"):
             os.fsync(file.fileno())
 
 
@@ -274,19 +274,11 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _size(part: Path) -> int:
-    with _error_context("read", part), contextlib.suppress(FileNotFoundError):
+    with error_context(part, "read"), contextlib.suppress(FileNotFoundError):
         return part.stat().st_size
     return 0
 
 
 def _drop(part: Path) -> None:
-    with _error_context("remove", part):
+    with error_context(part, "remove"):
         part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _error_context(doing: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as err:
-        raise file_error(err, path, doing) from err

@@ -11,7 +11,7 @@ from dlkit.data.builtin.download import PATIENCE, Note, Patience, Progress, diff
 from dlkit.data.home import downloads_folder, prepared_path
 from dlkit.errors import CheckpointError, ConfigError, DataError, did_you_mean, file_error
 from dlkit.files.atomic import make_folder
-from dlkit.files.seal import verify
+from dlkit.files.digest import verify
 from dlkit.settings.catalogue import DATA, DataEntry
 
 
