@@ -35,7 +35,7 @@ DESCRIPTION = DataDescription(
 
 
 def tensors_of(sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    """Give tensors of random numbers, the state of an optimizer with two moments among them."""
+    """Return tensors of random numbers, the state of an optimizer with two moments among them."""
     return {
         f"{part}.{name}": torch.rand(count)
         for part in ("weight", "mean", "square")
@@ -52,7 +52,7 @@ KINDS = {
 
 
 def plain_write(path: Path, data: memoryview) -> float:
-    """Give the seconds of writing a new file and syncing it."""
+    """Return the seconds of writing a new file and syncing it."""
     path.unlink(missing_ok=True)
     start = time.perf_counter()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -64,7 +64,7 @@ def plain_write(path: Path, data: memoryview) -> float:
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor]) -> float:
-    """Give the seconds of a save."""
+    """Return the seconds of a save."""
     config = resolve({"model": "mlp"}, {})
     start = time.perf_counter()
     save_checkpoint(
@@ -79,7 +79,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor]) -> float:
 
 
 def measure(folder: Path, sizes: Mapping[str, int], repeats: int) -> dict[str, float]:
-    """Alternate the two, and give medians, the ratio and its quartiles."""
+    """Alternate the two, and return medians, the ratio and its quartiles."""
     tensors = tensors_of(sizes)
     save(folder, tensors)
     data = memoryview((folder / "last.safetensors").read_bytes())

@@ -24,7 +24,7 @@ def section(title: str) -> str:
 
 
 def first_cells(text: str) -> list[str]:
-    """Give what stands in code font in the first column of the tables of a text."""
+    """Return what stands in code font in the first column of the tables of a text."""
     return [
         name
         for line in re.findall(r"^\| (`.*?) \|", text, flags=re.MULTILINE)
