@@ -16,7 +16,7 @@ DIGITS, EPOCHS = (2, 3, 4), (1, 2, 3)
 
 
 def columns() -> list[Tensor]:
-    """Give the pictures, each (B, 1, H, W) from 0 to 1: as they are, then changed in three epochs by each kind."""
+    """Give the images, each (B, 1, H, W) from 0 to 1: as they are, then changed in three epochs by each kind."""
     digits = torch.from_numpy(load_digits().images[list(DIGITS)]).float()[:, None] / 16
     plain = F.interpolate(digits, size=(SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 1)
     mean = plain.mean()
@@ -29,13 +29,13 @@ def columns() -> list[Tensor]:
 
 
 def drawn() -> Image.Image:
-    """Put the pictures side by side, one row a digit."""
+    """Put the images side by side, one row a digit."""
     step = SIDE * ENLARGED + GAP
     given = columns()
     page = Image.new("L", (len(given) * step + 2 * GAP, len(DIGITS) * step), 225)
-    for place, pictures in enumerate(given):
-        for row, picture in enumerate(pictures[:, 0]):
-            tile = Image.fromarray((255 - 255 * picture.clamp(0, 1)).byte().numpy())
+    for place, images in enumerate(given):
+        for row, image in enumerate(images[:, 0]):
+            tile = Image.fromarray((255 - 255 * image.clamp(0, 1)).byte().numpy())
             across = place * step + GAP * ((place > 0) + (place > len(EPOCHS)))
             page.paste(tile.resize((SIDE * ENLARGED, SIDE * ENLARGED)), (across, row * step))
     return page

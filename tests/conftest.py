@@ -107,7 +107,7 @@ def mnist_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data home with MNIST prepared; with noise of its shape where the real files are not here."""
     import torch
 
-    from dlkit.data.builtin.torchvision_sets import read_torchvision_set
+    from dlkit.data.builtin.readers import read_idx_set
     from dlkit.data.prepared import write_prepared
 
     def noise(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -117,9 +117,7 @@ def mnist_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     home = tmp_path_factory.mktemp("mnist")
     real = SHARED_DATA / "mnist"
-    parts = (
-        read_torchvision_set("mnist", real) if real.is_dir() else {"train": noise(4000), "test": noise(500)}
-    )
+    parts = read_idx_set(real) if real.is_dir() else {"train": noise(4000), "test": noise(500)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DLKIT_HOME", str(home))
         write_prepared("mnist", parts, 255.0)

@@ -1,4 +1,4 @@
-"""Small folders of pictures, sound and otherwise."""
+"""Small folders of images, sound and otherwise."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options: Any) -> Path:
-    """Write a picture of the kind that its name ends in."""
+    """Write an image of the kind that its name ends in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(pixels)
     (image if mode is None else image.convert(mode)).save(path, **options)
@@ -25,7 +25,7 @@ def noise(height: int, width: int, *bands: int, seed: int = 0) -> np.ndarray:
 def make_folder(
     root: Path, *, each: int = 12, size: tuple[int, int] | None = (10, 12), parts: tuple[str, ...] = ("",)
 ) -> Path:
-    """Two classes of colour pictures, `red` and `blue`, in PNG; of different sizes where none is given."""
+    """Two classes of colour images, `red` and `blue`, in PNG; of different sizes where none is given."""
     draw = np.random.default_rng(0)
     for part in parts:
         for band, name in ((0, "red"), (2, "blue")):
@@ -48,13 +48,13 @@ def png_of(width: int, height: int) -> bytes:
 
 
 def spoil(folder: Path) -> dict[str, str]:
-    """Put files that are no pictures into a folder; give their names and what has to be said of each."""
+    """Put files that are no images into a folder; give their names and what has to be said of each."""
     whole = save(folder / "whole.jpg", noise(40, 40, 3)).read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "whole.jpg").unlink()
     (folder / "empty.jpg").touch()
     (folder / "html.jpg").write_text("<!DOCTYPE html>\n<html>404</html>")
-    (folder / "text.png").write_text("not a picture")
+    (folder / "text.png").write_text("not an image")
     (folder / "zeros.png").write_bytes(bytes(300))
     (folder / "huge.png").write_bytes(png_of(50_000, 50_000))
     (folder / "dangling.png").symlink_to("nowhere.png")
@@ -64,10 +64,10 @@ def spoil(folder: Path) -> dict[str, str]:
         "cut.jpg": "is cut off",
         "dangling.png": "is a link to nothing",
         "empty.jpg": "is empty",
-        "float.tif": "holds floating-point numbers; put such pictures into a .npz file",
-        "html.jpg": "is HTML or XML, not a picture",
+        "float.tif": "holds floating-point numbers; put such images into a .npz file",
+        "html.jpg": "is HTML or XML, not an image",
         "huge.png": "has 50,000 x 50,000 pixels; at most 134,217,728 are decoded",
         "self.png": "cannot be opened: too many levels of symbolic links",
-        "text.png": "is no picture of a kind that is read",
+        "text.png": "is no image of a kind that is read",
         "zeros.png": "holds nothing but zeros",
     }

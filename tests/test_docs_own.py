@@ -73,7 +73,7 @@ def test_every_name_of_an_array_is_on_the_page() -> None:
 
 
 def test_page_on_pictures_has_every_augmentation_and_the_largest_picture() -> None:
-    page = (DOCS / "pictures.md").read_text()
+    page = (DOCS / "images.md").read_text()
 
     for kind in FIELDS["augment"].metadata["choices"]:
         assert f"| `{kind}` |" in page

@@ -74,10 +74,10 @@ def test_heavy_packages_stand_only_where_they_may(path: Path) -> None:
     assert "pyplot" not in path.read_text()
 
 
-def test_torchvision_stands_in_two_files() -> None:
+def test_torchvision_stands_in_one_file() -> None:
     users = [path.name for path in FILES if any(name.startswith("torchvision") for name in imports(path))]
 
-    assert sorted(users) == ["torchvision_models.py", "torchvision_sets.py"]
+    assert sorted(users) == ["torchvision_models.py"]
 
 
 def test_every_row_is_there_or_marked_as_coming() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dlkit.data.arrays.functions import load_function
 from dlkit.data.arrays.load import load_arrays
-from dlkit.data.builtin.load import load_pictures
+from dlkit.data.builtin.load import load_builtin
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.images.load import load_folder
 from dlkit.data.pbpk.curves_file import holds_curves
@@ -34,7 +34,7 @@ def _load_table(request: Request) -> DataSet:
 
 
 LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
-    "pictures": load_pictures,
+    "pictures": load_builtin,
     "spatial": _load_spatial,
     "table": _load_table,
     "pbpk": load_pbpk,

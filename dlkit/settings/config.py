@@ -137,7 +137,7 @@ class TrainConfig:
         panel=DATA_PANEL,
     )
     num_workers: str = _setting(
-        "auto", "Processes that decode pictures where they do not fit into memory.", panel=DATA_PANEL
+        "auto", "Threads that decode images where they do not fit into memory.", panel=DATA_PANEL
     )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
 

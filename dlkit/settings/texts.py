@@ -62,7 +62,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_num_workers(text: str) -> int:
-    """Read a number of worker processes.
+    """Read a number of threads that decode.
 
     Raises:
         ConfigError: It is no number from 0 to 256.
@@ -70,7 +70,7 @@ def parse_num_workers(text: str) -> int:
     if not re.fullmatch("[0-9]{1,3}", text) or int(text) > _MOST_WORKERS:
         raise ConfigError(
             f"--num-workers {text} is neither auto nor a number from 0 to {_MOST_WORKERS}",
-            "auto takes one a core; 0 decodes in the process that trains",
+            "auto takes one a core; 0 decodes in the thread that trains",
         )
     return int(text)
 

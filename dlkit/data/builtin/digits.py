@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits that scikit-learn carries: 8 x 8 pictures with values 0 to 16."""
+"""The 1,797 handwritten digits that scikit-learn carries: 8 x 8 images with values 0 to 16."""
 
 import gzip
 import importlib.util

@@ -1,14 +1,13 @@
 """Getting a data set: its files downloaded or found, checked, and made into the prepared file."""
 
 import contextlib
-import fcntl
-import os
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dlkit.data.builtin.download import PATIENCE, Note, Patience, Progress, fetch_file, say_nothing
-from dlkit.data.builtin.part_file import difference
+from filelock import FileLock, Timeout
+
+from dlkit.data.builtin.download import PATIENCE, Note, Patience, Progress, difference, fetch_file, ignore
 from dlkit.data.home import downloads_folder, prepared_path
 from dlkit.errors import CheckpointError, ConfigError, DataError, did_you_mean, file_error
 from dlkit.files.atomic import make_folder
@@ -23,11 +22,11 @@ def get(
     from_dir: Path | None = None,
     force: bool = False,
     patience: Patience = PATIENCE,
-    progress: Progress = say_nothing,
-    note: Note = say_nothing,
+    progress: Progress = ignore,
+    note: Note = ignore,
     catalogue: Mapping[str, DataEntry] = DATA,
 ) -> Path:
-    """Bring a data set here, unless it is, and give the place of its prepared file.
+    """Download a data set, unless it is prepared already, and return the path of its prepared file.
 
     Args:
         name: A built-in data set that is not embedded.
@@ -36,30 +35,29 @@ def get(
         force: Make the prepared file anew; files that are downloaded already are used again.
         patience: Timeouts and tries of the download.
         progress: Called with the bytes that are here and the bytes wanted, of all files together.
-        note: Told about everything that did not go straight.
+        note: Called with a line about whatever did not go as planned.
         catalogue: The data sets there are; passed in by tests.
 
     Raises:
         ConfigError: There is no such data set, or the mirror is no URL.
         DataError: A file cannot be had, or is not the one published.
-        MissingError: torchvision, which reads the files, cannot be imported.
         DlkitError: A file cannot be written.
     """
     entry = _remote_entry(name, catalogue)
     check_mirror(mirror)
-    if not force and is_here(name, note):
+    if not force and is_prepared(name, note):
         note(f"{name} is here already; --force makes it anew")
         return prepared_path(name)
     if from_dir is not None:
-        _check_at_hand(name, entry, from_dir)
-        return _prepare(name, entry, from_dir)
+        _check_folder(name, entry, from_dir)
+        return _prepare(name, from_dir)
     folder = downloads_folder(name)
     make_folder(folder)
     with _alone_in(folder, note):
-        if not force and is_here(name, say_nothing):
+        if not force and is_prepared(name, ignore):
             return prepared_path(name)
         _fetch_all(name, entry, (mirror,) if mirror else entry.mirrors, folder, patience, progress, note)
-        return _prepare(name, entry, folder)
+        return _prepare(name, folder)
 
 
 def check_mirror(mirror: str | None) -> None:
@@ -83,8 +81,8 @@ def check_mirror(mirror: str | None) -> None:
         )
 
 
-def is_here(name: str, note: Note) -> bool:
-    """Say whether a data set's prepared file is here and whole; one that is not is told and made anew."""
+def is_prepared(name: str, note: Note) -> bool:
+    """Return whether a data set's prepared file exists and is whole; one that is not is reported and made anew."""
     path = prepared_path(name)
     if not path.exists():
         return False
@@ -128,52 +126,49 @@ def _fetch_all(
         before += file.size
 
 
-def _check_at_hand(name: str, entry: DataEntry, folder: Path) -> None:
+def _check_folder(name: str, entry: DataEntry, folder: Path) -> None:
     """Check that a folder holds every file of a data set, byte for byte as published."""
     if not folder.is_dir():
         kind = "is not a folder" if folder.exists() else "is not there"
         raise DataError(f"--from {folder} {kind}", f"it has to hold {_file_names(entry)}")
     faults = {file.name: fault for file in entry.files if (fault := difference(folder / file.name, file))}
     if faults:
-        told = "; ".join(f"{file_name} {fault}" for file_name, fault in faults.items())
+        found = "; ".join(f"{file_name} {fault}" for file_name, fault in faults.items())
         unpacked = [
             name for name in faults if (folder / name.removesuffix(".gz")).is_file() and name.endswith(".gz")
         ]
         raise DataError(
-            f"--from {folder}: {told}",
+            f"--from {folder}: {found}",
             "unpacked files cannot be checked; the .gz files are needed, as published"
             if unpacked
             else f"{name} is made of {_file_names(entry)}, as published at {entry.mirrors[0]}",
         )
 
 
-def _prepare(name: str, entry: DataEntry, folder: Path) -> Path:
-    from dlkit.data.builtin.cifar import read_cifar10
-    from dlkit.data.builtin.torchvision_sets import CLASSES, read_torchvision_set
+def _prepare(name: str, folder: Path) -> Path:
+    from dlkit.data.builtin.readers import READERS
     from dlkit.data.prepared import write_prepared
 
-    archive = folder / entry.files[0].name
-    parts = read_torchvision_set(name, folder) if name in CLASSES else read_cifar10(archive)
-    return write_prepared(name, parts, scale=255.0)
+    return write_prepared(name, READERS[name](folder), scale=255.0)
 
 
 @contextlib.contextmanager
 def _alone_in(folder: Path, note: Note) -> Iterator[None]:
     """Let one process at a time download into a folder; the others wait, and find the work done."""
     path = folder / "get.lock"
+    lock = FileLock(path)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            note(f"another process is downloading into {folder}; waiting for it")
+            lock.acquire()
     except OSError as err:
         raise file_error(err, path, "write") from err
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            note(f"another process is downloading into {folder}; waiting for it")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def _offline_hint(name: str, entry: DataEntry) -> str:

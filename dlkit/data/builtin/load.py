@@ -1,4 +1,4 @@
-"""The built-in pictures as a data set: split, normalised and described."""
+"""The built-in images as a data set: split, normalised and described."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,8 +18,8 @@ SOURCES: Mapping[str, Callable[[], Source]] = {
 }
 
 
-def load_pictures(request: Request) -> DataSet:
-    """Load built-in pictures.
+def load_builtin(request: Request) -> DataSet:
+    """Load built-in images.
 
     Raises:
         DataError: They are not here, are damaged, or are not the ones trained on.
@@ -31,7 +31,7 @@ def load_pictures(request: Request) -> DataSet:
 
 
 def describe(name: str, source: Source) -> DataDescription:
-    """Say of built-in pictures what their entry in the catalogue and their samples tell."""
+    """Say of built-in images what their entry in the catalogue and their samples tell."""
     entry = DATA[name]
     inputs, _ = next(iter(source.parts.values()))
     return DataDescription(

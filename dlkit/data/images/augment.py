@@ -1,4 +1,4 @@
-"""Pictures changed at random while training, on their device: a function of seed, epoch and row alone."""
+"""Images changed at random while training, on their device: a function of seed, epoch and row alone."""
 
 import hashlib
 import math
@@ -14,23 +14,23 @@ from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import TrainConfig
 
 _SHIFT = 1 / 8  # of the side, to either side
-_AREA = (0.5, 1.0)  # share of the picture that a crop keeps
-_ASPECT = 4 / 3  # a crop is at most this much wider or higher than the picture
-_ERASED = (0.02, 0.2)  # share of the picture that is erased
+_AREA = (0.5, 1.0)  # share of the image that a crop keeps
+_ASPECT = 4 / 3  # a crop is at most this much wider or higher than the image
+_ERASED = (0.02, 0.2)  # share of the image that is erased
 _ERASED_ASPECT = 3.0
-_ERASE_SHARE = 0.5  # of the pictures
+_ERASE_SHARE = 0.5  # of the images
 _MASK = 0xFFFFFFFF
 _DRAWS = 12
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How pictures are changed.
+    """How images are changed.
 
     Args:
         kind: `light` shifts and mirrors; `strong` crops, mirrors and erases.
         seed: The run's seed.
-        mirror: Whether a mirrored picture is still of its class.
+        mirror: Whether a mirrored image is still of its class.
     """
 
     kind: str
@@ -45,17 +45,17 @@ class Augmentation:
             else "never mirrored, since they are written"
         )
         if self.kind == "light":
-            return f"--augment light: training pictures are shifted by up to an eighth and {mirrored}"
+            return f"--augment light: training images are shifted by up to an eighth and {mirrored}"
         return (
-            "--augment strong: of training pictures a crop of half to all of the area is taken, half of them lose a "
+            "--augment strong: of training images a crop of half to all of the area is taken, half of them lose a "
             f"rectangle, and they are {mirrored}"
         )
 
     def apply(self, inputs: Tensor, rows: Tensor, epoch: int) -> Tensor:
-        """Change pictures.
+        """Change images.
 
         Args:
-            inputs: Normalised pictures, shape (B, C, H, W), float32.
+            inputs: Normalised images, shape (B, C, H, W), float32.
             rows: Their rows in the stored data, shape (B,), int64.
             epoch: Number of the epoch.
 
@@ -74,13 +74,13 @@ def augmentation_of(config: TrainConfig, description: DataDescription) -> Augmen
     """Give the augmentation that the settings ask for; None for none.
 
     Raises:
-        ConfigError: The samples are no pictures.
+        ConfigError: The samples are no images.
     """
     if config.augment == "none":
         return None
     if len(description.input_shape) != 3 or description.named_inputs:
         raise ConfigError(
-            f"--augment {config.augment} changes pictures; {description.name} has samples of shape "
+            f"--augment {config.augment} changes images; {description.name} has samples of shape "
             f"{description.input_shape}",
             "leave it out",
         )
@@ -122,7 +122,7 @@ def _mix(values: Tensor) -> Tensor:
 
 
 def _shift(inputs: Tensor, flips: Tensor, right: Tensor, down: Tensor) -> Tensor:
-    """Shift pictures by whole pixels; what comes in at a border is its mirror image."""
+    """Shift images by whole pixels; what comes in at a border is its mirror image."""
     height, width = inputs.shape[2:]
     across = _shifted(width, right)
     across = torch.where(flips[:, None], width - 1 - across, across)
@@ -141,7 +141,7 @@ def _shifted(side: int, draws: Tensor) -> Tensor:
 
 
 def _crop(inputs: Tensor, flips: Tensor, draws: Tensor) -> Tensor:
-    """Take a part of each picture and bring it back to size, as in Szegedy et al. 2014."""
+    """Take a part of each image and bring it back to size, as in Szegedy et al. 2014."""
     area = _AREA[0] + (_AREA[1] - _AREA[0]) * draws[:, 0]
     aspect = torch.exp((2 * draws[:, 1] - 1) * math.log(_ASPECT))
     across = (area * aspect).sqrt().clamp(max=1.0)
@@ -156,7 +156,7 @@ def _crop(inputs: Tensor, flips: Tensor, draws: Tensor) -> Tensor:
 
 
 def _erase(inputs: Tensor, draws: Tensor) -> Tensor:
-    """Set a rectangle of some pictures to zero, the mean, as in Zhong et al. 2017 (https://arxiv.org/abs/1708.04896)."""
+    """Set a rectangle of some images to zero, the mean, as in Zhong et al. 2017 (https://arxiv.org/abs/1708.04896)."""
     height, width = inputs.shape[2:]
     area = _ERASED[0] + (_ERASED[1] - _ERASED[0]) * draws[:, 1]
     aspect = torch.exp((2 * draws[:, 2] - 1) * math.log(_ERASED_ASPECT))

@@ -1,11 +1,11 @@
-"""What is wrong with a folder of pictures: files that cannot be read, and those whose names say another format."""
+"""What is wrong with a folder of images: files that cannot be read, and those whose names say another format."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from dlkit.data.findings import Finding
 from dlkit.data.images.image_file import suffixes_of
-from dlkit.data.images.listing import list_pictures
+from dlkit.data.images.listing import list_images
 from dlkit.data.images.plan import find_faults
 from dlkit.errors import DataError, printable
 
@@ -13,9 +13,9 @@ _LONGEST = 300
 
 
 def unreadable(root: Path) -> Iterator[Finding]:
-    """Decode all pictures of a folder and find those that cannot be read; none where it cannot even be listed."""
+    """Decode all images of a folder and find those that cannot be read; none where it cannot even be listed."""
     try:
-        faults = find_faults(list_pictures(root))
+        faults = find_faults(list_images(root))
     except DataError:
         return
     for name, text in faults:
@@ -24,21 +24,21 @@ def unreadable(root: Path) -> Iterator[Finding]:
             rule="readable",
             where=printable(name, _LONGEST),
             count=1,
-            message=f"the picture {text}",
-            cure="mend or remove it",
+            message=f"the image {text}",
+            cure="fix or remove it",
         )
 
 
 def misnamed(root: Path) -> Iterator[Finding]:
-    """Find pictures whose names end otherwise than their format does.
+    """Find images whose names end otherwise than their format does.
 
     Args:
-        root: The folder; all of its pictures can be read.
+        root: The folder; all of its images can be read.
 
     Raises:
         DataError: It is missing or laid out otherwise.
     """
-    for name in list_pictures(root).names:
+    for name in list_images(root).names:
         fitting = suffixes_of(root / name)
         if fitting and Path(name).suffix.lower() not in fitting:
             yield Finding(
@@ -46,6 +46,6 @@ def misnamed(root: Path) -> Iterator[Finding]:
                 rule="misnamed",
                 where=printable(name, _LONGEST),
                 count=1,
-                message=f"the name ends in {Path(name).suffix}, the picture is of the kind {fitting[0]}",
+                message=f"the name ends in {Path(name).suffix}, the image is of the kind {fitting[0]}",
                 cure="it is read by what it holds; rename it, since other programs go by the name",
             )

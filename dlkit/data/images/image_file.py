@@ -1,10 +1,9 @@
-"""One picture file: measured by its header, or decoded whole and brought to size."""
+"""One image file: measured by its header, or decoded whole and brought to size."""
 
 import contextlib
 import os
 import re
 import stat
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from PIL import (  # Pillow knows a format once its plugin is imported
     Image,
     ImageOps,
     JpegImagePlugin,
-    MpoImagePlugin,  # noqa: F401 - the JPEG plugin hands pictures of several views to it
+    MpoImagePlugin,  # noqa: F401 - the JPEG plugin hands images of several views to it
     PngImagePlugin,
     PpmImagePlugin,
     TiffImagePlugin,
@@ -59,12 +58,12 @@ _WORD = 65535
 Image.MAX_IMAGE_PIXELS = None  # held to MAX_PIXELS here, before a pixel is decoded
 
 
-class PictureFault(Exception):  # noqa: N818 - a finding, told with those of other files
-    """Why a file cannot be used as a picture, as the rest of a sentence that begins with its name."""
+class ImageFault(Exception):  # noqa: N818 - a finding, told with those of other files
+    """Why a file cannot be used as an image, as the rest of a sentence that begins with its name."""
 
 
 class Measure(NamedTuple):
-    """What a header says: width and height as the picture is looked at, and `grey`, `colour` or `deep` (16 bits)."""
+    """What a header says: width and height as the image is looked at, and `grey`, `colour` or `deep` (16 bits)."""
 
     width: int
     height: int
@@ -72,7 +71,7 @@ class Measure(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What pictures are brought to: bands, height, width, and whether values are kept with 16 bits."""
+    """What images are brought to: bands, height, width, and whether values are kept with 16 bits."""
 
     bands: int
     height: int
@@ -81,7 +80,7 @@ class Frame(NamedTuple):
 
 
 def suffixes_of(path: Path) -> tuple[str, ...]:
-    """Give what the name of a picture may end in, by how the file begins; nothing where that does not tell."""
+    """Give what the name of an image may end in, by how the file begins; nothing where that does not tell."""
     try:
         with path.open("rb") as file:
             first = file.read(16)
@@ -91,17 +90,17 @@ def suffixes_of(path: Path) -> tuple[str, ...]:
 
 
 def measure(path: str) -> Measure:
-    """Read the header of a picture.
+    """Read the header of an image.
 
     Raises:
-        PictureFault: It cannot be read, or is too large.
+        ImageFault: It cannot be read, or is too large.
     """
     with _opened(path) as image:
         return _measured(image)
 
 
 def decode(path: str, frame: Frame) -> np.ndarray:
-    """Decode a whole picture, turned as its EXIF data ask for; of another size, its middle is taken and resized.
+    """Decode a whole image, turned as its EXIF data ask for; of another size, its middle is taken and resized.
 
     Args:
         path: The file.
@@ -111,7 +110,7 @@ def decode(path: str, frame: Frame) -> np.ndarray:
         Pixels, shape (C, H, W): uint8, or float32 from 0 to 65535 where 16 bits are kept.
 
     Raises:
-        PictureFault: It cannot be read, or is too large.
+        ImageFault: It cannot be read, or is too large.
     """
     with _opened(path) as image:
         found = _measured(image)
@@ -133,19 +132,17 @@ def decode(path: str, frame: Frame) -> np.ndarray:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Image.Image]:
-    """Open a picture, and tell whatever Pillow raises meanwhile as a fault."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with open(path, "rb", opener=_open_without_waiting) as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise PictureFault("is no regular file")
-                with Image.open(file, formats=_FORMATS) as image:
-                    yield image
-        except PictureFault:
-            raise
-        except Exception as err:  # a damaged file makes Pillow raise nearly anything
-            raise _fault(err, path) from err
+    """Open an image, and tell whatever Pillow raises meanwhile as a fault."""
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageFault("is no regular file")
+            with Image.open(file, formats=_FORMATS) as image:
+                yield image
+    except ImageFault:
+        raise
+    except Exception as err:  # a damaged file makes Pillow raise nearly anything
+        raise _fault(err, path) from err
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -156,9 +153,9 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _measured(image: Image.Image) -> Measure:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise PictureFault(f"has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are decoded")
+        raise ImageFault(f"has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are decoded")
     if image.mode == "F":
-        raise PictureFault("holds floating-point numbers; put such pictures into a .npz file")
+        raise ImageFault("holds floating-point numbers; put such images into a .npz file")
     kind = DEEP if image.mode.startswith("I;16") else _KINDS.get(image.mode, COLOUR)
     if _has_exif(image) and image.getexif().get(_ORIENTATION, 1) >= _SIDEWAYS:
         width, height = height, width
@@ -170,7 +167,7 @@ def _has_exif(image: Image.Image) -> bool:
 
 
 def _banded(image: Image.Image, bands: int) -> Image.Image:
-    """Give a picture of one or three bytes a pixel."""
+    """Give an image of one or three bytes a pixel."""
     mode = "L" if bands == 1 else "RGB"
     if image.mode == mode:
         return image
@@ -183,18 +180,18 @@ def _banded(image: Image.Image, bands: int) -> Image.Image:
 
 
 def _deep(image: Image.Image, kind: str) -> Image.Image:
-    """Give a picture of one number a pixel, from 0 to 65535."""
+    """Give an image of one number a pixel, from 0 to 65535."""
     if kind != DEEP:
         values = np.asarray(image.convert("L")).astype(np.float32) * _BYTES_TO_WORDS
     else:
         values = np.asarray(image).astype(np.float32)
         if values.min() < 0 or values.max() > _WORD:
-            raise PictureFault("holds numbers beyond 16 bits; put such pictures into a .npz file")
+            raise ImageFault("holds numbers beyond 16 bits; put such images into a .npz file")
     return Image.fromarray(values)
 
 
 def _middle(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, float]:
-    """Give the largest box in the middle of a picture that has the proportions asked for."""
+    """Give the largest box in the middle of an image that has the proportions asked for."""
     width, height = size
     across = min(width, height * frame.width / frame.height)
     down = across * frame.height / frame.width
@@ -202,22 +199,22 @@ def _middle(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, f
     return left, top, left + across, top + down
 
 
-def _fault(err: Exception, path: str) -> PictureFault:
+def _fault(err: Exception, path: str) -> ImageFault:
     """Say what is wrong with a file, in words that lead to the cure."""
     if isinstance(err, UnidentifiedImageError):
-        return PictureFault(_what_else(path))
+        return ImageFault(_what_else(path))
     if isinstance(err, MemoryError):
-        return PictureFault("does not fit into memory")
+        return ImageFault("does not fit into memory")
     told = " ".join(str(err).split()) or type(err).__name__
     if isinstance(err, OSError) and err.strerror:
-        return PictureFault(f"cannot be opened: {err.strerror.lower()}")
+        return ImageFault(f"cannot be opened: {err.strerror.lower()}")
     if "truncated" in told.lower():
-        return PictureFault("is cut off")
-    return PictureFault(f"is damaged: {told[:100]}")
+        return ImageFault("is cut off")
+    return ImageFault(f"is damaged: {told[:100]}")
 
 
 def _what_else(path: str) -> str:
-    """Say what a file is that is no picture."""
+    """Say what a file is that is no image."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a path may be no text
             first = file.read(64).lstrip()
@@ -226,7 +223,7 @@ def _what_else(path: str) -> str:
     if not first:
         return "is empty"
     if first[:1] == b"<":
-        return "is HTML or XML, not a picture"
+        return "is HTML or XML, not an image"
     if not first.strip(b"\0"):
         return "holds nothing but zeros"
-    return "is no picture of a kind that is read"
+    return "is no image of a kind that is read"

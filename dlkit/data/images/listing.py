@@ -1,4 +1,4 @@
-"""The pictures in a folder, by part and class: what is there, before any of it is opened."""
+"""The images in a folder, by part and class: what is there, before any of it is opened."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ _LAYOUT = "one sub-folder a class, as in cats/ and dogs/; or train/, val/ and te
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a folder, part by part, in each class by class, each in the order of their names.
+    """The images of a folder, part by part, in each class by class, each in the order of their names.
 
     Args:
         root: The folder, absolute.
@@ -27,7 +27,7 @@ class Listing:
         sizes: How many belong to each part: `all`, or `train` and maybe `val` and `test`.
         state: SHA-256 over names, sizes and times of change: another one means that the folder has changed.
         content: SHA-256 over names and sizes alone, which a copy of the folder shares.
-        faults: Names of what cannot be a picture, and why.
+        faults: Names of what cannot be an image, and why.
         ignored: Files of other kinds.
     """
 
@@ -49,15 +49,15 @@ _Found = tuple[bytes, int, int]  # name in the folder, size, time of the last ch
 
 
 class _Walk:
-    """Collects the pictures under a folder, and what cannot be one."""
+    """Collects the images under a folder, and what cannot be one."""
 
     def __init__(self, root: Path) -> None:
         self.root = os.fspath(root)
         self.faults: list[tuple[str, str]] = []
         self.ignored = 0
 
-    def pictures(self, name: str) -> list[_Found]:
-        """Give all pictures under a sub-folder, in the order of their names."""
+    def images(self, name: str) -> list[_Found]:
+        """Give all images under a sub-folder, in the order of their names."""
         found: list[_Found] = []
         top = os.stat(self.root)  # noqa: PTH116 - as below
         self._look_under(name, ((top.st_dev, top.st_ino),), found)
@@ -98,8 +98,8 @@ class _Walk:
         self.faults.append((name, "is a link to nothing" if lost else f"cannot be opened: {reason(err)}"))
 
 
-def list_pictures(root: Path, known: Sequence[str] | None = None) -> Listing:
-    """List the pictures of a folder.
+def list_images(root: Path, known: Sequence[str] | None = None) -> Listing:
+    """List the images of a folder.
 
     Args:
         root: The folder: a sub-folder a class, or `train`, `val` and `test` above them.
@@ -114,7 +114,7 @@ def list_pictures(root: Path, known: Sequence[str] | None = None) -> Listing:
         top = _sub_folders(root)
         by_part = _parts(root, top, need_train=known is None)
         found = {
-            part: {name: walk.pictures(f"{folder}{name}") for name in classes}
+            part: {name: walk.images(f"{folder}{name}") for name in classes}
             for part, (folder, classes) in by_part.items()
         }
     except OSError as err:
@@ -127,16 +127,16 @@ def list_pictures(root: Path, known: Sequence[str] | None = None) -> Listing:
     targets: list[int] = []
     state, content = hashlib.sha256(), hashlib.sha256()
     for part, classes in found.items():
-        for class_name, pictures in classes.items():
-            targets += [class_names.index(class_name)] * len(pictures)
-            names += [os.fsdecode(name) for name, _, _ in pictures]
-            content.update(b"".join([b"%s\0%d\0" % (name, size) for name, size, _ in pictures]))
-            state.update(b"".join([b"%s\0%d\0%d\0" % picture for picture in pictures]))
+        for class_name, images in classes.items():
+            targets += [class_names.index(class_name)] * len(images)
+            names += [os.fsdecode(name) for name, _, _ in images]
+            content.update(b"".join([b"%s\0%d\0" % (name, size) for name, size, _ in images]))
+            state.update(b"".join([b"%s\0%d\0%d\0" % image for image in images]))
         state.update(part.encode())
     sizes = {part: sum(map(len, classes.values())) for part, classes in found.items()}
     if not all(sizes.values()) and not walk.faults:
         empty = "".join(f": {by_part[part][0]}" for part, size in sizes.items() if not size and part != "all")
-        raise DataError(f"--data {printable(str(root), 300)}{empty} holds no pictures", f"it needs {_LAYOUT}")
+        raise DataError(f"--data {printable(str(root), 300)}{empty} holds no images", f"it needs {_LAYOUT}")
     return Listing(
         root,
         class_names,
@@ -172,7 +172,7 @@ def _parts(root: Path, top: list[str], *, need_train: bool) -> dict[str, tuple[s
     shown = printable(str(root), 300)
     if not top:
         loose = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
-        what = "holds no sub-folders" + (f", but {loose:,} picture{'s' * (loose != 1)}" if loose else "")
+        what = "holds no sub-folders" + (f", but {loose:,} image{'s' * (loose != 1)}" if loose else "")
         raise DataError(f"--data {shown} {what}", f"it needs {_LAYOUT}")
     lower = [name.lower() for name in top]
     if not all(name in PARTS for name in lower) or (need_train and "train" not in lower):
@@ -191,7 +191,7 @@ def _parts(root: Path, top: list[str], *, need_train: bool) -> dict[str, tuple[s
 
 
 def _class_names(root: Path, found: dict[str, dict[str, list[_Found]]], walk: _Walk) -> tuple[str, ...]:
-    """Give the classes to train on: the sub-folders that hold pictures.
+    """Give the classes to train on: the sub-folders that hold images.
 
     Raises:
         DataError: One of them holds none, or there is but one.
@@ -199,10 +199,10 @@ def _class_names(root: Path, found: dict[str, dict[str, list[_Found]]], walk: _W
     main = found["train" if "train" in found else "all"]
     faulty = {name.rsplit("/", 2)[-2] for name, _ in walk.faults}
     shown = printable(str(root), 300)
-    if empty := [name for name, pictures in main.items() if not pictures and name not in faulty]:
+    if empty := [name for name, images in main.items() if not images and name not in faulty]:
         raise DataError(
-            f"--data {shown}: no picture in {_some([f'{name}/' for name in empty])}",
-            f"remove what is no class; pictures end in {', '.join(sorted(SUFFIXES)[:4])}, ...",
+            f"--data {shown}: no image in {_some([f'{name}/' for name in empty])}",
+            f"remove what is no class; images end in {', '.join(sorted(SUFFIXES)[:4])}, ...",
         )
     if len(main) < 2:
         raise DataError(f"--data {shown} has one class, {printable(next(iter(main)))}", f"it needs {_LAYOUT}")

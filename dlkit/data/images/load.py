@@ -1,4 +1,4 @@
-"""A folder of pictures as a data set: decoded once into a prepared file, or streamed where memory is too small."""
+"""A folder of images as a data set: decoded once into a prepared file, or streamed where memory is too small."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from dlkit.data.dataset import DataSet, Request
-from dlkit.data.images.decoders import Decoders, pick_workers
+from dlkit.data.images.decoding import Decoder, pick_threads
 from dlkit.data.images.image_file import Frame
-from dlkit.data.images.listing import Listing, list_pictures
+from dlkit.data.images.listing import Listing, list_images
 from dlkit.data.images.plan import WORD, Plan, make_plan, refuse
 from dlkit.data.images.prepared_folder import (
     by_part,
@@ -35,20 +35,20 @@ _SAMPLED_BYTES = 256 * 2**20
 
 
 def load_folder(request: Request, room: int | None = None) -> DataSet:
-    """Load the pictures of a folder.
+    """Load the images of a folder.
 
     Args:
         request: Which folder, the size, and what a network was trained on.
-        room: Bytes that pictures may take in memory; None asks the machine.
+        room: Bytes that images may take in memory; None asks the machine.
 
     Raises:
-        DataError: The folder is missing or laid out otherwise, pictures cannot be read, or they are not the ones
+        DataError: The folder is missing or laid out otherwise, images cannot be read, or they are not the ones
             trained on.
-        DlkitError: The prepared file cannot be written, or a process that decodes failed.
+        DlkitError: The prepared file cannot be written.
     """
     root, trained_on = request.spec.path, request.trained_on
     assert root is not None, "a folder has a path"
-    listing = list_pictures(root, None if trained_on is None else trained_on.class_names)
+    listing = list_images(root, None if trained_on is None else trained_on.class_names)
     refuse(listing, listing.faults)
     wanted = None if trained_on is None else _frame_of(trained_on)
     place = place_of(root, request.config.size)
@@ -57,7 +57,7 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
         place = place_of(root, request.config.size, wanted)
         tensors, said = read_prepared_folder(place, listing)
     plan = plan_in(said) or make_plan(listing, request.config.size, wanted)
-    needed, free = len(listing) * plan.picture_bytes, available_memory() if room is None else room
+    needed, free = len(listing) * plan.image_bytes, available_memory() if room is None else room
     if "inputs" not in tensors and needed > free:
         if not said:  # what was measured spares the next run doing it
             make_folder(place.parent)
@@ -78,15 +78,15 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
 
 
 def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int, int]) -> DataSet:
-    """Make a data set that decodes its pictures whenever they are needed."""
+    """Make a data set that decodes its images whenever they are needed."""
     trained_on, found = request.trained_on, listing.content
     if trained_on is not None and trained_on.learned.get(_LISTING) == found:
         found = trained_on.fingerprint  # by names and sizes of the files, which is all that a stream knows
     request.check_fingerprint(found)
     targets, starts = torch.tensor(listing.targets), starts_of(listing)
-    workers = pick_workers(request.config.num_workers)
-    streams = Streams(listing.root, listing.names, plan.frame, Decoders(workers))
-    most = max(16, min(_SAMPLED, _SAMPLED_BYTES // plan.picture_bytes))
+    threads = pick_threads(request.config.num_workers)
+    streams = Streams(listing.root, listing.names, plan.frame, Decoder(threads))
+    most = max(16, min(_SAMPLED, _SAMPLED_BYTES // plan.image_bytes))
 
     def sample(split: AnySplit) -> tuple[Tensor, Tensor]:
         rows = split.rows[:: -(-len(split) // most)]
@@ -110,17 +110,17 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
     notes = [
         *plan.notes,
         *_said_of(listing),
-        f"the pictures take {needed} in memory, of which {free} may be used: they are decoded anew in every epoch, by "
-        f"{workers} process{'es' * (workers != 1)} (--num-workers); a smaller --size would keep them in memory",
+        f"the images take {needed} in memory, of which {free} may be used: they are decoded anew in every epoch, by "
+        f"{threads} thread{'s' * (threads != 1)} (--num-workers); a smaller --size would keep them in memory",
         *dataset.notes,
     ]
     if trained_on is None and request.config.normalize == "auto":
-        notes.append(f"mean and std are those of at most {most:,} training pictures")
+        notes.append(f"mean and std are those of at most {most:,} training images")
     return replace(dataset, notes=notes)
 
 
 def _frame_of(trained_on: DataDescription) -> Frame | None:
-    """Give what a network takes; None where it takes no pictures, which is told elsewhere."""
+    """Give what a network takes; None where it takes no images, which is told elsewhere."""
     if len(trained_on.input_shape) != 3 or trained_on.input_shape[0] not in (1, 3):
         return None
     bands, height, width = trained_on.input_shape
@@ -145,7 +145,7 @@ def _said_of(listing: Listing, config: TrainConfig | None = None) -> list[str]:
     """Say what in a folder, and of the settings of a run that does not stream it, goes unused."""
     notes = []
     if listing.ignored:
-        notes.append(f"files that are no pictures were ignored ({listing.ignored:,}) in {listing.root}")
+        notes.append(f"files that are no images were ignored ({listing.ignored:,}) in {listing.root}")
     if config is not None and config.num_workers != "auto":
-        notes.append(f"--num-workers {config.num_workers} does nothing: the pictures are in memory")
+        notes.append(f"--num-workers {config.num_workers} does nothing: the images are in memory")
     return notes

@@ -1,4 +1,4 @@
-"""The prepared file of a folder of pictures: written once, mapped into memory by later runs."""
+"""The prepared file of a folder of images: written once, mapped into memory by later runs."""
 
 import hashlib
 import shutil
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from dlkit.data.home import data_home
+from dlkit.data.images.decoding import Decoder, pick_threads
 from dlkit.data.images.image_file import Frame
 from dlkit.data.images.listing import Listing
-from dlkit.data.images.plan import Plan, answers, decoders_for, refuse
+from dlkit.data.images.plan import Plan, decode_all, refuse
 from dlkit.data.memory import size_text
 from dlkit.data.prepared import fingerprint
 from dlkit.data.preparing import report
@@ -25,28 +26,29 @@ _FORMAT = 1
 
 
 def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Decode all pictures and write the prepared file; give its tensors and metadata.
+    """Decode all images and write the prepared file; give its tensors and metadata.
 
     Raises:
-        DataError: Some pictures cannot be read; nothing is written then.
-        DlkitError: There is no room on the disk, or a process that decodes failed.
+        DataError: Some images cannot be read; nothing is written then.
+        DlkitError: There is no room on the disk.
     """
     make_folder(place.parent)
-    frame, needed = plan.frame, len(listing) * plan.picture_bytes
+    frame, needed = plan.frame, len(listing) * plan.image_bytes
     # It is decoded into a nameless file first, since the prepared file begins with a checksum.
     free = shutil.disk_usage(place.parent).free
     if free < 2 * needed:
         raise DlkitError(
-            f"{place.parent} has {size_text(free)} free; to prepare the pictures takes {size_text(2 * needed)}",
+            f"{place.parent} has {size_text(free)} free; to prepare the images takes {size_text(2 * needed)}",
             "a smaller --size, or another place in DLKIT_HOME",
         )
     faults: list[tuple[str, str]] = []
     try:
-        with tempfile.TemporaryFile(dir=place.parent) as file, decoders_for(len(listing)) as decoders:
+        with tempfile.TemporaryFile(dir=place.parent) as file, Decoder(pick_threads()) as decoder:
             done = 0
-            for answer, count in answers(listing, decoders, frame, report(listing.root.name)):
-                file.write(answer.pixels)
-                faults += [(listing.names[done + index], text) for index, text in answer.faults]
+            for decoded, count in decode_all(listing, decoder, frame, report(listing.root.name)):
+                assert decoded.pixels is not None, "a frame was given"
+                file.write(decoded.pixels.data)
+                faults += [(listing.names[done + index], text) for index, text in decoded.faults]
                 done += count
             refuse(listing, faults, complete=True)
             file.flush()
@@ -57,7 +59,7 @@ def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor
             found = fingerprint(by_part(listing, inputs))
             write_tensors(place, {"inputs": inputs}, metadata_of(listing, plan, found))
     except OSError as err:
-        raise file_error(err, place.parent, "prepare pictures in", needed=needed) from err
+        raise file_error(err, place.parent, "prepare images in", needed=needed) from err
     return read_prepared_folder(place, listing)
 
 
@@ -90,7 +92,7 @@ def read_prepared_folder(place: Path, listing: Listing) -> tuple[dict[str, Tenso
     try:
         tensors, said = read_tensors(place)
     except CheckpointError:
-        return {}, {}  # it is made anew from the pictures, which are at hand
+        return {}, {}  # it is made anew from the images, which are at hand
     if said.get("folder") != _FORMAT or said.get("state") != listing.state:
         return {}, {}
     return tensors, said
@@ -102,7 +104,7 @@ def plan_in(said: dict[str, Any]) -> Plan | None:
 
 
 def starts_of(listing: Listing) -> dict[str, int]:
-    """Give the place of the first picture of each part."""
+    """Give the place of the first image of each part."""
     starts, start = {}, 0
     for part, count in listing.sizes.items():
         starts[part], start = start, start + count
@@ -110,7 +112,7 @@ def starts_of(listing: Listing) -> dict[str, int]:
 
 
 def by_part(listing: Listing, inputs: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Cut stored pictures, shape (N, C, H, W), and their classes into the parts of the folder."""
+    """Cut stored images, shape (N, C, H, W), and their classes into the parts of the folder."""
     targets = torch.tensor(listing.targets)
     return {
         part: (inputs[start : start + listing.sizes[part]], targets[start : start + listing.sizes[part]])

@@ -1,89 +1,91 @@
-"""Pictures that do not fit into memory: decoded by other processes shortly before they are needed."""
+"""Images that do not fit into memory: decoded by threads shortly before they are needed."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dlkit.data.dataset import normalised
 from dlkit.data.images.augment import Augmentation
-from dlkit.data.images.decoders import Decoders, chunks_of
+from dlkit.data.images.decoding import Decoded, Decoder
 from dlkit.data.images.image_file import Frame
 from dlkit.errors import DataError, printable
 from dlkit.files.description import Normalisation
 
-_TASKS_A_WORKER = 2
+_TASKS_A_THREAD = 2
 _KEPT_AHEAD = 8
 
 
 class Streams:
-    """The pictures of a folder, decoded on demand.
+    """The images of a folder, decoded on demand.
 
     Args:
         root: The folder.
         names: The files in it.
         frame: What they are brought to.
-        decoders: Who decodes them.
+        decoder: Decodes them.
     """
 
-    def __init__(self, root: Path, names: Sequence[str], frame: Frame, decoders: Decoders) -> None:
+    def __init__(self, root: Path, names: Sequence[str], frame: Frame, decoder: Decoder) -> None:
         self.frame = frame
         self._root = root
         self._names = names
-        self._decoders = decoders
-        self._ahead: dict[bytes, list[int]] = {}
+        self._decoder = decoder
+        self._ahead: dict[bytes, list[Future[Decoded]]] = {}
 
     def expect(self, rows: Tensor) -> None:
-        """Begin to decode pictures that will be asked for, in these very lots, by `pixels`."""
+        """Begin to decode images that will be asked for, as this very batch, by `pixels`."""
         key = _key(rows)
         if key in self._ahead:
             return
-        while len(self._ahead) >= _KEPT_AHEAD:  # asked for by someone who went away
-            for ticket in self._ahead.pop(next(iter(self._ahead))):
-                self._decoders.drop(ticket)
-        names = [self._names[row] for row in rows.tolist()]
-        most = max(1, -(-len(names) // (_TASKS_A_WORKER * max(1, self._decoders.count))))
+        while len(self._ahead) >= _KEPT_AHEAD:  # batches that nobody asked for in the end
+            for future in self._ahead.pop(next(iter(self._ahead))):
+                future.cancel()
+        files = [f"{self._root}/{self._names[row]}" for row in rows.tolist()]
+        most = max(1, -(-len(files) // (_TASKS_A_THREAD * max(1, self._decoder.threads))))
         self._ahead[key] = [
-            self._decoders.submit(files, self.frame) for files in chunks_of(self._root, names, most)
+            self._decoder.submit(files[start : start + most], self.frame)
+            for start in range(0, len(files), most)
         ]
 
     def pixels(self, rows: Tensor) -> Tensor:
-        """Give pictures, shape (B, C, H, W), uint8, or float32 where they have 16 bits.
+        """Return images, shape (B, C, H, W), uint8, or float32 where they have 16 bits.
 
         Raises:
             DataError: One cannot be read.
-            DlkitError: A process died or hangs.
         """
         self.expect(rows)
-        answers = [self._decoders.collect(ticket) for ticket in self._ahead.pop(_key(rows))]
+        batch = [future.result() for future in self._ahead.pop(_key(rows))]
+        pieces: list[np.ndarray] = []
         done = 0
-        size = self.frame.bands * self.frame.height * self.frame.width * (4 if self.frame.deep else 1)
-        for answer in answers:
-            for place, text in answer.faults:
-                name = self._names[int(rows[done + place])]
+        for decoded in batch:
+            for position, text in decoded.faults:
+                name = self._names[int(rows[done + position])]
                 raise DataError(
                     f"--data {printable(str(self._root), 300)}: {printable(name, 100)} {text}",
-                    "mend or remove it",
+                    "fix or remove it",
                 )
-            done += len(answer.pixels) // size
-        whole = torch.frombuffer(bytearray().join(answer.pixels for answer in answers), dtype=torch.uint8)
-        typed = whole.view(torch.float32) if self.frame.deep else whole
-        return typed.reshape(len(rows), self.frame.bands, self.frame.height, self.frame.width)
+            assert decoded.pixels is not None, "a frame was given"
+            done += len(decoded.pixels)
+            pieces.append(decoded.pixels)
+        return torch.from_numpy(np.concatenate(pieces))
 
 
 @dataclass(frozen=True)
 class StreamedSplit:
-    """Rows of a folder of pictures.
+    """Rows of a folder of images.
 
     Args:
-        streams: All pictures of the folder.
+        streams: All images of the folder.
         targets: Their classes, shape (M,), int64.
         rows: Those that belong to the split, shape (N,), int64.
         normalisation: How stored values become inputs.
-        augmentation: How pictures are changed where a batch is trained on.
+        augmentation: How images are changed where a batch is trained on.
     """
 
     streams: Streams
@@ -106,7 +108,7 @@ class StreamedSplit:
         """Nothing is kept."""
         return 0
 
-    def to(self, device: torch.device) -> Self:  # noqa: ARG002 - pictures go there batch by batch
+    def to(self, device: torch.device) -> Self:  # noqa: ARG002 - images go there batch by batch
         """Give the same split: there is nothing to move."""
         return self
 
@@ -131,8 +133,7 @@ class StreamedSplit:
         """Make inputs, float32, shape (B, C, H, W), and targets, shape (B,), of some rows.
 
         Raises:
-            DataError: A picture cannot be read.
-            DlkitError: A process that decodes died or hangs.
+            DataError: An image cannot be read.
         """
         inputs = normalised(self.streams.pixels(rows).to(device), self.normalisation)
         if self.augmentation is not None and epoch is not None:

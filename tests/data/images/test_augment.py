@@ -1,4 +1,4 @@
-"""Pictures changed at random: a function of seed, epoch and row alone, in training alone."""
+"""Images changed at random: a function of seed, epoch and row alone, in training alone."""
 
 from dataclasses import replace
 from typing import Any
@@ -121,21 +121,17 @@ def test_training_batches_are_changed_and_no_others(home: Any) -> None:
     whole = changed.split("all")
     assert torch.equal(whole.batch(whole.rows, CPU, 1)[0], whole.batch(whole.rows, CPU)[0])
     assert changed.notes == [
-        "--augment light: training pictures are shifted by up to an eighth and never mirrored, since they are written"
+        "--augment light: training images are shifted by up to an eighth and never mirrored, since they are written"
     ]
 
 
 def test_digits_are_never_mirrored_and_other_pictures_are() -> None:
     config = TrainConfig(model="cnn", data="digits", augment="strong", seed=5)
-    pictures = replace(OF_CLASSES, input_shape=(1, 8, 8))
+    images = replace(OF_CLASSES, input_shape=(1, 8, 8))
 
-    assert augmentation_of(config, replace(pictures, name="digits")) == Augmentation(
-        "strong", 5, mirror=False
-    )
-    assert augmentation_of(config, replace(pictures, name="cifar10")) == Augmentation(
-        "strong", 5, mirror=True
-    )
-    assert augmentation_of(config, replace(pictures, name="/home/ada/cats")) == Augmentation(
+    assert augmentation_of(config, replace(images, name="digits")) == Augmentation("strong", 5, mirror=False)
+    assert augmentation_of(config, replace(images, name="cifar10")) == Augmentation("strong", 5, mirror=True)
+    assert augmentation_of(config, replace(images, name="/home/ada/cats")) == Augmentation(
         "strong", 5, mirror=True
     )
 
@@ -144,7 +140,7 @@ def test_rows_of_numbers_cannot_be_augmented() -> None:
     with pytest.raises(ConfigError) as caught:
         augmentation_of(TrainConfig(augment="light"), OF_CLASSES)
 
-    assert caught.value.message == "--augment light changes pictures; toy has samples of shape (4,)"
+    assert caught.value.message == "--augment light changes images; toy has samples of shape (4,)"
     assert caught.value.hint == "leave it out"
 
 

@@ -1,4 +1,4 @@
-"""Single pictures: measured by their headers, decoded whole, brought to size."""
+"""Single images: measured by their headers, decoded whole, brought to size."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from images_made import noise, save, spoil
 from PIL import Image
 
-from dlkit.data.images.image_file import Frame, Measure, PictureFault, decode, measure
+from dlkit.data.images.image_file import Frame, ImageFault, Measure, decode, measure
 
 GREY, COLOUR = Frame(1, 8, 8, deep=False), Frame(3, 8, 8, deep=False)
 
@@ -82,7 +82,7 @@ def test_sixteen_bits_are_kept_or_brought_to_eight_by_scale(tmp_path: Path) -> N
 def test_numbers_beyond_sixteen_bits_are_refused(tmp_path: Path) -> None:
     path = str(save(tmp_path / "a.tif", np.full((4, 4), 70_000, dtype=np.int32)))
 
-    with pytest.raises(PictureFault, match="holds numbers beyond 16 bits"):
+    with pytest.raises(ImageFault, match="holds numbers beyond 16 bits"):
         decode(path, Frame(1, 4, 4, deep=True))
 
 
@@ -133,7 +133,7 @@ def test_files_that_are_no_pictures_say_why(tmp_path: Path) -> None:
         try:
             measure(str(tmp_path / name))
             decode(str(tmp_path / name), COLOUR)
-        except PictureFault as fault:
+        except ImageFault as fault:
             found[name] = str(fault)
 
     assert found == {**wanted, "dangling.png": "cannot be opened: no such file or directory"}
@@ -143,9 +143,9 @@ def test_pipes_and_folders_are_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
 
-    with pytest.raises(PictureFault, match="is no regular file"):
+    with pytest.raises(ImageFault, match="is no regular file"):
         measure(str(tmp_path / "pipe.png"))
-    with pytest.raises(PictureFault, match="cannot be opened: is a directory"):
+    with pytest.raises(ImageFault, match="cannot be opened: is a directory"):
         measure(str(tmp_path / "folder.png"))
 
 
@@ -163,7 +163,7 @@ def test_no_damage_escapes_as_anything_but_a_fault(tmp_path: Path, name: str) ->
         try:
             measure(str(path))
             decode(str(path), COLOUR)
-        except PictureFault:
+        except ImageFault:
             refused += 1
 
     assert refused > 20
@@ -173,7 +173,7 @@ def test_formats_that_start_programs_are_not_read(tmp_path: Path) -> None:
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(canary) (w) file\n"
     (tmp_path / "a.png").write_bytes(eps)
 
-    with pytest.raises(PictureFault, match="is no picture of a kind that is read"):
+    with pytest.raises(ImageFault, match="is no image of a kind that is read"):
         decode(str(tmp_path / "a.png"), COLOUR)
 
 

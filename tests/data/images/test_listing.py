@@ -1,4 +1,4 @@
-"""Folders of pictures: parts, classes, and what is refused before a picture is opened."""
+"""Folders of images: parts, classes, and what is refused before an image is opened."""
 
 import os
 import shutil
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from images_made import make_folder, noise, save
 
-from dlkit.data.images.listing import list_pictures
+from dlkit.data.images.listing import list_images
 from dlkit.errors import DataError
 
 
 def test_sub_folders_are_classes_sorted_by_name(tmp_path: Path) -> None:
-    listing = list_pictures(make_folder(tmp_path / "p", each=3))
+    listing = list_images(make_folder(tmp_path / "p", each=3))
 
     assert listing.class_names == ("blue", "red")
     assert listing.names == [f"{name}/{index:03}.png" for name in ("blue", "red") for index in range(3)]
@@ -32,7 +32,7 @@ def test_sub_folders_are_classes_sorted_by_name(tmp_path: Path) -> None:
     ids=["three", "no-test", "capitals", "train"],
 )
 def test_parts_stand_above_the_classes(tmp_path: Path, parts: tuple[str, ...], sizes: dict[str, int]) -> None:
-    listing = list_pictures(make_folder(tmp_path / "p", each=2, parts=parts))
+    listing = list_images(make_folder(tmp_path / "p", each=2, parts=parts))
 
     assert listing.class_names == ("blue", "red")
     assert listing.sizes == sizes
@@ -43,7 +43,7 @@ def test_classes_may_be_called_as_parts_are(tmp_path: Path) -> None:
     for name in ("train", "plane"):
         save(tmp_path / "p" / name / "a.png", noise(8, 8))
 
-    assert list_pictures(tmp_path / "p").class_names == ("plane", "train")
+    assert list_images(tmp_path / "p").class_names == ("plane", "train")
 
 
 def test_hidden_and_other_files_are_passed_over_and_deeper_ones_found(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_hidden_and_other_files_are_passed_over_and_deeper_ones_found(tmp_path: 
     (root / ".git").mkdir()
     (root / "__MACOSX").mkdir()
 
-    listing = list_pictures(root)
+    listing = list_images(root)
 
     assert "red/deep/er/x.PNG" in listing.names
     assert (len(listing), listing.ignored) == (5, 2)
@@ -65,7 +65,7 @@ def test_links_to_pictures_and_folders_are_followed(tmp_path: Path) -> None:
     (root / "red" / "link.png").symlink_to(root / "blue" / "000.png")
     (root / "green").symlink_to(make_folder(tmp_path / "q", each=3) / "red")
 
-    listing = list_pictures(root)
+    listing = list_images(root)
 
     assert listing.class_names == ("blue", "green", "red")
     assert len(listing) == 8
@@ -85,9 +85,9 @@ def test_links_to_pictures_and_folders_are_followed(tmp_path: Path) -> None:
 )
 def test_a_change_shows(tmp_path: Path, change: Callable[[Path], object], state: bool, content: bool) -> None:
     root = make_folder(tmp_path / "p", each=2)
-    before = list_pictures(root)
+    before = list_images(root)
     change(root)
-    after = list_pictures(root)
+    after = list_images(root)
 
     assert (before.state == after.state) is state
     assert (before.content == after.content) is content
@@ -97,7 +97,7 @@ def test_a_copy_has_the_same_content(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "p", each=2)
     shutil.copytree(root, tmp_path / "q")
 
-    assert list_pictures(root).content == list_pictures(tmp_path / "q").content
+    assert list_images(root).content == list_images(tmp_path / "q").content
 
 
 def loop(root: Path) -> None:
@@ -141,8 +141,8 @@ def odd_name(root: Path) -> None:
         (loop, "{root}/red/up is a link that leads back into a folder above it", "remove the link"),
         (
             lambda p: (p / "mice").mkdir(),
-            "--data {root}: no picture in mice/",
-            "remove what is no class; pictures end",
+            "--data {root}: no image in mice/",
+            "remove what is no class; images end",
         ),
         (
             lambda p: shutil.rmtree(p / "red"),
@@ -156,7 +156,7 @@ def odd_name(root: Path) -> None:
         ),
         (
             lambda p: (shutil.rmtree(p), save(p / "a.png", noise(8, 8))),
-            "--data {root} holds no sub-folders, but 1 picture",
+            "--data {root} holds no sub-folders, but 1 image",
             "it needs one sub-folder a class",
         ),
         (shutil.rmtree, "--data {root} cannot be read: no such file or directory", "check the path"),
@@ -166,7 +166,7 @@ def odd_name(root: Path) -> None:
             "a class that",
         ),
         (two_vals, "--data {root} has val/ and valid/, which are both val", "keep one"),
-        (empty_val, "--data {root}: val/ holds no pictures", "it needs one sub-folder a class"),
+        (empty_val, "--data {root}: val/ holds no images", "it needs one sub-folder a class"),
         (bare_train, "--data {root}: train/ holds no sub-folders", "it needs one sub-folder a class"),
         (
             odd_name,
@@ -195,7 +195,7 @@ def test_a_folder_that_is_laid_out_otherwise_is_told(
     change(root)
 
     with pytest.raises(DataError) as caught:
-        list_pictures(root)
+        list_images(root)
 
     assert caught.value.message == message.format(root=root)
     assert caught.value.hint.startswith(hint)
@@ -205,8 +205,8 @@ def test_a_folder_to_evaluate_may_lack_classes_and_parts(tmp_path: Path) -> None
     root = make_folder(tmp_path / "p", each=2, parts=("test",))
     shutil.rmtree(root / "test" / "blue")
 
-    listing = list_pictures(root, ["blue", "green", "red"])
+    listing = list_images(root, ["blue", "green", "red"])
 
     assert (listing.sizes, listing.targets) == ({"test": 2}, [2, 2])
     with pytest.raises(DataError, match="has the class red, none of the 1 trained on"):
-        list_pictures(root, ["blue"])
+        list_images(root, ["blue"])

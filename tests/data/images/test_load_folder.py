@@ -1,4 +1,4 @@
-"""A folder of pictures as a data set: prepared once, or streamed."""
+"""A folder of images as a data set: prepared once, or streamed."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from dlkit.data.batches import Batches
 from dlkit.data.check import check_data, check_dataset
 from dlkit.data.dataset import DataSet, Request, TensorSplit
 from dlkit.data.home import data_home
-from dlkit.data.images.listing import list_pictures
+from dlkit.data.images.listing import list_images
 from dlkit.data.images.load import load_folder
 from dlkit.data.images.plan import find_faults
 from dlkit.data.images.streaming import StreamedSplit
@@ -133,11 +133,11 @@ def test_a_damaged_prepared_file_is_made_anew(root: Path) -> None:
             {},
             [(30, 40), (50, 20), (40, 40)],
             (3, 30, 30),
-            "pictures of 20x50 to 40x40 are brought to 30x30: ",
+            "images of 20x50 to 40x40 are brought to 30x30: ",
         ),
         ({"size": 16}, [(30, 40), (50, 20)], (3, 16, 16), ""),
         ({"size": 16}, [(10, 12), (10, 12)], (3, 16, 16), ""),
-        ({}, [(300, 400), (300, 400)], (3, 224, 224), "pictures of 400x300 are brought to 224x224: "),
+        ({}, [(300, 400), (300, 400)], (3, 224, 224), "images of 400x300 are brought to 224x224: "),
         ({}, [(20, 400), (20, 400)], (3, 20, 400), ""),
     ],
     ids=["mixed", "size", "larger", "photographs", "wide"],
@@ -166,7 +166,7 @@ def test_pictures_are_brought_to_one_size(
             [noise(9, 9).astype(np.uint16) * 9, noise(9, 9, 3)],
             3,
             255,
-            "pictures of 16 bits (6) are brought to the 8 bits of the coloured ones",
+            "images of 16 bits (6) are brought to the 8 bits of the coloured ones",
         ),
     ],
     ids=["grey", "mixed", "deep", "deep-and-grey", "deep-and-colour"],
@@ -195,12 +195,12 @@ def test_pictures_that_cannot_be_read_are_all_told_at_once(root: Path) -> None:
         load_dataset(configure(root))
 
     message = caught.value.message
-    assert message.startswith(f"--data {root}: 9 pictures of 49 cannot be read: red/cut.jpg is cut off; ")
+    assert message.startswith(f"--data {root}: 9 images of 49 cannot be read: red/cut.jpg is cut off; ")
     told = [f"red/{name} {text}" for name, text in sorted(faults.items())]
     assert message.endswith("; ".join(told[:8]) + "; and 1 more")
     assert caught.value.exit_code == 3
     assert prepared() == []
-    assert [f"{name} {text}" for name, text in find_faults(list_pictures(root))] == told
+    assert [f"{name} {text}" for name, text in find_faults(list_images(root))] == told
 
 
 def test_a_single_fault_found_late_is_told_too(root: Path) -> None:
@@ -210,8 +210,8 @@ def test_a_single_fault_found_late_is_told_too(root: Path) -> None:
     with pytest.raises(DataError) as caught:
         load(root, size=16)
 
-    assert caught.value.message == f"--data {root}: 1 picture of 41 cannot be read: red/x.jpg is cut off"
-    assert caught.value.hint == "mend or remove them"
+    assert caught.value.message == f"--data {root}: 1 image of 41 cannot be read: red/x.jpg is cut off"
+    assert caught.value.hint == "fix or remove them"
 
 
 def test_names_that_are_no_text_do_no_harm(root: Path) -> None:
@@ -224,8 +224,8 @@ def test_other_files_are_counted(root: Path) -> None:
     (root / "red" / "Thumbs.db").write_text("x")
 
     assert load(root, num_workers="2").notes == [
-        f"files that are no pictures were ignored (1) in {root}",
-        "--num-workers 2 does nothing: the pictures are in memory",
+        f"files that are no images were ignored (1) in {root}",
+        "--num-workers 2 does nothing: the images are in memory",
     ]
 
 
@@ -255,7 +255,7 @@ def test_a_full_disk_is_told_before_the_work(root: Path, monkeypatch: pytest.Mon
     with pytest.raises(DlkitError) as caught:
         load(root)
 
-    assert caught.value.message.endswith("has 0 MiB free; to prepare the pictures takes 0 MiB")
+    assert caught.value.message.endswith("has 0 MiB free; to prepare the images takes 0 MiB")
     assert caught.value.hint == "a smaller --size, or another place in DLKIT_HOME"
 
 
@@ -291,9 +291,9 @@ def test_what_does_not_fit_into_memory_is_streamed_alike(root: Path) -> None:
     assert isinstance(streamed.splits["train"], StreamedSplit)
     assert streamed.splits["train"].stored_bytes == 0
     assert streamed.notes[0].startswith(
-        "the pictures take 0 MiB in memory, of which 0 MiB may be used: they are"
+        "the images take 0 MiB in memory, of which 0 MiB may be used: they are"
     )
-    assert streamed.notes[-1] == "mean and std are those of at most 2,048 training pictures"
+    assert streamed.notes[-1] == "mean and std are those of at most 2,048 training images"
     assert kept.description.normalisation == streamed.description.normalisation
     assert kept.description.split_sizes == streamed.description.split_sizes
     for name in ("train", "val", "test"):
@@ -364,7 +364,7 @@ def test_a_check_names_the_files(root: Path) -> None:
     assert found["duplicates"].count == 3
     assert {"blue/red.png", "red/001.png"} == set(found["conflicts"].where.split(" and "))
     assert found["misnamed"].where == "red/003.jpg"
-    assert found["misnamed"].message == "the name ends in .jpg, the picture is of the kind .png"
+    assert found["misnamed"].message == "the name ends in .jpg, the image is of the kind .png"
 
 
 def test_a_check_of_a_stream_finds_the_same(root: Path) -> None:
@@ -383,7 +383,7 @@ def test_a_check_gives_each_picture_that_cannot_be_read(root: Path) -> None:
 
     assert {finding.rule for finding in findings} == {"readable"}
     assert {finding.where: finding.message for finding in findings} == {
-        f"red/{name}": f"the picture {text}" for name, text in spoilt.items()
+        f"red/{name}": f"the image {text}" for name, text in spoilt.items()
     }
 
 

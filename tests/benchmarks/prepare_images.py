@@ -1,12 +1,12 @@
 """A folder of 70,000 PNG files: how fast it is prepared, and how soon a second run starts.
 
-    python tests/benchmarks/prepare_pictures.py --from DIR [--scratch DIR] [--repeats 5]
+    python tests/benchmarks/prepare_images.py --from DIR [--scratch DIR] [--repeats 5]
 
-DIR holds the four MNIST files (*.gz). They are written out as one PNG file a picture, below train/ and test/ in a
+DIR holds the four MNIST files (*.gz). They are written out as one PNG file an image, below train/ and test/ in a
 sub-folder a class, once; files that are there already are left alone. Each repetition
 
 - prepares them anew: from the start of `dlkit train mlp --data FOLDER` until it says that training begins, less the
-  same of a second run, which finds the prepared file: what remains is measuring and decoding all pictures and writing
+  same of a second run, which finds the prepared file: what remains is measuring and decoding all images and writing
   the file;
 - starts that second run, and beside it `python -c "import torch"`.
 
@@ -34,17 +34,17 @@ SECONDS_MORE = 2.0
 
 
 def write_pictures(source: Path, folder: Path) -> int:
-    """Write MNIST out, one PNG file a picture, and give their number."""
+    """Write MNIST out, one PNG file an image, and give their number."""
     count = 0
     for part, prefix in PARTS.items():
         pixels = np.frombuffer(_unzipped(source / f"{prefix}-images-idx3-ubyte.gz"), np.uint8, offset=16)
         classes = np.frombuffer(_unzipped(source / f"{prefix}-labels-idx1-ubyte.gz"), np.uint8, offset=8)
         for name in range(10):
             (folder / part / str(name)).mkdir(parents=True, exist_ok=True)
-        for index, (picture, name) in enumerate(zip(pixels.reshape(-1, 28, 28), classes, strict=True)):
+        for index, (image, name) in enumerate(zip(pixels.reshape(-1, 28, 28), classes, strict=True)):
             place = folder / part / str(name) / f"{index:05d}.png"
             if not place.exists():
-                Image.fromarray(picture).save(place)
+                Image.fromarray(image).save(place)
         count += len(classes)
     return count
 
@@ -110,12 +110,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--scratch", type=Path, help="where the pictures and runs are written")
+    parser.add_argument("--scratch", type=Path, help="where the images and runs are written")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
-        folder = scratch / "pictures"
+        folder = scratch / "images"
         count = write_pictures(options.source, folder)
         first, second, torch = [], [], []
         for _ in range(options.repeats):
@@ -123,11 +123,11 @@ def main() -> None:
                 first.append(start_of_run(folder, Path(home), scratch))
                 second.append(start_of_run(folder, Path(home), scratch))
                 torch.append(import_of_torch(Path(home)))
-    print(f"{count:,} pictures, {os.cpu_count()} cores, median (spread) of {options.repeats}")
+    print(f"{count:,} images, {os.cpu_count()} cores, median (spread) of {options.repeats}")
     for clock, name in enumerate(("wall", "CPU")):
         preparing = [count / (one[clock] - two[clock]) for one, two in zip(first, second, strict=True)]
         more = [two[clock] - bare[clock] for two, bare in zip(second, torch, strict=True)]
-        unit, limit = (f"pictures a {name} second", f"{PER_SECOND:,}" if name == "wall" else "")
+        unit, limit = (f"images a {name} second", f"{PER_SECOND:,}" if name == "wall" else "")
         print("prepared:", told(preparing, unit, limit))
         for what, runs in (("second run", second), ("import torch", torch)):
             print(f"{what}:", told([run[clock] for run in runs], f"s {name}"))
