@@ -44,7 +44,9 @@ class Pieces:
             samples: Samples in the batch.
         """
         largest = self._largest[part]
-        count = -(-samples // largest) if largest else 1
+        if not largest:
+            return [(0, samples)]
+        count = -(-samples // largest)
         return list(pairwise(samples * index // count for index in range(count + 1)))
 
     def retry(self, part: str, inputs: Inputs, samples: int, attempt: Callable[[], _T]) -> _T:
@@ -60,12 +62,12 @@ class Pieces:
             DlkitError: The smallest pieces do not fit, the machine's memory is full, or torch refuses a setting.
         """
         while True:
-            with self.error_context(f"{_DOING[part]} {samples} samples", _half_batch_hint(samples)):
-                try:
-                    return attempt()
-                except (RuntimeError, MemoryError) as err:
-                    if not is_device_full(err):
-                        raise
+            try:
+                return attempt()
+            except (RuntimeError, MemoryError) as err:
+                if not is_device_full(err):
+                    self._raise_known(err, f"{_DOING[part]} {samples} samples", _half_batch_hint(samples))
+                    raise
             # After `except`, which holds the tensors of the attempt that failed.
             self._halve(part, inputs, samples)
 
@@ -83,9 +85,7 @@ class Pieces:
         try:
             yield
         except (RuntimeError, MemoryError) as err:
-            if is_device_full(err) or is_host_full(err):
-                raise DlkitError(self._full_message(doing), hint) from err
-            raise_setting_error(err)
+            self._raise_known(err, doing, hint)
             raise
 
     def pop_messages(self) -> list[str]:
@@ -108,6 +108,11 @@ class Pieces:
             if size < 1:
                 raise ValueError(f"memory.{name} does not fit")
             self._largest[name] = size
+
+    def _raise_known(self, err: BaseException, doing: str, hint: str) -> None:
+        if is_device_full(err) or is_host_full(err):
+            raise DlkitError(self._full_message(doing), hint) from err
+        raise_setting_error(err)
 
     def _halve(self, part: str, inputs: Inputs, samples: int) -> None:
         before = min(self._largest[part] or samples, samples)

@@ -42,5 +42,5 @@ def test_a_command_that_fails_reports_too(dlkit: Dlkit) -> None:
     result = dlkit("inspect", "show", "none.safetensors", "-v")
 
     assert result.code == 4
+    assert result.stderr.startswith("error: ")
     assert "versions: python" in result.stderr
-    assert "error: " in result.stderr

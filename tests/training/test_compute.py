@@ -33,6 +33,7 @@ from dlkit.training.compute import (
     raise_setting_error,
     resume_threads,
     seed_step,
+    uncompiled,
 )
 from dlkit.training.run import start_run
 
@@ -367,6 +368,23 @@ def test_an_error_of_the_compiler_is_one_line_that_names_the_option(text: str, c
 def test_other_errors_are_left_alone() -> None:
     raise_setting_error(RuntimeError("InvalidCxxCompiler"))
     raise_setting_error(ValueError("x"))
+
+
+@pytest.mark.slow
+def test_a_compiled_network_runs_its_own_code_while_uncompiled() -> None:
+    model, compiled = make_network(), []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: object) -> object:
+        compiled.append(graph)
+        return graph.forward
+
+    model.compile(dynamic=False, backend=backend)
+    with uncompiled():
+        expected = model(torch.ones(2, 4))
+    assert compiled == []
+
+    assert torch.equal(model(torch.ones(2, 4)), expected)
+    assert len(compiled) == 1
 
 
 @pytest.mark.slow
