@@ -24,7 +24,7 @@ def pick_device(name: str) -> torch.device:
         name: `auto` (the best there is), `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Raises:
-        MissingError: The device asked for is not there.
+        MissingError: The requested device is not available.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -35,18 +35,19 @@ def pick_device(name: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(number or 0) >= count:
             raise MissingError(
-                f"--device {name} is not here: this machine has {count} CUDA devices that torch can use",
+                f"--device {name} is not available: this machine has {count} CUDA devices that torch can use",
                 "--device auto takes the best there is",
             )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise MissingError(
-            "--device mps is not here: torch finds no Metal device", "--device auto takes the best there is"
+            "--device mps is not available: torch finds no Metal device",
+            "--device auto takes the best there is",
         )
     return torch.device(name)
 
 
 def device_label(device: torch.device) -> str:
-    """Say in words which device it is."""
+    """Return the device in words."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":
@@ -56,7 +57,7 @@ def device_label(device: torch.device) -> str:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Give the most memory used so far, MiB: tensors on an accelerator, the whole process on a CPU."""
+    """Return the peak memory so far, MiB: tensors on an accelerator, the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / _BYTES_IN_MIB
     if device.type == "mps":
@@ -72,7 +73,7 @@ def seed_all(seed: int) -> None:
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Give the state of every random-number generator in use, as integer tensors by name."""
+    """Return the state of every random-number generator in use, as tensors by name."""
     _, words, gauss = random.getstate()
     numpy_state: Any = np.random.get_state(legacy=True)  # noqa: NPY002
     _, keys, position, has_gauss, cached = numpy_state
@@ -91,7 +92,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
-    """Put back what `random_state` gave; what the device has no generator for is left alone."""
+    """Restore what `random_state` returned; a generator that the device does not have is left out."""
     gauss = state["python_gauss"].tolist()
     random.setstate((3, tuple(state["python"].tolist()), gauss[0] if gauss else None))
     *keys, position, has_gauss = state["numpy"].tolist()
@@ -105,7 +106,7 @@ def restore_random_state(state: Mapping[str, Tensor], device: torch.device) -> N
 
 
 def _peak_of_process_mib() -> float:
-    """Give this process's peak resident memory, MiB.
+    """Return this process's peak resident memory, MiB.
 
     Linux lets a process inherit the peak of the one that started it in `ru_maxrss`, but not in `VmHWM`.
     """

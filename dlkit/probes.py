@@ -10,7 +10,7 @@ SAMPLES_PER_EPOCH = 20
 
 
 class Probe:
-    """Measures some twenty steps of each epoch, on the device.
+    """Measures about twenty steps of each epoch, on the device.
 
     Args:
         model: The network; its trainable parameters are watched.
@@ -28,12 +28,12 @@ class Probe:
         self._gradients: Tensor | None = None
 
     def due(self, position: int) -> bool:
-        """Say whether the step at this position of the epoch, from 0, is one to measure."""
+        """Return whether the step at this position of the epoch, from 0, is measured."""
         return position % self._interval == 0
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """Measure the gradients and remember the weights."""
+        """Measure the gradients and copy the weights."""
         self._gradients = _norms([torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters])
         self._before = [parameter.detach().clone() for parameter in self.parameters]
 
@@ -52,7 +52,7 @@ class Probe:
         self._values.append(torch.stack([self._gradients, updates, weights]))
 
     def close_epoch(self) -> tuple[float | None, float | None, list[tuple[int, str, str, float]]]:
-        """Give what was measured since the last call; waits for the device.
+        """Return what was measured since the last call; waits for the device.
 
         Returns:
             The mean over the samples of the whole gradient's norm, the mean of the whole update's norm over
@@ -80,18 +80,18 @@ class Probe:
         self._steps, self._values = self._steps[:count], self._values[:count]
 
     def state(self) -> dict[str, Tensor]:
-        """Give what was measured in the epoch so far as tensors by name."""
+        """Return what was measured in the epoch so far as tensors by name."""
         if not self._values:
             return {}
         return {"steps": torch.tensor(self._steps), "values": torch.stack(self._values)}
 
     def restore(self, state: Mapping[str, Tensor], device: torch.device) -> None:
-        """Put back what `state` gave."""
+        """Restore what `state` returned."""
         if state:
             self._steps = state["steps"].tolist()
             self._values = list(state["values"].to(device).unbind())
 
 
 def _norms(tensors: list[Tensor]) -> Tensor:
-    """Give the Euclidean norm of each tensor, shape (L,)."""
+    """Return the Euclidean norm of each tensor, shape (L,)."""
     return torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors])

@@ -54,7 +54,7 @@ class _Lines:
             return
         left = self._speed.seconds_left(step.step)
         now = time.monotonic()
-        if line := _asked_line(self._run, step, reading):
+        if line := _requested_line(self._run, step, reading):
             console.note(line)
         elif step.record is None and now - self._last_line >= _SECONDS_BETWEEN_LINES:
             console.note(
@@ -91,7 +91,7 @@ class _Bars:
     def update(self, step: "Step", reading: "Reading | None") -> None:
         if reading is None:
             return
-        if line := _asked_line(self._run, step, reading):
+        if line := _requested_line(self._run, step, reading):
             self.progress.console.print(line)
         if step.record is not None:
             self.progress.console.print(_epoch_line(self._run, step))
@@ -129,8 +129,8 @@ class _Speed:
         return step - first_step, max(1e-9, now - start)
 
 
-def _asked_line(run: "TrainRun", step: "Step", reading: "Reading") -> str:
-    """Give the line that --log-every asks for at this step, in the tutorials' rhythm; empty at others."""
+def _requested_line(run: "TrainRun", step: "Step", reading: "Reading") -> str:
+    """Return the line that --log-every requests at this step, as tutorials print it; empty at others."""
     every = run.config.log_every
     if every is None or step.step % every:
         return ""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: the first asks to stop, the second leaves at once."""
+"""Ctrl-C and SIGTERM while training: the first requests a stop, the second ends the process."""
 
 import contextlib
 import os
@@ -11,30 +11,32 @@ from types import FrameType
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = b"\x1b[?25h"
 _STDERR = 2
-_SAME_ONE = 0.1  # seconds; a wrapper that passes Ctrl-C on doubles the one that the terminal sends
+_SAME_SIGNAL = 0.1  # seconds; a wrapper that passes Ctrl-C on doubles the one that the terminal sends
 
 
 @contextlib.contextmanager
 def stop_signals(
-    ask: Callable[[int], None], say: Callable[[], None], clean_up: Callable[[], None]
+    request_stop: Callable[[int], None], notify: Callable[[], None], clean_up: Callable[[], None]
 ) -> Iterator[None]:
-    """Watch for signals that stop a run, until the block ends.
+    """Watch for signals that stop a run, while the block runs.
 
     Python calls a handler only between two of its own instructions, and a step may be one long call. So a thread
     reads what the system's own handler leaves in a pipe: a second signal is acted upon in the middle of a step too.
     A signal that was ignored before, as `nohup` and shells do for what runs in the background, stays ignored.
 
     Args:
-        ask: Called with the number of the first signal, at once, in a thread of its own.
-        say: Tells that the first signal was heard; may block, as a stopped terminal does.
+        request_stop: Called with the number of the first signal, at once, in its own thread.
+        notify: Reports that the first signal was received; may block, as a stopped terminal does.
         clean_up: Called at the second signal, before the process ends where it stands.
     """
     watched = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    telling = threading.Thread(target=_if_anyone_listens, args=(say,), daemon=True)
-    watcher = threading.Thread(target=_watch, args=(reader, watched, ask, telling, clean_up), daemon=True)
-    before = {number: signal.signal(number, _leave_to_watcher) for number in watched}
+    notifier = threading.Thread(target=_notify, args=(notify,), daemon=True)
+    watcher = threading.Thread(
+        target=_watch, args=(reader, watched, request_stop, notifier, clean_up), daemon=True
+    )
+    before = {number: signal.signal(number, _ignore) for number in watched}
     former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     watcher.start()
     try:
@@ -46,24 +48,24 @@ def stop_signals(
         os.close(writer)
         watcher.join()
         os.close(reader)
-        if telling.ident is not None:
-            telling.join(timeout=1.0)
+        if notifier.ident is not None:
+            notifier.join(timeout=1.0)
 
 
-def _leave_to_watcher(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: that there is a handler makes the system tell the watcher."""
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: a handler makes Python write the signal to the wakeup pipe."""
 
 
-def _if_anyone_listens(say: Callable[[], None]) -> None:
+def _notify(notify: Callable[[], None]) -> None:
     with contextlib.suppress(OSError):
-        say()
+        notify()
 
 
 def _watch(
     reader: int,
     watched: list[signal.Signals],
-    ask: Callable[[int], None],
-    telling: threading.Thread,
+    request_stop: Callable[[int], None],
+    notifier: threading.Thread,
     clean_up: Callable[[], None],
 ) -> None:
     first: tuple[int, float] | None = None
@@ -74,13 +76,13 @@ def _watch(
                 continue
             if first is None:
                 first = (number, now)
-                ask(number)
-                telling.start()
-            elif number != first[0] or now - first[1] > _SAME_ONE:
-                _leave(number, clean_up)
+                request_stop(number)
+                notifier.start()
+            elif number != first[0] or now - first[1] > _SAME_SIGNAL:
+                _end_process(number, clean_up)
 
 
-def _leave(number: int, clean_up: Callable[[], None]) -> None:
+def _end_process(number: int, clean_up: Callable[[], None]) -> None:
     with contextlib.suppress(OSError):
         clean_up()
         if os.isatty(_STDERR):

@@ -39,11 +39,11 @@ def train(
     out: Annotated[
         Path | None, Option("--out", "-o", help="The run folder. Default: the next runs/MODEL-DATA-NNN.")
     ] = None,
-    resume: Annotated[Path | None, Option("--resume", metavar="RUN", help="Go on with a run.")] = None,
+    resume: Annotated[Path | None, Option("--resume", metavar="RUN", help="Resume a run.")] = None,
     force: Annotated[bool, Option("--force", "-f", help="Replace the run in --out.")] = False,
     download: Annotated[
         bool,
-        Option("--download", help="Get the data first if they are not here.", rich_help_panel=DATA_PANEL),
+        Option("--download", help="Download the data first if they are missing.", rich_help_panel=DATA_PANEL),
     ] = False,
     config_file: Annotated[
         Path | None,
@@ -65,7 +65,7 @@ def train(
         bool,
         Option(
             "--dry-run",
-            help="Take one real step, tell time and memory, write nothing.",
+            help="Take one real step, report time and memory, write nothing.",
             rich_help_panel=_TRY_PANEL,
         ),
     ] = False,
@@ -75,7 +75,7 @@ def train(
             "--overfit",
             metavar="N",
             min=1,
-            help="Memorise N samples, or say why not.",
+            help="Memorise N samples, or report why not.",
             rich_help_panel=_TRY_PANEL,
         ),
     ] = None,
@@ -112,26 +112,27 @@ def train(
     if download and "download" in counted:
         _download(config)
 
-    from dlkit.training.run import resume_run, start_run
+    from dlkit.training.resume import resume_run
+    from dlkit.training.run import start_run
 
     with show_preparing():
         named = set(given.typed)
         run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
-    if not run.why_done:
+    if not run.done_reason:
         with _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
-                _tell_news(run)
-    _tell_news(run)
+                _show_messages(run)
+    _show_messages(run)
     if run.ended_early:
-        console.note(f"stopped early: {run.why_done}")
+        console.note(f"stopped early: {run.done_reason}")
     _print_result(run)
 
 
-def _tell_news(run: "TrainRun") -> None:
-    for text in run.take_news():
+def _show_messages(run: "TrainRun") -> None:
+    for text in run.pop_messages():
         console.note(text)
 
 
@@ -144,18 +145,18 @@ def _print_config(settings: Mapping[str, Any]) -> None:
 
 
 def _try(config: TrainConfig, overfit: int | None) -> None:
-    """Try a run before the night: without writing anything."""
-    from dlkit.training.trial import dry_run, memorise
+    """Try a run without writing anything."""
+    from dlkit.training.dry_run import dry_run, memorise
 
     with show_preparing():
-        facts = dry_run(config) if overfit is None else memorise(config, overfit)
-    console.print_pairs(facts)
+        report = dry_run(config) if overfit is None else memorise(config, overfit)
+    console.print_pairs(report)
 
 
 def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
     """Find options that do not go with --resume or with one another."""
     hints = {
-        **dict.fromkeys(("out", "force"), "a resumed run goes on in its own folder"),
+        **dict.fromkeys(("out", "force"), "a resumed run continues in its own folder"),
         "config_file": "a resumed run has its settings; type those that should change",
         **dict.fromkeys(("dry_run", "overfit"), "it tries a new run; leave --resume out"),
     }
@@ -168,7 +169,7 @@ def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
 
 
 def _open_to_resume(resume: Path, faults: list[ConfigError]) -> RunDir:
-    """Find the run to go on with, once the options are sound, and see that its folder takes files."""
+    """Return the run to resume, once the options are valid and its folder is writable."""
     if faults:
         raise ConfigError.of(faults)
     run_dir = open_run(resume)
@@ -177,7 +178,7 @@ def _open_to_resume(resume: Path, faults: list[ConfigError]) -> RunDir:
 
 
 def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
-    """Read the settings of the run to go on with, and change what was typed."""
+    """Return the settings of the run to resume, with what was typed in place of its own."""
     try:
         stored = _stored_settings(run_dir)
         resolve({}, {}, stored)
@@ -201,7 +202,7 @@ def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
 
 
 def _download(config: TrainConfig) -> None:
-    """Get the data if they are neither embedded nor here."""
+    """Download the data if they are neither embedded nor downloaded."""
     if config.data not in DATA or DATA[config.data].embedded:
         return
     from dlkit.cli.download_bar import show_download
@@ -235,13 +236,13 @@ def _print_result(run: "TrainRun") -> None:
 
 
 def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
-    """Let the first Ctrl-C or SIGTERM finish the step and save; the second leaves at once."""
+    """Let the first Ctrl-C or SIGTERM finish the step and save; the second ends the process."""
 
-    def ask(number: int) -> None:
+    def request_stop(number: int) -> None:
         run.stop_signal = number
 
     return stop_signals(
-        ask,
-        say=lambda: console.note("finishing the step and saving; once more leaves at once"),
+        request_stop,
+        notify=lambda: console.note("finishing the step and saving; once more stops at once"),
         clean_up=lambda: remove_own_temporaries(run.dir.path),
     )

@@ -9,7 +9,8 @@ from torch import nn
 
 from dlkit.errors import DlkitError
 from dlkit.settings.config import TrainConfig
-from dlkit.training.loop import Parts, Position, fit
+from dlkit.training.loop import Position, fit
+from dlkit.training.step import Parts
 
 RULE = "a fifth of the rate midway between those where the smoothed loss is half way down and lowest"
 STOP_FACTOR = 4.0

@@ -16,7 +16,7 @@ from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.training.divergence import lower_rate
 from dlkit.training.failing_batch import FailingBatch, load_batch
-from dlkit.training.replay import Finding, Replay, Seen
+from dlkit.training.replay import Finding, Replay, TensorStats
 
 _OF_THE_DATA = ("inputs", "targets")
 
@@ -131,7 +131,7 @@ def look_into(checkpoint: Checkpoint, device: torch.device) -> Autopsy:
     return Autopsy(checkpoint, failing, seen)
 
 
-def _largest(seen: Seen | None) -> float | None:
+def _largest(seen: TensorStats | None) -> float | None:
     """Give the largest finite magnitude; None where no number was finite."""
     return None if seen is None or (seen.non_finite and not seen.largest) else seen.largest
 

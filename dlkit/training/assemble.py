@@ -1,4 +1,4 @@
-"""Settings, data and a network become the parts that the loop turns."""
+"""Build what a run trains from its settings: data, network, optimizer, schedule."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,17 +23,20 @@ from dlkit.probes import Probe
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_code
 from dlkit.settings.texts import parse_threads
-from dlkit.training.average import WeightAverage
-from dlkit.training.compiling import compile_network
-from dlkit.training.determinism import prepare_determinism
-from dlkit.training.guards import FiniteGuard
-from dlkit.training.loop import Parts
-from dlkit.training.memory import Passes
+from dlkit.training.compute import (
+    compile_network,
+    count_cores,
+    may_draw,
+    pick_threads,
+    prepare_determinism,
+)
+from dlkit.training.guard import FiniteGuard
+from dlkit.training.memory import Pieces
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, is_emulated, prepare_precision
-from dlkit.training.randomness import may_draw
 from dlkit.training.schedules import Plateau, build_schedule
-from dlkit.training.threads import count_cores, pick_threads
+from dlkit.training.step import Parts, WeightAverage
+from dlkit.training.stopping import total_steps
 
 _EVAL_BATCH_FACTOR = 4
 _SAMPLES_TO_COUNT = 2
@@ -41,14 +44,14 @@ _SAMPLES_TO_COUNT = 2
 
 @dataclass(frozen=True)
 class Assembly:
-    """A run that is ready to start: its settings, its data, its parts, and what should be said of them.
+    """A run that is ready to start.
 
     Args:
         config: The settings, with the arguments that a network of the user's own takes from the data.
         dataset: The data.
-        parts: What the loop turns.
-        plateau: What the plateau schedule remembers.
-        notes: What should be said.
+        parts: What the loop trains.
+        plateau: The state of the plateau schedule.
+        notes: Messages for the user.
         schedule_steps: Steps that the schedule spans.
     """
 
@@ -64,7 +67,7 @@ def assemble_new(config: TrainConfig) -> Assembly:
     """Load the data, build the network and seed everything, as the first step of a new run finds it.
 
     Raises:
-        DlkitError: The device, the data or the weights to start from cannot be had.
+        DlkitError: The device, the data or the weights to start from are not available.
         ConfigError: A glob or a warm-up does not fit the network or the run.
     """
     device = prepare_device(config)
@@ -92,7 +95,7 @@ def assemble_new(config: TrainConfig) -> Assembly:
 
 
 def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device) -> None:
-    """Compute with as many threads as were asked for, or as suit the network, the batch and the cores."""
+    """Set the number of CPU threads: --threads, or what suits the network, the batch and the cores."""
     threads = parse_threads(config.threads)
     if threads is None and device.type == "cpu":
         train = dataset.split("train")
@@ -103,10 +106,10 @@ def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device
 
 
 def prepare_device(config: TrainConfig) -> torch.device:
-    """Choose the device and let it compute as the settings say.
+    """Return the device, set up to compute as the settings say.
 
     Raises:
-        MissingError: It is not here, or does not compute in the precision.
+        MissingError: It is not available, or does not compute in the precision.
     """
     prepare_determinism(config.deterministic)
     device = pick_device(config.device)
@@ -117,7 +120,7 @@ def prepare_device(config: TrainConfig) -> torch.device:
 def assemble(
     config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device, notes: list[str]
 ) -> Assembly:
-    """Make the parts around a network that has its weights already."""
+    """Build everything around a network that has its weights."""
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
     balanced = config.balance == "sampler"
@@ -153,8 +156,10 @@ def assemble(
         guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model, scale),
         probe=probe,
         running=RunningMean(objective, train.chunk, rewindable=True),
-        passes=Passes(model, objective, device, Forward(config.precision, device), scale),
+        pieces=Pieces(model, device),
         device=device,
+        forward=Forward(config.precision, device),
+        scale=scale,
         l1=config.l1,
         accumulate=config.accumulate,
         ema=average,
@@ -163,20 +168,14 @@ def assemble(
     return Assembly(config, dataset, parts, plateau, notes, span)
 
 
-def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
-    """Give the steps of the whole run, if nothing stops it before."""
-    total = config.epochs * steps_per_epoch
-    return total if config.max_steps is None else min(total, config.max_steps)
-
-
 def build_run_schedule(
     config: TrainConfig, plateau: Plateau, *, steps_per_epoch: int, span: int
 ) -> Callable[[int], float]:
-    """Give the function from the step, from 0, to the rate.
+    """Return the function from the step, from 0, to the learning rate.
 
     Args:
         config: The settings.
-        plateau: What the plateau schedule remembers.
+        plateau: The state of the plateau schedule.
         steps_per_epoch: Steps of one epoch.
         span: Steps that the schedule spans; after them the rate stays where it ended, but cyclic goes round again.
 
@@ -201,7 +200,7 @@ def build_run_schedule(
 
 
 def _freeze(model: nn.Module, globs: str) -> str:
-    """Keep the parameters that match from being trained, and say which."""
+    """Freeze the parameters that match, and return a message that lists them."""
     named = dict(model.named_parameters())
     frozen = []
     for glob in globs.split(","):

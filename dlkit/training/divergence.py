@@ -1,10 +1,10 @@
-"""What is done when training leaves the finite numbers: back to the last good step, and the failing batch kept."""
+"""Divergence: when NaN or infinity appears, go back to the last good step and keep the failing batch."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 from torch import nn
 
@@ -12,17 +12,18 @@ from dlkit.device import random_state, restore_random_state
 from dlkit.errors import CheckpointError, DivergedError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
-from dlkit.files.description import DataDescription
 from dlkit.files.run_dir import RunDir
 from dlkit.models.build import restore_model
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import recipe_of
 from dlkit.settings.spec import parse_code
 from dlkit.training.failing_batch import FailingBatch, find_batch, find_validation_batch
-from dlkit.training.guards import all_finite
-from dlkit.training.loop import Parts, Position, Step
+from dlkit.training.guard import all_finite
+from dlkit.training.loop import Position, Step
 from dlkit.training.optimizers import optimizer_state
 from dlkit.training.replay import Finding
+from dlkit.training.state import RunState
+from dlkit.training.step import Parts
 
 _BATCHES_COMPARED = 16
 _MUCH_WORSE = 3.0
@@ -37,67 +38,44 @@ _FOUND = {
 Where = Literal["step", "weights", "validation"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """The run as it stands when the host learns of it.
+def stop_diverged(run: RunState, step: Step, where: Where) -> DivergedError:
+    """Save the last good state and the failing batch, and return the error that reports both.
 
     Args:
-        config: Its settings.
-        run_dir: Its folder.
-        parts: What the loop turns.
-        position: Where the run stands; taken back to the last good step.
-        description: The data.
-        best: The row of history.csv of the best epoch, if there is one.
-        save_last: Saves the state that resuming goes on from.
-    """
-
-    config: TrainConfig
-    run_dir: RunDir
-    parts: Parts
-    position: Position
-    description: DataDescription
-    best: Mapping[str, Any] | None
-    save_last: Callable[[], None]
-
-
-def stop_diverged(scene: Scene, step: Step, where: Where) -> DivergedError:
-    """Save the last good state and the failing batch, and say what happened.
-
-    Args:
-        scene: The run.
-        step: The step after which the host looked.
+        run: The run; taken back to its last good step.
+        step: The newest step.
         where: What was found not to be finite: the loss or gradients of a step, the weights, or the validation loss.
 
     Returns:
         The error to raise.
     """
-    parts, position = scene.parts, scene.position
+    parts, position = run.parts, run.position
     troubles: list[str] = []
     bad_step = rewind(parts, position, step)
-    state = _keep_state(scene, troubles) if bad_step else _as_saved(scene.run_dir)
+    state = _keep_state(run, troubles) if bad_step else _as_saved(run.dir)
     failing = (
         find_validation_batch(parts, step)
         if where == "validation"
         else find_batch(parts, step, bad_step or step.step)
     )
-    kept, finding, told = False, None, f"{_FOUND[where]} not finite"
+    kept, finding, message = False, None, f"{_FOUND[where]} not finite"
     if failing is not None:
-        kept = _try(lambda: _keep_batch(scene, failing), troubles)
-        finding, told = _look_again(scene, failing, told)
+        kept = _try(lambda: _keep_batch(run, failing), troubles)
+        finding, message = _replay(run, failing, message)
     validation = "the validation after " if where == "validation" else ""
     place = f"in epoch {step.epoch}, {validation}step {bad_step or step.step}"
-    said = f"training diverged {place}: {told}; {state}"
-    return DivergedError("; ".join([said, *troubles]), _way_out(scene, finding, kept=kept))
+    text = f"training diverged {place}: {message}; {state}"
+    return DivergedError("; ".join([text, *troubles]), _hint(run, finding, kept=kept))
 
 
 def rewind(parts: Parts, position: Position, step: Step) -> int:
-    """Take a run back to the end of its last good step.
+    """Return a run to the end of its last good step.
 
     Weights, state of the optimizer and the average of the weights never left it; running statistics, sums and
     samples of the epoch did.
 
     Args:
-        parts: What the loop turns.
+        parts: What the loop trains.
         position: Where the run stands; changed.
         step: The newest step.
 
@@ -119,57 +97,57 @@ def rewind(parts: Parts, position: Position, step: Step) -> int:
     return good + 1
 
 
-def _look_again(scene: Scene, failing: FailingBatch, told: str) -> tuple[Finding | None, str]:
-    """Replay the batch, and say what came to light, or what was told before where nothing did."""
+def _replay(run: RunState, failing: FailingBatch, message: str) -> tuple[Finding | None, str]:
+    """Replay the batch, and return what it showed, or the message so far where it showed nothing."""
     try:
-        model = scene.parts.model if failing.split == "train" else scene.parts.validated
+        model = run.parts.model if failing.split == "train" else run.parts.validated
         seen = failing.replay(
-            model, scene.parts.objective, scene.config.seed, scene.parts.device, scene.config.precision
+            model, run.parts.objective, run.config.seed, run.parts.device, run.config.precision
         )
     except RuntimeError:  # a network may refuse numbers that are not finite
-        return None, told
+        return None, message
     if seen.finding.cause == "none":
-        return seen.finding, f"{told}, though all is when the batch is replayed"
-    return seen.finding, seen.finding.message + _said_rows(failing.bad_rows(seen))
+        return seen.finding, f"{message}, though all is when the batch is replayed"
+    return seen.finding, seen.finding.message + _row_list(failing.bad_rows(seen))
 
 
 def lower_rate(config: TrainConfig) -> float:
-    """Give a rate to go on with: a tenth, or the usual one of the network where that is lower still."""
+    """Return a rate to resume with: a tenth, or the network's recipe where that is lower still."""
     given = {"model": config.model, "data": config.data, "optimizer": config.optimizer}
     usual: float = recipe_of(given).get("lr", TrainConfig.lr)
     return float(f"{min(config.lr / _RATE_DIVISOR, usual):.3g}")
 
 
-def _keep_state(scene: Scene, troubles: list[str]) -> str:
-    """Save the state of the last good step if it is of use, and say which state `last` holds."""
-    last = scene.run_dir.last
-    tensors = [*scene.parts.model.state_dict().values()]
-    tensors += optimizer_state(scene.parts.optimizer, scene.parts.model).values()
+def _keep_state(run: RunState, troubles: list[str]) -> str:
+    """Save the state of the last good step if it is useful, and return which state `last` holds."""
+    last = run.dir.last
+    tensors = [*run.parts.model.state_dict().values()]
+    tensors += optimizer_state(run.parts.optimizer, run.parts.model).values()
     if not all_finite(tensors):
-        return f"the weights had left the finite numbers too; {_as_saved(scene.run_dir)}"
-    drawn = random_state(scene.parts.device)
-    now, before = _losses_now_and_saved(scene)
-    restore_random_state(drawn, scene.parts.device)  # building the saved network drew from it
+        return f"the weights were NaN or infinite too; {_as_saved(run.dir)}"
+    drawn = random_state(run.parts.device)
+    now, before = _losses_now_and_saved(run)
+    restore_random_state(drawn, run.parts.device)  # building the saved network drew from it
     if not now <= _MUCH_WORSE * before and math.isfinite(before):
         return (
-            f"the weights before it were of no more use (validation loss {now:.3g}, {before:.3g} when last saved); "
-            f"{_as_saved(scene.run_dir)}"
+            f"the weights before it had become useless (validation loss {now:.3g}, {before:.3g} when last saved); "
+            f"{_as_saved(run.dir)}"
         )
-    if _saved_step(scene.run_dir) != scene.position.step and not _try(scene.save_last, troubles):
-        return _as_saved(scene.run_dir)
+    if _saved_step(run.dir) != run.position.step and not _try(run.save_last, troubles):
+        return _as_saved(run.dir)
     return f"the state before that step is saved in {last}"
 
 
-def _losses_now_and_saved(scene: Scene) -> tuple[float, float]:
-    """Give the loss over some validation batches of the weights as they are, and of those last saved."""
-    parts = scene.parts
+def _losses_now_and_saved(run: RunState) -> tuple[float, float]:
+    """Return the loss over some validation batches of the weights as they are, and of those last saved."""
+    parts = run.parts
 
     def loss_of(network: nn.Module) -> float:
         batches = islice(parts.val.in_order(), _BATCHES_COMPARED)
-        return mean_scores(network, batches, parts.objective, parts.passes.outputs)[0]
+        return mean_scores(network, batches, parts.objective, parts.predict)[0]
 
     try:
-        saved = restore_model(load_checkpoint(scene.run_dir.last)).to(parts.device)
+        saved = restore_model(load_checkpoint(run.dir.last)).to(parts.device)
     except CheckpointError:
         return 0.0, math.inf
     return loss_of(parts.model), loss_of(saved)
@@ -188,39 +166,39 @@ def _as_saved(run_dir: RunDir) -> str:
     return f"the last good state is {run_dir.last}" + ("" if step is None else f", of step {step}")
 
 
-def _keep_batch(scene: Scene, failing: FailingBatch) -> None:
+def _keep_batch(run: RunState, failing: FailingBatch) -> None:
     """Write the failing batch, with the weights that it met, to `nan.safetensors`."""
-    model = scene.parts.model if failing.split == "train" else scene.parts.validated
+    model = run.parts.model if failing.split == "train" else run.parts.validated
     save_checkpoint(
-        scene.run_dir.nan,
+        run.dir.nan,
         model.state_dict(),
-        config=scene.config,
-        description=scene.description,
-        progress={"position": asdict(scene.position), "best": scene.best, "failing": failing.facts()},
+        config=run.config,
+        description=run.description,
+        progress={"position": asdict(run.position), "best": run.best, "failing": failing.to_dict()},
         extras=failing.tensors(),
     )
 
 
-def _said_rows(rows: Sequence[int]) -> str:
+def _row_list(rows: Sequence[int]) -> str:
     if not rows:
         return ""
     more = " ..." if len(rows) > _ROWS_SHOWN else ""
     return f" (row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:_ROWS_SHOWN]))}{more} of the data, from 0)"
 
 
-def _way_out(scene: Scene, finding: Finding | None, *, kept: bool) -> str:
-    run, network, function = scene.run_dir.path, parse_code(scene.config.model), parse_code(scene.config.data)
+def _hint(run: RunState, finding: Finding | None, *, kept: bool) -> str:
+    network, function = parse_code(run.config.model), parse_code(run.config.data)
     named = f" --model {network}" if network else ""
-    look = f"; dlkit inspect nan {run}{named} replays the batch" if kept else ""
+    inspect = f"; dlkit inspect nan {run.dir.path}{named} replays the batch" if kept else ""
     if finding is not None and finding.cause in ("inputs", "targets"):
-        return f"a lower rate does not help against bad numbers in {scene.config.data}{look}"
-    rate = lower_rate(scene.config)
+        return f"a lower rate does not help against bad numbers in {run.config.data}{inspect}"
+    rate = lower_rate(run.config)
     model, data = f"{network} " if network else "", f" --data {function}" if function else ""
-    return f"go on from there with dlkit train {model}--resume {run}{data} --lr {rate:g}{look}"
+    return f"continue from there with dlkit train {model}--resume {run.dir.path}{data} --lr {rate:g}{inspect}"
 
 
 def _try(save: Callable[[], None], troubles: list[str]) -> bool:
-    """Save and say whether it went well; what stands in the way is told with the divergence, not in its place."""
+    """Return whether saving succeeded; an error is reported with the divergence, not in its place."""
     try:
         save()
     except DlkitError as err:

@@ -1,4 +1,4 @@
-"""The batch at which training left the finite numbers: found again, kept in a file, passed through once more."""
+"""The batch at which a run diverged: found again, kept in a file, and replayed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from dlkit.evaluation.evaluate import mean_scores
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.inputs import Inputs, rows_of
 from dlkit.objectives import Objective
-from dlkit.training.compiling import uncompiled
-from dlkit.training.loop import Parts, Step
+from dlkit.training.compute import seed_step, uncompiled
+from dlkit.training.loop import Step
 from dlkit.training.precision import Forward
-from dlkit.training.randomness import seed_step
 from dlkit.training.replay import Replay, replay
+from dlkit.training.step import Parts
 
 _PREFIX, _INPUTS = "batch.", "inputs"
 _SPLITS = ("train", "val")
@@ -26,7 +26,7 @@ _SPLITS = ("train", "val")
 
 @dataclass(frozen=True)
 class FailingBatch:
-    """The batches of the step, or the batch of the validation, that went wrong.
+    """The batches of the step, or the batch of the validation, at which a run diverged.
 
     Args:
         split: `train` or `val`.
@@ -42,13 +42,13 @@ class FailingBatch:
     rows: Tensor
     batches: Sequence[tuple[Inputs, Tensor]]
 
-    def facts(self) -> dict[str, Any]:
-        """Give what a checkpoint's metadata say of it, as JSON values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return its description in a checkpoint's metadata, as JSON values."""
         sizes = [len(targets) for _, targets in self.batches]
         return {"split": self.split, "epoch": self.epoch, "step": self.step, "sizes": sizes}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give what a checkpoint holds of it, by name."""
+        """Return its tensors as a checkpoint holds them, by name."""
         found = {"rows": self.rows, "targets": torch.cat([targets for _, targets in self.batches])}
         parts = [_by_name(inputs) for inputs, _ in self.batches]
         found |= {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -57,24 +57,24 @@ class FailingBatch:
     def replay(
         self, model: nn.Module, objective: Objective, seed: int, device: torch.device, precision: str
     ) -> Replay:
-        """Pass it through a network again, with the random numbers it had.
+        """Pass it through a network again, with the same random numbers.
 
         Args:
             model: On the device; changed.
-            objective: Gives the loss.
+            objective: The loss.
             seed: The run's.
             device: Where to compute.
             precision: The run's.
         """
         seed_step(device, seed, self.step - 1)
         forward = Forward(precision, device)
-        with uncompiled(model):
+        with uncompiled():
             return replay(
                 model, self.batches, objective.loss, training=self.split == "train", forward=forward
             )
 
     def bad_rows(self, seen: Replay) -> list[int]:
-        """Give the stored rows of the samples that are not finite, if it is they that went wrong."""
+        """Return the stored rows of the samples with NaN or infinity, if those are the cause."""
         places = {"inputs": seen.bad_inputs, "targets": seen.bad_targets}.get(seen.finding.cause, ())
         before = sum(len(targets) for _, targets in self.batches[: seen.batch])
         rows: list[int] = self.rows.tolist()
@@ -85,7 +85,7 @@ def find_batch(parts: Parts, step: Step, number: int) -> FailingBatch:
     """Find the batches of a step again: they are a function of seed, epoch and step.
 
     Args:
-        parts: What the loop turns.
+        parts: What the loop trains.
         step: Any step of the same epoch.
         number: Number of the step in the run, from 1.
     """
@@ -98,7 +98,7 @@ def find_batch(parts: Parts, step: Step, number: int) -> FailingBatch:
 def find_validation_batch(parts: Parts, step: Step) -> FailingBatch | None:
     """Find the first batch of the validation after a step whose loss is not finite; None if all are."""
     for index, batch in enumerate(parts.val.in_order()):
-        loss, _ = mean_scores(parts.validated, [batch], parts.objective, parts.passes.outputs)
+        loss, _ = mean_scores(parts.validated, [batch], parts.objective, parts.predict)
         if not math.isfinite(loss):
             rows = parts.val.rows_in(None, index, index + 1)
             return FailingBatch("val", step.epoch, step.step, rows, [batch])
@@ -106,7 +106,7 @@ def find_validation_batch(parts: Parts, step: Step) -> FailingBatch | None:
 
 
 def load_batch(checkpoint: Checkpoint, device: torch.device) -> FailingBatch:
-    """Take a failing batch out of the checkpoint that keeps it.
+    """Load a failing batch from the checkpoint that holds it.
 
     Raises:
         CheckpointError: It holds none.

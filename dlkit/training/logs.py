@@ -22,16 +22,16 @@ _FLUSH_SECONDS = 10
 
 
 class Log(Protocol):
-    """Something that takes what training reads of itself."""
+    """Something that records readings and epochs."""
 
     def reading(self, step: Step, reading: Reading, seconds: float) -> None:
-        """Take a reading within an epoch, or at its end."""
+        """Record a reading within an epoch, or at its end."""
 
     def epoch(self, record: EpochRecord) -> None:
-        """Take an epoch."""
+        """Record an epoch."""
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is buffered."""
 
 
 class Logs(AbstractContextManager["Logs"]):
@@ -51,7 +51,7 @@ class Logs(AbstractContextManager["Logs"]):
         self._next_seconds = 0.0
 
     def reading(self, step: Step, reading: Reading, seconds: float) -> None:
-        """Take a reading, if it is due or closes an epoch."""
+        """Record a reading, if it is due or closes an epoch."""
         if step.record is None:
             if self._every is None and seconds < self._next_seconds:
                 return
@@ -62,7 +62,7 @@ class Logs(AbstractContextManager["Logs"]):
             log.reading(step, reading, seconds)
 
     def epoch(self, record: EpochRecord) -> None:
-        """Take an epoch."""
+        """Record an epoch."""
         for log in self._logs:
             log.epoch(record)
 
@@ -125,7 +125,7 @@ class TensorBoard:
     Args:
         folder: The run folder, so that `tensorboard --logdir runs` finds it.
         metric: Name of the metric.
-        first_step: Step to go on from; what an earlier process wrote from there on is struck out.
+        first_step: Step to continue from; what an earlier process wrote from there on is purged.
 
     Raises:
         DlkitError: The file cannot be opened.
@@ -153,7 +153,7 @@ class TensorBoard:
         self._add(values, step.step)
 
     def epoch(self, record: EpochRecord) -> None:
-        """Write what the epoch came to."""
+        """Write the results of the epoch."""
         values = {
             "Loss/val": record.val_loss,
             f"{self._word}/val": record.val_metric,
@@ -167,7 +167,7 @@ class TensorBoard:
         self._add(values, record.step)
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is buffered and close the file."""
         try:
             self._writer.close()
         except OSError as err:
@@ -188,7 +188,7 @@ def _finite(value: Any) -> Any:
 
 
 def check_logs(names: Sequence[str], *, has_tensorboard: bool | None = None) -> None:
-    """See that what the logs need is installed.
+    """Check that what the logs need is installed.
 
     Args:
         names: Of `tensorboard` and `jsonl`.
@@ -209,7 +209,7 @@ def check_logs(names: Sequence[str], *, has_tensorboard: bool | None = None) -> 
 def open_logs(
     names: Sequence[str], run_dir: RunDir, metric: str, position: Position, every: int | None = None
 ) -> Logs:
-    """Open the logs of a run that is at a position; what they hold of later steps is dropped.
+    """Open the logs of a run that is at a position; later steps in them are dropped.
 
     Raises:
         DlkitError: A file cannot be written.
@@ -247,12 +247,12 @@ def cut_back_lines(path: Path, position: Position) -> None:
 
 
 def _is_before(line: bytes, number: int, path: Path, position: Position) -> bool:
-    """Say whether a line is of a step that is done, or of an epoch that is."""
+    """Return whether a line belongs to a step or an epoch that is done."""
     try:
         values = json.loads(line)
         kind, epoch, step = values["kind"], int(values["epoch"]), int(values["step"])
     except (ValueError, KeyError, TypeError) as err:
         raise DataError(
-            f"{path} line {number} is not a line that dlkit wrote", "move the file away to go on"
+            f"{path} line {number} is not a line that dlkit wrote", "move the file away to continue"
         ) from err
     return epoch < position.epoch if kind == "epoch" else step <= position.step

@@ -1,29 +1,24 @@
-"""The epoch and step loop, nothing else."""
+"""The loop over epochs and steps, and nothing else."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
-from torch import nn
 
-from dlkit.data.batches import Batches
 from dlkit.device import peak_memory_mib
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.files.history import EpochRecord
-from dlkit.objectives import Objective, RunningMean
-from dlkit.probes import Probe
-from dlkit.training.average import WeightAverage
-from dlkit.training.guards import FiniteGuard
-from dlkit.training.memory import Passes
-from dlkit.training.randomness import seed_step
+from dlkit.objectives import RunningMean
+from dlkit.training.step import Batch, Parts, train_step
 
 ProbeRow = tuple[int, str, str, float]
 
 
 @dataclass
 class Position:
-    """Where a run stands; what is saved and where it goes on.
+    """Where a run stands, as it is saved and resumed.
 
     Args:
         epoch: The epoch under way, from 1.
@@ -74,7 +69,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the device says of the epoch so far.
+    """Loss and metric of the epoch so far, read from the device.
 
     Args:
         loss: Mean loss.
@@ -85,40 +80,6 @@ class Reading:
     loss: float
     metric: float
     last_loss: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What the loop turns: the network, its data and what changes its weights.
-
-    Where `random` is true, each step begins with random numbers of its own; else the network draws none.
-    """
-
-    model: nn.Module
-    train: Batches
-    val: Batches
-    objective: Objective
-    optimizer: torch.optim.Optimizer
-    schedule: Callable[[int], float]
-    guard: FiniteGuard
-    probe: Probe
-    running: RunningMean
-    passes: Passes
-    device: torch.device
-    l1: float = 0.0
-    accumulate: int = 1
-    ema: WeightAverage | None = None
-    random: bool = True
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps of one epoch."""
-        return -(-len(self.train) // self.accumulate)
-
-    @property
-    def validated(self) -> nn.Module:
-        """The network that is validated and kept as best: the average of the weights where there is one."""
-        return self.model if self.ema is None else self.ema.network()
 
 
 class Clock:
@@ -141,87 +102,55 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
     """Train, and yield after every optimizer step without waiting for the device.
 
     Args:
-        parts: What to train, on what, with what.
+        parts: What to train, with which data.
         position: Where to begin; kept up to date, so that the caller can save at any yield.
         epochs: The last epoch.
 
     Yields:
-        The step; the last one of an epoch carries the epoch's record, with the validation done. Where a step of
-        the epoch was skipped, the last one says so instead, and nothing comes after it.
+        The step; the last one of an epoch carries the epoch's record, validation included. If a step of the epoch
+        was skipped, the last one is marked as diverged instead, and nothing follows it.
     """
     while position.epoch <= epochs:
         if position.batch == 0:
             parts.running.clear()
         parts.model.train()
-        last_batch = len(parts.train)
         clock = Clock(position)
         lr = parts.schedule(position.step)
-        for inputs, targets in parts.train.shuffled(position.epoch, position.batch):
-            first = position.batch % parts.accumulate == 0
-            if first:
-                if parts.random:
-                    seed_step(parts.device, parts.train.seed, position.step)
-                lr = _set_lr(parts.optimizer, parts.schedule(position.step))
-                for parameter in parts.probe.parameters:
-                    parameter.grad = None
-            share = _share(parts, position.batch)
-            loss, outputs = parts.passes.backward(inputs, targets, share=share, first=first)
-            parts.running.add(loss, outputs, targets)
-            position.batch += 1
-            if position.batch % parts.accumulate and position.batch < last_batch:
-                continue
-            with parts.passes.told("the optimizer's step"):
-                _step(parts, position)
+        for batches in _batches_of_steps(parts, position):
+            lr = _set_lr(parts.optimizer, parts.schedule(position.step))
+            probed = parts.probe.due(position.batch // parts.accumulate)
+            train_step(parts, batches, position.step, probed=probed)
+            position.batch += len(batches)
+            position.step += 1
             clock.tick(training=True)
-            if position.batch < last_batch:
-                yield Step(
-                    position.epoch, position.step - position.epoch_start, position.step, lr, parts.running
-                )
+            if position.batch < len(parts.train):
+                yield _step(parts, position, lr)
                 clock.tick(training=True)
         if parts.guard.skipped():
-            in_epoch = position.step - position.epoch_start
-            yield Step(position.epoch, in_epoch, position.step, lr, parts.running, diverged=True)
+            yield replace(_step(parts, position, lr), diverged=True)
             return
         closing = close_epoch(parts, position, clock, lr)
         position.next_epoch()
         yield closing
 
 
-def _share(parts: Parts, batch: int) -> float:
-    """Give a batch's share of the mean over all batches that make one step."""
-    if parts.accumulate == 1:
-        return 1.0
-    first = batch - batch % parts.accumulate
-    whole = parts.train.samples_in(first, min(first + parts.accumulate, len(parts.train)))
-    return parts.train.samples_in(batch, batch + 1) / whole
+def _batches_of_steps(parts: Parts, position: Position) -> Iterator[list[Batch]]:
+    """Yield the batches that make one step together, from the position on."""
+    batches = parts.train.shuffled(position.epoch, position.batch)
+    while group := list(islice(batches, parts.accumulate - position.batch % parts.accumulate)):
+        yield group
 
 
-def _step(parts: Parts, position: Position) -> None:
-    """Change the weights by what the gradients say, and measure it at sampled steps."""
-    parameters = parts.probe.parameters
-    if parts.passes.scale is not None:
-        parts.passes.scale.unscale(parameters)
-    if parts.l1:
-        _add_l1(parameters, parts.l1)
-    sampled = parts.probe.due((position.batch - 1) // parts.accumulate)
-    if sampled:
-        parts.probe.before_step()
-    batches = (position.batch - 1) % parts.accumulate + 1
-    parts.guard.step(parts.running.newest_losses(batches))
-    position.step += 1
-    if sampled:
-        parts.probe.after_step(position.step)
-    if parts.ema is not None:
-        parts.ema.update(parts.guard.skip)
+def _step(parts: Parts, position: Position, lr: float) -> Step:
+    return Step(position.epoch, position.step - position.epoch_start, position.step, lr, parts.running)
 
 
 def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> Step:
-    """Read the epoch's sums and validate."""
+    """Validate, and return the newest step with the record of its epoch."""
     train_loss, train_metric = parts.running.read()
     clock.tick(training=True)
     train_seconds = position.train_seconds
-    forward = parts.passes.outputs
-    val_loss, val_metric = mean_scores(parts.validated, parts.val.in_order(), parts.objective, forward)
+    val_loss, val_metric = mean_scores(parts.validated, parts.val.in_order(), parts.objective, parts.predict)
     grad_norm, update_ratio, rows = parts.probe.close_epoch()
     clock.tick(training=False)
     record = EpochRecord(
@@ -239,19 +168,10 @@ def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> St
         samples_per_second=parts.running.samples / train_seconds if train_seconds else None,
         memory_mib=peak_memory_mib(parts.device),
     )
-    in_epoch = position.step - position.epoch_start
-    return Step(position.epoch, in_epoch, position.step, lr, parts.running, record, rows)
+    return replace(_step(parts, position, lr), record=record, probe_rows=rows)
 
 
 def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> float:
     for group in optimizer.param_groups:
         group["lr"] = lr
     return lr
-
-
-@torch.no_grad()
-def _add_l1(parameters: Sequence[nn.Parameter], weight: float) -> None:
-    """Add the gradient of weight * sum |w| over the weight matrices, which is weight * sign(w)."""
-    for parameter in parameters:
-        if parameter.grad is not None and parameter.ndim >= 2:
-            parameter.grad.add_(parameter.sign(), alpha=weight)

@@ -1,14 +1,13 @@
 """Optimizers by name, their state by parameter name."""
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dlkit.errors import CheckpointError
+from dlkit.torch_compat import light_optimizer
 
 
 def build_optimizer(
@@ -32,30 +31,19 @@ def build_optimizer(
     parts = ((decayed, weight_decay), (others, 0.0))
     groups: list[dict[str, Any]] = [{"params": part, "weight_decay": decay} for part, decay in parts if part]
     if name == "sgd":
-        sgd = _uncompiled(torch.optim.SGD)(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+        sgd = light_optimizer(torch.optim.SGD)(
+            groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True
+        )
         if momentum:
             _start_momentum(sgd)
         return sgd
     if name == "rmsprop":
-        return _uncompiled(torch.optim.RMSprop)(groups, lr=lr, foreach=True)
+        return light_optimizer(torch.optim.RMSprop)(groups, lr=lr, foreach=True)
     if name == "adagrad":
         on_cpu = trainable[0].device.type == "cpu"
-        return _uncompiled(torch.optim.Adagrad)(groups, lr=lr, fused=on_cpu, foreach=not on_cpu)
+        return light_optimizer(torch.optim.Adagrad)(groups, lr=lr, fused=on_cpu, foreach=not on_cpu)
     kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    return _uncompiled(kind)(groups, lr=lr, fused=True)
-
-
-@functools.cache
-def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
-    """Give an optimizer without the decorators that hide it from the compiler, which they load for that.
-
-    dlkit never compiles a step of an optimizer, and `torch._dynamo` takes nearly as long to load as torch itself.
-    """
-    step = torch.no_grad()(inspect.unwrap(kind.step))
-    step.hooked = True  # else torch wraps it for its profiler, some 30 us a step
-    return type(
-        kind.__name__, (kind,), {"step": step, "add_param_group": inspect.unwrap(kind.add_param_group)}
-    )
+    return light_optimizer(kind)(groups, lr=lr, fused=True)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import math
 import platform
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 from dlkit.errors import MissingError
 from dlkit.inputs import Inputs, call
 from dlkit.settings.conflicts import DEVICES_OF_PRECISION, WITHOUT_IT
+from dlkit.torch_compat import divide_all, update_loss_scale
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _FIRST_SCALE = 2.0**16
 _STEPS_TO_GROW = 2000
 _AMPERE = (8, 0)
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 class Forward:
@@ -33,7 +36,7 @@ class Forward:
         self._kind = "cpu" if device is None else device.type
 
     def __call__(self, model: nn.Module, inputs: Inputs) -> Tensor:
-        """Give the outputs, shape (N, K)."""
+        """Return the outputs, shape (N, K)."""
         if self._dtype is None:
             plain: Tensor = call(model, inputs)
             return plain
@@ -56,18 +59,17 @@ class LossScale:
     def __init__(self, device: torch.device, scale: float = _FIRST_SCALE) -> None:
         self.scale = torch.tensor(scale, device=device)
         self._good_steps = torch.zeros((), dtype=torch.int32, device=device)
-        self._has_kernel = device.type in ("cpu", "cuda")
 
     @torch.no_grad()
     def unscale(self, parameters: Sequence[nn.Parameter]) -> None:
         """Divide the gradients by the scale, a power of two: their bits stay."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        torch._foreach_mul_(gradients, self.scale.reciprocal())
+        divide_all(gradients, self.scale)
 
-    def hopeless(self, overflowed: Tensor) -> Tensor:
-        """Say whether gradients overflow that are not scaled up any more: 1.0 or 0.0, on the device.
+    def overflow_at_smallest(self, overflowed: Tensor) -> Tensor:
+        """Return 1.0 if gradients overflow although they are not scaled up any more, else 0.0, on the device.
 
-        A step that is skipped while the scale finds its place is no divergence.
+        Only that is divergence; a step that is skipped at a larger scale is not.
 
         Args:
             overflowed: 1.0 if the step's gradients are not finite, else 0.0.
@@ -76,30 +78,24 @@ class LossScale:
 
     @torch.no_grad()
     def update(self, overflowed: Tensor, frozen: Tensor) -> None:
-        """Adjust the scale after a step.
+        """Halve or double the scale after a step, if it is due.
 
         Args:
             overflowed: 1.0 if the step's gradients were not finite, else 0.0.
-            frozen: 1.0 where all is to stay as it is, since the run has diverged, else 0.0.
+            frozen: 1.0 where all must stay as it is, since the run has diverged, else 0.0.
         """
         scale, good_steps = self.scale.clone(), self._good_steps.clone()
-        if self._has_kernel:
-            torch._amp_update_scale_(scale, good_steps, overflowed, 2.0, 0.5, _STEPS_TO_GROW)
-        else:
-            bad = overflowed.bool()
-            grow = (good_steps + 1 == _STEPS_TO_GROW) & ~bad
-            scale.mul_(torch.where(bad, 0.5, torch.where(grow, 2.0, 1.0)))
-            good_steps.add_(1).mul_((~(bad | grow)).int())
+        update_loss_scale(scale, good_steps, overflowed, _STEPS_TO_GROW)
         stay = frozen.bool()
         torch.where(stay, self.scale, scale, out=self.scale)
         torch.where(stay, self._good_steps, good_steps, out=self._good_steps)
 
     def state(self) -> dict[str, Tensor]:
-        """Give scale and counter as tensors by name."""
+        """Return scale and counter as tensors by name."""
         return {"scale": self.scale, "good_steps": self._good_steps}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what `state` gave; a run that was in another precision so far has none.
+        """Restore what `state` returned; a run that was in another precision so far has none.
 
         Raises:
             ValueError: No scale is like that.
@@ -114,7 +110,7 @@ class LossScale:
 
 
 def prepare_precision(precision: str, device: torch.device) -> None:
-    """See that the device computes in a precision, and let it use TensorFloat-32 in `tf32` alone.
+    """Check that the device computes in a precision, and let it use TensorFloat-32 in `tf32` alone.
 
     torch's own default is TensorFloat-32 for convolutions and float32 for matrix products.
 
@@ -133,14 +129,21 @@ def prepare_precision(precision: str, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
-def is_emulated(precision: str, device: torch.device) -> bool:
-    """Say whether a processor is known to compute bf16 in the instructions of float32, which takes it far longer."""
+def is_emulated(precision: str, device: torch.device, cpu_info: Path = _CPU_INFO) -> bool:
+    """Return whether an x86 processor is known to compute bf16 with float32 instructions, which is far slower.
+
+    Args:
+        precision: Of the run.
+        device: Where it computes.
+        cpu_info: Where Linux lists the instructions of the processor.
+    """
     if precision != "bf16" or device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
         return False
-    asked = [
-        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    ]
-    return all(has is not None and not has() for has in asked)
+    try:
+        words = cpu_info.read_text().split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_tile"} & set(words)
 
 
 def check_precision(
@@ -150,7 +153,7 @@ def check_precision(
     capability: tuple[int, int] | None = None,
     old_macos: bool = False,
 ) -> None:
-    """Hold a precision to what a device has.
+    """Check that a device computes in a precision.
 
     Args:
         precision: `fp32`, `tf32`, `bf16` or `fp16`.

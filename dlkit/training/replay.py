@@ -1,4 +1,4 @@
-"""A batch once more, layer by layer: where the first number that is not finite comes from."""
+"""Replay a batch layer by layer: where does the first NaN or infinity come from?"""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from dlkit.inputs import Inputs, call
 
-_NEAR_THE_END = 0.1  # of the range of a dtype: what follows such a number may overflow
+_NEAR_OVERFLOW = 0.1  # of the range of a dtype: what is computed from such a number may overflow
 _NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What some tensors held.
+class TensorStats:
+    """Counts and range of the values of some tensors.
 
     Args:
         non_finite: How many of their values are NaN or infinite.
@@ -29,10 +29,10 @@ class Seen:
     dtype: str = ""
 
     @property
-    def at_the_end_of_float16(self) -> bool:
-        """Whether values left the range of float16, 65,504, while others came close to it."""
+    def overflowed_float16(self) -> bool:
+        """Whether values left the range of float16, 65,504, while others came near it."""
         end = torch.finfo(torch.float16).max
-        return self.dtype == "float16" and self.non_finite > 0 and self.largest > _NEAR_THE_END * end
+        return self.dtype == "float16" and self.non_finite > 0 and self.largest > _NEAR_OVERFLOW * end
 
 
 @dataclass
@@ -42,21 +42,21 @@ class LayerCall:
     Args:
         layer: Its name in the network.
         kind: Its class.
-        inputs: What it was given.
-        outputs: What it gave.
+        inputs: Its inputs.
+        outputs: Its outputs.
         gradient: The gradient of the loss by its outputs; None where none came.
     """
 
     layer: str
     kind: str
-    inputs: Seen
-    outputs: Seen = Seen()
-    gradient: Seen | None = None
+    inputs: TensorStats
+    outputs: TensorStats = TensorStats()
+    gradient: TensorStats | None = None
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Where the first number that is not finite came from.
+    """Where the first NaN or infinity came from.
 
     Args:
         cause: `weights`, `inputs`, `targets`, `forward`, `loss`, `backward`, or `none` where all is finite.
@@ -73,7 +73,7 @@ class Finding:
 
 @dataclass
 class Replay:
-    """What came to light when a batch passed through a network once more.
+    """What the replay of a batch showed.
 
     Args:
         weights: Names of parameters and buffers that were not finite before.
@@ -97,7 +97,7 @@ class Replay:
 
     @property
     def finding(self) -> Finding:
-        """The first number that is not finite, in the order of computing."""
+        """The first NaN or infinity, in the order of computing."""
         if self.weights:
             return Finding("weights", f"the weights are not finite: {_some(self.weights)}", self.weights[0])
         for cause, places in (("inputs", self.bad_inputs), ("targets", self.bad_targets)):
@@ -126,7 +126,7 @@ def replay(
     training: bool = True,
     forward: Callable[[nn.Module, Inputs], Tensor] = call,
 ) -> Replay:
-    """Pass the batches of a step through a network, forward and backward, up to the first that goes wrong.
+    """Pass the batches of a step through a network, forward and backward, up to the first that fails.
 
     Args:
         model: Changed: its gradients, its mode, in training its running statistics.
@@ -140,7 +140,7 @@ def replay(
     model.train(training).zero_grad(set_to_none=True)
     for index, (inputs, targets) in enumerate(batches):
         seen = Replay(weights, _bad_samples(inputs), _bad_samples(targets), [], batch=index)
-        with torch.set_grad_enabled(training), _watched(model, seen):
+        with torch.set_grad_enabled(training), _Recorder(model, seen):
             outputs = forward(model, inputs)
             loss = loss_fn(outputs, targets)
             if training:
@@ -156,8 +156,8 @@ def replay(
     return seen
 
 
-class _watched:  # noqa: N801 - reads as a verb where it is used
-    """Write down what passes through the layers of a network, while it lasts."""
+class _Recorder:
+    """Context that records what passes through the layers of a network."""
 
     def __init__(self, model: nn.Module, seen: Replay) -> None:
         self._model, self._seen = model, seen
@@ -175,7 +175,7 @@ class _watched:  # noqa: N801 - reads as a verb where it is used
 
     def _before(self, name: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
         def record(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-            layer = LayerCall(name or "the network", type(module).__name__, _look([inputs, named]))
+            layer = LayerCall(name or "the network", type(module).__name__, _measure([inputs, named]))
             if layer.inputs.non_finite:
                 self._found(
                     layer, layer.inputs, "the first number that is not finite was computed before layer {}"
@@ -186,7 +186,7 @@ class _watched:  # noqa: N801 - reads as a verb where it is used
 
     def _after(self, module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
         layer = self._open.pop()
-        layer.outputs = _look(output)
+        layer.outputs = _measure(output)
         if not any(module.children()):
             self._seen.calls.append(layer)
         if layer.outputs.non_finite:
@@ -196,17 +196,17 @@ class _watched:  # noqa: N801 - reads as a verb where it is used
             if tensor.requires_grad:
                 tensor.register_hook(self._gradient_of(layer))
 
-    def _found(self, layer: LayerCall, seen: Seen, what: str) -> None:
+    def _found(self, layer: LayerCall, seen: TensorStats, what: str) -> None:
         if self._seen.first_forward is None:
-            overflow = seen.at_the_end_of_float16
+            overflow = seen.overflowed_float16
             words = what.format(_called(layer)) + _beyond(overflow)
             self._seen.first_forward = Finding("forward", words, layer.layer, overflow)
 
     def _gradient_of(self, layer: LayerCall) -> Callable[[Tensor], None]:
         def record(gradient: Tensor) -> None:
-            layer.gradient = _look(gradient)
+            layer.gradient = _measure(gradient)
             if layer.gradient.non_finite and self._seen.first_backward is None:
-                overflow = layer.gradient.at_the_end_of_float16
+                overflow = layer.gradient.overflowed_float16
                 words = f"the first gradient that is not finite reaches layer {_called(layer)}"
                 self._seen.first_backward = Finding(
                     "backward", words + _beyond(overflow), layer.layer, overflow
@@ -223,13 +223,13 @@ def _beyond(overflow: bool) -> str:
     return ", beyond the 65,504 of float16" if overflow else ""
 
 
-def _look(value: Any) -> Seen:
-    """Count what is not finite in all tensors of floating point within a value."""
+def _measure(value: Any) -> TensorStats:
+    """Measure all tensors of floating point within a value."""
     tensors = list(_tensors(value))
     if not tensors:
-        return Seen()
+        return TensorStats()
     finite = [torch.where(tensor.isfinite(), tensor, 0).abs() for tensor in tensors]
-    return Seen(
+    return TensorStats(
         sum(int((~tensor.isfinite()).sum().item()) for tensor in tensors),
         max(tensor.max().item() if tensor.numel() else 0.0 for tensor in finite),
         str(tensors[0].dtype).removeprefix("torch."),
@@ -237,7 +237,7 @@ def _look(value: Any) -> Seen:
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """Give the tensors of floating point within tuples, lists and mappings."""
+    """Yield the tensors of floating point within tuples, lists and mappings."""
     if isinstance(value, Tensor):
         if value.is_floating_point():
             yield value
@@ -250,7 +250,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _bad_samples(value: Inputs) -> list[int]:
-    """Give the places of samples that are not finite."""
+    """Return the places of samples with NaN or infinity."""
     bad: set[int] = set()
     for tensor in _tensors(value):
         finite = tensor.isfinite().reshape(len(tensor), -1).all(1)

@@ -15,7 +15,7 @@ PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.5, 5
 def build_schedule(
     name: str, lr: float, *, total_steps: int, steps_per_epoch: int, warmup_steps: int = 0
 ) -> Callable[[int], float]:
-    """Give the function from the step, from 0, to the learning rate.
+    """Return the function from the step, from 0, to the learning rate.
 
     Args:
         name: `none`, `step`, `exponential`, `cosine`, `plateau`, `cyclic`, `onecycle` or `polynomial`.
@@ -45,7 +45,7 @@ def build_schedule(
 
 
 def half_cycle(span: int, steps_per_epoch: int) -> int:
-    """Give the steps from valley to peak of cyclic: two epochs, or half the run where that is shorter."""
+    """Return the steps from valley to peak of cyclic: two epochs, or half the run where that is shorter."""
     return max(1, min(CYCLIC_HALF_EPOCHS * steps_per_epoch, span // 2))
 
 
@@ -87,7 +87,7 @@ class Plateau:
     bad_epochs: int = 0
 
     def observe(self, value: float, threshold: float = 1e-4) -> None:
-        """Take in the monitored value of an epoch."""
+        """Update the factor with the monitored value of an epoch."""
         if self.best is None or self._better(value, threshold):
             self.best, self.bad_epochs = value, 0
             return

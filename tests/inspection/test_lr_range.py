@@ -19,8 +19,7 @@ from dlkit.inspection.lr_range import (
 from dlkit.objectives import Objective
 from dlkit.settings.resolve import resolve
 from dlkit.training.assemble import assemble_new
-from dlkit.training.loop import Parts
-from dlkit.training.memory import Passes
+from dlkit.training.step import Parts
 
 RATES = rising_rates(1e-6, 10, 100)
 
@@ -123,7 +122,7 @@ def test_test_ends_before_a_loss_that_is_not_finite(make_parts: Callable[..., Pa
         return parts.objective.loss(outputs, targets) * (value if count > 3 else 1.0)
 
     objective = Objective(break_down, "accuracy", parts.objective.metric_sum)
-    broken = replace(parts, objective=objective, passes=Passes(parts.model, objective, parts.device))
+    broken = replace(parts, objective=objective)
 
     assert len(list(raise_rate(broken, RATES))) == 3
 

@@ -111,7 +111,7 @@ def test_rows_of_bad_samples_are_named_and_no_rate_is_proposed(part: str, tmp_pa
     start, stop, epoch = (2, 4, 1) if part == "train" else (0, 1, None)
     bad = sorted(batches.rows_in(epoch, start, stop)[[3, 5]].tolist())
     spoiled = Batches(Spoiled(batches._split, bad), batches.batch_size, CPU, batches.seed)
-    run.parts = replace(run.parts, **{part: spoiled})
+    run.assembly = replace(run.assembly, parts=replace(run.parts, **{part: spoiled}))
     drive(run)
 
     found = look_into(load_checkpoint(run.dir.nan), CPU)

@@ -21,7 +21,8 @@ from dlkit.errors import InterruptedRun
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.run_dir import RunDir, open_run
 from dlkit.settings.resolve import resolve
-from dlkit.training.run import TrainRun, resume_run, start_run
+from dlkit.training.resume import resume_run
+from dlkit.training.run import TrainRun, start_run
 
 
 def serve() -> None:
@@ -72,7 +73,7 @@ def arm(run: TrainRun, *, how: str, epoch: int, place: str) -> None:
     """
     number = {"term": signal.SIGTERM, "kill": signal.SIGKILL}[how]
     signal.signal(signal.SIGTERM, lambda *_: setattr(run, "stop_signal", 15))
-    done = (run._position.epoch - 1) * len(run.parts.train) + run._position.batch
+    done = (run.position.epoch - 1) * len(run.parts.train) + run.position.batch
     wanted = (epoch - 1) * len(run.parts.train) + batch_of(run, epoch, place) - done
     assert place == "validation" or wanted > 0, f"{place} of epoch {epoch} lies behind"
     trained = 0

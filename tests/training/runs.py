@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.run_dir import RunDir, open_run
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve
-from dlkit.training.run import TrainRun, resume_run
+from dlkit.training.resume import resume_run
+from dlkit.training.run import TrainRun
 
 TIMES = ("seconds", "samples_per_second", "memory_mib")
 STEPS_PER_EPOCH = 19
@@ -34,8 +35,13 @@ def drive(run: TrainRun, stop_at: int | None = None, signal_number: int = 15) ->
     return None
 
 
+def replace_parts(run: TrainRun, **parts: Any) -> None:
+    """Let a run train with other parts."""
+    run.assembly = replace(run.assembly, parts=replace(run.parts, **parts))
+
+
 def resume(folder: Path, **typed: Any) -> TrainRun:
-    """Assemble the run that goes on in a folder, with what a user would have typed."""
+    """Return the run that continues in a folder, with what a user would have typed."""
     run_dir = open_run(folder)
     stored = asdict(load_checkpoint(run_dir.last).config)
     return resume_run(resolve(typed, {}, stored), run_dir)

@@ -3,14 +3,14 @@
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from limits import file_size_limit
-from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
+from runs import STEPS_PER_EPOCH, configure, drive, essence, replace_parts, resume
 from torch import Tensor
 from toys import CPU, make_split
 
@@ -21,7 +21,7 @@ from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.settings.config import TrainConfig
 from dlkit.training.divergence import lower_rate
-from dlkit.training.guards import all_finite
+from dlkit.training.guard import all_finite
 from dlkit.training.run import TrainRun, start_run
 
 
@@ -47,7 +47,7 @@ def spoil(run: TrainRun, step: int) -> int:
     row = int(train.rows_in(epoch + 1, last - 1, last)[0])
     split = train._split
     spoiled = Spoiled(split.inputs, split.targets, split.rows, split.normalisation, row=row, epoch=epoch + 1)
-    run.parts = replace(run.parts, train=Batches(spoiled, train.batch_size, CPU, train.seed))
+    replace_parts(run, train=Batches(spoiled, train.batch_size, CPU, train.seed))
     return row
 
 
@@ -148,7 +148,7 @@ def test_weights_that_grew_past_use_before_the_bad_step_are_not_saved(optimizer:
 
     assert "training diverged in epoch 2" in error.message
     assert f"the last good state is {run.dir.last}, of step {STEPS_PER_EPOCH}" in error.message
-    assert error.hint.startswith(f"go on from there with dlkit train --resume {run.dir.path} --lr 0.0")
+    assert error.hint.startswith(f"continue from there with dlkit train --resume {run.dir.path} --lr 0.0")
     assert {path: path.read_bytes() for path in good} == good
     assert all_finite(load_checkpoint(run.dir.last).weights.values())
     drive(resume(tmp_path / "run", epochs=2, lr=lower_rate(run.config)))
@@ -228,7 +228,7 @@ def test_validation_that_is_not_finite_counts_as_divergence(tmp_path: Path) -> N
     run = start_run(configure(), tmp_path / "run")
     inputs = torch.zeros(8, 1, 8, 8)
     inputs[5] = math.inf
-    run.parts = replace(run.parts, val=Batches(make_split(inputs, torch.arange(8)), 4, CPU))
+    replace_parts(run, val=Batches(make_split(inputs, torch.arange(8)), 4, CPU))
 
     error = diverge(run)
 

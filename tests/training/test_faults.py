@@ -27,7 +27,8 @@ from dlkit.files.header import read_header
 from dlkit.files.run_dir import RunDir
 from dlkit.files.seal import verify
 from dlkit.settings.resolve import resolve
-from dlkit.training.run import TrainRun, resume_run, start_run
+from dlkit.training.resume import resume_run
+from dlkit.training.run import TrainRun, start_run
 
 STEPS = 3
 SETTINGS = {"limit": 30, "batch_size": 10, "epochs": 2, "optimizer": "adam"}

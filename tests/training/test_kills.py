@@ -128,7 +128,7 @@ def test_signals_at_random_instants_lose_nothing_and_say_how_to_go_on(killed: Ki
         assert code in (0, 130, 143, -signal.SIGTERM), child.stderr()
         if f"stopped by {'Ctrl-C' if first == signal.SIGINT else 'SIGTERM'} after step" in child.stderr():
             assert code == 128 + first
-            assert f"go on with dlkit train --resume run-{killed.done}\n" in child.stderr()
+            assert f"continue with dlkit train --resume run-{killed.done}\n" in child.stderr()
             assert not list(Path(f"run-{killed.done}").glob(".dlkit-tmp-*"))
         elif not twice:
             assert code in (0, 130, -signal.SIGTERM), "before the run began"

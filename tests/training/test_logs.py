@@ -196,7 +196,7 @@ def test_a_foreign_file_of_that_name_is_refused(text: str, tmp_path: Path) -> No
         cut_back_lines(path, Position())
 
     assert caught.value.message == f"{path} line 1 is not a line that dlkit wrote"
-    assert caught.value.hint == "move the file away to go on"
+    assert caught.value.hint == "move the file away to continue"
     assert path.read_text(encoding="latin-1") == text
 
 

@@ -1,13 +1,14 @@
 """Precisions, and the scale that float16 needs; its logic is the same on every device and is tested on the CPU."""
 
 import math
-from dataclasses import replace
+import platform
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from descriptions import OF_CLASSES
-from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
+from runs import STEPS_PER_EPOCH, configure, drive, essence, replace_parts, resume
 from torch import Tensor, nn
 from toys import CPU, make_blobs, make_network, make_parts, train
 
@@ -15,23 +16,14 @@ from dlkit.errors import CheckpointError, ConfigError, DivergedError, MissingErr
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.objectives import build_objective
 from dlkit.settings.conflicts import WITHOUT_IT
-from dlkit.training.guards import FiniteGuard
-from dlkit.training.loop import Parts
-from dlkit.training.memory import Passes
+from dlkit.training.guard import FiniteGuard
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, check_precision, is_emulated
-from dlkit.training.restore import restore_checked
 from dlkit.training.run import start_run
+from dlkit.training.state import restore_checked
+from dlkit.training.step import Parts, forward_backward
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
-
-
-class Elsewhere(LossScale):
-    """The scale as a device computes it that has no kernel of torch's for it."""
-
-    def __init__(self, device: torch.device, scale: float = 2.0**16) -> None:
-        super().__init__(device, scale)
-        self._has_kernel = False
 
 
 def scaled(model: nn.Module, scale: LossScale, **others: Any) -> Parts:
@@ -39,14 +31,12 @@ def scaled(model: nn.Module, scale: LossScale, **others: Any) -> Parts:
     optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=0.9, weight_decay=0.0)
     objective = build_objective(OF_CLASSES)
     guard = FiniteGuard(optimizer, list(model.parameters()), others.pop("grad_clip", None), scale=scale)
-    passes = Passes(model, objective, CPU, scale=scale)
-    both = {"optimizer": optimizer, "guard": guard, "passes": passes, "objective": objective}
+    both = {"optimizer": optimizer, "guard": guard, "scale": scale, "objective": objective}
     return make_parts(make_blobs(60), model, **{**both, **others})
 
 
-@pytest.mark.parametrize("kind", [LossScale, Elsewhere])
-def test_scale_goes_the_way_of_torchs_scaler(kind: type[LossScale]) -> None:
-    ours = kind(CPU, 2.0**10)
+def test_scale_goes_the_way_of_torchs_scaler() -> None:
+    ours = LossScale(CPU, 2.0**10)
     theirs = torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=2000)
     theirs.scale(torch.zeros(()))
     pattern = [0.0] * 1999 + [1.0] + [0.0] * 2000 + [1.0, 1.0] + [0.0] * 4001 + [1.0] + [0.0] * 5
@@ -66,10 +56,8 @@ def test_scaled_training_comes_to_the_bits_of_unscaled(optimizer: str, grad_clip
     for network, scale in zip(networks, (None, LossScale(CPU)), strict=True):
         chosen = build_optimizer(network, optimizer, lr=0.01, momentum=0.9, weight_decay=0.01)
         guard = FiniteGuard(chosen, list(network.parameters()), grad_clip, scale=scale)
-        objective = build_objective(OF_CLASSES)
-        passes = Passes(network, objective, CPU, scale=scale)
         parts = make_parts(
-            make_blobs(60), network, optimizer=optimizer, guard=guard, passes=passes, accumulate=2, l1=0.01
+            make_blobs(60), network, optimizer=optimizer, guard=guard, scale=scale, accumulate=2, l1=0.01
         )
         train(parts, 3)
 
@@ -137,10 +125,10 @@ def test_nothing_is_read_from_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(_self: Tensor) -> float:
         raise AssertionError("waits for the device")
 
-    parts.passes.backward(inputs, targets)
+    forward_backward(parts, [(inputs, targets)])
     for name in ("item", "__bool__", "__float__", "tolist", "cpu"):
         monkeypatch.setattr(Tensor, name, refuse)
-    parts.passes.scale.unscale(list(parts.model.parameters()))
+    parts.scale.unscale(list(parts.model.parameters()))
     parts.guard.step()
 
 
@@ -185,14 +173,29 @@ def test_half_precision_computes_in_it_and_gives_float32() -> None:
     assert not torch.equal(outputs, model(inputs))
 
 
-def test_a_processor_without_bfloat16_is_told_of(tmp_path: Any) -> None:
-    words = "this processor has no bfloat16 of its own: --precision fp32 is several times as fast"
-    emulated = is_emulated("bf16", CPU)
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="the instructions of x86 are listed"
+)
+def test_bf16_is_emulated_where_the_processor_lists_no_instructions_for_it(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("flags : sse2 avx512f\n")
+    new.write_text("flags : sse2 avx512f avx512_bf16\n")
 
-    assert (words in start_run(configure(precision="bf16"), tmp_path / "run").notes) == emulated
-    assert words not in start_run(configure(), tmp_path / "other").notes
-    assert not is_emulated("bf16", torch.device("cuda"))
-    assert not is_emulated("fp32", CPU)
+    assert is_emulated("bf16", CPU, old)
+    assert not is_emulated("bf16", CPU, new)
+    assert not is_emulated("bf16", CPU, tmp_path / "missing")
+    assert not is_emulated("bf16", torch.device("cuda"), old)
+    assert not is_emulated("fp32", CPU, old)
+
+
+def test_an_emulated_precision_is_noted(tmp_path: Path) -> None:
+    notes = {
+        precision: start_run(configure(precision=precision), tmp_path / precision).notes
+        for precision in ("bf16", "fp32")
+    }
+
+    assert any("bfloat16" in note for note in notes["bf16"]) == is_emulated("bf16", CPU)
+    assert not any("bfloat16" in note for note in notes["fp32"])
 
 
 CPU_HAS_NOT = {"fp16": "cuda or mps", "tf32": "cuda"}
@@ -287,13 +290,13 @@ def test_a_scale_that_cannot_be_is_refused(name: str, value: float, tmp_path: An
     run = start_run(configure(), folder)
     scale = give_scale(run)
     scale.state()[name].fill_(value)
-    run._open_files()
+    run._prepare_folder()
     checkpoint = load_checkpoint(folder / "last.safetensors")
 
     with pytest.raises(CheckpointError) as caught:
         restore_checked(run.parts, checkpoint)
 
-    assert "holds no state that this run can go on from: scale does not fit" in caught.value.message
+    assert "scale does not fit" in caught.value.message
 
 
 def test_a_run_of_another_precision_can_go_on_in_fp16(tmp_path: Any) -> None:
@@ -313,8 +316,7 @@ def give_scale(run: Any) -> LossScale:
     scale = LossScale(CPU)
     parts = run.parts
     guard = FiniteGuard(parts.optimizer, parts.probe.parameters, None, parts.model, scale)
-    passes = Passes(parts.model, parts.objective, CPU, scale=scale)
-    run.parts = replace(parts, guard=guard, passes=passes)
+    replace_parts(run, guard=guard, scale=scale)
     return scale
 
 

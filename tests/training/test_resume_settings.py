@@ -12,7 +12,8 @@ from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.run_dir import open_run
 from dlkit.files.tensor_file import read_tensors
 from dlkit.settings.resolve import resolve
-from dlkit.training.run import resume_run, start_run
+from dlkit.training.resume import resume_run
+from dlkit.training.run import start_run
 
 # Each optimizer, schedule and other setting stands in some case; 2 to 7 steps an epoch, three epochs.
 CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {

@@ -10,11 +10,13 @@ from dlkit.data.batches import Batches
 from dlkit.data.dataset import TensorSplit
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.probes import Probe
-from dlkit.training.guards import FiniteGuard
-from dlkit.training.loop import Parts, Position, Step, fit
-from dlkit.training.memory import Passes
+from dlkit.training.guard import FiniteGuard
+from dlkit.training.loop import Position, Step, fit
+from dlkit.training.memory import Pieces
 from dlkit.training.optimizers import build_optimizer
+from dlkit.training.precision import Forward
 from dlkit.training.schedules import build_schedule
+from dlkit.training.step import Parts
 
 CPU = torch.device("cpu")
 
@@ -53,7 +55,7 @@ def make_parts(
     grad_clip: float | None = None,
     **others: Any,
 ) -> Parts:
-    """Everything that `fit` turns, on the CPU."""
+    """All that `fit` needs, on the CPU."""
     train = Batches(split, batch_size, CPU, seed)
     objective = build_objective(OF_CLASSES)
     chosen = build_optimizer(model, optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay)
@@ -67,7 +69,8 @@ def make_parts(
         "guard": FiniteGuard(chosen, list(model.parameters()), grad_clip),
         "probe": Probe(model, len(train)),
         "running": RunningMean(objective, train.chunk),
-        "passes": Passes(model, others.get("objective", objective), CPU),
+        "pieces": Pieces(model, CPU),
+        "forward": Forward(),
         "device": CPU,
         "l1": l1,
     }

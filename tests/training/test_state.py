@@ -167,7 +167,7 @@ def test_settings_that_differ_in_the_file_for_people_are_said(stopped: Path, tmp
     (said,) = [note for note in resume(folder).notes if "config.toml" in note]
 
     assert said == (
-        f"{config} is not what the run goes by: epochs (5), seed (7); "
+        f"{config} is not what the run uses: epochs (5), seed (7); "
         f"the settings in {folder}/last.safetensors count"
     )
 
@@ -185,7 +185,7 @@ def test_file_for_people_that_cannot_be_read_is_written_anew(
 
     run = resume(folder)
 
-    assert f"{config} cannot be read; it is written anew from the checkpoint" in run.notes
+    assert f"{config} cannot be read; it is written again from the checkpoint" in run.notes
     drive(run)
     assert tomllib.loads(config.read_text()) == before
 

@@ -35,15 +35,13 @@ def curve(schedule: str, steps: int) -> list[float]:
 
 
 @pytest.mark.parametrize("schedule", SPANNING)
-def test_stretched_schedule_goes_on_as_in_a_run_of_the_new_length(schedule: str, tmp_path: Path) -> None:
+def test_a_stretched_schedule_continues_as_in_a_run_of_the_new_length(schedule: str, tmp_path: Path) -> None:
     run = resume(finished(tmp_path / "run", schedule=schedule), epochs=4, sched_on_resume="stretch")
 
     assert rates(run) == curve(schedule, FOUR)[TWO:]
-    (note,) = (note for note in run.notes if "schedule" in note)
-    assert note == (
-        f"the {schedule} schedule now spans 76 steps and goes on at a rate of {curve(schedule, FOUR)[TWO]:.3g} "
-        f"instead of {curve(schedule, TWO)[-1]:.3g} (--sched-on-resume stretch)"
-    )
+    (note,) = (note for note in run.notes if "--sched-on-resume stretch" in note)
+    for value in (FOUR, f"{curve(schedule, FOUR)[TWO]:.3g}", f"{curve(schedule, TWO)[-1]:.3g}"):
+        assert f"{value}" in note
 
 
 @pytest.mark.parametrize("schedule", SPANNING)
@@ -52,7 +50,8 @@ def test_kept_schedule_stays_where_it_ended(schedule: str, tmp_path: Path) -> No
 
     end = curve(schedule, TWO)[-1]
     assert rates(run) == [end] * TWO
-    assert f"the {schedule} schedule keeps its 38 steps and goes on at a rate of {end:.3g} " in run.notes[-1]
+    assert f"{TWO} steps" in run.notes[-1]
+    assert f"{end:.3g}" in run.notes[-1]
 
 
 @pytest.mark.parametrize("choice", ["keep", "stretch"])
@@ -79,11 +78,10 @@ def test_a_changed_length_is_asked_about(schedule: str, stop: int | None, tmp_pa
         resume(tmp_path / "run", epochs=4)
 
     now, then = (curve(schedule, steps)[min(stop or TWO, steps - 1)] for steps in (TWO, FOUR))
-    assert caught.value.message == (
-        f"--epochs 4: the {schedule} schedule was made for 38 steps; its rate would go on at {now:.3g} "
-        f"if it is kept, at {then:.3g} if it is stretched"
-    )
-    assert caught.value.hint == "add --sched-on-resume keep or --sched-on-resume stretch"
+    assert caught.value.message.startswith(f"--epochs 4: the {schedule} schedule ")
+    for value in (f"{TWO} steps", f"{now:.3g}", f"{then:.3g}"):
+        assert value in caught.value.message
+    assert "--sched-on-resume" in caught.value.hint
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -93,7 +91,8 @@ def test_a_changed_number_of_steps_is_asked_about_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         resume(tmp_path / "run", max_steps=20)
 
-    assert caught.value.message.startswith("--max-steps 20: the cosine schedule was made for 10 steps; ")
+    assert "--max-steps 20" in caught.value.message
+    assert "10 steps" in caught.value.message
 
 
 NOTHING_TO_ASK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -124,7 +123,7 @@ def test_another_schedule_spans_the_whole_run(tmp_path: Path) -> None:
     assert rates(run) == curve("cosine", FOUR)[TWO:]
 
 
-def retold(folder: Path, **changes: Any) -> None:
+def changed(folder: Path, **changes: Any) -> None:
     """Change what `last` says of the run, with checksums that fit."""
     path = RunDir(folder).last
     tensors, metadata = read_tensors(path)
@@ -136,32 +135,30 @@ def retold(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize("span", [0, -3, "38", 1.5, None, True])
 def test_a_schedule_without_a_length_is_refused(span: Any, tmp_path: Path) -> None:
     folder = finished(tmp_path / "run", schedule="cosine")
-    retold(folder, progress={"schedule_steps": span})
+    changed(folder, progress={"schedule_steps": span})
 
     with pytest.raises(CheckpointError) as caught:
         resume(folder)
 
-    assert caught.value.message == f"{RunDir(folder).last} says that its schedule has {span!r} steps"
+    assert f"{RunDir(folder).last}" in caught.value.message
+    assert f"{span!r}" in caught.value.message
 
 
-def test_another_version_of_torch_is_told(tmp_path: Path) -> None:
+def test_another_version_of_torch_is_reported(tmp_path: Path) -> None:
     folder = finished(tmp_path / "run")
-    retold(folder, versions={**load_checkpoint(RunDir(folder).last).metadata["versions"], "torch": "2.0"})
+    changed(folder, versions={**load_checkpoint(RunDir(folder).last).metadata["versions"], "torch": "2.0"})
 
-    assert (
-        f"the run so far was made with torch 2.0, here is torch {torch.__version__}: "
-        "the bits may differ from an unbroken run's" in resume(folder, epochs=3).notes
+    assert any(
+        "torch 2.0" in note and f"torch {torch.__version__}" in note
+        for note in resume(folder, epochs=3).notes
     )
 
 
-def test_another_device_is_told(tmp_path: Path) -> None:
+def test_another_device_is_reported(tmp_path: Path) -> None:
     folder = finished(tmp_path / "run")
-    retold(folder, progress={"device": "NVIDIA H200"})
+    changed(folder, progress={"device": "NVIDIA H200"})
 
-    assert (
-        "the run so far was made with NVIDIA H200, here is cpu: the bits may differ from an unbroken run's"
-        in resume(folder, epochs=3).notes
-    )
+    assert any("NVIDIA H200" in note and "cpu" in note for note in resume(folder, epochs=3).notes)
 
 
 def test_the_same_machine_is_not_worth_a_word(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Before the night: what a run will cost, and whether the network can learn at all; nothing is written."""
+"""--dry-run and --overfit: what a run will take, and whether the network can learn; nothing is written."""
 
 import math
 import time
@@ -17,9 +17,10 @@ from dlkit.inputs import call, rows_of
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.texts import parse_duration
 from dlkit.training.assemble import assemble_new
-from dlkit.training.loop import Parts, Position, fit
+from dlkit.training.loop import Position, fit
+from dlkit.training.step import Parts
 
-Facts = dict[str, str | int | float | None]
+Report = dict[str, str | int | float | None]
 
 _TIMED_SECONDS = 1.0
 _TIMED_BATCHES = 20
@@ -27,8 +28,8 @@ _MEMORY_STEPS = 300
 _SHARE_LEFT = 0.05
 
 
-def dry_run(config: TrainConfig) -> Facts:
-    """Take a real step, time some more, and say what the whole run will take.
+def dry_run(config: TrainConfig) -> Report:
+    """Take a real step, time some more, and estimate the whole run.
 
     Args:
         config: The settings of the run.
@@ -62,7 +63,7 @@ def dry_run(config: TrainConfig) -> Facts:
 
 
 def _first_steps(parts: Parts, epochs: int, validation: float) -> tuple[float, float]:
-    """Give the loss of the first step, and the seconds of one of those after it, validation left out."""
+    """Return the loss of the first step, and the seconds of one of those after it without validation."""
     steps = fit(parts, Position(), epochs)
     start, done = time.perf_counter(), 1
     step = next(steps)
@@ -78,17 +79,17 @@ def _first_steps(parts: Parts, epochs: int, validation: float) -> tuple[float, f
 
 
 def _validation_seconds(parts: Parts) -> float:
-    """Give the seconds that validation takes, from its first batches."""
+    """Return the seconds that validation takes, estimated from its first batches."""
     warm_up, timed = islice(parts.val.in_order(), 1), islice(parts.val.in_order(), _TIMED_BATCHES)
-    mean_scores(parts.validated, warm_up, parts.objective, parts.passes.outputs)
+    mean_scores(parts.validated, warm_up, parts.objective, parts.predict)
     start = time.perf_counter()
-    mean_scores(parts.validated, timed, parts.objective, parts.passes.outputs)
+    mean_scores(parts.validated, timed, parts.objective, parts.predict)
     share = min(_TIMED_BATCHES, len(parts.val)) / len(parts.val)
     return (time.perf_counter() - start) / share
 
 
-def memorise(config: TrainConfig, samples: int) -> Facts:
-    """Train on a few samples until they are known by heart, as any sound network and loop can.
+def memorise(config: TrainConfig, samples: int) -> Report:
+    """Train on a few samples until they are memorised, which any sound network and loop can do.
 
     At most 300 steps over all of them at once, the schedule, weight decay, L1 and smoothing switched off.
 
@@ -100,7 +101,7 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
         Steps taken, the loss at the start and at the end, and the metric at the end.
 
     Raises:
-        DlkitError: More than a twentieth of the best constant answer's loss is left; the likely causes are told.
+        DlkitError: More than a twentieth of the best constant answer's loss is left; the hint lists likely causes.
         ConfigError: There are not so many training samples.
     """
     if samples == 1 and config.arguments.get("norm") == "batch":
@@ -125,7 +126,7 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
     assembly = assemble_new(plain)
     few = _first_samples(assembly.dataset, samples, assembly.parts)
     parts = replace(assembly.parts, train=few, val=few)
-    first, metric = mean_scores(parts.model, few.in_order(), parts.objective, parts.passes.outputs)
+    first, metric = mean_scores(parts.model, few.in_order(), parts.objective, parts.predict)
     goal = _SHARE_LEFT * _best_constant_loss(parts, few)
     position = Position()
     loss = first
@@ -137,7 +138,7 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
                 break
         if step.diverged:
             loss = math.nan
-    facts: Facts = {
+    report: Report = {
         "samples": samples,
         "steps": position.step,
         "first_loss": first,
@@ -148,10 +149,10 @@ def memorise(config: TrainConfig, samples: int) -> Facts:
     if not loss <= goal:
         raise DlkitError(
             f"--overfit {samples}: the loss is {loss:.4g} after {position.step} steps, above {goal:.4g}; "
-            f"the network cannot learn {samples} samples by heart",
+            f"the network cannot memorise {samples} samples",
             _likely_causes(parts, first, loss, config),
         )
-    return facts
+    return report
 
 
 def _first_samples(dataset: DataSet, samples: int, parts: Parts) -> Batches:
@@ -165,7 +166,7 @@ def _first_samples(dataset: DataSet, samples: int, parts: Parts) -> Batches:
 
 
 def _best_constant_loss(parts: Parts, few: Batches) -> float:
-    """Give the loss of the best answer that ignores the inputs; of a coin's toss where all targets are alike."""
+    """Return the lowest loss without looking at the inputs; that of a guess where all targets are alike."""
     targets = torch.cat([targets for _, targets in few.in_order()])
     if parts.objective.metric != "accuracy":
         numbers = targets.float()
@@ -180,7 +181,7 @@ def _best_constant_loss(parts: Parts, few: Batches) -> float:
 
 
 def _shares(targets: Tensor, parts: Parts, few: Batches) -> Tensor:
-    """Give each class's share of the targets, shape (K,); all alike where there is but one class."""
+    """Return each class's share of the targets, shape (K,); all alike if there is only one class."""
     inputs, _ = next(iter(few.in_order()))
     with torch.inference_mode():
         classes = call(parts.model, rows_of(inputs, 0, 2)).shape[1]
@@ -190,7 +191,7 @@ def _shares(targets: Tensor, parts: Parts, few: Batches) -> Tensor:
 
 
 def _likely_causes(parts: Parts, first: float, last: float, config: TrainConfig) -> str:
-    """Say what stands in the way most often, the likeliest first."""
+    """Return what prevents memorising most often, the likeliest first."""
     without = [name for name, parameter in parts.model.named_parameters() if parameter.grad is None]
     dead = [
         name
@@ -211,5 +212,5 @@ def _likely_causes(parts: Parts, first: float, last: float, config: TrainConfig)
     else:
         other = "" if config.optimizer.startswith("adam") else " or --optimizer adam"
         causes.append(f"it learns, but slowly: try --lr {config.lr * 10:g}{other}")
-    causes.append("equal inputs with different labels cannot be told apart")
+    causes.append("equal inputs with different labels cannot be distinguished")
     return "; ".join(causes)

@@ -1,0 +1,227 @@
+"""One optimizer step: forward, backward, accumulation, clipping, the guard against NaN, and the weight average."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.data.batches import Batches
+from dlkit.inputs import Inputs, rows_of
+from dlkit.objectives import Objective, RunningMean
+from dlkit.probes import Probe
+from dlkit.torch_compat import lerp_all
+from dlkit.training.compute import seed_step
+from dlkit.training.guard import FiniteGuard
+from dlkit.training.memory import Pieces
+from dlkit.training.precision import Forward, LossScale
+
+Batch = tuple[Inputs, Tensor]
+
+_EMA_STEPS = "steps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """All that training uses: the network, its data and what changes its weights.
+
+    Args:
+        model: The network, on the device.
+        train: Training batches.
+        val: Validation batches.
+        objective: Loss and metric.
+        optimizer: Over the trainable parameters.
+        schedule: Maps the step, from 0, to the learning rate.
+        guard: Takes the optimizer's steps, but skips those with NaN or infinity.
+        probe: Measures some steps of each epoch.
+        running: Loss and metric of the epoch so far.
+        pieces: Splits batches that do not fit into memory.
+        device: Where all of it is.
+        forward: Passes inputs through the network in the precision of the run.
+        scale: The loss scale of fp16; None for the other precisions.
+        l1: Weight of the L1 penalty.
+        accumulate: Batches in a step.
+        ema: The average of the weights, if there is one.
+        random: Whether a forward pass may draw random numbers; each step then begins with its own seed.
+    """
+
+    model: nn.Module
+    train: Batches
+    val: Batches
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    schedule: Callable[[int], float]
+    guard: FiniteGuard
+    probe: Probe
+    running: RunningMean
+    pieces: Pieces
+    device: torch.device
+    forward: Forward
+    scale: LossScale | None = None
+    l1: float = 0.0
+    accumulate: int = 1
+    ema: "WeightAverage | None" = None
+    random: bool = True
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one epoch."""
+        return -(-len(self.train) // self.accumulate)
+
+    @property
+    def validated(self) -> nn.Module:
+        """The network that is validated and kept as best: the average of the weights where there is one."""
+        return self.model if self.ema is None else self.ema.network()
+
+    def predict(self, model: nn.Module, inputs: Inputs) -> Tensor:
+        """Return the outputs for N samples, shape (N, K), without gradients to come, in pieces if memory runs out.
+
+        Raises:
+            DlkitError: Not even one sample fits, or torch refuses a setting.
+        """
+        samples = len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
+
+        def attempt() -> Tensor:
+            pieces = self.pieces.split("val", samples)
+            if len(pieces) == 1:
+                return self.forward(model, inputs)
+            return torch.cat([self.forward(model, rows_of(inputs, *piece)) for piece in pieces])
+
+        return self.pieces.retry("val", inputs, samples, attempt)
+
+
+def train_step(parts: Parts, batches: Sequence[Batch], step: int, *, probed: bool) -> None:
+    """Take one optimizer step on the mean loss over some batches.
+
+    Args:
+        parts: What is trained; `running` counts the batches.
+        batches: Inputs and targets on the device.
+        step: Steps of the run before this one.
+        probed: Measure this step.
+
+    Raises:
+        DlkitError: Memory ran out, or torch refuses a setting.
+    """
+    if parts.random:
+        seed_step(parts.device, parts.train.seed, step)
+    results = forward_backward(parts, batches)
+    for (loss, outputs), (_, targets) in zip(results, batches, strict=True):
+        parts.running.add(loss, outputs, targets)
+    with parts.pieces.error_context("the optimizer's step", "a smaller network, or --optimizer sgd"):
+        parameters = parts.probe.parameters
+        if parts.scale is not None:
+            parts.scale.unscale(parameters)
+        if parts.l1:
+            _add_l1(parameters, parts.l1)
+        if probed:
+            parts.probe.before_step()
+        parts.guard.step(parts.running.newest_losses(len(batches)))
+        if probed:
+            parts.probe.after_step(step + 1)
+        if parts.ema is not None:
+            parts.ema.update(parts.guard.skip)
+
+
+def forward_backward(parts: Parts, batches: Sequence[Batch]) -> list[tuple[Tensor, Tensor]]:
+    """Compute the gradients of the mean loss over all samples of some batches.
+
+    Each batch counts by its share of the samples. So does each piece of a batch that does not fit into memory: the
+    gradients are those of whole batches, but batch norm sees a piece at a time, and dropout draws for each.
+
+    Returns:
+        For each batch the mean loss, a scalar, and the outputs, shape (N, K).
+
+    Raises:
+        DlkitError: Not even the smallest pieces fit, or torch refuses a setting.
+    """
+    samples = sum(len(targets) for _, targets in batches)
+
+    def attempt() -> list[tuple[Tensor, Tensor]]:
+        for parameter in parts.probe.parameters:
+            parameter.grad = None
+        return [_batch_backward(parts, *batch, len(batch[1]) / samples) for batch in batches]
+
+    inputs, targets = batches[0]
+    return parts.pieces.retry("train", inputs, len(targets), attempt)
+
+
+def _batch_backward(parts: Parts, inputs: Inputs, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    pieces = parts.pieces.split("train", len(targets))
+    if len(pieces) == 1:
+        return _piece_backward(parts, inputs, targets, share)
+    weights = [(stop - start) / len(targets) for start, stop in pieces]
+    results = [
+        _piece_backward(parts, rows_of(inputs, start, stop), targets[start:stop], share * weight)
+        for (start, stop), weight in zip(pieces, weights, strict=True)
+    ]
+    loss = torch.stack([loss * weight for (loss, _), weight in zip(results, weights, strict=True)]).sum()
+    return loss, torch.cat([outputs for _, outputs in results])
+
+
+def _piece_backward(parts: Parts, inputs: Inputs, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    outputs = parts.forward(parts.model, inputs)
+    loss = parts.objective.loss(outputs, targets)
+    weighted = loss if share == 1.0 else loss * share
+    (weighted if parts.scale is None else weighted * parts.scale.scale).backward()
+    return loss.detach(), outputs.detach()
+
+
+@torch.no_grad()
+def _add_l1(parameters: Sequence[nn.Parameter], weight: float) -> None:
+    """Add the gradient of weight * sum |w| over the weight matrices, which is weight * sign(w)."""
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.ndim >= 2:
+            parameter.grad.add_(parameter.sign(), alpha=weight)
+
+
+class WeightAverage:
+    """Keeps the weights' exponential moving average (Polyak and Juditsky 1992) while a network trains.
+
+    The decay rises to its value as (1 + n) / (10 + n) over the steps n, so that the average forgets the weights it
+    started from (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`). Buffers, such as batch
+    norm's running statistics, are the network's newest.
+
+    Args:
+        model: The network that is trained.
+        decay: In (0, 1); 0.999 averages over about a thousand steps.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self._model = model
+        self._averaged_model = copy.deepcopy(model).requires_grad_(False)
+        self._newest = [parameter.detach() for parameter in model.parameters()]
+        self._averaged = [parameter.detach() for parameter in self._averaged_model.parameters()]
+        self._decay = decay
+        self._steps = 0
+
+    def update(self, skip: Tensor) -> None:
+        """Update the average with the weights after a step.
+
+        Args:
+            skip: 1 where the step was skipped, so that the average stays as it is; else 0. A scalar on the device.
+        """
+        decay = min(self._decay, (1 + self._steps) / (10 + self._steps)) if self._steps else 0.0
+        self._steps += 1
+        weight = torch.rsub(skip, 1 - decay, alpha=1 - decay)
+        lerp_all(self._averaged, self._newest, weight)
+
+    def forget(self, steps: int) -> None:
+        """Subtract the newest steps from the count: they were skipped."""
+        self._steps -= steps
+
+    def network(self) -> nn.Module:
+        """Return the network with the averaged weights and the newest buffers."""
+        for averaged, newest in zip(self._averaged_model.buffers(), self._model.buffers(), strict=True):
+            averaged.copy_(newest)
+        return self._averaged_model
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the average and its count of steps as tensors by name."""
+        return {**dict(self._averaged_model.named_parameters()), _EMA_STEPS: torch.tensor(self._steps)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self._steps = int(state[_EMA_STEPS].item())
+        for name, parameter in self._averaged_model.named_parameters():
+            parameter.copy_(state[name])
