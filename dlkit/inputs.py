@@ -23,13 +23,6 @@ def rows_of(inputs: Inputs, start: int, stop: int) -> Inputs:
     return {name: tensor[start:stop] for name, tensor in inputs.items()}
 
 
-def to_device(inputs: Inputs, device: torch.device) -> Inputs:
-    """Give the inputs on a device."""
-    if isinstance(inputs, Tensor):
-        return inputs.to(device)
-    return {name: tensor.to(device) for name, tensor in inputs.items()}
-
-
 def zeros(description: DataDescription, samples: int = 1) -> Inputs:
     """Give samples of the described shapes that hold nothing but zeros."""
     if not description.named_inputs:

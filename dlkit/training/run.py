@@ -13,6 +13,7 @@ from dlkit.files.atomic import OPS, FileOps, write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.files.run_dir import clear_run, create_run
 from dlkit.settings.config import TrainConfig
+from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import parse_log, parse_save_every
 from dlkit.training.assemble import assemble_new
@@ -25,7 +26,6 @@ from dlkit.training.state import RunState
 from dlkit.training.stopping import StopRule, is_better
 
 _SECONDS_BETWEEN_READINGS = 0.1
-_MOMENTS = {"adam": 2, "adamw": 2}  # of the weights' size each; one for the other optimizers
 _BESIDE_WEIGHTS = 64 * 2**10  # random numbers, settings, checksums
 
 
@@ -282,7 +282,7 @@ def checkpoint_bytes(model: nn.Module, config: TrainConfig, epochs: int, steps: 
         steps: Steps of the whole run.
     """
     weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in model.state_dict().values())
-    last = weights * (1 + _MOMENTS.get(config.optimizer, 1) + (config.ema is not None))
+    last = weights * (1 + OPTIMIZERS[config.optimizer].moments + (config.ema is not None))
     kept = 0
     if config.save_every is not None:
         every, by_epoch = parse_save_every(config.save_every)

@@ -143,9 +143,9 @@ def test_standard_input_is_checked_as_a_file_is(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (("--augment", "light"), "is for pictures; {} is a table"),
-        (("--num-workers", "2"), "is for pictures; {} is a table"),
-        (("--size", "8"), "is for a folder of pictures, which --data {} is not"),
+        (("--augment", "light"), "is for images; --data {} has none"),
+        (("--num-workers", "2"), "is for images; --data {} has none"),
+        (("--size", "8"), "is for a folder of images, which --data {} is not"),
     ],
 )
 def test_what_is_done_to_pictures_is_refused_for_a_table(
@@ -330,7 +330,7 @@ WRONG = {
     "pictures-by-group": (
         ("data", "split", "digits", "--group", "x"),
         2,
-        "error: --group does not go with --data digits: built-in pictures are split by class, at random\n"
+        "error: --group does not go with --data digits: built-in images are split by class, at random\n"
         "hint: leave it out\n",
     ),
     "not-csv": (
@@ -341,7 +341,7 @@ WRONG = {
     "picture-of-a-table": (
         ("data", "show", "t.csv", "-o", "x.png"),
         2,
-        "error: -o draws pictures; t.csv is a table\nhint: leave -o out to see its columns\n",
+        "error: -o draws images; t.csv has none\nhint: leave -o out to see it as a table\n",
     ),
     "baselines-of-pictures": (
         ("eval", "{1}", "--baselines", "--data", "new.csv"),

@@ -349,7 +349,7 @@ def test_toml_holds_every_setting_that_is_set() -> None:
 def test_every_setting_but_the_models_own_has_a_sentence_of_help() -> None:
     for name in set(FIELDS) - {"arguments"}:
         text = FIELDS[name].metadata["help"]
-        choices = FIELDS[name].metadata["choices"] + ("auto", "none")
+        choices = (*FIELDS[name].metadata["choices"], "auto", "none")
         assert text.endswith("."), name
         assert text[0].isupper() or text.split()[0].strip(",") in choices, name
 

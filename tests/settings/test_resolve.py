@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlkit.errors import ConfigError
-from dlkit.settings.catalogue import MODELS
 from dlkit.settings.config import FIELDS, SCHEDULES, TrainConfig
 from dlkit.settings.conflicts import PATIENCE_OF_SCHEDULE
+from dlkit.settings.models import MODELS
 from dlkit.settings.recipes import RECIPES
 from dlkit.settings.resolve import parse_arguments, read_config_file, recipe_of, resolve
 from dlkit.settings.texts import parse_duration, parse_save_every, parse_weights
@@ -215,7 +215,7 @@ CONTRADICTIONS: dict[str, tuple[Settings, str, str]] = {
     ),
     "size-of-digits": (
         {"size": 64},
-        "--size 64 is for a folder of pictures, which --data digits is not",
+        "--size 64 is for a folder of images, which --data digits is not",
         "leave it out",
     ),
     "column-of-digits": (

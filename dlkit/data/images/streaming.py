@@ -1,6 +1,6 @@
 """Pictures that do not fit into memory: decoded by other processes shortly before they are needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -17,6 +17,7 @@ from dlkit.files.description import Normalisation
 
 _TASKS_A_WORKER = 2
 _KEPT_AHEAD = 8
+_IMAGES_AT_ONCE = 256
 
 
 class Streams:
@@ -105,6 +106,16 @@ class StreamedSplit:
     def stored_bytes(self) -> int:
         """Nothing is kept."""
         return 0
+
+    @property
+    def in_memory(self) -> None:
+        """Nothing is kept."""
+        return
+
+    def samples(self) -> Iterator[Tensor]:
+        """Yield the images, some hundred at a time."""
+        for rows in self.rows.split(_IMAGES_AT_ONCE):
+            yield self.streams.pixels(rows)
 
     def to(self, device: torch.device) -> Self:  # noqa: ARG002 - pictures go there batch by batch
         """Give the same split: there is nothing to move."""
