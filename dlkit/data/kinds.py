@@ -33,6 +33,11 @@ def kind_of(dataset: "DataSet") -> DataKind:
     return KINDS[dataset.description.kind]
 
 
+def task_of(description: "DataDescription") -> str:
+    """Return the evaluation task of data: that of their kind, or of their description."""
+    return KINDS[description.kind].task or description.task
+
+
 def load_dataset(
     config: "TrainConfig",
     trained_on: "DataDescription | None" = None,

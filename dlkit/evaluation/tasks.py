@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlkit.data.dataset import DataSet, Split
-from dlkit.data.kinds import kind_of
+from dlkit.data.kinds import task_of
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.numbers import Numbers
@@ -80,4 +80,4 @@ TASKS: dict[str, Callable[[Outputs], Results]] = {
 
 def results_of(found: Outputs) -> Results:
     """Return the results in the form of the task: that of the kind of data, or of its description."""
-    return TASKS[kind_of(found.dataset).task or found.dataset.description.task](found)
+    return TASKS[task_of(found.dataset.description)](found)

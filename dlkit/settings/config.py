@@ -28,7 +28,6 @@ DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
 COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
 SPATIAL_PANEL = "Points (spatial)"
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
-_RISING = ("accuracy", "r2")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
@@ -279,11 +278,6 @@ class TrainConfig:
         """The network's name without the folder that its code lies in, as in `net.py:Net`."""
         code = parse_code(self.model)
         return self.model if code is None else code.short
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether the monitored column should rise."""
-        return self.monitor.endswith(_RISING)
 
     def normalisation_numbers(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Give the means and standard deviations of `normalize=MEAN,STD`, one a channel.

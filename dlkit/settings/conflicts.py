@@ -7,6 +7,7 @@ from typing import Any
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.settings.catalogue import DATA, DataEntry
 from dlkit.settings.config import FIELDS, TrainConfig, flag
+from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind, data_kinds
 from dlkit.settings.models import MODELS, reads
 from dlkit.settings.optimizers import OPTIMIZERS
@@ -24,6 +25,8 @@ PATIENCE_OF_SCHEDULE = {
 DEVICES_OF_PRECISION = {"tf32": ("cuda",), "bf16": ("cuda", "mps", "cpu"), "fp16": ("cuda", "mps")}
 WITHOUT_IT = "--precision fp32, or bf16 where the processor has it"
 
+_LOSSES = ("val_loss", "train_loss")
+_columns_of = deferred("dlkit.metrics:columns_of")
 _BY_CLASS = "does not go with --data {data}: built-in images are split by class, at random"
 _FOR_IMAGES = "{value} is for images; --data {data} has none"
 _OF_COLUMNS = "names a column or an array; --data {data} has none"
@@ -236,9 +239,8 @@ def _most_steps(config: TrainConfig) -> float:
 
 def _of_data(config: TrainConfig, entry: DataEntry) -> Iterator[ConfigError]:
     """Find what the data do not have: metrics, classes, channels, columns to split by."""
-    metric = "accuracy" if entry.task == "classification" else "mae"
-    columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
-    if config.monitor not in columns:
+    columns = [] if config.monitor in _LOSSES else _columns_of(entry.task)
+    if columns and config.monitor not in columns:
         yield ConfigError(
             f"--monitor {config.monitor} is not measured; choose from {', '.join(columns)}",
             did_you_mean(config.monitor, columns),

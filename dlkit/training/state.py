@@ -174,7 +174,9 @@ def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
         _require(all(isinstance(name, str) for name in names), "versions")
         _require(_is_count(progress["threads"]) and 1 <= progress["threads"] <= _MAX_THREADS, "threads")
         if best is not None:
-            shown = ["epoch", "step", "val_loss", checkpoint.config.monitor]
+            shown = ["epoch", "step", "val_loss"]
+            monitor = checkpoint.config.monitor
+            _require(best[monitor] is None or _is_number(best[monitor]), "best")
             shown += [] if metric is None else [f"val_{metric}"]
             _require(all(_is_number(best[name]) for name in shown), "best")
         for counter in (progress["early_stopping"], progress["plateau"]):
