@@ -124,7 +124,7 @@ def test_predictions_are_drawn_as_organs_and_as_folds(curves_copy: Path, dlkit: 
     assert Path("p.png").stat().st_size > 20_000
     refused = dlkit("plot", "p.csv", "p.csv")
     assert refused.code == 2
-    assert "a picture of concentrations is of one file, not of 2" in refused.stderr
+    assert "--kind organs is of one file, not of 2" in refused.stderr
 
 
 @pytest.mark.parametrize(

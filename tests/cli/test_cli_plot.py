@@ -165,7 +165,7 @@ def test_plot_names_the_runs_as_told(dlkit, files):
         pytest.param(
             ["predictions.csv"] * 2,
             2,
-            "a confusion matrix is of one file",
+            "--kind confusion is of one file",
             "predictions.csv",
             id="two-tables",
         ),
