@@ -175,10 +175,10 @@ def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
         _require(_is_count(progress["threads"]) and 1 <= progress["threads"] <= _MAX_THREADS, "threads")
         if best is not None:
             shown = ["epoch", "step", "val_loss"]
-            monitor = checkpoint.config.monitor
-            _require(best[monitor] is None or _is_number(best[monitor]), "best")
             shown += [] if metric is None else [f"val_{metric}"]
             _require(all(_is_number(best[name]) for name in shown), "best")
+            monitored = best[checkpoint.config.monitor]  # None where the metric is not defined
+            _require(monitored is None or _is_number(monitored), "best")
         for counter in (progress["early_stopping"], progress["plateau"]):
             _require(_is_count(counter["bad_epochs"]), "counters")
             _require(counter["best"] is None or _is_number(counter["best"]), "counters")

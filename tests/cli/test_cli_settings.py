@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
+from dlkit.metrics import columns_of
 from dlkit.settings.config import FIELDS, SCHEDULES, TrainConfig
 
 Dlkit = Callable[..., Any]
@@ -307,7 +308,7 @@ def test_faults_of_options_file_and_arguments_are_told_together(dlkit: Dlkit) ->
         "--max-time -3 is not a time above 0",
         "--schedule cyclic does not go with --patience 2: the loss rises in every cycle",
         "--keep does nothing without --save-every",
-        "--monitor acc is not measured; choose from val_loss, val_accuracy, train_loss, train_accuracy",
+        f"--monitor acc is not measured; choose from {', '.join(columns_of('classification'))}",
     ]
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlkit.errors import ConfigError
+from dlkit.metrics import columns_of
 from dlkit.settings.config import FIELDS, SCHEDULES, TrainConfig
 from dlkit.settings.conflicts import PATIENCE_OF_SCHEDULE
 from dlkit.settings.models import MODELS
@@ -21,7 +22,7 @@ from dlkit.settings.texts import parse_duration, parse_save_every, parse_weights
 from dlkit.training.schedules import CYCLIC_HALF_EPOCHS, PLATEAU_PATIENCE
 
 Settings = dict[str, Any]
-COLUMNS = "val_loss, val_accuracy, train_loss, train_accuracy"
+COLUMNS = ", ".join(columns_of("classification"))
 CLASSES = "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
 
 
