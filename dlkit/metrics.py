@@ -1,6 +1,17 @@
-"""Metrics over arrays."""
+"""Metrics: the list of them by task, and what they compute over arrays.
+
+A metric is the record at the end of this file and its functions. While training runs, its sums are added up batch by
+batch on the device; `dlkit eval` scores whole arrays.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FLOOR = 0.01
 """Concentration below which folds are not counted, mg/L: ratios of what is hardly there say little."""
@@ -8,6 +19,66 @@ FOLDS = (1.25, 1.5, 2.0)
 """Ratios of predicted and true concentration within which a share is counted."""
 
 _LEAST = 1e-9  # mg/L, in the place of a predicted zero, whose fold error is infinite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric, which --monitor takes as `val_NAME` and `train_NAME`.
+
+    Args:
+        name: Its name in history.csv and in reports.
+        tasks: The evaluation tasks that have it: `classification`, `regression`, `curves`.
+        higher_is_better: Whether it should rise.
+        sums: Maps predictions, probabilities of shape (N, K) or numbers of shape (N, D, ...), and targets, all
+            tensors, to sums over the samples, a scalar or shape (S,); nothing in it may wait for the device.
+        value: Maps the sums over all samples, float64, shape (S,), and their number to the metric.
+        score: Scores whole arrays in `dlkit eval`; None takes the sums.
+        reported: `dlkit eval` reports it.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    higher_is_better: bool
+    sums: "Callable[[Tensor, Tensor], Tensor]"
+    value: Callable[[np.ndarray, int], float] = lambda sums, count: float(sums[0] / count)
+    score: Callable[[np.ndarray, np.ndarray], float] | None = None
+    reported: bool = True
+
+    def of(self, preds: np.ndarray, targets: np.ndarray) -> float:
+        """Return the metric over whole arrays; the arguments are those of `sums`."""
+        if self.score is not None:
+            return self.score(preds, targets)
+        import torch
+
+        sums = self.sums(torch.from_numpy(preds), torch.from_numpy(targets))
+        return self.value(sums.reshape(-1).double().numpy(), len(targets))
+
+
+def metrics_of(task: str) -> list[Metric]:
+    """Return the metrics of a task; the first is the one that every history.csv has."""
+    return [metric for metric in METRICS.values() if task in metric.tasks]
+
+
+def columns_of(task: str) -> list[str]:
+    """Return the columns that --monitor may name."""
+    names = ("loss", *(metric.name for metric in metrics_of(task)))
+    return [f"{part}_{name}" for part in ("val", "train") for name in names]
+
+
+def monitored(column: str, task: str) -> Metric | None:
+    """Return the metric that --monitor names; None if it is the loss, or the one that every history.csv has."""
+    return next((metric for metric in metrics_of(task)[1:] if metric.name == column.partition("_")[2]), None)
+
+
+def higher_is_better(column: str) -> bool:
+    """Return whether a column of history.csv, such as `val_accuracy`, should rise."""
+    name = column.partition("_")[2]
+    return name in METRICS and METRICS[name].higher_is_better
+
+
+def scores_of(task: str, preds: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Return the metrics that `dlkit eval` reports, over whole arrays, by name."""
+    return {metric.name: metric.of(preds, targets) for metric in metrics_of(task) if metric.reported}
 
 
 def confusion_matrix(preds: np.ndarray, targets: np.ndarray, num_classes: int) -> np.ndarray:
@@ -136,3 +207,110 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     below = np.asarray(below, dtype=np.float64)
     ratio: np.ndarray = np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
     return ratio
+
+
+def count_correct(preds: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return how many of N classes have the largest of the K outputs, a scalar."""
+    return (preds.argmax(1) == targets).sum()
+
+
+def sum_absolute_errors(preds: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return the sum over N samples of the mean absolute error of their numbers, a scalar."""
+    return (preds - targets.reshape(preds.shape)).abs().reshape(len(preds), -1).mean(1).sum()
+
+
+def _sum_squared_errors(preds: "Tensor", targets: "Tensor") -> "Tensor":
+    return (preds - targets.reshape(preds.shape)).square().reshape(len(preds), -1).mean(1).sum()
+
+
+def _spreads(preds: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return the sum of squared errors, and of each of D numbers the sum and the sum of squares, shape (1 + 2 D,)."""
+    import torch
+
+    truth = targets.reshape(len(preds), -1)
+    errors = (preds.reshape(truth.shape) - truth).square().sum().reshape(1)
+    return torch.cat([errors, truth.sum(0), truth.square().sum(0)])
+
+
+def _r2(sums: np.ndarray, count: int) -> float:
+    totals, squares = sums[1:].reshape(2, -1)
+    return 1 - float(_ratio(sums[0], (squares - totals**2 / count).sum()))
+
+
+def _class_counts(preds: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return correct, true and predicted samples of each of K classes, shape (3 K,), int64."""
+    import torch
+
+    classes = torch.arange(preds.shape[1], device=preds.device)
+    predicted, true = (labels.unsqueeze(1) == classes for labels in (preds.argmax(1), targets))
+    return torch.cat([(predicted & true).sum(0), true.sum(0), predicted.sum(0)])
+
+
+def _macro_f1(sums: np.ndarray, _count: int) -> float:
+    correct, true, predicted = sums.reshape(3, -1)
+    return float(np.nanmean(_ratio(2 * correct, true + predicted)))
+
+
+def _balanced_accuracy(sums: np.ndarray, _count: int) -> float:
+    correct, true, _ = sums.reshape(3, -1)
+    return float(np.nanmean(_ratio(correct, true)))
+
+
+def _fold_errors(preds: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return the sum of |ln(pred / true)| above the floor, how many are within twofold, and how many there are."""
+    import torch
+
+    above = targets >= FLOOR
+    logs = (preds.clamp_min(_LEAST) / targets.clamp_min(FLOOR)).log().abs() * above
+    within = above & (logs <= float(np.log(2)))
+    return torch.stack([logs.sum(), within.sum().to(logs), above.sum().to(logs)])
+
+
+def _gmfe(sums: np.ndarray, _count: int) -> float:
+    return float(np.exp(_ratio(sums[0], sums[2])))
+
+
+def _within_twofold(sums: np.ndarray, _count: int) -> float:
+    return float(_ratio(sums[1], sums[2]))
+
+
+_CLASSES, _NUMBERS, _CURVES = ("classification",), ("regression",), ("curves",)
+_RECORDS = (
+    Metric(name="accuracy", tasks=_CLASSES, higher_is_better=True, sums=count_correct),
+    Metric(name="macro_f1", tasks=_CLASSES, higher_is_better=True, sums=_class_counts, value=_macro_f1),
+    Metric(
+        name="balanced_accuracy",
+        tasks=_CLASSES,
+        higher_is_better=True,
+        sums=_class_counts,
+        value=_balanced_accuracy,
+        reported=False,
+    ),
+    Metric(
+        name="mae",
+        tasks=_NUMBERS + _CURVES,
+        higher_is_better=False,
+        sums=sum_absolute_errors,
+        score=lambda preds, targets: regression_scores(preds, targets)["mae"],
+    ),
+    Metric(
+        name="rmse",
+        tasks=_NUMBERS + _CURVES,
+        higher_is_better=False,
+        sums=_sum_squared_errors,
+        value=lambda sums, count: float(np.sqrt(sums[0] / count)),
+        score=lambda preds, targets: regression_scores(preds, targets)["rmse"],
+    ),
+    Metric(
+        name="r2",
+        tasks=_NUMBERS,
+        higher_is_better=True,
+        sums=_spreads,
+        value=_r2,
+        score=lambda preds, targets: regression_scores(preds, targets)["r2"],
+    ),
+    Metric(name="gmfe", tasks=_CURVES, higher_is_better=False, sums=_fold_errors, value=_gmfe),
+    Metric(name="within_2x", tasks=_CURVES, higher_is_better=True, sums=_fold_errors, value=_within_twofold),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _RECORDS}

@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's own name
 
 from dlkit.errors import ConfigError
 from dlkit.files.description import DataDescription
+from dlkit.metrics import Metric, count_correct, sum_absolute_errors
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,21 @@ class Objective:
         metric: Name of the metric.
         metric_sum: Maps outputs and targets to the sum of the metric over the samples, a scalar.
         predictions: Maps outputs to probabilities, shape (N, K), or to numbers in the target's own unit.
+        monitored: A metric beside that one, which --monitor asks for; None for most runs.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     metric: str
     metric_sum: Callable[[Tensor, Tensor], Tensor]
     predictions: Callable[[Tensor], Tensor] = torch.Tensor.detach
+    monitored: Metric | None = None
+
+    def monitored_sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the sums of the monitored metric over N samples, shape (1, S), in float64 where the device has it."""
+        assert self.monitored is not None, "there is one"
+        double = torch.float32 if outputs.device.type == "mps" else torch.float64
+        truth = targets.to(double) if targets.is_floating_point() else targets
+        return self.monitored.sums(self.predictions(outputs).to(double), truth).reshape(1, -1).to(double)
 
 
 def build_objective(
@@ -62,7 +72,7 @@ def build_objective(
     if classes and weights is not None:
         weights = weights / weights.mean()
     if classes and loss in ("auto", "cross-entropy"):
-        return Objective(_cross_entropy(label_smoothing, weights), "accuracy", _count_correct, _probabilities)
+        return Objective(_cross_entropy(label_smoothing, weights), "accuracy", count_correct, _probabilities)
     elementwise = _ELEMENTWISE["mse" if loss == "auto" else loss]
     scale, shift = _target_scaling(description, device)
 
@@ -85,14 +95,14 @@ def build_objective(
     def numbers(outputs: Tensor) -> Tensor:
         return _shaped(outputs, description) * scale + shift
 
-    def sum_absolute_errors(outputs: Tensor, targets: Tensor) -> Tensor:
-        found = numbers(outputs)
-        errors = (found - targets.reshape(found.shape)).abs()
-        return errors.reshape(len(outputs), -1).mean(1).sum()
-
     if classes:
-        return Objective(mean_loss, "accuracy", _count_correct, _probabilities)
-    return Objective(mean_loss, "mae", sum_absolute_errors, numbers)
+        return Objective(mean_loss, "accuracy", count_correct, _probabilities)
+    return Objective(
+        mean_loss,
+        "mae",
+        lambda outputs, targets: sum_absolute_errors(numbers(outputs), targets),
+        numbers,
+    )
 
 
 @dataclass
@@ -115,6 +125,7 @@ class RunningMean:
     _sizes: list[int] = field(default_factory=list)
     _losses: list[Tensor] = field(default_factory=list)
     _metric_sums: list[Tensor] = field(default_factory=list)
+    _monitored_sums: list[Tensor] = field(default_factory=list)
     _kept: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
     _pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
 
@@ -123,6 +134,7 @@ class RunningMean:
         self._pending.append((loss.detach(), outputs.detach(), targets))
         self._sizes.append(len(targets))
         if len(self._pending) == self.fold_every:
+            self._monitored_sums = self._folded_monitored()
             losses, metric_sums = self._folded()
             self._losses, self._metric_sums = [losses], [metric_sums]
             if self.rewindable:
@@ -131,7 +143,9 @@ class RunningMean:
 
     def clear(self) -> None:
         """Forget everything, for the next epoch."""
-        self._sizes, self._losses, self._metric_sums, self._kept, self._pending = [], [], [], [], []
+        for kept in (self._sizes, self._losses, self._metric_sums, self._monitored_sums):
+            kept.clear()
+        self._kept, self._pending = [], []
 
     def settle(self) -> None:
         """Let go of the batches that will not be taken back: all so far."""
@@ -149,6 +163,7 @@ class RunningMean:
         self._sizes = self._sizes[:batches]
         self._losses = [losses[: whole * self.fold_every] for losses in self._losses if whole]
         self._metric_sums = [sums[:whole] for sums in self._metric_sums if whole]
+        self._monitored_sums = [sums[:whole] for sums in self._monitored_sums if whole]
         self._pending = held[whole * self.fold_every - first_held : batches - first_held]
         self._kept = []
 
@@ -172,6 +187,13 @@ class RunningMean:
         sizes = torch.tensor(self._sizes, dtype=torch.float64)
         return (torch.dot(losses, sizes) / sizes.sum()).item(), (metric_sums.sum() / sizes.sum()).item()
 
+    def read_monitored(self) -> float | None:
+        """Return the monitored metric over all samples so far; None if there is none. Waits for the device."""
+        if self.objective.monitored is None:
+            return None
+        sums = self._folded_monitored()[0].cpu().double().sum(0).numpy()
+        return self.objective.monitored.value(sums, self.samples)
+
     def state(self) -> dict[str, Tensor]:
         """Give all of it as tensors by name; empty before the first batch."""
         if not self._sizes:
@@ -179,6 +201,8 @@ class RunningMean:
         state = {"sizes": torch.tensor(self._sizes)}
         if self._losses:
             state |= {"losses": self._losses[0], "metric_sums": self._metric_sums[0]}
+        if self._monitored_sums:
+            state["monitored_sums"] = self._monitored_sums[0]
         if self._pending:
             losses, outputs, targets = zip(*self._pending, strict=True)
             state |= {
@@ -196,12 +220,22 @@ class RunningMean:
         if "losses" in state:
             self._losses = [state["losses"].to(device)]
             self._metric_sums = [state["metric_sums"].to(device)]
+        if "monitored_sums" in state:
+            self._monitored_sums = [state["monitored_sums"].to(device)]
         if "pending_losses" in state:
             losses = state["pending_losses"].to(device).unbind()
             sizes = self._sizes[-len(losses) :]
             outputs = state["pending_outputs"].to(device).split(sizes)
             targets = state["pending_targets"].to(device).split(sizes)
             self._pending = list(zip(losses, outputs, targets, strict=True))
+
+    def _folded_monitored(self) -> list[Tensor]:
+        """Return the sums of the monitored metric, one a fold, shape (F, S), in a list; empty if there is none."""
+        if self.objective.monitored is None or not self._pending:
+            return self._monitored_sums
+        _, outputs, targets = zip(*self._pending, strict=True)
+        added = self.objective.monitored_sums(torch.cat(outputs), torch.cat(targets))
+        return [torch.cat([*self._monitored_sums, added])]
 
     def _folded(self) -> tuple[Tensor, Tensor]:
         """Give the losses of all batches, shape (B,), and the metric's sums, one a fold, pending ones included."""
@@ -236,10 +270,6 @@ def _cross_entropy(label_smoothing: float, weights: Tensor | None) -> Callable[[
 
 def _log1p(values: Tensor) -> Tensor:
     return values.sign() * values.abs().log1p()
-
-
-def _count_correct(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs.argmax(1) == targets).sum()
 
 
 def _probabilities(outputs: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from dlkit.cli.app import app
-from dlkit.settings.catalogue import MODELS
+from dlkit.settings.models import MODELS
 from dlkit.settings.recipes import RECIPES
 
 PAGE = Path(__file__).with_name("commands.md")
@@ -93,7 +93,7 @@ def _models() -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, entry in MODELS.items():
         arguments = ", ".join(f"`{key}={argument.shown()}`" for key, argument in entry.arguments.items())
-        yield f"| `{name}` | `{entry.data}` | {entry.recipe} | {arguments} |"
+        yield f"| `{name}` | `{entry.data}` | {entry.recipe or 'by the data'} | {arguments} |"
 
 
 def _recipes() -> Iterator[str]:

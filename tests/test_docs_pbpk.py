@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dlkit.data.pbpk.organs import FLOWS, ORGANS, VOLUMES
-from dlkit.settings.catalogue import DATA, MODELS
+from dlkit.settings.catalogue import DATA
+from dlkit.settings.models import MODELS
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "pbpk.md").read_text()
 Dlkit = Callable[..., Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlkit.settings.config import OPTIMIZERS
+from dlkit.settings.optimizers import OPTIMIZERS
 
 HEAVY = (
     "torch",

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -16,15 +16,12 @@ from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.settings.catalogue import DATA
-from dlkit.settings.spec import Spec, parse_spec
-
-if TYPE_CHECKING:
-    from dlkit.data.dataset import DataSet
+from dlkit.settings.kinds import Summary, data_kinds
+from dlkit.settings.spec import parse_spec
 
 _MIB = 2**20
 _TARGET_BYTES = 8
-_PICTURES = 60
-_SPLITS = ("train", "val", "test")
+_IMAGES = 60
 
 app = command_group("data", "What data there are: list, get, show, check, split.")
 
@@ -100,54 +97,24 @@ def show(
             f"{spec} is not here yet",
             f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
         )
-    if found.kind == "table":
-        if out is not None:
-            raise ConfigError(f"-o draws pictures; {spec} is a table", "leave -o out to see its columns")
-        _show_table(found)
-        return
     config = data_config(context, spec, settings)
-
-    from dlkit.data.kinds import load_dataset
-    from dlkit.data.summary import class_counts, facts_of
-
     with show_preparing():
-        dataset = load_dataset(config)
-    for text in dataset.notes:
+        summary = data_kinds()[found.kind].describe(config)
+    for text in summary.notes:
         console.note(text)
-    facts, counts = facts_of(dataset), class_counts(dataset)
+    facts = dict(summary.facts)
     if out is not None:
-        _draw(dataset, out)
+        _draw(spec, summary, out)
         facts["picture"] = str(out)
     if console.mode.json:
-        console.print_json(
-            {**facts, "class_counts": [dict(zip(_COLUMNS, row, strict=True)) for row in counts]}
-        )
+        listed = [dict(zip(summary.columns, row, strict=True)) for row in summary.rows]
+        console.print_json({**facts, summary.listing: listed})
         return
     console.print_pairs({name: _cell(value) for name, value in facts.items()})
-    if counts:
+    if summary.rows:
         console.print_line("")
-        console.print_table(_COLUMNS, counts)
+        console.print_table(summary.columns, summary.rows)
 
-
-def _show_table(spec: Spec) -> None:
-    from dlkit.data.preparing import report
-    from dlkit.data.tables.reading import read_table
-    from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
-
-    with show_preparing():
-        table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
-    for text in table.notes:
-        console.note(text)
-    facts, rows = table_facts(table), column_facts(table)
-    if console.mode.json:
-        console.print_json({**facts, "columns": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
-        return
-    console.print_pairs(facts)
-    console.print_line("")
-    console.print_table(COLUMNS, rows)
-
-
-_COLUMNS = ("class", *_SPLITS, "total")
 
 add_command(app, "ls", list_data)
 add_command(app, "get", get)
@@ -163,17 +130,16 @@ def _check_name(what: str, name: str) -> None:
         )
 
 
-def _draw(dataset: "DataSet", out: Path) -> None:
+def _draw(spec: str, summary: Summary, out: Path) -> None:
     """Draw the first training samples of each class, one class a column where there are ten."""
-    from dlkit.data.summary import pictures_by_class
+    dataset = summary.dataset
+    draw = None if dataset is None else data_kinds()[dataset.description.kind].draw
+    if dataset is None or draw is None:
+        raise ConfigError(f"-o draws images; {spec} has none", "leave -o out to see it as a table")
     from dlkit.plotting.figure_file import save_figure
     from dlkit.plotting.samples import plot_samples
 
-    if dataset.description.kind != "pictures":
-        raise ConfigError(
-            f"-o draws pictures; {dataset.description.name} has none", "leave -o out to see it as a table"
-        )
-    images, names = pictures_by_class(dataset, _PICTURES)
+    images, names = draw(dataset, _IMAGES)
     save_figure(plot_samples(images.numpy(), names), out)
 
 

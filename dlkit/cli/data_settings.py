@@ -8,8 +8,9 @@ from typer import Context
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import report_running
 from dlkit.errors import ConfigError
-from dlkit.settings.catalogue import MODELS
 from dlkit.settings.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
+from dlkit.settings.kinds import data_kinds
+from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve
 from dlkit.settings.spec import parse_spec
 from dlkit.user_code import check_file
@@ -43,7 +44,7 @@ def data_config(
 
 
 def _model_for(kind: str, typed: Mapping[str, Any]) -> str:
-    """Give the network whose way of reading the data is asked for."""
-    if typed.get("coords") is not None:
-        return "spatial"
-    return kind if kind in MODELS else "mlp"
+    """Return the network whose way of reading the data is asked for, mlp where any network reads them alike."""
+    asked = {other.name for other in data_kinds().values() if typed.get(other.option) is not None}
+    readers = {model.reads: model.name for model in MODELS.values() if model.reads}
+    return next((readers[name] for name in (*asked, kind) if name in readers), "mlp")

@@ -1,8 +1,7 @@
 """dlkit data split: write down which rows train, validate and test."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -11,11 +10,8 @@ from dlkit.cli.data_settings import data_config
 from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError
-from dlkit.settings.config import TrainConfig
+from dlkit.settings.kinds import data_kinds
 from dlkit.settings.spec import parse_spec
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _SETTINGS = frozenset(
     ("target", "task", "val", "test", "stratify", "group", "by_time", "folds", "fold", "seed")
@@ -38,7 +34,7 @@ def split(
     from dlkit.files.atomic import write_file
 
     with show_preparing():
-        rows, total = _rows(config)
+        rows, total = data_kinds()[parse_spec(config.data).kind].splits(config)
     counts = ", ".join(f"{len(members):,} {name}" for name, members in rows.items())
     console.note(f"{config.data} has {total:,} rows: {counts}")
     content = splits_csv(rows)
@@ -58,22 +54,3 @@ def _faults_of(out: Path | None, *, force: bool) -> list[ConfigError]:
     if out.exists() and not force:
         return [ConfigError(f"--out {out} is there already", "choose another name, or --force to replace it")]
     return []
-
-
-def _rows(config: TrainConfig) -> "tuple[Mapping[str, np.ndarray], int]":
-    """Give the rows of each split, and how many rows there are in all."""
-    if parse_spec(config.data).kind == "table":
-        from dlkit.data.tables.load import rows_of_splits
-
-        return rows_of_splits(config)
-    from dlkit.data.kinds import load_dataset
-
-    dataset = load_dataset(config)
-    rows = {name: part.rows.numpy() for name, part in dataset.splits.items()}
-    every = [row for members in rows.values() for row in members.tolist()]
-    if len(set(every)) < len(every):
-        raise ConfigError(
-            f"SPEC {config.data} comes with a test part of its own, so its rows have no numbers in common",
-            "train takes that part as it is",
-        )
-    return rows, len(every)

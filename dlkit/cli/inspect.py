@@ -26,8 +26,9 @@ from dlkit.files.run_dir import RunDir
 from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
 from dlkit.inspection.layer_table import COLUMNS, Row, arrange, check_column, select_layers, to_csv
 from dlkit.plotting.figure_file import PICTURE_SUFFIXES
-from dlkit.settings.catalogue import DATA, MODELS
+from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import TrainConfig, check_device
+from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import parse_arguments, resolve
 from dlkit.settings.spec import parse_code
 

@@ -15,8 +15,8 @@ from dlkit.errors import ConfigError, did_you_mean
 from dlkit.files.atomic import probe_folder
 from dlkit.files.run_dir import RunDir
 from dlkit.plotting.figure_file import PICTURE_SUFFIXES
-from dlkit.settings.catalogue import MODELS
 from dlkit.settings.config import FIELDS, TrainConfig
+from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve
 
 if TYPE_CHECKING:

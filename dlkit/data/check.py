@@ -7,15 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.dataset import DataSet, Split, TensorSplit
+from dlkit.data.dataset import DataSet, Split
 from dlkit.data.findings import LEVELS, Finding, some_of
-from dlkit.data.images.check import misnamed, unreadable
-from dlkit.data.images.streaming import StreamedSplit
-from dlkit.data.kinds import load_dataset
+from dlkit.data.kinds import KINDS, kind_of, load_dataset
 from dlkit.data.row_hashes import copies, hash_rows
-from dlkit.data.spatial.check import check_neighbors
-from dlkit.data.tables.check import check_table
-from dlkit.data.tables.reading import read_table
 from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
 from dlkit.files.description import DataDescription
@@ -23,7 +18,6 @@ from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_spec
 
 _ROWS_AT_ONCE = 4096
-_PICTURES_AT_ONCE = 256
 _RATIO = 10
 _CPU = torch.device("cpu")
 
@@ -37,26 +31,35 @@ def check_data(config: TrainConfig) -> list[Finding]:
     Raises:
         ConfigError: A setting does not fit the data.
     """
-    findings: list[Finding] = []
-    table = None
-    spec = parse_spec(config.data)
     try:
-        if spec.kind == "table":
-            table = read_table(config.data)
-            features = [name.strip() for name in config.features.split(",")] if config.features else None
-            findings += check_table(table, config.target, features)
-        if table is None or config.target is not None:
-            findings += check_dataset(load_dataset(config, table=table), table)
-        if spec.kind == "folder" and spec.path is not None:
-            findings += misnamed(spec.path)
+        findings = KINDS[parse_spec(config.data).kind].check(config)
     except ConfigError:
         raise
     except DataError as err:
-        if spec.kind == "folder" and spec.path is not None:
-            findings += unreadable(spec.path)
-        if not any(finding.level == "error" for finding in findings):
-            findings.append(_unreadable(config.data, err))
+        findings = [_unreadable(config.data, err)]
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
+
+
+def check_loaded(
+    config: TrainConfig, findings: Sequence[Finding] = (), table: Table | None = None
+) -> list[Finding]:
+    """Load the data and look for faults in their samples; that they cannot be loaded is a finding too.
+
+    Args:
+        config: Which data.
+        findings: What was found before; an error among them explains why the data cannot be loaded.
+        table: The table that the data are, where it has been read already.
+
+    Raises:
+        ConfigError: A setting does not fit the data.
+    """
+    try:
+        return [*findings, *check_dataset(load_dataset(config, table=table), table)]
+    except ConfigError:
+        raise
+    except DataError as err:
+        explained = any(finding.level == "error" for finding in findings)
+        return [*findings, *([] if explained else [_unreadable(config.data, err)])]
 
 
 def check_dataset(dataset: DataSet, table: Table | None = None) -> list[Finding]:
@@ -64,18 +67,21 @@ def check_dataset(dataset: DataSet, table: Table | None = None) -> list[Finding]
 
     Args:
         dataset: The data set.
-        table: The table it was made of, whose own faults are told already; gives the lines of its rows.
+        table: The table it was made of, whose own faults are reported already; gives the lines of its rows.
     """
     description = dataset.description
-    targets = {name: _targets(split) for name, split in dataset.splits.items()}
-    findings = list(_of_classes(description, targets)) if description.task == "classification" else []
+    classes: dict[str, np.ndarray] = {}
+    if description.task == "classification":
+        classes = {name: split.strata().numpy() for name, split in dataset.splits.items()}
+    findings = list(_of_classes(description, classes)) if classes else []
     if table is None:
         findings += [each for name, split in dataset.splits.items() for each in _not_finite(name, split)]
         findings += _constant(dataset)
-    if all(isinstance(split, TensorSplit | StreamedSplit) for split in dataset.splits.values()):
-        findings += _copied(dataset, targets, table)
-    if description.kind == "spatial":
-        findings += check_neighbors(dataset, table)
+    if not description.named_inputs:
+        findings += _copied(dataset, classes, table)
+    check_samples = kind_of(dataset).check_samples
+    if check_samples is not None:
+        findings += check_samples(dataset, table)
     return findings
 
 
@@ -118,7 +124,7 @@ def _of_classes(description: DataDescription, targets: dict[str, np.ndarray]) ->
 
 def _not_finite(name: str, split: Split) -> Iterator[Finding]:
     """Find samples with NaN or infinite values in inputs or targets."""
-    if isinstance(split, StreamedSplit):  # whole numbers, which would be decoded once more
+    if not split.stored_bytes:  # images that are decoded for each batch: whole numbers
         return
     faulty: dict[str, set[int]] = {"inputs": set(), "targets": set()}
     for rows in split.rows.split(_ROWS_AT_ONCE):
@@ -143,12 +149,13 @@ def _not_finite(name: str, split: Split) -> Iterator[Finding]:
 def _constant(dataset: DataSet) -> Iterator[Finding]:
     """Find features that are the same in all training samples."""
     train = dataset.splits["train"]
-    if not isinstance(train, TensorSplit) or train.inputs.ndim != 2:
+    if train.in_memory is None or train.in_memory[0].ndim != 2:
         return
-    low = torch.full(train.inputs.shape[1:], torch.inf, dtype=torch.float64)
+    stored, _ = train.in_memory
+    low = torch.full(stored.shape[1:], torch.inf, dtype=torch.float64)
     high = -low
     for rows in train.rows.split(_ROWS_AT_ONCE):
-        values = train.inputs.index_select(0, rows).double()
+        values = stored.index_select(0, rows).double()
         low, high = torch.minimum(low, values.amin(0)), torch.maximum(high, values.amax(0))
     dead = (low == high).nonzero()[:, 0].tolist()
     names = dataset.description.feature_names
@@ -163,7 +170,7 @@ def _constant(dataset: DataSet) -> Iterator[Finding]:
         )
 
 
-def _copied(dataset: DataSet, targets: dict[str, np.ndarray], table: Table | None) -> Iterator[Finding]:
+def _copied(dataset: DataSet, classes: dict[str, np.ndarray], table: Table | None) -> Iterator[Finding]:
     """Find equal inputs: twice in a split, in two splits, or with different labels."""
     hashes = {name: _hashes(split) for name, split in dataset.splits.items()}
     places, word = _places(dataset, table)
@@ -181,7 +188,7 @@ def _copied(dataset: DataSet, targets: dict[str, np.ndarray], table: Table | Non
             )
     if table is not None:
         return
-    together, truth = np.concatenate(list(hashes.values())), np.concatenate(list(targets.values()))
+    together = np.concatenate(list(hashes.values()))
     everywhere = [place for each in places.values() for place in each]
     repeated = copies(together)
     if len(repeated):
@@ -193,8 +200,8 @@ def _copied(dataset: DataSet, targets: dict[str, np.ndarray], table: Table | Non
             message=f"copies of other samples: {len(repeated):,} of {len(together):,}",
             cure="drop them",
         )
-    if dataset.description.task == "classification":
-        yield from _conflicts(together, truth, everywhere, word)
+    if classes:
+        yield from _conflicts(together, np.concatenate(list(classes.values())), everywhere, word)
 
 
 def _conflicts(
@@ -216,19 +223,8 @@ def _conflicts(
 
 
 def _hashes(split: Split) -> np.ndarray:
-    """Give a number for each sample as it is stored, equal where samples are equal."""
-    if isinstance(split, StreamedSplit):
-        parts = split.rows.split(_PICTURES_AT_ONCE)
-        return np.concatenate([hash_rows(split.streams.pixels(rows).numpy()) for rows in parts])
-    assert isinstance(split, TensorSplit), "no other is looked at"
-    return hash_rows(split.inputs.index_select(0, split.rows).numpy())
-
-
-def _targets(split: Split) -> np.ndarray:
-    if isinstance(split, StreamedSplit):
-        return split.strata().numpy()
-    parts = [split.batch(rows, _CPU)[1] for rows in split.rows.split(_ROWS_AT_ONCE)]
-    return torch.cat(parts).numpy()
+    """Return a number for each sample as it is stored, equal where samples are equal."""
+    return np.concatenate([hash_rows(part.numpy()) for part in split.samples()])
 
 
 def _places(dataset: DataSet, table: Table | None) -> tuple[dict[str, list[int] | list[str]], str]:

@@ -1,6 +1,6 @@
 """What a data set is: a description, and splits whose rows become batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -36,7 +36,14 @@ class Split(Protocol):
     def stored_bytes(self) -> int:
         """Bytes of the stored tensors, which move to the device if they fit."""
 
+    @property
+    def in_memory(self) -> tuple[Tensor, Tensor] | None:
+        """Stored inputs and targets, shape (M, ...) each; None where samples are made when a batch is."""
+
     def __len__(self) -> int: ...
+
+    def samples(self) -> Iterator[Tensor]:
+        """Yield the samples as they are stored, in parts, shape (B, ...); nothing where one is several tensors."""
 
     def to(self, device: torch.device) -> Self:
         """Give the same split with its stored tensors on a device."""
@@ -94,6 +101,15 @@ class TensorSplit:
     def stored_bytes(self) -> int:
         """Bytes of the stored samples."""
         return self.inputs.nbytes
+
+    @property
+    def in_memory(self) -> tuple[Tensor, Tensor]:
+        """Stored inputs and targets."""
+        return self.inputs, self.targets
+
+    def samples(self) -> Iterator[Tensor]:
+        """Yield the stored samples, all at once."""
+        yield self.inputs.index_select(0, self.rows)
 
     def to(self, device: torch.device) -> Self:
         """Give the same split with its stored tensors on a device."""

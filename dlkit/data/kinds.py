@@ -1,58 +1,52 @@
-"""The table kind of data -> loader."""
+"""The list of the kinds of data, and the one way to load a data set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from dlkit.data.arrays.functions import load_function
-from dlkit.data.arrays.load import load_arrays
-from dlkit.data.builtin.load import load_builtin
-from dlkit.data.dataset import DataSet, Request
-from dlkit.data.images.load import load_folder
-from dlkit.data.pbpk.curves_file import holds_curves
-from dlkit.data.pbpk.load import load_pbpk
-from dlkit.data.tables.table import Table
-from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.files.description import DataDescription
-from dlkit.settings.config import TrainConfig
+from dlkit.data.arrays.kind import ARRAYS, FUNCTION
+from dlkit.data.builtin.kind import BUILTIN
+from dlkit.data.images.kind import FOLDER
+from dlkit.data.pbpk.kind import PBPK
+from dlkit.data.spatial.kind import SPATIAL
+from dlkit.data.tables.kind import TABLE
+from dlkit.errors import CheckpointError, printable
+from dlkit.settings.kinds import DataKind
+from dlkit.settings.models import reads
 from dlkit.settings.spec import parse_spec
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def _load_spatial(request: Request) -> DataSet:
-    """Load points; what searches their neighbours takes a while to import, and only they need it."""
-    from dlkit.data.spatial.load import load_spatial
+    from dlkit.data.dataset import DataSet
+    from dlkit.data.tables.table import Table
+    from dlkit.files.description import DataDescription
+    from dlkit.settings.config import TrainConfig
 
-    return load_spatial(request)
-
-
-def _load_table(request: Request) -> DataSet:
-    """Load a table; only tables need pandas."""
-    from dlkit.data.tables.load import load_tabular
-
-    return load_tabular(request)
-
-
-LOADERS: Mapping[str, Callable[[Request], DataSet]] = {
-    "pictures": load_builtin,
-    "spatial": _load_spatial,
-    "table": _load_table,
-    "pbpk": load_pbpk,
-    "arrays": load_arrays,
-    "function": load_function,
-    "folder": load_folder,
+KINDS: dict[str, DataKind] = {
+    kind.name: kind for kind in (BUILTIN, SPATIAL, TABLE, PBPK, ARRAYS, FUNCTION, FOLDER)
 }
 
 
+def kind_of(dataset: "DataSet") -> DataKind:
+    """Return the kind of the samples in a data set: those of a folder are images as the built-in ones are."""
+    return KINDS[dataset.description.kind]
+
+
+def task_of(description: "DataDescription") -> str:
+    """Return the evaluation task of data: that of their kind, or of their description."""
+    return KINDS[description.kind].task or description.task
+
+
 def load_dataset(
-    config: TrainConfig,
-    trained_on: DataDescription | None = None,
-    context: Mapping[str, Tensor] | None = None,
+    config: "TrainConfig",
+    trained_on: "DataDescription | None" = None,
+    context: "Mapping[str, Tensor] | None" = None,
     *,
     other: str | None = None,
     named: bool = False,
-    table: Table | None = None,
-) -> DataSet:
+    table: "Table | None" = None,
+) -> "DataSet":
     """Load the data that a configuration names, split and normalised.
 
     Args:
@@ -69,18 +63,15 @@ def load_dataset(
         ConfigError: A setting does not fit the data.
         CheckpointError: They come from a function of the user's own, which the command line does not name.
     """
+    from dlkit.data.dataset import Request
+
     spec = parse_spec(config.data if other is None else other)
-    kind = config.model if config.model in ("spatial", "pbpk") else spec.kind
     if spec.code is not None and trained_on is not None and other is None and not named:
         raise CheckpointError(
             f"the data are made by {printable(spec.code.short)}, a function of your own; a checkpoint never runs code "
             "by itself",
             f"name it: --data {printable(spec.text, 300)}",
         )
-    if kind == "arrays" and spec.path is not None and holds_curves(spec.path):
-        kind = "pbpk"
-    if kind not in LOADERS:
-        raise ConfigError(f"--data {spec.text}: no way to read {kind} is built in")
     request = Request(
         spec=spec,
         config=config if other is None else replace(config, data=spec.text),
@@ -89,4 +80,4 @@ def load_dataset(
         same_data=other is None,
         table=table,
     )
-    return LOADERS[kind](request)
+    return KINDS[reads(config.model) or spec.kind].load(request)

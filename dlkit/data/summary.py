@@ -1,14 +1,50 @@
 """What `data show` tells of a data set: shapes, ranges, classes, and how many samples are where."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.dataset import SPLITS, DataSet, TensorSplit
+from dlkit.data.dataset import SPLITS, DataSet
+from dlkit.data.kinds import load_dataset
+from dlkit.errors import ConfigError
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.kinds import Summary
 
 _BYTE = 255.0
 _TINY = 1e-12
+
+
+def describe(config: TrainConfig) -> Summary:
+    """Load data and describe them: what holds of all samples, and how many of each class are in each split."""
+    dataset = load_dataset(config)
+    return Summary(
+        facts=facts_of(dataset),
+        listing="class_counts",
+        columns=("class", *SPLITS, "total"),
+        rows=class_counts(dataset),
+        notes=dataset.notes,
+        dataset=dataset,
+    )
+
+
+def rows_of_splits(config: TrainConfig) -> tuple[Mapping[str, np.ndarray], int]:
+    """Return the rows of each split, and how many rows there are in all.
+
+    Raises:
+        ConfigError: The data come in parts of their own, so that their rows have no numbers in common.
+    """
+    dataset = load_dataset(config)
+    rows = {name: part.rows.numpy() for name, part in dataset.splits.items()}
+    every = [row for members in rows.values() for row in members.tolist()]
+    if len(set(every)) < len(every):
+        raise ConfigError(
+            f"SPEC {config.data} comes with a test part of its own, so its rows have no numbers in common",
+            "train takes that part as it is",
+        )
+    return rows, len(every)
 
 
 def facts_of(dataset: DataSet) -> dict[str, Any]:
@@ -46,7 +82,7 @@ def class_counts(dataset: DataSet) -> list[tuple[str | int, ...]]:
     return [(name, *counts, sum(counts)) for name, *counts in zip(names, *columns, strict=True)]
 
 
-def pictures_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
+def images_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
     """Give the first training pictures of each class, from dark to bright, and their classes.
 
     Args:
@@ -83,17 +119,17 @@ def pictures_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
 
 def _stored(dataset: DataSet) -> dict[str, Any]:
     """Give type and range of the stored inputs, and how they become inputs."""
-    splits = [dataset.splits[name] for name in ("train", "test")]
-    tensors = [split for split in splits if isinstance(split, TensorSplit)]
-    if len(tensors) < len(splits):
+    stored = [dataset.splits[name].in_memory for name in ("train", "test")]
+    tensors = [both for both in stored if both is not None]
+    if len(tensors) < len(stored):
         return {}
     normalisation = dataset.description.normalisation
     return {
-        "input_dtype": str(tensors[0].inputs.dtype).removeprefix("torch."),
-        "input_min": min(split.inputs.min().item() for split in tensors),
-        "input_max": max(split.inputs.max().item() for split in tensors),
+        "input_dtype": str(tensors[0][0].dtype).removeprefix("torch."),
+        "input_min": min(inputs.min().item() for inputs, _ in tensors),
+        "input_max": max(inputs.max().item() for inputs, _ in tensors),
         "scale": normalisation.scale if normalisation else None,
         "mean": list(normalisation.mean) if normalisation else None,
         "std": list(normalisation.std) if normalisation else None,
-        "target_dtype": str(tensors[0].targets.dtype).removeprefix("torch."),
+        "target_dtype": str(tensors[0][1].dtype).removeprefix("torch."),
     }

@@ -31,12 +31,11 @@ class Classes:
         return metrics.confusion_matrix(self.probs[known].argmax(1), self.targets[known], len(self.names))
 
     def scores(self) -> dict[str, float]:
-        """Give accuracy and the mean F1 of the classes that occur; nothing where no class is known."""
-        confusion = self.confusion
-        if not confusion.any():
-            return {}
-        f1 = metrics.per_class(confusion)["f1"]
-        return {"accuracy": metrics.accuracy(confusion), "macro_f1": float(np.nanmean(f1))}
+        """Return the metrics over the samples whose class is known; nothing where none is."""
+        known = metrics.known(self.targets)
+        return (
+            metrics.scores_of("classification", self.probs[known], self.targets[known]) if known.any() else {}
+        )
 
     def per_class(self) -> list[dict[str, Any]]:
         """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""

@@ -17,7 +17,18 @@ def mean_scores(
     objective: Objective,
     forward: Callable[[nn.Module, Inputs], Tensor] = call,
 ) -> tuple[float, float]:
-    """Give the mean loss and the metric over batches, in evaluation mode.
+    """Return the mean loss and the metric over batches, in evaluation mode; see `running_scores`."""
+    return running_scores(model, batches, objective, forward).read()
+
+
+@torch.inference_mode()
+def running_scores(
+    model: nn.Module,
+    batches: Iterable[tuple[Inputs, Tensor]],
+    objective: Objective,
+    forward: Callable[[nn.Module, Inputs], Tensor] = call,
+) -> RunningMean:
+    """Return loss and metrics over batches, in evaluation mode.
 
     Args:
         model: Left in evaluation mode.
@@ -30,7 +41,7 @@ def mean_scores(
     for inputs, targets in batches:
         outputs = forward(model, inputs)
         running.add(objective.loss(outputs, targets), outputs, targets)
-    return running.read()
+    return running
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.metrics import known, regression_scores
+from dlkit.metrics import known, scores_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Numbers:
         """Give the scores over the samples whose target is known; nothing where none is."""
         there = known(self.targets)
         preds, targets = self.preds[there], self.targets[there]
-        return regression_scores(preds, targets.reshape(preds.shape)) if there.any() else {}
+        return scores_of("regression", preds, targets.reshape(preds.shape)) if there.any() else {}
 
     def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
         """Give none: the scores tell it all."""

@@ -1,11 +1,15 @@
 """What a run minimises: its settings and its data make the objective, in training as in evaluation."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from dlkit.data.dataset import DataSet
+from dlkit.data.kinds import task_of
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.files.description import DataDescription
+from dlkit.metrics import columns_of, monitored
 from dlkit.objectives import Objective, build_objective
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.texts import parse_weights
@@ -17,13 +21,14 @@ def objective_of(config: TrainConfig, dataset: DataSet, device: torch.device) ->
     Raises:
         ConfigError: The loss does not fit the task.
     """
-    return build_objective(
+    objective = build_objective(
         dataset.description,
         config.loss,
         device=device,
         label_smoothing=config.label_smoothing,
         weights=_target_weights(config, dataset, device),
     )
+    return replace(objective, monitored=monitored(config.monitor, task_of(dataset.description)))
 
 
 def check_description(config: TrainConfig, description: DataDescription) -> None:
@@ -33,8 +38,7 @@ def check_description(config: TrainConfig, description: DataDescription) -> None
         ConfigError: The monitored column is not measured, a weighted class or output is not there, or classes are
             to be balanced that are none.
     """
-    metric = "accuracy" if description.task == "classification" else "mae"
-    columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
+    columns = columns_of(task_of(description))
     faults = []
     if config.monitor not in columns:
         faults.append(

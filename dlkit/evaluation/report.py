@@ -8,20 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dlkit.data.batches import Batches
-from dlkit.data.dataset import DataSet, Split
-from dlkit.data.kinds import load_dataset
-from dlkit.data.spatial.split import SpatialSplit
+from dlkit.data.dataset import DataSet
+from dlkit.data.kinds import kind_of, load_dataset
 from dlkit.errors import ConfigError
-from dlkit.evaluation.classes import Classes
-from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.evaluate import predict, predict_draws
-from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.objective import objective_of
+from dlkit.evaluation.tasks import Outputs, Results, results_of
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.metrics import known, number
 from dlkit.models.build import restore_model
@@ -53,7 +49,7 @@ class Report:
     loss: float
     metrics: Mapping[str, float]
     places: Sequence[int | str]
-    results: Classes | Numbers | Curves
+    results: Results
     notes: Sequence[str] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -114,11 +110,14 @@ def evaluate_checkpoint(
     _check_asked(dataset, draws=draws, baselines=baselines)
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
     spread = None
-    if draws is not None and isinstance(part, SpatialSplit):
-        drawn = [Batches(part.with_drawing(seed), _BATCH_SIZE, device) for seed in range(draws)]
-        each = predict_draws(model, drawn)
+    drawings = kind_of(dataset).drawings
+    if draws is not None and drawings is not None:
+        each = predict_draws(model, [Batches(one, _BATCH_SIZE, device) for one in drawings(part, draws)])
         outputs, spread = each.mean(0), objective.predictions(each).std(0, correction=0).numpy()
-    results = _results(dataset, part, targets.numpy(), objective.predictions(outputs).numpy(), spread)
+    preds = objective.predictions(outputs).numpy()
+    results = results_of(
+        Outputs(dataset=dataset, split=part, targets=targets.numpy(), preds=preds, spread=spread)
+    )
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
@@ -128,23 +127,8 @@ def evaluate_checkpoint(
         places=dataset.places(split),
         results=results,
         notes=dataset.notes,
-        baselines=_baselines(dataset, split, checkpoint.config.seed, targets.numpy()) if baselines else {},
+        baselines=_baselines(dataset, split, checkpoint.config.seed) if baselines else {},
     )
-
-
-def _results(
-    dataset: DataSet, part: Split, targets: np.ndarray, outputs: np.ndarray, spread: np.ndarray | None = None
-) -> Classes | Numbers | Curves:
-    """Give outputs, probabilities or numbers in the target's unit, and their targets as their kind of data."""
-    about = dataset.description
-    if about.class_names:
-        return Classes(names=about.class_names, targets=targets, probs=outputs)
-    if about.kind != "pbpk":
-        return Numbers(names=about.target_names, targets=targets, preds=outputs, spread=spread)
-    inputs, _ = part.batch(part.rows[:1], torch.device("cpu"))
-    assert not isinstance(inputs, Tensor), "the times are one of several inputs"
-    times = inputs["times"][0].numpy()
-    return Curves(organs=about.target_names, times=times, targets=targets, preds=outputs)
 
 
 def _loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
@@ -154,26 +138,15 @@ def _loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
 
 
 def _check_asked(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
-    about = dataset.description
-    if draws is not None and about.kind != "spatial":
-        raise ConfigError(f"--draws {draws} is for points; {about.name} has none", "leave it out")
-    if baselines and about.kind not in ("spatial", "table"):
-        raise ConfigError(f"--baselines is for tables and points; {about.name} has none", "leave it out")
+    kind, name = kind_of(dataset), dataset.description.name
+    if draws is not None and kind.drawings is None:
+        raise ConfigError(f"--draws {draws} is for points; {name} has none", "leave it out")
+    if baselines and kind.baselines is None:
+        raise ConfigError(f"--baselines is for tables and points; {name} has none", "leave it out")
 
 
-def _baselines(
-    dataset: DataSet, split: str, seed: int, targets: np.ndarray
-) -> Mapping[str, Mapping[str, float]]:
+def _baselines(dataset: DataSet, split: str, seed: int) -> Mapping[str, Mapping[str, float]]:
     """Score simpler methods on the samples whose target is known."""
-    if dataset.description.kind == "spatial":
-        from dlkit.evaluation.spatial_baselines import spatial_baselines
-
-        return spatial_baselines(dataset, split)
-    from dlkit.evaluation.table_baselines import table_baselines
-
-    part = dataset.split(split)
-    return {
-        method: metrics
-        for method, outputs in table_baselines(dataset, split, seed).items()
-        if (metrics := _results(dataset, part, targets, outputs).scores())
-    }
+    score = kind_of(dataset).baselines
+    assert score is not None, "it was checked"
+    return score(dataset, split, seed)

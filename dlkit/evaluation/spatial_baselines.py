@@ -19,12 +19,17 @@ RIDGES = (1e-3, 1e-1, 1.0)
 _CPU = torch.device("cpu")
 
 
-def spatial_baselines(dataset: DataSet, name: str) -> dict[str, dict[str, float]]:
+def spatial_baselines(
+    dataset: DataSet,
+    name: str,
+    seed: int = 0,  # noqa: ARG001 - nothing is drawn
+) -> dict[str, dict[str, float]]:
     """Score simpler methods on a split, with the training points that the network has.
 
     Args:
         dataset: Points, with their context.
         name: The split.
+        seed: Not used: none of the methods draws.
 
     Returns:
         By method `mae`, `rmse` and `r2` in the target's unit: `inverse distance (k=K)`, the mean of the K nearest

@@ -9,9 +9,25 @@ import torch
 
 from dlkit.data.dataset import DataSet
 from dlkit.errors import ConfigError
+from dlkit.evaluation.tasks import Outputs, results_of
 
 _MAX_TREE_CATEGORIES = 255
 _ITERATIONS = 1_000
+
+
+def table_scores(dataset: DataSet, name: str, seed: int) -> dict[str, Mapping[str, float]]:
+    """Return the metrics of simpler methods on a split by method; see `table_baselines`."""
+    split = dataset.split(name)
+    _, targets = _stored(dataset, name)
+    return {
+        method: metrics
+        for method, preds in table_baselines(dataset, name, seed).items()
+        if (
+            metrics := results_of(
+                Outputs(dataset=dataset, split=split, targets=targets, preds=preds)
+            ).scores()
+        )
+    }
 
 
 def table_baselines(dataset: DataSet, name: str, seed: int) -> dict[str, np.ndarray]:

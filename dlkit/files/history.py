@@ -29,6 +29,9 @@ class EpochRecord:
         val_loss: Mean loss over the validation split after the epoch.
         train_metric: The metric over the training samples as they were seen.
         val_metric: The metric over the validation split.
+        monitored: Name of a metric beside that one, which --monitor asks for; empty for none.
+        train_monitored: That metric over the training samples.
+        val_monitored: That metric over the validation split.
         grad_norm: Mean over the sampled steps of the gradient's Euclidean norm.
         update_ratio: Mean over the sampled steps of the update's norm over the weights' norm.
         samples_per_second: Training samples a second, validation left out.
@@ -48,9 +51,16 @@ class EpochRecord:
     update_ratio: float | None
     samples_per_second: float | None
     memory_mib: float | None
+    monitored: str = ""
+    train_monitored: float | None = None
+    val_monitored: float | None = None
 
     def to_row(self) -> dict[str, int | float | None]:
         """Return the values by their column in history.csv."""
+        monitored = {
+            f"train_{self.monitored}": self.train_monitored,
+            f"val_{self.monitored}": self.val_monitored,
+        }
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -60,6 +70,7 @@ class EpochRecord:
             "val_loss": self.val_loss,
             f"train_{self.metric}": self.train_metric,
             f"val_{self.metric}": self.val_metric,
+            **(monitored if self.monitored else {}),
             "grad_norm": self.grad_norm,
             "update_ratio": self.update_ratio,
             "samples_per_second": None
@@ -230,12 +241,13 @@ def _is_ours(header: Sequence[str]) -> bool:
     if tuple(header) == PROBE_COLUMNS:
         return True
     before, after = len(_BEFORE_METRIC), len(_AFTER_METRIC)
-    metrics = [name.partition("_") for name in header[before:-after]]
+    metrics = header[before:-after]
+    names = [name.partition("_")[2] for name in metrics[::2]]
     return (
         tuple(header[:before]) == _BEFORE_METRIC
         and tuple(header[-after:]) == _AFTER_METRIC
-        and [split for split, _, _ in metrics] == ["train", "val"]
-        and metrics[0][2] == metrics[1][2]
+        and bool(names)
+        and list(metrics) == [f"{split}_{name}" for name in names for split in ("train", "val")]
     )
 
 

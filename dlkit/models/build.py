@@ -1,6 +1,6 @@
-"""The table name -> network; every network is sized from the description of the data."""
+"""Networks by name, sized from the description of the data, and their weights from a checkpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,21 +9,12 @@ from torch import Tensor, nn
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean, printable
 from dlkit.files.checkpoint import Checkpoint, check_named
 from dlkit.files.description import DataDescription
-from dlkit.models.cnn import Cnn
 from dlkit.models.context import PREFIX, context_in
-from dlkit.models.mlp import Mlp
 from dlkit.models.own import build_own
-from dlkit.models.pbpk.network import OrganNet
-from dlkit.models.spatial.geometry import Geometry
-from dlkit.models.spatial.network import Spatial
-from dlkit.models.table_inputs import TableLayout
-from dlkit.settings.catalogue import PICTURE_MODELS
+from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_code
 
-Builder = Callable[[DataDescription, Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
-
 _DIFF_LINES = 8
-_TAKE_SEVERAL = ("spatial", "pbpk")
 
 
 def build_model(
@@ -48,16 +39,16 @@ def build_model(
     """
     if code := parse_code(name):
         return build_own(code, description, arguments)
-    if name not in BUILDERS:
+    if name not in MODELS:
         raise CheckpointError(
-            f"the checkpoint's network {name} is not built in", did_you_mean(name, BUILDERS) or "update dlkit"
+            f"the checkpoint's network {name} is not built in", did_you_mean(name, MODELS) or "update dlkit"
         )
-    if description.named_inputs and name not in _TAKE_SEVERAL:
+    if description.named_inputs and not MODELS[name].reads:
         raise ConfigError(
             f"MODEL {name} takes one input; {description.name} has {', '.join(description.named_inputs)}",
             f"{description.kind} takes them",
         )
-    return BUILDERS[name](description, arguments, context or {})
+    return MODELS[name].build(description, arguments, context or {})
 
 
 def restore_model(checkpoint: Checkpoint) -> nn.Module:
@@ -157,69 +148,3 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
         elif other is not None and other.dtype != tensor.dtype:
             lines.append(f"  {name} {other.dtype} instead of {tensor.dtype}".replace("torch.", ""))
     return lines
-
-
-def _mlp(
-    description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
-) -> nn.Module:
-    layout = None
-    if description.kind == "table":
-        layout = TableLayout.of(description.input_shape[0], description.learned)
-    elif arguments.get("numbers", "plain") != "plain":
-        raise ConfigError(
-            f"-s numbers={arguments['numbers']} is for tables; {description.name} is none", "leave it out"
-        )
-    return Mlp(description.input_shape, description.num_outputs, layout=layout, **arguments)
-
-
-def _cnn(
-    description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
-) -> nn.Module:
-    return Cnn(_picture_shape("cnn", description), description.num_outputs, **arguments)
-
-
-def _spatial(
-    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
-) -> nn.Module:
-    return Spatial(context, Geometry.from_dict(description.learned["geometry"]), **arguments)
-
-
-def _pbpk(
-    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
-) -> nn.Module:
-    chosen = dict(arguments)
-    linear = chosen.pop("linear")
-    if linear == "auto":
-        linear = "false" if description.learned.get("saturable") else "true"
-    return OrganNet(context, linear=linear == "true", **chosen)
-
-
-def _torchvision(name: str) -> Builder:
-    def build(
-        description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
-    ) -> nn.Module:
-        from dlkit.models.torchvision_models import build_torchvision_model
-
-        shape = _picture_shape(name, description)
-        return build_torchvision_model(name, shape, description.num_outputs, **arguments)
-
-    return build
-
-
-def _picture_shape(name: str, description: DataDescription) -> tuple[int, int, int]:
-    shape = description.input_shape
-    if len(shape) != 3 or min(shape[1:]) < 8:
-        raise ConfigError(
-            f"MODEL {name} takes pictures of at least 8 x 8; {description.name} has samples of shape {shape}",
-            "mlp takes samples of any shape",
-        )
-    return shape[0], shape[1], shape[2]
-
-
-BUILDERS: Mapping[str, Builder] = {
-    "mlp": _mlp,
-    "cnn": _cnn,
-    **{name: _torchvision(name) for name in PICTURE_MODELS},
-    "spatial": _spatial,
-    "pbpk": _pbpk,
-}

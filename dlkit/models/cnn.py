@@ -1,9 +1,14 @@
 """A small convolutional network for pictures of any size and number of bands."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from dlkit.errors import ConfigError
+from dlkit.files.description import DataDescription
 
 _LARGE_FROM = 16
 
@@ -87,3 +92,27 @@ class Cnn(nn.Module):
             features = self.dropout(features)
         outputs: Tensor = self.output(features)
         return outputs
+
+
+def build(description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]) -> Cnn:
+    """Build the network for images.
+
+    Raises:
+        ConfigError: The samples are no images, or too small.
+    """
+    return Cnn(image_shape("cnn", description), description.num_outputs, **arguments)
+
+
+def image_shape(name: str, description: DataDescription) -> tuple[int, int, int]:
+    """Return the shape of one image, (C, H, W), for the network of this name.
+
+    Raises:
+        ConfigError: The samples are no images, or too small.
+    """
+    shape = description.input_shape
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        raise ConfigError(
+            f"MODEL {name} takes images of at least 8 x 8; {description.name} has samples of shape {shape}",
+            "mlp takes samples of any shape",
+        )
+    return shape[0], shape[1], shape[2]

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
+from dlkit.errors import ConfigError
+from dlkit.files.description import DataDescription
 from dlkit.models.table_inputs import TableInputs, TableLayout
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -123,6 +126,24 @@ class Mlp(nn.Module):
         features = self.flatten(inputs) if self.table is None else self.table(inputs)
         outputs: Tensor = self.output(self.hidden(features))
         return outputs
+
+
+def build(
+    description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
+) -> "Mlp":
+    """Build the network for rows of a table or any other samples, which are flattened.
+
+    Raises:
+        ConfigError: Numbers are to become vectors, but the data are no table.
+    """
+    layout = None
+    if description.learned.keys() & {"embedded", "continuous"}:
+        layout = TableLayout.of(description.input_shape[0], description.learned)
+    elif arguments.get("numbers", "plain") != "plain":
+        raise ConfigError(
+            f"-s numbers={arguments['numbers']} is for tables; {description.name} is none", "leave it out"
+        )
+    return Mlp(description.input_shape, description.num_outputs, layout=layout, **arguments)
 
 
 def initialise(model: nn.Module, init: str, activation: str) -> None:

@@ -1,9 +1,14 @@
 """torchvision's networks, their first and last layer fitted to the data."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlkit.errors import ConfigError, MissingError
+from dlkit.files.description import DataDescription
+from dlkit.models.cnn import image_shape
 
 _SMALL_BELOW = 64
 # `full` halves a picture five times. Below 17 pixels a stage would halve a single one; convnext's patches are
@@ -11,6 +16,14 @@ _SMALL_BELOW = 64
 _FULL_FROM = 17
 _FULL_FROM_CONVNEXT = 32
 _PATCH_2_FROM = 16
+
+
+def build(
+    name: str, description: DataDescription, arguments: Mapping[str, Any], _context: Mapping[str, Tensor]
+) -> nn.Module:
+    """Build one of torchvision's networks for the images described; see `build_torchvision_model`."""
+    shape = image_shape(name, description)
+    return build_torchvision_model(name, shape, description.num_outputs, **arguments)
 
 
 def build_torchvision_model(

@@ -1,4 +1,4 @@
-"""What there is to draw in a file: a history or predictions, told by the header of a CSV; no matplotlib needed."""
+"""Predictions in a CSV, as they are drawn; no matplotlib needed."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlkit.errors import DataError, did_you_mean, printable
-from dlkit.files.history import History, parse_history, read_rows
-from dlkit.plotting.map_inputs import MapValues, is_map, parse_map
 
-KINDS = ("history", "confusion", "organs", "fold", "map")
 CURVE_COLUMNS = ("index", "organ", "time", "target", "pred")
 """The header of predicted concentration curves."""
 
@@ -58,30 +55,6 @@ def find_csv(path: Path) -> Path:
     return history
 
 
-def read_input(path: Path, kind: str | None = None) -> History | Predictions | PredictedCurves | MapValues:
-    """Read a CSV as what its header says it is.
-
-    Args:
-        path: The file.
-        kind: A name in `KINDS` where the header shall not decide.
-
-    Raises:
-        DataError: It is missing, empty, no text, neither kind, or a cell is faulty.
-    """
-    header, rows = read_rows(path)
-    if not all(name.isprintable() for name in header):
-        raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
-    if kind is None:
-        kind = _kind_of(header, path)
-    if kind == "map":
-        return parse_map(path, header, rows)
-    if kind == "history":
-        return parse_history(path, header, rows)
-    if kind == "confusion":
-        return _parse_predictions(path, header, rows)
-    return _parse_curves(path, header, rows)
-
-
 def is_cut_off(path: Path) -> bool:
     """Say whether a file ends in the middle of a line, as one does that is being written."""
     if not path.is_file():
@@ -99,26 +72,14 @@ def _what_is_there(folder: Path) -> str:
     return "dlkit train writes a row of it after each epoch"
 
 
-def _kind_of(header: Sequence[str], path: Path) -> str:
-    if set(CURVE_COLUMNS) <= set(header):
-        return "organs"
-    if {"target", "pred"} & set(header):
-        return "confusion"
-    if {"epoch", "train_loss", "val_loss"} & set(header):
-        return "history"
-    if is_map(header):
-        return "map"
-    shown = printable(", ".join(header), 200)
-    raise DataError(
-        f"{path} is neither a history (it would have the columns epoch, train_loss, val_loss) "
-        f"nor predictions (target, pred); its columns are {shown}",
-        "dlkit train writes history.csv, dlkit eval --predict FILE.csv writes predictions",
-    )
-
-
-def _parse_predictions(
+def parse_predictions(
     path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
 ) -> Predictions:
+    """Read predicted and true classes.
+
+    Raises:
+        DataError: A column is missing or empty, or the targets are numbers.
+    """
     for name in ("target", "pred"):
         if name not in header:
             shown = printable(", ".join(header), 200)
@@ -151,9 +112,14 @@ def _parse_predictions(
     return Predictions(targets, preds, class_names)
 
 
-def _parse_curves(
+def parse_curves(
     path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
 ) -> PredictedCurves:
+    """Read predicted and true concentrations.
+
+    Raises:
+        DataError: A column is missing, or a value is not a number from 0.
+    """
     for name in CURVE_COLUMNS:
         if name not in header:
             raise DataError(

@@ -3,13 +3,15 @@
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.settings.arguments import ArgumentValue
-from dlkit.settings.catalogue import DATA, MODELS
+from dlkit.settings.catalogue import DATA
+from dlkit.settings.models import MODELS
+from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import (
     parse_duration,
@@ -25,9 +27,7 @@ _DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
 COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
 SPATIAL_PANEL = "Points (spatial)"
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
-_RISING = ("accuracy", "r2")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
@@ -38,7 +38,7 @@ def _setting(
     low: float | None = None,
     above: float | None = None,
     below: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: Collection[str] = (),
     hint: str = "",
     panel: str | None = None,
     short: str | None = None,
@@ -57,7 +57,7 @@ class TrainConfig:
     model: str = _setting(
         "",
         "mlp, cnn, spatial, pbpk, a torchvision network, or file.py:Class.",
-        choices=tuple(MODELS),
+        choices=MODELS,
         hint="for example dlkit train mlp; --resume RUN continues a run",
     )
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
@@ -69,7 +69,9 @@ class TrainConfig:
     epochs: int = _setting(10, "Passes over the training split.", low=1)
     lr: float = _setting(0.01, "Learning rate.", above=0, hint="0.01 suits sgd, 0.001 adam and adamw")
     batch_size: int = _setting(64, "Samples per batch.", low=1, short="-b")
-    optimizer: str = _setting("sgd", "sgd, adam, adamw, rmsprop or adagrad.", choices=OPTIMIZERS)
+    optimizer: str = _setting(
+        "sgd", f"{', '.join([*OPTIMIZERS][:-1])} or {[*OPTIMIZERS][-1]}.", choices=OPTIMIZERS
+    )
     device: str = _setting("auto", "auto, cpu, cuda, cuda:N or mps.")
 
     target: str | None = _setting(None, "The column to predict.", panel=DATA_PANEL)
@@ -292,11 +294,6 @@ class TrainConfig:
         """The model's name; for own code without its folder, as in `net.py:Net`."""
         code = parse_code(self.model)
         return self.model if code is None else code.short
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether the monitored column should rise."""
-        return self.monitor.endswith(_RISING)
 
     def normalisation_numbers(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return the means and standard deviations of `normalize=MEAN,STD`, one per channel.

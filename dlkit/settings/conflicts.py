@@ -5,8 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlkit.errors import ConfigError, did_you_mean
-from dlkit.settings.catalogue import DATA, MODELS, DataEntry
-from dlkit.settings.config import FIELDS, OPTIMIZERS, SPATIAL_PANEL, TrainConfig, flag
+from dlkit.settings.catalogue import DATA, DataEntry
+from dlkit.settings.config import FIELDS, TrainConfig, flag
+from dlkit.settings.deferred import deferred
+from dlkit.settings.kinds import DataKind, data_kinds
+from dlkit.settings.models import MODELS, reads
+from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_spec
 from dlkit.settings.texts import parse_normalize, parse_weights
 
@@ -20,6 +24,20 @@ PATIENCE_OF_SCHEDULE = {
 # Device types that support a precision; all support fp32. A CPU has no tf32 and hardly ever fp16.
 DEVICES_OF_PRECISION = {"tf32": ("cuda",), "bf16": ("cuda", "mps", "cpu"), "fp16": ("cuda", "mps")}
 WITHOUT_IT = "--precision fp32, or bf16 where the processor supports it"
+
+_LOSSES = ("val_loss", "train_loss")
+_columns_of = deferred("dlkit.metrics:columns_of")
+_BY_CLASS = "does not go with --data {data}: built-in images are split at random, by class"
+_FOR_IMAGES = "{value} is for images; --data {data} has none"
+_OF_COLUMNS = "names a column or an array; --data {data} has none"
+_WHY_REFUSED = {
+    "augment": _FOR_IMAGES,
+    "num_workers": _FOR_IMAGES,
+    "size": "{value} is for an image folder; --data {data} is not one",
+    "target": _OF_COLUMNS,
+    "features": _OF_COLUMNS,
+    **dict.fromkeys(("group", "by_time", "split_file", "folds", "stratify"), _BY_CLASS),
+}
 
 
 def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -43,18 +61,14 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             "only --loss cross-entropy supports it",
         )
     yield from _of_splits(config, typed)
-    yield from _of_images(config, typed)
+    yield from _of_kinds(config, typed)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep has no effect without --save-every", "add --save-every N or Ne")
-    yield from _of_points(config, typed)
-    name = config.data.partition(":")[0]
-    if config.model == "pbpk" and name in DATA and DATA[name].kind != "pbpk":
-        yield ConfigError(
-            f"MODEL pbpk takes concentration curves; {name} has none",
-            "use --data pbpk, which simulates them, or an .npz file of measured ones",
-        )
-    elif name in DATA and DATA[name].kind == "pictures":  # others are checked once they are loaded
-        yield from _of_data(config, DATA[name])
+    model = MODELS.get(config.model)
+    if model is not None and model.check is not None:
+        yield from model.check(config)
+    elif (entry := DATA.get(config.data.partition(":")[0])) and entry.input_shape:
+        yield from _of_data(config, entry)  # what others have is known once they are loaded
 
 
 def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -95,47 +109,51 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
 
 
 def _cuts_both(config: TrainConfig) -> bool:
-    """Return whether both fractions are of all rows, as in a table without a split file."""
-    return config.split_file is None and _kind_of(config) == "table"
-
-
-def _kind_of(config: TrainConfig) -> str:
-    """Return the kind of the data; empty for an invalid spec, which is reported elsewhere."""
-    try:
-        return parse_spec(config.data).kind
-    except ConfigError:
-        return ""
-
-
-def _of_images(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
-    """Find image settings given for other data, and settings that images do not have."""
+    """Return whether both shares are of all rows, as in a table that no file splits."""
     kind = _kind_of(config)
-    for name in ("augment", "num_workers"):
-        value = typed.get(name)
-        if value not in (None, "none", "auto") and kind == "table":
-            yield ConfigError(f"{flag(name)} {value} is for images; {config.data} is a table", "leave it out")
-    if config.size is not None and kind not in ("folder", ""):
+    return config.split_file is None and kind is not None and kind.cuts_both
+
+
+def _kind_of(config: TrainConfig) -> DataKind | None:
+    """Return the kind of the data; None where the spec is none, which is reported elsewhere."""
+    try:
+        return data_kinds()[parse_spec(config.data).kind]
+    except ConfigError:
+        return None
+
+
+def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Find settings that the kind of the data does not have, and those of other kinds."""
+    read_as = reads(config.model)
+    kind = data_kinds()[read_as] if read_as else _kind_of(config)
+    for name in kind.refuses if kind is not None else ():
+        value = getattr(config, name)
+        if value not in (None, FIELDS[name].default) or value is False:
+            why = _WHY_REFUSED.get(name, "does not go with --data {data}")
+            yield ConfigError(f"{flag(name)} {why.format(value=value, data=config.data)}", "leave it out")
+    if config.model in MODELS:
+        panels = {other.panel: other.name for other in data_kinds().values() if other.panel}
+        for name in typed:
+            owner = panels.get(FIELDS[name].metadata.get("panel", "")) if name in FIELDS else None
+            if owner and owner != read_as:
+                models = ", ".join(model.name for model in MODELS.values() if model.reads == owner)
+                yield ConfigError(
+                    f"{flag(name)} goes with MODEL {models}, not with {config.model}", "leave it out"
+                )
+
+
+def check_curves(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find built-in data that are no concentration curves."""
+    name = config.data.partition(":")[0]
+    if name in DATA and DATA[name].kind != reads(config.model):
         yield ConfigError(
-            f"--size {config.size} is for an image folder; --data {config.data} is not one",
-            "leave it out",
+            f"MODEL {config.model} takes concentration curves; {name} has none",
+            "use --data pbpk, which simulates them, or an .npz file of measured ones",
         )
-    if kind in ("folder", "pictures") and config.model != "spatial":  # which takes no images
-        for name in ("target", "features"):
-            if getattr(config, name) is not None:
-                yield ConfigError(
-                    f"{flag(name)} names a column or an array; --data {config.data} has none", "leave it out"
-                )
 
 
-def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
-    """Find settings of points given for other models, and settings that points do not have."""
-    if config.model != "spatial":
-        for name, field in FIELDS.items():
-            if field.metadata.get("panel") == SPATIAL_PANEL and name in typed and config.model in MODELS:
-                yield ConfigError(
-                    f"{flag(name)} goes with MODEL spatial, not with {config.model}", "leave it out"
-                )
-        return
+def check_points(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find settings of points that exclude one another."""
     if config.min_neighbors > config.neighbors:
         yield ConfigError(
             f"--min-neighbors {config.min_neighbors} is more than --neighbors {config.neighbors}",
@@ -165,19 +183,21 @@ def _of_widths(arguments: Mapping[str, Any]) -> Iterator[ConfigError]:
 
 
 def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
-    if config.optimizer == "sgd":
-        if config.nesterov and not config.momentum:
-            yield ConfigError(
-                "--nesterov does not go with --momentum 0", "--momentum 0.9, or leave --nesterov out"
-            )
+    if config.optimizer not in OPTIMIZERS:
         return
-    # A file or a run stores a momentum for every optimizer, used or not; only a typed one counts.
+    takes = OPTIMIZERS[config.optimizer].settings
+    if "nesterov" in takes and config.nesterov and not config.momentum:
+        yield ConfigError(
+            "--nesterov does not go with --momentum 0", "--momentum 0.9, or leave --nesterov out"
+        )
+    # A file or a run has the momentum of every optimizer; that is no wish to use it.
     wanted = {"momentum": typed.get("momentum"), "nesterov": config.nesterov}
-    for name in (name for name, value in wanted.items() if value and config.optimizer in OPTIMIZERS):
+    for name in (name for name, value in wanted.items() if value and name not in takes):
+        owners = [record.name for record in OPTIMIZERS.values() if name in record.settings]
         alternative = ", or --no-nesterov" if name == "nesterov" else ""
         yield ConfigError(
             f"{flag(name)} does not go with --optimizer {config.optimizer}",
-            f"only sgd takes it: --optimizer sgd{alternative}",
+            f"only {' and '.join(owners)} takes it: --optimizer {owners[0]}{alternative}",
         )
 
 
@@ -221,16 +241,9 @@ def _most_steps(config: TrainConfig) -> float:
 
 
 def _of_data(config: TrainConfig, entry: DataEntry) -> Iterator[ConfigError]:
-    """Find settings that name what the data do not have: metrics, classes, channels, columns to split by."""
-    for name in ("group", "by_time", "split_file", "folds", "stratify"):
-        if entry.kind == "pictures" and getattr(config, name) is not None:
-            yield ConfigError(
-                f"{flag(name)} does not go with --data {config.data}: built-in images are split at random, by class",
-                "leave it out",
-            )
-    metric = "accuracy" if entry.task == "classification" else "mae"
-    columns = [f"{part}_{name}" for part in ("val", "train") for name in ("loss", metric)]
-    if config.monitor not in columns:
+    """Find what the data do not have: metrics, classes, channels, columns to split by."""
+    columns = [] if config.monitor in _LOSSES else _columns_of(entry.task)
+    if columns and config.monitor not in columns:
         yield ConfigError(
             f"--monitor {config.monitor} is not measured; choose from {', '.join(columns)}",
             did_you_mean(config.monitor, columns),

@@ -39,7 +39,3 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "epochs": 50,
     },
 }
-
-# Recipes of a network that is not built in, by the kind of the data.
-OWN_RECIPE = "table"
-OWN_RECIPES: Mapping[str, str] = {"pictures": "picture", "folder": "picture"}

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
-from dlkit.settings.array_headers import holds_pictures
-from dlkit.settings.catalogue import DATA, MODELS
+from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import FIELDS, TrainConfig, find_faults, flag
 from dlkit.settings.conflicts import find_contradictions
-from dlkit.settings.recipes import OWN_RECIPE, OWN_RECIPES, RECIPES
-from dlkit.settings.spec import Spec, parse_code, parse_spec
+from dlkit.settings.kinds import data_kinds
+from dlkit.settings.models import MODELS
+from dlkit.settings.optimizers import OPTIMIZERS
+from dlkit.settings.recipes import RECIPES
+from dlkit.settings.spec import parse_code, parse_spec
 
-_ADAM_LR = 1e-3
-_ADAM_LIKE = ("adam", "adamw", "rmsprop")
 _MAX_LIST = 1000
 _WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}
 _FIXED_ON_RESUME = (
@@ -170,46 +170,41 @@ def parse_arguments(pairs: list[str]) -> dict[str, str]:
     return arguments
 
 
-def config_of_data(spec: Spec) -> TrainConfig:
-    """Give the settings with which data are loaded where nothing else is said of them."""
-    return TrainConfig(
-        model=spec.kind if spec.kind in MODELS else "",
-        data=spec.text,
-        **(DATA[spec.name].settings if spec.built_in else {}),
-    )
-
-
 def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Give the settings that the recipe of the model decides, by what else is given; empty for unknown models."""
     name = given.get("model", "")
     entry = MODELS.get(name)
     if entry is not None:
-        kind = _kind_of_data(given.get("data") or entry.data, given)
-        recipe: dict[str, Any] = {"data": entry.data, **RECIPES[entry.recipes.get(kind, entry.recipe)]}
+        by_data = entry.recipe or _recipe_of_data(given.get("data") or entry.data, given, "picture")
+        recipe: dict[str, Any] = {"data": entry.data, **RECIPES[by_data]}
     elif parse_code(name):
-        recipe = {**RECIPES[OWN_RECIPES.get(_kind_of_data(given.get("data", ""), given), OWN_RECIPE)]}
+        recipe = {**RECIPES[_recipe_of_data(given.get("data", ""), given, "table")]}
     else:
         return {}
     data = given.get("data") or recipe.get("data", "")
     if (built_in := DATA.get(data.partition(":")[0])) is not None:
         recipe |= built_in.settings
-    if (
-        given.get("optimizer", recipe["optimizer"]) != recipe["optimizer"]
-        and given["optimizer"] in _ADAM_LIKE
-    ):
-        recipe["lr"] = _ADAM_LR
+    chosen = OPTIMIZERS.get(given.get("optimizer", ""))
+    if chosen is not None and chosen.lr is not None and chosen.name != recipe["optimizer"]:
+        recipe["lr"] = chosen.lr
     return recipe
 
 
-def _kind_of_data(text: str, given: Mapping[str, Any]) -> str:
-    """Give the kind of data, by the shapes in its file for arrays; empty where that fails, which is told elsewhere."""
+def _recipe_of_data(text: str, given: Mapping[str, Any], otherwise: str) -> str:
+    """Return the recipe that suits data; `otherwise` where they cannot be read, which is reported elsewhere."""
     try:
         spec = parse_spec(text)
-        if spec.kind != "arrays" or spec.path is None:
-            return spec.kind
-        pictures = holds_pictures(spec.path, given.get("features"), given.get("target"))
-        return "pictures" if pictures else "arrays"
+        kind = data_kinds()[spec.kind]
+        return kind.recipe if kind.recipe_of is None else kind.recipe_of(spec, given)
     except (ConfigError, DataError):
+        return otherwise
+
+
+def _kind_of_data(text: str) -> str:
+    """Return the kind of data; empty where the spec is none, which is reported elsewhere."""
+    try:
+        return parse_spec(text).kind
+    except ConfigError:
         return ""
 
 
@@ -241,7 +236,7 @@ def _resolve_arguments(
         return []
     written = {name: _as_typed(value) for name, value in from_file.items()}
     try:
-        kind = _kind_of_data(values.get("data") or entry.data, values)
+        kind = _kind_of_data(values.get("data") or entry.data)
         values["arguments"] = entry.resolve({**written, **typed}, kind)
     except ConfigError as err:
         return list(err.faults)

@@ -10,9 +10,8 @@ from pathlib import Path
 from dlkit.errors import ConfigError, did_you_mean, printable
 from dlkit.settings.arguments import ArgumentValue
 from dlkit.settings.catalogue import DATA
+from dlkit.settings.kinds import data_kinds
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
-ARRAY_SUFFIXES = (".npz", ".npy")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _CODE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)", re.DOTALL)
 
@@ -45,7 +44,7 @@ class Spec:
 
     Args:
         text: Its resolved form: a built-in name with its arguments, or an absolute path.
-        kind: `pictures`, `spatial` or `pbpk` for built-in ones; `table`, `arrays`, `folder` or `function`.
+        kind: The name of its `DataKind`.
         name: The built-in name, or the name of the file or folder without its suffix.
         path: The file or folder; None for built-in ones and stdin.
         code: The function of a Python file that makes the data.
@@ -76,26 +75,31 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
         ConfigError: It has none of the forms of a spec.
     """
     name, colon, rest = text.partition(":")
+    kinds = data_kinds().values()
     if name in DATA:
         arguments = DATA[name].resolve(text, _pairs(text, rest) if colon else {})
         return Spec(text=text, kind=DATA[name].kind, name=name, arguments=arguments)
     if text == "-":
-        return Spec(text=text, kind="table", name="stdin")
+        return Spec(text=text, kind=next(kind.name for kind in kinds if kind.stdin), name="stdin")
     _check_path(text, option)
     if code := parse_code(text):
-        return Spec(text=str(code), kind="function", name=code.path.stem, path=code.path, code=code)
+        kind = next(kind.name for kind in kinds if kind.code)
+        return Spec(text=str(code), kind=kind, name=code.path.stem, path=code.path, code=code)
     path = Path(text).absolute()
-    suffix = path.suffix.lower()
-    for kind, suffixes in (("table", TABLE_SUFFIXES), ("arrays", ARRAY_SUFFIXES)):
-        if suffix in suffixes:
-            return Spec(text=str(path), kind=kind, name=path.stem, path=path)
-    # os.path returns False for a name that is too long, where pathlib raises.
+    for found in kinds:
+        if text.lower().endswith(found.suffixes):
+            return Spec(text=str(path), kind=found.name, name=path.stem, path=path)
+    # Through os.path, which has no error for a name too long to be one.
     if ("/" in text and not os.path.isfile(path)) or (text and os.path.isdir(path)):  # noqa: PTH112, PTH113
-        return Spec(text=str(path), kind="folder", name=path.name, path=path)
+        kind = next(kind.name for kind in kinds if kind.folder)
+        return Spec(text=str(path), kind=kind, name=path.name, path=path)
+    suffixes = [suffix for found in kinds for suffix in found.suffixes]
     raise ConfigError(
         f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
-        f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), an image folder, file.py:function or -",
-        did_you_mean(text, DATA) or did_you_mean(text, _local_folders()) or _suggestion(text, suffix),
+        f"({', '.join(suffixes)}), an image folder, file.py:function or -",
+        did_you_mean(text, DATA)
+        or did_you_mean(text, _local_folders())
+        or _suggestion(text, path.suffix.lower()),
     )
 
 

@@ -16,6 +16,7 @@ from dlkit.errors import ConfigError, did_you_mean
 from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.description import DataDescription
+from dlkit.metrics import higher_is_better
 from dlkit.models.build import build_model, load_matching
 from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
@@ -136,7 +137,7 @@ def assemble(
     )
     steps_per_epoch = -(-len(train) // config.accumulate)
     probe = Probe(model, steps_per_epoch)
-    plateau = Plateau(higher_is_better=config.higher_is_better)
+    plateau = Plateau(higher_is_better=higher_is_better(config.monitor))
     span = total_steps(config, steps_per_epoch)
     if config.ema is not None:
         notes.append(

@@ -1,5 +1,6 @@
 """The loop over epochs and steps, and nothing else."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from itertools import islice
 import torch
 
 from dlkit.device import peak_memory_mib
-from dlkit.evaluation.evaluate import mean_scores
+from dlkit.evaluation.evaluate import running_scores
 from dlkit.files.history import EpochRecord
 from dlkit.objectives import RunningMean
 from dlkit.training.step import Batch, Parts, train_step
@@ -148,11 +149,14 @@ def _step(parts: Parts, position: Position, lr: float) -> Step:
 def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> Step:
     """Validate, and return the newest step with the record of its epoch."""
     train_loss, train_metric = parts.running.read()
+    train_monitored = _defined(parts.running.read_monitored())
     clock.tick(training=True)
     train_seconds = position.train_seconds
-    val_loss, val_metric = mean_scores(parts.validated, parts.val.in_order(), parts.objective, parts.predict)
+    val = running_scores(parts.validated, parts.val.in_order(), parts.objective, parts.predict)
+    val_loss, val_metric = val.read()
     grad_norm, update_ratio, rows = parts.probe.close_epoch()
     clock.tick(training=False)
+    monitored = parts.objective.monitored
     record = EpochRecord(
         epoch=position.epoch,
         step=position.step,
@@ -167,8 +171,16 @@ def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> St
         update_ratio=update_ratio,
         samples_per_second=parts.running.samples / train_seconds if train_seconds else None,
         memory_mib=peak_memory_mib(parts.device),
+        monitored="" if monitored is None else monitored.name,
+        train_monitored=train_monitored,
+        val_monitored=_defined(val.read_monitored()),
     )
     return replace(_step(parts, position, lr), record=record, probe_rows=rows)
+
+
+def _defined(value: float | None) -> float | None:
+    """Return a metric, or None where it is not defined, as R2 is of targets that are all alike."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> float:

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.errors import CheckpointError
+from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.torch_compat import light_optimizer
+
+Groups = list[dict[str, Any]]
 
 
 def build_optimizer(
@@ -19,7 +22,7 @@ def build_optimizer(
 
     Args:
         model: Its parameters lie on the device already.
-        name: `sgd`, `adam`, `adamw`, `rmsprop` or `adagrad`.
+        name: A name in `OPTIMIZERS`.
         lr: Learning rate.
         momentum: Of sgd; the others are made without.
         nesterov: Nesterov's momentum, for sgd.
@@ -29,21 +32,37 @@ def build_optimizer(
     decayed = [parameter for parameter in trainable if parameter.ndim >= 2 or not weight_decay]
     others = [parameter for parameter in trainable if parameter.ndim < 2 and weight_decay]
     parts = ((decayed, weight_decay), (others, 0.0))
-    groups: list[dict[str, Any]] = [{"params": part, "weight_decay": decay} for part, decay in parts if part]
-    if name == "sgd":
-        sgd = light_optimizer(torch.optim.SGD)(
-            groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True
-        )
-        if momentum:
-            _start_momentum(sgd)
-        return sgd
-    if name == "rmsprop":
-        return light_optimizer(torch.optim.RMSprop)(groups, lr=lr, foreach=True)
-    if name == "adagrad":
-        on_cpu = trainable[0].device.type == "cpu"
-        return light_optimizer(torch.optim.Adagrad)(groups, lr=lr, fused=on_cpu, foreach=not on_cpu)
-    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    return light_optimizer(kind)(groups, lr=lr, fused=True)
+    groups: Groups = [{"params": part, "weight_decay": decay} for part, decay in parts if part]
+    return OPTIMIZERS[name].build(groups, lr=lr, momentum=momentum, nesterov=nesterov)
+
+
+def build_sgd(groups: Groups, *, lr: float, momentum: float, nesterov: bool) -> torch.optim.Optimizer:
+    """Build SGD with momentum, which starts at zero."""
+    sgd = light_optimizer(torch.optim.SGD)(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+    if momentum:
+        _start_momentum(sgd)
+    return sgd
+
+
+def build_adam(groups: Groups, *, lr: float, **_: Any) -> torch.optim.Optimizer:
+    """Build Adam."""
+    return light_optimizer(torch.optim.Adam)(groups, lr=lr, fused=True)
+
+
+def build_adamw(groups: Groups, *, lr: float, **_: Any) -> torch.optim.Optimizer:
+    """Build AdamW."""
+    return light_optimizer(torch.optim.AdamW)(groups, lr=lr, fused=True)
+
+
+def build_rmsprop(groups: Groups, *, lr: float, **_: Any) -> torch.optim.Optimizer:
+    """Build RMSprop."""
+    return light_optimizer(torch.optim.RMSprop)(groups, lr=lr, foreach=True)
+
+
+def build_adagrad(groups: Groups, *, lr: float, **_: Any) -> torch.optim.Optimizer:
+    """Build Adagrad, fused on the CPU, which alone has it so."""
+    on_cpu = groups[0]["params"][0].device.type == "cpu"
+    return light_optimizer(torch.optim.Adagrad)(groups, lr=lr, fused=on_cpu, foreach=not on_cpu)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:

@@ -12,7 +12,9 @@ from dlkit.errors import DlkitError, InterruptedRun
 from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.files.run_dir import clear_run, create_run
+from dlkit.metrics import higher_is_better
 from dlkit.settings.config import TrainConfig
+from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import parse_log, parse_save_every
 from dlkit.training.assemble import assemble_new
@@ -25,7 +27,6 @@ from dlkit.training.state import RunState
 from dlkit.training.stopping import StopRule, is_better
 
 _SECONDS_BETWEEN_READINGS = 0.1
-_MOMENTS = {"adam": 2, "adamw": 2}  # of the weights' size each; one for the other optimizers
 _BESIDE_WEIGHTS = 64 * 2**10  # random numbers, settings, checksums
 
 
@@ -173,7 +174,8 @@ class TrainRun(RunState):
         """Write the rows of a whole epoch, save the best weights, and count for early stopping and plateau."""
         self._write_record(record, step, logs)
         value = record.to_row()[self.config.monitor]
-        assert value is not None, "a record of a closed epoch has its losses and metrics"
+        if value is None:  # the metric is not defined on these samples, as R2 where all targets are alike
+            return
         self.stop_rule.early.observe(value)
         if self.config.schedule == "plateau":
             self.assembly.plateau.observe(value)
@@ -185,9 +187,8 @@ class TrainRun(RunState):
         append_probes(self.dir.probes, step.probe_rows)
         logs.epoch(record)
         row, monitor = record.to_row(), self.config.monitor
-        if self.best is None or is_better(
-            row[monitor] or 0.0, self.best[monitor], self.config.higher_is_better
-        ):
+        value, best = row[monitor], None if self.best is None else self.best[monitor]
+        if best is None or (value is not None and is_better(value, best, higher_is_better(monitor))):
             self.best = row
             self.save_weights(self.dir.best, keep_previous=self.dir.best_prev if keep_best else None)
 
@@ -279,7 +280,7 @@ def checkpoint_bytes(model: nn.Module, config: TrainConfig, epochs: int, steps: 
         steps: Steps of the whole run.
     """
     weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in model.state_dict().values())
-    last = weights * (1 + _MOMENTS.get(config.optimizer, 1) + (config.ema is not None))
+    last = weights * (1 + OPTIMIZERS[config.optimizer].moments + (config.ema is not None))
     kept = 0
     if config.save_every is not None:
         every, by_epoch = parse_save_every(config.save_every)

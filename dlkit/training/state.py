@@ -20,9 +20,10 @@ from dlkit.files.checkpoint import Checkpoint, save_checkpoint
 from dlkit.files.description import DataDescription
 from dlkit.files.run_dir import RunDir
 from dlkit.settings.config import TrainConfig
+from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.training.assemble import Assembly
 from dlkit.training.loop import Position
-from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
+from dlkit.training.optimizers import optimizer_state, restore_optimizer
 from dlkit.training.schedules import Plateau
 from dlkit.training.step import Parts
 from dlkit.training.stopping import StopRule
@@ -172,9 +173,11 @@ def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
         _require(all(isinstance(name, str) for name in names), "versions")
         _require(_is_count(progress["threads"]) and 1 <= progress["threads"] <= _MAX_THREADS, "threads")
         if best is not None:
-            shown = ["epoch", "step", "val_loss", checkpoint.config.monitor]
+            shown = ["epoch", "step", "val_loss"]
             shown += [] if metric is None else [f"val_{metric}"]
             _require(all(_is_number(best[name]) for name in shown), "best")
+            monitored = best[checkpoint.config.monitor]  # None where the metric is not defined
+            _require(monitored is None or _is_number(monitored), "best")
         for counter in (progress["early_stopping"], progress["plateau"]):
             _require(_is_count(counter["bad_epochs"]), "counters")
             _require(counter["best"] is None or _is_number(counter["best"]), "counters")
@@ -261,20 +264,9 @@ def _check_optimizer(config: TrainConfig, model: nn.Module, state: Mapping[str, 
             like = torch.tensor(0.0) if kind == "step" else parameters[name]
             _require(tensor.shape == like.shape and tensor.dtype == like.dtype, key)
             found.setdefault(name, set()).add(kind)
-    kinds = _kinds(config)
+    kinds = set(OPTIMIZERS[config.optimizer].state)
     for name, its in found.items():
         _require(its == kinds, f"optimizer.*.{name}")
-
-
-def _kinds(config: TrainConfig) -> set[str]:
-    """Return the kinds of tensors that an optimizer keeps for a parameter, from a step of one like it on one number."""
-    model = nn.Linear(1, 1, bias=False)
-    optimizer = build_optimizer(
-        model, config.optimizer, lr=config.lr, momentum=config.momentum, weight_decay=0.0
-    )
-    model.weight.grad = torch.zeros(1, 1)
-    optimizer.step()
-    return {kind for kind, value in optimizer.state[model.weight].items() if isinstance(value, Tensor)}
 
 
 def _group(state: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlkit.metrics import higher_is_better
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.texts import parse_duration
 from dlkit.training.loop import Position
@@ -57,7 +58,7 @@ class StopRule:
         self.total_steps = total_steps(config, steps_per_epoch)
         self._max_seconds = math.inf if config.max_time is None else parse_duration(config.max_time)
         self.early = EarlyStopping(
-            config.patience, config.min_delta, config.higher_is_better, **(counters or {})
+            config.patience, config.min_delta, higher_is_better(config.monitor), **(counters or {})
         )
 
     def reason(self, position: Position) -> str:

@@ -143,8 +143,8 @@ def test_standard_input_is_checked_as_a_file_is(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (("--augment", "light"), "is for images; {} is a table"),
-        (("--num-workers", "2"), "is for images; {} is a table"),
+        (("--augment", "light"), "is for images; --data {} has none"),
+        (("--num-workers", "2"), "is for images; --data {} has none"),
         (("--size", "8"), "is for an image folder; --data {} is not one"),
     ],
 )
@@ -341,7 +341,7 @@ WRONG = {
     "picture-of-a-table": (
         ("data", "show", "t.csv", "-o", "x.png"),
         2,
-        "error: -o draws pictures; t.csv is a table\nhint: leave -o out to see its columns\n",
+        "error: -o draws images; t.csv has none\nhint: leave -o out to see it as a table\n",
     ),
     "baselines-of-pictures": (
         ("eval", "{1}", "--baselines", "--data", "new.csv"),

@@ -7,7 +7,7 @@ from dlkit.inspection.layer_table import COLUMNS
 from dlkit.inspection.summary import summarise
 from dlkit.models.build import build_model
 from dlkit.models.mlp import Mlp
-from dlkit.settings.catalogue import MODELS
+from dlkit.settings.models import MODELS
 
 
 def test_rows_equal_those_worked_by_hand() -> None:

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from dlkit.models.cnn import Cnn
-from dlkit.settings.catalogue import MODELS
+from dlkit.settings.models import MODELS
 
 
 def make_cnn(

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dlkit.models.mlp import ACTIVATIONS, HiddenLayer, Mlp
-from dlkit.settings.catalogue import MODELS
+from dlkit.settings.models import MODELS
 
 
 def make_mlp(input_shape: tuple[int, ...] = (1, 28, 28), num_outputs: int = 10, **arguments: object) -> Mlp:

@@ -12,7 +12,7 @@ from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model
 from dlkit.models.mlp import Mlp
 from dlkit.models.table_inputs import PiecewiseLinear, TableInputs, TableLayout, embedding_width
-from dlkit.settings.catalogue import MODELS
+from dlkit.settings.models import MODELS
 
 LAYOUT = TableLayout(5, {3: 7}, (0, 2), ((0.0, 1.0, 3.0), (-1.0, 1.0)))
 INPUTS = torch.tensor([[0.5, 1.0, -3.0, 6.0, 0.0], [2.0, 0.0, 0.5, 0.0, 1.0]])

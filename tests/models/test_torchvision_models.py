@@ -6,7 +6,7 @@ import torch
 
 from dlkit.errors import ConfigError, MissingError
 from dlkit.models.torchvision_models import build_torchvision_model
-from dlkit.settings.catalogue import PICTURE_MODELS
+from dlkit.settings.models import TORCHVISION_MODELS
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def count_parameters(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", PICTURE_MODELS)
+@pytest.mark.parametrize("name", TORCHVISION_MODELS)
 @pytest.mark.parametrize(
     "input_shape", [*_SMALL, *(pytest.param(shape, marks=pytest.mark.slow) for shape in _MORE)], ids=str
 )

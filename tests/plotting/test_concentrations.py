@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,11 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 
 from dlkit.errors import DataError
+from dlkit.plotting import kinds
 from dlkit.plotting.concentrations import plot_fold, plot_organs
 from dlkit.plotting.figure_file import figure_bytes
-from dlkit.plotting.inputs import PredictedCurve, read_input
+from dlkit.plotting.inputs import PredictedCurve
 
 TIMES = [0.0, 1.0, 2.0, 4.0]
+
+
+def read_input(*args: Any) -> Any:
+    return kinds.read_input(*args)[1]
 
 
 def make_curves(

@@ -1,18 +1,23 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 
 from dlkit.errors import DataError
+from dlkit.plotting import kinds
 from dlkit.plotting.figure_file import figure_bytes
-from dlkit.plotting.inputs import read_input
 from dlkit.plotting.map_inputs import MapValues
 from dlkit.plotting.maps import plot_map
 
 CELLS = [(x, y, x + y, 0.1 * x) for y in (0.0, 1.0, 2.0) for x in (5.0, 6.0)]
 EMPTY = (5.0, 3.0, math.nan, math.nan)
+
+
+def read_input(*args: Any) -> Any:
+    return kinds.read_input(*args)[1]
 
 
 def make_map(names: tuple[str, str, str] = ("x", "y", "depth"), observations: int = 3) -> MapValues:

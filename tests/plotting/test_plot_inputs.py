@@ -1,13 +1,19 @@
 import os
+from typing import Any
 
 import pytest
 
 from dlkit.errors import DataError
 from dlkit.files.history import History
-from dlkit.plotting.inputs import Predictions, find_csv, is_cut_off, read_input
+from dlkit.plotting import kinds
+from dlkit.plotting.inputs import Predictions, find_csv, is_cut_off
 
 HISTORY = "epoch,train_loss,val_loss\n1,0.5,0.6\n2,0.4,\n"
 PREDICTIONS = "index,target,pred,prob_dog,prob_cat\n0,cat,cat,0.1,0.9\n1,dog,cat,0.4,0.6\n"
+
+
+def read_input(*args: Any) -> Any:
+    return kinds.read_input(*args)[1]
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 
 from dlkit.plotting.figure_file import figure_bytes
 from dlkit.plotting.lr_range import plot_lr_range
-from dlkit.plotting.schedules import plot_schedules
 from dlkit.settings.config import SCHEDULES
 from dlkit.training.schedules import build_schedule
 
@@ -74,7 +73,7 @@ def test_picture_in_the_docs_is_small_and_says_its_words(script: ModuleType) -> 
 
 
 def test_the_script_draws_the_same_bytes_twice(script: ModuleType) -> None:
-    first, second = (figure_bytes(plot_schedules(script.curves()), "svg") for _ in range(2))
+    first, second = (figure_bytes(script.plot_schedules(script.curves()), "svg") for _ in range(2))
 
     assert first == second
 
@@ -84,13 +83,13 @@ def test_plateau_in_the_docs_is_halved_twice(script: ModuleType) -> None:
     assert len(script.plateau()) == script.STEPS
 
 
-def test_every_schedule_has_a_panel_with_its_own_curve() -> None:
+def test_every_schedule_has_a_panel_with_its_own_curve(script: ModuleType) -> None:
     curves = {
         name: [build_schedule(name, 0.1, total_steps=50, steps_per_epoch=5)(step) for step in range(50)]
         for name in SCHEDULES
     }
 
-    panels = plot_schedules(curves, peak=0.1).get_axes()
+    panels = script.plot_schedules(curves, peak=0.1).get_axes()
 
     assert [axes.get_title() for axes in panels] == list(SCHEDULES)
     for axes, rates in zip(panels, curves.values(), strict=True):
@@ -99,8 +98,8 @@ def test_every_schedule_has_a_panel_with_its_own_curve() -> None:
 
 
 @pytest.mark.parametrize(("count", "panels"), [(1, 1), (3, 3), (5, 5)])
-def test_places_without_a_schedule_stay_empty(count: int, panels: int) -> None:
-    figure = plot_schedules({str(number): [1.0, 0.5] for number in range(count)})
+def test_places_without_a_schedule_stay_empty(script: ModuleType, count: int, panels: int) -> None:
+    figure = script.plot_schedules({str(number): [1.0, 0.5] for number in range(count)})
 
     assert len(figure.get_axes()) == panels
     assert figure_bytes(figure)

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from dlkit.data.builtin.load import SOURCES
-from dlkit.data.kinds import LOADERS
+from dlkit.data.kinds import KINDS
 from dlkit.errors import ConfigError
-from dlkit.models.build import BUILDERS
 from dlkit.settings.arguments import Argument
-from dlkit.settings.catalogue import DATA, MODELS
+from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import TrainConfig
-from dlkit.settings.recipes import OWN_RECIPES, RECIPES
+from dlkit.settings.models import MODELS
+from dlkit.settings.recipes import RECIPES
 
 MLP = MODELS["mlp"]
 DEFAULTS = {
@@ -30,12 +30,11 @@ DEFAULTS = {
 
 
 def test_every_entry_can_be_built_or_loaded() -> None:
-    assert set(MODELS) == set(BUILDERS)
     assert {name for name, entry in DATA.items() if entry.kind == "pictures"} == set(SOURCES)
-    assert {entry.kind for entry in DATA.values()} <= set(LOADERS)
+    assert {entry.kind for entry in DATA.values()} <= set(KINDS)
     assert {entry.data for entry in MODELS.values()} <= set(DATA)
-    used = {recipe for entry in MODELS.values() for recipe in (entry.recipe, *entry.recipes.values())}
-    assert used | set(OWN_RECIPES.values()) == set(RECIPES)
+    used = {record.recipe for record in (*MODELS.values(), *KINDS.values())}
+    assert used - {""} == set(RECIPES)
     assert all(hasattr(TrainConfig, name) for recipe in RECIPES.values() for name in recipe)
 
 

@@ -294,7 +294,7 @@ def test_toml_holds_every_setting_that_is_set() -> None:
 def test_every_setting_has_a_help_text() -> None:
     for name in set(FIELDS) - {"arguments"}:
         text = FIELDS[name].metadata["help"]
-        choices = FIELDS[name].metadata["choices"] + ("auto", "none")
+        choices = (*FIELDS[name].metadata["choices"], "auto", "none")
         assert text.endswith("."), name
         assert text[0].isupper() or text.split()[0].strip(",") in choices, name
 

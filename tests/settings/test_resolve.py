@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from refusals import assert_reports
 
 from dlkit.errors import ConfigError
-from dlkit.settings.catalogue import MODELS
+from dlkit.metrics import columns_of
 from dlkit.settings.config import FIELDS, SCHEDULES, TrainConfig, flag
 from dlkit.settings.conflicts import PATIENCE_OF_SCHEDULE
+from dlkit.settings.models import MODELS
 from dlkit.settings.recipes import RECIPES
 from dlkit.settings.resolve import read_config_file, recipe_of, resolve
 from dlkit.training.schedules import CYCLIC_HALF_EPOCHS, PLATEAU_PATIENCE
 
 Settings = dict[str, Any]
-COLUMNS = "val_loss, val_accuracy, train_loss, train_accuracy"
+COLUMNS = ", ".join(columns_of("classification"))
 
 
 def refused(

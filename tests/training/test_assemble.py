@@ -304,7 +304,8 @@ def test_what_the_data_do_not_have_is_refused_together() -> None:
 
     assert [(each.message, each.hint) for each in caught.value.faults] == [
         (
-            "--monitor val_accuracy is not measured; choose from val_loss, val_mae, train_loss, train_mae",
+            "--monitor val_accuracy is not measured; choose from val_loss, val_mae, val_rmse, val_r2, "
+            "train_loss, train_mae, train_rmse, train_r2",
             "",
         ),
         ("--target-weights livr: digits has no such class or output; it has liver", "did you mean liver?"),

@@ -21,7 +21,7 @@ from dlkit.inputs import call, zeros
 from dlkit.models.build import build_model
 from dlkit.models.cnn import Cnn
 from dlkit.models.mlp import Mlp
-from dlkit.settings.catalogue import MODELS
+from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve
 from dlkit.training.compute import (
     check_compiler,

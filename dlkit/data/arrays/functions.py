@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from dlkit.data.arrays.headers import PARTS, ArrayEntry, find_roles
 from dlkit.data.arrays.load import dataset_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.device import seed_all
 from dlkit.errors import DataError, instance_of, printable
-from dlkit.settings.array_headers import PARTS, ArrayEntry, find_roles
 from dlkit.user_code import load_code, running
 
 _FORMS = "return inputs and targets, or a mapping of train, val and test to such pairs, or arrays by name as in .npz"
@@ -71,7 +71,7 @@ def _parts(made: Any, request: Request) -> list[tuple[str, Any, Any]]:
     if all(isinstance(value, tuple | list) and len(value) == 2 for value in made.values()):
         return _named_parts(made, name, need_train=need_train)
     arrays = {str(key): _array(value, name) for key, value in made.items()}
-    entries = {key: ArrayEntry(key, array.dtype.str, array.shape) for key, array in arrays.items()}
+    entries = {key: ArrayEntry(key, array.dtype, array.shape) for key, array in arrays.items()}
     config = request.config
     roles = find_roles(entries, f"--data {name}", config.features, config.target, need_train=need_train)
     return [(part, arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlkit.data.arrays.headers import ArrayEntry, find_roles, picture_axes, read_entries
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.memory import available_memory, size_text
@@ -17,7 +18,6 @@ from dlkit.data.prepared import Source, fingerprint
 from dlkit.data.stored import split_source
 from dlkit.errors import ConfigError, DataError, did_you_mean, file_error, printable
 from dlkit.files.description import DataDescription
-from dlkit.settings.array_headers import ArrayEntry, find_roles, picture_axes, read_entries
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 _ROWS_AT_ONCE = 4096
@@ -242,7 +242,7 @@ def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np
 def refuse_objects(path: Path, entries: list[ArrayEntry]) -> None:
     """Refuse arrays of Python objects, which are pickles: unpickling can run any code."""
     for entry in entries:
-        if entry.kind == "O" or entry.dtype == "[structured]":
+        if entry.kind in "OV":
             kind = "Python objects, which dlkit never unpickles" if entry.kind == "O" else "several fields"
             name = f"array {printable(entry.name)} " if entry.name else ""
             raise DataError(

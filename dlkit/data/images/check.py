@@ -3,13 +3,26 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlkit.data.check import check_loaded
 from dlkit.data.findings import Finding
 from dlkit.data.images.image_file import suffixes_of
 from dlkit.data.images.listing import list_images
 from dlkit.data.images.plan import find_faults
 from dlkit.errors import DataError, printable
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.spec import parse_spec
 
 _LONGEST = 300
+
+
+def check_folder(config: TrainConfig) -> list[Finding]:
+    """Look for faults in a folder of images: files that cannot be read, or all that its samples have."""
+    root = parse_spec(config.data).path
+    assert root is not None, "a folder has a path"
+    findings = check_loaded(config)
+    if any(finding.rule == "readable" for finding in findings):
+        return list(unreadable(root)) or findings
+    return [*findings, *misnamed(root)]
 
 
 def unreadable(root: Path) -> Iterator[Finding]:

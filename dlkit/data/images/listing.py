@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlkit.data.arrays.headers import PARTS
 from dlkit.data.images.image_file import SUFFIXES
 from dlkit.errors import DataError, printable, reason
-from dlkit.settings.array_headers import PARTS
 
 _SHOWN = 8
 _LAYOUT = "one sub-folder a class, as in cats/ and dogs/; or train/, val/ and test/ above them"

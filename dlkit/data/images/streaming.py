@@ -1,6 +1,6 @@
 """Images that do not fit into memory: decoded by threads shortly before they are needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from dlkit.files.description import Normalisation
 
 _TASKS_A_THREAD = 2
 _KEPT_AHEAD = 8
+_IMAGES_AT_ONCE = 256
 
 
 class Streams:
@@ -107,6 +108,16 @@ class StreamedSplit:
     def stored_bytes(self) -> int:
         """Nothing is kept."""
         return 0
+
+    @property
+    def in_memory(self) -> None:
+        """Nothing is kept."""
+        return
+
+    def samples(self) -> Iterator[Tensor]:
+        """Yield the images, some hundred at a time."""
+        for rows in self.rows.split(_IMAGES_AT_ONCE):
+            yield self.streams.pixels(rows)
 
     def to(self, device: torch.device) -> Self:  # noqa: ARG002 - images go there batch by batch
         """Give the same split: there is nothing to move."""

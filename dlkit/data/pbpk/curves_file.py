@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dlkit.data.arrays.headers import ArrayEntry, read_entries
 from dlkit.data.arrays.load import check_room, load_zipped, refuse_objects
 from dlkit.data.pbpk.organs import ORGANS, Compounds
 from dlkit.errors import DataError, did_you_mean, printable
-from dlkit.settings.array_headers import ArrayEntry, read_entries
 
 _SHAPES = {
     "doses": "(N,)",

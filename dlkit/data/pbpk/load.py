@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -60,6 +60,15 @@ class CurveSplit:
     def stored_bytes(self) -> int:
         """Bytes of the stored curves."""
         return self.curves.nbytes
+
+    @property
+    def in_memory(self) -> None:
+        """Nothing that is one tensor a sample."""
+        return
+
+    def samples(self) -> Iterator[Tensor]:
+        """Yield nothing: a sample is several tensors."""
+        yield from ()
 
     def to(self, device: torch.device) -> Self:
         """Give the same split with its stored tensors on a device."""

@@ -1,6 +1,6 @@
 """Points split by rows or by whole squares; a batch names the candidates that a point sees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -60,6 +60,15 @@ class SpatialSplit:
         stored = (self.coords, self.features, self.targets, self.candidates)
         return sum(tensor.nbytes for tensor in stored)
 
+    @property
+    def in_memory(self) -> None:
+        """Nothing that is one tensor a sample."""
+        return
+
+    def samples(self) -> Iterator[Tensor]:
+        """Yield nothing: a sample is several tensors."""
+        yield from ()
+
     def to(self, device: torch.device) -> Self:
         """Give the same split with its stored tensors on a device."""
         return replace(
@@ -115,6 +124,11 @@ class SpatialSplit:
             inputs["times"] = self.times.index_select(0, rows)
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
         return moved, self.targets.index_select(0, rows).to(device, non_blocking=True)
+
+
+def drawings(split: SpatialSplit, count: int) -> list[SpatialSplit]:
+    """Return a split whose evaluation sees random draws of neighbours, once for each draw."""
+    return [split.with_drawing(number) for number in range(count)]
 
 
 def split_points(

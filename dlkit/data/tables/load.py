@@ -21,9 +21,8 @@ from dlkit.data.tables.targets import Targets, read_targets, target_names, targe
 from dlkit.errors import CheckpointError, ConfigError, DataError, printable
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.settings.config import TrainConfig
+from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_spec
-
-_EMBEDDING_MODELS = ("mlp",)
 
 
 def load_tabular(request: Request) -> DataSet:
@@ -82,7 +81,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     left_out = _not_for_learning(table, names, config)
     chosen = _chosen(config, table.names, names)
     features = chosen or [name for name in table.names if name not in (*names, *left_out)]
-    embed = config.model in _EMBEDDING_MODELS
+    embed = config.model in MODELS and MODELS[config.model].embeds
     encoding = learn_columns(table, rows["train"], features, chosen=bool(chosen), embed=embed)
     if config.normalize == "none":
         encoding = encoding.without_scaling()

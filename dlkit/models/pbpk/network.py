@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's own name
 
+from dlkit.files.description import DataDescription
 from dlkit.models.context import Context
 from dlkit.models.pbpk.compartments import decay, edge_matrices, saturable_decay, system_matrix
 
@@ -218,3 +220,14 @@ class OrganNet(nn.Module):
             values.double().clamp(-_LARGEST_LOG, _LARGEST_LOG).exp() for values in (logs, affinities)
         )
         return conductance, self.context["volumes"].double() * affinity
+
+
+def build(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> OrganNet:
+    """Build the network for concentration curves, with the graph of the organs as its context."""
+    chosen = dict(arguments)
+    linear = chosen.pop("linear")
+    if linear == "auto":
+        linear = "false" if description.learned.get("saturable") else "true"
+    return OrganNet(context, linear=linear == "true", **chosen)

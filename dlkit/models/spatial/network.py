@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlkit.files.description import DataDescription
 from dlkit.models.context import Context
 from dlkit.models.mlp import HiddenLayer
 from dlkit.models.spatial.geometry import Geometry
@@ -160,3 +161,10 @@ def _softmax_by_row(scores: Tensor, rows: Tensor, columns: Tensor, shape: torch.
     table = scores.new_full((*shape, scores.shape[-1]), -torch.inf)
     # A row without neighbours softens to NaN, which is never read.
     return table.index_put((rows, columns), scores).softmax(1)[rows, columns]
+
+
+def build(
+    description: DataDescription, arguments: Mapping[str, Any], context: Mapping[str, Tensor]
+) -> Spatial:
+    """Build the network for points, with the training points as its context."""
+    return Spatial(context, Geometry.from_dict(description.learned["geometry"]), **arguments)

@@ -9,7 +9,7 @@ from dlkit.data.spatial.neighbors import EARTH_RADIUS_KM
 from dlkit.models.mlp import ACTIVATIONS
 from dlkit.models.spatial.geometry import Geometry
 from dlkit.models.spatial.network import Spatial
-from dlkit.settings.catalogue import MODELS
+from dlkit.settings.models import MODELS
 
 FLAT = Geometry(distance="euclidean", centre=(0.0, 0.0), extent=(1.0, 1.0), spacing=0.5)
 TIMED = Geometry(distance="euclidean", centre=(0.0, 0.0), extent=(1.0, 2.0), spacing=0.5, timed=True)

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlkit.data.arrays.headers import ArrayEntry, find_roles, picture_axes, read_entries, recipe_of
 from dlkit.errors import DataError
-from dlkit.settings.array_headers import ArrayEntry, find_roles, holds_pictures, picture_axes, read_entries
+from dlkit.settings.spec import parse_spec
 
 
 def entries(*names: str) -> dict[str, ArrayEntry]:
-    return {name: ArrayEntry(name, "<f4", (5, 3)) for name in names}
+    return {name: ArrayEntry(name, np.dtype("<f4"), (5, 3)) for name in names}
 
 
 def npy(header: bytes, version: bytes = b"\x01\x00") -> bytes:
@@ -69,10 +70,10 @@ def test_long_headers_have_another_version(tmp_path: Path) -> None:
         (npy(b"3"), "header"),
         (npy(b"__import__('os').system('touch canary')"), "header"),
         (npy(b"[" * 30000), "header"),
-        (npy(b"{'descr': '<f8', 'shape': (-1,)}"), "shape"),
-        (npy(b"{'descr': '<f8', 'shape': (2.5,)}"), "shape"),
-        (npy(b"{'descr': '<f8', 'shape': [3]}"), "shape"),
-        (npy(b"{'descr': '<f8', 'shape': (9999999999999999,)}"), "shape"),
+        (npy(b"{'descr': '<f8', 'shape': (-1,)}"), "header"),
+        (npy(b"{'descr': '<f8', 'shape': (2.5,)}"), "header"),
+        (npy(b"{'descr': '<f8', 'shape': [3]}"), "header"),
+        (npy(b"{'descr': '<f8', 'shape': (9999999999999999,)}"), "header"),
     ],
     ids=[
         "empty",
@@ -229,5 +230,5 @@ def test_images_are_distinguished_from_rows(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 2)), y=np.zeros(3))
     np.save(tmp_path / "b.npy", np.zeros((3, 2)))
 
-    assert holds_pictures(tmp_path / "a.npz")
-    assert not holds_pictures(tmp_path / "b.npy")
+    assert recipe_of(parse_spec(str(tmp_path / "a.npz")), {}) == "picture"
+    assert recipe_of(parse_spec(str(tmp_path / "b.npy")), {}) == "table"

@@ -1,0 +1,35 @@
+"""Arrays, in files and from functions, as two kinds of data."""
+
+from typing import TYPE_CHECKING
+
+from dlkit.settings.deferred import deferred
+from dlkit.settings.kinds import DataKind
+
+if TYPE_CHECKING:
+    from dlkit.data.dataset import DataSet, Request
+
+
+def load(request: "Request") -> "DataSet":
+    """Load the arrays of a file, or the concentration curves that it holds."""
+    from dlkit.data.arrays.load import load_arrays
+    from dlkit.data.pbpk.curves_file import holds_curves
+    from dlkit.data.pbpk.load import load_pbpk
+
+    path = request.spec.path
+    return load_pbpk(request) if path is not None and holds_curves(path) else load_arrays(request)
+
+
+ARRAYS = DataKind(
+    name="arrays",
+    load=load,
+    suffixes=(".npz", ".npy"),
+    recipe_of=deferred("dlkit.data.arrays.headers:recipe_of"),
+    refuses=("size",),
+)
+
+FUNCTION = DataKind(
+    name="function",
+    load=deferred("dlkit.data.arrays.functions:load_function"),
+    code=True,
+    refuses=("size",),
+)

@@ -1,0 +1,15 @@
+"""Built-in images as a kind of data."""
+
+from dlkit.settings.deferred import deferred
+from dlkit.settings.kinds import DataKind
+
+BUILTIN = DataKind(
+    name="pictures",
+    load=deferred("dlkit.data.builtin.load:load_builtin"),
+    recipe="picture",
+    refuses=(
+        *("size", "target", "features"),
+        *("group", "by_time", "split_file", "folds", "stratify"),
+    ),
+    draw=deferred("dlkit.data.summary:images_by_class"),
+)

@@ -1,0 +1,13 @@
+"""Folders of images as a kind of data."""
+
+from dlkit.settings.deferred import deferred
+from dlkit.settings.kinds import DataKind
+
+FOLDER = DataKind(
+    name="folder",
+    load=deferred("dlkit.data.images.load:load_folder"),
+    folder=True,
+    recipe="picture",
+    refuses=("target", "features"),
+    check=deferred("dlkit.data.images.check:check_folder"),
+)

@@ -1,0 +1,11 @@
+"""Concentration curves as a kind of data."""
+
+from dlkit.settings.deferred import deferred
+from dlkit.settings.kinds import DataKind
+
+PBPK = DataKind(
+    name="pbpk",
+    load=deferred("dlkit.data.pbpk.load:load_pbpk"),
+    refuses=("size",),
+    task="curves",
+)

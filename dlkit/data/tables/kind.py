@@ -1,0 +1,53 @@
+"""Tables as a kind of data."""
+
+from typing import TYPE_CHECKING
+
+from dlkit.settings.deferred import deferred
+from dlkit.settings.kinds import DataKind, Summary
+
+if TYPE_CHECKING:
+    from dlkit.data.findings import Finding
+    from dlkit.settings.config import TrainConfig
+
+
+def check(config: "TrainConfig") -> "list[Finding]":
+    """Look for faults in the columns and rows of a table, and in its samples where a target is named."""
+    from dlkit.data.check import check_loaded
+    from dlkit.data.tables.check import check_table
+    from dlkit.data.tables.reading import read_table
+
+    table = read_table(config.data)
+    features = [name.strip() for name in config.features.split(",")] if config.features else None
+    findings = check_table(table, config.target, features)
+    return findings if config.target is None else check_loaded(config, findings, table)
+
+
+def describe(config: "TrainConfig") -> Summary:
+    """Describe each column of a table; it needs no target."""
+    from dlkit.data.preparing import report
+    from dlkit.data.tables.reading import read_table
+    from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
+    from dlkit.settings.spec import parse_spec
+
+    table = read_table(config.data, progress=report(parse_spec(config.data).name))
+    return Summary(
+        facts=table_facts(table),
+        listing="columns",
+        columns=COLUMNS,
+        rows=column_facts(table),
+        notes=table.notes,
+    )
+
+
+TABLE = DataKind(
+    name="table",
+    load=deferred("dlkit.data.tables.load:load_tabular"),
+    suffixes=(".csv", ".tsv", ".parquet"),
+    stdin=True,
+    refuses=("augment", "num_workers", "size"),
+    cuts_both=True,
+    check=check,
+    describe=describe,
+    splits=deferred("dlkit.data.tables.load:rows_of_splits"),
+    baselines=deferred("dlkit.evaluation.table_baselines:table_scores"),
+)

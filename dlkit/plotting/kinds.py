@@ -1,0 +1,218 @@
+"""The plot kinds: which files each is told by, how they are read, and what draws them; no matplotlib needed."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlkit.errors import DataError, printable
+from dlkit.files.history import History, parse_history, read_rows
+from dlkit.plotting.inputs import CURVE_COLUMNS, PredictedCurves, Predictions, parse_curves, parse_predictions
+from dlkit.plotting.map_inputs import MapValues, is_map, parse_map
+from dlkit.plotting.panels import check_x, choose_panels, count_not_positive, find_lacking
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    Reader = Callable[[Path, Sequence[str], Sequence[tuple[int, Sequence[str]]]], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotOptions:
+    """What was asked for with the options that curves alone have."""
+
+    columns: list[str] | None = None
+    x: str = "epoch"
+    labels: list[str] | None = None
+    smooth: int = 1
+    log_y: bool = False
+
+    def typed(self) -> list[str]:
+        """Return the options that ask for something else than the default."""
+        asked = {
+            "-y": self.columns is not None,
+            "-x": self.x != "epoch",
+            "--label": self.labels is not None,
+            "--smooth": self.smooth != 1,
+            "--log-y": self.log_y,
+        }
+        return [flag for flag, is_asked in asked.items() if is_asked]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What is to be drawn.
+
+    Args:
+        inputs: What `read` returned, one for each file.
+        paths: The files.
+        options: What was asked for.
+        warn: Takes a message for the user.
+    """
+
+    inputs: Sequence[Any]
+    paths: Sequence[Path]
+    options: PlotOptions
+    warn: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotKind:
+    """One kind of plot.
+
+    Args:
+        name: As --kind is typed.
+        holds: What a file of it holds, for messages.
+        recognise: Whether a CSV with this header is of the kind; None if only --kind asks for it.
+        read: Reads the rows of a CSV, each with its line; raises DataError for what it cannot draw.
+        draw: Makes the figure, with matplotlib, which it imports itself.
+        options: The options of `PlotOptions` that it takes.
+        several: Several files are drawn into one figure.
+        note: Said of it in the help, where the name does not say it.
+        suffix: Stands behind the name of the file in that of the figure.
+    """
+
+    name: str
+    holds: str
+    recognise: Callable[[Sequence[str]], bool] | None
+    read: "Reader"
+    draw: "Callable[[Drawing], Figure]"
+    options: tuple[str, ...] = ()
+    several: bool = False
+    note: str = ""
+    suffix: str = ""
+
+
+def read_input(path: Path, kind: str | None = None) -> tuple[PlotKind, Any]:
+    """Read a CSV as what its header says it is.
+
+    Args:
+        path: The file.
+        kind: A name in `PLOT_KINDS` where the header shall not decide.
+
+    Raises:
+        DataError: It is missing, empty, no text, of no kind, or a cell is faulty.
+    """
+    header, rows = read_rows(path)
+    if not all(name.isprintable() for name in header):
+        raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
+    found = _kind_of(header, path) if kind is None else PLOT_KINDS[kind]
+    return found, found.read(path, header, rows)
+
+
+def _kind_of(header: Sequence[str], path: Path) -> PlotKind:
+    for kind in PLOT_KINDS.values():
+        if kind.recognise is not None and kind.recognise(header):
+            return kind
+    shown = printable(", ".join(header), 200)
+    raise DataError(
+        f"{path} is neither a history (it would have the columns epoch, train_loss, val_loss) "
+        f"nor predictions (target, pred); its columns are {shown}",
+        "dlkit train writes history.csv, dlkit eval --predict FILE.csv writes predictions",
+    )
+
+
+def _draw_history(drawing: Drawing) -> "Figure":
+    histories: Sequence[History] = drawing.inputs
+    options, files = drawing.options, [str(path) for path in drawing.paths]
+    check_x(histories, files, options.x)
+    panels = choose_panels(histories, options.columns, log_y=options.log_y)
+    if options.columns is not None:
+        for file, column in find_lacking(histories, files, panels):
+            drawing.warn(f"{file} has no {column}; it is left out of that panel")
+    if hidden := count_not_positive(histories, panels, options.columns, log_y=options.log_y):
+        values = "1 value that is" if hidden == 1 else f"{hidden:,} values that are"
+        drawing.warn(f"--log-y leaves out {values} not above 0")
+
+    from dlkit.plotting.curves import plot_history
+
+    return plot_history(
+        histories,
+        options.labels or _labels(drawing.paths),
+        columns=options.columns,
+        x=options.x,
+        smooth=options.smooth,
+        log_y=options.log_y,
+    )
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """Name several runs by their folders, or by their paths where those are alike; one alone needs no name."""
+    if len(paths) == 1:
+        return [""]
+    short = [path.resolve().parent.name if path.name == "history.csv" else path.stem for path in paths]
+    counts = Counter(short)
+    return [name if counts[name] == 1 else str(path) for name, path in zip(short, paths, strict=True)]
+
+
+def _draw_confusion(drawing: Drawing) -> "Figure":
+    from dlkit.plotting.confusion import count_confusion, plot_confusion
+
+    found: Predictions = drawing.inputs[0]
+    counts = count_confusion(found.targets, found.preds, found.class_names)
+    return plot_confusion(counts, found.class_names)
+
+
+def _draw_organs(drawing: Drawing) -> "Figure":
+    from dlkit.plotting.concentrations import plot_organs
+
+    found: PredictedCurves = drawing.inputs[0]
+    return plot_organs(found)
+
+
+def _draw_fold(drawing: Drawing) -> "Figure":
+    from dlkit.plotting.concentrations import plot_fold
+
+    found: PredictedCurves = drawing.inputs[0]
+    return plot_fold(found)
+
+
+def _draw_map(drawing: Drawing) -> "Figure":
+    from dlkit.plotting.maps import plot_map
+
+    found: MapValues = drawing.inputs[0]
+    return plot_map(found)
+
+
+def _has_curves(header: Sequence[str]) -> bool:
+    return set(CURVE_COLUMNS) <= set(header)
+
+
+def _has_predictions(header: Sequence[str]) -> bool:
+    return bool({"target", "pred"} & set(header))
+
+
+_RECORDS = (
+    PlotKind(
+        name="history",
+        holds="histories",
+        recognise=lambda header: (
+            bool({"epoch", "train_loss", "val_loss"} & set(header)) and not _has_predictions(header)
+        ),
+        read=parse_history,
+        draw=_draw_history,
+        options=("-y", "-x", "--label", "--smooth", "--log-y"),
+        several=True,
+    ),
+    PlotKind(
+        name="confusion",
+        holds="predictions",
+        recognise=lambda header: _has_predictions(header) and not _has_curves(header),
+        read=parse_predictions,
+        draw=_draw_confusion,
+    ),
+    PlotKind(name="organs", holds="predictions", recognise=_has_curves, read=parse_curves, draw=_draw_organs),
+    PlotKind(
+        name="fold",
+        holds="predictions",
+        recognise=None,
+        read=parse_curves,
+        draw=_draw_fold,
+        note="predicted against true",
+        suffix="-fold",
+    ),
+    PlotKind(name="map", holds="a map", recognise=is_map, read=parse_map, draw=_draw_map),
+)
+
+PLOT_KINDS: dict[str, PlotKind] = {kind.name: kind for kind in _RECORDS}
