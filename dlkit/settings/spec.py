@@ -12,6 +12,7 @@ from dlkit.settings.arguments import ArgumentValue
 from dlkit.settings.catalogue import DATA
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
 ARRAY_SUFFIXES = (".npz", ".npy")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _CODE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)", re.DOTALL)
@@ -85,10 +86,14 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
     if code := parse_code(text):
         return Spec(text=str(code), kind="function", name=code.path.stem, path=code.path, code=code)
     path = Path(text).absolute()
+    suffix, packed = table_suffixes(path)
+    if suffix:
+        return Spec(
+            text=str(path), kind="table", name=path.name.removesuffix(packed)[: -len(suffix)], path=path
+        )
     suffix = path.suffix.lower()
-    for kind, suffixes in (("table", TABLE_SUFFIXES), ("arrays", ARRAY_SUFFIXES)):
-        if suffix in suffixes:
-            return Spec(text=str(path), kind=kind, name=path.stem, path=path)
+    if suffix in ARRAY_SUFFIXES:
+        return Spec(text=str(path), kind="arrays", name=path.stem, path=path)
     # Through os.path, which has no error for a name too long to be one.
     if ("/" in text and not os.path.isfile(path)) or (text and os.path.isdir(path)):  # noqa: PTH112, PTH113
         return Spec(text=str(path), kind="folder", name=path.name, path=path)
@@ -97,6 +102,14 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
         f"({', '.join((*TABLE_SUFFIXES, *ARRAY_SUFFIXES))}), a folder of pictures, file.py:function or -",
         did_you_mean(text, DATA) or did_you_mean(text, _folders_here()) or _way_out(text, suffix),
     )
+
+
+def table_suffixes(path: Path) -> tuple[str, str]:
+    """Return how the name of a table's file ends, as `.csv` and `.gz`; the first is empty if it is no table's."""
+    *_, before, last = ["", "", *(suffix.lower() for suffix in path.suffixes)]
+    if last in TABLE_SUFFIXES:
+        return last, ""
+    return (before, last) if last in PACKED_SUFFIXES and before in TABLE_SUFFIXES else ("", "")
 
 
 def _way_out(text: str, suffix: str) -> str:

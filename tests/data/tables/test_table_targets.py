@@ -149,7 +149,7 @@ BAD: dict[str, tuple[list[str], str, str, str]] = {
         [*(f"{number}.5" for number in range(40)), "x"],
         "auto",
         "standard input line 42: column y has 'x' among numbers",
-        "mend it, empty the field if the value is missing, or leave the column out with --features",
+        "fix it, empty the field if the value is missing, or leave the column out with --features",
     ),
     "huge": (
         ["1e300", "1"],

@@ -1,0 +1,377 @@
+"""What kind of column its texts make, number, boolean, date or text, and the arrays they become."""
+
+import contextlib
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dlkit.errors import DataError, printable
+
+MAX_CATEGORIES = 100_000
+# What stands for a missing number in the wild; in a text column only the empty field is missing, for "NA", "None"
+# and "null" are labels there.
+MISSING_NUMBERS = frozenset(
+    (
+        "",
+        "NA",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "NaN",
+        "nan",
+        "NAN",
+        "-nan",
+        "NULL",
+        "null",
+        "Null",
+        "None",
+        "none",
+        "<NA>",
+        "?",
+    )
+) | {"-", "."}
+TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+STRAY_SHARE = 0.1
+
+_MAX_EXACT_FLOAT32 = 2**24
+_MISSING = pa.array(sorted(MISSING_NUMBERS))
+_ISO = "ISO8601"
+# The forms a date is recognised in; the last two only where the days decide which of them it is.
+_DATE_FORMS = (
+    (r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?", _ISO),
+    (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
+    (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y"),
+    (r"\d{1,2}/\d{1,2}/\d{4}", "%d/%m/%Y"),
+    (r"\d{1,2}/\d{1,2}/\d{4}", "%m/%d/%Y"),
+)
+_GROUPED = re.compile(r"[+-]?\d{1,3}([.,' ]\d{3})*,\d+|[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?|[+-]?\d+,\d+")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How numbers are written.
+
+    Args:
+        decimal: What stands before the decimals.
+        thousands: What may stand between thousands; empty where nothing does.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether they are written as 1234.5."""
+        return self == Marks()
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression for a number written so."""
+        mark = re.escape(self.thousands)
+        whole = rf"(\d+|[1-9]\d{{0,2}}({mark}\d{{3}})+)" if mark else r"\d+"
+        return rf"^[+-]?({whole}({re.escape(self.decimal)}\d*)?|{re.escape(self.decimal)}\d+)([eE][+-]?\d+)?$"
+
+    def rewrite(self, texts: pa.Array) -> pa.Array:
+        """Return texts with a decimal point and nothing between thousands, and a word for what is no number."""
+        bare = pc.replace_substring(texts, self.thousands, "") if self.thousands else texts
+        bare = pc.replace_substring(bare, self.decimal, ".")
+        return pc.if_else(pc.match_substring_regex(texts, self.pattern), bare, "no number")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Kind of a column, the form of its dates, and the row and text of the first that is no number among numbers."""
+
+    kind: str
+    date_form: str = ""
+    stray: tuple[int, str] | None = None
+    decimal_comma: bool = False
+    empty: bool = False
+
+
+def judge(values: pa.Array, marks: Marks | None = None) -> Judgement:
+    """Return what kind of column these texts are from.
+
+    Args:
+        values: The texts of some rows, null where the field is empty.
+        marks: How numbers are written; None takes 1234.5.
+    """
+    coded = values.dictionary_encode()
+    texts = [text.lstrip(" ") for text in coded.dictionary.to_pylist()]
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    missing = np.array([text.strip() in MISSING_NUMBERS for text in texts], dtype=bool)
+    total = counts[~missing].sum()
+    if not total:
+        return Judgement("number", empty=True)
+    numeric = missing | ~np.isnan(as_numbers(texts, marks or Marks()))
+    if numeric.all():
+        return Judgement("number")
+    given = [text for text, absent in zip(texts, missing, strict=True) if not absent]
+    if all(text in TRUTHS for text in given):
+        return Judgement("boolean")
+    if form := _date_form(given):
+        return Judgement("date", date_form=form)
+    if counts[~missing & numeric].sum() >= (1 - STRAY_SHARE) * total:
+        return Judgement("text", stray=_first(~numeric, texts, codes))
+    grouped = np.array([bool(_GROUPED.fullmatch(text)) for text in texts])
+    if counts[~missing & (grouped | numeric)].sum() >= (1 - STRAY_SHARE) * total and grouped.any():
+        return Judgement("text", stray=_first(grouped & ~numeric, texts, codes), decimal_comma=True)
+    return Judgement("text")
+
+
+def recognise_marks(columns: Iterable[pa.Array]) -> Marks | None:
+    """Return how the numbers of a table are written where it shows: a decimal comma, or marks between thousands.
+
+    Args:
+        columns: Texts of the columns that are numbers, or numbers with a comma.
+    """
+    given = [text.strip() for column in columns for text in pc.unique(column.drop_null()).to_pylist()]
+    given = [text for text in given if text not in MISSING_NUMBERS]
+    fitting = [marks for marks in _WRITTEN if all(re.match(marks.pattern, text) for text in given)]
+    decimals = {marks.decimal for marks in fitting}
+    return fitting[0] if len(decimals) == 1 else None
+
+
+_WRITTEN = tuple(
+    Marks(decimal, mark) for decimal, other in ((",", "."), (".", ",")) for mark in (other, " ", "'")
+)
+
+
+@dataclass
+class ColumnReader:
+    """Turns the texts of a column, batch by batch, into numbers or codes.
+
+    Args:
+        name: Of the column.
+        kind: `number`, `boolean`, `date` or `text`.
+        date_form: How its dates are written.
+        marks: How its numbers are written.
+        exact: Its numbers are kept in float64.
+        hashed: Its texts are kept as hashes.
+        stray: Row and text of the first among its numbers that is none.
+        decimal_comma: That text is a number with a comma.
+        forced: The kind was asked for, and what does not fit it is an error.
+        empty: Nothing had been seen in it when its kind was judged.
+        categories: The texts seen so far, and their codes.
+    """
+
+    name: str
+    kind: str
+    date_form: str = ""
+    marks: Marks = Marks()
+    exact: bool = False
+    hashed: bool = False
+    stray: tuple[int, str] | None = None
+    decimal_comma: bool = False
+    forced: bool = False
+    empty: bool = False
+    categories: dict[str, int] = field(default_factory=dict)
+
+    def convert(self, values: pa.Array, first: int) -> "np.ndarray | ColumnReader":
+        """Return the values of some rows, shape (N,); or the reader of another kind that the column needs.
+
+        Args:
+            values: Texts, plain or dictionary-encoded, null where the field is empty; or numbers.
+            first: The number of the first of these rows.
+        """
+        if self.kind == "number":
+            return self._numbers(values, first)
+        if pa.types.is_floating(values.type):
+            return _array(values)
+        coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+        texts = [text.lstrip(" ") for text in coded.dictionary.to_pylist()]
+        codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        if self.kind == "text":
+            return self._hashes(texts, codes) if self.hashed else self._codes(texts, codes)
+        found = _truths(texts) if self.kind == "boolean" else as_seconds(texts, self.date_form)
+        strange = np.isnan(found) & [text.strip() not in MISSING_NUMBERS for text in texts]
+        if strange.any():
+            row, text = _first(strange, texts, codes)
+            return self._as_text(first + row, text)
+        rows: np.ndarray = np.append(found, np.nan)[codes]
+        return rows if self.exact or self.kind == "date" else rows.astype(np.float32)
+
+    def _numbers(self, values: pa.Array, first: int) -> "np.ndarray | ColumnReader":
+        numbers = values if pa.types.is_floating(values.type) else cast_numbers(values, self.marks)
+        if numbers is None:
+            coded = values.dictionary_encode()
+            texts, codes = (
+                coded.dictionary.to_pylist(),
+                coded.indices.fill_null(-1).to_numpy(zero_copy_only=False),
+            )
+            strange = np.isnan(as_numbers(texts, self.marks)) & [
+                text.strip() not in MISSING_NUMBERS for text in texts
+            ]
+            row, text = _first(strange, texts, codes)
+            return self._as_text(first + row, text)
+        array = _array(numbers)
+        if self.exact:
+            return array
+        if _needs_float64(array):
+            return replace(self, exact=True)
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32)
+
+    def _codes(self, texts: Sequence[str], codes: np.ndarray) -> "np.ndarray | ColumnReader":
+        known = self.categories
+        own = np.array(
+            [*(known.setdefault(text, len(known)) if text else -1 for text in texts), -1], dtype=np.int32
+        )
+        if len(known) > MAX_CATEGORIES:
+            return replace(self, hashed=True, categories={})
+        rows: np.ndarray = own[codes]
+        return rows
+
+    def _hashes(self, texts: Sequence[str], codes: np.ndarray) -> np.ndarray:
+        from pandas.util import hash_array  # splits by --group depend on the order of these hashes
+
+        hashes = hash_array(np.array([*texts, ""], dtype=object), categorize=False)[:-1] >> np.uint64(1)
+        rows: np.ndarray = np.append(hashes.astype(np.int64), -1)[codes]
+        return rows
+
+    def _as_text(self, row: int, text: str) -> "ColumnReader":
+        if self.forced:
+            return replace(self, stray=(row, text))
+        return ColumnReader(self.name, "text", stray=None if self.empty else (row, text))
+
+
+def plan_columns(
+    sample: Mapping[str, pa.Array], kinds: Mapping[str, str], *, exact: bool, marks: Marks | None
+) -> dict[str, ColumnReader]:
+    """Return how each column is to be read, judged by the first rows.
+
+    Args:
+        sample: The texts of the first rows, by column.
+        kinds: Kinds that are known already.
+        exact: Keep all numbers in float64.
+        marks: How numbers are written; None recognises it.
+    """
+    found = {name: judge(values, marks) for name, values in sample.items()}
+    if marks is None and any(each.decimal_comma for each in found.values()):
+        written = [name for name, each in found.items() if each.kind == "number" or each.decimal_comma]
+        if marks := recognise_marks(sample[name] for name in written):
+            found |= {name: judge(sample[name], marks) for name in written}
+    readers = {}
+    for name, each in found.items():
+        kind = kinds.get(name, each.kind)
+        readers[name] = ColumnReader(
+            name,
+            kind,
+            date_form=each.date_form or _ISO,
+            marks=marks or Marks(),
+            exact=exact,
+            stray=None if name in kinds else each.stray,
+            decimal_comma=each.decimal_comma,
+            forced=name in kinds,
+            empty=each.empty,
+        )
+    return readers
+
+
+def not_of_kind(place: str, reader: ColumnReader, value: str) -> DataError:
+    """Return the error of a value that is not of the kind that was asked for; it stands at a place."""
+    words = {"number": "no number", "boolean": "neither true nor false", "date": "no date"}
+    return DataError(
+        f"{place}: column {printable(reader.name)} has '{printable(value, 40)}', which is {words[reader.kind]}",
+        f"the column held {reader.kind}s when the network was trained",
+    )
+
+
+def cast_numbers(texts: pa.Array, marks: Marks) -> pa.Array | None:
+    """Return texts as float64, null where one is missing; None where one is no number."""
+    if marks.plain:
+        with contextlib.suppress(pa.ArrowInvalid):  # words for missing values, spaces, or what is no number
+            return texts.cast(pa.float64())
+    texts = pc.utf8_trim_whitespace(texts)
+    texts = pc.if_else(pc.is_in(texts, value_set=_MISSING), None, texts)
+    try:
+        return (texts if marks.plain else marks.rewrite(texts)).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def as_numbers(texts: Sequence[str], marks: Marks) -> np.ndarray:
+    """Return texts as float64, each by itself; NaN where one is missing or no number."""
+    plain = texts if marks.plain else marks.rewrite(pa.array(texts, pa.string())).to_pylist()
+    return np.array([_number(text) for text in plain], dtype=float)
+
+
+def as_seconds(texts: Sequence[str], form: str) -> np.ndarray:
+    """Return dates as seconds since 1970 (UTC where no zone is named), float64; NaN where one is no date."""
+    if form == _ISO:
+        array = pa.array(texts, pa.string())
+        for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+            with contextlib.suppress(
+                pa.ArrowInvalid
+            ):  # some have a zone and some have none, or one is no date
+                micros: np.ndarray = array.cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+                return micros / 1e6
+    return np.array([_seconds(text, form) for text in texts], dtype=float)
+
+
+@functools.lru_cache(maxsize=2**16)
+def _seconds(text: str, form: str) -> float:
+    try:
+        if form == _ISO:
+            stamp = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+        else:
+            stamp = datetime.strptime(text, form)
+    except ValueError:
+        return np.nan
+    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+
+
+def _number(text: str) -> float:
+    text = text.strip()
+    if text in MISSING_NUMBERS or "_" in text or not text.isascii():
+        return np.nan
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def _truths(texts: Sequence[str]) -> np.ndarray:
+    return np.array([TRUTHS.get(text, np.nan) for text in texts], dtype=float)
+
+
+def _date_form(texts: Sequence[str]) -> str:
+    """Return the one form in which all texts are dates; empty where none fits or day and month may be swapped."""
+    fitting = [
+        form
+        for pattern, form in _DATE_FORMS
+        if all(re.fullmatch(pattern, text) for text in texts) and not np.isnan(as_seconds(texts, form)).any()
+    ]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _first(chosen: np.ndarray, texts: Sequence[str], codes: np.ndarray) -> tuple[int, str]:
+    """Return the first row that has one of the chosen texts, bool of shape (K,), and that text."""
+    row = int(np.flatnonzero(np.append(chosen, False)[codes])[0])
+    return row, texts[codes[row]]
+
+
+def _array(numbers: Any) -> np.ndarray:
+    """Return an Arrow array as float64, NaN where null."""
+    array: np.ndarray = numbers.to_numpy(zero_copy_only=False)
+    return array.astype(np.float64, copy=False)
+
+
+def _needs_float64(numbers: np.ndarray) -> bool:
+    """Return whether float32 would change whole numbers, or blur what differs only in the last places."""
+    finite = numbers[np.isfinite(numbers)]
+    if not len(finite):
+        return False
+    largest = float(np.abs(finite).max())
+    if largest >= _MAX_EXACT_FLOAT32 and bool((finite == np.round(finite)).all()):
+        return True
+    spread = float(finite.max() - finite.min())
+    return largest > float(np.finfo(np.float32).max) or 0 < spread < largest * 1e-4
