@@ -16,6 +16,7 @@ from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.settings.catalogue import DATA
+from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import Spec, parse_spec
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def show(
     if found.kind == "table":
         if out is not None:
             raise ConfigError(f"-o draws pictures; {spec} is a table", "leave -o out to see its columns")
-        _show_table(found)
+        _show_table(found, data_config(context, spec, settings))
         return
     config = data_config(context, spec, settings)
 
@@ -129,13 +130,18 @@ def show(
         console.print_table(_COLUMNS, counts)
 
 
-def _show_table(spec: Spec) -> None:
+def _show_table(spec: Spec, config: TrainConfig) -> None:
     from dlkit.data.preparing import report
     from dlkit.data.tables.reading import read_table
     from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
 
     with show_preparing():
-        table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+        table = read_table(
+            "-" if spec.path is None else str(spec.path),
+            decimal=config.decimal,
+            thousands=config.thousands,
+            progress=report(spec.name),
+        )
     for text in table.notes:
         console.note(text)
     facts, rows = table_facts(table), column_facts(table)

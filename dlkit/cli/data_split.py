@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 _SETTINGS = frozenset(
-    ("target", "task", "val", "test", "stratify", "group", "by_time", "folds", "fold", "seed")
+    (
+        "target",
+        "decimal",
+        "thousands",
+        "task",
+        "val",
+        "test",
+        "stratify",
+        "group",
+        "by_time",
+        "folds",
+        "fold",
+        "seed",
+    )
 )
 
 

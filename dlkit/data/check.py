@@ -42,7 +42,7 @@ def check_data(config: TrainConfig) -> list[Finding]:
     spec = parse_spec(config.data)
     try:
         if spec.kind == "table":
-            table = read_table(config.data)
+            table = read_table(config.data, decimal=config.decimal, thousands=config.thousands)
             features = [name.strip() for name in config.features.split(",")] if config.features else None
             findings += check_table(table, config.target, features)
         if table is None or config.target is not None:

@@ -63,7 +63,7 @@ class TrainConfig:
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
     data: str = _setting(
         "",
-        "A built-in data set, .csv, .tsv, .parquet, .npz, .npy, a folder of pictures, file.py:function or -.",
+        "A built-in data set, .csv, .tsv, .parquet (or .csv.gz ...), .npz, .npy, a folder of pictures, file.py:function or -.",
         short="-d",
     )
     epochs: int = _setting(10, "Passes over the training split.", low=1)
@@ -75,6 +75,16 @@ class TrainConfig:
     target: str | None = _setting(None, "The column to predict.", panel=DATA_PANEL)
     features: str | None = _setting(
         None, "The columns to predict from: A,B,C; all others by default.", panel=DATA_PANEL
+    )
+    decimal: str | None = _setting(
+        None,
+        "What stands before the decimals in a table: , or . (recognised where it shows).",
+        panel=DATA_PANEL,
+    )
+    thousands: str | None = _setting(
+        None,
+        "What stands between thousands in a table: , . ' or a space (recognised likewise).",
+        panel=DATA_PANEL,
     )
     task: str = _setting(
         "auto",

@@ -44,6 +44,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
         )
     yield from _of_splits(config, typed)
     yield from _of_pictures(config, typed)
+    yield from _of_marks(config)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep does nothing without --save-every", "add --save-every N or Ne")
     yield from _of_points(config, typed)
@@ -126,6 +127,22 @@ def _of_pictures(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Conf
                 yield ConfigError(
                     f"{flag(name)} names a column or an array; --data {config.data} has none", "leave it out"
                 )
+
+
+def _of_marks(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find marks of numbers that cannot be read by, or that other data than tables have."""
+    for name, known in (("decimal", (",", ".")), ("thousands", (",", ".", " ", "'"))):
+        mark = getattr(config, name)
+        if mark is not None and mark not in known:
+            yield ConfigError(
+                f"{flag(name)} {mark!r} is none of {' '.join(map(repr, known))}", f"{flag(name)} ,"
+            )
+        elif mark is not None and _kind_of(config) not in ("table", ""):
+            yield ConfigError(
+                f"{flag(name)} is for tables, which --data {config.data} is not", "leave it out"
+            )
+    if config.decimal is not None and config.decimal == config.thousands:
+        yield ConfigError(f"--decimal and --thousands are both {config.decimal!r}", "leave one of them out")
 
 
 def _of_points(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:

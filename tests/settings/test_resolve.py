@@ -351,6 +351,8 @@ FIXED: dict[str, tuple[Any, str]] = {
     "init": ("x", "--init x cannot change on --resume: the run has none"),
     "target": ("y", "--target y cannot change on --resume: the run has none"),
     "features": ("a,b", "--features a,b cannot change on --resume: the run has none"),
+    "decimal": (",", "--decimal , cannot change on --resume: the run has none"),
+    "thousands": (".", "--thousands . cannot change on --resume: the run has none"),
     "task": ("regression", "--task regression cannot change on --resume: the run has auto"),
     "stratify": (True, "--stratify True cannot change on --resume: the run has none"),
     "group": ("g", "--group g cannot change on --resume: the run has none"),
@@ -375,7 +377,7 @@ FIXED: dict[str, tuple[Any, str]] = {
 def test_what_shapes_a_run_cannot_change_when_it_goes_on(name: str) -> None:
     value, message = FIXED[name]
 
-    of_tables = {"stratify": {}, "group": {}, "by_time": {}, "split_file": {}}
+    of_tables = {name: {} for name in ("stratify", "group", "by_time", "split_file", "decimal", "thousands")}
     of_tables |= {key: {"folds": 5, "fold": 1} for key in ("folds", "fold")}
     other = {"data": "/x.csv", **of_tables[name]} if name in of_tables else {}
 

@@ -37,10 +37,18 @@ def load_tabular(request: Request) -> DataSet:
     source = "-" if spec.path is None else str(spec.path)
     if request.trained_on is None:
         names = _target_of(config, peek_names(source), spec.text)
-        table = request.table or read_table(source, progress=report(spec.name))
+        table = request.table or read_table(
+            source, decimal=config.decimal, thousands=config.thousands, progress=report(spec.name)
+        )
         return _new(request, table, names or _target_of(config, table.names, table.source))
     learned = _Learned(request.trained_on)
-    table = read_table(source, kinds=learned.encoding.kinds, progress=report(spec.name))
+    table = read_table(
+        source,
+        kinds=learned.encoding.kinds,
+        decimal=config.decimal,
+        thousands=config.thousands,
+        progress=report(spec.name),
+    )
     request.check_fingerprint(table.fingerprint)
     if table.fingerprint != request.trained_on.fingerprint:
         return _others(request, table, learned)
@@ -56,7 +64,12 @@ def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
         DataError: The table is missing or faulty, or a split would be empty.
     """
     spec = parse_spec(config.data)
-    table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+    table = read_table(
+        "-" if spec.path is None else str(spec.path),
+        decimal=config.decimal,
+        thousands=config.thousands,
+        progress=report(spec.name),
+    )
     if config.target is None:
         if config.stratify:
             raise ConfigError(
