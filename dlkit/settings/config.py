@@ -63,7 +63,7 @@ class TrainConfig:
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
     data: str = _setting(
         "",
-        "A built-in data set, .csv, .tsv, .parquet (or .csv.gz ...), .npz, .npy, a folder of pictures, file.py:function or -.",
+        "A built-in data set, .csv[.gz], .tsv, .parquet, .npz, .npy, a folder of pictures, file.py:function or -.",
         short="-d",
     )
     epochs: int = _setting(10, "Passes over the training split.", low=1)

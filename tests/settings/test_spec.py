@@ -26,6 +26,8 @@ def test_a_built_in_name_is_what_it_is() -> None:
         ("a/b.csv", "table", "b"),
         ("a/b.TSV", "table", "b"),
         ("b.parquet", "table", "b"),
+        ("b.csv.gz", "table", "b"),
+        ("b.2.TSV.ZIP", "table", "b.2"),
         ("b.npz", "arrays", "b"),
         ("b.npy", "arrays", "b"),
         ("pictures/", "folder", "pictures"),
