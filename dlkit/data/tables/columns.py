@@ -85,66 +85,6 @@ class Marks:
         return pc.if_else(pc.match_substring_regex(texts, self.pattern), bare, "no number")
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """Kind of a column, the form of its dates, and the row and text of the first that is no number among numbers."""
-
-    kind: str
-    date_form: str = ""
-    stray: tuple[int, str] | None = None
-    decimal_comma: bool = False
-    empty: bool = False
-
-
-def judge(values: pa.Array, marks: Marks | None = None) -> Judgement:
-    """Return what kind of column these texts are from.
-
-    Args:
-        values: The texts of some rows, null where the field is empty.
-        marks: How numbers are written; None takes 1234.5.
-    """
-    coded = values.dictionary_encode()
-    texts = [text.lstrip(" ") for text in coded.dictionary.to_pylist()]
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    missing = np.array([text.strip() in MISSING_NUMBERS for text in texts], dtype=bool)
-    total = counts[~missing].sum()
-    if not total:
-        return Judgement("number", empty=True)
-    numeric = missing | ~np.isnan(as_numbers(texts, marks or Marks()))
-    if numeric.all():
-        return Judgement("number")
-    given = [text for text, absent in zip(texts, missing, strict=True) if not absent]
-    if all(text in TRUTHS for text in given):
-        return Judgement("boolean")
-    if form := _date_form(given):
-        return Judgement("date", date_form=form)
-    if counts[~missing & numeric].sum() >= (1 - STRAY_SHARE) * total:
-        return Judgement("text", stray=_first(~numeric, texts, codes))
-    grouped = np.array([bool(_GROUPED.fullmatch(text)) for text in texts])
-    if counts[~missing & (grouped | numeric)].sum() >= (1 - STRAY_SHARE) * total and grouped.any():
-        return Judgement("text", stray=_first(grouped & ~numeric, texts, codes), decimal_comma=True)
-    return Judgement("text")
-
-
-def recognise_marks(columns: Iterable[pa.Array]) -> Marks | None:
-    """Return how the numbers of a table are written where it shows: a decimal comma, or marks between thousands.
-
-    Args:
-        columns: Texts of the columns that are numbers, or numbers with a comma.
-    """
-    given = [text.strip() for column in columns for text in pc.unique(column.drop_null()).to_pylist()]
-    given = [text for text in given if text not in MISSING_NUMBERS]
-    fitting = [marks for marks in _WRITTEN if all(re.match(marks.pattern, text) for text in given)]
-    decimals = {marks.decimal for marks in fitting}
-    return fitting[0] if len(decimals) == 1 else None
-
-
-_WRITTEN = tuple(
-    Marks(decimal, mark) for decimal, other in ((",", "."), (".", ",")) for mark in (other, " ", "'")
-)
-
-
 @dataclass
 class ColumnReader:
     """Turns the texts of a column, batch by batch, into numbers or codes.
@@ -165,7 +105,7 @@ class ColumnReader:
 
     name: str
     kind: str
-    date_form: str = ""
+    date_form: str = _ISO
     marks: Marks = Marks()
     exact: bool = False
     hashed: bool = False
@@ -186,13 +126,11 @@ class ColumnReader:
             return self._numbers(values, first)
         if pa.types.is_floating(values.type):
             return _array(values)
-        coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-        texts = [text.lstrip(" ") for text in coded.dictionary.to_pylist()]
-        codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        texts, codes = _coded(values)
         if self.kind == "text":
             return self._hashes(texts, codes) if self.hashed else self._codes(texts, codes)
         found = _truths(texts) if self.kind == "boolean" else as_seconds(texts, self.date_form)
-        strange = np.isnan(found) & [text.strip() not in MISSING_NUMBERS for text in texts]
+        strange = np.isnan(found) & ~_missing(texts)
         if strange.any():
             row, text = _first(strange, texts, codes)
             return self._as_text(first + row, text)
@@ -202,14 +140,8 @@ class ColumnReader:
     def _numbers(self, values: pa.Array, first: int) -> "np.ndarray | ColumnReader":
         numbers = values if pa.types.is_floating(values.type) else cast_numbers(values, self.marks)
         if numbers is None:
-            coded = values.dictionary_encode()
-            texts, codes = (
-                coded.dictionary.to_pylist(),
-                coded.indices.fill_null(-1).to_numpy(zero_copy_only=False),
-            )
-            strange = np.isnan(as_numbers(texts, self.marks)) & [
-                text.strip() not in MISSING_NUMBERS for text in texts
-            ]
+            texts, codes = _coded(values)
+            strange = np.isnan(as_numbers(texts, self.marks)) & ~_missing(texts)
             row, text = _first(strange, texts, codes)
             return self._as_text(first + row, text)
         array = _array(numbers)
@@ -243,6 +175,55 @@ class ColumnReader:
         return ColumnReader(self.name, "text", stray=None if self.empty else (row, text))
 
 
+def judge(name: str, values: pa.Array, marks: Marks | None = None) -> ColumnReader:
+    """Return how a column is to be read, by the texts of its first rows.
+
+    Args:
+        name: Of the column.
+        values: The texts, null where the field is empty.
+        marks: How numbers are written; None takes 1234.5.
+    """
+    marks = marks or Marks()
+    texts, codes = _coded(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    missing = _missing(texts)
+    total = counts[~missing].sum()
+    if not total:
+        return ColumnReader(name, "number", marks=marks, empty=True)
+    numeric = missing | ~np.isnan(as_numbers(texts, marks))
+    if numeric.all():
+        return ColumnReader(name, "number", marks=marks)
+    given = [text for text, absent in zip(texts, missing, strict=True) if not absent]
+    if all(text in TRUTHS for text in given):
+        return ColumnReader(name, "boolean")
+    if form := _date_form(given):
+        return ColumnReader(name, "date", form)
+    if counts[~missing & numeric].sum() >= (1 - STRAY_SHARE) * total:
+        return ColumnReader(name, "text", stray=_first(~numeric, texts, codes))
+    grouped = np.array([bool(_GROUPED.fullmatch(text)) for text in texts])
+    if counts[~missing & (grouped | numeric)].sum() >= (1 - STRAY_SHARE) * total and grouped.any():
+        return ColumnReader(name, "text", stray=_first(grouped & ~numeric, texts, codes), decimal_comma=True)
+    return ColumnReader(name, "text")
+
+
+def recognise_marks(columns: Iterable[pa.Array]) -> Marks | None:
+    """Return how the numbers of a table are written where it shows: a decimal comma, or marks between thousands.
+
+    Args:
+        columns: Texts of the columns that are numbers, or numbers with a comma.
+    """
+    given = [text.strip() for column in columns for text in pc.unique(column.drop_null()).to_pylist()]
+    given = [text for text in given if text not in MISSING_NUMBERS]
+    fitting = [marks for marks in _WRITTEN if all(re.match(marks.pattern, text) for text in given)]
+    decimals = {marks.decimal for marks in fitting}
+    return fitting[0] if len(decimals) == 1 else None
+
+
+_WRITTEN = tuple(
+    Marks(decimal, mark) for decimal, other in ((",", "."), (".", ",")) for mark in (other, " ", "'")
+)
+
+
 def plan_columns(
     sample: Mapping[str, pa.Array], kinds: Mapping[str, str], *, exact: bool, marks: Marks | None
 ) -> dict[str, ColumnReader]:
@@ -254,25 +235,15 @@ def plan_columns(
         exact: Keep all numbers in float64.
         marks: How numbers are written; None recognises it.
     """
-    found = {name: judge(values, marks) for name, values in sample.items()}
-    if marks is None and any(each.decimal_comma for each in found.values()):
-        written = [name for name, each in found.items() if each.kind == "number" or each.decimal_comma]
+    readers = {name: judge(name, values, marks) for name, values in sample.items()}
+    if marks is None and any(reader.decimal_comma for reader in readers.values()):
+        written = [name for name, each in readers.items() if each.kind == "number" or each.decimal_comma]
         if marks := recognise_marks(sample[name] for name in written):
-            found |= {name: judge(sample[name], marks) for name in written}
-    readers = {}
-    for name, each in found.items():
-        kind = kinds.get(name, each.kind)
-        readers[name] = ColumnReader(
-            name,
-            kind,
-            date_form=each.date_form or _ISO,
-            marks=marks or Marks(),
-            exact=exact,
-            stray=None if name in kinds else each.stray,
-            decimal_comma=each.decimal_comma,
-            forced=name in kinds,
-            empty=each.empty,
-        )
+            readers |= {name: judge(name, sample[name], marks) for name in written}
+    for name, reader in readers.items():
+        reader.exact = exact
+        if name in kinds:
+            reader.kind, reader.stray, reader.forced, reader.marks = kinds[name], None, True, marks or Marks()
     return readers
 
 
@@ -351,6 +322,17 @@ def _date_form(texts: Sequence[str]) -> str:
         if all(re.fullmatch(pattern, text) for text in texts) and not np.isnan(as_seconds(texts, form)).any()
     ]
     return fitting[0] if len(fitting) == 1 else ""
+
+
+def _coded(values: pa.Array) -> tuple[list[str], np.ndarray]:
+    """Return the different texts, shape (K,), and which of them each row has, shape (N,), -1 where it is empty."""
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    texts = [text.lstrip(" ") for text in coded.dictionary.to_pylist()]
+    return texts, coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+
+
+def _missing(texts: Sequence[str]) -> np.ndarray:
+    return np.array([text.strip() in MISSING_NUMBERS for text in texts], dtype=bool)
 
 
 def _first(chosen: np.ndarray, texts: Sequence[str], codes: np.ndarray) -> tuple[int, str]:

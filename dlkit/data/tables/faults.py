@@ -1,10 +1,12 @@
 """The header of a delimited file, and what is wrong with a file that the reader refuses: line, cause and fix."""
 
+import contextlib
 import csv
 import io
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from dlkit.errors import DataError, printable
 
@@ -82,7 +84,7 @@ def find_fault(file: BinaryIO, source: str, header: Header) -> DataError | None:
     columns, ragged = len(header.names), []
     try:
         for line, record in records(file, source, header):
-            if len(record) != columns:
+            if len(record) not in (0, columns):
                 ragged.append((line, len(record)))
     except DataError as err:
         return err
@@ -90,7 +92,7 @@ def find_fault(file: BinaryIO, source: str, header: Header) -> DataError | None:
 
 
 def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows as Python's csv module reads them, each with the line it begins in; blank lines are left out.
+    """Yield the rows as Python's csv module reads them, each with the line it begins in; a blank line is empty.
 
     Raises:
         DataError: A quote is never closed, or a field has no end.
@@ -110,17 +112,28 @@ def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, 
         reader = csv.reader(lines(), delimiter=header.delimiter, skipinitialspace=True)
         record = [_END]
         for record in reader:
-            if record and not record[-1].endswith(_END):
+            if not record or not record[-1].endswith(_END):
                 yield line, record
                 line = header.lines + 1 + reader.line_num
-            elif not record:
-                line += 1
     except csv.Error:
         raise _endless(source, line, quoted=True) from None
     finally:
         csv.field_size_limit(before)
     if record != [_END]:
         raise fault_in(source, line, 'opens a quote (") that is never closed', "close it, or take it away")
+
+
+@contextlib.contextmanager
+def rewritten(file: BinaryIO, source: str, header: Header) -> Iterator[BinaryIO]:
+    """Return a copy of a file, line for line, with the records quoted as Python's csv module does it."""
+    with tempfile.TemporaryFile() as clean:
+        file.seek(0)
+        clean.write(file.read(header.end))
+        text = io.TextIOWrapper(clean, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, delimiter=header.delimiter, lineterminator="\n")
+        writer.writerows(record for _, record in records(file, source, header))
+        text.detach()
+        yield cast("BinaryIO", clean)
 
 
 def fault_in(source: str, line: int, what: str, hint: str = "") -> DataError:

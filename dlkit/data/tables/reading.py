@@ -11,14 +11,14 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from dlkit.data.tables.columns import ColumnReader, Marks, plan_columns
-from dlkit.data.tables.faults import read_header, wide_encoding
+from dlkit.data.tables.columns import ColumnReader, Marks, not_of_kind, plan_columns
+from dlkit.data.tables.faults import read_header, rewritten, wide_encoding
 from dlkit.data.tables.prepared import GrowingColumns, is_prepared, keep_table, kept_table, prepared_folder
 from dlkit.data.tables.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
 from dlkit.data.tables.table import Column, Progress, Stray, Table
@@ -158,16 +158,18 @@ class _Reading:
         if self.suffix == ".parquet":
             parquet = ParquetFile(self.file, self.source)
             return self._table(parquet, parquet.readers(exact=store is None), size, store)
-        delimited = DelimitedFile(self.file, self.source, "\t" if self.suffix == ".tsv" else None)
+        delimiter = "\t" if self.suffix == ".tsv" else None
+        delimited = DelimitedFile(self.file, self.source, delimiter)
         try:
-            return self._table(delimited, self._plan(delimited, store), size, store)
-        except NotForArrowError as err:
-            with tempfile.TemporaryFile() as clean:
-                delimited.rewrite(cast("BinaryIO", clean), str(err))
-                return self._table(delimited, self._plan(delimited, store), size, store)
+            return self._delimited(delimited, size, store)
+        except NotForArrowError:
+            with rewritten(self.file, self.source, delimited.header) as copy:
+                clean = DelimitedFile(copy, self.source, delimiter, clean=True)
+                return replace(self._delimited(clean, size, store), fingerprint=sha256_of(self.file))
 
-    def _plan(self, file: DelimitedFile, store: IO[bytes] | None) -> dict[str, ColumnReader]:
-        return plan_columns(file.sample(), self.kinds, exact=store is None, marks=self.marks)
+    def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
+        readers = plan_columns(file.sample(), self.kinds, exact=store is None, marks=self.marks)
+        return self._table(file, readers, size, store)
 
     def _table(
         self,
@@ -210,7 +212,8 @@ class _Reading:
                 if not isinstance(found, ColumnReader):
                     growing.add(name, found)
                 elif found.forced and found.stray is not None:
-                    raise file.not_of_kind(found, *found.stray)
+                    row, value = found.stray
+                    raise not_of_kind(f"{self.source} {file.place} {file.line_of(row):,}", found, value)
                 elif name not in turned:
                     turned[name] = found
                     growing.drop(name)

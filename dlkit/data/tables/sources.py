@@ -1,9 +1,7 @@
 """Delimited and parquet files as batches of columns, read by Arrow."""
 
 import contextlib
-import csv
 import hashlib
-import io
 import itertools
 import os
 import re
@@ -15,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from dlkit.data.tables.columns import ColumnReader, not_of_kind
+from dlkit.data.tables.columns import ColumnReader
 from dlkit.data.tables.faults import find_fault, read_header, records
 from dlkit.errors import DataError, printable
 
@@ -39,18 +37,19 @@ class DelimitedFile:
         file: Can be read more than once, and has a file number.
         source: What it is called in messages.
         delimiter: What stands between fields; None finds it in the header.
+        clean: It was written by `rewritten`.
 
     Raises:
         DataError: It is empty, no text, or begins with no line of names.
     """
 
-    def __init__(self, file: BinaryIO, source: str, delimiter: str | None) -> None:
-        self._original = self._file = file
-        self._source = source
+    place = "line"
+
+    def __init__(self, file: BinaryIO, source: str, delimiter: str | None, *, clean: bool = False) -> None:
+        self._file, self._source, self._clean = file, source, clean
         file.seek(0)
-        self.header = self._head = read_header(file, source, delimiter)
+        self.header = read_header(file, source, delimiter)
         self._tap: _Tap | None = None
-        self._why = ""
         self.most_rows = file.seek(0, 2) // len(self.header.names) + 1
         found = _DELIMITER_WORDS.get(self.header.delimiter) if delimiter is None else None
         self.notes = [f"{source} has {found} between its columns"] if found else []
@@ -61,7 +60,7 @@ class DelimitedFile:
         Raises:
             DataError: There are none, or they cannot be read.
         """
-        data = os.pread(self._file.fileno(), 2 * BLOCK_BYTES, self._head.end)
+        data = os.pread(self._file.fileno(), 2 * BLOCK_BYTES, self.header.end)
         if not data.strip(b"\r\n"):
             raise DataError(
                 f"{self._source} has a line of column names and no rows",
@@ -76,17 +75,15 @@ class DelimitedFile:
 
         Raises:
             DataError: The file is at fault; the message has the line.
-            NotForArrowError: `rewrite` has to come first.
+            NotForArrowError: The file has to be `rewritten` first.
         """
-        file = self._file
-        start = b"" if self._tap else os.pread(file.fileno(), self._head.end, 0)
-        tap = _Tap(file, self._head.end, start)
+        tap = _Tap(self._file, self.header.end)
         last = None
         with self._refusals():
             for last in self._open(pa.PythonFile(tap, mode="r"), readers):
                 if tap.nul:
                     raise pa.ArrowInvalid("a NUL")
-                if tap.spaced and self._file is self._original:
+                if tap.spaced and not self._clean:
                     raise NotForArrowError("spaces before a quote")
                 yield tap.position, self._named(last)
         if self._tap is None:
@@ -95,27 +92,10 @@ class DelimitedFile:
             if (field.endswith("\n") or tap.odd_returns) and (fault := self._fault()):
                 raise fault
 
-    def rewrite(self, clean: BinaryIO, why: str) -> None:
-        """Write the records as Python's csv module reads them to another file, and read that from now on.
-
-        Args:
-            clean: Takes them.
-            why: What Arrow did not like.
-        """
-        text = io.TextIOWrapper(clean, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(text, delimiter=self.header.delimiter, lineterminator="\n")
-        writer.writerow(self.header.names)
-        writer.writerows(record for _, record in records(self._original, self._source, self.header))
-        text.detach()
-        clean.seek(0)
-        self._head = read_header(clean, self._source, self.header.delimiter)
-        self._file, self._tap, self._why = clean, None, why
-
     def fingerprint(self) -> str:
         """Return the SHA-256 over the content, which has been read by now."""
-        if self._file is self._original and self._tap is not None:
-            return self._tap.digest.hexdigest()
-        return sha256_of(self._original)
+        assert self._tap is not None, "the first columns were read"
+        return self._tap.digest.hexdigest()
 
     def lines(self, rows: int) -> np.ndarray | None:
         """Return the line that each row begins in, shape (N,); None where row i stands in line i + 2, as in most files.
@@ -123,16 +103,9 @@ class DelimitedFile:
         Raises:
             DataError: There are more or fewer records than rows.
         """
-        if (
-            self._file is self._original
-            and self.header.lines == 1
-            and self._tap
-            and self._tap.newlines == rows
-        ):
+        if self.header.lines == 1 and self._tap and self._tap.newlines == rows:
             return None
-        found = np.fromiter(
-            (line for line, _ in records(self._original, self._source, self.header)), np.int64
-        )
+        found = np.fromiter((line for line, _ in self._records()), np.int64)
         if len(found) != rows:
             raise DataError(
                 f"{self._source} can be read in two ways: as {len(found):,} records or as {rows:,}",
@@ -142,11 +115,10 @@ class DelimitedFile:
 
     def line_of(self, row: int) -> int:
         """Return the line that a row begins in."""
-        return next(itertools.islice(records(self._original, self._source, self.header), row, None))[0]
+        return next(itertools.islice(self._records(), row, None))[0]
 
-    def not_of_kind(self, reader: ColumnReader, row: int, value: str) -> DataError:
-        """Return the error of a value that is not of the kind asked for."""
-        return not_of_kind(f"{self._source} line {self.line_of(row):,}", reader, value)
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        return ((line, record) for line, record in records(self._file, self._source, self.header) if record)
 
     def _open(self, stream: Any, readers: Mapping[str, ColumnReader]) -> Any:
         texts, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
@@ -171,7 +143,7 @@ class DelimitedFile:
         return {self.header.names[int(number)]: batch.column(number) for number in batch.schema.names}
 
     def _fault(self) -> DataError | None:
-        return find_fault(self._original, self._source, self.header)
+        return find_fault(self._file, self._source, self.header)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
@@ -181,11 +153,10 @@ class DelimitedFile:
         except pa.ArrowInvalid as err:
             if fault := self._fault():
                 raise fault from err
-            if self._file is self._original:
+            if not self._clean:
                 raise NotForArrowError(str(err)) from err
-            raise DataError(
-                f"{self._source} cannot be read: {printable(self._why, 120)}", "export the table as CSV again"
-            ) from err
+            why = printable(str(err), 120)
+            raise DataError(f"{self._source} cannot be read: {why}", "export the table as CSV again") from err
 
 
 class _Tap:
@@ -193,17 +164,16 @@ class _Tap:
 
     Args:
         file: Is read by its number, so that its place stays what it is.
-        position: Where to begin.
-        start: What stands before that, for the digest.
+        position: Where to begin; the digest is over all of the file.
     """
 
     closed = False
 
-    def __init__(self, file: BinaryIO, position: int, start: bytes) -> None:
+    def __init__(self, file: BinaryIO, position: int) -> None:
         self.position = position
-        self.digest = hashlib.sha256(start)
-        self.newlines = 0
         self._number = file.fileno()
+        self.digest = hashlib.sha256(os.pread(self._number, position, 0))
+        self.newlines = 0
         self._last = b"\n"
         self._quoted = self.spaced = self.nul = False
         self._returns = 0
@@ -252,6 +222,8 @@ class ParquetFile:
     Raises:
         DataError: It is no parquet file, has no rows, or a column holds neither numbers, truths, dates nor texts.
     """
+
+    place = "row"
 
     def __init__(self, file: BinaryIO, source: str) -> None:
         from pyarrow import parquet
@@ -306,10 +278,6 @@ class ParquetFile:
     def line_of(self, row: int) -> int:
         """Return the number of a row, from 0."""
         return row
-
-    def not_of_kind(self, reader: ColumnReader, row: int, value: str) -> DataError:
-        """Return the error of a value that is not of the kind asked for."""
-        return not_of_kind(f"{self._source} row {row:,}", reader, value)
 
     def _kind(self, field: Any) -> str:
         types = pa.types
