@@ -56,7 +56,7 @@ def load_tabular(request: Request) -> DataSet:
 
 
 def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
-    """Give the rows of each split of a table as training would, and how many rows it has.
+    """Return the rows of each split of a table as training would, and how many rows it has.
 
     Without a target all rows count, and none are split by class.
 
@@ -150,7 +150,7 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
     assert request.trained_on is not None, "there is a run"
     about = request.trained_on
     absent = [name for name in learned.encoding.kinds if name not in table.columns]
-    if len(absent) > 1:  # a single one may be misspelt, which is told where it is looked up
+    if len(absent) > 1:  # a single one may be misspelt, which the look-up reports
         raise DataError(
             f"{table.source} has no columns {', '.join(map(printable, absent))}",
             "give the columns that the network was trained on",
@@ -196,7 +196,7 @@ class _Learned:
 
 
 def _target_of(config: TrainConfig, names: Sequence[str], source: str) -> tuple[str, ...]:
-    """Give the columns to predict; none while the names of the columns are not known."""
+    """Return the columns to predict; none while the names of the columns are not known."""
     if config.target is None:
         shown = (
             f"; it has {', '.join(map(printable, names[:12]))}{', ...' if len(names) > 12 else ''}"
@@ -231,7 +231,7 @@ def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str])
 
 
 def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig) -> dict[str, str]:
-    """Give columns that are no features unless named, and why."""
+    """Return columns that are no features unless named, and why."""
     left_out = {}
     if "" in table.columns:
         left_out[""] = "has no name: it seems to number the rows"
@@ -251,7 +251,7 @@ def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.nda
 
 
 def _for_network(encoding: Encoding, inputs: np.ndarray, config: TrainConfig) -> dict[str, Any]:
-    """Say which inputs are codes and which are numbers, and where the bins of the numbers lie."""
+    """Return which inputs are codes and which are numbers, and where the bins of the numbers lie."""
     said: dict[str, Any] = {
         "embedded": [[index, codes] for index, codes in encoding.embedded.items()],
         "continuous": list(encoding.continuous),
@@ -290,7 +290,7 @@ def _notes(
     encoding: Encoding,
     left_out: Mapping[str, str],
 ) -> Iterator[str]:
-    """Say what is filled in and left out."""
+    """Yield what is filled in and left out."""
     unknown = int((~targets.known).sum())
     if unknown:
         yield f"{unknown:,} rows without {', '.join(targets.names)} are left out"
@@ -299,5 +299,5 @@ def _notes(
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
     if left_out:
-        told = "; ".join(f"{printable(name) or 'column 1'} {why}" for name, why in left_out.items())
-        yield f"columns left out: {told}"
+        reasons = "; ".join(f"{printable(name) or 'column 1'} {why}" for name, why in left_out.items())
+        yield f"columns left out: {reasons}"
