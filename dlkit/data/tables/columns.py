@@ -90,10 +90,6 @@ class ColumnReader:
     """Turns the texts of a column, batch by batch, into numbers or codes.
 
     Args:
-        name: Of the column.
-        kind: `number`, `boolean`, `date` or `text`.
-        date_form: How its dates are written.
-        marks: How its numbers are written.
         exact: Its numbers are kept in float64.
         hashed: Its texts are kept as hashes.
         stray: Row and text of the first among its numbers that is none.

@@ -54,16 +54,14 @@ def read_table(
     Raises:
         DataError: It is missing, no table, or faulty; the message has line and fix.
     """
-    asked = {
-        **(kinds or {}),
-        **{f"--{k}": v for k, v in (("decimal", decimal), ("thousands", thousands)) if v},
-    }
+    asked = dict(kinds or {})
     marks = None
     if decimal or thousands:
         marks = Marks(decimal or ("," if thousands == "." else "."), thousands or "")
+        asked["--decimal"] = f"{marks.decimal} {marks.thousands}"
     if spec == "-":
         with _spooled(stdin or sys.stdin.buffer) as file:
-            return _Reading(file, "standard input", ".csv", kinds or {}, marks, asked, progress).table()
+            return _Reading(file, "standard input", ".csv", marks, asked, progress).table()
     path = Path(spec).expanduser()
     suffix, packed = table_suffixes(path)
     if not suffix:
@@ -77,7 +75,7 @@ def read_table(
         if kept_as is not None and (kept := kept_table(kept_as, source, asked)):
             return kept
         with _opened(path, source, packed) as file:
-            return _Reading(file, source, suffix, kinds or {}, marks, asked, progress, kept_as).table()
+            return _Reading(file, source, suffix, marks, asked, progress, kept_as).table()
     except OSError as err:
         raise unreadable(err, path) from err
 
@@ -116,23 +114,11 @@ def unreadable(err: OSError, path: Path) -> DataError:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One file that is being read.
-
-    Args:
-        file: Can be read more than once.
-        source: What it is called in messages.
-        suffix: `.csv`, `.tsv` or `.parquet`.
-        kinds: Kinds of columns that are known already.
-        marks: How numbers are written; None recognises it.
-        asked: Kinds and marks, for the name of the prepared file.
-        progress: Called with the bytes read and their number.
-        path: Where it lies; None for what came through a pipe.
-    """
+    """One file that is being read: it can be read more than once, and has no path if it came through a pipe."""
 
     file: BinaryIO
     source: str
     suffix: str
-    kinds: Mapping[str, str]
     marks: Marks | None
     asked: Mapping[str, str]
     progress: Progress | None
@@ -168,7 +154,7 @@ class _Reading:
                 return replace(self._delimited(clean, size, store), fingerprint=sha256_of(self.file))
 
     def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
-        readers = plan_columns(file.sample(), self.kinds, exact=store is None, marks=self.marks)
+        readers = plan_columns(file.sample(), self.asked, exact=store is None, marks=self.marks)
         return self._table(file, readers, size, store)
 
     def _table(
@@ -186,15 +172,14 @@ class _Reading:
         lines = file.lines(rows)
         columns = {}
         for name, reader in readers.items():
-            stray = reader.stray and Stray(
-                file.line_of(reader.stray[0]), reader.stray[1], reader.decimal_comma
-            )
+            stray = None
+            if reader.stray is not None:
+                row, value = reader.stray
+                stray = Stray(row + 2 if lines is None else int(lines[row]), value, reader.decimal_comma)
             columns[name] = Column(name, reader.kind, tuple(reader.categories), reader.hashed, stray)
-        notes = [*file.notes, *(self._note_of_marks(readers) if self.marks is None else ())]
-        in_lines = self.suffix != ".parquet"
-        return Table(
-            self.source, columns, growing.arrays(), file.fingerprint(), lines, tuple(notes), in_lines
-        )
+        notes = (*file.notes, *(self._note_of_marks(readers) if self.marks is None else ()))
+        in_lines = file.place == "line"
+        return Table(self.source, columns, growing.arrays(), file.fingerprint(), lines, notes, in_lines)
 
     def _fill(
         self,

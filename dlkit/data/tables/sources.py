@@ -89,7 +89,9 @@ class DelimitedFile:
         if self._tap is None:
             self._tap = tap
             field = str(last.column(last.num_columns - 1)[-1]) if last is not None else ""
-            if (field.endswith("\n") or tap.odd_returns) and (fault := self._fault()):
+            if field.endswith("\n") and (
+                fault := self._fault()
+            ):  # it may end so because its quote is left open
                 raise fault
 
     def fingerprint(self) -> str:
@@ -175,8 +177,7 @@ class _Tap:
         self.digest = hashlib.sha256(os.pread(self._number, position, 0))
         self.newlines = 0
         self._last = b"\n"
-        self._quoted = self.spaced = self.nul = False
-        self._returns = 0
+        self.spaced = self.nul = False
 
     def read(self, count: int) -> bytes:
         """Read bytes; the last line ends in a newline whatever the file has."""
@@ -190,19 +191,9 @@ class _Tap:
         self.digest.update(data)
         self.newlines += data.count(b"\n")
         self.nul = self.nul or b"\0" in data
-        if b'"' in data:
-            self._quoted = True
-            self.spaced = self.spaced or (b' "' in data and _SPACED_QUOTE.search(data) is not None)
-        if b"\r" in data or self._last == b"\r":
-            pairs = data.count(b"\r\n") + (self._last == b"\r" and data[:1] == b"\n")
-            self._returns += data.count(b"\r") - pairs
+        self.spaced = self.spaced or (b' "' in data and _SPACED_QUOTE.search(data) is not None)
         self._last = data[-1:]
         return data
-
-    @property
-    def odd_returns(self) -> bool:
-        """Whether a carriage return stands alone, which Arrow takes for a line end, in a file without quotes."""
-        return self._returns > 0 and not self._quoted
 
     def readable(self) -> bool:
         """Return that it can be read."""
