@@ -16,7 +16,17 @@ ROWS: list[list[str]] = [
 ]
 LEVEL = {part: -index for index, row in enumerate(ROWS) for part in row}
 FILES = sorted((ROOT / "dlkit").rglob("*.py"))
-HEAVY = ("torch", "torchvision", "numpy", "pandas", "matplotlib", "sklearn", "scipy", "safetensors")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "safetensors",
+)
 
 
 def imports(path: Path, *, module_level: bool = False) -> Iterator[str]:

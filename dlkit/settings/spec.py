@@ -89,7 +89,7 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
     suffix, packed = table_suffixes(path)
     if suffix:
         return Spec(
-            text=str(path), kind="table", name=path.name.removesuffix(packed)[: -len(suffix)], path=path
+            text=str(path), kind="table", name=path.name[: -len(suffix + packed)], path=path
         )
     suffix = path.suffix.lower()
     if suffix in ARRAY_SUFFIXES:

@@ -41,7 +41,6 @@ TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FA
 STRAY_SHARE = 0.1
 
 _MAX_EXACT_FLOAT32 = 2**24
-_MISSING = pa.array(sorted(MISSING_NUMBERS))
 _ISO = "ISO8601"
 # The forms a date is recognised in; the last two only where the days decide which of them it is.
 _DATE_FORMS = (
@@ -82,7 +81,7 @@ class Marks:
         """Return texts with a decimal point and nothing between thousands, and a word for what is no number."""
         bare = pc.replace_substring(texts, self.thousands, "") if self.thousands else texts
         bare = pc.replace_substring(bare, self.decimal, ".")
-        return pc.if_else(pc.match_substring_regex(texts, self.pattern), bare, "no number")
+        return pc.if_else(pc.match_substring_regex(texts, self.pattern), bare, _strings(["no number"])[0])
 
 
 @dataclass
@@ -258,7 +257,9 @@ def cast_numbers(texts: pa.Array, marks: Marks) -> pa.Array | None:
         with contextlib.suppress(pa.ArrowInvalid):  # words for missing values, spaces, or what is no number
             return texts.cast(pa.float64())
     texts = pc.utf8_trim_whitespace(texts)
-    texts = pc.if_else(pc.is_in(texts, value_set=_MISSING), None, texts)
+    texts = pc.if_else(
+        pc.is_in(texts, value_set=_strings(sorted(MISSING_NUMBERS))), pa.nulls(len(texts), pa.string()), texts
+    )
     try:
         return (texts if marks.plain else marks.rewrite(texts)).cast(pa.float64())
     except pa.ArrowInvalid:
@@ -267,19 +268,19 @@ def cast_numbers(texts: pa.Array, marks: Marks) -> pa.Array | None:
 
 def as_numbers(texts: Sequence[str], marks: Marks) -> np.ndarray:
     """Return texts as float64, each by itself; NaN where one is missing or no number."""
-    plain = texts if marks.plain else marks.rewrite(pa.array(texts, pa.string())).to_pylist()
+    plain = texts if marks.plain else marks.rewrite(_strings(texts)).to_pylist()
     return np.array([_number(text) for text in plain], dtype=float)
 
 
 def as_seconds(texts: Sequence[str], form: str) -> np.ndarray:
     """Return dates as seconds since 1970 (UTC where no zone is named), float64; NaN where one is no date."""
     if form == _ISO:
-        array = pa.array(texts, pa.string())
+        array = _strings(texts)
         for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
             with contextlib.suppress(
                 pa.ArrowInvalid
             ):  # some have a zone and some have none, or one is no date
-                micros: np.ndarray = array.cast(kind).cast(pa.int64()).to_numpy(zero_copy_only=False)
+                micros = _array(array.cast(kind).cast(pa.int64()))
                 return micros / 1e6
     return np.array([_seconds(text, form) for text in texts], dtype=float)
 
@@ -324,7 +325,14 @@ def _coded(values: pa.Array) -> tuple[list[str], np.ndarray]:
     """Return the different texts, shape (K,), and which of them each row has, shape (N,), -1 where it is empty."""
     coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     texts = [text.lstrip(" ") for text in coded.dictionary.to_pylist()]
-    return texts, coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return texts, _array(coded.indices, -1)
+
+
+def _strings(texts: Sequence[str]) -> pa.Array:
+    """Return an Arrow array of texts; `pyarrow.array` and `scalar` would import pandas, which takes half a second."""
+    data = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, data)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(data), pa.py_buffer(offsets), pa.py_buffer(b"".join(data)))
 
 
 def _missing(texts: Sequence[str]) -> np.ndarray:
@@ -337,10 +345,15 @@ def _first(chosen: np.ndarray, texts: Sequence[str], codes: np.ndarray) -> tuple
     return row, texts[codes[row]]
 
 
-def _array(numbers: Any) -> np.ndarray:
-    """Return an Arrow array as float64, NaN where null."""
-    array: np.ndarray = numbers.to_numpy(zero_copy_only=False)
-    return array.astype(np.float64, copy=False)
+def _array(values: Any, missing: float = np.nan) -> np.ndarray:
+    """Return an Arrow array of numbers as numpy's, filled where null; its own `to_numpy` would import pandas."""
+    valid, data = values.buffers()
+    here = slice(values.offset, values.offset + len(values))
+    array: np.ndarray = np.frombuffer(data, np.dtype(str(values.type)))[here]
+    if not values.null_count:
+        return array
+    present = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[here]
+    return np.where(present, array, np.array(missing, array.dtype))
 
 
 def _needs_float64(numbers: np.ndarray) -> bool:
