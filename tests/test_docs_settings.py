@@ -19,6 +19,8 @@ OF_OTHER_PAGES = {
         "data",
         "target",
         "features",
+        "decimal",
+        "thousands",
         "task",
         "device",
         "val",
