@@ -12,6 +12,7 @@ BANNED_NAMES = {"utils", "helpers", "common", "misc", "base", "core", "manager"}
 ALLOWED_IN = {
     "matplotlib": ("plotting/",),
     "pandas": ("data/", "plotting/"),
+    "pyarrow": ("data/tables/", "plotting/"),
     "torchvision": ("models/torchvision_models.py",),
     "pyplot": (),
 }

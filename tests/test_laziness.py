@@ -15,6 +15,7 @@ HEAVY = (
     "torch._dynamo",
     "torchvision",
     "pandas",
+    "pyarrow",
     "matplotlib",
     "sklearn",
     "numpy",

@@ -14,7 +14,20 @@ from dlkit.settings.kinds import data_kinds
 from dlkit.settings.spec import parse_spec
 
 _SETTINGS = frozenset(
-    ("target", "task", "val", "test", "stratify", "group", "by_time", "folds", "fold", "seed")
+    (
+        "target",
+        "decimal",
+        "thousands",
+        "task",
+        "val",
+        "test",
+        "stratify",
+        "group",
+        "by_time",
+        "folds",
+        "fold",
+        "seed",
+    )
 )
 
 

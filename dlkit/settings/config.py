@@ -63,7 +63,7 @@ class TrainConfig:
     arguments: Mapping[str, ArgumentValue] = dataclasses.field(default_factory=dict)
     data: str = _setting(
         "",
-        "A built-in data set, .csv, .tsv, .parquet, .npz, .npy, an image folder, file.py:function or -.",
+        "A built-in data set, .csv, .csv.gz, .tsv, .parquet, .npz, .npy, an image folder, file.py:function or -.",
         short="-d",
     )
     epochs: int = _setting(10, "Passes over the training split.", low=1)
@@ -77,6 +77,16 @@ class TrainConfig:
     target: str | None = _setting(None, "The column to predict.", panel=DATA_PANEL)
     features: str | None = _setting(
         None, "The feature columns: A,B,C; by default all others.", panel=DATA_PANEL
+    )
+    decimal: str | None = _setting(
+        None,
+        "What stands before the decimals in a table: , or . (recognised where it shows).",
+        panel=DATA_PANEL,
+    )
+    thousands: str | None = _setting(
+        None,
+        "What stands between thousands in a table: , . ' or a space (recognised likewise).",
+        panel=DATA_PANEL,
     )
     task: str = _setting(
         "auto",

@@ -29,11 +29,14 @@ _LOSSES = ("val_loss", "train_loss")
 _columns_of = deferred("dlkit.metrics:columns_of")
 _BY_CLASS = "does not go with --data {data}: built-in images are split at random, by class"
 _FOR_IMAGES = "{value} is for images; --data {data} has none"
+_FOR_TABLES = "is for tables; --data {data} is not one"
 _OF_COLUMNS = "names a column or an array; --data {data} has none"
 _WHY_REFUSED = {
     "augment": _FOR_IMAGES,
     "num_workers": _FOR_IMAGES,
     "size": "{value} is for an image folder; --data {data} is not one",
+    "decimal": _FOR_TABLES,
+    "thousands": _FOR_TABLES,
     "target": _OF_COLUMNS,
     "features": _OF_COLUMNS,
     **dict.fromkeys(("group", "by_time", "split_file", "folds", "stratify"), _BY_CLASS),
@@ -62,6 +65,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
         )
     yield from _of_splits(config, typed)
     yield from _of_kinds(config, typed)
+    yield from _of_marks(config)
     if config.keep is not None and config.save_every is None:
         yield ConfigError("--keep has no effect without --save-every", "add --save-every N or Ne")
     model = MODELS.get(config.model)
@@ -150,6 +154,18 @@ def check_curves(config: TrainConfig) -> Iterator[ConfigError]:
             f"MODEL {config.model} takes concentration curves; {name} has none",
             "use --data pbpk, which simulates them, or an .npz file of measured ones",
         )
+
+
+def _of_marks(config: TrainConfig) -> Iterator[ConfigError]:
+    """Find marks of numbers that cannot be told apart, or that are none."""
+    for name, known in (("decimal", (",", ".")), ("thousands", (",", ".", " ", "'"))):
+        mark = getattr(config, name)
+        if mark is not None and mark not in known:
+            yield ConfigError(
+                f"{flag(name)} {mark!r} is none of {' '.join(map(repr, known))}", f"{flag(name)} ,"
+            )
+    if config.decimal is not None and config.decimal == config.thousands:
+        yield ConfigError(f"--decimal and --thousands are both {config.decimal!r}", "leave one of them out")
 
 
 def check_points(config: TrainConfig) -> Iterator[ConfigError]:

@@ -27,6 +27,8 @@ _FIXED_ON_RESUME = (
     "data",
     "target",
     "features",
+    "decimal",
+    "thousands",
     "task",
     "balance",
     "val",

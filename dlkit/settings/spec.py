@@ -87,13 +87,14 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
         return Spec(text=str(code), kind=kind, name=code.path.stem, path=code.path, code=code)
     path = Path(text).absolute()
     for found in kinds:
-        if text.lower().endswith(found.suffixes):
-            return Spec(text=str(path), kind=found.name, name=path.stem, path=path)
+        suffix = next((end for end in found.suffixes if path.name.lower().endswith(end)), "")
+        if suffix and path.name != suffix:
+            return Spec(text=str(path), kind=found.name, name=path.name[: -len(suffix)], path=path)
     # Through os.path, which has no error for a name too long to be one.
     if ("/" in text and not os.path.isfile(path)) or (text and os.path.isdir(path)):  # noqa: PTH112, PTH113
         kind = next(kind.name for kind in kinds if kind.folder)
         return Spec(text=str(path), kind=kind, name=path.name, path=path)
-    suffixes = [suffix for found in kinds for suffix in found.suffixes]
+    suffixes = [suffix for found in kinds for suffix in found.suffixes if suffix.count(".") == 1]
     raise ConfigError(
         f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
         f"({', '.join(suffixes)}), an image folder, file.py:function or -",

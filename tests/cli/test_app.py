@@ -24,6 +24,7 @@ DATA_FLAGS = """
     --balance
     --by-time
     --coords
+    --decimal
     --distance
     --features
     --fold
@@ -43,6 +44,7 @@ DATA_FLAGS = """
     --target
     --task
     --test
+    --thousands
     --time
     --val
     --window
@@ -55,7 +57,8 @@ FLAGS = {
     "data ls": "",
     "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
-        --by-time --fold --folds --force --group --no-stratify --out --seed --stratify --target --task --test --val
+        --by-time --decimal --fold --folds --force --group --no-stratify --out --seed --stratify --target --task --test
+        --thousands --val
         -f -o
     """,
     "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",

@@ -1,6 +1,7 @@
 """Tables on the command line: train, eval, predict, split and show."""
 
 import csv
+import gzip
 import io
 import json
 import sys
@@ -428,3 +429,39 @@ def test_housing_is_learned_about_as_well_as_by_boosted_trees(dlkit: Dlkit, shar
 
     network, trees = found["metrics"]["rmse"]["value"], found["baselines"]["gradient boosting"]["rmse"]
     assert network <= 1.1 * trees < found["baselines"]["linear"]["rmse"]
+
+
+def test_a_compressed_table_with_decimal_commas_is_learned(dlkit: Dlkit, home: Path) -> None:
+    random = np.random.default_rng(0)
+    sizes = random.random(60).round(3)
+    rows = "".join(f"{size};{1000 + 500 * size:,.1f}\n".replace(",", "'").replace(".", ",") for size in sizes)
+    (home / "t.csv.gz").write_bytes(gzip.compress(("size;price\n" + rows).encode()))
+
+    result = dlkit(
+        "train", "mlp", "--data", "t.csv.gz", "--target", "price", "--epochs", 1, "--out", "r", "--json"
+    )
+    shown = dlkit("data", "show", "t.csv.gz", "--decimal", ".", "--json")
+    split = dlkit("data", "split", "t.csv.gz", "--target", "price")
+
+    assert result.code == split.code == shown.code == 0, result.stderr
+    assert "1'234,5" in result.stderr
+    assert [column["kind"] for column in json.loads(shown.stdout)["columns"]] == ["text", "text"]
+    assert len(split.stdout.splitlines()) == 61
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--decimal", "x"), ["--decimal 'x'", "','"]),
+        (("--thousands", "_"), ["--thousands '_'"]),
+        (("--decimal", ",", "--thousands", ","), ["--decimal and --thousands", "both ','"]),
+        (("--data", "digits", "--decimal", ","), ["--decimal is for tables", "digits"]),
+    ],
+)
+def test_marks_that_cannot_be_are_refused(
+    dlkit: Dlkit, table: Path, options: tuple[str, ...], words: list[str]
+) -> None:
+    result = dlkit("train", "mlp", "--data", table, "--target", "price", *options)
+
+    assert result.code == 2
+    assert [word for word in words if word not in result.stderr] == []

@@ -319,6 +319,8 @@ FIXED: dict[str, tuple[Any, Any]] = {
     "init": ("x", None),
     "target": ("y", None),
     "features": ("a,b", None),
+    "decimal": (",", None),
+    "thousands": (".", None),
     "task": ("regression", "auto"),
     "stratify": (True, None),
     "group": ("g", None),
@@ -342,7 +344,7 @@ FIXED: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("name", FIXED)
 def test_a_fixed_setting_cannot_change_on_resume(name: str) -> None:
     value, of_the_run = FIXED[name]
-    of_tables = {"stratify": {}, "group": {}, "by_time": {}, "split_file": {}}
+    of_tables = {name: {} for name in ("stratify", "group", "by_time", "split_file", "decimal", "thousands")}
     of_tables |= {key: {"folds": 5, "fold": 1} for key in ("folds", "fold")}
     other = {"data": "/x.csv", **of_tables[name]} if name in of_tables else {}
 

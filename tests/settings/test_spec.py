@@ -21,6 +21,8 @@ def test_a_built_in_name_has_no_path() -> None:
         ("a/b.csv", "table", "b"),
         ("a/b.TSV", "table", "b"),
         ("b.parquet", "table", "b"),
+        ("b.csv.gz", "table", "b"),
+        ("b.2.TSV.ZIP", "table", "b.2"),
         ("b.npz", "arrays", "b"),
         ("b.npy", "arrays", "b"),
         ("images/", "folder", "images"),

@@ -24,12 +24,12 @@ ARRAYS = DataKind(
     load=load,
     suffixes=(".npz", ".npy"),
     recipe_of=deferred("dlkit.data.arrays.headers:recipe_of"),
-    refuses=("size",),
+    refuses=("size", "decimal", "thousands"),
 )
 
 FUNCTION = DataKind(
     name="function",
     load=deferred("dlkit.data.arrays.functions:load_function"),
     code=True,
-    refuses=("size",),
+    refuses=("size", "decimal", "thousands"),
 )

@@ -1,4 +1,4 @@
-"""What arrays of targets hold, classes or numbers, each fault told before the first step."""
+"""What arrays of targets hold, classes or numbers, each fault an error before the first step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, infer_task
 from dlkit.errors import DataError, printable
 from dlkit.files.description import DataDescription
 
-FEW_NUMBERS = 20
-MAX_CLASSES = 10_000
-_ROWS_A_CLASS = 5
-_MANY_CLASSES = 1000
+_ONE_HOT = "the target is one-hot rows, so they are classes"
 _SHOWN = 8
 _TEXT_KINDS = "US"
 _NUMBER_KINDS = "fiub"
@@ -41,7 +39,7 @@ def read_labels(parts: Mapping[str, np.ndarray], task: str, source: str) -> Labe
 
     Args:
         parts: Targets of each part, `all` or `train` among them, shape (N,) or (N, D, ...).
-        task: `classification`, `regression`, or `auto` to tell it by the values.
+        task: `classification`, `regression`, or `auto` to infer it from the values.
         source: What they are called in messages.
 
     Raises:
@@ -57,7 +55,7 @@ def read_labels(parts: Mapping[str, np.ndarray], task: str, source: str) -> Labe
         return Labels(task, {name: _numbers(array, source) for name, array in parts.items()}, note=why)
     if one_hot:
         parts = {name: array.argmax(1) for name, array in parts.items()}
-        why = why or "the targets are one-hot rows, so they are classes"
+        why = why or _ONE_HOT
     class_names = _classes(parts, source)
     return Labels(task, _indices(parts, class_names, source), class_names, why)
 
@@ -78,7 +76,7 @@ def labels_like(parts: Mapping[str, np.ndarray], trained_on: DataDescription, so
 
 
 def _plain(array: np.ndarray, source: str) -> np.ndarray:
-    """Give targets without a needless axis, of a kind that can be read."""
+    """Return targets without a needless axis, of a kind that can be read."""
     if array.dtype.kind not in _NUMBER_KINDS + _TEXT_KINDS:
         raise DataError(
             f"{source}: targets of type {array.dtype} cannot be learned", "numbers, or texts for classes, can"
@@ -89,29 +87,12 @@ def _plain(array: np.ndarray, source: str) -> np.ndarray:
 
 
 def _infer(values: np.ndarray, *, one_hot: bool) -> tuple[str, str]:
-    """Tell the task by the values, and say why."""
+    """Return the task by the values, and why."""
     if one_hot:
-        return "classification", "the targets are one-hot rows, so they are classes"
+        return "classification", _ONE_HOT
     if values.ndim > 1 and values.dtype.kind in _NUMBER_KINDS:
-        return "regression", f"the targets are {values[0].size} numbers a sample, so it is a regression"
-    if values.dtype.kind in _TEXT_KINDS:
-        return "classification", "the targets are texts, so they are classes"
-    if values.dtype.kind == "b":
-        return "classification", "the targets are true or false, so they are classes"
-    different = np.unique(values[np.isfinite(values)])
-    count = len(different)
-    few = count <= FEW_NUMBERS and count * _ROWS_A_CLASS <= len(values)
-    if values.dtype.kind in "iu":
-        few = few or (count <= _MANY_CLASSES and 2 * count <= len(values))
-    if few and (different == np.round(different)).all():
-        return "classification", (
-            f"the targets are {count} different whole numbers, so they are classes; --task regression takes them as "
-            "numbers"
-        )
-    return "regression", (
-        f"the targets are numbers ({count:,} different ones), so it is a regression; --task classification takes "
-        "them as classes"
-    )
+        return "regression", f"the target is {values[0].size} numbers a sample, so it is a regression"
+    return infer_task("the target", values)
 
 
 def _numbers(array: np.ndarray, source: str) -> Tensor:
@@ -119,7 +100,7 @@ def _numbers(array: np.ndarray, source: str) -> Tensor:
         raise DataError(
             f"{source}: --task regression takes numbers; the targets are texts", "leave --task out"
         )
-    with np.errstate(over="ignore"):  # what overflows is told below
+    with np.errstate(over="ignore"):  # what overflows is refused below
         values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     bad = (~values.isfinite()).reshape(len(values), -1).any(1).nonzero()[:, 0].tolist()
     if bad:
@@ -131,7 +112,7 @@ def _numbers(array: np.ndarray, source: str) -> Tensor:
 
 
 def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
-    """Give the names of the classes, in the order of numbers or of texts."""
+    """Return the names of the classes, in the order of numbers or of texts."""
     main = parts["train" if "train" in parts else "all"]
     if main.ndim > 1:
         raise DataError(
@@ -153,7 +134,7 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
             f"{source} has one class, {printable(names[0]) if names else 'none'}, in all {len(main):,} samples",
             "there is nothing to learn; add samples of other classes",
         )
-    if len(names) > MAX_CLASSES or (len(names) > FEW_NUMBERS and 2 * len(names) > len(main)):
+    if len(names) > MAX_CLASSES or (len(names) > FEW_CLASSES and 2 * len(names) > len(main)):
         raise DataError(
             f"{source}: the targets have {len(names):,} different values in {len(main):,} samples, too many to be "
             "classes",
@@ -168,7 +149,7 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
 
 
 def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source: str) -> dict[str, Tensor]:
-    """Give the class index of each target, shape (N,), int64."""
+    """Return the class index of each target, shape (N,), int64."""
     places = {name: index for index, name in enumerate(class_names)}
     found = {}
     for part, array in parts.items():
@@ -193,16 +174,16 @@ def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source
 
 
 def _counted_from_one(names: Sequence[str], class_names: Sequence[str]) -> str:
-    """Say what may be meant by labels that are not known: those from 1 to K in the place of 0 to K - 1."""
+    """Return what may be meant by labels that are not known: those from 1 to K in the place of 0 to K - 1."""
     count = len(class_names)
     whole = tuple(class_names) == tuple(map(str, range(count)))
     if whole and str(count) in names and "0" not in names:
         return f"they seem to be counted from 1: the classes are 0 to {count - 1}, so subtract 1"
-    return "a class that training has not seen cannot be told; leave those rows out"
+    return "a class that training has not seen cannot be predicted; leave those rows out"
 
 
 def _names(different: np.ndarray) -> tuple[str, ...]:
-    """Give the name of each value: texts as they are, whole numbers without a point, truths in lower case."""
+    """Return the name of each value: texts as they are, whole numbers without a point, truths in lower case."""
     if different.dtype.kind == "S":
         return tuple(value.decode(errors="replace") for value in different.tolist())
     if different.dtype.kind == "f":

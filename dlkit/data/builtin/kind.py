@@ -8,7 +8,7 @@ BUILTIN = DataKind(
     load=deferred("dlkit.data.builtin.load:load_builtin"),
     recipe="picture",
     refuses=(
-        *("size", "target", "features"),
+        *("size", "target", "features", "decimal", "thousands"),
         *("group", "by_time", "split_file", "folds", "stratify"),
     ),
     draw=deferred("dlkit.data.summary:images_by_class"),

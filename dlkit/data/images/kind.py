@@ -8,6 +8,6 @@ FOLDER = DataKind(
     load=deferred("dlkit.data.images.load:load_folder"),
     folder=True,
     recipe="picture",
-    refuses=("target", "features"),
+    refuses=("target", "features", "decimal", "thousands"),
     check=deferred("dlkit.data.images.check:check_folder"),
 )

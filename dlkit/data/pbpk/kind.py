@@ -6,6 +6,6 @@ from dlkit.settings.kinds import DataKind
 PBPK = DataKind(
     name="pbpk",
     load=deferred("dlkit.data.pbpk.load:load_pbpk"),
-    refuses=("size",),
+    refuses=("size", "decimal", "thousands"),
     task="curves",
 )

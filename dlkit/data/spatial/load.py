@@ -126,7 +126,13 @@ def _read(request: Request, kinds: Mapping[str, str]) -> Table:
     if request.table is not None:
         return request.table
     source = "-" if spec.path is None else str(spec.path)
-    return read_table(source, kinds=kinds, progress=report(spec.name))
+    return read_table(
+        source,
+        kinds=kinds,
+        decimal=request.config.decimal,
+        thousands=request.config.thousands,
+        progress=report(spec.name),
+    )
 
 
 def _new(request: Request, table: Table) -> DataSet:

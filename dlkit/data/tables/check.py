@@ -101,7 +101,7 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
 
 
 def _names_rows(column: Column, given: np.ndarray, different: int) -> bool:
-    """Say whether a column is a counter, a key, or a text that hardly ever comes twice."""
+    """Return whether a column is a counter, a key, or a text that hardly ever comes twice."""
     if len(given) < _FEWEST_ROWS:
         return False
     if column.kind == "text":
@@ -210,7 +210,7 @@ def _giving_away(table: Table, columns: Sequence[Column], target: Column) -> Ite
 
 
 def _telling(values: np.ndarray, truth: np.ndarray, *, text: bool, classes: bool) -> float:
-    """Give how well one column predicts the target on the half of the rows that was not learnt from.
+    """Return how well one column predicts the target on the half of the rows that was not learnt from.
 
     Numbers are cut into bins that hold equally many rows, a text is a bin of its own; each bin predicts the mean
     rank of its targets, or their commonest class. Ranks, so that a few large targets do not decide.
@@ -227,9 +227,9 @@ def _telling(values: np.ndarray, truth: np.ndarray, *, text: bool, classes: bool
         return float(np.mean(shares))
     found = np.bincount(bins[:half], minlength=bins.max() + 1)
     sums = np.bincount(bins[:half], weights=places[:half], minlength=bins.max() + 1)
-    told = np.where(found > 0, sums / np.maximum(found, 1), places[:half].mean())[bins[half:]]
+    predicted = np.where(found > 0, sums / np.maximum(found, 1), places[:half].mean())[bins[half:]]
     rest = places[half:]
-    return float(1 - ((rest - told) ** 2).sum() / ((rest - rest.mean()) ** 2).sum())
+    return float(1 - ((rest - predicted) ** 2).sum() / ((rest - rest.mean()) ** 2).sum())
 
 
 def _equal_bins(values: np.ndarray, half: int) -> np.ndarray:

@@ -124,7 +124,7 @@ class Encoding:
         return inputs
 
     def without_scaling(self) -> Self:
-        """Give the same codes with numbers left in their own unit."""
+        """Return the same codes with numbers left in their own unit."""
         plain = tuple(
             replace(code, mean=0.0, std=1.0, log=0.0) if code.kind != "text" else code
             for code in self.columns
@@ -144,7 +144,7 @@ class Encoding:
         return {name: count for name, count in counts.items() if count}
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists, strings and numbers."""
+        """Return plain dictionaries, lists, strings and numbers."""
         columns = [
             {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(code).items()}
             for code in self.columns
@@ -165,7 +165,7 @@ class Encoding:
             raise ValueError(f"not the columns of a table: {err}") from err
 
     def _firsts(self) -> Iterator[tuple[int, ColumnCode]]:
-        """Give the columns and the index of the first feature of each."""
+        """Return the columns and the index of the first feature of each."""
         index = 0
         for column in self.columns:
             yield index, column
@@ -207,7 +207,7 @@ def learn_columns(
 
 
 def check_column(table: Table, code: ColumnCode) -> Column:
-    """Give the column of a table that a code is for.
+    """Return the column of a table that a code is for.
 
     Raises:
         DataError: It is not there, or of another kind than in training.
@@ -253,7 +253,7 @@ def _learn(table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embe
 
 
 def _log_scale(given: np.ndarray) -> float:
-    """Give the unit in which a strongly skewed column without negative values is taken as a logarithm; else 0."""
+    """Return the unit in which a strongly skewed column without negative values is taken as a logarithm; else 0."""
     if given.min() < 0 or _skew(given) <= _SKEWED:
         return 0.0
     positive = given[given > 0]
@@ -262,14 +262,14 @@ def _log_scale(given: np.ndarray) -> float:
 
 
 def _skew(values: np.ndarray) -> float:
-    """Give the third standardised moment."""
+    """Return the third standardised moment."""
     centred = values - values.mean()
     std = float(np.sqrt(np.mean(centred**2)))
     return float(np.mean((centred / std) ** 3)) if std > 0 else 0.0
 
 
 def _cycles_of(seconds: np.ndarray) -> tuple[str, ...]:
-    """Give the periods of time that the dates spread over; a single phase tells nothing."""
+    """Return the periods of time that the dates spread over; a single phase tells nothing."""
     found = []
     for name, (period, offset) in _CYCLES.items():
         phases = np.floor(((seconds - offset) % period) / period * 8)
@@ -328,7 +328,7 @@ def _encode_texts(code: ColumnCode, table: Table, rows: np.ndarray | None, part:
 
 
 def _places(code: ColumnCode, column: Column) -> np.ndarray:
-    """Give the place of each code of a column among the known categories, that of a missing one last; -1 if none."""
+    """Return the place of each code of a column among the known categories, that of a missing one last; -1 if none."""
     place = {text: index for index, text in enumerate(code.categories)}
     return np.array([place.get(text, -1) for text in (*column.categories, None)], dtype=np.int64)
 

@@ -1,5 +1,6 @@
 """Tables as a kind of data."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.settings.deferred import deferred
@@ -10,13 +11,25 @@ if TYPE_CHECKING:
     from dlkit.settings.config import TrainConfig
 
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
+
+
+def table_suffixes(path: Path) -> tuple[str, str]:
+    """Return how the name of a table's file ends, as `.csv` and `.gz`; the first is empty if it is no table's."""
+    *_, before, last = ["", "", *(suffix.lower() for suffix in path.suffixes)]
+    if last in TABLE_SUFFIXES:
+        return last, ""
+    return (before, last) if last in PACKED_SUFFIXES and before in TABLE_SUFFIXES else ("", "")
+
+
 def check(config: "TrainConfig") -> "list[Finding]":
     """Look for faults in the columns and rows of a table, and in its samples where a target is named."""
     from dlkit.data.check import check_loaded
     from dlkit.data.tables.check import check_table
     from dlkit.data.tables.reading import read_table
 
-    table = read_table(config.data)
+    table = read_table(config.data, decimal=config.decimal, thousands=config.thousands)
     features = [name.strip() for name in config.features.split(",")] if config.features else None
     findings = check_table(table, config.target, features)
     return findings if config.target is None else check_loaded(config, findings, table)
@@ -29,7 +42,12 @@ def describe(config: "TrainConfig") -> Summary:
     from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
     from dlkit.settings.spec import parse_spec
 
-    table = read_table(config.data, progress=report(parse_spec(config.data).name))
+    table = read_table(
+        config.data,
+        decimal=config.decimal,
+        thousands=config.thousands,
+        progress=report(parse_spec(config.data).name),
+    )
     return Summary(
         facts=table_facts(table),
         listing="columns",
@@ -42,7 +60,7 @@ def describe(config: "TrainConfig") -> Summary:
 TABLE = DataKind(
     name="table",
     load=deferred("dlkit.data.tables.load:load_tabular"),
-    suffixes=(".csv", ".tsv", ".parquet"),
+    suffixes=(*TABLE_SUFFIXES, *(end + packed for end in TABLE_SUFFIXES for packed in PACKED_SUFFIXES)),
     stdin=True,
     refuses=("augment", "num_workers", "size"),
     cuts_both=True,

@@ -36,10 +36,18 @@ def load_tabular(request: Request) -> DataSet:
     source = "-" if spec.path is None else str(spec.path)
     if request.trained_on is None:
         names = _target_of(config, peek_names(source), spec.text)
-        table = request.table or read_table(source, progress=report(spec.name))
+        table = request.table or read_table(
+            source, decimal=config.decimal, thousands=config.thousands, progress=report(spec.name)
+        )
         return _new(request, table, names or _target_of(config, table.names, table.source))
     learned = _Learned(request.trained_on)
-    table = read_table(source, kinds=learned.encoding.kinds, progress=report(spec.name))
+    table = read_table(
+        source,
+        kinds=learned.encoding.kinds,
+        decimal=config.decimal,
+        thousands=config.thousands,
+        progress=report(spec.name),
+    )
     request.check_fingerprint(table.fingerprint)
     if table.fingerprint != request.trained_on.fingerprint:
         return _others(request, table, learned)
@@ -47,7 +55,7 @@ def load_tabular(request: Request) -> DataSet:
 
 
 def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
-    """Give the rows of each split of a table as training would, and how many rows it has.
+    """Return the rows of each split of a table as training would, and how many rows it has.
 
     Without a target all rows count, and none are split by class.
 
@@ -55,7 +63,12 @@ def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
         DataError: The table is missing or faulty, or a split would be empty.
     """
     spec = parse_spec(config.data)
-    table = read_table("-" if spec.path is None else str(spec.path), progress=report(spec.name))
+    table = read_table(
+        "-" if spec.path is None else str(spec.path),
+        decimal=config.decimal,
+        thousands=config.thousands,
+        progress=report(spec.name),
+    )
     if config.target is None:
         if config.stratify:
             raise ConfigError(
@@ -136,7 +149,7 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
     assert request.trained_on is not None, "there is a run"
     about = request.trained_on
     absent = [name for name in learned.encoding.kinds if name not in table.columns]
-    if len(absent) > 1:  # a single one may be misspelt, which is told where it is looked up
+    if len(absent) > 1:  # a single one may be misspelt, which the look-up reports
         raise DataError(
             f"{table.source} has no columns {', '.join(map(printable, absent))}",
             "give the columns that the network was trained on",
@@ -182,7 +195,7 @@ class _Learned:
 
 
 def _target_of(config: TrainConfig, names: Sequence[str], source: str) -> tuple[str, ...]:
-    """Give the columns to predict; none while the names of the columns are not known."""
+    """Return the columns to predict; none while the names of the columns are not known."""
     if config.target is None:
         shown = (
             f"; it has {', '.join(map(printable, names[:12]))}{', ...' if len(names) > 12 else ''}"
@@ -217,7 +230,7 @@ def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str])
 
 
 def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig) -> dict[str, str]:
-    """Give columns that are no features unless named, and why."""
+    """Return columns that are no features unless named, and why."""
     left_out = {}
     if "" in table.columns:
         left_out[""] = "has no name: it seems to number the rows"
@@ -237,7 +250,7 @@ def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.nda
 
 
 def _for_network(encoding: Encoding, inputs: np.ndarray, config: TrainConfig) -> dict[str, Any]:
-    """Say which inputs are codes and which are numbers, and where the bins of the numbers lie."""
+    """Return which inputs are codes and which are numbers, and where the bins of the numbers lie."""
     said: dict[str, Any] = {
         "embedded": [[index, codes] for index, codes in encoding.embedded.items()],
         "continuous": list(encoding.continuous),
@@ -276,7 +289,7 @@ def _notes(
     encoding: Encoding,
     left_out: Mapping[str, str],
 ) -> Iterator[str]:
-    """Say what is filled in and left out."""
+    """Yield what is filled in and left out."""
     unknown = int((~targets.known).sum())
     if unknown:
         yield f"{unknown:,} rows without {', '.join(targets.names)} are left out"
@@ -285,5 +298,5 @@ def _notes(
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
     if left_out:
-        told = "; ".join(f"{printable(name) or 'column 1'} {why}" for name, why in left_out.items())
-        yield f"columns left out: {told}"
+        reasons = "; ".join(f"{printable(name) or 'column 1'} {why}" for name, why in left_out.items())
+        yield f"columns left out: {reasons}"

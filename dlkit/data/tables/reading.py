@@ -1,239 +1,298 @@
-"""Where tables come from: a delimited file, a parquet file, standard input, or what was prepared of one before."""
+"""Where tables come from: a delimited or parquet file, plain or compressed, a pipe, or what was prepared before."""
 
+import bz2
+import codecs
 import contextlib
-import hashlib
+import gzip
+import lzma
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
-import numpy as np
+import pyarrow as pa
 
-from dlkit.data.tables.delimited import Delimited, Header
-from dlkit.data.tables.prepared_tables import FileRows, MemoryRows, Rows, keep_table, kept_table
-from dlkit.data.tables.rows import Plan, Reader, Turned, plan_columns
-from dlkit.data.tables.table import Column, Progress, Table
+from dlkit.data.tables.columns import ColumnReader, Marks, not_of_kind, plan_columns
+from dlkit.data.tables.faults import read_header, rewritten, wide_encoding
+from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
+from dlkit.data.tables.prepared import GrowingColumns, is_prepared, keep_table, kept_table, prepared_folder
+from dlkit.data.tables.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
+from dlkit.data.tables.table import Column, Progress, Stray, Table
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PREPARED_FROM_BYTES = 32 * 2**20
 _COPY_BYTES = 2**20
-_TYPES = (".csv", ".tsv", ".parquet")
-_DELIMITER_WORDS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_DAMAGED = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def read_table(
     spec: str,
     *,
     kinds: Mapping[str, str] | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
     stdin: BinaryIO | None = None,
     progress: Progress | None = None,
 ) -> Table:
-    """Read a table from a .csv, .tsv or .parquet file, or CSV from standard input.
+    """Read a table from a .csv, .tsv or .parquet file, plain or compressed, or CSV from standard input.
 
     A large file is read piece by piece into a prepared file, which later runs map into memory.
 
     Args:
         spec: A path, or `-` for standard input.
-        kinds: Kinds of columns that are known already, by name; the others are told by what stands in them.
+        kinds: Kinds of columns that are known already, by name; the others are judged by their first rows.
+        decimal: What stands before decimals; None recognises a comma where it shows, and else takes a point.
+        thousands: What stands between thousands; None likewise.
         stdin: What `-` reads; the process's own by default.
         progress: Called now and then with the bytes read and their number.
 
     Raises:
-        DataError: It is missing, no table, or faulty; told with line and cure.
-        MissingError: It is a parquet file and pyarrow is not installed.
+        DataError: It is missing, no table, or faulty; the message has line and fix.
     """
-    kinds = kinds or {}
+    asked = dict(kinds or {})
+    marks = None
+    if decimal or thousands:
+        marks = Marks(decimal or ("," if thousands == "." else "."), thousands or "")
+        asked["--decimal"] = f"{marks.decimal} {marks.thousands}"
     if spec == "-":
         with _spooled(stdin or sys.stdin.buffer) as file:
-            return _Reading(file, "standard input", None, kinds, progress).table()
+            return _Reading(file, "standard input", ".csv", marks, asked, progress).table()
     path = Path(spec).expanduser()
-    suffix = path.suffix.lower()
-    if suffix not in _TYPES:
+    suffix, packed = table_suffixes(path)
+    if not suffix:
         raise DataError(
-            f"{printable(spec, 200)} does not end in {', '.join(_TYPES)}", "name the file by what is in it"
+            f"{printable(spec, 200)} does not end in {', '.join(TABLE_SUFFIXES)}",
+            "name the file by what is in it",
         )
-    if suffix == ".parquet":
-        return _open_parquet(path, spec, kinds, progress)
-    delimiter = "\t" if suffix == ".tsv" else None
+    source = printable(spec, 200)
     try:
-        with path.open("rb") as opened:
-            if path.is_file():
-                return _Reading(cast("BinaryIO", opened), spec, delimiter, kinds, progress, path).table()
-            with _spooled(cast("BinaryIO", opened)) as file:  # a named pipe cannot be read twice
-                return _Reading(file, spec, delimiter, kinds, progress).table()
-    except OSError as err:
-        raise unreadable(err, path) from err
-
-
-def _open_parquet(path: Path, source: str, kinds: Mapping[str, str], progress: Progress | None) -> Table:
-    try:
-        with path.open("rb") as opened:
-            return _ParquetReading(cast("BinaryIO", opened), source, None, kinds, progress, path).table()
+        kept_as = path if path.is_file() else None  # a named pipe cannot be read twice
+        if kept_as is not None and (kept := kept_table(kept_as, source, asked)):
+            return kept
+        with _opened(path, source, packed) as file:
+            return _Reading(file, source, suffix, marks, asked, progress, kept_as).table()
     except OSError as err:
         raise unreadable(err, path) from err
 
 
 def peek_names(source: str) -> tuple[str, ...]:
-    """Give the names of a file's columns without reading its rows; none where they cannot be seen beforehand.
+    """Return the names of a file's columns without reading its rows; none where they cannot be seen beforehand.
 
     Raises:
         DataError: It is missing, or begins with no line of names.
     """
     path = Path(source).expanduser()
-    if source == "-" or path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
+    suffix, packed = table_suffixes(path)
+    if source == "-" or packed or suffix not in (".csv", ".tsv") or not path.is_file():
         return ()
     try:
         with path.open("rb") as file:
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else None
-            return Delimited(cast("BinaryIO", file), source, delimiter).header.names
+            if wide_encoding(file.read(4)):
+                return ()
+            file.seek(0)
+            named = printable(source, 200)
+            return read_header(cast("BinaryIO", file), named, "\t" if suffix == ".tsv" else None).names
     except OSError as err:
         raise unreadable(err, path) from err
 
 
 def unreadable(err: OSError, path: Path) -> DataError:
-    """Say why a table cannot be opened, and which file may have been meant."""
-    told = file_error(err, path, "read")
+    """Return the error of a table that cannot be opened, with the file that may have been meant."""
+    fault = file_error(err, path, "read")
     with contextlib.suppress(OSError):
         beside = [
             other.name for other in path.parent.iterdir() if other.is_file() and other.name != path.name
         ]
-        return DataError(told.message, did_you_mean(path.name, beside) or told.hint)
-    return DataError(told.message, told.hint)
+        return DataError(fault.message, did_you_mean(path.name, beside) or fault.hint)
+    return DataError(fault.message, fault.hint)
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """One delimited file that is being read.
-
-    Args:
-        file: Can be read more than once.
-        source: What it is called in messages.
-        delimiter: What stands between fields; None finds it in the header.
-        kinds: Kinds of columns that are known already.
-        progress: Called with the bytes read and their number.
-        path: Where it lies; None for what came through a pipe.
-    """
+    """One file that is being read: it can be read more than once, and has no path if it came through a pipe."""
 
     file: BinaryIO
     source: str
-    delimiter: str | None
-    kinds: Mapping[str, str]
+    suffix: str
+    marks: Marks | None
+    asked: Mapping[str, str]
     progress: Progress | None
     path: Path | None = None
 
     def table(self) -> Table:
-        """Give the table: the prepared one where there is one, else a newly read one."""
+        """Return the table: the prepared one where there is one, else a newly read one."""
         size = self.file.seek(0, 2)
         if size < PREPARED_FROM_BYTES:
-            return self._read_until_settled(MemoryRows, self._fingerprint(), size)
-        if self.path is not None and (kept := kept_table(self.path, self.source, self.kinds)):
+            return self._read(size, None)
+        if (self.path is None or is_prepared(self.path, self.asked)) and (
+            kept := kept_table(self.path, self.source, self.asked, sha256_of(self.file))
+        ):
             return kept
-        fingerprint = self._fingerprint()
-        if kept := kept_table(self.path, self.source, self.kinds, fingerprint):
-            return kept
-        with contextlib.ExitStack() as files:
-            table = self._read_until_settled(lambda: FileRows(files), fingerprint, size)
-            keep_table(table, self.path, self.kinds)
-        kept = kept_table(self.path, self.source, self.kinds, fingerprint)
+        with tempfile.TemporaryFile(dir=prepared_folder(), buffering=0) as store:
+            table = self._read(size, cast("IO[bytes]", store))
+            keep_table(table, self.path, self.asked)
+        kept = kept_table(self.path, self.source, self.asked, table.fingerprint)
         assert kept is not None, "it was written a moment ago"
         return kept
 
-    def _tell(self, done: int, size: int) -> None:
-        """Say how far a large file is read; a small one is read before any one asks."""
-        if self.progress is not None and size >= PREPARED_FROM_BYTES:
-            self.progress(min(done, size), size)
+    def _read(self, size: int, store: IO[bytes] | None) -> Table:
+        if self.suffix == ".parquet":
+            parquet = ParquetFile(self.file, self.source)
+            return self._table(parquet, parquet.readers(exact=store is None), size, store)
+        delimiter = "\t" if self.suffix == ".tsv" else None
+        delimited = DelimitedFile(self.file, self.source, delimiter)
+        try:
+            return self._delimited(delimited, size, store)
+        except NotForArrowError:
+            with rewritten(self.file, self.source, delimited.header) as copy:
+                clean = DelimitedFile(copy, self.source, delimiter, clean=True)
+                return replace(self._delimited(clean, size, store), fingerprint=sha256_of(self.file))
 
-    def _fingerprint(self) -> str:
-        self.file.seek(0)
-        digest = hashlib.sha256()
-        while piece := self.file.read(_COPY_BYTES):
-            digest.update(piece)
-        return digest.hexdigest()
+    def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
+        readers = plan_columns(file.sample(), self.asked, exact=store is None, marks=self.marks)
+        return self._table(file, readers, size, store)
 
-    def _read_until_settled(self, make: Callable[[], Rows], fingerprint: str, size: int) -> Table:
-        plans: dict[str, Plan] = {}
-        while True:
-            rows = make()
-            try:
-                return self._read(plans, rows, fingerprint, size)
-            except Turned as turned:
-                plans.update(turned.plans)
+    def _table(
+        self,
+        file: DelimitedFile | ParquetFile,
+        readers: dict[str, ColumnReader],
+        size: int,
+        store: IO[bytes] | None,
+    ) -> Table:
+        growing = GrowingColumns(store, file.most_rows)
+        rows, turned = self._fill(file, readers, growing, size)
+        while turned:  # a second time for columns that turned out to be of another kind than their first rows
+            readers.update(turned)
+            _, turned = self._fill(file, turned, growing, 0)
+        lines = file.lines(rows)
+        columns = {}
+        for name, reader in readers.items():
+            stray = None
+            if reader.stray is not None:
+                row, value = reader.stray
+                stray = Stray(row + 2 if lines is None else int(lines[row]), value, reader.decimal_comma)
+            columns[name] = Column(name, reader.kind, tuple(reader.categories), reader.hashed, stray)
+        notes = (*file.notes, *(self._note_of_marks(readers) if self.marks is None else ()))
+        in_lines = file.place == "line"
+        return Table(self.source, columns, growing.arrays(), file.fingerprint(), lines, notes, in_lines)
 
-    def _read(self, known: Mapping[str, Plan], rows: Rows, fingerprint: str, size: int) -> Table:
-        self.file.seek(0)
-        content = Delimited(self.file, self.source, self.delimiter)
-        header = content.header
-        reader: Reader | None = None
-        lines: list[np.ndarray] = []
-        for block in content.blocks():
-            if reader is None:
-                exact = size < PREPARED_FROM_BYTES
-                plans = plan_columns(header, block, self.kinds, self.source, exact=exact)
-                reader = Reader(header, {**plans, **known}, self.source)
-            rows.add(reader.read(block))
-            lines.append(block.lines)
-            self._tell(self.file.tell(), size)
-        if reader is None:
-            raise DataError(
-                f"{self.source} has a line of column names and no rows", "export the table anew, rows and all"
+    def _fill(
+        self,
+        file: DelimitedFile | ParquetFile,
+        readers: Mapping[str, ColumnReader],
+        growing: GrowingColumns,
+        size: int,
+    ) -> tuple[int, dict[str, ColumnReader]]:
+        """Read columns; return the number of rows and the columns that are of another kind."""
+        rows = 0
+        turned: dict[str, ColumnReader] = {}
+        for done, batch in file.batches(readers):
+            for name, reader in readers.items():
+                found = turned.get(name) or reader.convert(batch[name], rows)
+                if not isinstance(found, ColumnReader):
+                    growing.add(name, found)
+                elif found.forced and found.stray is not None:
+                    row, value = found.stray
+                    raise not_of_kind(f"{self.source} {file.place} {file.line_of(row):,}", found, value)
+                elif name not in turned:
+                    turned[name] = found
+                    growing.drop(name)
+            rows += len(next(iter(batch.values())))
+            if self.progress is not None and size >= PREPARED_FROM_BYTES:
+                self.progress(min(done, size), size)
+        return rows, turned
+
+    def _note_of_marks(self, readers: Mapping[str, ColumnReader]) -> Iterator[str]:
+        marks = next((each.marks for each in readers.values() if not each.marks.plain), None)
+        if marks is not None:
+            written = f"1{marks.thousands}234{marks.decimal}5"
+            names = ", ".join(printable(name) for name, each in readers.items() if each.kind == "number")
+            yield (
+                f"{self.source} writes numbers as {written}, so {names} are read so; --decimal and --thousands decide "
+                "otherwise"
             )
-        notes = []
-        if header.delimiter in _DELIMITER_WORDS and self.delimiter is None:
-            notes.append(f"{self.source} has {_DELIMITER_WORDS[header.delimiter]} between its columns")
-        return Table(
-            self.source,
-            _columns(reader),
-            rows.blocks(),
-            fingerprint,
-            _odd_lines(lines),
-            tuple(notes),
-        )
-
-
-@dataclass(frozen=True)
-class _ParquetReading(_Reading):
-    """One parquet file that is being read."""
-
-    def _read(self, known: Mapping[str, Plan], rows: Rows, fingerprint: str, size: int) -> Table:
-        from dlkit.data.tables.parquet import ParquetColumns
-
-        self.file.seek(0)
-        content = ParquetColumns(self.file, self.source)
-        plans = content.plans(exact=size < PREPARED_FROM_BYTES)
-        reader = Reader(Header(tuple(plans), ","), {**plans, **known}, self.source)
-        for columns, numbers in content.batches():
-            rows.add(reader.take(columns, numbers))
-            self._tell(int(numbers[-1]) * size // content.num_rows, size)
-        return Table(self.source, _columns(reader), rows.blocks(), fingerprint, in_lines=False)
-
-
-def _columns(reader: Reader) -> dict[str, Column]:
-    counts: dict[str, int] = {}
-    columns = {}
-    for name, plan in reader.plans.items():
-        index = counts.setdefault(plan.block, 0)
-        counts[plan.block] += 1
-        categories = tuple(reader.categories.get(name, ()))
-        columns[name] = Column(name, plan.kind, plan.block, index, categories, plan.hashed, plan.stray)
-    return columns
-
-
-def _odd_lines(lots: list[np.ndarray]) -> np.ndarray | None:
-    """Give the line of each row; None where row i stands in line i + 2, as in most files."""
-    before = 0
-    for lot in lots:
-        if not np.array_equal(lot, np.arange(before + 2, before + 2 + len(lot))):
-            return np.concatenate(lots)
-        before += len(lot)
-    return None
 
 
 @contextlib.contextmanager
-def _spooled(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Give what a stream holds as a file that can be read more than once."""
+def _opened(path: Path, source: str, packed: str) -> Iterator[BinaryIO]:
+    """Open a file that can be read more than once, unpacked and as UTF-8.
+
+    Raises:
+        DataError: It is damaged, or a .zip of more or less than one file.
+    """
+    with path.open("rb") as plain:
+        file = cast("BinaryIO", plain)
+        if packed:
+            with _unpacked(file, source, packed) as stream, _spooled(stream, source) as copy:
+                yield copy
+        elif not path.is_file() or _has_wide_mark(plain.peek(4)[:4]):
+            with _spooled(file, source) as copy:
+                yield copy
+        else:
+            yield file
+
+
+@contextlib.contextmanager
+def _unpacked(file: BinaryIO, source: str, packed: str) -> Iterator[BinaryIO]:
+    """Open the content of a compressed file."""
+    if packed == ".zip":
+        try:
+            archive = zipfile.ZipFile(file)
+        except zipfile.BadZipFile as err:
+            raise DataError(f"{source} is no zip file", "name it by what is in it") from err
+        with archive:
+            names = [name for name in archive.namelist() if not name.startswith(("__MACOSX/", "."))]
+            if len(names) != 1:
+                raise DataError(
+                    f"{source} holds {len(names):,} files; a table is a single one",
+                    "unpack it, and name the file",
+                )
+            with archive.open(names[0]) as stream:
+                yield cast("BinaryIO", stream)
+    elif packed == ".zst":
+        yield cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
+    else:
+        opener: Any = {".gz": gzip, ".bz2": bz2, ".xz": lzma}[packed]
+        with opener.open(file) as stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def _spooled(stream: BinaryIO, source: str = "standard input") -> Iterator[BinaryIO]:
+    """Return what a stream holds, as UTF-8, as a file that can be read more than once."""
     with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(stream, file)
+        start = b""
+        try:
+            start = stream.read(4)
+            if _has_wide_mark(start):
+                for text in codecs.iterdecode(_pieces(stream, start), wide_encoding(start)):
+                    file.write(text.encode())
+            else:
+                file.write(start)
+                shutil.copyfileobj(stream, file, _COPY_BYTES)
+        except (*_DAMAGED, OSError) as err:
+            raise DataError(
+                f"{source} cannot be unpacked: {printable(str(err), 120)}", "copy or download it again"
+            ) from err
+        except UnicodeDecodeError as err:
+            raise DataError(
+                f"{source} begins with the mark of {wide_encoding(start)} and is not: {err.reason}",
+                "write it as UTF-8",
+            ) from err
+        file.flush()
         yield cast("BinaryIO", file)
+
+
+def _pieces(stream: BinaryIO, start: bytes) -> Iterator[bytes]:
+    yield start
+    while piece := stream.read(_COPY_BYTES):
+        yield piece
+
+
+def _has_wide_mark(start: bytes) -> bool:
+    return start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or start == codecs.BOM_UTF32_BE

@@ -18,7 +18,7 @@ HEADER = ("row", "split")
 
 
 def split_table(table: Table, targets: Targets, config: TrainConfig) -> dict[str, np.ndarray]:
-    """Give the rows of train, val and test; those without a target are in none.
+    """Return the rows of train, val and test; those without a target are in none.
 
     Args:
         table: The table.
@@ -68,7 +68,7 @@ def splits_csv(rows: Mapping[str, np.ndarray]) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """Give the SHA-256 over a split file.
+    """Return the SHA-256 over a split file.
 
     Raises:
         DataError: It cannot be read.
@@ -110,7 +110,7 @@ def read_split_file(path: Path, count: int, known: np.ndarray) -> dict[str, np.n
 
 
 def _line(path: Path, number: int, fields: Sequence[str], count: int) -> tuple[int, int]:
-    """Give row and split of one line of a split file."""
+    """Return row and split of one line of a split file."""
     where = f"--split-file {path} line {number:,}"
     if len(fields) != len(HEADER):
         raise DataError(f"{where} has {len(fields)} fields, not row,split", "for example 17,train")
@@ -139,8 +139,8 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as err:
-        told = file_error(err, path, "read --split-file")
-        raise DataError(told.message, "dlkit data split writes one") from err
+        fault = file_error(err, path, "read --split-file")
+        raise DataError(fault.message, "dlkit data split writes one") from err
 
 
 def _groups(table: Table, name: str, known: np.ndarray) -> np.ndarray:

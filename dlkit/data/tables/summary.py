@@ -10,7 +10,7 @@ COLUMNS = ("column", "kind", "missing", "different", "lowest", "median", "highes
 
 
 def table_facts(table: Table) -> dict[str, Any]:
-    """Give what holds of the whole table, by name."""
+    """Return what holds of the whole table, by name."""
     return {
         "name": table.source,
         "rows": len(table),
@@ -20,7 +20,7 @@ def table_facts(table: Table) -> dict[str, Any]:
 
 
 def column_facts(table: Table) -> list[tuple[str | int, ...]]:
-    """Give one row a column: lowest, median and highest number or date, or the most frequent text."""
+    """Return one row a column: lowest, median and highest number or date, or the most frequent text."""
     return [(name, *_facts(table, name)) for name in table.names]
 
 

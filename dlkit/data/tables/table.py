@@ -2,27 +2,49 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlkit.errors import DataError, did_you_mean, printable
 
-if TYPE_CHECKING:
-    from dlkit.data.tables.column_kinds import Stray
-
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class Stray:
+    """The first text in a column that is otherwise made of numbers.
+
+    Args:
+        line: Where it stands.
+        value: What stands there.
+        decimal_comma: The column's numbers are written with a comma, or with marks between thousands.
+    """
+
+    line: int
+    value: str
+    decimal_comma: bool = False
+
+    def error(self, source: str, name: str) -> DataError:
+        """Return the error of a column that cannot be read as numbers."""
+        value = printable(self.value, 40)
+        if self.decimal_comma:
+            return DataError(
+                f"{source} line {self.line:,}: column {name} has '{value}', a number with a comma",
+                "--decimal , or --thousands , decides how it is read; or write 1234.5",
+            )
+        return DataError(
+            f"{source} line {self.line:,}: column {name} has '{value}' among numbers",
+            "fix it, empty the field if the value is missing, or leave the column out with --features",
+        )
+
+
+@dataclass(frozen=True)
 class Column:
-    """One column: what it holds, and where it lies.
+    """What one column holds.
 
     Args:
         name: As in the header.
         kind: `number`, `boolean` (0 and 1), `date` (seconds since 1970, UTC) or `text`.
-        block: Which stored array holds it.
-        index: Which column of that array it is.
         categories: The texts that its codes stand for; empty if it is no text column, or a hashed one.
         hashed: It has so many texts that only their hashes are kept: they can be compared, not read.
         stray: The first text in a column that is otherwise made of numbers, which makes it a text column.
@@ -30,11 +52,9 @@ class Column:
 
     name: str
     kind: str
-    block: str
-    index: int
     categories: tuple[str, ...] = field(default=(), repr=False)
     hashed: bool = False
-    stray: "Stray | None" = None
+    stray: Stray | None = None
 
 
 @dataclass(frozen=True)
@@ -44,23 +64,23 @@ class Table:
     Args:
         source: What it was read from, as typed, for messages.
         columns: By name, in the order of the file.
-        blocks: Stored arrays by name, shape (N, C) each; may be mapped from a file.
+        values: Numbers or codes by column, shape (N,) each; may be mapped from a file.
         fingerprint: SHA-256 over the content of the file.
         lines: The line that each row begins in, shape (N,); None where row i stands in line i + 2.
-        notes: What reading it had to decide, in words, to be said to the user.
+        notes: What reading it had to decide, in words, for the user.
         in_lines: Rows stand in lines of text; otherwise messages count them from 0.
     """
 
     source: str
     columns: Mapping[str, Column]
-    blocks: Mapping[str, np.ndarray] = field(repr=False)
+    values: Mapping[str, np.ndarray] = field(repr=False)
     fingerprint: str
     lines: np.ndarray | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     in_lines: bool = True
 
     def __len__(self) -> int:
-        return len(next(iter(self.blocks.values())))
+        return len(next(iter(self.values.values())))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,7 +88,7 @@ class Table:
         return tuple(self.columns)
 
     def column(self, name: str, option: str = "") -> Column:
-        """Give a column.
+        """Return a column.
 
         Args:
             name: As in the header.
@@ -87,11 +107,11 @@ class Table:
         return self.columns[name]
 
     def numbers(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
-        """Give a column as float64, shape (N,): numbers, 0 and 1, or seconds since 1970; NaN where missing.
+        """Return a column as float64, shape (N,): numbers, 0 and 1, or seconds since 1970; NaN where missing.
 
         Args:
             name: A column of numbers, booleans or dates.
-            rows: Which rows, in which order; None gives all.
+            rows: Which rows, in which order; None takes all.
 
         Raises:
             DataError: It is a text column, or there is none of that name.
@@ -107,13 +127,13 @@ class Table:
         return self._stored(column, rows).astype(np.float64)
 
     def codes(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
-        """Give a text column as int64, shape (N,): places in its categories, or hashes; -1 where missing."""
+        """Return a text column as int64, shape (N,): places in its categories, or hashes; -1 where missing."""
         column = self.column(name)
         assert column.kind == "text", f"{name} is no text column"
         return self._stored(column, rows).astype(np.int64)
 
     def texts(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
-        """Give any column as texts, shape (N,), dtype object; None where missing.
+        """Return any column as texts, shape (N,), dtype object; None where missing.
 
         Whole numbers come without a decimal point, dates in ISO form, booleans as true and false.
 
@@ -135,24 +155,24 @@ class Table:
         return texts[places]
 
     def missing(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:
-        """Tell where a column has no value, shape (N,), bool."""
+        """Return where a column has no value, shape (N,), bool."""
         column = self.column(name)
         stored = self._stored(column, rows)
         absent: np.ndarray = stored == -1 if column.kind == "text" else np.isnan(stored)
         return absent
 
     def line(self, row: int) -> int:
-        """Give the line of the file that a row begins in, from 1."""
+        """Return the line of the file that a row begins in, from 1."""
         return int(self.lines[row]) if self.lines is not None else int(row) + 2
 
     def place(self, row: int, name: str = "") -> str:
-        """Say where a row, or a value in it, stands: for messages."""
+        """Return the place of a row, or of a value in it, for messages."""
         column = f", column {printable(name)}" if name else ""
         where = f"line {self.line(row):,}" if self.in_lines else f"row {row:,}"
         return f"{self.source} {where}{column}"
 
     def _stored(self, column: Column, rows: np.ndarray | None) -> np.ndarray:
-        values: np.ndarray = self.blocks[column.block][:, column.index]
+        values = self.values[column.name]
         return values if rows is None else np.asarray(values[rows])
 
     def _example(self, column: Column) -> str:
@@ -162,20 +182,19 @@ class Table:
 def table_of(
     source: str, columns: Mapping[str, Sequence[object] | np.ndarray], fingerprint: str = ""
 ) -> Table:
-    """Make a table of arrays in memory: float64 for numbers, objects for texts (None where missing)."""
-    blocks: dict[str, list[np.ndarray]] = {"exact": [], "codes": []}
+    """Return a table of arrays in memory: float64 for numbers, objects for texts (None where missing)."""
+    arrays: dict[str, np.ndarray] = {}
     described = {}
     for name, values in columns.items():
         array = np.asarray(values)
         if array.dtype.kind in "fiub":
-            described[name] = Column(name, "number", "exact", len(blocks["exact"]))
-            blocks["exact"].append(array.astype(np.float64))
+            described[name] = Column(name, "number")
+            arrays[name] = array.astype(np.float64)
             continue
         texts = tuple(dict.fromkeys(str(value) for value in array if value is not None))
         place = {text: code for code, text in enumerate(texts)}
-        described[name] = Column(name, "text", "codes", len(blocks["codes"]), texts)
-        blocks["codes"].append(np.array([-1 if v is None else place[str(v)] for v in array], dtype=np.int32))
-    arrays = {kind: np.stack(found, axis=1) for kind, found in blocks.items() if found}
+        described[name] = Column(name, "text", texts)
+        arrays[name] = np.array([-1 if v is None else place[str(v)] for v in array], dtype=np.int32)
     return Table(source, described, arrays, fingerprint)
 
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, infer_task
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 
-FEW_INTEGERS = 20
-MAX_CLASSES = 10_000
-_ROWS_A_CLASS = 5
 _MANY_CLASSES = 200
 UNLABELLED = -1
 
@@ -36,13 +34,13 @@ class Targets:
 
     @property
     def known(self) -> np.ndarray:
-        """Which rows have a target, shape (N,), bool."""
+        """Whether each row has a target, shape (N,), bool."""
         if self.task == "classification":
             return np.asarray(self.values != UNLABELLED)
         return np.asarray(~np.isnan(self.values).any(1))
 
     def strata(self, *, numbers: bool) -> np.ndarray:
-        """Give a group a row, shape (N,), of which every split is to get its share.
+        """Return a group a row, shape (N,), of which every split is to get its share.
 
         Args:
             numbers: Group numbers by the tenth of them that they fall in; otherwise they are one group.
@@ -56,7 +54,7 @@ class Targets:
 
 
 def target_names(table_names: Sequence[str], typed: str, source: str) -> tuple[str, ...]:
-    """Take `--target A` or `--target A,B` apart.
+    """Return the names in `--target A` or `--target A,B`.
 
     Raises:
         DataError: There is no such column.
@@ -80,7 +78,7 @@ def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
     Args:
         table: The table.
         names: The columns; several must all be numbers.
-        task: `classification`, `regression`, or `auto` to tell it by the values.
+        task: `classification`, `regression`, or `auto` to infer it from the values.
 
     Raises:
         DataError: The values cannot be learned: all alike, infinite, of the wrong kind, or missing in all rows.
@@ -139,7 +137,7 @@ def targets_like(table: Table, names: tuple[str, ...], task: str, class_names: S
         raise DataError(
             f"{table.place(int(foreign[0]), names[0])} is '{printable(texts[foreign[0]], 40)}', which is none of "
             f"the {len(class_names)} classes trained on: {_some(class_names)}",
-            f"mend the {len(foreign)} such rows; empty the field where the class is not known",
+            f"fix the {len(foreign)} such rows; empty the field where the class is not known",
         )
     return Targets(task, names, values, tuple(class_names))
 
@@ -166,33 +164,19 @@ def _check(table: Table, column: Column) -> None:
 
 
 def _mostly_numbers(column: Column) -> bool:
-    return len(column.categories) > FEW_INTEGERS
+    return len(column.categories) > FEW_CLASSES
 
 
 def _infer(table: Table, column: Column) -> tuple[str, str]:
-    """Tell the task by the values, and say why."""
-    name = printable(column.name)
-    if column.kind == "text":
-        return "classification", f"target {name} is text, so its values are classes"
-    if column.kind == "boolean":
-        return "classification", f"target {name} is true or false, so its values are classes"
-    values = table.numbers(column.name)
-    different = np.unique(values[~np.isnan(values)])
-    count = len(different)
-    whole = bool(np.isfinite(different).all() and (different == np.round(different)).all())
-    if whole and count <= FEW_INTEGERS and count * _ROWS_A_CLASS <= len(values):
-        return "classification", (
-            f"target {name} has {count} different whole numbers, so they are classes; --task regression takes "
-            "them as numbers"
-        )
-    return "regression", (
-        f"target {name} is a number ({count:,} different values), so it is a regression; --task classification "
-        "takes its values as classes"
-    )
+    """Return the task by the values, and why."""
+    values: np.ndarray = np.array([], dtype=object if column.kind == "text" else bool)
+    if column.kind == "number":
+        values = table.numbers(column.name)
+    return infer_task(f"target {printable(column.name)}", values)
 
 
 def _classes(table: Table, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Give class indices and the names of the classes, in the order of texts or of numbers."""
+    """Return class indices and the names of the classes, in the order of texts or of numbers."""
     name = printable(column.name)
     if column.kind == "text":
         codes = table.codes(column.name)

@@ -149,7 +149,7 @@ BAD: dict[str, tuple[list[str], str, str, str]] = {
         [*(f"{number}.5" for number in range(40)), "x"],
         "auto",
         "standard input line 42: column y has 'x' among numbers",
-        "mend it, empty the field if the value is missing, or leave the column out with --features",
+        "fix it, empty the field if the value is missing, or leave the column out with --features",
     ),
     "huge": (
         ["1e300", "1"],
@@ -221,4 +221,4 @@ def test_a_class_that_was_not_trained_on_is_told_with_its_place() -> None:
     assert caught.value.message == (
         "standard input line 3, column y is 'c', which is none of the 2 classes trained on: a, b"
     )
-    assert caught.value.hint == "mend the 2 such rows; empty the field where the class is not known"
+    assert caught.value.hint == "fix the 2 such rows; empty the field where the class is not known"

@@ -1,23 +1,26 @@
 """Tables as they are read: kinds, gaps and places; the prepared file of a large one."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
-import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from dlkit.data.home import data_home
 from dlkit.data.preparing import report, watched
-from dlkit.data.tables import reading as table_files
-from dlkit.data.tables import rows as table_rows
-from dlkit.data.tables.column_kinds import Stray
+from dlkit.data.tables import columns, reading, sources
 from dlkit.data.tables.reading import read_table
-from dlkit.data.tables.table import Table, table_of
-from dlkit.errors import DataError, MissingError
+from dlkit.data.tables.table import Stray, Table, table_of
+from dlkit.errors import DataError
 
 
 def table(text: str, **options: Any) -> Table:
@@ -88,22 +91,57 @@ def test_a_stray_text_among_numbers_is_remembered_with_its_line() -> None:
     assert found.columns["a"].stray == Stray(22, "x")
     assert told(lambda: found.numbers("a")) == (
         "standard input line 22: column a has 'x' among numbers",
-        "mend it, empty the field if the value is missing, or leave the column out with --features",
+        "fix it, empty the field if the value is missing, or leave the column out with --features",
     )
 
 
-@pytest.mark.parametrize("field", ["1,5", "1.234,5", "1,234", "1 234,5"])
-def test_numbers_with_a_comma_are_told_as_such(field: str) -> None:
-    found = table(f'a;b\n"{field}";1\n{field};2\n2;3\n')
+@pytest.mark.parametrize(
+    ("fields", "options", "numbers"),
+    [
+        (["1,5", "2"], {}, [1.5, 2]),
+        (["1.234,5", "1.234"], {}, [1234.5, 1234]),
+        (["1 234,5", "NA"], {}, [1234.5, None]),
+        (["1,234.5", "0.25"], {}, [1234.5, 0.25]),
+        (["1,234", "2"], {"decimal": ","}, [1.234, 2]),
+        (["1,234", "2"], {"thousands": ","}, [1234, 2]),
+        (["1.234", "2"], {"thousands": "."}, [1234, 2]),
+        (["1'234,5", "-2e1"], {"decimal": ",", "thousands": "'"}, [1234.5, -20]),
+    ],
+)
+def test_numbers_are_read_by_their_marks(
+    fields: list[str], options: dict[str, str], numbers: list[float | None]
+) -> None:
+    found = table("a;b\n" + "".join(f"{field};{place}\n" for place, field in enumerate(fields)), **options)
 
-    assert told(lambda: found.numbers("a")) == (
-        f"standard input line 2: column a has '{field}', a number with a comma",
-        "write numbers with a decimal point and nothing between thousands: 1234.5",
-    )
+    assert found.columns["a"].kind == "number"
+    assert found.numbers("a").tolist() == pytest.approx(numbers, nan_ok=True) or None in numbers
+    assert found.numbers("a")[0] == numbers[0]
+    assert [note for note in found.notes if "--decimal" in note] == ([] if options else [found.notes[-1]])
+
+
+@pytest.mark.parametrize(
+    ("fields", "options"), [(["1,234", "2"], {}), (["1,5", "1.5", "2,5"], {"decimal": ","})]
+)
+def test_marks_that_do_not_show_or_do_not_fit_are_an_error(
+    fields: list[str], options: dict[str, str]
+) -> None:
+    found = table("a;b\n" + "".join(f"{field};1\n" for field in fields), **options)
+
+    with pytest.raises(DataError) as caught:
+        found.numbers("a")
+    assert "1,234" in caught.value.message or "text" in caught.value.message
+
+
+def test_marks_of_the_first_rows_hold_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_SAMPLE_ROWS", 5)
+
+    found = table("a;b\n" + "1,5;1\n" * 9 + "2.5;1\n")
+
+    assert found.columns["a"].stray == Stray(11, "2.5")
 
 
 def test_a_text_that_comes_late_turns_the_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_rows, "_SAMPLE_ROWS", 5)
+    monkeypatch.setattr(sources, "_SAMPLE_ROWS", 5)
 
     found = table("a,b,c,d\n" + "1,true,2020-01-01,\n" * 9 + "x,maybe,soon,y\n")
 
@@ -114,7 +152,7 @@ def test_a_text_that_comes_late_turns_the_column(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_column_with_too_many_texts_keeps_their_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_rows, "MAX_CATEGORIES", 3)
+    monkeypatch.setattr(columns, "MAX_CATEGORIES", 3)
 
     found = table("a,b\nu,1\nv,1\nw,1\nx,1\nu,1\n,1\n")
 
@@ -145,7 +183,7 @@ def test_other_delimiters_are_said() -> None:
 def test_no_rows_are_an_error() -> None:
     assert told(lambda: table("a,b\n")) == (
         "standard input has a line of column names and no rows",
-        "export the table anew, rows and all",
+        "export the table again, rows and all",
     )
 
 
@@ -186,22 +224,9 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, message: 
     assert found == (message.format(tmp_path), hint.format(tmp_path))
 
 
-def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)  # Python's own way to say that a module is not there
-    (tmp_path / "t.parquet").write_bytes(b"PAR1")
-
-    with pytest.raises(MissingError) as caught:
-        read_table(str(tmp_path / "t.parquet"))
-
-    assert caught.value.exit_code == 7
-    assert caught.value.hint.startswith("pip install 'dlkit[parquet]'")
-
-
 def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
-    pytest.importorskip("pyarrow.parquet")
-    frame = pandas.DataFrame({"n": [1, 2, None], "t": ["x", None, "NA"], "b": [True, None, False]})
-    frame["d"] = pandas.to_datetime(["2020-01-02", None, "2021-01-01"])
+    frame = pd.DataFrame({"n": [1, 2, None], "t": ["x", None, "NA"], "b": [True, None, False]})
+    frame["d"] = pd.to_datetime(["2020-01-02", None, "2021-01-01"])
     frame.to_parquet(tmp_path / "t.parquet")
     csv = table("n,t,b,d\n1,x,true,2020-01-02\n2,,,\n,NA,false,2021-01-01\n")
 
@@ -214,20 +239,20 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "block"),
-    [("16777217", "exact"), ("1000.001", "numbers"), ("1600000000.5", "exact"), ("1e300", "exact")],
+    ("value", "dtype"),
+    [("16777217", "float64"), ("1000.001", "float32"), ("1600000000.5", "float64"), ("1e300", "float64")],
 )
 def test_numbers_of_a_large_table_are_kept_in_as_many_bits_as_they_need(
-    home: Path, monkeypatch: pytest.MonkeyPatch, value: str, block: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, value: str, dtype: str
 ) -> None:
-    monkeypatch.setattr(table_files, "PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr(reading, "PREPARED_FROM_BYTES", 1)
     other = {"1600000000.5": "1600000900.5"}.get(value, "3")
     (home / "t.csv").write_text(f"a\n{value}\n{other}\n")
 
     found = read_table("t.csv")
 
-    assert found.columns["a"].block == block
-    assert found.numbers("a")[0] == pytest.approx(float(value), rel=1e-6 if block == "numbers" else 0)
+    assert found.values["a"].dtype == dtype
+    assert found.numbers("a")[0] == pytest.approx(float(value), rel=1e-6 if dtype == "float32" else 0)
 
 
 LARGE = "n,t,b,d,s\n" + "".join(
@@ -238,8 +263,8 @@ LARGE = "n,t,b,d,s\n" + "".join(
 @pytest.fixture
 def large(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A table that counts as large, read in blocks of a few rows."""
-    monkeypatch.setattr(table_files, "PREPARED_FROM_BYTES", 1)
-    monkeypatch.setattr("dlkit.data.tables.delimited.BLOCK_BYTES", 300)
+    monkeypatch.setattr(reading, "PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr("dlkit.data.tables.sources.BLOCK_BYTES", 300)
     path = home / "large.csv"
     path.write_text(LARGE)
     return path
@@ -255,7 +280,7 @@ def test_a_large_table_is_prepared_once_and_mapped_after_that(
     in_memory = table(LARGE)
     first = read_table(str(large))
     seen = prepared()
-    monkeypatch.setattr(table_files, "Delimited", None)
+    monkeypatch.setattr(reading, "DelimitedFile", None)
 
     second = read_table(str(large))
 
@@ -285,7 +310,7 @@ def test_a_table_that_changed_is_prepared_anew(large: Path) -> None:
 def test_a_touched_table_is_not_prepared_anew(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read_table(str(large))
     os.utime(large, (1, 1))
-    monkeypatch.setattr(table_files, "Delimited", None)
+    monkeypatch.setattr(reading, "DelimitedFile", None)
 
     assert len(read_table(str(large))) == 50
 
@@ -351,3 +376,83 @@ def test_a_table_can_be_made_of_arrays() -> None:
     assert made.texts("n").tolist() == ["1", None]
     assert made.texts("t").tolist() == ["a", None]
     assert len(made) == 2
+
+
+ROWS = 'a,b\n1,x\n2,"y\nz"\n'
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+    ".zip": lambda data: zipped({"t.csv": data}),
+}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_a_compressed_table_is_the_table_in_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t.csv{suffix}"
+    path.write_bytes(PACK[suffix](ROWS.encode()))
+
+    found = read_table(str(path))
+
+    assert found.texts("b").tolist() == ["x", "y\nz"]
+    assert found.fingerprint == table(ROWS).fingerprint
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_a_compressed_table_that_is_cut_off_is_an_error(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t.csv{suffix}"
+    path.write_bytes(PACK[suffix](b"".join(b"%d,%d\n" % (i, i * i) for i in range(5000)))[:-40])
+
+    with pytest.raises(DataError) as caught:
+        read_table(str(path))
+
+    assert str(path) in caught.value.message
+
+
+def test_a_zip_of_two_files_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.zip").write_bytes(zipped({"a.csv": b"a\n1\n", "b.csv": b"a\n1\n"}))
+
+    with pytest.raises(DataError, match="2 files"):
+        read_table(str(tmp_path / "t.csv.zip"))
+
+
+def test_a_large_compressed_table_is_prepared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PREPARED_FROM_BYTES", 1)
+    (home / "large.csv.gz").write_bytes(gzip.compress(LARGE.encode()))
+    first = read_table("large.csv.gz")
+    monkeypatch.setattr(reading, "DelimitedFile", None)
+
+    assert read_table("large.csv.gz").texts("t").tolist() == first.texts("t").tolist()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_mark_at_the_beginning_tells_the_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("größe\tb\n1\tgrün\n".encode(encoding))
+
+    found = read_table(str(path))
+
+    assert found.names == ("größe", "b")
+    assert found.texts("b").tolist() == ["grün"]
+
+
+def test_a_column_may_turn_more_than_once(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_SAMPLE_ROWS", 2)
+    monkeypatch.setattr(columns, "MAX_CATEGORIES", 3)
+    large.write_text("a,b\n" + "1,1\n" * 99 + "16777217,2\n" * 99 + "x,3\ny,3\nz,3\n")
+
+    found = read_table(str(large))
+
+    assert found.columns["a"].hashed
+    assert found.columns["a"].stray == Stray(200, "x")
+    assert len(np.unique(found.codes("a"))) == 5
+    assert found.numbers("b").tolist() == [1.0] * 99 + [2.0] * 99 + [3.0] * 3

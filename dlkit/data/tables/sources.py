@@ -1,0 +1,319 @@
+"""Delimited and parquet files as batches of columns, read by Arrow."""
+
+import contextlib
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from dlkit.data.tables.columns import ColumnReader
+from dlkit.data.tables.faults import find_fault, read_header, records
+from dlkit.errors import DataError, printable
+
+BLOCK_BYTES = 4 * 2**20
+_SAMPLE_ROWS = 5_000
+_PARQUET_ROWS = 65_536
+_DELIMITER_WORDS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_SPACED_QUOTE = re.compile(rb'[,;|\t] +"[^"]')
+
+Batch = dict[str, pa.Array]
+
+
+class NotForArrowError(Exception):
+    """Arrow cannot read a file that Python's csv module can."""
+
+
+class DelimitedFile:
+    """A delimited text file.
+
+    Args:
+        file: Can be read more than once, and has a file number.
+        source: What it is called in messages.
+        delimiter: What stands between fields; None finds it in the header.
+        clean: It was written by `rewritten`.
+
+    Raises:
+        DataError: It is empty, no text, or begins with no line of names.
+    """
+
+    place = "line"
+
+    def __init__(self, file: BinaryIO, source: str, delimiter: str | None, *, clean: bool = False) -> None:
+        self._file, self._source, self._clean = file, source, clean
+        file.seek(0)
+        self.header = read_header(file, source, delimiter)
+        self._tap: _Tap | None = None
+        self.most_rows = file.seek(0, 2) // len(self.header.names) + 1
+        found = _DELIMITER_WORDS.get(self.header.delimiter) if delimiter is None else None
+        self.notes = [f"{source} has {found} between its columns"] if found else []
+
+    def sample(self) -> Batch:
+        """Return the texts of the first rows.
+
+        Raises:
+            DataError: There are none, or they cannot be read.
+        """
+        data = os.pread(self._file.fileno(), 2 * BLOCK_BYTES, self.header.end)
+        if not data.strip(b"\r\n"):
+            raise DataError(
+                f"{self._source} has a line of column names and no rows",
+                "export the table again, rows and all",
+            )
+        with self._refusals():
+            first = next(iter(self._open(pa.BufferReader(data), {})))
+        return self._named(first.slice(0, _SAMPLE_ROWS))
+
+    def batches(self, readers: Mapping[str, ColumnReader]) -> Iterator[tuple[int, Batch]]:
+        """Yield the texts of some columns, null where a field is empty, and how many bytes are read.
+
+        Raises:
+            DataError: The file is at fault; the message has the line.
+            NotForArrowError: The file has to be `rewritten` first.
+        """
+        tap = _Tap(self._file, self.header.end)
+        last = None
+        with self._refusals():
+            for last in self._open(pa.PythonFile(tap, mode="r"), readers):
+                if tap.nul:
+                    raise pa.ArrowInvalid("a NUL")
+                if tap.spaced and not self._clean:
+                    raise NotForArrowError("spaces before a quote")
+                yield tap.position, self._named(last)
+        if self._tap is None:
+            self._tap = tap
+            field = str(last.column(last.num_columns - 1)[-1]) if last is not None else ""
+            if field.endswith("\n") and (
+                fault := self._fault()
+            ):  # it may end so because its quote is left open
+                raise fault
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over the content, which has been read by now."""
+        assert self._tap is not None, "the first columns were read"
+        return self._tap.digest.hexdigest()
+
+    def lines(self, rows: int) -> np.ndarray | None:
+        """Return the line that each row begins in, shape (N,); None where row i stands in line i + 2, as in most files.
+
+        Raises:
+            DataError: There are more or fewer records than rows.
+        """
+        if self.header.lines == 1 and self._tap and self._tap.newlines == rows:
+            return None
+        found = np.fromiter((line for line, _ in self._records()), np.int64)
+        if len(found) != rows:
+            raise DataError(
+                f"{self._source} can be read in two ways: as {len(found):,} records or as {rows:,}",
+                "quote fields that hold line ends, and give each line the same line end",
+            )
+        return None if np.array_equal(found, np.arange(2, rows + 2)) else found
+
+    def line_of(self, row: int) -> int:
+        """Return the line that a row begins in."""
+        return next(itertools.islice(self._records(), row, None))[0]
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        return ((line, record) for line, record in records(self._file, self._source, self.header) if record)
+
+    def _open(self, stream: Any, readers: Mapping[str, ColumnReader]) -> Any:
+        texts, coded = pa.string(), pa.dictionary(pa.int32(), pa.string())
+        numbers = {name: str(place) for place, name in enumerate(self.header.names)}
+        types = {
+            number: coded if name in readers and readers[name].kind != "number" else texts
+            for name, number in numbers.items()
+        }
+        return arrow_csv.open_csv(
+            stream,
+            arrow_csv.ReadOptions(column_names=list(types), block_size=BLOCK_BYTES),
+            arrow_csv.ParseOptions(delimiter=self.header.delimiter, newlines_in_values=True),
+            arrow_csv.ConvertOptions(
+                column_types=types,
+                include_columns=[numbers[name] for name in readers],
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+
+    def _named(self, batch: Any) -> Batch:
+        return {self.header.names[int(number)]: batch.column(number) for number in batch.schema.names}
+
+    def _fault(self) -> DataError | None:
+        return find_fault(self._file, self._source, self.header)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Turn what Arrow says into what is wrong with the file."""
+        try:
+            yield
+        except pa.ArrowInvalid as err:
+            if fault := self._fault():
+                raise fault from err
+            if not self._clean:
+                raise NotForArrowError(str(err)) from err
+            why = printable(str(err), 120)
+            raise DataError(f"{self._source} cannot be read: {why}", "export the table as CSV again") from err
+
+
+class _Tap:
+    """Hands a file to Arrow, and looks at the bytes on their way: they are read once.
+
+    Args:
+        file: Is read by its number, so that its place stays what it is.
+        position: Where to begin; the digest is over all of the file.
+    """
+
+    closed = False
+
+    def __init__(self, file: BinaryIO, position: int) -> None:
+        self.position = position
+        self._number = file.fileno()
+        self.digest = hashlib.sha256(os.pread(self._number, position, 0))
+        self.newlines = 0
+        self._last = b"\n"
+        self.spaced = self.nul = False
+
+    def read(self, count: int) -> bytes:
+        """Read bytes; the last line ends in a newline whatever the file has."""
+        data = os.pread(self._number, count, self.position)
+        if not data:
+            data = b"" if self._last == b"\n" else b"\n"
+            self.newlines += len(data)
+            self._last = b"\n"
+            return data
+        self.position += len(data)
+        self.digest.update(data)
+        self.newlines += data.count(b"\n")
+        self.nul = self.nul or b"\0" in data
+        self.spaced = self.spaced or (b' "' in data and _SPACED_QUOTE.search(data) is not None)
+        self._last = data[-1:]
+        return data
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def close(self) -> None:
+        """Leave the file open: it is read again."""
+
+
+class ParquetFile:
+    """A parquet file.
+
+    Args:
+        file: Can be read more than once.
+        source: What it is called in messages.
+
+    Raises:
+        DataError: It is no parquet file, has no rows, or a column holds neither numbers, truths, dates nor texts.
+    """
+
+    place = "row"
+
+    def __init__(self, file: BinaryIO, source: str) -> None:
+        from pyarrow import parquet
+
+        self._source, self._stream = source, file
+        file.seek(0)
+        try:
+            self._file = parquet.ParquetFile(file)
+        except (pa.ArrowException, OSError) as err:
+            raise self._unreadable(err) from err
+        self.most_rows: int = self._file.metadata.num_rows
+        self.notes: list[str] = []
+        self._size = os.fstat(file.fileno()).st_size
+        if not self.most_rows:
+            raise DataError(f"{source} has columns and no rows")
+        names = self._file.schema_arrow.names
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DataError(f"{source} has two columns {printable(twice)}", "rename one of them")
+
+    def readers(self, *, exact: bool) -> dict[str, ColumnReader]:
+        """Return how each column is read.
+
+        Args:
+            exact: Keep all numbers in float64.
+        """
+        kinds = {field.name: self._kind(field) for field in self._file.schema_arrow}
+        return {name: ColumnReader(name, kind, exact=exact) for name, kind in kinds.items()}
+
+    def batches(self, readers: Mapping[str, ColumnReader]) -> Iterator[tuple[int, Batch]]:
+        """Yield the values of some columns, float64 or texts, and how many bytes are read, about.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        rows = 0
+        try:
+            for batch in self._file.iter_batches(batch_size=_PARQUET_ROWS, columns=list(readers)):
+                rows += len(batch)
+                values = {name: _values(reader.kind, batch.column(name)) for name, reader in readers.items()}
+                yield rows * self._size // self.most_rows, values
+        except (pa.ArrowException, OSError) as err:
+            raise self._unreadable(err) from err
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over the file."""
+        return sha256_of(self._stream)
+
+    def lines(self, rows: int) -> None:
+        """Return None: rows stand in no lines."""
+
+    def line_of(self, row: int) -> int:
+        """Return the number of a row, from 0."""
+        return row
+
+    def _kind(self, field: Any) -> str:
+        types = pa.types
+        found = field.type.value_type if types.is_dictionary(field.type) else field.type
+        if types.is_boolean(found):
+            return "boolean"
+        if (
+            types.is_integer(found)
+            or types.is_floating(found)
+            or types.is_decimal(found)
+            or types.is_null(found)
+        ):
+            return "number"
+        if types.is_timestamp(found) or types.is_date(found):
+            return "date"
+        if types.is_string(found) or types.is_large_string(found) or types.is_string_view(found):
+            return "text"
+        raise DataError(
+            f"{self._source}: column {printable(field.name)} holds {printable(str(found))}, which is neither number, "
+            "truth, date nor text",
+            "leave that column out when the file is written",
+        )
+
+    def _unreadable(self, err: Exception) -> DataError:
+        return DataError(
+            f"{self._source} is no whole parquet file: {printable(str(err).splitlines()[0], 120)}",
+            "write it again",
+        )
+
+
+def _values(kind: str, array: Any) -> pa.Array:
+    """Return a column of a parquet file as texts or float64, null where one is missing."""
+    if kind == "text":
+        return array if pa.types.is_dictionary(array.type) else array.cast(pa.string())
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if kind == "date":
+        micros = array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+        return pc.divide(micros.cast(pa.float64(), safe=False), 1e6)
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    return array.cast(pa.float64(), safe=False)
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """Return the SHA-256 over a file."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
