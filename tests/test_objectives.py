@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from descriptions import OF_CLASSES, OF_NUMBERS
+from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from dlkit.errors import ConfigError
 from dlkit.files.description import Normalisation
+from dlkit.metrics import METRICS
 from dlkit.objectives import Objective, RunningMean, build_objective
 
 CPU = torch.device("cpu")
@@ -196,9 +198,27 @@ def test_reading_changes_nothing() -> None:
     assert read.read() == unread.read()
 
 
+MONITORED = replace(build_objective(OF_CLASSES), monitored=METRICS["macro_f1"])
+
+
+def test_a_monitored_metric_is_that_of_all_samples_and_can_be_taken_back() -> None:
+    batches = in_batches(7)
+    whole, rewound = RunningMean(MONITORED, 4), RunningMean(MONITORED, 4, rewindable=True)
+    feed(whole, MONITORED, batches[:6])
+    feed(rewound, MONITORED, batches)
+    rewound.rewind(6)
+
+    count = sum(len(targets) for _, targets in batches[:6])
+    preds = LOGITS[:count].argmax(1)
+    expected = f1_score(CLASSES[:count], preds, average="macro")
+    assert whole.read_monitored() == pytest.approx(expected)
+    assert rewound.read_monitored() == whole.read_monitored()
+    assert RunningMean(build_objective(OF_CLASSES)).read_monitored() is None
+
+
+@pytest.mark.parametrize("objective", [build_objective(OF_CLASSES), MONITORED], ids=["plain", "monitored"])
 @pytest.mark.parametrize("stop", range(1, 16))
-def test_running_mean_resumes_with_the_same_bits_after_any_batch(stop: int) -> None:
-    objective = build_objective(OF_CLASSES)
+def test_running_mean_resumes_with_the_same_bits_after_any_batch(stop: int, objective: Objective) -> None:
     batches = in_batches(7)
     whole, first, second = (RunningMean(objective, 4) for _ in range(3))
     feed(whole, objective, batches)
@@ -210,6 +230,7 @@ def test_running_mean_resumes_with_the_same_bits_after_any_batch(stop: int) -> N
     feed(second, objective, batches[stop:])
 
     assert second.read() == whole.read()
+    assert second.read_monitored() == whole.read_monitored()
     assert second.state().keys() == whole.state().keys()
     assert all(map(torch.equal, second.state().values(), whole.state().values()))
 

@@ -164,6 +164,9 @@ class TensorBoard:
             "Machine/samples_per_second": record.samples_per_second,
             "Machine/memory_mib": record.memory_mib,
         }
+        if record.monitored:
+            word = _WORDS.get(record.monitored, record.monitored.capitalize())
+            values |= {f"{word}/val": record.val_monitored, f"{word}/train_epoch": record.train_monitored}
         self._add(values, record.step)
 
     def close(self) -> None:

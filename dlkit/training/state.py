@@ -206,6 +206,7 @@ def restore_checked(parts: Parts, checkpoint: Checkpoint) -> None:
         restore_parts(parts, state)  # after all that draws random numbers
         if position["batch"]:
             parts.running.read()
+            parts.running.read_monitored()
         probed = parts.probe.state()
         layers = len(parts.probe.parameters)
         _require(not probed or probed["values"].shape == (len(probed["steps"]), 3, layers), "probe.values")
