@@ -105,12 +105,12 @@ def confusion_matrix(preds: np.ndarray, targets: np.ndarray, num_classes: int) -
 
 
 def accuracy(confusion: np.ndarray) -> float:
-    """Give the share of samples on the diagonal of a confusion matrix; NaN without samples."""
+    """Return the share of samples on the diagonal of a confusion matrix; NaN without samples."""
     return float(_ratio(confusion.trace(), confusion.sum()))
 
 
 def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Give precision, recall, F1 and support of each class.
+    """Return precision, recall, F1 and support of each class.
 
     Precision is TP / (TP + FP), recall TP / (TP + FN), F1 2 TP / (2 TP + FP + FN); NaN where nothing is there
     to divide by.
@@ -131,7 +131,7 @@ def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def regression_scores(preds: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Give the mean absolute error, the root mean squared error and the coefficient of determination.
+    """Return the mean absolute error, the root mean squared error and the coefficient of determination.
 
     Args:
         preds: Predicted numbers, shape (N,) or (N, D).
@@ -150,7 +150,7 @@ def regression_scores(preds: np.ndarray, targets: np.ndarray) -> dict[str, float
 
 
 def curve_scores(targets: np.ndarray, preds: np.ndarray, times: np.ndarray) -> dict[str, float]:
-    """Give the scores of concentration curves.
+    """Return the scores of concentration curves.
 
     Args:
         targets: True concentrations, mg/L, shape (N, D, T).
@@ -181,7 +181,7 @@ def curve_scores(targets: np.ndarray, preds: np.ndarray, times: np.ndarray) -> d
 
 
 def known(targets: np.ndarray) -> np.ndarray:
-    """Tell which samples have a target, shape (N,): a class index that is not -1, or numbers without NaN."""
+    """Return which samples have a target, shape (N,): a class index that is not -1, or numbers without NaN."""
     there: np.ndarray = targets >= 0
     if targets.dtype.kind == "f":
         there = ~np.isnan(targets.reshape(len(targets), -1)).any(1)
@@ -189,12 +189,12 @@ def known(targets: np.ndarray) -> np.ndarray:
 
 
 def number(value: float) -> float | None:
-    """Give a score as a JSON value: None where there was nothing to score."""
+    """Return a score as a JSON value: None where there was nothing to score."""
     return None if np.isnan(value) else float(value)
 
 
 def _area(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Give the areas under curves, shape (N, D, T), by the trapezoidal rule, shape (N, D)."""
+    """Return the areas under curves, shape (N, D, T), by the trapezoidal rule, shape (N, D)."""
     area: np.ndarray = ((curves[..., 1:] + curves[..., :-1]) / 2 * np.diff(times)).sum(-1)
     return area
 

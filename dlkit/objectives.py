@@ -173,16 +173,16 @@ class RunningMean:
         return sum(self._sizes)
 
     def newest_losses(self, batches: int = 1) -> list[Tensor]:
-        """Give the mean losses of the newest batches, on the device."""
+        """Return the mean losses of the newest batches, on the device."""
         pending = [loss for loss, _, _ in self._pending[-batches:]]
         return pending if len(pending) == batches else [self._losses[-1][len(pending) - batches :], *pending]
 
     def last_loss(self) -> float:
-        """Give the mean loss of the newest batch; waits for the device."""
+        """Return the mean loss of the newest batch; waits for the device."""
         return self.newest_losses()[0].item()
 
     def read(self) -> tuple[float, float]:
-        """Give the mean loss and the metric over all samples so far; waits for the device."""
+        """Return the mean loss and the metric over all samples so far; waits for the device."""
         losses, metric_sums = (tensor.cpu().double() for tensor in self._folded())
         sizes = torch.tensor(self._sizes, dtype=torch.float64)
         return (torch.dot(losses, sizes) / sizes.sum()).item(), (metric_sums.sum() / sizes.sum()).item()
@@ -195,7 +195,7 @@ class RunningMean:
         return self.objective.monitored.value(sums, self.samples)
 
     def state(self) -> dict[str, Tensor]:
-        """Give all of it as tensors by name; empty before the first batch."""
+        """Return all of it as tensors by name; empty before the first batch."""
         if not self._sizes:
             return {}
         state = {"sizes": torch.tensor(self._sizes)}
@@ -238,7 +238,7 @@ class RunningMean:
         return [torch.cat([*self._monitored_sums, added])]
 
     def _folded(self) -> tuple[Tensor, Tensor]:
-        """Give the losses of all batches, shape (B,), and the metric's sums, one a fold, pending ones included."""
+        """Return the losses of all batches, shape (B,), and the metric's sums, one a fold, pending ones included."""
         if not self._pending:
             return self._losses[0], self._metric_sums[0]
         losses, outputs, targets = zip(*self._pending, strict=True)
@@ -277,7 +277,7 @@ def _probabilities(outputs: Tensor) -> Tensor:
 
 
 def _shaped(outputs: Tensor, description: DataDescription) -> Tensor:
-    """Give outputs the shape of targets of several axes, for which a network may give them flat."""
+    """Return outputs the shape of targets of several axes, for which a network may give them flat."""
     several = len(description.target_shape) > 1
     return outputs.reshape(-1, *description.target_shape) if several else outputs
 
@@ -285,7 +285,7 @@ def _shaped(outputs: Tensor, description: DataDescription) -> Tensor:
 def _target_scaling(
     description: DataDescription, device: torch.device | None
 ) -> tuple[Tensor | float, Tensor | float]:
-    """Give factor and offset from what a network gives to the target's own unit, shape (D, 1, ...) or plain."""
+    """Return factor and offset from what a network gives to the target's own unit, shape (D, 1, ...) or plain."""
     scaling = description.target_scaling
     if scaling is None:
         return 1.0, 0.0

@@ -19,7 +19,7 @@ _MIB = 2**20
 
 @contextmanager
 def show_download(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that shows the bytes that are here and the bytes wanted; it shows nothing with --quiet.
+    """Return a function that shows the bytes that are here and the bytes wanted; it shows nothing with --quiet.
 
     Args:
         name: What is downloaded.

@@ -71,7 +71,7 @@ class Batches:
         return self._chunk
 
     def shuffled(self, epoch: int, start: int = 0) -> Iterator[tuple[Inputs, Tensor]]:
-        """Give the batches of an epoch in its own order.
+        """Return the batches of an epoch in its own order.
 
         Args:
             epoch: Number of the epoch.
@@ -80,7 +80,7 @@ class Batches:
         return self._walk(self._shuffled_rows(epoch), start, epoch)
 
     def rows_in(self, epoch: int | None, start: int, stop: int) -> Tensor:
-        """Give the stored rows, shape (B,), of an epoch's batches from `start` up to, not including, `stop`.
+        """Return the stored rows, shape (B,), of an epoch's batches from `start` up to, not including, `stop`.
 
         Args:
             epoch: Number of the epoch; None for the order of the split.
@@ -91,7 +91,7 @@ class Batches:
         return rows[start * self.batch_size : None if stop >= len(self) else stop * self.batch_size]
 
     def in_order(self) -> Iterator[tuple[Inputs, Tensor]]:
-        """Give the batches in the order of the split, with nothing random in them."""
+        """Return the batches in the order of the split, with nothing random in them."""
         return self._walk(self._split.rows, 0, None)
 
     def _shuffled_rows(self, epoch: int) -> Tensor:
@@ -114,7 +114,7 @@ class Batches:
             start = stop
 
     def _chunk_end(self, start: int) -> int:
-        """Give the batch behind those that are made at once with batch `start`."""
+        """Return the batch behind those that are made at once with batch `start`."""
         return min(len(self), start - start % self._chunk + self._chunk)
 
     def _rows_of(self, rows: Tensor, start: int, stop: int) -> Tensor:
@@ -132,12 +132,12 @@ class Batches:
 
 
 def epoch_order(samples: int, seed: int, epoch: int) -> Tensor:
-    """Give a permutation of 0..N-1, shape (N,), that depends on the seed and the epoch alone."""
+    """Return a permutation of 0..N-1, shape (N,), that depends on the seed and the epoch alone."""
     return torch.randperm(samples, generator=_generator(f"order/{seed}/{epoch}"))
 
 
 def balanced_order(strata: Tensor, seed: int, epoch: int) -> Tensor:
-    """Give N positions, shape (N,), that hold each stratum equally often (by one, where N does not divide).
+    """Return N positions, shape (N,), that hold each stratum equally often (by one, where N does not divide).
 
     A stratum's own members come round after round, each round in an order of its own, so that none is drawn twice
     before all were drawn once.

@@ -228,7 +228,7 @@ def _hashes(split: Split) -> np.ndarray:
 
 
 def _places(dataset: DataSet, table: Table | None) -> tuple[dict[str, list[int] | list[str]], str]:
-    """Give the line, row or file of each sample by split, and the word that stands before one."""
+    """Return the line, row or file of each sample by split, and the word that stands before one."""
     places = {name: dataset.places(name) for name, split in dataset.splits.items() if len(split)}
     if table is None:
         return places, "" if dataset.files else "row "

@@ -46,16 +46,16 @@ class Split(Protocol):
         """Yield the samples as they are stored, in parts, shape (B, ...); nothing where one is several tensors."""
 
     def to(self, device: torch.device) -> Self:
-        """Give the same split with its stored tensors on a device."""
+        """Return the same split with its stored tensors on a device."""
 
     def with_rows(self, rows: Tensor) -> Self:
-        """Give a split of other rows of the same stored data."""
+        """Return a split of other rows of the same stored data."""
 
     def joined(self, others: Sequence[Self]) -> Self:
-        """Give this split and others, one after the other, as one."""
+        """Return this split and others, one after the other, as one."""
 
     def strata(self) -> Tensor:
-        """Give the groups, shape (N,), int64, that a balanced draw takes in equal numbers."""
+        """Return the groups, shape (N,), int64, that a balanced draw takes in equal numbers."""
 
     def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Inputs, Tensor]:
         """Make inputs and targets of some rows.
@@ -112,17 +112,17 @@ class TensorSplit:
         yield self.inputs.index_select(0, self.rows)
 
     def to(self, device: torch.device) -> Self:
-        """Give the same split with its stored tensors on a device."""
+        """Return the same split with its stored tensors on a device."""
         return replace(
             self, inputs=self.inputs.to(device), targets=self.targets.to(device), rows=self.rows.to(device)
         )
 
     def with_rows(self, rows: Tensor) -> Self:
-        """Give a split of other rows of the same stored data."""
+        """Return a split of other rows of the same stored data."""
         return replace(self, rows=rows)
 
     def joined(self, others: Sequence[Self]) -> Self:
-        """Give this split and others, one after the other, as one of copied tensors."""
+        """Return this split and others, one after the other, as one of copied tensors."""
         splits = (self, *others)
         inputs = torch.cat([split.inputs.index_select(0, split.rows) for split in splits])
         targets = torch.cat([split.targets.index_select(0, split.rows) for split in splits])
@@ -131,7 +131,7 @@ class TensorSplit:
         )
 
     def strata(self) -> Tensor:
-        """Give the class of each sample; for numbers, whether it lies above the median."""
+        """Return the class of each sample; for numbers, whether it lies above the median."""
         targets = self.targets.index_select(0, self.rows)
         return above_median(targets) if targets.is_floating_point() else targets
 
@@ -176,7 +176,7 @@ class DataSet:
         ]
 
     def split(self, name: str) -> Split:
-        """Give the split `train`, `val`, `test`, or `all` three one after the other.
+        """Return the split `train`, `val`, `test`, or `all` three one after the other.
 
         Raises:
             ConfigError: There is no such split.
@@ -218,7 +218,7 @@ class Request:
     table: "Table | None" = None
 
     def check_fingerprint(self, fingerprint: str) -> None:
-        """Hold the data found to those trained on.
+        """Check that the data found are those trained on.
 
         Raises:
             DataError: They must be the same and are not.
@@ -258,7 +258,7 @@ def normalised(stored: Tensor, normalisation: Normalisation | None) -> Tensor:
 
 
 def above_median(targets: Tensor) -> Tensor:
-    """Say of each target, shape (N,) or (N, ...), whether it lies above the median: 0 or 1, shape (N,), int64."""
+    """Return for each target, shape (N,) or (N, ...), whether it lies above the median: 0 or 1, shape (N,), int64."""
     values = targets.reshape(len(targets), -1)[:, 0]
     return (values > values.median()).long()
 

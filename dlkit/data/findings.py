@@ -29,7 +29,7 @@ class Finding:
     cure: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values by name."""
+        """Return plain values by name."""
         return asdict(self)
 
 

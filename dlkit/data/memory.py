@@ -9,7 +9,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory(proc: Path = Path("/proc"), cgroup: Path = _CGROUP) -> int:
-    """Give the bytes that data may take.
+    """Return the bytes that data may take.
 
     Args:
         proc: Where Linux tells of processes; passed in by tests.
@@ -28,7 +28,7 @@ def size_text(size: int) -> str:
 
 
 def _of_machine(proc: Path) -> int:
-    """Give what is free, caches that can be dropped counted in."""
+    """Return what is free, caches that can be dropped counted in."""
     for line in _lines(proc / "meminfo"):
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -36,7 +36,7 @@ def _of_machine(proc: Path) -> int:
 
 
 def _of_container(cgroup: Path) -> list[int]:
-    """Give what is left of the limit of version 2 or 1 of control groups; nothing where there is none."""
+    """Return what is left of the limit of version 2 or 1 of control groups; nothing where there is none."""
     left = []
     for folder, most, used, cached in (
         (cgroup, "memory.max", "memory.current", "inactive_file"),

@@ -33,7 +33,7 @@ class Source:
 
 
 def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:
-    """Give the SHA-256 over the samples and targets of all parts."""
+    """Return the SHA-256 over the samples and targets of all parts."""
     digest = hashlib.sha256()
     for name, tensors in sorted(parts.items()):
         for tensor in tensors:

@@ -10,7 +10,7 @@ _MISSING = np.uint64(0x7FF8000000000000)
 
 
 def hash_rows(rows: np.ndarray) -> np.ndarray:
-    """Give a 64-bit number for each row of an array.
+    """Return a 64-bit number for each row of an array.
 
     The bytes of a row, as 64-bit words, are multiplied by fixed odd random numbers and summed, high and low halves
     mixed: rows that differ meet with a chance of about 2^-64, so copies among millions are told for certain enough.
@@ -29,7 +29,7 @@ def hash_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def hash_columns(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """Give a 64-bit number for each row of a table, shape (N,); missing numbers (NaN) are equal to one another.
+    """Return a 64-bit number for each row of a table, shape (N,); missing numbers (NaN) are equal to one another.
 
     Args:
         columns: One array a column, shape (N,), of numbers or codes.
@@ -39,7 +39,7 @@ def hash_columns(columns: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def copies(hashes: np.ndarray) -> np.ndarray:
-    """Give the rows that repeat an earlier one, in order."""
+    """Return the rows that repeat an earlier one, in order."""
     _, first = np.unique(hashes, return_index=True)
     repeated = np.ones(len(hashes), dtype=bool)
     repeated[first] = False

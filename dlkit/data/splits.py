@@ -158,7 +158,7 @@ def checked(rows: Rows, total: int) -> Rows:
 
 
 def _draw_groups(groups: np.ndarray, shares: tuple[float, ...], seed: int, salt: str) -> np.ndarray:
-    """Give the number of the share that each row's group is drawn for, from 1; 0 for what is left.
+    """Return the number of the share that each row's group is drawn for, from 1; 0 for what is left.
 
     Raises:
         DataError: There are fewer groups than shares.
@@ -185,7 +185,7 @@ def _draw_groups(groups: np.ndarray, shares: tuple[float, ...], seed: int, salt:
 
 
 def _fold_of_groups(groups: np.ndarray, folds: int, seed: int, fingerprint: str) -> np.ndarray:
-    """Give the part of each row: groups, the largest first, go to the part that has the fewest rows yet."""
+    """Return the part of each row: groups, the largest first, go to the part that has the fewest rows yet."""
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = _shuffled(len(names), seed, f"folds/{fingerprint}")
     held = np.zeros(folds, dtype=np.int64)
@@ -201,7 +201,7 @@ def _by_part(part: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _shuffled(count: int, seed: int, salt: str) -> np.ndarray:
-    """Give a permutation of 0..N-1, shape (N,), that depends on the seed and the salt alone."""
+    """Return a permutation of 0..N-1, shape (N,), that depends on the seed and the salt alone."""
     digest = hashlib.sha256(f"{seed}/{salt}".encode()).digest()
     order: np.ndarray = np.random.RandomState(np.frombuffer(digest, dtype="<u4")).permutation(count)
     return order

@@ -157,7 +157,7 @@ def choose_normalisation(inputs: Tensor, rows: Tensor, scale: float, config: Tra
 
 
 def mean_and_std(inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the mean and standard deviation of stored values, channel by channel, in float64.
+    """Return the mean and standard deviation of stored values, channel by channel, in float64.
 
     Args:
         inputs: Stored pictures, shape (M, C, H, W), or rows of numbers, shape (M, D).
@@ -203,7 +203,7 @@ def with_split_file(description: DataDescription, request: Request) -> DataDescr
 
 
 def with_target_scaling(description: DataDescription, train: AnySplit) -> DataDescription:
-    """Say how numbers to predict are standardised: by their mean and spread over the training rows.
+    """Return how numbers to predict are standardised: by their mean and spread over the training rows.
 
     Raises:
         DataError: One of them is the same in all rows.

@@ -19,7 +19,7 @@ _TENTHS = np.linspace(0.1, 0.9, 9)
 def place_rows(
     strata: Mapping[str, np.ndarray], config: TrainConfig, salt: str, *, sorted_rows: bool
 ) -> Places:
-    """Say which rows of which part make each split; what the source does not keep apart is cut off.
+    """Return which rows of which part make each split; what the source does not keep apart is cut off.
 
     Args:
         strata: Group of each row, shape (N,), of which every split gets its share, by part: `all`, or `train` and
@@ -64,12 +64,12 @@ def place_rows(
 
 
 def as_they_are(sizes: Mapping[str, int]) -> Places:
-    """Say which rows make each split of data that nothing was trained on: the parts they have, else all test."""
+    """Return which rows make each split of data that nothing was trained on: the parts they have, else all test."""
     return {"test" if part == "all" else part: (part, np.arange(size)) for part, size in sizes.items()}
 
 
 def check_sizes(source: str, sizes: Mapping[str, int]) -> None:
-    """See that there is something to train on, to validate and to test.
+    """Check that there is something to train on, to validate and to test.
 
     Raises:
         DataError: A split is too small; told with the counts of all.
@@ -83,7 +83,7 @@ def check_sizes(source: str, sizes: Mapping[str, int]) -> None:
 
 
 def strata_of(targets: np.ndarray, stratify: bool | None) -> np.ndarray:
-    """Give a group a row, shape (N,): its class, or the tenth of the numbers that it falls in where that is asked for.
+    """Return a group a row, shape (N,): its class, or the tenth of the numbers that it falls in where that is asked for.
 
     Args:
         targets: Class indices, shape (N,), or numbers, (N,) or (N, D, ...).

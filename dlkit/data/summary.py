@@ -48,7 +48,7 @@ def rows_of_splits(config: TrainConfig) -> tuple[Mapping[str, np.ndarray], int]:
 
 
 def facts_of(dataset: DataSet) -> dict[str, Any]:
-    """Give names, shapes, types, ranges and origin by name; what a kind of data does not have is left out."""
+    """Return names, shapes, types, ranges and origin by name; what a kind of data does not have is left out."""
     about = dataset.description
     facts = {
         "name": about.name,
@@ -83,7 +83,7 @@ def class_counts(dataset: DataSet) -> list[tuple[str | int, ...]]:
 
 
 def images_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
-    """Give the first training pictures of each class, from dark to bright, and their classes.
+    """Return the first training pictures of each class, from dark to bright, and their classes.
 
     Args:
         dataset: Pictures.
@@ -118,7 +118,7 @@ def images_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
 
 
 def _stored(dataset: DataSet) -> dict[str, Any]:
-    """Give type and range of the stored inputs, and how they become inputs."""
+    """Return type and range of the stored inputs, and how they become inputs."""
     stored = [dataset.splits[name].in_memory for name in ("train", "test")]
     tensors = [both for both in stored if both is not None]
     if len(tensors) < len(stored):

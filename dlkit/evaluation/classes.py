@@ -38,7 +38,7 @@ class Classes:
         )
 
     def per_class(self) -> list[dict[str, Any]]:
-        """Give precision, recall, F1 and support of each class; None where there is nothing to divide by."""
+        """Return precision, recall, F1 and support of each class; None where there is nothing to divide by."""
         columns = metrics.per_class(self.confusion)
         support = columns.pop("support")
         return [
@@ -51,7 +51,7 @@ class Classes:
         ]
 
     def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
-        """Give the header and the rows of the scores of each class, and of the confusion matrix."""
+        """Return the header and the rows of the scores of each class, and of the confusion matrix."""
         counts = self.confusion
         if not counts.any():
             return []
@@ -63,12 +63,12 @@ class Classes:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the same as JSON values."""
+        """Return the same as JSON values."""
         counts = self.confusion
         return {"per_class": self.per_class(), "confusion": counts.tolist()} if counts.any() else {}
 
     def lines(self, places: Sequence[int | str]) -> Iterator[Sequence[Any]]:
-        """Give a header, then a line a sample: its place, both classes, and the probability of each class."""
+        """Return a header, then a line a sample: its place, both classes, and the probability of each class."""
         names = [*self.names, ""]  # -1, a target that is not known, is the last
         yield ["index", "target", "pred", *(f"prob_{name}" for name in self.names)]
         preds = self.probs.argmax(1)

@@ -30,11 +30,11 @@ class Curves:
     note = f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L"
 
     def scores(self) -> dict[str, float]:
-        """Give the scores over all organs and compounds; see `curve_scores`."""
+        """Return the scores over all organs and compounds; see `curve_scores`."""
         return curve_scores(*self._scored(), self._late())
 
     def per_organ(self) -> list[dict[str, Any]]:
-        """Give the scores of each organ, and how many of its values lie above the floor."""
+        """Return the scores of each organ, and how many of its values lie above the floor."""
         targets, preds = self._scored()
         rows: list[dict[str, Any]] = []
         for place, organ in enumerate(self.organs):
@@ -47,16 +47,16 @@ class Curves:
         return rows
 
     def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
-        """Give the header and the rows of the scores of each organ."""
+        """Return the header and the rows of the scores of each organ."""
         rows = self.per_organ()
         return [(list(rows[0]), [list(row.values()) for row in rows])]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the same as JSON values."""
+        """Return the same as JSON values."""
         return {"per_organ": self.per_organ(), "floor": FLOOR}
 
     def lines(self, places: Sequence[int | str]) -> Iterator[Sequence[Any]]:
-        """Give a header, then a line per compound, organ and time, t = 0 included.
+        """Return a header, then a line per compound, organ and time, t = 0 included.
 
         Args:
             places: One a compound: its row in the stored data.

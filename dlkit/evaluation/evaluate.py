@@ -46,7 +46,7 @@ def running_scores(
 
 @torch.inference_mode()
 def predict(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Give all outputs, shape (N, K), and all targets, shape (N,) or (N, D), in main memory.
+    """Return all outputs, shape (N, K), and all targets, shape (N,) or (N, D), in main memory.
 
     Args:
         model: Left in evaluation mode.
@@ -60,7 +60,7 @@ def predict(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]]) -> tuple
 
 @torch.inference_mode()
 def predict_draws(model: nn.Module, draws: Sequence[Batches]) -> Tensor:
-    """Give all outputs of each of M random draws of the same samples, shape (M, N, K), in main memory.
+    """Return all outputs of each of M random draws of the same samples, shape (M, N, K), in main memory.
 
     Args:
         model: Left in evaluation mode.

@@ -28,21 +28,21 @@ class Numbers:
     note = ""
 
     def scores(self) -> dict[str, float]:
-        """Give the scores over the samples whose target is known; nothing where none is."""
+        """Return the scores over the samples whose target is known; nothing where none is."""
         there = known(self.targets)
         preds, targets = self.preds[there], self.targets[there]
         return scores_of("regression", preds, targets.reshape(preds.shape)) if there.any() else {}
 
     def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
-        """Give none: the scores tell it all."""
+        """Return none: the scores tell it all."""
         return []
 
     def to_dict(self) -> dict[str, Any]:
-        """Give nothing beside the scores."""
+        """Return nothing beside the scores."""
         return {}
 
     def lines(self, places: Sequence[int | str]) -> Iterator[Sequence[Any]]:
-        """Give a header, then a line a sample: its place, its targets, its predictions, and their spread."""
+        """Return a header, then a line a sample: its place, its targets, its predictions, and their spread."""
         columns = {"target": self.targets, "pred": self.preds}
         if self.spread is not None:
             columns["sd"] = self.spread
@@ -53,7 +53,7 @@ class Numbers:
             yield [place, *("" if math.isnan(value) else value for value in values)]
 
     def _suffixes(self, count: int) -> list[str]:
-        """Give what tells the columns of so many outputs apart."""
+        """Return what tells the columns of so many outputs apart."""
         if count == 1:
             return [""]
         return [f"_{name}" for name in (self.names if len(self.names) == count else range(count))]

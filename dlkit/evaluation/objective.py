@@ -32,7 +32,7 @@ def objective_of(config: TrainConfig, dataset: DataSet, device: torch.device) ->
 
 
 def check_description(config: TrainConfig, description: DataDescription) -> None:
-    """Hold the settings to what only the data tell: which metric is measured, which classes or outputs there are.
+    """Check the settings against what only the data tell: the classes or outputs, and the metrics measured.
 
     Raises:
         ConfigError: The monitored column is not measured, a weighted class or output is not there, or classes are
@@ -70,7 +70,7 @@ def check_description(config: TrainConfig, description: DataDescription) -> None
 
 
 def _target_weights(config: TrainConfig, dataset: DataSet, device: torch.device) -> Tensor | None:
-    """Give one weight a class or output, shape (K,); those not named weigh 1."""
+    """Return one weight a class or output, shape (K,); those not named weigh 1."""
     description = dataset.description
     weights = None
     if config.target_weights is not None:

@@ -54,7 +54,7 @@ class Report:
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all but the predictions as JSON values."""
+        """Return all but the predictions as JSON values."""
         return {
             "checkpoint": str(self.checkpoint),
             "data": self.data,
@@ -71,7 +71,7 @@ class Report:
         }
 
     def predictions_csv(self) -> str:
-        """Give the predictions as the kind of data has them: a line a sample, or a line a value."""
+        """Return the predictions as the kind of data has them: a line a sample, or a line a value."""
         buffer = io.StringIO(newline="")
         csv.writer(buffer, lineterminator="\n").writerows(self.results.lines(self.places))
         return buffer.getvalue()
@@ -132,7 +132,7 @@ def evaluate_checkpoint(
 
 
 def _loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
-    """Give the mean loss over the samples whose target is known; NaN where none is."""
+    """Return the mean loss over the samples whose target is known; NaN where none is."""
     there = torch.from_numpy(known(targets.numpy()))
     return objective.loss(outputs[there], targets[there]).item() if there.any() else math.nan
 

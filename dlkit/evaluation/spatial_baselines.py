@@ -61,7 +61,7 @@ def spatial_baselines(
 def inverse_distance(
     split: SpatialSplit, context: Mapping[str, Tensor], geometry: Geometry, count: int
 ) -> np.ndarray:
-    """Give the mean of the nearest values, weighed by 1 / distance, shape (N,); 0 (the mean) without neighbours."""
+    """Return the mean of the nearest values, weighed by 1 / distance, shape (N,); 0 (the mean) without neighbours."""
     parts = []
     for rows in split.rows.split(_ROWS_AT_ONCE):
         seen = split.candidates.index_select(0, rows)[:, :count].long()
@@ -75,7 +75,7 @@ def inverse_distance(
 def local_linear(
     split: SpatialSplit, context: Mapping[str, Tensor], geometry: Geometry, ridge: float
 ) -> np.ndarray:
-    """Give the value at each point of the plane that fits its nearest neighbours best, shape (N,).
+    """Return the value at each point of the plane that fits its nearest neighbours best, shape (N,).
 
     Args:
         split: The points.
@@ -103,7 +103,7 @@ def local_linear(
 
 
 def gradient_boosting(split: SpatialSplit, context: Mapping[str, Tensor]) -> np.ndarray:
-    """Give what boosted trees on coordinates, time and features make of each point, shape (N,)."""
+    """Return what boosted trees on coordinates, time and features make of each point, shape (N,)."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     def columns(coords: Tensor, times: Tensor | None, features: Tensor) -> np.ndarray:
@@ -124,7 +124,7 @@ def gradient_boosting(split: SpatialSplit, context: Mapping[str, Tensor]) -> np.
 def _best_on_val(
     dataset: DataSet, choices: Sequence[float], predict: Callable[[SpatialSplit, float], np.ndarray]
 ) -> float:
-    """Give the choice that predicts the validation points best; the one in the middle where there are none."""
+    """Return the choice that predicts the validation points best; the one in the middle where there are none."""
     val = dataset.splits.get("val")
     if not isinstance(val, SpatialSplit):
         return choices[len(choices) // 2 - 1 + len(choices) % 2]

@@ -51,7 +51,7 @@ class Map:
     notes: tuple[str, ...]
 
     def to_csv(self) -> str:
-        """Give a row a cell (mean, sd), then a row an observation (the value)."""
+        """Return a row a cell (mean, sd), then a row an observation (the value)."""
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
         x, y, value = self.names
@@ -150,7 +150,7 @@ def _places(coords: Tensor, learned: Learned) -> np.ndarray:
 
 
 def _too_far(split: SpatialSplit, context: Mapping[str, Tensor], learned: Learned, fewest: int) -> Tensor:
-    """Tell which cells lie farther from their nearest training points than training points do, shape (N,), bool."""
+    """Return which cells lie farther from their nearest training points than training points do, shape (N,), bool."""
     fewest = min(fewest, len(context["values"]) - 1)
     among = points_of(context, learned.geometry).places
     own = np.arange(len(among))
@@ -163,7 +163,7 @@ def _too_far(split: SpatialSplit, context: Mapping[str, Tensor], learned: Learne
 
 
 def _seen(split: SpatialSplit, context: Mapping[str, Tensor], window: float | None) -> Tensor:
-    """Give the positions of the observations that the map can see: with time, those before it and in the window."""
+    """Return the positions of the observations that the map can see: with time, those before it and in the window."""
     if split.times is None:
         return torch.arange(len(context["values"]))
     ago = split.times[0] - context["times"]

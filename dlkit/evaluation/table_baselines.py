@@ -72,7 +72,7 @@ def table_baselines(dataset: DataSet, name: str, seed: int) -> dict[str, np.ndar
 
 
 def _stored(dataset: DataSet, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give inputs, shape (N, D), and targets, (N,) or (N, D), of a split."""
+    """Return inputs, shape (N, D), and targets, (N,) or (N, D), of a split."""
     split = dataset.split(name)
     inputs, targets = split.batch(split.rows, torch.device("cpu"))
     assert isinstance(inputs, torch.Tensor), "a table has one input"

@@ -121,7 +121,7 @@ class RunDir:
                 atomic.disk.sync(self.path)
 
     def set_last_aside(self) -> None:
-        """Give a damaged `last` another name, so that it is neither used nor lost.
+        """Return a damaged `last` another name, so that it is neither used nor lost.
 
         Raises:
             DlkitError: It cannot be renamed.

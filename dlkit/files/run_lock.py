@@ -30,7 +30,7 @@ _NETWORK = (
 
 @contextlib.contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a run; it dies with the process.
+    """Hold the lock of a run; it ends with the process.
 
     Args:
         path: The lock file; it says who holds it.

@@ -132,7 +132,7 @@ def inspect_nan(checkpoint: Checkpoint, device: torch.device) -> NanReport:
 
 
 def _largest(seen: TensorStats | None) -> float | None:
-    """Give the largest finite magnitude; None where no number was finite."""
+    """Return the largest finite magnitude; None where no number was finite."""
     return None if seen is None or (seen.non_finite and not seen.largest) else seen.largest
 
 

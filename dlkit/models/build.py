@@ -93,7 +93,7 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
 
 
 def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
-    """Give a network the weights of a checkpoint that have its names and shapes, and say which.
+    """Return a network the weights of a checkpoint that have its names and shapes, and say which.
 
     Args:
         model: Changed in place.
@@ -134,7 +134,7 @@ def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
 
 
 def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """Give a line for each tensor that is missing, extra, or of another shape or dtype."""
+    """Return a line for each tensor that is missing, extra, or of another shape or dtype."""
     lines = [
         f"  missing {name} {tuple(tensor.shape)}" for name, tensor in expected.items() if name not in found
     ]

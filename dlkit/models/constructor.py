@@ -84,7 +84,7 @@ class Call:
         }
 
     def shown(self) -> str:
-        """Say what it is called with, and where each argument is from."""
+        """Return what it is called with, and where each argument is from."""
         told = [
             f"{name}={_text(value)}{'' if name in self.typed else ' from the data'}"
             for name, value in self.values.items()
@@ -94,7 +94,7 @@ class Call:
 
 
 def known_of_data(description: DataDescription) -> dict[str, Any]:
-    """Give what the data tell a constructor, by the names of its parameters."""
+    """Return what the data tell a constructor, by the names of its parameters."""
     shape = description.input_shape
     known: dict[str, Any] = {
         "input_shape": shape,
@@ -203,7 +203,7 @@ def _read(parameter: Parameter, value: Any) -> Any:
 
 
 def _kinds_of(parameter: Parameter) -> Iterator[Any]:
-    """Give the types that a value may be of, in the order in which they are tried; Any goes by its looks."""
+    """Return the types that a value may be of, in the order in which they are tried; Any goes by its looks."""
     annotation, default = parameter.annotation, parameter.default
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         # A text fits anything, so it is tried last; "none" is no text where None is allowed.
@@ -270,12 +270,12 @@ def _kind_text(kind: Any) -> str:
 
 
 def _inner(kind: Any) -> Any:
-    """Give the type of a sequence's members."""
+    """Return the type of a sequence's members."""
     return next((each for each in typing.get_args(kind) if each is not Ellipsis), Any)
 
 
 def _plain(value: Any, typed: Any) -> ArgumentValue:
-    """Give a value as a checkpoint can hold it; what it cannot hold stays as it was typed."""
+    """Return a value as a checkpoint can hold it; what it cannot hold stays as it was typed."""
     if isinstance(value, list | tuple) and all(isinstance(each, int | float | str) for each in value):
         return tuple(value)
     kept: ArgumentValue = value if isinstance(value, bool | int | float | str) else typed

@@ -25,5 +25,5 @@ class Context(nn.Module):
 
 
 def context_in(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the context among the tensors of a network, by its own names."""
+    """Return the context among the tensors of a network, by its own names."""
     return {name.removeprefix(PREFIX): tensor for name, tensor in weights.items() if name.startswith(PREFIX)}

@@ -53,7 +53,7 @@ def build_own(code: CodeSpec, description: DataDescription, arguments: Mapping[s
 def own_arguments(
     code: CodeSpec, description: DataDescription, arguments: Mapping[str, Any]
 ) -> tuple[dict[str, ArgumentValue], str]:
-    """Give the arguments of a network of the user's own as they are stored, and a line that says how it is built.
+    """Return the arguments of a network of the user's own as they are stored, and a line that says how it is built.
 
     Raises:
         ConfigError: The file cannot be run, or arguments are wrong or missing.
@@ -63,7 +63,7 @@ def own_arguments(
 
 
 def gives_probabilities(model: nn.Module, description: DataDescription) -> bool:
-    """Say whether what a network gives for classes looks like probabilities; the loss takes what is before them."""
+    """Return whether what a network gives for classes looks like probabilities; the loss takes what is before them."""
     if description.task != "classification":
         return False
     training = model.training
@@ -98,7 +98,7 @@ def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> N
 
 
 def _check_outputs(code: CodeSpec, outputs: Any, description: DataDescription, samples: int) -> None:
-    """Hold what a network gives for some samples to the shape that the loss takes."""
+    """Check the outputs for some samples against the shape that the loss takes."""
     if not isinstance(outputs, Tensor):
         raise ConfigError(
             f"MODEL {code.short}: forward returns {instance_of(outputs)}, not one tensor",

@@ -170,13 +170,13 @@ class ManyLinear(nn.Module):
 
 
 def embedding_width(codes: int) -> int:
-    """Give the length of the vectors for so many codes: 1.6 codes^0.56, as fastai has found to do well, up to 50."""
+    """Return the length of the vectors for so many codes: 1.6 codes^0.56, as fastai has found to do well, up to 50."""
     width: float = 1.6 * codes**0.56
     return min(_MAX_WIDTH, round(width))
 
 
 def _bins(edges: Sequence[float], count: int) -> list[tuple[float, float, float, float]]:
-    """Give start, 1 / width, and the least and the most that counts of each bin, filled up with empty ones.
+    """Return start, 1 / width, and the least and the most that counts of each bin, filled up with empty ones.
 
     The first and the last bin go on beyond their outer edge, so that no number is cut off.
     """

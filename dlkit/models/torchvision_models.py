@@ -103,12 +103,12 @@ def _fit_convnext(model: nn.Module, bands: int, patch: int) -> None:
 
 
 def _patch(smallest: int) -> int:
-    """Give the largest patch that leaves the three halvings after it something to halve."""
+    """Return the largest patch that leaves the three halvings after it something to halve."""
     return 2 if smallest >= _PATCH_2_FROM else 1
 
 
 def _first_layer(model: nn.Module) -> tuple[nn.Sequential, int]:
-    """Give the first convolution with the norm behind it, and the channels it gives."""
+    """Return the first convolution with the norm behind it, and the channels it gives."""
     first = model.get_submodule("features.0")
     assert isinstance(first, nn.Sequential), "torchvision keeps convolution and norm in one Sequential"
     conv = first[0]

@@ -110,7 +110,7 @@ def plot_fold(curves: PredictedCurves) -> Figure:
 
 
 def _choose(curves: PredictedCurves) -> list[tuple[str, str, float]]:
-    """Give compounds with what they stand for and their geometric mean fold error, each once."""
+    """Return compounds with what they stand for and their geometric mean fold error, each once."""
     errors = {compound: _fold_error(list(by_organ.values())) for compound, by_organ in curves.items()}
     ranked = sorted(errors, key=lambda compound: errors[compound])
     chosen: dict[str, tuple[str, str, float]] = {}

@@ -23,7 +23,7 @@ _METADATA: Mapping[str, Mapping[str, str | None]] = {
 
 
 def picture_format(path: Path, flag: str = "-o") -> str:
-    """Give the format that a file's suffix asks for: `png`, `svg` or `pdf`; matplotlib is not needed yet.
+    """Return the format that a file's suffix asks for: `png`, `svg` or `pdf`; matplotlib is not needed yet.
 
     Args:
         path: The file as typed.

@@ -38,7 +38,7 @@ PredictedCurves = Mapping[str, Mapping[str, PredictedCurve]]
 
 
 def find_csv(path: Path) -> Path:
-    """Give the file that a path means: itself, or the history.csv of a run folder.
+    """Return the file that a path means: itself, or the history.csv of a run folder.
 
     Raises:
         DataError: There is none, or it is a checkpoint.
@@ -56,7 +56,7 @@ def find_csv(path: Path) -> Path:
 
 
 def is_cut_off(path: Path) -> bool:
-    """Say whether a file ends in the middle of a line, as one does that is being written."""
+    """Return whether a file ends in the middle of a line, as one does that is being written."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

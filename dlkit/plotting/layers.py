@@ -201,7 +201,7 @@ def _non_finite(row: Row) -> bool:
 
 
 def _number(row: Row, name: str) -> float | None:
-    """Give a finite number of a row, cut to what an axis takes; None where there is none."""
+    """Return a finite number of a row, cut to what an axis takes; None where there is none."""
     value = row.get(name)
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None
@@ -209,7 +209,7 @@ def _number(row: Row, name: str) -> float | None:
 
 
 def _columns(table: Sequence[Row], *names: str) -> list[np.ndarray]:
-    """Give the places of the layers and some of their columns, NaN where there is no number."""
+    """Return the places of the layers and some of their columns, NaN where there is no number."""
     rows = [
         [math.nan if (number := _number(row, name)) is None else number for name in names] for row in table
     ]

@@ -71,7 +71,7 @@ def _draw(strip: SubFigure, block: LegendBlock, num_columns: int, middle: float)
 
 
 def _num_columns(names: Sequence[str], width: float) -> int:
-    """Give the most columns that fit side by side; they are filled one after the other."""
+    """Return the most columns that fit side by side; they are filled one after the other."""
     lengths = [len(name) for name in names]
     for count in range(len(names), 1, -1):
         columns = np.array_split(lengths, count)

@@ -76,7 +76,7 @@ def _fill(
 
 
 def _edges(middles: np.ndarray) -> np.ndarray:
-    """Give the borders between the different middles, ascending, and those around the outer ones."""
+    """Return the borders between the different middles, ascending, and those around the outer ones."""
     values = np.unique(middles)
     if len(values) == 1:
         return np.array([values[0] - 0.5, values[0] + 0.5])
@@ -85,7 +85,7 @@ def _edges(middles: np.ndarray) -> np.ndarray:
 
 
 def _stretch(names: tuple[str, str, str], north: np.ndarray) -> float:
-    """Give how much longer a degree of latitude is than one of longitude; 1 for other coordinates."""
+    """Return how much longer a degree of latitude is than one of longitude; 1 for other coordinates."""
     if (names[0].lower(), names[1].lower()) not in _DEGREES or np.abs(north).max() > 85:
         return 1.0
     return float(1 / np.cos(np.radians(north.mean())))

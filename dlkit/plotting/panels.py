@@ -69,7 +69,7 @@ def check_x(histories: Sequence[History], files: Sequence[str], x: str) -> None:
 def find_lacking(
     histories: Sequence[History], files: Sequence[str], panels: Sequence[Panel]
 ) -> list[tuple[str, str]]:
-    """Give the file and the column wherever one of several histories has nothing to draw."""
+    """Return the file and the column wherever one of several histories has nothing to draw."""
     columns = [column for panel in panels for column in panel.columns]
     return [
         (file, column)
@@ -91,7 +91,7 @@ def count_not_positive(
 
 
 def is_log(panel: Panel, columns: Sequence[str] | None, *, log_y: bool) -> bool:
-    """Say whether --log-y means this panel: every one that was chosen with -y, else the loss alone."""
+    """Return whether --log-y means this panel: every one that was chosen with -y, else the loss alone."""
     return log_y and (columns is not None or panel.name == "loss")
 
 
@@ -102,18 +102,18 @@ def split_and_name(column: str) -> tuple[str, str]:
 
 
 def numbers(history: History, column: str) -> list[float]:
-    """Give a column as it can be drawn: NaN in the gaps, which also infinities and numbers beyond 1e100 are."""
+    """Return a column as it can be drawn: NaN in the gaps, which also infinities and numbers beyond 1e100 are."""
     values = history.columns.get(column, [None] * len(history))
     return [math.nan if value is None else _within_reach(value) for value in values]
 
 
 def finite_values(history: History, column: str) -> list[float]:
-    """Give the numbers of a column without the gaps; empty when the history has no such column."""
+    """Return the numbers of a column without the gaps; empty when the history has no such column."""
     return [value for value in numbers(history, column) if math.isfinite(value)]
 
 
 def smoothed(values: Sequence[float], window: int) -> list[float]:
-    """Give the running mean centred on each value; gaps (NaN) stay gaps and count in no mean.
+    """Return the running mean centred on each value; gaps (NaN) stay gaps and count in no mean.
 
     Args:
         values: One number a row.

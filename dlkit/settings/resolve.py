@@ -173,7 +173,7 @@ def parse_arguments(pairs: list[str]) -> dict[str, str]:
 
 
 def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the settings that the recipe of the model decides, by what else is given; empty for unknown models."""
+    """Return the settings that the recipe of the model decides, by what else is given; empty for unknown models."""
     name = given.get("model", "")
     entry = MODELS.get(name)
     if entry is not None:
@@ -308,12 +308,12 @@ def _wrong_key(path: Path, name: str, value: Any) -> Iterator[ConfigError]:
 
 
 def recipe_settings() -> set[str]:
-    """Give the names of the settings that recipes decide."""
+    """Return the names of the settings that recipes decide."""
     return {"data", *(name for recipe in RECIPES.values() for name in recipe)}
 
 
 def _kinds(name: str) -> tuple[type, ...]:
-    """Give the types that a setting may have, None left out."""
+    """Return the types that a setting may have, None left out."""
     annotation: Any = FIELDS[name].type
     if isinstance(annotation, types.UnionType):
         return tuple(kind for kind in typing.get_args(annotation) if kind is not types.NoneType)

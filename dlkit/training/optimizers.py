@@ -66,7 +66,7 @@ def build_adagrad(groups: Groups, *, lr: float, **_: Any) -> torch.optim.Optimiz
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
-    """Give the optimizer's tensors by `<kind>.<parameter name>`."""
+    """Return the optimizer's tensors by `<kind>.<parameter name>`."""
     return {
         f"{kind}.{name}": value
         for name, parameter in model.named_parameters()

@@ -122,7 +122,7 @@ def test_plot_names_the_runs_by_label(dlkit, files):
         (["history.csv", "-o", "bare"], 2, "-o bare ", "bare.png"),
         (["history.csv", "--json", "-o", "-"], 2, "stdout", ""),
         (["history.csv", "predictions.csv"], 2, "1 of the 2", ""),
-        (["predictions.csv", "predictions.csv"], 2, "confusion matrix", "predictions.csv"),
+        (["predictions.csv", "predictions.csv"], 2, "--kind confusion", "predictions.csv"),
         (["predictions.csv", "--smooth", "3"], 2, "--smooth", ""),
         (["predictions.csv", "--kind", "history"], 3, "column epoch", "dlkit train"),
         (["history.csv", "--kind", "confusion"], 3, "column target", "dlkit eval"),

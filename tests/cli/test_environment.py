@@ -29,9 +29,10 @@ def test_variables_of_the_user_are_kept(given: dict[str, str]) -> None:
 
 def test_the_command_sets_them_before_torch_loads(home: Path) -> None:
     program = (
-        "import os, sys, dlkit.__main__ as entry\n"
+        "import atexit, os, sys, dlkit.__main__ as entry\n"
         "sys.argv = ['dlkit', '--version']\n"
-        "try:\n    entry.main()\nfinally:\n    print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+        "atexit.register(lambda: print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules))\n"
+        "entry.main()"
     )
     variables = {
         name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")

@@ -527,7 +527,7 @@ def test_best_in_the_place_of_last_is_no_state_to_go_on_from(
     shutil.copy(run_copy / "best.safetensors", run_copy / "last.safetensors")
     resumed = dlkit("train", "--resume", "run", "--epochs", "3")
     assert resumed.code == 0
-    assert "run/last.safetensors holds weights but no state to go on from; going on from " in resumed.stderr
+    assert "run/last.safetensors holds weights but no state to resume from; resuming from " in resumed.stderr
     assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3]
     for name in ("last", "last.prev"):
         shutil.copy(run_copy / "best.safetensors", run_copy / f"{name}.safetensors")

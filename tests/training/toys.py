@@ -45,7 +45,7 @@ def make_parts(
     model: nn.Module,
     *,
     val: TensorSplit | None = None,
-    optimizer: str = "sgd",
+    optimizer: str | torch.optim.Optimizer = "sgd",
     lr: float = 0.1,
     momentum: float = 0.9,
     weight_decay: float = 0.0,
@@ -58,7 +58,11 @@ def make_parts(
     """All that `fit` needs, on the CPU."""
     train = Batches(split, batch_size, CPU, seed)
     objective = build_objective(OF_CLASSES)
-    chosen = build_optimizer(model, optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    chosen = (
+        build_optimizer(model, optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if isinstance(optimizer, str)
+        else optimizer
+    )
     parts: dict[str, Any] = {
         "model": model,
         "train": train,

@@ -49,7 +49,7 @@ def load_function(request: Request) -> DataSet:
 
 
 def _needed(function: Callable[..., Any]) -> list[str]:
-    """Give the arguments that a function cannot be called without."""
+    """Return the arguments that a function cannot be called without."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -59,7 +59,7 @@ def _needed(function: Callable[..., Any]) -> list[str]:
 
 
 def _parts(made: Any, request: Request) -> list[tuple[str, Any, Any]]:
-    """Give part, inputs and targets of what a function returned."""
+    """Return part, inputs and targets of what a function returned."""
     assert request.spec.code is not None, "a function has its code"
     name = request.spec.code.short
     if isinstance(made, tuple | list) and len(made) == 2:

@@ -79,7 +79,7 @@ def find_roles(
     *,
     need_train: bool = True,
 ) -> dict[str, tuple[str, str]]:
-    """Say which arrays are inputs and which targets.
+    """Return which arrays are inputs and which targets.
 
     Args:
         entries: The arrays of the file.
@@ -123,7 +123,7 @@ def find_roles(
 
 
 def picture_axes(shape: tuple[int, ...]) -> str:
-    """Say how an array's axes are meant: `rows`, `NHW`, `NCHW` or `NHWC` for pictures, `other`.
+    """Return how an array's axes are meant: `rows`, `NHW`, `NCHW` or `NHWC` for pictures, `other`.
 
     The bands of pictures are the shortest axis; where that does not tell, they come first, as torch has them.
     """
@@ -191,7 +191,7 @@ def _entry(name: str, file: IO[bytes], path: Path) -> ArrayEntry:
 def _by_part(
     entries: Mapping[str, ArrayEntry], wanted: Iterable[str], *, exact: bool
 ) -> dict[str, list[str]]:
-    """Give the arrays of the wanted names by the part that their names tell, as in `x_train` and `train_x`."""
+    """Return the arrays of the wanted names by the part that their names tell, as in `x_train` and `train_x`."""
     found: dict[str, list[str]] = {}
     wanted = tuple(wanted)
     for name in entries:
@@ -215,7 +215,7 @@ def _split_name(name: str) -> tuple[str, str]:
 def _paired(
     found: Mapping[str, list[str]], source: str, entries: Mapping[str, ArrayEntry], *, need_train: bool
 ) -> dict[str, tuple[str, str]]:
-    """Hold the parts to inputs and targets each, and to train, or all alone, being among them."""
+    """Check that each part has inputs and targets, and that there is a part to train on."""
     pairs: dict[str, tuple[str, str]] = {}
     for part, names in found.items():
         if len(names) < 2:

@@ -84,7 +84,7 @@ def dataset_of(pairs: Pairs, request: Request) -> DataSet:
 
 
 def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
-    """Give inputs as they are stored, and the value that counts as 1.
+    """Return inputs as they are stored, and the value that counts as 1.
 
     Bytes stay bytes; all other numbers become float32, but for rows whose columns vary so little around large numbers
     that they would drown. Pictures get their bands first.
@@ -122,7 +122,7 @@ def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
 
 
 def _drowns(rows: np.ndarray) -> bool:
-    """Say whether float32 would blur a column of rows, shape (N, D), by more than a thousandth of its spread."""
+    """Return whether float32 would blur a column of rows, shape (N, D), by more than a thousandth of its spread."""
     with np.errstate(all="ignore"):
         spread = rows.std(0, dtype=np.float64)
         blur = np.abs(rows).max(0, initial=0) * np.finfo(np.float32).eps
@@ -187,7 +187,7 @@ def _describe(source: Source, labels: Labels, request: Request) -> DataDescripti
 
 
 def _seen_as(inputs: np.ndarray, shape: tuple[int, ...]) -> str:
-    """Say how the axes of pictures were understood."""
+    """Return how the axes of pictures were understood."""
     axes = picture_axes(inputs.shape)
     if axes in ("rows", "other"):
         return ""

@@ -25,7 +25,7 @@ def load_digits() -> Source:
 
 
 def _read_table() -> np.ndarray:
-    """Give 64 pixel values and the class of each digit, shape (1797, 65)."""
+    """Return 64 pixel values and the class of each digit, shape (1797, 65)."""
     spec = importlib.util.find_spec("sklearn")
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / "datasets" / "data" / "digits.csv.gz"

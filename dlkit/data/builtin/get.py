@@ -11,7 +11,6 @@ from dlkit.data.builtin.download import PATIENCE, Note, Patience, Progress, diff
 from dlkit.data.home import downloads_folder, prepared_path
 from dlkit.errors import CheckpointError, ConfigError, DataError, did_you_mean, file_error
 from dlkit.files.atomic import make_folder
-from dlkit.files.digest import verify
 from dlkit.settings.catalogue import DATA, DataEntry
 
 
@@ -83,6 +82,8 @@ def check_mirror(mirror: str | None) -> None:
 
 def is_prepared(name: str, note: Note) -> bool:
     """Return whether a data set's prepared file exists and is whole; one that is not is reported and made anew."""
+    from dlkit.files.digest import verify
+
     path = prepared_path(name)
     if not path.exists():
         return False

@@ -31,7 +31,7 @@ def load_builtin(request: Request) -> DataSet:
 
 
 def describe(name: str, source: Source) -> DataDescription:
-    """Say of built-in images what their entry in the catalogue and their samples tell."""
+    """Return the description of built-in images: their entry in the catalogue, and their samples."""
     entry = DATA[name]
     inputs, _ = next(iter(source.parts.values()))
     return DataDescription(

@@ -38,7 +38,7 @@ class Augmentation:
     mirror: bool
 
     def shown(self) -> str:
-        """Say what is done."""
+        """Return what is done."""
         mirrored = (
             "mirrored left to right (half of them)"
             if self.mirror
@@ -71,7 +71,7 @@ class Augmentation:
 
 
 def augmentation_of(config: TrainConfig, description: DataDescription) -> Augmentation | None:
-    """Give the augmentation that the settings ask for; None for none.
+    """Return the augmentation that the settings ask for; None for none.
 
     Raises:
         ConfigError: The samples are no images.
@@ -89,7 +89,7 @@ def augmentation_of(config: TrainConfig, description: DataDescription) -> Augmen
 
 
 def uniform(seed: int, epoch: int, rows: Tensor, count: int) -> Tensor:
-    """Give numbers in [0, 1) that depend on seed, epoch, row and their place alone, on any device alike.
+    """Return numbers in [0, 1) that depend on seed, epoch, row and their place alone, on any device alike.
 
     A counter goes through the finaliser of MurmurHash3 (Appleby 2011) twice; there is no state, so that neither the
     size of a batch nor the place where a run was resumed matters.
@@ -133,7 +133,7 @@ def _shift(inputs: Tensor, flips: Tensor, right: Tensor, down: Tensor) -> Tensor
 
 
 def _shifted(side: int, draws: Tensor) -> Tensor:
-    """Give the pixel that comes to each place along one side, shape (B, side)."""
+    """Return the pixel that comes to each place along one side, shape (B, side)."""
     most = round(side * _SHIFT)
     places = torch.arange(side, device=draws.device) + ((2 * most + 1) * draws).long()[:, None] - most
     places = places.abs()

@@ -80,7 +80,7 @@ class Frame(NamedTuple):
 
 
 def suffixes_of(path: Path) -> tuple[str, ...]:
-    """Give what the name of an image may end in, by how the file begins; nothing where that does not tell."""
+    """Return what the name of an image may end in, by how the file begins; nothing where that does not tell."""
     try:
         with path.open("rb") as file:
             first = file.read(16)
@@ -167,7 +167,7 @@ def _has_exif(image: Image.Image) -> bool:
 
 
 def _banded(image: Image.Image, bands: int) -> Image.Image:
-    """Give an image of one or three bytes a pixel."""
+    """Return an image of one or three bytes a pixel."""
     mode = "L" if bands == 1 else "RGB"
     if image.mode == mode:
         return image
@@ -180,7 +180,7 @@ def _banded(image: Image.Image, bands: int) -> Image.Image:
 
 
 def _deep(image: Image.Image, kind: str) -> Image.Image:
-    """Give an image of one number a pixel, from 0 to 65535."""
+    """Return an image of one number a pixel, from 0 to 65535."""
     if kind != DEEP:
         values = np.asarray(image.convert("L")).astype(np.float32) * _BYTES_TO_WORDS
     else:
@@ -191,7 +191,7 @@ def _deep(image: Image.Image, kind: str) -> Image.Image:
 
 
 def _middle(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, float]:
-    """Give the largest box in the middle of an image that has the proportions asked for."""
+    """Return the largest box in the middle of an image that has the proportions asked for."""
     width, height = size
     across = min(width, height * frame.width / frame.height)
     down = across * frame.height / frame.width
@@ -200,7 +200,7 @@ def _middle(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, f
 
 
 def _fault(err: Exception, path: str) -> ImageFault:
-    """Say what is wrong with a file, in words that lead to the cure."""
+    """Return what is wrong with a file, in words that lead to the cure."""
     if isinstance(err, UnidentifiedImageError):
         return ImageFault(_what_else(path))
     if isinstance(err, MemoryError):
@@ -214,7 +214,7 @@ def _fault(err: Exception, path: str) -> ImageFault:
 
 
 def _what_else(path: str) -> str:
-    """Say what a file is that is no image."""
+    """Return what a file is that is no image."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a path may be no text
             first = file.read(64).lstrip()

@@ -57,7 +57,7 @@ class _Walk:
         self.ignored = 0
 
     def images(self, name: str) -> list[_Found]:
-        """Give all images under a sub-folder, in the order of their names."""
+        """Return all images under a sub-folder, in the order of their names."""
         found: list[_Found] = []
         top = os.stat(self.root)  # noqa: PTH116 - as below
         self._look_under(name, ((top.st_dev, top.st_ino),), found)
@@ -151,7 +151,7 @@ def list_images(root: Path, known: Sequence[str] | None = None) -> Listing:
 
 
 def _sub_folders(folder: Path) -> list[str]:
-    """Give the names of the sub-folders, sorted; those that begin with a point are left out."""
+    """Return the names of the sub-folders, sorted; those that begin with a point are left out."""
     with os.scandir(folder) as entries:
         names = [
             entry.name for entry in entries if not entry.name.startswith((".", "__MACOSX")) and entry.is_dir()
@@ -191,7 +191,7 @@ def _parts(root: Path, top: list[str], *, need_train: bool) -> dict[str, tuple[s
 
 
 def _class_names(root: Path, found: dict[str, dict[str, list[_Found]]], walk: _Walk) -> tuple[str, ...]:
-    """Give the classes to train on: the sub-folders that hold images.
+    """Return the classes to train on: the sub-folders that hold images.
 
     Raises:
         DataError: One of them holds none, or there is but one.

@@ -120,7 +120,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
 
 
 def _frame_of(trained_on: DataDescription) -> Frame | None:
-    """Give what a network takes; None where it takes no images, which is told elsewhere."""
+    """Return what a network takes; None where it takes no images, which is told elsewhere."""
     if len(trained_on.input_shape) != 3 or trained_on.input_shape[0] not in (1, 3):
         return None
     bands, height, width = trained_on.input_shape
@@ -142,7 +142,7 @@ def _describe(listing: Listing, plan: Plan, request: Request, found: str) -> Dat
 
 
 def _said_of(listing: Listing, config: TrainConfig | None = None) -> list[str]:
-    """Say what in a folder, and of the settings of a run that does not stream it, goes unused."""
+    """Return notes about files and settings that are not used."""
     notes = []
     if listing.ignored:
         notes.append(f"files that are no images were ignored ({listing.ignored:,}) in {listing.root}")

@@ -64,7 +64,7 @@ def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor
 
 
 def place_of(root: Path, size: int | None, wanted: Frame | None = None) -> Path:
-    """Give the place of a folder's prepared file: one for what --size asks for, and for what a network wants."""
+    """Return the place of a folder's prepared file: one for what --size asks for, and for what a network wants."""
     frame = "native" if size is None else str(size)
     if wanted is not None:
         frame = "x".join(map(str, wanted))
@@ -74,7 +74,7 @@ def place_of(root: Path, size: int | None, wanted: Frame | None = None) -> Path:
 
 
 def metadata_of(listing: Listing, plan: Plan, found: str) -> dict[str, Any]:
-    """Say of a prepared file what it is of and how it was made; `found` is the fingerprint of the data."""
+    """Return the metadata of a prepared file; `found` is the fingerprint of the data."""
     return {
         "folder": _FORMAT,
         "root": str(listing.root),
@@ -99,12 +99,12 @@ def read_prepared_folder(place: Path, listing: Listing) -> tuple[dict[str, Tenso
 
 
 def plan_in(said: dict[str, Any]) -> Plan | None:
-    """Give the plan that a prepared file was made by; None where there is none."""
+    """Return the plan that a prepared file was made by; None where there is none."""
     return Plan(Frame(*said["frame"]), tuple(said["notes"])) if said else None
 
 
 def starts_of(listing: Listing) -> dict[str, int]:
-    """Give the place of the first image of each part."""
+    """Return the place of the first image of each part."""
     starts, start = {}, 0
     for part, count in listing.sizes.items():
         starts[part], start = start, start + count

@@ -120,20 +120,20 @@ class StreamedSplit:
             yield self.streams.pixels(rows)
 
     def to(self, device: torch.device) -> Self:  # noqa: ARG002 - images go there batch by batch
-        """Give the same split: there is nothing to move."""
+        """Return the same split: there is nothing to move."""
         return self
 
     def with_rows(self, rows: Tensor) -> Self:
-        """Give a split of other rows of the same folder."""
+        """Return a split of other rows of the same folder."""
         return replace(self, rows=rows)
 
     def joined(self, others: Sequence[Self]) -> Self:
-        """Give this split and others, one after the other, as one."""
+        """Return this split and others, one after the other, as one."""
         rows = torch.cat([self.rows, *(other.rows for other in others)])
         return replace(self, rows=rows, augmentation=None)
 
     def strata(self) -> Tensor:
-        """Give the class of each sample."""
+        """Return the class of each sample."""
         return self.targets.index_select(0, self.rows)
 
     def expect(self, rows: Tensor) -> None:

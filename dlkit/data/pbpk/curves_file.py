@@ -43,7 +43,7 @@ class CurvesFile:
 
 
 def holds_curves(path: Path) -> bool:
-    """Say whether an .npz file holds arrays of all the names; their values are not looked at."""
+    """Return whether an .npz file holds arrays of all the names; their values are not looked at."""
     try:
         with zipfile.ZipFile(path) as file:
             return {f"{name}.npy" for name in _SHAPES} <= set(file.namelist())
@@ -126,7 +126,7 @@ def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _organs_first(concentrations: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Give concentrations as (N, 14, T).
+    """Return concentrations as (N, 14, T).
 
     With 14 times both layouts have one shape; then the dose tells: at t = 0 it is all in the blood.
     """

@@ -71,20 +71,20 @@ class CurveSplit:
         yield from ()
 
     def to(self, device: torch.device) -> Self:
-        """Give the same split with its stored tensors on a device."""
+        """Return the same split with its stored tensors on a device."""
         names = ("doses", "clearances", "partition", "times", "curves", "rows")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def with_rows(self, rows: Tensor) -> Self:
-        """Give a split of other rows of the same stored data."""
+        """Return a split of other rows of the same stored data."""
         return replace(self, rows=rows)
 
     def joined(self, others: Sequence[Self]) -> Self:
-        """Give this split and others of the same stored data, one after the other, as one."""
+        """Return this split and others of the same stored data, one after the other, as one."""
         return replace(self, rows=torch.cat([self.rows, *(other.rows for other in others)]))
 
     def strata(self) -> Tensor:
-        """Say of each compound whether its dose lies above the median."""
+        """Return for each compound whether its dose lies above the median."""
         return above_median(self.doses.index_select(0, self.rows))
 
     def batch(
@@ -141,7 +141,7 @@ def load_pbpk(request: Request) -> DataSet:
 
 
 def organ_graph() -> dict[str, Tensor]:
-    """Give the body as tensors by name, for a network to keep.
+    """Return the body as tensors by name, for a network to keep.
 
     Returns:
         `volumes`, L, shape (14,); `edges`, the two ends of each exchange of blood, shape (13, 2); `flows` on them,
@@ -204,7 +204,7 @@ def _simulated(request: Request) -> _Curves:
 
 
 def _shared_compounds(request: Request) -> list[str]:
-    """Say how many of the simulated compounds are among those that the checkpoint was trained on."""
+    """Return how many of the simulated compounds are among those that the checkpoint was trained on."""
     trained_on = request.trained_on
     if trained_on is None or request.same_data or trained_on.name.partition(":")[0] != "pbpk":
         return []

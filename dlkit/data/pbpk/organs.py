@@ -41,7 +41,7 @@ class Compounds:
     partition: np.ndarray
 
     def rows(self, start: int, stop: int) -> "Compounds":
-        """Give the compounds from `start` up to, not including, `stop`."""
+        """Return the compounds from `start` up to, not including, `stop`."""
         part = slice(start, stop)
         return Compounds(
             doses=self.doses[part],
@@ -79,7 +79,7 @@ def draw_compounds(count: int, seed: int, doses: tuple[float, float] = (10.0, 10
 
 
 def simulate(compounds: Compounds, times: np.ndarray, km: float = math.inf) -> np.ndarray:
-    """Give the concentrations in all compartments.
+    """Return the concentrations in all compartments.
 
     dC_i/dt = Q_i/V_i (C_blood - C_i/Kp_i) for each organ;
     dC_blood/dt = -sum_i Q_i/V_blood (C_blood - C_i/Kp_i) - (CL_hepatic s + CL_renal)/V_blood C_blood,
@@ -184,7 +184,7 @@ def _next_step(now: float, until: float) -> float:
 
 
 def _phi(values: np.ndarray, order: int) -> np.ndarray:
-    """Give phi_1(z) = (e^z - 1)/z, or phi_k+1(z) = (phi_k(z) - 1/k!)/z; by its series near zero."""
+    """Return phi_1(z) = (e^z - 1)/z, or phi_k+1(z) = (phi_k(z) - 1/k!)/z; by its series near zero."""
     small = np.abs(values) < _SERIES_BELOW
     safe = np.where(small, 1.0, values)
     exact = np.expm1(safe) / safe

@@ -16,7 +16,7 @@ from dlkit.settings.config import TrainConfig
 def lists_of_splits(
     name: str, stored: Stored, rows: Mapping[str, np.ndarray], config: TrainConfig, notes: list[str]
 ) -> Tensor:
-    """Give each point's candidates among the training points.
+    """Return each point's candidates among the training points.
 
     Args:
         name: Of the data, for the prepared file.
@@ -59,7 +59,7 @@ def lists_of_others(
     config: TrainConfig,
     distance: str,
 ) -> Tensor:
-    """Give the candidates of points that are not in the table trained on, shape (N, C), int32.
+    """Return the candidates of points that are not in the table trained on, shape (N, C), int32.
 
     Args:
         stored: The points.
@@ -79,7 +79,7 @@ def lists_of_others(
 
 
 def limits(config: TrainConfig, distance: str) -> tuple[float, float]:
-    """Give the straight line to the farthest that counts, and the span of time; infinity where there is no limit."""
+    """Return the straight line to the farthest that counts, and the span of time; infinity where there is no limit."""
     radius, window = (np.inf if limit is None else limit for limit in (config.radius, config.window))
     return straight(radius, distance), window
 

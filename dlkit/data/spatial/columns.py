@@ -86,7 +86,7 @@ class PointColumns:
         return columns
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         return {"coords": list(self.coords), "time": self.time, "target": self.target}
 
 
@@ -127,7 +127,7 @@ def locate(table: Table, columns: PointColumns, distance: str) -> Located:
 
 
 def choose_features(table: Table, columns: PointColumns, config: TrainConfig) -> tuple[list[str], bool]:
-    """Give the columns to predict from beside place and time, and whether the user named them.
+    """Return the columns to predict from beside place and time, and whether the user named them.
 
     Raises:
         ConfigError: One is named twice, or is the target.

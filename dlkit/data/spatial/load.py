@@ -76,7 +76,7 @@ class Learned:
         return str(self.geometry["distance"])
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         return {
             **self.columns.to_dict(),
             "encoding": self.encoding.to_dict(),
@@ -288,7 +288,7 @@ def _scaling(targets: Targets, train: np.ndarray) -> Normalisation:
 def _notes(
     table: Table, located: Located, targets: Targets, learned: Learned, train: np.ndarray
 ) -> Iterator[str]:
-    """Say what is left out and what is filled in."""
+    """Return what is left out and what is filled in."""
     for lacking, what in ((~targets.known, learned.columns.target), (~located.known, "a place or a time")):
         if count := int(lacking.sum()):
             yield f"{count:,} rows without {what} are left out"

@@ -30,7 +30,7 @@ def kept_lists(
     window: float,
     note: Callable[[str], None],
 ) -> Tensor:
-    """Give the neighbours of each point, out of the prepared file where there is one for just these.
+    """Return the neighbours of each point, out of the prepared file where there is one for just these.
 
     Args:
         name: Of the data, for the file's name.
@@ -72,7 +72,7 @@ def _read(path: Path, said: Mapping[str, Any]) -> Tensor | None:
 
 
 def _digest(points: Points, context: Points, own: np.ndarray, settings: list[str]) -> str:
-    """Give the SHA-256 over all that the lists depend on."""
+    """Return the SHA-256 over all that the lists depend on."""
     digest = hashlib.sha256(json.dumps(settings).encode())
     for part in (points.places, points.times, context.places, context.times, own):
         digest.update(b"none" if part is None else f"{part.dtype} {part.shape}".encode())

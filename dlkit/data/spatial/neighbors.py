@@ -51,7 +51,7 @@ def to_space(coords: np.ndarray, distance: str) -> np.ndarray:
 
 
 def straight(length: float, distance: str) -> float:
-    """Give the straight line between two places that are so far apart: the chord under a great circle.
+    """Return the straight line between two places that are so far apart: the chord under a great circle.
 
     Args:
         length: In the coordinates' unit, or in kilometres for `haversine`; half the Earth's girth and more is
@@ -73,7 +73,7 @@ def find_neighbors(
     window: float = np.inf,
     keep: int = KEPT,
 ) -> np.ndarray:
-    """Give the nearest points of the context, for many points at once.
+    """Return the nearest points of the context, for many points at once.
 
     Where there are times, only what was observed before a point is its neighbour: never at the same time or
     later.
@@ -130,7 +130,7 @@ class _Past:
     def nearest(
         self, points: np.ndarray, since: np.ndarray, before: np.ndarray, own: np.ndarray
     ) -> np.ndarray:
-        """Give the nearest of `places[since:before]` to points whose spans are nearly the same.
+        """Return the nearest of `places[since:before]` to points whose spans are nearly the same.
 
         What all of them see is searched with a tree; the few places that only some see are compared one by one.
         """
@@ -158,14 +158,14 @@ class _Past:
 
 
 def _in_space(places: np.ndarray) -> Iterator[np.ndarray]:
-    """Give rows in parts that lie close together, so that they walk the same branches of a tree."""
+    """Return rows in parts that lie close together, so that they walk the same branches of a tree."""
     rows = _close_together(places)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         yield rows[start : start + _ROWS_AT_ONCE]
 
 
 def _in_time(before: np.ndarray, places: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Give rows in parts that see nearly the same past: where it ends differs by few of the context's points."""
+    """Return rows in parts that see nearly the same past: where it ends differs by few of the context's points."""
     width = min(8192, max(256, size // 32))
     rows = np.argsort(before, kind="stable")
     for part in np.split(rows, np.flatnonzero(np.diff(before[rows] // width)) + 1):
@@ -209,7 +209,7 @@ def _merge(
 def _query(
     tree: cKDTree, points: np.ndarray, own: np.ndarray, reach: float, keep: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give distances, infinity where there are no more, and positions in the tree, -1 there, each (N, keep)."""
+    """Return distances, infinity where there are no more, and positions in the tree, -1 there, each (N, keep)."""
     bound = np.nextafter(reach, np.inf)  # the tree leaves out what lies at the bound itself
     distances, positions = tree.query(points, k=range(1, keep + 2), distance_upper_bound=bound, workers=-1)
     positions[np.isinf(distances)] = -1

@@ -12,7 +12,7 @@ _STEP = 0x9E3779B9 - 2**32  # 2**32 over the golden ratio
 
 
 def nearest(candidates: Tensor, count: int) -> Tensor:
-    """Give the first `count` candidates of each row: they stand in the order of distance.
+    """Return the first `count` candidates of each row: they stand in the order of distance.
 
     Args:
         candidates: Positions, -1 where there are no more, shape (B, C).
@@ -57,7 +57,7 @@ def draw(candidates: Tensor, count: int, rows: Tensor, salt: str) -> Tensor:
 
 
 def _row_keys(rows: Tensor, salt: str) -> Tensor:
-    """Give a random whole number a row, int32."""
+    """Return a random whole number a row, int32."""
     digest = hashlib.sha256(salt.encode()).digest()
     first, second = (int.from_bytes(digest[part : part + 4], "little", signed=True) for part in (0, 4))
     low, high = rows.to(torch.int32), (rows >> 32).to(torch.int32)

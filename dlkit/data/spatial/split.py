@@ -70,7 +70,7 @@ class SpatialSplit:
         yield from ()
 
     def to(self, device: torch.device) -> Self:
-        """Give the same split with its stored tensors on a device."""
+        """Return the same split with its stored tensors on a device."""
         return replace(
             self,
             coords=self.coords.to(device),
@@ -82,19 +82,19 @@ class SpatialSplit:
         )
 
     def with_rows(self, rows: Tensor) -> Self:
-        """Give a split of other rows of the same points."""
+        """Return a split of other rows of the same points."""
         return replace(self, rows=rows)
 
     def with_drawing(self, number: int) -> Self:
-        """Give a split whose evaluation sees random draw `number` instead of the nearest."""
+        """Return a split whose evaluation sees random draw `number` instead of the nearest."""
         return replace(self, drawing=number)
 
     def joined(self, others: Sequence[Self]) -> Self:
-        """Give this split and others of the same points, one after the other, as one."""
+        """Return this split and others of the same points, one after the other, as one."""
         return self.with_rows(torch.cat([self.rows, *(other.rows for other in others)]))
 
     def strata(self) -> Tensor:
-        """Say of each point whether its target lies above the median: 0 or 1, shape (N,), int64."""
+        """Return for each point whether its target lies above the median: 0 or 1, shape (N,), int64."""
         return above_median(self.targets.index_select(0, self.rows))
 
     def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Inputs, Tensor]:
@@ -134,7 +134,7 @@ def drawings(split: SpatialSplit, count: int) -> list[SpatialSplit]:
 def split_points(
     table: Table, located: Located, targets: Targets, config: TrainConfig
 ) -> dict[str, np.ndarray]:
-    """Give the rows of train, val and test; those without a place, a time or a target are in none.
+    """Return the rows of train, val and test; those without a place, a time or a target are in none.
 
     Raises:
         DataError: A split would be empty, or what it goes by is missing.

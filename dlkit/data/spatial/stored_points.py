@@ -35,7 +35,7 @@ class Stored:
     targets: Tensor
 
     def of(self, rows: np.ndarray) -> Points:
-        """Give the places and times of some rows."""
+        """Return the places and times of some rows."""
         times = self.places.times
         return Points(self.places.places[rows], None if times is None else times[rows])
 
@@ -64,7 +64,7 @@ def store_points(
 
 
 def context_of(stored: Stored, train: np.ndarray, scaling: Normalisation | None) -> dict[str, Tensor]:
-    """Give the training points as the network keeps them, values standardised."""
+    """Return the training points as the network keeps them, values standardised."""
     assert scaling is not None, "values are scaled"
     rows = torch.from_numpy(train)
     values = (stored.targets[rows, 0].double() - scaling.mean[0]) / scaling.std[0]
@@ -79,19 +79,19 @@ def context_of(stored: Stored, train: np.ndarray, scaling: Normalisation | None)
 
 
 def points_of(context: Mapping[str, Tensor], geometry: Mapping[str, Any]) -> Points:
-    """Give the places and times of the training points that a checkpoint holds."""
+    """Return the places and times of the training points that a checkpoint holds."""
     coords = context["coords"].cpu().double().numpy() + np.asarray(geometry["centre"])
     times = context["times"].cpu().double().numpy() if "times" in context else None
     return Points(to_space(coords, str(geometry["distance"])), times)
 
 
 def same_context(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    """Tell whether two contexts hold the same points."""
+    """Return whether two contexts hold the same points."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name].cpu()) for name in one)
 
 
 def positions_in(context: Mapping[str, Tensor], stored: Stored, scaling: Normalisation | None) -> np.ndarray:
-    """Give the place in the context of each point that is in it with its very value, -1 for others, shape (N,)."""
+    """Return the place in the context of each point that is in it with its very value, -1 for others, shape (N,)."""
     known = _as_keys(context)
     asked = _as_keys(context_of(stored, np.arange(len(stored.coords)), scaling))
     _, same = np.unique(np.concatenate([known, asked]), axis=0, return_inverse=True)
@@ -101,7 +101,7 @@ def positions_in(context: Mapping[str, Tensor], stored: Stored, scaling: Normali
 
 
 def _as_keys(context: Mapping[str, Tensor]) -> np.ndarray:
-    """Give the bits of each point's place, time and value as whole numbers, shape (N, 3 or 4)."""
+    """Return the bits of each point's place, time and value as whole numbers, shape (N, 3 or 4)."""
     names = [name for name in ("coords", "times", "values") if name in context]
     columns = [context[name].cpu().reshape(len(context["values"]), -1) for name in names]
     return (torch.cat(columns, dim=1) + 0.0).view(torch.int32).numpy()  # + 0: there is no minus zero
@@ -132,5 +132,5 @@ def scales_of(stored: Stored, train: np.ndarray, lists: Tensor, neighbors: int) 
 
 
 def _positive(values: Tensor) -> tuple[float, ...]:
-    """Give numbers to divide by: 1 in the place of zero."""
+    """Return numbers to divide by: 1 in the place of zero."""
     return tuple(value if value > 0 else 1.0 for value in values.tolist())

@@ -21,7 +21,7 @@ _FIRST_STEP, _STEP_GROWTH, _LONGEST_STEP = 0.002, 0.3, 0.7
 
 
 def edge_matrices(edges: Tensor, cleared: Tensor, num_compartments: int) -> Tensor:
-    """Give what each conductance adds to the system, as flat matrices.
+    """Return what each conductance adds to the system, as flat matrices.
 
     Args:
         edges: The two ends of each exchange, shape (E, 2), int64.
@@ -38,7 +38,7 @@ def edge_matrices(edges: Tensor, cleared: Tensor, num_compartments: int) -> Tens
 
 
 def system_matrix(conductances: Tensor, capacities: Tensor, matrices: Tensor) -> Tensor:
-    """Give the symmetric matrix of the system, shape (B, n, n), 1/h.
+    """Return the symmetric matrix of the system, shape (B, n, n), 1/h.
 
     Args:
         conductances: Of exchanges and clearances, L/h, shape (B, E + C).
@@ -72,7 +72,7 @@ class Decay(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Give the gradients of M, y and the units."""
+        """Return the gradients of M, y and the units."""
         rates, modes, left, amplitudes, decays, states, units, times = ctx.saved_tensors
         (gradient,) = gradients
         of_units = (gradient * states).sum(2) / units
@@ -90,7 +90,7 @@ class Decay(torch.autograd.Function):
 
 
 def decay(matrix: Tensor, start: Tensor, units: Tensor, times: Tensor) -> Tensor:
-    """Give what is left of linear systems at any times: units * exp(M t) y.
+    """Return what is left of linear systems at any times: units * exp(M t) y.
 
     Args:
         matrix: Symmetric, with non-negative entries off the diagonal, shape (B, n, n), 1/h, float64.
@@ -113,7 +113,7 @@ def saturable_decay(
     cleared: int,
     given_back: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Give what is left of systems whose clearance is less than the matrix says, depending on what is there.
+    """Return what is left of systems whose clearance is less than the matrix says, depending on what is there.
 
     What the matrix clears too much is given back as a source in the cleared compartment. Between the nodes of a grid
     that follows the time since the dose the source changes in a straight line, for which the solution is exact; at
@@ -169,7 +169,7 @@ def _march(
 def _between(
     rates: Tensor, there: Tensor, kept: Tensor, sources: Tensor, nodes: Tensor, times: Tensor
 ) -> Tensor:
-    """Give the amplitudes at any times from those at the nodes, shape (B, n, T)."""
+    """Return the amplitudes at any times from those at the nodes, shape (B, n, T)."""
     last = (torch.searchsorted(nodes, times.contiguous(), right=True) - 1).clamp(0, len(nodes) - 2)
     since = times - nodes[last]
     old = sources.gather(1, last)
@@ -193,7 +193,7 @@ class Eigenpairs(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Give the gradient of M."""
+        """Return the gradient of M."""
         rates, modes = ctx.saved_tensors
         of_rates, of_modes = gradients
         gaps = rates.unsqueeze(1) - rates.unsqueeze(2)
@@ -203,7 +203,7 @@ class Eigenpairs(torch.autograd.Function):
 
 
 def eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the eigenvalues, shape (B, n), and eigenvectors, (B, n, n), of symmetric matrices, (B, n, n)."""
+    """Return the eigenvalues, shape (B, n), and eigenvectors, (B, n, n), of symmetric matrices, (B, n, n)."""
     rates, modes = Eigenpairs.apply(matrix)
     return rates, modes
 
@@ -216,7 +216,7 @@ def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _exp(values: Tensor) -> Tensor:
-    """Give e^z, and 0 where it is below 2e-20.
+    """Return e^z, and 0 where it is below 2e-20.
 
     What is smaller makes products that are stored without their leading bits (below 1e-38), which take a hundred times
     as long; at most times most modes are gone that far.
@@ -225,7 +225,7 @@ def _exp(values: Tensor) -> Tensor:
 
 
 def _nodes(duration: float, times: Tensor) -> Tensor:
-    """Give the grid from 0 to the end, shape (K + 1,), K at least 1, of the dtype and on the device of the times."""
+    """Return the grid from 0 to the end, shape (K + 1,), K at least 1, of the dtype and on the device of the times."""
     nodes = [0.0, _FIRST_STEP]
     while nodes[-1] < duration:
         nodes.append(nodes[-1] + min(_LONGEST_STEP, _FIRST_STEP + _STEP_GROWTH * nodes[-1]))
@@ -233,7 +233,7 @@ def _nodes(duration: float, times: Tensor) -> Tensor:
 
 
 def _phi(values: Tensor, order: int) -> Tensor:
-    """Give phi_1(z) = (e^z - 1)/z, or phi_2(z) = (phi_1(z) - 1)/z; by their series near zero."""
+    """Return phi_1(z) = (e^z - 1)/z, or phi_2(z) = (phi_1(z) - 1)/z; by their series near zero."""
     small = values.abs() < _SERIES_BELOW
     safe = torch.where(small, -1.0, values)
     exact = torch.expm1(safe) / safe

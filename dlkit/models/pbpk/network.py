@@ -41,7 +41,7 @@ class EdgeLayer(nn.Module):
         self.activation = activation
 
     def forward(self, nodes: Tensor, edges: Tensor, routes: Tensor) -> Tensor:
-        """Give shape (B, R, width).
+        """Return shape (B, R, width).
 
         Args:
             nodes: Shape (n, B, hidden).
@@ -88,7 +88,7 @@ class Saturation(EdgeLayer):
         self.share_bias = nn.Parameter(torch.full((), _FIRST_SHARE))
 
     def given_back(self, known: Tensor, rates: Tensor, concentrations: Tensor) -> Tensor:
-        """Give the rate at which what was cleared too much is given back, shape (B, 1).
+        """Return the rate at which what was cleared too much is given back, shape (B, 1).
 
         Args:
             known: What the layer gave for the C clearances, shape (B, C, hidden).
@@ -98,7 +98,7 @@ class Saturation(EdgeLayer):
         return (self.shares(known, concentrations) * rates).sum(1, keepdim=True)
 
     def shares(self, known: Tensor, concentrations: Tensor) -> Tensor:
-        """Give shares in (0, 1), shape (B, C).
+        """Return shares in (0, 1), shape (B, C).
 
         Args:
             known: What the layer gave for the C clearances, shape (B, C, hidden).
@@ -150,7 +150,7 @@ class OrganNet(nn.Module):
         self.saturation = None if linear else Saturation(hidden)
 
     def forward(self, doses: Tensor, clearances: Tensor, partition: Tensor, times: Tensor) -> Tensor:
-        """Give concentrations in every organ, mg/L, shape (B, n, T), none of them negative.
+        """Return concentrations in every organ, mg/L, shape (B, n, T), none of them negative.
 
         Args:
             doses: mg, shape (B,).
@@ -196,14 +196,14 @@ class OrganNet(nn.Module):
         self.register_buffer("matrices", edge_matrices(edges, cleared, organs), persistent=False)
 
     def _nodes(self, partition: Tensor) -> Tensor:
-        """Give the first state of the nodes, the outside last, shape (n + 1, B, hidden)."""
+        """Return the first state of the nodes, the outside last, shape (n + 1, B, hidden)."""
         logs = partition.clamp_min(_SMALLEST).log()
         known = torch.stack([self.context["volumes"].log().expand_as(logs), logs], 2)
         encoded: Tensor = self.encode(F.pad(known, (0, 0, 0, 1)))
         return (encoded + self.place).transpose(0, 1).contiguous()
 
     def _edges(self, clearances: Tensor) -> Tensor:
-        """Give the features of the edges, shape (E, B, F): the logarithm of the flow, and which kind each is of."""
+        """Return the features of the edges, shape (E, B, F): the logarithm of the flow, and which kind each is of."""
         logs = clearances.clamp_min(_SMALLEST).log().T
         flows = (self.context["flows"].log() * float(self.flows)).unsqueeze(1)
         sizes = torch.cat([flows.expand(-1, logs.shape[1]), logs])
@@ -213,7 +213,7 @@ class OrganNet(nn.Module):
         return torch.cat([sizes.unsqueeze(2), one_hot.expand(-1, logs.shape[1], -1)], 2)
 
     def _rates(self, nodes: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the conductances of the edges, L/h, shape (B, E), and the capacities of the organs, L, (B, n)."""
+        """Return the conductances of the edges, L/h, shape (B, E), and the capacities of the organs, L, (B, n)."""
         logs = self.conductance(nodes, edges, self.routes[: len(edges)]).squeeze(2) + _FIRST_CONDUCTANCE
         affinities = self.affinity(nodes[:-1].transpose(0, 1)).squeeze(2)
         conductance, affinity = (

@@ -72,7 +72,7 @@ class Geometry:
         return 3 if self.timed else 2
 
     def pair(self, points: Tensor, others: Tensor) -> Tensor:
-        """Say how others lie as seen from points: offset, distance and its logarithm, shape (..., 4).
+        """Return how others lie as seen from points: offset, distance and its logarithm, shape (..., 4).
 
         Args:
             points: Coordinates less the centre, shape (..., 2).
@@ -87,16 +87,16 @@ class Geometry:
         return torch.cat([offset / self.spacing, length, (length + _NEAREST).log()], dim=-1)
 
     def lag(self, points: Tensor, others: Tensor) -> Tensor:
-        """Say how much earlier others were, and its logarithm, shape (..., 2), from times of shape (...)."""
+        """Return how much earlier others were, and its logarithm, shape (..., 2), from times of shape (...)."""
         earlier = ((points - others) / self.time_spacing).unsqueeze(-1)
         return torch.cat([earlier, (earlier.clamp_min(0) + _NEAREST).log()], dim=-1)
 
     def place(self, points: Tensor) -> Tensor:
-        """Give coordinates in units of their extent, shape (..., 2)."""
+        """Return coordinates in units of their extent, shape (..., 2)."""
         return torch.stack([points[..., axis] / self.extent[axis] for axis in range(2)], dim=-1)
 
     def _on_the_globe(self, points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the offset in the plane that touches the globe, and the great circle (haversine formula), in km."""
+        """Return the offset in the plane that touches the globe, and the great circle (haversine formula), in km."""
         east = others[..., 0] - points[..., 0]
         east = torch.deg2rad(east - 360 * (east / 360).round())
         lat, other = (torch.deg2rad(where[..., 1] + self.centre[1]) for where in (points, others))

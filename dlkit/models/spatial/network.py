@@ -136,7 +136,7 @@ class Spatial(nn.Module):
     def _on_neighbors(
         self, coords: Tensor, features: Tensor, times: Tensor | None, which: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Give phi's outputs, (..., E), residuals, (..., 1), and omega's scores, (..., heads), of neighbours (...)."""
+        """Return phi's outputs, (..., E), residuals, (..., 1), and omega's scores, (..., heads), of neighbours (...)."""
         places, theirs = self.context["coords"][which], self.context["features"][which]
         their_times = None if times is None else self.context["times"][which]
         where = self.geometry.pair(coords, places)
@@ -149,7 +149,7 @@ class Spatial(nn.Module):
         return given, residuals, self.omega(torch.cat([where, features, theirs, unlike.abs()], dim=-1))
 
     def _point(self, coords: Tensor, times: Tensor | None, features: Tensor) -> Tensor:
-        """Give place, time and features as inputs of trend and theta, shape (..., D + 2 or 3)."""
+        """Return place, time and features as inputs of trend and theta, shape (..., D + 2 or 3)."""
         place = [self.geometry.place(coords)]
         if times is not None:
             place.append((times / self.geometry.time_extent).unsqueeze(-1))

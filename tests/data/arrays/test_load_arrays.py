@@ -298,7 +298,7 @@ def test_augmenting_rows_is_refused(rows: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_dataset(configure(rows, augment="light"))
 
-    assert caught.value.message == f"--augment light changes pictures; {rows} has samples of shape (3,)"
+    assert caught.value.message == f"--augment light changes images; {rows} has samples of shape (3,)"
 
 
 def test_an_archive_that_unpacks_to_more_than_the_memory_is_refused(
