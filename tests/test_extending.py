@@ -92,7 +92,7 @@ def added() -> Iterator[None]:
                 name="toy",
                 build=build_linear,
                 help="A linear map.",
-                recipe="picture",
+                recipe="image",
                 arguments={"start": Argument(default=0.0, help="Every weight at the start.")},
             ),
         ),

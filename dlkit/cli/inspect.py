@@ -25,7 +25,7 @@ from dlkit.errors import CheckpointError, ConfigError, did_you_mean, printable
 from dlkit.files.run_dir import RunDir
 from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
 from dlkit.inspection.layer_table import COLUMNS, Row, arrange, check_column, select_layers, to_csv
-from dlkit.plotting.figure_file import PICTURE_SUFFIXES
+from dlkit.plotting.figure_file import FIGURE_SUFFIXES
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import TrainConfig, check_device
 from dlkit.settings.models import MODELS
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dlkit.inspection.subject import Subject
 
 _SPLITS = ("train", "val", "test", "all")
-_SUFFIXES = (".csv", ".safetensors", *PICTURE_SUFFIXES)
+_SUFFIXES = (".csv", ".safetensors", *FIGURE_SUFFIXES)
 
 OutOption = Annotated[
     Path | None,

@@ -14,7 +14,7 @@ from dlkit.cli.settings import Given, given_settings
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.files.atomic import probe_folder
 from dlkit.files.run_dir import RunDir
-from dlkit.plotting.figure_file import PICTURE_SUFFIXES
+from dlkit.plotting.figure_file import FIGURE_SUFFIXES
 from dlkit.settings.config import FIELDS, TrainConfig
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dlkit.inspection.lr_range import Point, Suggestion
 
 _MIN_STEPS, _MAX_STEPS = 20, 100_000
-_SUFFIXES = (".csv", *PICTURE_SUFFIXES)
+_SUFFIXES = (".csv", *FIGURE_SUFFIXES)
 _COLUMNS = ("lr", "loss")
 
 

@@ -1,4 +1,4 @@
-"""dlkit plot: a picture of histories or of predictions."""
+"""dlkit plot: a plot of histories or of predictions."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -93,9 +93,7 @@ def _output_faults(out: Path | None) -> Iterator[ConfigError]:
         if console.mode.json:
             yield ConfigError("--json and -o - both want stdout", "name a file with -o, or leave --json out")
         elif sys.stdout.isatty():
-            yield ConfigError(
-                "-o - would write a picture to the terminal", "dlkit plot ... -o - > curves.png"
-            )
+            yield ConfigError("-o - would write a plot to the terminal", "dlkit plot ... -o - > curves.png")
     elif out is not None:
         try:
             picture_format(out)
@@ -177,11 +175,11 @@ def _deliver(figure: "Figure", out: Path) -> None:
         save_figure(figure, out)
         console.print_paths([out])
         return
-    picture = figure_bytes(figure)
+    content = figure_bytes(figure)
     try:
-        sys.stdout.buffer.write(picture)
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as err:
-        raise file_error(err, Path("stdout"), "write the picture to", needed=len(picture)) from err
+        raise file_error(err, Path("stdout"), "write the plot to", needed=len(content)) from err

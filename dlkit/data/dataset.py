@@ -80,7 +80,7 @@ class TensorSplit:
         targets: Stored targets, shape (M,) or (M, D).
         rows: Rows that belong to the split, shape (N,), int64.
         normalisation: How stored values become inputs; None leaves them alone.
-        augmentation: How pictures are changed where a batch is trained on.
+        augmentation: How images are changed where a batch is trained on.
     """
 
     inputs: Tensor
@@ -165,7 +165,7 @@ class DataSet:
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def places(self, name: str) -> list[int] | list[str]:
-        """Say where each sample of a split, or of `all`, is from: its file, or its row of the stored data."""
+        """Return where each sample of a split, or of `all`, is from: its file, or its row of the stored data."""
         if not self.files:
             return [int(row) for row in self.split(name).rows.tolist()]
         parts = [part for part in SPLITS if part in self.splits] if name == "all" else [name]

@@ -19,7 +19,7 @@ class Source:
     """Samples as they are stored, before they are split and normalised.
 
     Args:
-        parts: Inputs, shape (N, C, H, W) for pictures, and targets, shape (N,), of each part that the source
+        parts: Inputs, shape (N, C, H, W) for images, and targets, shape (N,), of each part that the source
             keeps apart: `train` and `test`, or `all`.
         scale: The stored value that counts as 1.
         fingerprint: SHA-256 over all of it.

@@ -19,7 +19,7 @@ def watched(watcher: Watcher) -> Iterator[None]:
 
 
 def report(name: str) -> Callable[[int, int], None]:
-    """Return the function that a source calls with what is done and what is to do; it passes that on if any one looks."""
+    """Return the function that a source calls with what is done and what is to do."""
 
     def tell(done: int, total: int) -> None:
         watcher = _watcher.get()

@@ -160,7 +160,7 @@ def mean_and_std(inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean and standard deviation of stored values, channel by channel, in float64.
 
     Args:
-        inputs: Stored pictures, shape (M, C, H, W), or rows of numbers, shape (M, D).
+        inputs: Stored images, shape (M, C, H, W), or rows of numbers, shape (M, D).
         rows: Which of them count, shape (N,), int64.
 
     Returns:

@@ -83,7 +83,7 @@ def check_sizes(source: str, sizes: Mapping[str, int]) -> None:
 
 
 def strata_of(targets: np.ndarray, stratify: bool | None) -> np.ndarray:
-    """Return a group a row, shape (N,): its class, or the tenth of the numbers that it falls in where that is asked for.
+    """Return a group for each row, shape (N,): its class, or the decile of its number if that is asked for.
 
     Args:
         targets: Class indices, shape (N,), or numbers, (N,) or (N, D, ...).

@@ -83,14 +83,14 @@ def class_counts(dataset: DataSet) -> list[tuple[str | int, ...]]:
 
 
 def images_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
-    """Return the first training pictures of each class, from dark to bright, and their classes.
+    """Return the first training images of each class, from dark to bright, and their classes.
 
     Args:
-        dataset: Pictures.
+        dataset: Images.
         most: How many at most, in turn from each class.
 
     Returns:
-        Pictures, shape (N, H, W, C), where 1 is the brightest, and N names; numbers where there are no classes.
+        Images, shape (N, H, W, C), where 1 is the brightest, and N names; numbers where there are no classes.
     """
     split, names = dataset.splits["train"], dataset.description.class_names
     rows = split.rows[:most]
@@ -100,7 +100,7 @@ def images_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
         turns = [rows[turn] for turn in range(each) for rows in by_class if turn < len(rows)]
         rows = torch.stack(turns[:most])
     inputs, values = split.batch(rows, torch.device("cpu"))
-    assert isinstance(inputs, Tensor), "pictures are one input"
+    assert isinstance(inputs, Tensor), "images are one input"
     normalisation = dataset.description.normalisation
     if normalisation is not None:
         mean, std = (

@@ -1,4 +1,4 @@
-"""A small convolutional network for pictures of any size and number of bands."""
+"""A small convolutional network for images of any size and number of bands."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -60,7 +60,7 @@ class ConvStage(nn.Module):
 class Cnn(nn.Module):
     """Convolutional stages, each at half the resolution of the one before it, and a linear output.
 
-    The first stage is one layer of 5 x 5 filters, the others are two of 3 x 3. Pictures of 16 pixels and more are
+    The first stage is one layer of 5 x 5 filters, the others are two of 3 x 3. Images of 16 pixels and more are
     halved by the first stage already and pass three stages, smaller ones two. The mean over all places of the
     last one makes it fit any size.
 

@@ -11,7 +11,7 @@ from dlkit.files.description import DataDescription
 from dlkit.models.cnn import image_shape
 
 _SMALL_BELOW = 64
-# `full` halves a picture five times. Below 17 pixels a stage would halve a single one; convnext's patches are
+# `full` halves an image five times. Below 17 pixels a stage would halve a single one; convnext's patches are
 # not padded and need whole ones.
 _FULL_FROM = 17
 _FULL_FROM_CONVNEXT = 32
@@ -38,7 +38,7 @@ def build_torchvision_model(
         stem: `full` as published, `small` without the first reduction, `auto` takes small below 64 pixels.
 
     Raises:
-        ConfigError: The pictures are too small for the full stem.
+        ConfigError: The images are too small for the full stem.
         MissingError: torchvision cannot be imported.
     """
     bands, smallest = input_shape[0], min(input_shape[1:])
@@ -48,7 +48,7 @@ def build_torchvision_model(
     if stem == "full" and smallest < needed:
         height, width = input_shape[1:]
         raise ConfigError(
-            f"-s stem=full: {name} halves a picture five times and needs {needed} x {needed} pixels; "
+            f"-s stem=full: {name} halves an image five times and needs {needed} x {needed} pixels; "
             f"these have {height} x {width}",
             "-s stem=small keeps the resolution",
         )

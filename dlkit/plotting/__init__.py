@@ -1,1 +1,1 @@
-"""Pictures: plain data in, a matplotlib figure out."""
+"""Figures: plain data in, a matplotlib figure out."""

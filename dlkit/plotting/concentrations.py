@@ -39,7 +39,7 @@ def plot_organs(curves: PredictedCurves) -> Figure:
     """Draw the curves of three compounds, a panel an organ: marks are the truth, lines the prediction.
 
     They are the compounds with the median, the 90th percentile and the largest of the fold errors, so that the
-    picture shows the worst there is.
+    figure shows the worst there is.
 
     Args:
         curves: By compound and organ; t = 0 is left out.

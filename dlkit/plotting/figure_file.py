@@ -12,7 +12,7 @@ from dlkit.files.atomic import write_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 # What would carry the moment of drawing or matplotlib's version into the file.
 _METADATA: Mapping[str, Mapping[str, str | None]] = {
@@ -33,13 +33,13 @@ def picture_format(path: Path, flag: str = "-o") -> str:
         ConfigError: The suffix is of another kind, or there is none.
     """
     suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
+    if suffix in FIGURE_SUFFIXES:
         return suffix.removeprefix(".")
     example = path.with_suffix(".png") if path.name else "curves.png"
     problem = f"has the unknown suffix {suffix}" if suffix else "has no suffix"
     raise ConfigError(
-        f"{flag} {path} {problem}; choose from {', '.join(PICTURE_SUFFIXES)}",
-        did_you_mean(suffix, PICTURE_SUFFIXES) or f"for example {flag} {example}",
+        f"{flag} {path} {problem}; choose from {', '.join(FIGURE_SUFFIXES)}",
+        did_you_mean(suffix, FIGURE_SUFFIXES) or f"for example {flag} {example}",
     )
 
 
@@ -59,7 +59,7 @@ def figure_bytes(figure: "Figure", kind: str = "png") -> bytes:
 
     buffer = io.BytesIO()
     with house_style(), warnings.catch_warnings():
-        # A name in a script that no font here knows is drawn as boxes, which the picture shows well enough.
+        # A name in a script that no font here knows is drawn as boxes, which the figure shows well enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(buffer, format=kind, metadata=dict(_METADATA[kind]))
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A grid of sample pictures, each under its title."""
+"""A grid of sample images, each under its title."""
 
 import math
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ _TITLE_TYPE = 5.8
 
 @house_style()
 def plot_samples(images: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Draw pictures side by side, their pixels as squares.
+    """Draw images side by side, their pixels as squares.
 
     One channel is drawn grey, three are red, green and blue; of two the first is shown, of four or more the
     first three.
 
     Args:
         images: Shape (N, H, W, C), values in [0, 1]; what lies outside is cut off.
-        titles: N short texts, one above each picture.
+        titles: N short texts, one above each image.
 
     Raises:
-        ValueError: There is no picture, or another number of titles.
+        ValueError: There is no image, or another number of titles.
     """
     if images.ndim != 4 or len(images) == 0 or len(images) != len(titles):
-        raise ValueError(f"{len(titles)} titles for pictures of shape {images.shape}, not (N, H, W, C)")
+        raise ValueError(f"{len(titles)} titles for images of shape {images.shape}, not (N, H, W, C)")
     count, height, width, channels = images.shape
     num_columns = min(count, int(PAGE_WIDTH / _CELL_WIDTH), math.ceil(math.sqrt(count * 1.6)))
     num_rows = math.ceil(count / num_columns)

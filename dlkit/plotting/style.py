@@ -1,4 +1,4 @@
-"""The look of every picture: small type, thin lines, colours safe for the colour-blind and for grey print."""
+"""The look of every figure: small type, thin lines, colours safe for the colour-blind and for grey print."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from dlkit.errors import printable
 
 CM = 1 / 2.54
 COLUMN_WIDTH = 8 * CM
-"""Width of a paper's single column, in inches; pictures are drawn at the size they are printed."""
+"""Width of a paper's single column, in inches; figures are drawn at the size they are printed."""
 PAGE_WIDTH = 16 * CM
 """Width of a paper's text block, in inches."""
 

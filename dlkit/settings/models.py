@@ -131,7 +131,7 @@ _RECORDS = (
     ModelRecord(
         name="cnn",
         build=deferred("dlkit.models.cnn:build"),
-        recipe="picture",
+        recipe="image",
         help="Convolutions with batch norm, about 100,000 parameters.",
         arguments={
             "width": Argument(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
-    "picture": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
+    "image": {"optimizer": "sgd", "lr": 0.01, "batch_size": 64, "schedule": "none"},
     "table": {
         "optimizer": "adamw",
         "lr": 0.002,

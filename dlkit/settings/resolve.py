@@ -177,7 +177,7 @@ def recipe_of(given: Mapping[str, Any]) -> dict[str, Any]:
     name = given.get("model", "")
     entry = MODELS.get(name)
     if entry is not None:
-        by_data = entry.recipe or _recipe_of_data(given.get("data") or entry.data, given, "picture")
+        by_data = entry.recipe or _recipe_of_data(given.get("data") or entry.data, given, "image")
         recipe: dict[str, Any] = {"data": entry.data, **RECIPES[by_data]}
     elif parse_code(name):
         recipe = {**RECIPES[_recipe_of_data(given.get("data", ""), given, "table")]}

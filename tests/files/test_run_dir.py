@@ -534,7 +534,7 @@ def test_best_in_the_place_of_last_is_no_state_to_go_on_from(
     refused = dlkit("train", "--resume", "run", "--epochs", "4")
     assert (refused.code, refused.stdout) == (4, "")
     assert refused.stderr == (
-        "error: run/last.prev.safetensors holds weights but no state to go on from\n"
+        "error: run/last.prev.safetensors holds weights but no state to resume from\n"
         "hint: best.safetensors is not made for --resume\n"
     )
 

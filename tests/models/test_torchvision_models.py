@@ -103,7 +103,7 @@ def test_full_stem_is_refused_when_the_pictures_are_too_small(name: str, size: i
     with pytest.raises(ConfigError) as caught:
         build_torchvision_model(name, (1, size, size + 5), 10, stem="full")
 
-    assert f"{name} halves a picture five times and needs {needed} x {needed} pixels" in caught.value.message
+    assert f"{name} halves an image five times and needs {needed} x {needed} pixels" in caught.value.message
     assert f"these have {size} x {size + 5}" in caught.value.message
     assert caught.value.hint == "-s stem=small keeps the resolution"
 

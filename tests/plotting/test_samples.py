@@ -55,5 +55,5 @@ def test_plot_samples_fits_a_page_in_width(count):
     ids=["none", "titles", "no-channels"],
 )
 def test_plot_samples_refuses_what_is_no_grid(shape, count):
-    with pytest.raises(ValueError, match=f"{count} titles for pictures of shape"):
+    with pytest.raises(ValueError, match=f"{count} titles for images of shape"):
         plot_samples(np.zeros(shape), ["a"] * count)

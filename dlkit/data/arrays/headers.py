@@ -122,10 +122,10 @@ def find_roles(
     return _paired(found, source, entries, need_train=need_train)
 
 
-def picture_axes(shape: tuple[int, ...]) -> str:
-    """Return how an array's axes are meant: `rows`, `NHW`, `NCHW` or `NHWC` for pictures, `other`.
+def image_axes(shape: tuple[int, ...]) -> str:
+    """Return how an array's axes are meant: `rows`, `NHW`, `NCHW` or `NHWC` for images, `other`.
 
-    The bands of pictures are the shortest axis; where that does not tell, they come first, as torch has them.
+    The bands of images are the shortest axis; where that does not tell, they come first, as torch has them.
     """
     if len(shape) <= 2:
         return "rows"
@@ -138,7 +138,7 @@ def picture_axes(shape: tuple[int, ...]) -> str:
 
 
 def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:
-    """Return the recipe that suits the inputs in a file: `picture` for images, `table` for rows of numbers.
+    """Return the recipe that suits the inputs in a file: `image` for images, `table` for rows of numbers.
 
     Raises:
         DataError: It is missing or damaged, or the inputs cannot be found.
@@ -148,7 +148,7 @@ def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:
     features, target = given.get("features"), given.get("target")
     roles = {} if "" in entries else find_roles(entries, str(spec.path), features, target)
     inputs = next(iter(roles.values()))[0] if roles else ""
-    return "table" if picture_axes(entries[inputs].shape) == "rows" else "picture"
+    return "table" if image_axes(entries[inputs].shape) == "rows" else "image"
 
 
 def _zipped_entries(path: Path) -> dict[str, ArrayEntry]:

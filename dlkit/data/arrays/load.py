@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.arrays.headers import ArrayEntry, find_roles, picture_axes, read_entries
+from dlkit.data.arrays.headers import ArrayEntry, find_roles, image_axes, read_entries
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.memory import available_memory, size_text
@@ -53,7 +53,7 @@ def dataset_of(pairs: Pairs, request: Request) -> DataSet:
     """Make a data set of inputs and targets.
 
     Args:
-        pairs: Inputs, shape (N, D) for rows or four axes for pictures, and targets, by part: `all`, or `train` and
+        pairs: Inputs, shape (N, D) for rows or four axes for images, and targets, by part: `all`, or `train` and
             maybe `val` and `test`.
         request: Settings, and what a network was trained on.
 
@@ -87,7 +87,7 @@ def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
     """Return inputs as they are stored, and the value that counts as 1.
 
     Bytes stay bytes; all other numbers become float32, but for rows whose columns vary so little around large numbers
-    that they would drown. Pictures get their bands first.
+    that they would drown. Images get their bands first.
 
     Args:
         array: Shape (N, ...).
@@ -101,7 +101,7 @@ def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
             f"{source}: inputs of type {array.dtype} are no numbers",
             "convert them, e.g. with .astype('float32')",
         )
-    axes = picture_axes(array.shape)
+    axes = image_axes(array.shape)
     scale = 1.0
     if axes not in ("rows", "other"):
         scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0)
@@ -187,14 +187,14 @@ def _describe(source: Source, labels: Labels, request: Request) -> DataDescripti
 
 
 def _seen_as(inputs: np.ndarray, shape: tuple[int, ...]) -> str:
-    """Return how the axes of pictures were understood."""
-    axes = picture_axes(inputs.shape)
+    """Return how the axes of images were understood."""
+    axes = image_axes(inputs.shape)
     if axes in ("rows", "other"):
         return ""
     bands = f"{shape[0]} band{'s' * (shape[0] != 1)}"
     last = ", which come last" if axes == "NHWC" else ""
     found = "x".join(map(str, inputs.shape))
-    return f"inputs of shape {found} are pictures of {shape[1]}x{shape[2]} with {bands}{last}"
+    return f"inputs of shape {found} are images of {shape[1]}x{shape[2]} with {bands}{last}"
 
 
 def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,7 @@ from dlkit.settings.kinds import DataKind
 BUILTIN = DataKind(
     name="pictures",
     load=deferred("dlkit.data.builtin.load:load_builtin"),
-    recipe="picture",
+    recipe="image",
     refuses=(
         *("size", "target", "features", "decimal", "thousands"),
         *("group", "by_time", "split_file", "folds", "stratify"),

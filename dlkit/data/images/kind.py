@@ -7,7 +7,7 @@ FOLDER = DataKind(
     name="folder",
     load=deferred("dlkit.data.images.load:load_folder"),
     folder=True,
-    recipe="picture",
+    recipe="image",
     refuses=("target", "features", "decimal", "thousands"),
     check=deferred("dlkit.data.images.check:check_folder"),
 )

@@ -85,7 +85,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     config = request.config
     if config.normalize not in ("auto", "none"):
         raise ConfigError(
-            f"--normalize {config.normalize} is for pictures; the columns of a table have a mean and a spread each",
+            f"--normalize {config.normalize} is for images; the columns of a table have a mean and a spread each",
             "auto or none",
         )
     targets = read_targets(table, names, config.task)

@@ -136,7 +136,7 @@ class Spatial(nn.Module):
     def _on_neighbors(
         self, coords: Tensor, features: Tensor, times: Tensor | None, which: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return phi's outputs, (..., E), residuals, (..., 1), and omega's scores, (..., heads), of neighbours (...)."""
+        """Return phi's outputs (..., E), residuals (..., 1) and omega's scores (..., heads) of neighbours (...)."""
         places, theirs = self.context["coords"][which], self.context["features"][which]
         their_times = None if times is None else self.context["times"][which]
         where = self.geometry.pair(coords, places)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkit.data.arrays.headers import ArrayEntry, find_roles, picture_axes, read_entries, recipe_of
+from dlkit.data.arrays.headers import ArrayEntry, find_roles, image_axes, read_entries, recipe_of
 from dlkit.errors import DataError
 from dlkit.settings.spec import parse_spec
 
@@ -223,12 +223,12 @@ def test_nothing_to_train_on_is_needed_to_evaluate() -> None:
     ids=str,
 )
 def test_the_shortest_axis_of_images_is_their_channels(shape: tuple[int, ...], axes: str) -> None:
-    assert picture_axes(shape) == axes
+    assert image_axes(shape) == axes
 
 
 def test_images_are_distinguished_from_rows(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 2)), y=np.zeros(3))
     np.save(tmp_path / "b.npy", np.zeros((3, 2)))
 
-    assert recipe_of(parse_spec(str(tmp_path / "a.npz")), {}) == "picture"
+    assert recipe_of(parse_spec(str(tmp_path / "a.npz")), {}) == "image"
     assert recipe_of(parse_spec(str(tmp_path / "b.npy")), {}) == "table"

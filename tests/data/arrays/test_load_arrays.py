@@ -97,7 +97,7 @@ def test_bands_that_come_last_are_moved_not_mixed(tmp_path: Path) -> None:
 
     assert dataset.description.kind == "pictures"
     assert dataset.description.input_shape == (5, 6, 7)
-    assert dataset.notes[0] == "inputs of shape 40x6x7x5 are pictures of 6x7 with 5 bands, which come last"
+    assert dataset.notes[0] == "inputs of shape 40x6x7x5 are images of 6x7 with 5 bands, which come last"
     row = int(dataset.splits["train"].rows[0])
     torch.testing.assert_close(inputs_of(dataset, "train")[0].permute(1, 2, 0), torch.tensor(x[row]) / 255)
 
