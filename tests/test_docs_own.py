@@ -16,7 +16,7 @@ from dlkit.models.constructor import known_of_data
 from dlkit.settings.config import FIELDS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES = ("pictures", "arrays", "own-code")
+PAGES = ("images", "arrays", "own-code")
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -69,7 +69,7 @@ class Disk:
             os.close(descriptor)
 
     def link(self, source: Path, target: Path) -> None:
-        """Return a file a second name."""
+        """Give a file a second name."""
         os.link(source, target)
 
     def rename(self, source: Path, target: Path) -> None:
@@ -242,7 +242,7 @@ def _temporary_name(path: Path) -> Path:
 
 
 def _keep(path: Path, previous: Path, second_name: Path) -> None:
-    """Return the file at `path` the name `previous` too; copy it where the file system has no links."""
+    """Give the file at `path` the name `previous` too; copy it where the file system has no links."""
     try:
         disk.link(path, second_name)
     except OSError as err:

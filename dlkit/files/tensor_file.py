@@ -30,8 +30,8 @@ _DTYPES = {
     torch.complex64: "C64",
 }
 _NO_DIGEST = "0" * 64
-_THREADS = 2
-_WORTH_THREADS = 2**22
+
+_WORTH_A_THREAD = 2**22
 _LAYOUTS = "memory_format"
 _LAYOUT_NAMES = {"channels_last": (4, torch.channels_last), "channels_last_3d": (5, torch.channels_last_3d)}
 
@@ -61,7 +61,7 @@ def write_tensors(
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     specs = {name: _spec_of(name, tensor) for name, tensor in plain.items()}
     size = sum(tensor.nbytes for tensor in plain.values())
-    small = size < _WORTH_THREADS
+    small = size < _WORTH_A_THREAD
     digests = dict(map(_digest_of, plain.items())) if small else dict.fromkeys(plain, _NO_DIGEST)
     text = seal(metadata, digests)
     _check_readable(path, plain, text)
@@ -69,7 +69,7 @@ def write_tensors(
         if small:
             atomic.disk.write_tensors(new, specs, {METADATA_KEY: text})
             return
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(1) as pool:
             hashed = pool.map(_digest_of, plain.items())  # while the disk writes
             atomic.disk.write_tensors(new, specs, {METADATA_KEY: text})
             atomic.disk.sync(new)
@@ -142,7 +142,7 @@ def _layout_of(tensor: Tensor) -> str:
 
 
 def _restore_layouts(tensors: dict[str, Tensor], layouts: object) -> None:
-    """Return tensors the memory format that they had; what an untrusted file says of other tensors is ignored."""
+    """Put tensors back into the memory format that they had; what an untrusted file says of other tensors is ignored."""
     for name, layout in layouts.items() if isinstance(layouts, dict) else ():
         for known, (ndim, memory_format) in _LAYOUT_NAMES.items():
             if name in tensors and layout == known and tensors[name].ndim == ndim:
