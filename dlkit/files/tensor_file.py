@@ -142,7 +142,7 @@ def _layout_of(tensor: Tensor) -> str:
 
 
 def _restore_layouts(tensors: dict[str, Tensor], layouts: object) -> None:
-    """Put tensors back into the memory format that they had; what an untrusted file says of other tensors is ignored."""
+    """Restore the memory format of tensors; what an untrusted file says of other tensors is ignored."""
     for name, layout in layouts.items() if isinstance(layouts, dict) else ():
         for known, (ndim, memory_format) in _LAYOUT_NAMES.items():
             if name in tensors and layout == known and tensors[name].ndim == ndim:

@@ -79,7 +79,7 @@ def validation_timed() -> Iterator[list[float]]:
     from dlkit.training import loop
 
     seconds: list[float] = []
-    validate = loop.mean_scores
+    validate = loop.running_scores
 
     def timed(*arguments: object) -> object:
         start = time.perf_counter()
@@ -87,11 +87,11 @@ def validation_timed() -> Iterator[list[float]]:
         seconds.append(time.perf_counter() - start)
         return scores
 
-    loop.mean_scores = timed
+    loop.running_scores = timed
     try:
         yield seconds
     finally:
-        loop.mean_scores = validate
+        loop.running_scores = validate
 
 
 @contextlib.contextmanager
