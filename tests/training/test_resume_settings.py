@@ -48,14 +48,6 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"width": "4", "dropout": "0.3"},
     ),
 }
-STEPS = {
-    "accumulate-ema-rmsprop": 7,
-    "accumulate-clip-adagrad": 7,
-    "ema-nesterov-warm-up": 7,
-    "freeze-weights-smoothing": 7,
-    "plateau-patience": 3,
-    "cyclic-cnn-ema": 7,
-}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -64,7 +56,7 @@ def test_a_run_stopped_again_and_again_has_the_bits_of_the_unbroken_one(case: st
     config = configure(arguments, **settings)
     folder, whole = tmp_path / "run", tmp_path / "whole"
     drive(start_run(config, whole))
-    every = STEPS[case]
+    every = 3 if case == "plateau-patience" else 7
     stops = [1, every, every + 2, config.epochs * every - 1]
 
     run = start_run(config, folder)
@@ -117,7 +109,7 @@ def test_a_network_whose_layers_change_places_goes_on_by_their_names(home: Path)
     run = resume_run(resolve({"model": f"{code}:Net"}, {}, stored), run_dir, {"model"})
     drive(run)
 
-    assert any("has changed since" in note for note in run.notes)
+    assert any("newer.py" in note for note in run.notes)
     for name in ("best.safetensors", "last.safetensors"):
         found, expected = (read_tensors(home / which / name)[0] for which in ("run", "whole"))
         assert found.keys() == expected.keys()
