@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from refusals import assert_reports
 from torch import nn
 
 from dlkit.errors import ConfigError
@@ -153,5 +154,5 @@ def test_numbers_get_vectors_in_tables_alone() -> None:
     with pytest.raises(ConfigError) as caught:
         build_model("mlp", describe("arrays"), arguments)
 
-    assert caught.value.message == "-s numbers=periodic is for tables; x.csv is none"
-    assert caught.value.hint == "leave it out"
+    assert_reports(caught.value, "-s numbers=periodic", "x.csv")
+    assert caught.value.hint
