@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from descriptions import OF_CLASSES
 from refusals import assert_reports
 from torch import Tensor, nn
 
@@ -15,13 +16,7 @@ from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, load_matching
 from dlkit.settings.resolve import resolve
 
-DIGITS = DataDescription(
-    name="digits",
-    task="classification",
-    input_shape=(1, 8, 8),
-    class_names=tuple("0123456789"),
-    split_sizes={"train": 8, "val": 1, "test": 1},
-)
+DIGITS = replace(OF_CLASSES, name="digits", input_shape=(1, 8, 8), class_names=tuple("0123456789"))
 
 
 def network(model: str = "mlp", description: DataDescription = DIGITS, **arguments: str) -> nn.Module:

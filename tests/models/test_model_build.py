@@ -5,23 +5,17 @@ from typing import Any
 
 import pytest
 import torch
+from descriptions import OF_CLASSES
 from refusals import assert_reports
 from torch import Tensor
 
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.files.checkpoint import Checkpoint
-from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, restore_model
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve
 
-DIGITS = DataDescription(
-    name="digits",
-    task="classification",
-    input_shape=(1, 8, 8),
-    class_names=tuple("0123456789"),
-    split_sizes={"train": 8, "val": 1, "test": 1},
-)
+DIGITS = replace(OF_CLASSES, name="digits", input_shape=(1, 8, 8), class_names=tuple("0123456789"))
 
 
 def checkpoint(

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from descriptions import OF_CLASSES
+from refusals import assert_reports
 from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -227,20 +229,16 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.use_deterministic_algorithms(before)
 
 
-def test_torch_and_cublas_are_set() -> None:
+@pytest.mark.parametrize("own", [None, ":16:8"], ids=["unset", "of-the-users-own"])
+def test_torch_and_cublas_are_set(own: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if own:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", own)
+
     prepare_determinism(True)
 
     assert torch.are_deterministic_algorithms_enabled()
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == (own or ":4096:8")
     assert torch.backends.cudnn.benchmark is False
-
-
-def test_a_workspace_of_the_users_own_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-
-    prepare_determinism(True)
-
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def test_a_run_without_it_does_not_inherit_it(tmp_path: Path) -> None:
@@ -303,31 +301,30 @@ def test_new_processes_with_other_hash_seeds_are_equal(home: Path) -> None:
     assert len(found) == 1
 
 
-def test_a_missing_cpp_compiler_is_exit_7() -> None:
-    with pytest.raises(MissingError) as caught:
-        check_compiler("cpu", cxx="no-such-compiler -O3")
+NO_COMPILER: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "cpp": ("cpu", {"cxx": "no-such-compiler -O3"}, ("--compile", "no-such-compiler -O3", "CXX")),
+    "of-the-environment": ("cpu", {}, ("another-compiler", "CXX")),
+    "triton": ("cuda", {"has_triton": False}, ("--compile", "pip install triton")),
+}
 
-    assert "--compile" in caught.value.message
-    assert "no-such-compiler -O3" in caught.value.message
-    assert "CXX" in caught.value.hint
+
+@pytest.mark.parametrize(("device", "facts", "parts"), NO_COMPILER.values(), ids=NO_COMPILER)
+def test_a_missing_compiler_is_exit_7(
+    device: str, facts: dict[str, Any], parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "another-compiler")
+
+    with pytest.raises(MissingError) as caught:
+        check_compiler(device, **facts)
+
+    assert_reports(caught.value, *parts)
     assert caught.value.exit_code == 7
 
 
-def test_the_compiler_of_the_environment_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "another-compiler")
-
-    with pytest.raises(MissingError, match="another-compiler"):
-        check_compiler("cpu")
+def test_a_compiler_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "sh -c")
+
     check_compiler("cpu")
-
-
-def test_a_missing_triton_is_exit_7() -> None:
-    with pytest.raises(MissingError) as caught:
-        check_compiler("cuda", has_triton=False)
-
-    assert "triton" in caught.value.message
-    assert "pip install triton" in caught.value.hint
     check_compiler("cuda", has_triton=True)
 
 

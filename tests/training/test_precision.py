@@ -179,33 +179,29 @@ def test_an_emulated_precision_is_noted(tmp_path: Path) -> None:
     assert not any("bfloat16" in note for note in notes["fp32"])
 
 
-CPU_HAS_NOT = {"fp16": "cuda or mps", "tf32": "cuda"}
+LACKING: dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
+    "fp16-cpu": ("fp16", "cpu", {}, ("cuda or mps", WITHOUT_IT)),
+    "tf32-cpu": ("tf32", "cpu", {}, ("cuda", WITHOUT_IT)),
+    "tf32-old-cuda": ("tf32", "cuda:0", {"capability": (7, 5)}, ("8.0", "cuda:0", "7.5", "--precision fp16")),
+    "bf16-old-cuda": ("bf16", "cuda:0", {"capability": (7, 5)}, ("8.0", "cuda:0", "7.5", "--precision fp16")),
+    "bf16-old-macos": ("bf16", "mps", {"old_macos": True}, ("mps", "macOS 14", "--precision fp16")),
+}
 
 
-@pytest.mark.parametrize(("precision", "needed"), CPU_HAS_NOT.items(), ids=CPU_HAS_NOT)
-def test_a_precision_that_the_device_found_has_not_is_exit_7(precision: str, needed: str) -> None:
+@pytest.mark.parametrize(("precision", "device", "facts", "parts"), LACKING.values(), ids=LACKING)
+def test_a_precision_that_the_device_lacks_is_exit_7(
+    precision: str, device: str, facts: dict[str, Any], parts: tuple[str, ...]
+) -> None:
     with pytest.raises(MissingError) as caught:
-        check_precision(precision, CPU)
+        check_precision(precision, torch.device(device), **facts)
 
-    assert_reports(caught.value, f"--precision {precision}", needed, WITHOUT_IT)
+    assert_reports(caught.value, f"--precision {precision}", *parts)
     assert caught.value.exit_code == 7
 
 
-@pytest.mark.parametrize("precision", ["tf32", "bf16"])
-def test_an_old_cuda_device_is_told_what_it_lacks(precision: str) -> None:
-    with pytest.raises(MissingError) as caught:
-        check_precision(precision, torch.device("cuda:0"), capability=(7, 5))
-
-    assert_reports(caught.value, f"--precision {precision}", "8.0", "cuda:0", "7.5", "--precision fp16")
-    check_precision(precision, torch.device("cuda:0"), capability=(8, 0))
-    check_precision("fp16", torch.device("cuda:0"), capability=(7, 5))
-
-
-def test_an_old_macos_has_no_bf16() -> None:
-    with pytest.raises(MissingError) as caught:
-        check_precision("bf16", torch.device("mps"), old_macos=True)
-
-    assert_reports(caught.value, "--precision bf16", "mps", "macOS 14", "--precision fp16")
+def test_a_precision_that_the_device_has_is_taken() -> None:
+    for precision, capability in (("tf32", (8, 0)), ("bf16", (8, 0)), ("fp16", (7, 5))):
+        check_precision(precision, torch.device("cuda:0"), capability=capability)
     check_precision("fp16", torch.device("mps"), old_macos=True)
 
 

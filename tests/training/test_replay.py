@@ -84,14 +84,8 @@ FORWARD = {
         nn.Sequential(filled(nn.Linear(4, 4), 1e30), filled(nn.Linear(4, 3), 1e30)),
         ("forward", "1", ("layer 1", "Linear", "4e+30")),
     ),
-    "between-layers": (
-        Between(),
-        ("forward", "second", ("before layer second", "Linear")),
-    ),
-    "weights": (
-        spoiled_weight(),
-        ("weights", "2.bias", ("2.bias",)),
-    ),
+    "between-layers": (Between(), ("forward", "second", ("before layer second", "Linear"))),
+    "weights": (spoiled_weight(), ("weights", "2.bias", ("2.bias",))),
 }
 
 
