@@ -43,7 +43,7 @@ def test_cnn_has_two_stages_below_16_pixels_and_three_from_there(
     [(1, 8, 8), (3, 8, 31), (1, 15, 15), (4, 16, 16), (1, 28, 28), (3, 32, 32), (13, 64, 40)],
     ids=str,
 )
-def test_cnn_trains_on_pictures_of_any_size_and_number_of_bands(input_shape: tuple[int, int, int]) -> None:
+def test_cnn_trains_on_images_of_any_size_and_number_of_bands(input_shape: tuple[int, int, int]) -> None:
     model = make_cnn(input_shape, 4, dropout=0.5).train()
 
     outputs = model(torch.randn(2, *input_shape))

@@ -17,7 +17,7 @@ from dlkit.models.constructor import known_of_data, plan_call
 from dlkit.settings.spec import CodeSpec
 
 CODE = CodeSpec(Path("/x/net.py"), "Net")
-PICTURES = replace(OF_CLASSES, input_shape=(3, 8, 9))
+IMAGES = replace(OF_CLASSES, input_shape=(3, 8, 9))
 
 
 def taking(**annotations: Any) -> Any:
@@ -112,10 +112,10 @@ def test_a_text_of_another_kind_is_refused(kind: Any, text: str, kind_named: str
         (OF_NUMBERS, "num_outputs", 1),
         (OF_NUMBERS, "output_dim", 1),
         (OF_NUMBERS, "target_shape", (1,)),
-        (PICTURES, "in_channels", 3),
-        (PICTURES, "input_shape", (3, 8, 9)),
-        (PICTURES, "in_features", 216),
-        (PICTURES, "description", PICTURES),
+        (IMAGES, "in_channels", 3),
+        (IMAGES, "input_shape", (3, 8, 9)),
+        (IMAGES, "in_features", 216),
+        (IMAGES, "description", IMAGES),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -126,7 +126,7 @@ def test_the_data_fill_what_bears_their_names(description: DataDescription, name
     assert planned.kept == {}
 
 
-def test_what_the_data_do_not_have_is_not_told() -> None:
+def test_what_the_data_do_not_have_is_not_filled() -> None:
     assert "in_channels" not in known_of_data(OF_CLASSES)
     assert "num_classes" not in known_of_data(OF_NUMBERS)
 
@@ -137,7 +137,7 @@ def test_what_was_typed_wins_over_the_data() -> None:
     assert planned.values == planned.kept == {"num_classes": 5}
 
 
-def test_plain_defaults_are_kept_and_all_is_said() -> None:
+def test_plain_defaults_are_kept_and_all_is_shown() -> None:
     target = taking(
         in_features=int, width=(int, 64), act=(NONE, nn.ReLU), dropout=(float, 0.1), layers=list[int]
     )
@@ -158,7 +158,7 @@ def test_what_no_file_can_hold_stays_as_it_was_typed() -> None:
     assert planned.kept == {"width": "none"}
 
 
-def test_wrong_and_missing_arguments_are_told_together_with_what_there_is() -> None:
+def test_wrong_and_missing_arguments_are_reported_together_with_what_there_is() -> None:
     target = taking(in_features=int, width=int, depth=(int, 2))
 
     with pytest.raises(ConfigError) as caught:

@@ -37,7 +37,7 @@ def test_model_is_sized_from_the_description(name: str) -> None:
     assert model(torch.zeros(2, 2, 9, 12)).shape == (2, 3)
 
 
-def test_unknown_model_is_told_with_the_nearest_name() -> None:
+def test_unknown_model_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(CheckpointError) as caught:
         build_model("resnet19", DIGITS, {})
 
@@ -46,7 +46,7 @@ def test_unknown_model_is_told_with_the_nearest_name() -> None:
 
 @pytest.mark.parametrize("shape", [(64,), (1, 7, 8)], ids=str)
 @pytest.mark.parametrize("name", ["cnn", "resnet18"])
-def test_pictures_are_asked_for_when_samples_are_none(name: str, shape: tuple[int, ...]) -> None:
+def test_images_are_asked_for_when_samples_are_none(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         build_model(name, replace(DIGITS, input_shape=shape), {})
 

@@ -60,7 +60,7 @@ def forward(body: str, extra: str = "") -> str:
         (replace(OF_NUMBERS, target_shape=(4,)), {"width": 16}, (5, 4)),
         (replace(OF_CLASSES, input_shape=(2, 3, 3)), {}, (5, 3)),
     ],
-    ids=["classes", "number", "squeezed", "numbers", "pictures"],
+    ids=["classes", "number", "squeezed", "numbers", "images"],
 )
 def test_a_network_is_fitted_to_the_data(
     tmp_path: Path, description: DataDescription, arguments: dict[str, object], shape: tuple[int, ...]
@@ -176,7 +176,7 @@ def test_a_checkpoint_runs_no_code_that_was_not_named(tmp_path: Path) -> None:
     assert not Path("canary").exists()
 
 
-def test_code_that_changed_too_much_is_told_as_the_checkpoint_s(tmp_path: Path) -> None:
+def test_code_that_changed_too_much_is_reported_as_the_checkpoint_s(tmp_path: Path) -> None:
     spec = code(tmp_path)
     config = resolve({"model": str(spec), "data": "digits"}, {})
     weights = build_own(spec, OF_CLASSES, {}).state_dict()

@@ -26,7 +26,7 @@ def make(numbers: str = "plain", layout: TableLayout = LAYOUT) -> TableInputs:
 @pytest.mark.parametrize(
     ("numbers", "width"), [("plain", 4), ("piecewise", 2 + 2 * 4), ("periodic", 2 + 2 * 4)]
 )
-def test_width_counts_what_goes_on(numbers: str, width: int) -> None:
+def test_width_counts_the_outputs(numbers: str, width: int) -> None:
     layer = make(numbers)
 
     assert layer.width == width + embedding_width(7)
@@ -61,7 +61,7 @@ def test_a_number_fills_the_bins_below_it() -> None:
     torch.testing.assert_close(found, torch.tensor([[0.5, 0.0], [1.0, 0.5], [1.0, 1.0]]))
 
 
-def test_a_number_beyond_the_bins_goes_on() -> None:
+def test_a_number_beyond_the_bins_extrapolates() -> None:
     found = reach([7.0], [(0.0, 1.0, 3.0)])
 
     torch.testing.assert_close(found, torch.tensor([[1.0, 3.0]]))

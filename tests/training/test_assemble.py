@@ -142,7 +142,7 @@ def test_frozen_parameters_keep_their_bits_and_are_listed(
     )
 
 
-def test_a_frozen_run_goes_on_frozen(tmp_path: Path) -> None:
+def test_a_frozen_run_resumes_frozen(tmp_path: Path) -> None:
     drive(start_run(configure(freeze="hidden.*", epochs=1), tmp_path / "run"))
     weight = load_checkpoint(tmp_path / "run" / "last.safetensors").weights["hidden.0.linear.weight"]
 

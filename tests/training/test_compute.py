@@ -208,14 +208,14 @@ def test_what_may_draw_is_found(model: nn.Module, draws: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_networks_that_are_said_to_draw_nothing_do_so(name: str) -> None:
+def test_networks_listed_as_drawing_nothing_draw_nothing(name: str) -> None:
     assert name in MODELS
     config = resolve({"model": name}, {})
-    pictures = replace(OF_CLASSES, input_shape=(1, 8, 8))
-    model = build_model(name, pictures, config.arguments)
+    images = replace(OF_CLASSES, input_shape=(1, 8, 8))
+    model = build_model(name, images, config.arguments)
     before = torch.get_rng_state()
 
-    call(model.train(), zeros(pictures, 2)).sum().backward()
+    call(model.train(), zeros(images, 2)).sum().backward()
 
     assert not may_draw(model)
     assert torch.equal(torch.get_rng_state(), before)

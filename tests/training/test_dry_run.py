@@ -22,19 +22,11 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def test_dry_run_tells_what_the_run_will_be() -> None:
+def test_dry_run_reports_what_the_run_will_be() -> None:
     report = dry_run(configure({"hidden": "16"}))
 
-    assert list(report) == [
-        "plan",
-        "parameters",
-        "steps_per_epoch",
-        "steps",
-        "first_loss",
-        "seconds_per_epoch",
-        "seconds",
-        "peak_memory_mib",
-    ]
+    names = "plan parameters steps_per_epoch steps first_loss seconds_per_epoch seconds peak_memory_mib"
+    assert " ".join(report) == names
     for part in ("mlp", "1,210", "digits", "150 train", "sgd", "0.01", "batch 8", "cpu"):
         assert part in report["plan"]
     assert (report["parameters"], report["steps_per_epoch"], report["steps"]) == (
@@ -70,7 +62,7 @@ def test_dry_run_counts_the_steps_of_the_run(settings: dict[str, Any], per_epoch
         assert report["seconds"] == pytest.approx(steps / per_epoch * report["seconds_per_epoch"], rel=1e-9)
 
 
-def test_dry_run_says_no_more_than_the_limit_of_time() -> None:
+def test_dry_run_estimates_no_more_than_the_limit_of_time() -> None:
     assert dry_run(configure(epochs=10**6, max_time="90s"))["seconds"] == 90
 
 

@@ -121,7 +121,7 @@ def test_all_finite_finds_one_bad_value(bad: float) -> None:
     assert not all_finite(spoiled)
 
 
-def test_loop_ends_with_the_epoch_of_a_bad_batch_and_says_so() -> None:
+def test_loop_ends_with_the_epoch_of_a_bad_batch_and_reports_it() -> None:
     split = make_blobs(48)
     split.inputs[5] = math.nan
     model = make_network()

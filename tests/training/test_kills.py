@@ -112,7 +112,7 @@ def test_kills_at_random_instants_lose_nothing(killed: Killed) -> None:
 
 
 @pytest.mark.slow
-def test_signals_at_random_instants_lose_nothing_and_say_how_to_go_on(killed: Killed) -> None:
+def test_signals_at_random_instants_lose_nothing_and_report_how_to_resume(killed: Killed) -> None:
     draw = random.Random(KILLS)
     codes = []
     while len(codes) < KILLS // 2:

@@ -43,16 +43,8 @@ def test_lines_hold_every_step_asked_for_and_every_epoch(tmp_path: Path) -> None
     steps, epochs = lines(tmp_path / "run", "step"), lines(tmp_path / "run", "epoch")
     expected = sorted({*range(5, LAST_STEP + 1, 5), *range(STEPS_PER_EPOCH, LAST_STEP + 1, STEPS_PER_EPOCH)})
     assert [line["step"] for line in steps] == expected
-    assert set(steps[0]) == {
-        "kind",
-        "epoch",
-        "step",
-        "seconds",
-        "lr",
-        "batch_loss",
-        "train_loss",
-        "train_accuracy",
-    }
+    names = {"kind", "epoch", "step", "seconds", "lr", "batch_loss", "train_loss", "train_accuracy"}
+    assert set(steps[0]) == names
     rows = history(tmp_path / "run")
     assert [float(row["val_loss"]) for row in rows] == [line["val_loss"] for line in epochs]
     assert set(rows[0]) < set(epochs[0])
@@ -61,7 +53,7 @@ def test_lines_hold_every_step_asked_for_and_every_epoch(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("stop", [1, 7, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 11])
-def test_a_resumed_run_goes_on_without_a_doubled_line(stop: int, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_without_a_doubled_line(stop: int, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
         drive(start_run(configure(log="jsonl", log_every=1), folder), stop if folder == parts else None)
@@ -197,7 +189,7 @@ def test_a_file_without_a_whole_line_is_emptied(text: str, tmp_path: Path) -> No
     assert path.read_text() == ""
 
 
-def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_its_place_is_reported(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").mkdir()
 
     with pytest.raises(DlkitError, match=r"log\.jsonl"):
@@ -213,7 +205,7 @@ def test_numbers_that_are_not_finite_are_null(tmp_path: Path) -> None:
     assert (line["train_loss"], line["batch_loss"]) == (None, None)
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     from dlkit.training.logs import JsonLines

@@ -127,7 +127,7 @@ def test_decay_spares_biases_and_normalisation(name: str) -> None:
         ("adagrad", {"step", "sum"}),
     ],
 )
-def test_state_goes_by_parameter_name_and_goes_on_with_the_same_bits(name: str, kinds: set[str]) -> None:
+def test_state_goes_by_parameter_name_and_resumes_with_the_same_bits(name: str, kinds: set[str]) -> None:
     settings = {"lr": LR, "momentum": MOMENTUM, "nesterov": True, "weight_decay": DECAY}
     model = make_network()
     optimizer = build_optimizer(model, name, **settings)

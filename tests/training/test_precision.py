@@ -269,7 +269,7 @@ def test_a_scale_that_cannot_be_is_refused(name: str, value: float, tmp_path: An
     assert "scale" in caught.value.message
 
 
-def test_a_run_of_another_precision_can_go_on_in_fp16(tmp_path: Any) -> None:
+def test_a_run_of_another_precision_can_continue_in_fp16(tmp_path: Any) -> None:
     folder = tmp_path / "run"
     drive(start_run(configure(), folder), 5)
     resumed = resume(folder)
@@ -290,7 +290,7 @@ def give_scale(run: Any) -> LossScale:
     return scale
 
 
-def test_a_diverging_run_with_a_scale_says_so(tmp_path: Any) -> None:
+def test_a_diverging_run_with_a_scale_is_reported(tmp_path: Any) -> None:
     run = start_run(configure(lr=1e30, epochs=30), tmp_path / "run")
     give_scale(run)
 

@@ -102,7 +102,7 @@ def test_first_layer_of_the_forward_pass_is_named(
     assert [part for part in parts if part not in found.message] == [], found.message
 
 
-def test_float16_that_overflows_is_told_from_numbers_that_break_down() -> None:
+def test_float16_that_overflows_is_distinguished_from_numbers_that_break_down() -> None:
     model = Half()
     filled(model.inner, 1.0)
     inputs = torch.full((6, 4), 15_000.0)  # four of them are 60,000, which fits; the last row's are not

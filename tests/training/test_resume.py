@@ -114,7 +114,7 @@ def test_growing_the_epochs_equals_a_run_that_had_them_from_the_start(tmp_path: 
 
 
 @pytest.mark.parametrize("epochs", [3, 2], ids=["as-many", "fewer"])
-def test_a_finished_run_resumed_changes_nothing_and_says_so(tmp_path: Path, epochs: int) -> None:
+def test_a_finished_run_resumed_changes_nothing_and_reports_it(tmp_path: Path, epochs: int) -> None:
     folder = tmp_path / "run"
     drive(start_run(configure(), folder))
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"}
@@ -171,7 +171,7 @@ def spoil(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
+def test_a_damaged_last_gives_way_to_the_one_before_and_reports_it(
     unbroken: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -294,7 +294,7 @@ def long_unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("number", "code", "name"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
 )
-def test_a_signal_in_mid_epoch_saves_and_the_printed_command_goes_on_in_a_new_process(
+def test_a_signal_in_mid_epoch_saves_and_the_printed_command_resumes_in_a_new_process(
     number: int,
     code: int,
     name: str,

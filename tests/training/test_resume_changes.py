@@ -1,4 +1,4 @@
-"""What a run that goes on makes of a changed length and of another machine."""
+"""What a resumed run makes of a changed length and of another machine."""
 
 from collections.abc import Mapping
 from pathlib import Path

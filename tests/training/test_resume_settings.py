@@ -95,7 +95,7 @@ class Net(nn.Module):
 LAYERS = ("self.first = nn.Linear(64, 64)", "self.second = nn.Linear(64, 10)")
 
 
-def test_a_network_whose_layers_change_places_goes_on_by_their_names(home: Path) -> None:
+def test_a_network_whose_layers_change_places_resumes_by_their_names(home: Path) -> None:
     code = home / "net.py"
     settings = {"model": f"{code}:Net", "data": "digits", "optimizer": "adam", "lr": 0.01, "limit": 60}
     code.write_text(NETWORK.format(layers="; ".join(LAYERS)))

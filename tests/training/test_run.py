@@ -158,7 +158,7 @@ def test_nothing_is_made_when_the_device_or_the_data_are_not_there(tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-def test_curves_are_drawn_at_the_end(tmp_path: Path) -> None:
+def test_curves_are_plotted_at_the_end(tmp_path: Path) -> None:
     run = start_run(configure(epochs=1, plot=True), tmp_path / "run")
     drive(run)
 

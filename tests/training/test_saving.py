@@ -142,7 +142,7 @@ def test_time_counts_over_a_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["onecycle", "cosine", "step", "exponential", "polynomial", "cyclic"])
-def test_a_schedule_that_spans_other_steps_is_said(schedule: str, tmp_path: Path) -> None:
+def test_a_schedule_that_spans_other_steps_is_reported(schedule: str, tmp_path: Path) -> None:
     run_to_the_end(tmp_path / "run", max_steps=5, schedule=schedule)
 
     stretched = resume(tmp_path / "run", max_steps=40, sched_on_resume="stretch")

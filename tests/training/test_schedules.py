@@ -49,7 +49,7 @@ def optimizer_at(lr: float) -> torch.optim.Optimizer:
 
 
 def rates_of(scheduler: LRScheduler, optimizer: torch.optim.Optimizer, steps: int) -> list[float]:
-    """Give the rate that each step is taken with."""
+    """Return the rate that each step is taken with."""
     rates = []
     for _ in range(steps):
         rates.append(optimizer.param_groups[0]["lr"])

@@ -42,7 +42,7 @@ def test_stops_after_the_right_epoch(
     assert (stopped[0] if stopped else None) == stops_after
 
 
-def test_what_was_counted_goes_on_where_it_stood() -> None:
+def test_what_was_counted_continues_where_it_stood() -> None:
     whole = EarlyStopping(9)
     for value in (5, 4, 6, 7):
         whole.observe(value)

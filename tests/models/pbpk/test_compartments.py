@@ -17,7 +17,7 @@ CLEARED = torch.tensor([0])
 
 
 def make_system(seed: int = 0, clearance: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Give a matrix, a state with all in the first compartment, and the units that turn states into amounts."""
+    """Return a matrix, a state with all in the first compartment, and the units that turn states into amounts."""
     generator = torch.Generator().manual_seed(seed)
     conductances = torch.rand(SAMPLES, 4, generator=generator, dtype=torch.float64) + 0.1
     conductances[:, 3] *= clearance
