@@ -43,7 +43,7 @@ def test_cnn_has_two_stages_below_16_pixels_and_three_from_there(
     [(1, 8, 8), (3, 8, 31), (1, 15, 15), (4, 16, 16), (1, 28, 28), (3, 32, 32), (13, 64, 40)],
     ids=str,
 )
-def test_cnn_trains_on_pictures_of_any_size_and_number_of_bands(input_shape: tuple[int, int, int]) -> None:
+def test_cnn_trains_on_images_of_any_size_and_number_of_bands(input_shape: tuple[int, int, int]) -> None:
     model = make_cnn(input_shape, 4, dropout=0.5).train()
 
     outputs = model(torch.randn(2, *input_shape))
@@ -62,13 +62,6 @@ def test_dropout_is_off_in_eval() -> None:
     inputs = torch.randn(3, 1, 28, 28)
 
     assert torch.equal(model(inputs), model(inputs))
-
-
-def test_outputs_do_not_depend_on_the_layout_of_the_inputs() -> None:
-    model = make_cnn((3, 20, 20)).eval()
-    inputs = torch.randn(2, 3, 20, 20)
-
-    torch.testing.assert_close(model(inputs), model(inputs.contiguous(memory_format=torch.channels_last)))
 
 
 def test_cnn_learns_one_batch_by_heart() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from descriptions import OF_CLASSES
+from refusals import assert_reports
 from torch import Tensor, nn
 
 from dlkit.errors import CheckpointError
@@ -14,13 +16,7 @@ from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, load_matching
 from dlkit.settings.resolve import resolve
 
-DIGITS = DataDescription(
-    name="digits",
-    task="classification",
-    input_shape=(1, 8, 8),
-    class_names=tuple("0123456789"),
-    split_sizes={"train": 8, "val": 1, "test": 1},
-)
+DIGITS = replace(OF_CLASSES, name="digits", input_shape=(1, 8, 8), class_names=tuple("0123456789"))
 
 
 def network(model: str = "mlp", description: DataDescription = DIGITS, **arguments: str) -> nn.Module:
@@ -45,7 +41,8 @@ def test_everything_is_taken_from_the_same_network(model: str) -> None:
     told = load_matching(target, checkpoint(copied(source), model))
 
     count = len(source.state_dict())
-    assert told == f"--init took {count} of {count} tensors from run/best.safetensors"
+    for part in ("--init", f"{count} of {count}", "run/best.safetensors"):
+        assert part in told
     assert all(map(torch.equal, target.state_dict().values(), source.state_dict().values()))
 
 
@@ -56,10 +53,8 @@ def test_a_head_for_other_classes_stays_as_it_was() -> None:
 
     told = load_matching(target, checkpoint(copied(source)))
 
-    assert told == (
-        "--init took 2 of 4 tensors from run/best.safetensors; "
-        "of another shape there: output.weight (10, 128), output.bias (10,)"
-    )
+    for part in ("2 of 4", "output.weight (10, 128)", "output.bias (10,)"):
+        assert part in told
     for name, value in target.state_dict().items():
         expected = before if name.startswith("output") else source.state_dict()
         assert torch.equal(value, expected[name]), name
@@ -73,10 +68,8 @@ def test_what_is_missing_and_what_is_left_over_is_listed() -> None:
 
     told = load_matching(target, checkpoint(source))
 
-    assert told == (
-        "--init took 3 of 4 tensors from run/best.safetensors; not there: output.bias; "
-        "not used: hidden.1.linear.weight, hidden.1.linear.bias"
-    )
+    for part in ("3 of 4", "output.bias;", "hidden.1.linear.weight, hidden.1.linear.bias"):
+        assert part in told
     assert torch.equal(target.state_dict()["output.bias"], before["output.bias"])
 
 
@@ -85,7 +78,8 @@ def test_a_long_list_is_cut() -> None:
 
     told = load_matching(network(), checkpoint(copied(deep)))
 
-    assert told.endswith("hidden.4.linear.weight, hidden.4.linear.bias ...")
+    assert "hidden.4.linear.bias" in told
+    assert "hidden.5" not in told
 
 
 FOREIGN: dict[str, tuple[str, dict[str, str]]] = {
@@ -109,10 +103,7 @@ def test_another_network_is_refused_and_nothing_changed(model: str, arguments: d
         load_matching(target, checkpoint(source))
 
     assert caught.value.exit_code == 4
-    assert caught.value.message == "--init run/best.safetensors has no weights that fit the network"
-    assert caught.value.hint == (
-        "it holds mlp with hidden.0.linear.weight, hidden.0.linear.bias, output.weight, output.bias"
-    )
+    assert_reports(caught.value, "--init run/best.safetensors", "mlp", *source)
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
 

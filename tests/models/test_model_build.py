@@ -5,22 +5,17 @@ from typing import Any
 
 import pytest
 import torch
+from descriptions import OF_CLASSES
+from refusals import assert_reports
 from torch import Tensor
 
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.files.checkpoint import Checkpoint
-from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, restore_model
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve
 
-DIGITS = DataDescription(
-    name="digits",
-    task="classification",
-    input_shape=(1, 8, 8),
-    class_names=tuple("0123456789"),
-    split_sizes={"train": 8, "val": 1, "test": 1},
-)
+DIGITS = replace(OF_CLASSES, name="digits", input_shape=(1, 8, 8), class_names=tuple("0123456789"))
 
 
 def checkpoint(
@@ -42,22 +37,20 @@ def test_model_is_sized_from_the_description(name: str) -> None:
     assert model(torch.zeros(2, 2, 9, 12)).shape == (2, 3)
 
 
-def test_unknown_model_is_told_with_the_nearest_name() -> None:
+def test_unknown_model_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(CheckpointError) as caught:
         build_model("resnet19", DIGITS, {})
 
-    assert caught.value.message == "the checkpoint's network resnet19 is not built in"
-    assert caught.value.hint == "did you mean resnet18 or resnet50?"
+    assert_reports(caught.value, "resnet19", "did you mean resnet18")
 
 
 @pytest.mark.parametrize("shape", [(64,), (1, 7, 8)], ids=str)
 @pytest.mark.parametrize("name", ["cnn", "resnet18"])
-def test_pictures_are_asked_for_when_samples_are_none(name: str, shape: tuple[int, ...]) -> None:
+def test_images_are_asked_for_when_samples_are_none(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         build_model(name, replace(DIGITS, input_shape=shape), {})
 
-    assert caught.value.message.startswith(f"MODEL {name} takes images of at least 8 x 8; digits has samples")
-    assert caught.value.hint == "mlp takes samples of any shape"
+    assert_reports(caught.value, f"MODEL {name}", "8 x 8", "digits", "mlp")
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "mobilenet_v3_small"])
@@ -91,14 +84,16 @@ def test_restoring_tells_what_is_missing_extra_and_of_another_shape_or_dtype() -
         restore_model(checkpoint("mlp", weights))
 
     assert caught.value.exit_code == 4
-    assert caught.value.message.splitlines() == [
-        "run/best.safetensors does not hold the weights of mlp:",
-        "  missing output.bias (10,)",
-        "  extra extra\ufffd[31m\ufffd (2,)",
-        "  hidden.0.linear.weight (64, 64) instead of (128, 64)",
-        "  hidden.0.linear.bias float16 instead of float32",
+    expected = [
+        ("run/best.safetensors", "mlp"),
+        ("missing", "output.bias (10,)"),
+        ("extra\ufffd[31m\ufffd (2,)",),
+        ("hidden.0.linear.weight", "(64, 64)", "(128, 64)"),
+        ("hidden.0.linear.bias", "float16", "float32"),
     ]
-    assert caught.value.hint == "the weights of another network, or of another dlkit"
+    for line, parts in zip(caught.value.message.splitlines(), expected, strict=True):
+        assert [part for part in parts if part not in line] == [], line
+    assert caught.value.hint
 
 
 def test_restoring_tells_at_most_ten_lines() -> None:
@@ -107,7 +102,7 @@ def test_restoring_tells_at_most_ten_lines() -> None:
 
     lines = caught.value.message.splitlines()
     assert len(lines) == 10
-    assert lines[-1] == "  and 237 more"
+    assert "237 more" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -125,13 +120,10 @@ def test_restoring_refuses_arguments_that_build_nothing(model: str, arguments: d
     with pytest.raises(CheckpointError) as caught:
         restore_model(checkpoint(model, {}, **arguments))
 
-    assert f"{model} cannot be built as it says" in caught.value.message
-    assert (
-        caught.value.hint
-        == "the file was written by another version of dlkit, or is not one of its checkpoints"
-    )
+    assert_reports(caught.value, "run/best.safetensors", model)
+    assert caught.value.hint
 
 
 def test_restoring_takes_no_memory_for_a_network_the_weights_do_not_fit() -> None:
-    with pytest.raises(CheckpointError, match="does not hold the weights of mlp"):
+    with pytest.raises(CheckpointError, match=r"best\.safetensors.*mlp"):
         restore_model(checkpoint("mlp", {}, hidden=(2**40,)))

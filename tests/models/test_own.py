@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from descriptions import OF_CLASSES, OF_NUMBERS
+from refusals import assert_reports
 from torch import nn
 
 from dlkit.errors import CheckpointError, ConfigError
@@ -59,7 +60,7 @@ def forward(body: str, extra: str = "") -> str:
         (replace(OF_NUMBERS, target_shape=(4,)), {"width": 16}, (5, 4)),
         (replace(OF_CLASSES, input_shape=(2, 3, 3)), {}, (5, 3)),
     ],
-    ids=["classes", "number", "squeezed", "numbers", "pictures"],
+    ids=["classes", "number", "squeezed", "numbers", "images"],
 )
 def test_a_network_is_fitted_to_the_data(
     tmp_path: Path, description: DataDescription, arguments: dict[str, object], shape: tuple[int, ...]
@@ -71,17 +72,9 @@ def test_a_network_is_fitted_to_the_data(
 
 
 def test_a_function_may_give_the_network(tmp_path: Path) -> None:
-    model = build_model(
-        str(
-            code(
-                tmp_path,
-                "def make(in_features, num_classes):\n    return nn.Linear(in_features, num_classes)\n",
-                "make",
-            )
-        ),
-        OF_CLASSES,
-        {},
-    )
+    source = "def make(in_features, num_classes):\n    return nn.Linear(in_features, num_classes)\n"
+
+    model = build_model(str(code(tmp_path, source, "make")), OF_CLASSES, {})
 
     assert isinstance(model, nn.Linear)
 
@@ -113,85 +106,44 @@ def test_trying_a_network_draws_no_random_number(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(1), expected)
 
 
-@pytest.mark.parametrize(
-    ("source", "message", "hint"),
-    [
-        (
-            forward("return x @ torch.zeros(5, 3)"),
-            "MODEL net.py:Net: forward with inputs of shape (2, 4) raised RuntimeError: ",
-            "--debug shows the traceback",
-        ),
-        (
-            forward("return self.a(x).view(2, 3)"),
-            "MODEL net.py:Net: forward with inputs of shape (3, 4) raised RuntimeError: shape '[2, 3]' is invalid",
-            "2 samples did pass: forward must take any number of them",
-        ),
-        (
-            forward("return (self.a(x), x)"),
-            "MODEL net.py:Net: forward returns a tuple, not one tensor",
-            "return the",
-        ),
-        (
-            forward("return self.a(x)[:, :2]"),
-            "MODEL net.py:Net: forward gives the shape (2, 2) for 2 samples; toy has 3 classes to predict, so it must "
-            "be (2, 3)",
-            "take num_classes as an argument of the constructor: the data fill it",
-        ),
-        (
-            forward("return self.a(x)[:, 0]"),
-            "MODEL net.py:Net: forward gives the shape (2,) for 2 samples; toy has 3 classes",
-            "take num_classes",
-        ),
-        (
-            forward("return self.a(x)", "        raise ValueError('no luck')\n"),
-            "MODEL net.py:Net: its constructor raised ValueError: no luck (net.py line 7)",
-            "it was called as net.py:Net()",
-        ),
-        (
-            "class Net(nn.Module):\n    def forward(self, x):\n        return x[:, :3]\n",
-            "MODEL net.py:Net has no parameters to train",
-            "layers must be attributes of the module; a list of them an nn.ModuleList",
-        ),
-        (
-            "class Net: pass\n",
-            "MODEL net.py:Net gives a Net, not a torch.nn.Module",
-            "name a class that inherits",
-        ),
-        ("Net = 3\n", "MODEL net.py:Net is an int, neither a class nor a function", "name the class"),
-        (
-            "Net = nn.Linear(4, 3)\n",
-            "MODEL net.py:Net is a Linear, neither a class nor a function",
-            "name the class",
-        ),
-    ],
-    ids=[
-        "shapes",
-        "fixed-batch",
-        "tuple",
-        "outputs",
-        "one-output",
-        "raises",
-        "bare",
-        "no-module",
-        "number",
-        "made",
-    ],
-)
-def test_a_network_at_fault_is_told_before_a_step(
-    tmp_path: Path, source: str, message: str, hint: str
+FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "shapes": (forward("return x @ torch.zeros(5, 3)"), ("(2, 4)", "RuntimeError", "--debug")),
+    "fixed-batch": (
+        forward("return self.a(x).view(2, 3)"),
+        ("(3, 4)", "shape '[2, 3]' is invalid", "2 samples"),
+    ),
+    "tuple": (forward("return (self.a(x), x)"), ("a tuple", "return the")),
+    "outputs": (forward("return self.a(x)[:, :2]"), ("(2, 2)", "toy has 3 classes", "(2, 3)", "num_classes")),
+    "one-output": (forward("return self.a(x)[:, 0]"), ("(2,)", "toy has 3 classes", "num_classes")),
+    "raises": (
+        forward("return self.a(x)", "        raise ValueError('no luck')\n"),
+        ("ValueError: no luck", "net.py line 7", "net.py:Net()"),
+    ),
+    "bare": (
+        "class Net(nn.Module):\n    def forward(self, x):\n        return x[:, :3]\n",
+        ("no parameters", "nn.ModuleList"),
+    ),
+    "no-module": ("class Net: pass\n", ("a Net", "torch.nn.Module")),
+    "number": ("Net = 3\n", ("an int", "class")),
+    "made": ("Net = nn.Linear(4, 3)\n", ("a Linear", "class")),
+}
+
+
+@pytest.mark.parametrize(("source", "parts"), FAULTS.values(), ids=FAULTS)
+def test_a_network_at_fault_is_reported_before_a_step(
+    tmp_path: Path, source: str, parts: tuple[str, ...]
 ) -> None:
     found = fault(tmp_path, source)
 
-    assert found.message.startswith(message)
-    assert found.hint.startswith(hint)
+    assert_reports(found, "MODEL net.py:Net", *parts)
+    assert found.hint
     assert found.exit_code == 2
 
 
 def test_numbers_are_counted_in_the_message(tmp_path: Path) -> None:
     found = fault(tmp_path, forward("return self.a(x)"), OF_NUMBERS)
 
-    assert "toy has 1 number to predict, so it must be (2, 1)" in found.message
-    assert found.hint.startswith("take num_outputs")
+    assert_reports(found, "toy has 1 number", "(2, 1)", "num_outputs")
 
 
 @pytest.mark.parametrize(
@@ -208,10 +160,8 @@ def test_arguments_are_stored_as_the_types_they_have(tmp_path: Path) -> None:
     kept, told = own_arguments(code(tmp_path), OF_CLASSES, {"width": "16"})
 
     assert kept == {"width": 16, "squeeze": False}
-    assert (
-        told
-        == "net.py:Net(in_features=4 from the data, num_outputs=3 from the data, width=16, squeeze=false by default)"
-    )
+    for part in ("net.py:Net", "in_features=4", "num_outputs=3", "width=16", "squeeze=false"):
+        assert part in told
 
 
 def test_a_checkpoint_runs_no_code_that_was_not_named(tmp_path: Path) -> None:
@@ -222,14 +172,11 @@ def test_a_checkpoint_runs_no_code_that_was_not_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         restore_model(stored)
 
-    assert caught.value.message == (
-        "best.safetensors holds net.py:Net, a network of your own; a checkpoint never runs code by itself"
-    )
-    assert caught.value.hint.startswith(f"name the code: --model {spec}")
+    assert_reports(caught.value, "best.safetensors", "net.py:Net", f"--model {spec}")
     assert not Path("canary").exists()
 
 
-def test_code_that_changed_too_much_is_told_as_the_checkpoint_s(tmp_path: Path) -> None:
+def test_code_that_changed_too_much_is_reported_as_the_checkpoint_s(tmp_path: Path) -> None:
     spec = code(tmp_path)
     config = resolve({"model": str(spec), "data": "digits"}, {})
     weights = build_own(spec, OF_CLASSES, {}).state_dict()
@@ -239,10 +186,10 @@ def test_code_that_changed_too_much_is_told_as_the_checkpoint_s(tmp_path: Path) 
     (tmp_path / "net.py").write_text(HEAD + NET.replace("width: int = 8", "width: int = 9"))
     with pytest.raises(CheckpointError) as caught:
         restore_model(named)
-    assert "does not hold the weights of net.py:Net" in caught.value.message
+    assert_reports(caught.value, "best.safetensors", "net.py:Net")
 
     (tmp_path / "net.py").write_text(HEAD + NET.replace("width: int = 8", "width"))
     with pytest.raises(CheckpointError) as caught:
         restore_model(named)
-    assert "net.py:Net cannot be built as it says: MODEL net.py:Net needs width" in caught.value.message
-    assert caught.value.hint == "the code is not what it was in training"
+    assert_reports(caught.value, "best.safetensors", "net.py:Net", "width")
+    assert caught.value.hint

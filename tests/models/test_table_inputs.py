@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from refusals import assert_reports
 from torch import nn
 
 from dlkit.errors import ConfigError
@@ -25,7 +26,7 @@ def make(numbers: str = "plain", layout: TableLayout = LAYOUT) -> TableInputs:
 @pytest.mark.parametrize(
     ("numbers", "width"), [("plain", 4), ("piecewise", 2 + 2 * 4), ("periodic", 2 + 2 * 4)]
 )
-def test_width_counts_what_goes_on(numbers: str, width: int) -> None:
+def test_width_counts_the_outputs(numbers: str, width: int) -> None:
     layer = make(numbers)
 
     assert layer.width == width + embedding_width(7)
@@ -60,7 +61,7 @@ def test_a_number_fills_the_bins_below_it() -> None:
     torch.testing.assert_close(found, torch.tensor([[0.5, 0.0], [1.0, 0.5], [1.0, 1.0]]))
 
 
-def test_a_number_beyond_the_bins_goes_on() -> None:
+def test_a_number_beyond_the_bins_extrapolates() -> None:
     found = reach([7.0], [(0.0, 1.0, 3.0)])
 
     torch.testing.assert_close(found, torch.tensor([[1.0, 3.0]]))
@@ -153,5 +154,5 @@ def test_numbers_get_vectors_in_tables_alone() -> None:
     with pytest.raises(ConfigError) as caught:
         build_model("mlp", describe("arrays"), arguments)
 
-    assert caught.value.message == "-s numbers=periodic is for tables; x.csv is none"
-    assert caught.value.hint == "leave it out"
+    assert_reports(caught.value, "-s numbers=periodic", "x.csv")
+    assert caught.value.hint

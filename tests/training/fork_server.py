@@ -37,7 +37,7 @@ def serve() -> None:
 
 
 def work(job: dict[str, Any]) -> int:
-    """Begin a run, or go on with the one in the folder, and give the exit code."""
+    """Start a run, or resume the one in the folder, and return the exit code."""
     torch.set_num_threads(1)
     try:
         run = open_job(Path(job["folder"]), job["settings"], job["arguments"])
@@ -54,7 +54,7 @@ def work(job: dict[str, Any]) -> int:
 
 
 def open_job(folder: Path, settings: dict[str, Any], arguments: dict[str, str]) -> TrainRun:
-    """Begin or go on."""
+    """Start or resume."""
     if not RunDir(folder).last.exists():
         return start_run(resolve(settings, arguments), folder)
     run_dir = open_run(folder)
@@ -90,7 +90,7 @@ def arm(run: TrainRun, *, how: str, epoch: int, place: str) -> None:
 
 
 def batch_of(run: TrainRun, epoch: int, place: str) -> int:
-    """Give the number of the batch in its epoch, from 1."""
+    """Return the number of the batch in its epoch, from 1."""
     batches, accumulate = len(run.parts.train), run.parts.accumulate
     if place == "rate":
         start = (epoch - 1) * run.steps_per_epoch

@@ -9,7 +9,7 @@ Pair = tuple[tuple[str, Any], tuple[str, Any]]
 
 
 def all_pairs(factors: Mapping[str, Sequence[Any]]) -> set[Pair]:
-    """Give every two values of any two factors."""
+    """Return every two values of any two factors."""
     return {
         ((first, one), (second, other))
         for first, second in combinations(factors, 2)
@@ -18,12 +18,12 @@ def all_pairs(factors: Mapping[str, Sequence[Any]]) -> set[Pair]:
 
 
 def pairs_of(case: Case) -> set[Pair]:
-    """Give the pairs of values that meet in a case."""
+    """Return the pairs of values that meet in a case."""
     return set(combinations(case.items(), 2))
 
 
 def cover_pairs(factors: Mapping[str, Sequence[Any]]) -> list[Case]:
-    """Give cases that hold all pairs: each begins with one not held yet, and takes what adds most (Cohen et al. 1997).
+    """Return cases with all pairs: each begins with one not held yet, and takes what adds most (Cohen et al. 1997).
 
     Args:
         factors: The values of each factor, hashable. The same factors give the same cases.

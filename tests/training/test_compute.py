@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from descriptions import OF_CLASSES
+from refusals import assert_reports
 from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -45,12 +47,9 @@ def mlp(*hidden: int) -> nn.Module:
 
 CASES = {
     "mlp-on-mnist": (mlp(128), (784,), 64, (1, 1)),
-    "mlp-512": (mlp(512, 512), (784,), 64, (1, 1)),
     "mlp-1024": (mlp(1024, 1024), (784,), 256, (2, 11)),
-    "cnn-on-digits": (Cnn((1, 8, 8), 10, width=20, dropout=0.0), (1, 8, 8), 64, (1, 1)),
     "cnn-on-mnist": (Cnn((1, 28, 28), 10, width=20, dropout=0.0), (1, 28, 28), 64, (1, 1)),
     "cnn-on-cifar": (Cnn((3, 32, 32), 10, width=20, dropout=0.0), (3, 32, 32), 64, (2, 2)),
-    "cnn-large-batch": (Cnn((1, 28, 28), 10, width=20, dropout=0.0), (1, 28, 28), 256, (2, 6)),
     "cnn-wide": (Cnn((1, 28, 28), 10, width=64, dropout=0.0), (1, 28, 28), 64, (2, 16)),
 }
 
@@ -119,17 +118,17 @@ def test_threads_typed_are_taken(threads_put_back: None, tmp_path: Path) -> None
     run = start_run(configure(threads="2", epochs=1), tmp_path / "run")
 
     assert torch.get_num_threads() == 2
-    assert "on cpu (2 threads)" in run.notes[0]
+    assert "2 threads" in run.notes[0]
 
 
 @pytest.mark.parametrize(
     ("requested", "stored", "now", "notes"),
     [
-        (None, 2, 1, ["using 2 threads, as the run did so far"]),
-        (None, 1, 2, ["using 1 thread, as the run did so far"]),
+        (None, 2, 1, ["2 threads"]),
+        (None, 1, 2, ["1 thread"]),
         (None, 1, 1, []),
         (2, 2, 2, []),
-        (1, 2, 2, ["using 1 thread; the run used 2 so far, so its last bits may differ"]),
+        (1, 2, 2, ["1 thread"]),
     ],
 )
 def test_a_resumed_run_has_the_threads_it_had(
@@ -137,7 +136,8 @@ def test_a_resumed_run_has_the_threads_it_had(
 ) -> None:
     torch.set_num_threads(now)
 
-    assert resume_threads(requested, stored) == notes
+    found = resume_threads(requested, stored)
+    assert all(part in note and str(stored) in note for part, note in zip(notes, found, strict=True))
     assert torch.get_num_threads() == (requested or stored)
 
 
@@ -208,14 +208,14 @@ def test_what_may_draw_is_found(model: nn.Module, draws: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_networks_that_are_said_to_draw_nothing_do_so(name: str) -> None:
+def test_networks_listed_as_drawing_nothing_draw_nothing(name: str) -> None:
     assert name in MODELS
     config = resolve({"model": name}, {})
-    pictures = replace(OF_CLASSES, input_shape=(1, 8, 8))
-    model = build_model(name, pictures, config.arguments)
+    images = replace(OF_CLASSES, input_shape=(1, 8, 8))
+    model = build_model(name, images, config.arguments)
     before = torch.get_rng_state()
 
-    call(model.train(), zeros(pictures, 2)).sum().backward()
+    call(model.train(), zeros(images, 2)).sum().backward()
 
     assert not may_draw(model)
     assert torch.equal(torch.get_rng_state(), before)
@@ -229,20 +229,16 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.use_deterministic_algorithms(before)
 
 
-def test_torch_and_cublas_are_set() -> None:
+@pytest.mark.parametrize("own", [None, ":16:8"], ids=["unset", "of-the-users-own"])
+def test_torch_and_cublas_are_set(own: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if own:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", own)
+
     prepare_determinism(True)
 
     assert torch.are_deterministic_algorithms_enabled()
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == (own or ":4096:8")
     assert torch.backends.cudnn.benchmark is False
-
-
-def test_a_workspace_of_the_users_own_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-
-    prepare_determinism(True)
-
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def test_a_run_without_it_does_not_inherit_it(tmp_path: Path) -> None:
@@ -277,7 +273,8 @@ def test_two_runs_are_equal_and_say_the_hash(tmp_path: Path) -> None:
         messages += run.pop_messages()
 
     assert essence(tmp_path / "one") == essence(tmp_path / "two")
-    assert messages[0] == messages[1] == f"sha256 of the weights {hash_of_weights(run.parts.model)}"
+    assert messages[0] == messages[1]
+    assert hash_of_weights(run.parts.model) in messages[0]
 
 
 @pytest.mark.slow
@@ -304,31 +301,30 @@ def test_new_processes_with_other_hash_seeds_are_equal(home: Path) -> None:
     assert len(found) == 1
 
 
-def test_a_missing_cpp_compiler_is_exit_7() -> None:
-    with pytest.raises(MissingError) as caught:
-        check_compiler("cpu", cxx="no-such-compiler -O3")
+NO_COMPILER: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "cpp": ("cpu", {"cxx": "no-such-compiler -O3"}, ("--compile", "no-such-compiler -O3", "CXX")),
+    "of-the-environment": ("cpu", {}, ("another-compiler", "CXX")),
+    "triton": ("cuda", {"has_triton": False}, ("--compile", "pip install triton")),
+}
 
-    assert "--compile" in caught.value.message
-    assert "no-such-compiler -O3" in caught.value.message
-    assert "CXX" in caught.value.hint
+
+@pytest.mark.parametrize(("device", "facts", "parts"), NO_COMPILER.values(), ids=NO_COMPILER)
+def test_a_missing_compiler_is_exit_7(
+    device: str, facts: dict[str, Any], parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "another-compiler")
+
+    with pytest.raises(MissingError) as caught:
+        check_compiler(device, **facts)
+
+    assert_reports(caught.value, *parts)
     assert caught.value.exit_code == 7
 
 
-def test_the_compiler_of_the_environment_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "another-compiler")
-
-    with pytest.raises(MissingError, match="another-compiler"):
-        check_compiler("cpu")
+def test_a_compiler_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "sh -c")
+
     check_compiler("cpu")
-
-
-def test_a_missing_triton_is_exit_7() -> None:
-    with pytest.raises(MissingError) as caught:
-        check_compiler("cuda", has_triton=False)
-
-    assert "triton" in caught.value.message
-    assert "pip install triton" in caught.value.hint
     check_compiler("cuda", has_triton=True)
 
 
@@ -360,8 +356,8 @@ def test_an_error_of_the_compiler_is_one_line_that_names_the_option(text: str, c
         raise_setting_error(CompilerError(text))
 
     assert caught.value.exit_code == code
-    assert caught.value.message.startswith("--compile ")
-    assert caught.value.message.endswith(text.strip().splitlines()[0])
+    assert "--compile" in caught.value.message
+    assert text.strip().splitlines()[0] in caught.value.message
     assert "--compile" in caught.value.hint
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from refusals import assert_reports
 from runs import configure, drive
 
 from dlkit.errors import CheckpointError, ConfigError, DlkitError
@@ -21,23 +22,13 @@ def listing(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def test_dry_run_tells_what_the_run_will_be() -> None:
+def test_dry_run_reports_what_the_run_will_be() -> None:
     report = dry_run(configure({"hidden": "16"}))
 
-    assert list(report) == [
-        "plan",
-        "parameters",
-        "steps_per_epoch",
-        "steps",
-        "first_loss",
-        "seconds_per_epoch",
-        "seconds",
-        "peak_memory_mib",
-    ]
-    assert report["plan"] == (
-        "mlp (1,210 parameters) on digits (150 train, 162 val, 180 test), sgd at lr 0.01, batch 8, "
-        "on cpu (1 thread)"
-    )
+    names = "plan parameters steps_per_epoch steps first_loss seconds_per_epoch seconds peak_memory_mib"
+    assert " ".join(report) == names
+    for part in ("mlp", "1,210", "digits", "150 train", "sgd", "0.01", "batch 8", "cpu"):
+        assert part in report["plan"]
     assert (report["parameters"], report["steps_per_epoch"], report["steps"]) == (
         64 * 16 + 16 + 16 * 10 + 10,
         19,
@@ -71,7 +62,7 @@ def test_dry_run_counts_the_steps_of_the_run(settings: dict[str, Any], per_epoch
         assert report["seconds"] == pytest.approx(steps / per_epoch * report["seconds_per_epoch"], rel=1e-9)
 
 
-def test_dry_run_says_no_more_than_the_limit_of_time() -> None:
+def test_dry_run_estimates_no_more_than_the_limit_of_time() -> None:
     assert dry_run(configure(epochs=10**6, max_time="90s"))["seconds"] == 90
 
 
@@ -147,43 +138,39 @@ def failure(samples: int, arguments: dict[str, str] | None = None, **settings: A
         memorise(configure(arguments, **settings), samples)
     assert type(caught.value) is DlkitError
     assert caught.value.exit_code == 1
-    assert caught.value.message.startswith(f"--overfit {samples}: ")
+    assert caught.value.message.startswith(f"--overfit {samples}")
     return caught.value
 
 
-@pytest.mark.parametrize("samples", [8, 32])
-def test_zero_weights_are_found_out(samples: int) -> None:
-    hint = failure(samples, {"init": "zeros"}).hint
-
-    assert "hidden.0.linear.weight, hidden.0.linear.bias, output.weight" in hint
-    assert "zero weights" in hint
-
-
-def test_a_frozen_network_is_found_out() -> None:
-    hint = failure(32, freeze="hidden.*,output.weight").hint
-
-    assert "hidden.0.linear.weight, hidden.0.linear.bias, output.weight" in hint
-    assert "frozen" in hint
-
-
-def test_a_rate_too_low_is_found_out() -> None:
-    assert "--lr 1e-09" in failure(8, lr=1e-9).hint
+CAUSES: dict[str, tuple[int, dict[str, str], dict[str, Any], tuple[str, ...]]] = {
+    "zero-weights": (8, {"init": "zeros"}, {}, ("hidden.0.linear.weight", "output.weight", "zero")),
+    "zero-weights-of-many": (32, {"init": "zeros"}, {}, ("hidden.0.linear.weight", "output.weight", "zero")),
+    "frozen": (
+        32,
+        {},
+        {"freeze": "hidden.*,output.weight"},
+        ("hidden.0.linear.bias", "output.weight", "frozen"),
+    ),
+    "rate-too-low": (8, {}, {"lr": 1e-9}, ("--lr 1e-09",)),
+    "rate-rather-low": (32, {}, {"lr": 3e-4}, ("slowly", "--lr 0.003", "--optimizer adam")),
+    "rate-too-high": (8, {}, {"lr": 1e30}, ("--lr 1e+29",)),
+}
 
 
-def test_a_rate_rather_low_is_found_out() -> None:
-    assert "it learns, but slowly: try --lr 0.003 or --optimizer adam;" in failure(32, lr=3e-4).hint
+@pytest.mark.parametrize(("samples", "arguments", "settings", "parts"), CAUSES.values(), ids=CAUSES)
+def test_the_cause_is_found_when_nothing_is_learned(
+    samples: int, arguments: dict[str, str], settings: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    hint = failure(samples, arguments, **settings).hint
+
+    assert [part for part in parts if part not in hint] == [], hint
 
 
 def test_adam_is_not_proposed_to_those_who_have_it() -> None:
     hint = failure(32, optimizer="adam", lr=3e-5).hint
 
-    assert "it learns, but slowly: try --lr 0.0003;" in hint
-
-
-def test_a_rate_too_high_is_found_out() -> None:
-    hint = failure(8, lr=1e30).hint
-
-    assert "try --lr 1e+29" in hint
+    assert "--lr 0.0003" in hint
+    assert "--optimizer" not in hint
 
 
 def test_more_samples_than_there_are_are_refused() -> None:
@@ -192,20 +179,18 @@ def test_more_samples_than_there_are_are_refused() -> None:
 
     assert "--overfit 151" in caught.value.message
     assert "150" in caught.value.message
-    assert caught.value.hint == "--overfit 32"
+    assert "--overfit 32" in caught.value.hint
     assert caught.value.exit_code == 2
     with pytest.raises(ConfigError) as caught:
         memorise(configure(limit=10), 11)
-    assert caught.value.hint == "--overfit 10"
+    assert "--overfit 10" in caught.value.hint
 
 
 def test_one_sample_has_no_spread_for_batch_norm() -> None:
     with pytest.raises(ConfigError) as caught:
         memorise(configure({"norm": "batch"}), 1)
 
-    assert caught.value.message.startswith("--overfit 1 does not go with -s norm=batch")
-    assert "--overfit 2" in caught.value.hint
-    assert "-s norm=layer" in caught.value.hint
+    assert_reports(caught.value, "--overfit 1", "-s norm=batch", "--overfit 2", "-s norm=layer")
     assert memorise(configure({"norm": "batch"}, lr=0.1), 2)["accuracy"] == 1.0
 
 

@@ -48,52 +48,30 @@ def same_bits(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("grad_clip", [None, 0.5], ids=["unclipped", "clipped"])
-@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_weights_and_optimizer_keep_their_bits_when_a_gradient_is_not_finite(
-    optimizer: str, bad: float, grad_clip: float | None
-) -> None:
-    trainer = Trainer(optimizer, grad_clip=grad_clip)
-    trainer.step()
-    before = trainer.state()
-
-    trainer.step(bad)
-
-    assert same_bits(trainer.state(), before)
-    assert trainer.guard.skipped() == 1
+# Of each step the bad number in its gradient and the losses of its batches; the first is skipped, and all after it.
+SKIPPED: dict[str, list[tuple[float | None, Sequence[Tensor]]]] = {
+    **{name: [(value, ())] for name, value in BAD.items()},
+    "good-ones-after-it": [(math.nan, ()), (None, ()), (None, ())],
+    "the-loss-alone": [(None, [torch.tensor(1.0), torch.tensor(math.inf)])],
+}
 
 
 @pytest.mark.parametrize("grad_clip", [None, 0.5], ids=["unclipped", "clipped"])
+@pytest.mark.parametrize("steps", SKIPPED.values(), ids=SKIPPED)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_nothing_moves_after_the_first_bad_step_however_good_the_next_ones_are(
-    optimizer: str, grad_clip: float | None
+def test_weights_and_optimizer_keep_their_bits_from_the_first_bad_step_on(
+    optimizer: str, steps: list[tuple[float | None, Sequence[Tensor]]], grad_clip: float | None
 ) -> None:
     trainer = Trainer(optimizer, grad_clip=grad_clip)
     trainer.step()
+    assert trainer.guard.skipped() == 0
     before = trainer.state()
 
-    trainer.step(math.nan)
-    trainer.step()
-    trainer.step()
+    for bad, losses in steps:
+        trainer.step(bad, losses)
 
     assert same_bits(trainer.state(), before)
-    assert trainer.guard.skipped() == 3
-
-
-@pytest.mark.parametrize("grad_clip", [None, 0.5], ids=["unclipped", "clipped"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_loss_that_is_not_finite_skips_the_step_even_with_sound_gradients(
-    optimizer: str, grad_clip: float | None
-) -> None:
-    trainer = Trainer(optimizer, grad_clip=grad_clip)
-    trainer.step()
-    before = trainer.state()
-
-    trainer.step(losses=[torch.tensor(1.0), torch.tensor(math.inf)])
-
-    assert same_bits(trainer.state(), before)
-    assert trainer.guard.skipped() == 1
+    assert trainer.guard.skipped() == len(steps)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9], ids=["plain", "momentum"])
@@ -110,14 +88,6 @@ def test_a_bad_very_first_step_leaves_no_trace(optimizer: str, momentum: float) 
 
     assert same_bits(restored.state(), spared.state())
     assert all_finite(restored.state().values())
-
-
-def test_good_steps_are_not_counted() -> None:
-    trainer = Trainer("sgd")
-
-    trainer.step()
-
-    assert trainer.guard.skipped() == 0
 
 
 def test_gradients_that_are_finite_keep_their_bits() -> None:
@@ -151,7 +121,7 @@ def test_all_finite_finds_one_bad_value(bad: float) -> None:
     assert not all_finite(spoiled)
 
 
-def test_loop_ends_with_the_epoch_of_a_bad_batch_and_says_so() -> None:
+def test_loop_ends_with_the_epoch_of_a_bad_batch_and_reports_it() -> None:
     split = make_blobs(48)
     split.inputs[5] = math.nan
     model = make_network()
@@ -181,14 +151,21 @@ class Counting(nn.Module):
         return (self.weight * inputs).sum()
 
 
-def test_buffers_are_put_back_as_the_last_good_step_left_them() -> None:
+def guarded(values: Sequence[float], size: int) -> tuple[Counting, FiniteGuard]:
+    """Return a network with a buffer so long, and its guard, after a step with each value."""
     model = Counting()
     optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=0.0, weight_decay=0.0)
     guard = FiniteGuard(optimizer, list(model.parameters()), model=model)
-    for inputs in (1.0, 2.0, math.nan, 3.0):
+    model.mean = torch.zeros(size)
+    for value in values:
         optimizer.zero_grad()
-        model(torch.full((3,), inputs)).backward()
+        model(torch.full((size,), value)).backward()
         guard.step()
+    return model, guard
+
+
+def test_buffers_are_put_back_as_the_last_good_step_left_them() -> None:
+    model, guard = guarded((1.0, 2.0, math.nan, 3.0), 3)
     model.context["table"].add_(1)  # not kept: nothing changes it
 
     guard.restore_buffers()
@@ -199,14 +176,7 @@ def test_buffers_are_put_back_as_the_last_good_step_left_them() -> None:
 
 
 def test_a_buffer_that_grows_is_kept_at_its_newest_length() -> None:
-    model = Counting()
-    optimizer = build_optimizer(model, "sgd", lr=0.1, momentum=0.0, weight_decay=0.0)
-    guard = FiniteGuard(optimizer, list(model.parameters()), model=model)
-    model.mean = torch.zeros(5)
-    for inputs in (1.0, math.nan):
-        optimizer.zero_grad()
-        model(torch.full((5,), inputs)).backward()
-        guard.step()
+    model, guard = guarded((1.0, math.nan), 5)
 
     guard.restore_buffers()
 

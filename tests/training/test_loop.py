@@ -73,30 +73,6 @@ def test_validation_adds_nothing_to_running_statistics() -> None:
     assert model[1].num_batches_tracked == 2 * 3
 
 
-def test_steps_are_numbered_from_one() -> None:
-    steps = train(make_parts(make_blobs(40), make_network()), epochs=2)
-
-    places = [(step.epoch, step.in_epoch, step.step, step.record is not None) for step in steps]
-    assert places == [
-        (1, 1, 1, False),
-        (1, 2, 2, False),
-        (1, 3, 3, True),
-        (2, 1, 4, False),
-        (2, 2, 5, False),
-        (2, 3, 6, True),
-    ]
-
-
-def test_position_is_where_the_run_goes_on_at_every_yield() -> None:
-    position = Position()
-    seen = [
-        (position.epoch, position.batch, position.step)
-        for _ in fit(make_parts(make_blobs(40), make_network()), position, 2)
-    ]
-
-    assert seen == [(1, 1, 1), (1, 2, 2), (2, 0, 3), (2, 1, 4), (2, 2, 5), (3, 0, 6)]
-
-
 def test_schedule_is_a_function_of_the_step() -> None:
     parts = make_parts(make_blobs(40), make_network(), schedule=lambda step: 0.1 / (1 + step))
 
@@ -136,16 +112,6 @@ def test_l1_gradient_equals_that_of_the_written_out_penalty(l1: float) -> None:
 
     for moved, still in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(moved, still - still.grad, rtol=1e-5, atol=1e-6)
-
-
-def test_frozen_parameters_stay_where_they_are() -> None:
-    model = make_network()
-    model[0].weight.requires_grad_(False)
-    before = model[0].weight.clone()
-
-    train(make_parts(make_blobs(), model, l1=0.1, weight_decay=0.1), epochs=2)
-
-    assert torch.equal(model[0].weight, before)
 
 
 class _HostReads(TorchDispatchMode):

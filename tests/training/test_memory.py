@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import torch
 from descriptions import OF_CLASSES
+from refusals import assert_reports
 from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
 from torch import Tensor, nn
-from toys import CPU, make_blobs, make_network, make_parts, make_split, train
+from toys import CPU, InDouble, gradients, make_blobs, make_network, make_parts, train
 
 from dlkit.errors import DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.objectives import RunningMean, build_objective
-from dlkit.training.loop import Position, fit
 from dlkit.training.memory import Pieces
 from dlkit.training.run import TrainRun, start_run
-from dlkit.training.step import Parts, forward_backward
+from dlkit.training.step import forward_backward
 
 CUDA_WORDS = "CUDA out of memory. Tried to allocate 20.00 MiB."
 FULL = {
@@ -68,24 +68,6 @@ class OnBackward(OnForward):
         if hidden.requires_grad:
             hidden.register_hook(lambda gradient: self.device.take(len(gradient), training=True))
         return hidden
-
-
-class InDouble(nn.Module):
-    """Computes in float64, so that nothing but a wrong share of a piece shows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = make_network().double()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = self.inner(inputs.double())
-        return outputs
-
-
-def gradients(parts: Parts) -> list[list[Tensor]]:
-    return [
-        [parameter.grad.clone() for parameter in parts.model.parameters()] for _ in fit(parts, Position(), 1)
-    ]
 
 
 @pytest.mark.parametrize("room", [15, 8, 5, 1], ids=lambda room: f"room-for-{room}")
@@ -154,8 +136,8 @@ def test_it_is_reported_once_and_only_halved_as_often_as_needed() -> None:
     train(parts, 3)
     (message,) = parts.pieces.pop_messages()
 
-    assert message.startswith("out of memory on cpu in training on 16 samples (")
-    assert "in pieces of 8 or fewer" in message
+    for part in ("cpu", "16 samples", "pieces of 8"):
+        assert part in message
     assert parts.pieces.pop_messages() == []
     assert parts.pieces.state() == {"train": torch.tensor(4)}
 
@@ -170,8 +152,8 @@ def test_validation_in_pieces_comes_to_the_same_scores() -> None:
     assert ours == pytest.approx(theirs, rel=1e-6)
     assert {samples for _, samples in model.device.seen} <= {1, 2}
     (message,) = parts.pieces.pop_messages()
-    assert message.startswith("out of memory on cpu in validating 16 samples (")
-    assert "in pieces of 8 or fewer" in message
+    for part in ("cpu", "16 samples", "pieces of 8"):
+        assert part in message
 
 
 class Named(nn.Module):
@@ -201,26 +183,18 @@ def test_inputs_by_name_are_cut_alike() -> None:
     torch.testing.assert_close(parts.predict(model.eval(), inputs), outputs)
 
 
-def test_nothing_left_to_halve_stops_with_peak_batch_and_a_suggestion() -> None:
-    parts = make_parts(make_blobs(60), OnForward(Device(train=0), make_network()))
+@pytest.mark.parametrize("room_to_look", [True, False])
+def test_nothing_left_to_halve_stops_with_peak_batch_and_a_suggestion(room_to_look: bool) -> None:
+    device = Device(train=0, val=10**9 if room_to_look else 0)
+    parts = make_parts(make_blobs(60), OnForward(device, make_network()))
 
     with pytest.raises(DlkitError) as caught:
         train(parts, 1)
 
-    assert caught.value.message.startswith("out of memory on cpu in training on 1 samples at a time (")
-    assert caught.value.message.endswith(" MiB at the peak)")
-    assert "--precision bf16" in caught.value.hint
-    assert "inner.0 6.1e-05 MiB, inner.1 6.1e-05 MiB, inner.2 1.14e-05 MiB" in caught.value.hint
+    assert_reports(caught.value, "out of memory", "1 sample", "MiB", "--precision bf16")
+    for layer in ("inner.0 6.1e-05 MiB", "inner.1 6.1e-05 MiB", "inner.2 1.14e-05 MiB"):
+        assert (layer in caught.value.hint) == room_to_look
     assert caught.value.exit_code == 1
-
-
-def test_the_hint_does_without_sizes_where_there_is_no_room_to_look() -> None:
-    parts = make_parts(make_blobs(60), OnForward(Device(train=0, val=0), make_network()))
-
-    with pytest.raises(DlkitError) as caught:
-        train(parts, 1)
-
-    assert caught.value.hint == "a smaller network, or --precision bf16"
 
 
 @pytest.mark.parametrize("samples", [16, 17, 18, 19, 21, 33])
@@ -240,7 +214,7 @@ def test_batch_norm_stops_where_pieces_would_get_too_small() -> None:
     with pytest.raises(DlkitError) as caught:
         train(parts, 1)
 
-    assert "in training on 4 samples at a time" in caught.value.message
+    assert "4 samples" in caught.value.message
 
 
 class FullAtStep(torch.optim.SGD):
@@ -263,8 +237,7 @@ def test_an_optimizer_that_does_not_fit_is_reported() -> None:
     with pytest.raises(DlkitError) as caught:
         train(parts, 1)
 
-    assert caught.value.message.startswith("out of memory on cpu in the optimizer's step (")
-    assert "--optimizer sgd" in caught.value.hint
+    assert_reports(caught.value, "out of memory", "optimizer's step", "--optimizer sgd")
     assert all(map(torch.equal, model.parameters(), parts_of_model))
 
 
@@ -284,9 +257,8 @@ def test_a_full_machine_stops_with_a_suggestion(words: str, room: str) -> None:
     with pytest.raises(DlkitError) as caught:
         train(parts, 1)
 
-    doing = "training on" if room == "train" else "validating"
-    assert caught.value.message.startswith(f"out of memory on cpu in {doing} 16 samples (")
-    assert "--batch-size 8 --accumulate 2" in caught.value.hint
+    doing = "training" if room == "train" else "validating"
+    assert_reports(caught.value, "out of memory", doing, "16 samples", "--batch-size 8 --accumulate 2")
 
 
 def test_another_error_is_left_alone() -> None:
@@ -303,8 +275,7 @@ def test_an_operation_that_is_not_deterministic_is_reported() -> None:
     with pytest.raises(DlkitError) as caught:
         train(make_parts(make_blobs(60), OnForward(device, make_network())), 1)
 
-    assert caught.value.message.startswith("--deterministic: put_ ")
-    assert "--device cpu" in caught.value.hint
+    assert_reports(caught.value, "--deterministic", "put_", "--device cpu")
 
 
 def cramped(run: TrainRun, room: int) -> TrainRun:
@@ -334,20 +305,10 @@ def test_a_resumed_run_keeps_the_size_of_its_pieces_and_comes_to_the_same_bits(t
 def test_a_size_that_cannot_be_is_refused(size: int) -> None:
     pieces = Pieces(make_network(), CPU)
 
-    with pytest.raises(ValueError, match=r"memory\.train does not fit"):
+    with pytest.raises(ValueError, match=r"memory\.train"):
         pieces.restore({"train": torch.tensor(size)})
     pieces.restore({"other": torch.tensor(size)})
     assert pieces.state() == {}
-
-
-def test_gradients_are_of_the_newest_step_alone() -> None:
-    split = make_split(torch.randn(12, 4), torch.arange(12) % 3)
-    model = OnForward(Device(train=3), make_network())
-    parts = make_parts(split, model, batch_size=4, accumulate=2)
-    free = make_parts(split, make_network(), batch_size=4, accumulate=2)
-
-    for ours, theirs in zip(gradients(parts), gradients(free), strict=True):
-        torch.testing.assert_close(ours, theirs)
 
 
 PROGRAM = """
@@ -392,4 +353,4 @@ def test_a_batch_too_large_for_a_cuda_device_goes_through_in_pieces(tmp_path: Pa
         drive(run)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert any("from now on in pieces of" in text for text in run.pop_messages())
+    assert any("pieces of" in text for text in run.pop_messages())

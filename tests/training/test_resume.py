@@ -1,18 +1,17 @@
 """A run that is stopped and resumed comes to the same bits as one that never was."""
 
 import contextlib
-import random
 import re
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from limits import file_size_limit
+from refusals import assert_reports
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
 from dlkit.errors import CheckpointError, ConfigError, DlkitError
@@ -32,14 +31,8 @@ CASES = {
     "cnn-adamw-onecycle": ({"model": "cnn", "optimizer": "adamw", "schedule": "onecycle"}, {"width": "4"}),
 }
 LAST_STEP = 3 * STEPS_PER_EPOCH
-STOPS = {
-    "after-step-1": 1,
-    "in-mid-chunk": 7,
-    "at-the-edge-of-a-chunk": 16,
-    "at-the-edge-of-an-epoch": STEPS_PER_EPOCH,
-    "in-the-second-epoch": STEPS_PER_EPOCH + 11,
-    "just-before-the-end": LAST_STEP - 1,
-}
+# After the first step, within a chunk and at its edge, at the edge of an epoch, in the second, before the end.
+STOPS = (1, 7, 16, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 11, LAST_STEP - 1)
 
 
 @pytest.fixture(scope="module")
@@ -55,32 +48,17 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_run_stopped_at_six_places_has_the_bits_of_the_unbroken_one(
     case: str, unbroken: dict[str, Path], tmp_path: Path
 ) -> None:
-    stop_and_go_on(case, list(STOPS.values()), tmp_path / "run")
-
-    assert essence(tmp_path / "run") == essence(unbroken[case])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
-@pytest.mark.parametrize("case", CASES)
-def test_run_stopped_once_has_the_bits_of_the_unbroken_one(
-    case: str, stop: int, unbroken: dict[str, Path], tmp_path: Path
-) -> None:
-    stop_and_go_on(case, [stop], tmp_path / "run")
-
-    assert essence(tmp_path / "run") == essence(unbroken[case])
-
-
-def stop_and_go_on(case: str, stops: list[int], folder: Path) -> None:
     settings, arguments = CASES[case]
-    run = start_run(configure(arguments, **settings), folder)
-    for stop in stops:
+    run = start_run(configure(arguments, **settings), tmp_path / "run")
+    for stop in STOPS:
         stopped = drive(run, stop)
         assert stopped is not None
-        assert f"after step {stop};" in stopped.message
-        run = resume(folder)
+        assert f"step {stop}" in stopped.message
+        run = resume(tmp_path / "run")
         assert run.start_step == stop
     assert drive(run) is None
+
+    assert essence(tmp_path / "run") == essence(unbroken[case])
 
 
 def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
@@ -117,8 +95,8 @@ def test_a_disk_that_fills_up_loses_nothing(
 
     with file_size_limit(num_bytes), pytest.raises(DlkitError) as caught:
         drive(resume(folder))
-    assert caught.value.message.startswith("disk full: cannot ")
-    assert re.search(rf"{name} \([\d,]+ bytes needed\)$", caught.value.message)
+    assert "disk full" in caught.value.message
+    assert re.search(rf"{name}.*[\d,]+ bytes", caught.value.message)
     assert caught.value.exit_code == 1
 
     drive(resume(folder))
@@ -136,14 +114,14 @@ def test_growing_the_epochs_equals_a_run_that_had_them_from_the_start(tmp_path: 
 
 
 @pytest.mark.parametrize("epochs", [3, 2], ids=["as-many", "fewer"])
-def test_a_finished_run_resumed_changes_nothing_and_says_so(tmp_path: Path, epochs: int) -> None:
+def test_a_finished_run_resumed_changes_nothing_and_reports_it(tmp_path: Path, epochs: int) -> None:
     folder = tmp_path / "run"
     drive(start_run(configure(), folder))
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"}
 
     for _ in range(3):
         run = resume(folder, epochs=epochs)
-        assert run.notes[-1].startswith("nothing to do: the run has its ")
+        assert "steps (--epochs)" in run.notes[-1]
         assert list(run) == []
 
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"} == before
@@ -171,8 +149,7 @@ def test_what_may_not_change_is_refused(name: str, case: tuple[object, str, str]
     with pytest.raises(ConfigError) as caught:
         resume(tmp_path / "run", **{name: value})
 
-    assert caught.value.message.startswith(f"{typed} cannot change on --resume")
-    assert f"{stored}" in caught.value.message
+    assert_reports(caught.value, typed, "--resume", stored)
 
 
 @pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "l1", "schedule", "log_every"])
@@ -194,7 +171,7 @@ def spoil(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
+def test_a_damaged_last_gives_way_to_the_one_before_and_reports_it(
     unbroken: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -206,8 +183,8 @@ def test_a_damaged_last_gives_way_to_the_one_before_and_says_so(
     damaged = run_dir.last.read_bytes()
 
     run = resume_run(config, run_dir)
-    assert "last.safetensors is damaged" in run.notes[0]
-    assert f"resuming from {run_dir.last_prev}" in run.notes[0]
+    for path in (run_dir.last, run_dir.last_prev):
+        assert path.name in run.notes[0]
     assert run.start_step == STEPS_PER_EPOCH
     assert f"{run_dir.last_corrupt}" in run.notes[1]
     assert run_dir.last.read_bytes() == damaged, "nothing is renamed before the run is locked"
@@ -227,7 +204,7 @@ def test_a_run_that_has_gone_on_since_it_was_loaded_is_not_turned_back(tmp_path:
     with pytest.raises(DlkitError) as caught:
         drive(late)
 
-    assert "another process trained there" in caught.value.message
+    assert "another process" in caught.value.message
     assert "resume" in caught.value.hint
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.lock"} == before
 
@@ -240,7 +217,7 @@ def test_a_damaged_last_is_left_alone_while_another_process_trains(tmp_path: Pat
     damaged = run_dir.last.read_bytes()
     run = resume_run(configure(), run_dir)
 
-    with run_dir.locked(), pytest.raises(DlkitError, match="is locked: process"):
+    with run_dir.locked(), pytest.raises(DlkitError, match="locked"):
         drive(run)
 
     assert run_dir.last.read_bytes() == damaged
@@ -317,7 +294,7 @@ def long_unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("number", "code", "name"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
 )
-def test_a_signal_in_mid_epoch_saves_and_the_printed_command_goes_on_in_a_new_process(
+def test_a_signal_in_mid_epoch_saves_and_the_printed_command_resumes_in_a_new_process(
     number: int,
     code: int,
     name: str,
@@ -331,30 +308,13 @@ def test_a_signal_in_mid_epoch_saves_and_the_printed_command_goes_on_in_a_new_pr
 
     assert (process.returncode, stdout) == (code, "")
     assert f"stopped by {name} after step" in stderr
-    assert "all is saved in run/last.safetensors" in stderr
+    assert "run/last.safetensors" in stderr
     assert load_checkpoint(Path("run/last.safetensors")).metadata["progress"]["position"]["batch"] > 0
-    command = shlex.split(re.search(r"continue with dlkit (.*)", stderr).group(1))
+    command = shlex.split(re.search(r"dlkit (train --resume .*)", stderr).group(1))
     resumed = start_process(*command)
     stdout, _ = resumed.communicate(timeout=300)
 
     assert (resumed.returncode, stdout) == (0, "run/best.safetensors\n")
-    assert essence(Path("run")) == essence(long_unbroken)
-
-
-@pytest.mark.slow
-def test_kill_at_random_times_loses_nothing(
-    long_unbroken: Path, start_process: Callable[..., subprocess.Popen[str]]
-) -> None:
-    process = start_process(*SLOW_RUN, "--out", "run")
-    for _ in range(2):
-        read_until(process, r"epoch \d+ \[")
-        time.sleep(random.uniform(0, 0.6))
-        process.kill()
-        process.communicate(timeout=120)
-        process = start_process("train", "--resume", "run")
-    _, stderr = process.communicate(timeout=300)
-
-    assert process.returncode == 0, stderr
     assert essence(Path("run")) == essence(long_unbroken)
 
 

@@ -42,7 +42,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "extra": tuple(EXTRAS),
 }
 CASES = {"-".join(map(str, case.values())): case for case in cover_pairs(FACTORS)}
-# Each stop is of a process of its own, the next one goes on from there; the last two are not asked.
+# Each stop is of a process of its own, the next one resumes from there; the last two are not asked.
 STOPS = (
     ("term", 1, "first"),
     ("term", 1, "middle"),
@@ -57,7 +57,7 @@ Work = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def work() -> Iterator[Work]:
-    """Begin a run or go on with it in a new process, and give its exit code."""
+    """Start a run or resume it in a new process, and return its exit code."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, str(Path(__file__).with_name("fork_server.py"))]
     with subprocess.Popen(

@@ -15,6 +15,8 @@ from dlkit.settings.resolve import resolve
 from dlkit.training.resume import resume_run
 from dlkit.training.run import start_run
 
+SMALL = {"phi": "8,8", "omega": "8", "theta": "8", "heads": "2", "dropout": "0.2"}
+POINTS = {"model": "spatial", "data": "spatial:n=250", "limit": None, "neighbors": 12, "window": 3.0}
 # Each optimizer, schedule and other setting stands in some case; 2 to 7 steps an epoch, three epochs.
 CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "accumulate-ema-rmsprop": (
@@ -47,24 +49,20 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"model": "cnn", "schedule": "cyclic", "ema": 0.9, "batch_size": 24, "loss": "mse"},
         {"width": "4", "dropout": "0.3"},
     ),
-}
-STEPS = {
-    "accumulate-ema-rmsprop": 7,
-    "accumulate-clip-adagrad": 7,
-    "ema-nesterov-warm-up": 7,
-    "freeze-weights-smoothing": 7,
-    "plateau-patience": 3,
-    "cyclic-cnn-ema": 7,
+    "points": ({**POINTS, "batch_size": 25}, SMALL),
+    "points-sampler": ({**POINTS, "batch_size": 25, "balance": "sampler"}, SMALL),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_stopped_again_and_again_has_the_bits_of_the_unbroken_one(case: str, tmp_path: Path) -> None:
+def test_a_run_stopped_again_and_again_has_the_bits_of_the_unbroken_one(
+    case: str, home: Path, tmp_path: Path
+) -> None:
     settings, arguments = CASES[case]
     config = configure(arguments, **settings)
     folder, whole = tmp_path / "run", tmp_path / "whole"
     drive(start_run(config, whole))
-    every = STEPS[case]
+    every = 3 if case == "plateau-patience" else 8 if case.startswith("points") else 7
     stops = [1, every, every + 2, config.epochs * every - 1]
 
     run = start_run(config, folder)
@@ -89,6 +87,28 @@ def test_the_rate_that_plateau_has_halved_is_the_same_over_a_stop(tmp_path: Path
     assert rates == {seven_epochs: 1e-30, **halved}, "six of seven epochs were no better"
 
 
+def test_the_training_points_travel_in_the_checkpoint(home: Path, tmp_path: Path) -> None:
+    run = start_run(configure(SMALL, **POINTS, epochs=1), tmp_path / "run")
+    drive(run)
+
+    weights = load_checkpoint(run.dir.best).weights
+
+    assert weights["context.coords"].shape == (200, 2)
+    assert {"context.values", "context.times", "context.features"} <= weights.keys()
+
+
+def test_another_seed_draws_other_neighbours(home: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / str(seed) for seed in (0, 0, 1)]
+    for index, folder in enumerate(folders):
+        drive(
+            start_run(configure(SMALL, **POINTS, epochs=1, seed=int(folder.name)), tmp_path / f"run{index}")
+        )
+
+    first, again, other = (essence(tmp_path / f"run{index}") for index in range(3))
+    assert first == again
+    assert first["last.safetensors"]["tensors"] != other["last.safetensors"]["tensors"]
+
+
 NETWORK = """
 from torch import nn
 
@@ -103,7 +123,7 @@ class Net(nn.Module):
 LAYERS = ("self.first = nn.Linear(64, 64)", "self.second = nn.Linear(64, 10)")
 
 
-def test_a_network_whose_layers_change_places_goes_on_by_their_names(home: Path) -> None:
+def test_a_network_whose_layers_change_places_resumes_by_their_names(home: Path) -> None:
     code = home / "net.py"
     settings = {"model": f"{code}:Net", "data": "digits", "optimizer": "adam", "lr": 0.01, "limit": 60}
     code.write_text(NETWORK.format(layers="; ".join(LAYERS)))
@@ -117,7 +137,7 @@ def test_a_network_whose_layers_change_places_goes_on_by_their_names(home: Path)
     run = resume_run(resolve({"model": f"{code}:Net"}, {}, stored), run_dir, {"model"})
     drive(run)
 
-    assert any("has changed since" in note for note in run.notes)
+    assert any("newer.py" in note for note in run.notes)
     for name in ("best.safetensors", "last.safetensors"):
         found, expected = (read_tensors(home / which / name)[0] for which in ("run", "whole"))
         assert found.keys() == expected.keys()

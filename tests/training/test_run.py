@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from refusals import assert_reports
 from runs import STEPS_PER_EPOCH, configure, drive
 from safetensors.torch import load_file
 from torch import nn
@@ -21,16 +22,9 @@ def test_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
     run = start_run(configure(), tmp_path / "run")
     drive(run)
 
-    names = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert names == [
-        "best.safetensors",
-        "config.toml",
-        "history.csv",
-        "last.prev.safetensors",
-        "last.safetensors",
-        "probes.csv",
-        "run.lock",
-    ]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    checkpoints = {"best.safetensors", "last.safetensors", "last.prev.safetensors"}
+    assert names == {*checkpoints, "config.toml", "history.csv", "probes.csv", "run.lock"}
     stored = tomllib.loads(run.dir.config.read_text())
     assert stored == {**configure().to_dict(), "arguments": {**stored["arguments"], "hidden": [128]}}
     assert "limit" in stored
@@ -71,10 +65,19 @@ def test_best_is_the_epoch_with_the_lowest_validation_loss(tmp_path: Path) -> No
 def test_note_says_what_is_trained_on_what(tmp_path: Path) -> None:
     (note,) = start_run(configure(), tmp_path / "run").notes
 
-    assert note == (
-        "mlp (9,610 parameters) on digits (150 train, 162 val, 180 test), sgd at lr 0.01, batch 8, "
-        "on cpu (1 thread)"
-    )
+    for part in (
+        "mlp",
+        "9,610",
+        "digits",
+        "150 train",
+        "162 val",
+        "180 test",
+        "sgd",
+        "0.01",
+        "batch 8",
+        "cpu",
+    ):
+        assert part in note
 
 
 def test_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
@@ -120,8 +123,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
             drive(second)
         break
 
-    assert "is locked: process" in caught.value.message
-    assert "--out" in caught.value.hint
+    assert_reports(caught.value, "locked", "--out")
 
 
 def test_an_existing_run_is_refused_without_force_and_replaced_with_it(tmp_path: Path) -> None:
@@ -130,9 +132,7 @@ def test_an_existing_run_is_refused_without_force_and_replaced_with_it(tmp_path:
 
     with pytest.raises(RunExistsError) as caught:
         start_run(configure(), tmp_path / "run")
-    assert f"--out {tmp_path / 'run'} holds a run already" in caught.value.message
-    assert "--resume" in caught.value.hint
-    assert "--force" in caught.value.hint
+    assert_reports(caught.value, f"--out {tmp_path / 'run'}", "--resume", "--force")
 
     run = start_run(configure(epochs=1), tmp_path / "run", force=True)
     assert len(read_history(run.dir.history)) == 3, "nothing is lost before the new run begins"
@@ -151,7 +151,7 @@ def test_nothing_is_made_when_the_device_or_the_data_are_not_there(tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
-def test_curves_are_drawn_at_the_end(tmp_path: Path) -> None:
+def test_curves_are_plotted_at_the_end(tmp_path: Path) -> None:
     run = start_run(configure(epochs=1, plot=True), tmp_path / "run")
     drive(run)
 

