@@ -238,7 +238,6 @@ def test_checkpoint_itself_is_never_replaced(dlkit: Run, trained_run: Path, home
 @pytest.mark.parametrize(
     ("words", "code", "message", "hint"),
     [
-        (["weights", "RUN", "-o", "x.xlsx"], 2, "-o x.xlsx ", "-o weights.csv"),
         (["weights", "RUN", "-o", "x.cvs"], 2, "-o x.cvs ", ".csv?"),
         (["grads", "RUN", "--layers", "conv*"], 2, "--layers conv* ", "hidden.0.linear.weight"),
         (["acts", "RUN", "--sort", "deat"], 2, "--sort deat ", "dead?"),
@@ -246,7 +245,6 @@ def test_checkpoint_itself_is_never_replaced(dlkit: Run, trained_run: Path, home
         (["acts", "RUN", "--device", "gpu"], 2, "--device gpu ", "auto"),
         (["weights", "RUN", "--top", "0"], 2, "--top 0 ", "dlkit inspect weights --help"),
         (["weights", "no.safetensors"], 4, "no.safetensors", ""),
-        (["show", "no.safetensors"], 4, "no.safetensors", ""),
         (["weights", "RUN", "-o", "no/x.csv"], 1, "no/x.csv", "path"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",

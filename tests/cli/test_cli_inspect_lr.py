@@ -41,13 +41,6 @@ def test_the_rate_can_be_passed_to_train(dlkit: Run) -> None:
     assert json.loads(trained.stdout)["metrics"]["val_accuracy"] > 0.9
 
 
-def test_quiet_leaves_stderr_empty(dlkit: Run) -> None:
-    result = dlkit("inspect", "lr", "mlp", "--quiet")
-
-    assert result.stderr == ""
-    assert float(result.stdout)
-
-
 def test_json_is_one_object_with_the_smoothed_curve(dlkit: Run) -> None:
     result = dlkit("inspect", "lr", "mlp", "--json")
 
