@@ -146,11 +146,6 @@ def test_json_is_a_list_of_objects_keyed_by_the_columns(dlkit: Run, trained_run:
     assert all(tuple(row) == COLUMNS[kind] for row in rows)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_output_is_reproducible(dlkit: Run, trained_run: Path, kind: str) -> None:
-    assert dlkit("inspect", kind, trained_run).stdout == dlkit("inspect", kind, trained_run).stdout
-
-
 def test_dead_units_of_the_activations_have_no_gradient(dlkit: Run, trained_run: Path) -> None:
     acts = json.loads(dlkit("inspect", "acts", trained_run, "--json").stdout)
     grads = json.loads(dlkit("inspect", "grads", trained_run, "--json").stdout)

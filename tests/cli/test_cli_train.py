@@ -134,6 +134,15 @@ def test_resume_accepts_every_name_of_a_run(dlkit: Dlkit, home: Path) -> None:
     assert len(read_history(Path("run/history.csv"))) == 5
 
 
+def test_a_finished_run_has_nothing_to_resume(dlkit: Dlkit, home: Path) -> None:
+    dlkit(*SHORT, "--out", "run")
+
+    result = dlkit("train", "--resume", "run")
+
+    assert (result.code, result.stdout) == (0, "run/best.safetensors\n")
+    assert re.search(r"^nothing to do: .*2 steps.*--epochs", result.stderr, re.MULTILINE)
+
+
 def test_defaults_do_not_count_as_typed_on_resume(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SHORT, "--out", "run", "--seed", "5", "--momentum", "0.5", "--val", "0.2")
 

@@ -204,7 +204,7 @@ def test_permission_bits_obey_the_umask(tmp_path: Path, umask: int) -> None:
     ],
     ids=["missing-folder", "a-folder"],
 )
-def test_reason_is_told_when_the_path_cannot_be_written(home: Path, path: str, says: str) -> None:
+def test_reason_is_reported_when_the_path_cannot_be_written(home: Path, path: str, says: str) -> None:
     (home / "folder").mkdir()
     with pytest.raises(DlkitError) as caught:
         write_file(Path(path), NEW)
@@ -212,7 +212,7 @@ def test_reason_is_told_when_the_path_cannot_be_written(home: Path, path: str, s
     assert not list(home.glob(".dlkit-tmp-*"))
 
 
-def test_needed_bytes_are_told_when_the_disk_is_full(tmp_path: Path) -> None:
+def test_needed_bytes_are_reported_when_the_disk_is_full(tmp_path: Path) -> None:
     disk = FailingDisk(2, lambda: OSError(errno.ENOSPC, "no space left on device"))
     with using(disk), pytest.raises(DlkitError) as caught:
         write_file(tmp_path / "a.bin", bytes(12345))
@@ -243,7 +243,7 @@ def test_no_half_line_stays_when_appending_fails(tmp_path: Path, number: int, la
     assert path.read_text() == "epoch\n1\n2\n"
 
 
-def test_probe_tells_a_folder_that_takes_no_files(tmp_path: Path) -> None:
+def test_probe_refuses_a_folder_that_takes_no_files(tmp_path: Path) -> None:
     with pytest.raises(DlkitError) as caught:
         probe_folder(tmp_path / "missing")
     assert_reports(caught.value, f"{tmp_path}/missing", "no such file or directory", "check the path")
@@ -260,7 +260,7 @@ def test_sweep_removes_what_unfinished_writes_left_and_nothing_else(tmp_path: Pa
     assert names_in(tmp_path) == {"mine.tmp"}
 
 
-def test_reason_is_told_when_a_folder_cannot_be_made(tmp_path: Path) -> None:
+def test_reason_is_reported_when_a_folder_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DlkitError) as caught:
         make_folder(tmp_path / "file" / "below")

@@ -77,6 +77,6 @@ def normalised(**values: object) -> dict[str, Any]:
         (normalised(mean=[0.1, 0.2]), "finite numbers"),
     ],
 )
-def test_what_a_file_says_is_refused_when_it_is_of_another_kind(plain: Any, says: str) -> None:
+def test_description_of_another_type_is_refused(plain: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         DataDescription.from_dict(plain)

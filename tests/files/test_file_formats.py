@@ -70,7 +70,7 @@ def test_extra_tensors_are_on_the_page(trained_run: Path) -> None:
     ]
 
 
-def test_program_on_the_page_tells_whole_files_from_damaged_ones(run_copy: Path) -> None:
+def test_program_on_the_page_finds_damaged_files(run_copy: Path) -> None:
     (program,) = [
         block for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL) if "sha256" in block
     ]

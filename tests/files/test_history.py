@@ -99,7 +99,7 @@ def test_every_cut_gives_the_rows_that_are_whole(history: Path) -> None:
             assert read.columns["train_loss"] == [1 / (epoch + 2) for epoch in range(1, lines)]
 
 
-def test_run_goes_on_with_whole_rows_when_the_file_was_cut_at_any_byte(history: Path) -> None:
+def test_run_resumes_with_whole_rows_when_the_file_was_cut_at_any_byte(history: Path) -> None:
     whole = b"".join(history.read_bytes().splitlines(keepends=True)[:3])
     backup = history.with_name("history.csv.bak")
     for length in range(len(whole) + 1):
@@ -161,7 +161,7 @@ def test_one_header_stands_when_a_run_is_resumed_three_times(history: Path) -> N
     assert history.read_bytes().count(b"epoch") == 1
 
 
-def test_repeated_header_is_dropped_when_the_run_goes_on(history: Path) -> None:
+def test_repeated_header_is_dropped_when_the_run_resumes(history: Path) -> None:
     whole = history.read_bytes()
     lines = whole.splitlines(keepends=True)
     history.write_bytes(b"".join([*lines[:2], lines[0], *lines[2:]]))
@@ -240,7 +240,7 @@ def test_probes_are_appended_and_cut_back(tmp_path: Path) -> None:
         (b",".join(b"c%d" % i for i in range(99_999)) + b"\n", "\N{HORIZONTAL ELLIPSIS}", ""),
     ],
 )
-def test_fault_of_a_file_is_told(tmp_path: Path, content: bytes, says: str, hint: str) -> None:
+def test_faulty_file_is_refused(tmp_path: Path, content: bytes, says: str, hint: str) -> None:
     path = tmp_path / "history.csv"
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
@@ -251,7 +251,7 @@ def test_fault_of_a_file_is_told(tmp_path: Path, content: bytes, says: str, hint
     assert len(caught.value.message) < 500
 
 
-def test_missing_file_is_told(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_history(tmp_path / "history.csv")
     assert_reports(caught.value, f" {tmp_path}/history.csv", "run folder")
@@ -262,7 +262,7 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
     [read_history, lambda path: cut_back(path, 3), lambda path: append_record(path, record(1))],
     ids=["read", "cut", "append"],
 )
-def test_folder_in_the_place_of_the_file_is_told(tmp_path: Path, touch: object) -> None:
+def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path, touch: object) -> None:
     (tmp_path / "history.csv").mkdir()
     with pytest.raises(DlkitError, match=r"cannot (read|append to) .*/history.csv: is a directory"):
         touch(tmp_path / "history.csv")

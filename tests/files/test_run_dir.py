@@ -128,7 +128,7 @@ def test_what_is_there_already_counts_when_room_is_needed(tmp_path: Path) -> Non
         assert [part for part in (str(tmp_path), "1,000", "1,001") if part not in message] == []
 
 
-def test_disk_that_does_not_tell_its_room_is_said(tmp_path: Path) -> None:
+def test_disk_that_does_not_report_its_room_is_a_warning(tmp_path: Path) -> None:
     with using(FailingDisk(1, lambda: OSError(errno.EIO, "Input/output error"))):
         said = RunDir(tmp_path).shortage(1)
     assert str(tmp_path) in said[0]
@@ -142,7 +142,7 @@ def test_run_without_a_name_takes_the_next_number(home: Path) -> None:
     assert create_run(None, "mlp-digits").path == Path("runs/mlp-digits-009")
 
 
-def test_name_that_no_folder_can_have_is_told(home: Path) -> None:
+def test_name_that_no_folder_can_have_is_refused(home: Path) -> None:
     with pytest.raises(DlkitError) as caught:
         create_run(None, "n" * 300)
     assert_reports(caught.value, f"runs/{'n' * 300}-001", "file name too long")
@@ -206,7 +206,7 @@ def test_forced_run_removes_only_the_files_of_a_run(run_copy: Path) -> None:
     assert {path.name for path in run_copy.iterdir()} == {"notes.txt", "step-folder", "run.lock"}
 
 
-def test_file_that_cannot_be_removed_is_told(tmp_path: Path) -> None:
+def test_file_that_cannot_be_removed_is_reported(tmp_path: Path) -> None:
     (tmp_path / "history.csv").mkdir()
     with pytest.raises(DlkitError) as caught:
         clear_run(RunDir(tmp_path))
@@ -219,7 +219,7 @@ def test_run_is_opened_by_its_folder_or_a_file_in_it(trained_run: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["missing", "empty", "empty/history.csv"])
-def test_missing_run_is_told(home: Path, path: str) -> None:
+def test_missing_run_is_refused(home: Path, path: str) -> None:
     (home / "empty").mkdir()
     with pytest.raises(CheckpointError) as caught:
         open_run(Path(path))
@@ -384,7 +384,7 @@ def test_folder_of_somebody_else_is_refused_before_torch_loads() -> None:
     assert refused.stderr.count("permission denied\nhint: ") == 5
 
 
-def test_folder_that_vanishes_while_training_is_told(home: Path) -> None:
+def test_folder_that_vanishes_while_training_is_reported(home: Path) -> None:
     from dlkit.training.run import start_run
 
     config = resolve({"model": "mlp", "epochs": 2}, {})
@@ -406,9 +406,7 @@ def test_one_of_two_trainings_in_a_folder_wins(home: Path, forks: ForkServer) ->
     assert read_history(home / "run" / "history.csv").columns["epoch"] == [1]
 
 
-def test_best_in_the_place_of_last_is_no_state_to_go_on_from(
-    run_copy: Path, dlkit: Callable[..., Any]
-) -> None:
+def test_best_in_the_place_of_last_cannot_be_resumed(run_copy: Path, dlkit: Callable[..., Any]) -> None:
     shutil.copy(run_copy / "best.safetensors", run_copy / "last.safetensors")
     resumed = dlkit("train", "--resume", "run", "--epochs", "3")
     assert resumed.code == 0

@@ -146,7 +146,7 @@ def test_plot_history_draws_over_steps(history):
     assert list(lines_of(axes)[0].get_xdata()) == [23, 46, 69]
 
 
-def test_plot_history_says_how_it_smoothed_and_keeps_what_was_measured(history):
+def test_plot_history_shows_how_it_smoothed_and_keeps_what_was_measured(history):
     run = history(3, train_loss=[1.0, 2.0, 6.0])
     axes = panels_of(plot_history([run], [""], smooth=3))["loss"]
     measured, mean = axes.lines[0], axes.lines[1]

@@ -52,7 +52,7 @@ def test_figure_bytes_are_those_of_the_house_style_whatever_the_user_has_set(his
 @pytest.mark.parametrize(
     ("name", "kind"), [("a.png", "png"), ("a.PNG", "png"), ("a.b.svg", "svg"), ("x/a.pdf", "pdf")]
 )
-def test_picture_format_is_told_by_the_suffix(name, kind):
+def test_picture_format_is_that_of_the_suffix(name, kind):
     assert picture_format(Path(name)) == kind
 
 

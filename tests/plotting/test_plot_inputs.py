@@ -129,7 +129,7 @@ def test_find_csv_takes_the_history_of_a_run_folder(written, tmp_path):
         pytest.param(["m-001/history.csv", "m-002/history.csv"], "dlkit plot {}/m-002", id="folder-of-runs"),
     ],
 )
-def test_find_csv_says_what_a_folder_without_a_history_has(tmp_path, files, hint):
+def test_find_csv_names_what_a_folder_without_a_history_has(tmp_path, files, hint):
     for file in files:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
