@@ -53,12 +53,6 @@ def test_plot_prints_the_path_of_the_figure(dlkit, files, words, figure):
     assert is_png(files / figure)
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")])
-def test_plot_writes_the_format_of_the_suffix(dlkit, files, suffix, magic):
-    assert dlkit("plot", "predictions.csv", "--out", f"a.{suffix}").code == 0
-    assert (files / f"a.{suffix}").read_bytes().startswith(magic)
-
-
 def test_plot_prints_the_paths_as_json(dlkit, files):
     assert json.loads(dlkit("plot", "history.csv", "--json").stdout) == {"files": ["history.png"]}
 
@@ -171,13 +165,6 @@ def test_plot_prints_no_escape_sequences(dlkit, files):
     result = dlkit("plot", "history.csv")
     assert result.code == 3
     assert result.stderr.replace("\n", "").isprintable()
-
-
-def test_plot_replaces_an_existing_figure(dlkit, files):
-    (files / "history.png").write_text("old")
-    assert dlkit("plot", "history.csv").code == 0
-    assert is_png(files / "history.png")
-    assert not list(files.glob(".dlkit-tmp-*"))
 
 
 def in_fresh_interpreter(code, **streams):

@@ -9,7 +9,7 @@ import torch
 from crafted import raw_file, sealed_file, write
 from failing_disk import FailingDisk, RecordingDisk, using
 from limits import file_size_limit
-from safetensors import TensorSpec, safe_open
+from safetensors import TensorSpec
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -86,16 +86,6 @@ def test_tied_weights_stand_under_each_name(tmp_path: Path) -> None:
     write_tensors(tmp_path / "a", tied, {})
     read, _ = read_tensors(tmp_path / "a")
     assert all(torch.equal(read[name], tensor) for name, tensor in tied.items())
-
-
-def test_metadata_are_one_key_of_sorted_json(tmp_path: Path) -> None:
-    write_tensors(tmp_path / "a", {"t": GRID}, {"z": [1, 2.5, None, "é"], "a": {"y": True, "b": 1e-05}})
-    with safe_open(tmp_path / "a", framework="pt") as file:
-        metadata = file.metadata()
-    assert list(metadata) == ["dlkit"]
-    said = json.loads(metadata["dlkit"])
-    assert json.dumps(said, sort_keys=True, separators=(",", ":")) == metadata["dlkit"]
-    assert read_tensors(tmp_path / "a")[1]["z"] == [1, 2.5, None, "é"]
 
 
 def test_every_tensor_lies_at_a_multiple_of_its_width(tmp_path: Path) -> None:
