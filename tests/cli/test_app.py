@@ -20,34 +20,9 @@ Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
-    --augment
-    --balance
-    --by-time
-    --coords
-    --decimal
-    --distance
-    --features
-    --fold
-    --folds
-    --group
-    --limit
-    --min-neighbors
-    --neighbors
-    --no-stratify
-    --normalize
-    --num-workers
-    --radius
-    --size
-    --split-by-block
-    --split-file
-    --stratify
-    --target
-    --task
-    --test
-    --thousands
-    --time
-    --val
-    --window
+    --augment --balance --by-time --coords --decimal --distance --features --fold --folds --group --limit
+    --min-neighbors --neighbors --no-stratify --normalize --num-workers --radius --size --split-by-block
+    --split-file --stratify --target --task --test --thousands --time --val --window
 """
 FLAGS = {
     "": "--install-completion --show-completion --version",
@@ -57,17 +32,17 @@ FLAGS = {
     "data ls": "",
     "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
-        --by-time --decimal --fold --folds --force --group --no-stratify --out --seed --stratify --target --task --test
-        --thousands --val
-        -f -o
-    """,
+    --by-time --decimal --fold --folds --force --group --no-stratify --out --seed --stratify --target --task
+    --test --thousands --val -f -o
+""",
     "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect lr": """
-        --batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o -s
-    """,
+    --batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o
+    -s
+""",
     "inspect model": "--data --model --target -d -s",
     "inspect nan": "--device --model",
     "inspect show": "",
@@ -75,60 +50,13 @@ FLAGS = {
     "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",
     "train": DATA_FLAGS
     + """
-        --accumulate
-        --batch-size
-        --compile
-        --config
-        --data
-        --deterministic
-        --device
-        --download
-        --dry-run
-        --ema
-        --epochs
-        --force
-        --freeze
-        --grad-clip
-        --init
-        --keep
-        --l1
-        --label-smoothing
-        --log
-        --log-every
-        --loss
-        --lr
-        --max-steps
-        --max-time
-        --min-delta
-        --momentum
-        --monitor
-        --nesterov
-        --no-compile
-        --no-deterministic
-        --no-nesterov
-        --no-plot
-        --optimizer
-        --out
-        --overfit
-        --patience
-        --plot
-        --precision
-        --print-config
-        --resume
-        --save-every
-        --sched-on-resume
-        --schedule
-        --seed
-        --target-weights
-        --threads
-        --warmup-steps
-        --weight-decay
-        -b
-        -d
-        -f
-        -o
-        -s
-    """,
+    --accumulate --batch-size --compile --config --data --deterministic --device --download --dry-run --ema
+    --epochs --force --freeze --grad-clip --init --keep --l1 --label-smoothing --log --log-every --loss --lr
+    --max-steps --max-time --min-delta --momentum --monitor --nesterov --no-compile --no-deterministic
+    --no-nesterov --no-plot --optimizer --out --overfit --patience --plot --precision --print-config
+    --resume --save-every --sched-on-resume --schedule --seed --target-weights --threads --warmup-steps
+    --weight-decay -b -d -f -o -s
+""",
 }
 ARGUMENTS = {
     "data check": "SPEC",
@@ -245,15 +173,12 @@ def test_version_is_printed(dlkit: Dlkit) -> None:
         (["trian"], "'trian'", ""),
         (["train", "mlp", "--epoch", "3"], "--epoch", "train "),
         (["train", "mlp", "--epochs", "many"], "--epochs many", "train "),
-        (["train", "mlp", "-b", "1.5"], "--batch-size 1.5", "train "),
         (["train", "mlp", "--lr="], "--lr ", "train "),
         (["train", "mlp", "--epochs"], "--epochs", "train "),
         (["train", "mlp", "cnn"], "(cnn)", "train "),
         (["inspect", "acts", "x", "--batches", "0"], "--batches 0", "inspect acts "),
         (["inspect", "sho"], "'sho'", "inspect "),
         (["eval"], "'CKPT...'", "eval "),
-        (["data", "get"], "'NAME'", "data get "),
-        (["plot"], "'FILE|RUN'", "plot "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -273,9 +198,7 @@ def test_debug_shows_the_traceback(dlkit: Dlkit) -> None:
     [
         "dlkit --help | head -1",
         "dlkit train --help | true",
-        "dlkit --version | true",
         "dlkit data ls | head -1",
-        "dlkit --help >&-",
         "dlkit data ls >&-",
     ],
 )

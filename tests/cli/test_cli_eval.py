@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from refusals import assert_refused, faults
-from shell import in_shell
 
 from dlkit.data.prepared import write_prepared
 
@@ -181,11 +180,3 @@ def test_all_faults_are_reported_together(dlkit: Dlkit, home: Path) -> None:
         "--device",
         "--split",
     ]
-
-
-@pytest.mark.slow
-def test_a_closed_pipe_is_not_an_error(run_copy: Path) -> None:
-    result = in_shell("dlkit eval run | head -1")
-
-    assert result.stdout == "checkpoint\tdata\tsplit\tn\tloss\taccuracy\tmacro_f1\n"
-    assert result.stderr == "code 0\n"

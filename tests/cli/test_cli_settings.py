@@ -35,9 +35,7 @@ def differing(page: str) -> dict[str, str]:
 PRECEDENCE = {
     "flag over variable": ({"lr": "0.4"}, {"LR": "0.3"}, "", 0.4, "typed"),
     "flag over file": ({"lr": "0.4"}, {}, "lr = 0.2", 0.4, "typed"),
-    "flag over recipe": ({"lr": "0.4"}, {}, "", 0.4, "typed"),
     "variable over file": ({}, {"LR": "0.3"}, "lr = 0.2", 0.3, "environment"),
-    "variable over recipe": ({}, {"LR": "0.3"}, "", 0.3, "environment"),
     "file over recipe": ({}, {}, "lr = 0.2", 0.2, "file"),
     "recipe over default": ({}, {}, "", 0.05, "recipe"),
     "all of them": ({"lr": "0.4"}, {"LR": "0.3"}, "lr = 0.2", 0.4, "typed"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refusals import assert_refused, faults
 
 Dlkit = Callable[..., Any]
 
@@ -56,14 +57,14 @@ def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_a_table_is_learned_and_the_target_is_said(dlkit: Dlkit, table: Path) -> None:
+def test_a_table_is_learned_and_the_target_is_reported(dlkit: Dlkit, table: Path) -> None:
     result = dlkit(
         "train", "mlp", "--data", table, "--target", "kind", "--epochs", 2, "-s", "hidden=8", "--out", "r"
     )
 
     assert result.code == 0, result.stderr
     assert result.stdout == "r/best.safetensors\n"
-    assert "target kind is text, so its values are classes" in result.stderr
+    assert "target kind is text" in result.stderr
     settings = (table.parent / "r" / "config.toml").read_text()
     assert 'optimizer = "adamw"' in settings
     assert "patience = 20" in settings
@@ -88,13 +89,8 @@ def test_raw_rows_are_predicted_without_a_target(dlkit: Dlkit, run: Path, home: 
     assert result.code == 0, result.stderr
     assert [(row["index"], row["target"]) for row in rows] == [("0", ""), ("1", "")]
     assert all(-100 < float(row["pred"]) < 200 for row in rows)
-    assert result.stderr.splitlines() == [
-        f"all 2 rows of {new} are evaluated: it is not the table trained on",
-        "no row has a price, so there are no scores",
-        "column size: 1 values that the training rows did not have",
-        "column colour: 1 values that the training rows did not have",
-        f"{run}/best.safetensors on {new} test (2 samples): no targets, so no scores",
-    ]
+    for part in (f"2 rows of {new} ", " price", "column size: 1 ", "column colour: 1 ", "(2 samples)"):
+        assert part in result.stderr
 
 
 def test_raw_rows_come_from_standard_input(
@@ -119,11 +115,7 @@ def test_predictions_never_replace_the_rows_they_are_of(dlkit: Dlkit, run: Path,
 
     result = dlkit("eval", run, "--predict", new)
 
-    assert (result.code, result.stdout) == (2, "")
-    assert result.stderr.splitlines() == [
-        f"error: --predict {new} would replace a file that holds no predictions",
-        f"hint: --data {new} --predict FILE writes what is predicted for its rows into FILE",
-    ]
+    assert_refused(result, 2, f"--predict {new} ", f"--data {new} --predict FILE")
     assert new.read_text() == before
     for _ in range(2):  # what --predict wrote is replaced
         assert dlkit("eval", run, "--data", new, "--predict", home / "p.csv").code == 0
@@ -142,20 +134,15 @@ def test_standard_input_is_checked_as_a_file_is(
 
 
 @pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        (("--augment", "light"), "is for images; --data {} has none"),
-        (("--num-workers", "2"), "is for images; --data {} has none"),
-        (("--size", "8"), "is for an image folder; --data {} is not one"),
-    ],
+    "option", [("--augment", "light"), ("--num-workers", "2"), ("--size", "8")], ids=" ".join
 )
-def test_what_is_done_to_pictures_is_refused_for_a_table(
-    dlkit: Dlkit, table: Path, option: tuple[str, str], message: str
+def test_options_of_images_are_refused_for_a_table(
+    dlkit: Dlkit, table: Path, option: tuple[str, str]
 ) -> None:
     result = dlkit("train", "mlp", "--data", table, "--target", "price", *option)
 
-    assert result.code == 2
-    assert result.stderr.splitlines()[0] == f"error: {' '.join(option)} {message.format(table)}"
+    assert_refused(result, 2, f"{' '.join(option)} ")
+    assert f"--data {table}" in result.stderr
 
 
 def test_classes_are_predicted_for_rows_without_any(dlkit: Dlkit, table: Path) -> None:
@@ -204,20 +191,8 @@ def test_numbers_as_vectors_and_codes_survive_the_checkpoint(dlkit: Dlkit, table
         "\n".join([f"{lines[0]},city", *(f"{a},{b}" for a, b in zip(lines[1:], texts, strict=True))])
     )
 
-    result = dlkit(
-        "train",
-        "mlp",
-        "-d",
-        table,
-        "--target",
-        "price",
-        "-s",
-        "numbers=piecewise",
-        "--epochs",
-        1,
-        "--out",
-        "r",
-    )
+    words = ("-d", table, "--target", "price", "-s", "numbers=piecewise", "--epochs", 1, "--out", "r")
+    result = dlkit("train", "mlp", *words)
 
     assert result.code == 0, result.stderr
     assert dlkit("eval", "r").code == 0
@@ -247,7 +222,7 @@ def test_a_split_is_written_and_trained_by(name: str, dlkit: Dlkit, table: Path)
     assert [int(row["row"]) for row in rows] == list(range(ROWS))
     assert [sum(row["split"] == part for row in rows) for part in ("train", "val", "test")] == counts
     shown = ", ".join(f"{count} {part}" for count, part in zip(counts, ("train", "val", "test"), strict=True))
-    assert result.stderr == f"{table} has 120 rows: {shown}\n"
+    assert shown in result.stderr
     assert dlkit("data", "split", table, *words).stdout == (table.parent / "s.csv").read_text()
 
 
@@ -266,106 +241,67 @@ def test_a_split_file_decides_what_trains(dlkit: Dlkit, table: Path) -> None:
     assert json.loads(dlkit("eval", "r", "--json").stdout)["n"] == 10
 
 
-def test_a_picture_set_with_a_test_part_is_not_split(dlkit: Dlkit, home: Path) -> None:
+def test_built_in_images_are_split_and_no_file_is_replaced(dlkit: Dlkit, home: Path) -> None:
     assert dlkit("data", "split", "digits", "-o", "s.csv").code == 0
     assert len(rows_of((home / "s.csv").read_text())) == 1797
     again = dlkit("data", "split", "digits", "-o", "s.csv")
-    assert (again.code, again.stderr) == (
-        2,
-        "error: --out s.csv is there already\nhint: choose another name, or --force to replace it\n",
-    )
+    assert_refused(again, 2, "--out s.csv ", "--force")
 
 
-WRONG = {
-    "target": (
-        ("train", "mlp", "-d", "t.csv"),
-        2,
-        "error: --target is missing: it names the column of {0}/t.csv to predict; it has size, colour, price, kind\n"
-        "hint: for example --target kind\n",
-    ),
-    "no-such-target": (
-        ("train", "mlp", "-d", "t.csv", "--target", "prise"),
-        3,
-        "error: --target prise: {0}/t.csv has no such column\nhint: did you mean price?\n",
-    ),
-    "no-such-file": (
-        ("train", "mlp", "-d", "tt.csv", "--target", "price"),
-        3,
-        "error: cannot read {0}/tt.csv: no such file or directory\nhint: did you mean t.csv or new.csv?\n",
-    ),
-    "two-ways-to-split": (
-        ("train", "mlp", "-d", "t.csv", "--target", "price", "--group", "kind", "--by-time", "size"),
-        2,
-        "error: --by-time does not go with --group\nhint: choose one of them\n",
-    ),
-    "stratify-without-target": (
-        ("data", "split", "t.csv", "--stratify"),
-        2,
-        "error: --stratify needs --target: the column whose values are shared out\nhint: add --target\n",
-    ),
-    "fold-alone": (
-        ("data", "split", "t.csv", "--fold", "2"),
-        2,
-        "error: --fold has no effect without --folds\nhint: add --folds K\n",
-    ),
-    "folds-alone": (
-        ("data", "split", "t.csv", "--folds", "5"),
-        2,
-        "error: --folds 5 needs --fold, the fold that is the test split\nhint: add --fold N, from 1 to 5\n",
-    ),
-    "fold-beyond": (
-        ("data", "split", "t.csv", "--folds", "5", "--fold", "6"),
-        2,
-        "error: --fold 6 is outside [1, 5]\nhint: --folds 5 makes 5 folds\n",
-    ),
-    "nothing-left": (
-        ("data", "split", "t.csv", "--val", "0.5", "--test", "0.5"),
-        2,
-        "error: --val 0.5 and --test 0.5 leave no row to train on\nhint: use smaller fractions\n",
-    ),
-    "test-with-folds": (
-        ("data", "split", "t.csv", "--folds", "5", "--fold", "1", "--test", "0.5"),
-        2,
-        "error: --test has no effect with --folds, which defines the test split\nhint: leave it out\n",
-    ),
-    "pictures-by-group": (
-        ("data", "split", "digits", "--group", "x"),
-        2,
-        "error: --group does not go with --data digits: built-in images are split at random, by class\n"
-        "hint: leave it out\n",
-    ),
-    "not-csv": (
-        ("data", "split", "t.csv", "-o", "s.txt"),
-        2,
-        "error: --out s.txt does not end in .csv\nhint: for example -o split.csv\n",
-    ),
-    "picture-of-a-table": (
-        ("data", "show", "t.csv", "-o", "x.png"),
-        2,
-        "error: -o draws images; t.csv has none\nhint: leave -o out to see it as a table\n",
-    ),
-    "baselines-of-pictures": (
-        ("eval", "{1}", "--baselines", "--data", "new.csv"),
-        2,
-        "error: --baselines learn from the training rows; {0}/new.csv is not the table trained on\n"
-        "hint: leave --data out\n",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_done_is_told_and_nothing_is_left(
-    name: str, dlkit: Dlkit, table: Path, run: Path
+@pytest.mark.parametrize(
+    ("words", "code", "message", "hint"),
+    [
+        (["train", "mlp", "-d", "t.csv"], 2, "--target is missing", "--target kind"),
+        (["train", "mlp", "-d", "t.csv", "--target", "prise"], 3, "--target prise", "price?"),
+        (["train", "mlp", "-d", "tt.csv", "--target", "price"], 3, "/tt.csv", "t.csv or new.csv?"),
+        (
+            ["train", "mlp", "-d", "t.csv", "--target", "price", "--group", "kind", "--by-time", "size"],
+            *(2, "--by-time does not go with --group", "one"),
+        ),
+        (["data", "split", "t.csv", "--stratify"], 2, "--stratify needs --target", "--target"),
+        (["data", "split", "t.csv", "--fold", "2"], 2, "--fold ", "--folds K"),
+        (["data", "split", "t.csv", "--folds", "5"], 2, "--folds 5 needs --fold", "--fold N"),
+        (
+            ["data", "split", "t.csv", "--folds", "5", "--fold", "6"],
+            2,
+            "--fold 6 is outside [1, 5]",
+            "--folds 5",
+        ),
+        (
+            ["data", "split", "t.csv", "--val", "0.5", "--test", "0.5"],
+            2,
+            "--val 0.5 and --test 0.5",
+            "smaller",
+        ),
+        (
+            ["data", "split", "t.csv", "--folds", "5", "--fold", "1", "--test", "0.5"],
+            2,
+            "--test ",
+            "leave it out",
+        ),
+        (
+            ["data", "split", "digits", "--group", "x"],
+            2,
+            "--group does not go with --data digits",
+            "leave it out",
+        ),
+        (["data", "split", "t.csv", "-o", "s.txt"], 2, "--out s.txt ", "-o split.csv"),
+        (["data", "show", "t.csv", "-o", "x.png"], 2, "t.csv", "leave -o out"),
+        (["eval", "RUN", "--baselines", "--data", "new.csv"], 2, "/new.csv", "leave --data out"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_refused_and_nothing_is_left(
+    words: list[str], code: int, message: str, hint: str, dlkit: Dlkit, table: Path, run: Path
 ) -> None:
-    words, code, message = WRONG[name]
     write_table(table.parent / "new.csv", target=False)
 
-    result = dlkit(*(word.format(table.parent, run) for word in words))
+    result = dlkit(*(run if word == "RUN" else word for word in words))
 
-    assert result.code == code
-    lines = [line for line in result.stderr.splitlines() if line.startswith(("error", "hint"))]
-    assert "\n".join(lines) + "\n" == message.format(table.parent, run)
-    assert result.stdout == ""
+    ((found, cure),) = faults(result.stderr)
+    assert (result.code, result.stdout) == (code, "")
+    assert message in found
+    assert hint in cure
     assert {path.name for path in table.parent.iterdir()} == {"t.csv", "new.csv"}
 
 
@@ -375,7 +311,7 @@ def test_a_table_is_shown_column_by_column(dlkit: Dlkit, table: Path) -> None:
     result = dlkit("data", "show", table)
 
     assert result.code == 0
-    assert result.stderr == f"{table} has semicolons between its columns\n"
+    assert "semicolons" in result.stderr
     head, body = result.stdout.split("\n\n")
     assert head.splitlines()[1:3] == ["rows\t3", "columns\t5"]
     assert [line.split("\t") for line in body.splitlines()] == [
@@ -390,11 +326,13 @@ def test_a_table_is_shown_column_by_column(dlkit: Dlkit, table: Path) -> None:
     assert columns[1]["most_frequent"] == "x"
 
 
-def test_preparing_a_large_table_is_told(dlkit: Dlkit, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preparing_a_large_table_is_reported(
+    dlkit: Dlkit, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dlkit.data.tables.reading.PREPARED_FROM_BYTES", 1)
     monkeypatch.setattr("dlkit.cli.prepare_bar._SECONDS_UNSEEN", 0.0)
 
-    assert dlkit("data", "show", table).stderr == "preparing t: 100 %\n"
+    assert dlkit("data", "show", table).stderr.endswith(" t: 100 %\n")
     assert dlkit("data", "show", table).stderr == ""
     table.write_text(table.read_text() + "0.1,red,3,big\n")
     assert dlkit("data", "show", table, "-q").stderr == ""

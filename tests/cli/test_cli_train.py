@@ -124,18 +124,6 @@ def test_bad_input_is_refused_and_nothing_is_written(
     assert [path.name for path in home.iterdir()] == ["file"]
 
 
-def test_an_existing_run_is_refused_and_unchanged(dlkit: Dlkit, home: Path) -> None:
-    dlkit(*SHORT, "--out", "run")
-    before = {path: path.read_bytes() for path in Path("run").iterdir()}
-
-    result = dlkit(*SHORT, "--out", "run")
-
-    assert_refused(result, 2, "--out run ", "--resume run")
-    assert "--force" in result.stderr
-    assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
-    assert dlkit(*SHORT, "--out", "run", "--force").code == 0
-
-
 def test_resume_accepts_every_name_of_a_run(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SHORT, "--out", "run")
 

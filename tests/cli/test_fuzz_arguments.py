@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
 from typer.main import get_command
 
 from dlkit.cli.app import app
@@ -71,8 +70,3 @@ def refuse(seeds: range, dlkit: Callable[..., Any]) -> None:
 
 def test_no_command_line_ends_in_a_traceback(dlkit: Callable[..., Any]) -> None:
     refuse(range(40), dlkit)
-
-
-@pytest.mark.slow
-def test_none_of_500_command_lines_ends_in_a_traceback(dlkit: Callable[..., Any]) -> None:
-    refuse(range(40, 540), dlkit)

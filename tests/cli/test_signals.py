@@ -52,7 +52,7 @@ def send(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_block_goes_on(heard: Heard, number: int) -> None:
+def test_the_first_signal_asks_and_the_block_continues(heard: Heard, number: int) -> None:
     with watched(heard):
         send(number)
         heard.wait()

@@ -70,7 +70,7 @@ def test_extra_tensors_are_on_the_page(trained_run: Path) -> None:
     ]
 
 
-def test_program_on_the_page_tells_whole_files_from_damaged_ones(run_copy: Path) -> None:
+def test_program_on_the_page_finds_damaged_files(run_copy: Path) -> None:
     (program,) = [
         block for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL) if "sha256" in block
     ]
@@ -88,13 +88,12 @@ def test_program_on_the_page_tells_whole_files_from_damaged_ones(run_copy: Path)
     assert "AssertionError: output.weight" in check(path).stderr
 
 
-def test_messages_on_the_page_are_those_told(run_copy: Path, dlkit: Callable[..., Any]) -> None:
+def test_messages_on_the_page_are_those_printed(run_copy: Path, dlkit: Callable[..., Any]) -> None:
     path = run_copy / "best.safetensors"
     whole = path.read_bytes()
     flip(path, 8 * read_header(path).tensors["output.weight"].begin)
-    message = "tensor output.weight does not match its checksum"
-    assert message in PAGE
-    assert message in dlkit("eval", "run").stderr
+    found = re.search(r"tensor output.weight .*", dlkit("eval", "run").stderr)
+    assert found[0] in PAGE
     path.write_bytes(whole[:300])
     assert "truncated at byte 300 of " in PAGE
     assert "truncated at byte 300 of " in dlkit("eval", "run").stderr

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from failing_disk import FailingDisk, using
 from fork_server import ForkServer
+from refusals import assert_reports, faults
 
 from dlkit.errors import CheckpointError, ConfigError, DlkitError, RunExistsError
 from dlkit.files.atomic import Disk
@@ -114,12 +115,6 @@ def test_files_are_those_that_are_there(tmp_path: Path) -> None:
     assert {file.name for file in run.files()} == names
 
 
-def test_nothing_is_said_of_the_disk_when_there_is_room(tmp_path: Path) -> None:
-    assert RunDir(tmp_path).shortage(1) == []
-    (said,) = RunDir(tmp_path).shortage(10**18)
-    assert said.endswith("bytes free; the checkpoints may need 1,000,000,000,000,000,000")
-
-
 def test_what_is_there_already_counts_when_room_is_needed(tmp_path: Path) -> None:
     class Small(Disk):
         def free_bytes(self, folder: Path) -> int:
@@ -129,20 +124,15 @@ def test_what_is_there_already_counts_when_room_is_needed(tmp_path: Path) -> Non
     run = RunDir(tmp_path)
     with using(Small()):
         assert run.shortage(1500) == []
-        assert run.shortage(1501) == [
-            f"the disk of {tmp_path} has 1,000 bytes free; the checkpoints may need 1,001"
-        ]
+        (message,) = run.shortage(1501)
+        assert [part for part in (str(tmp_path), "1,000", "1,001") if part not in message] == []
 
 
-def test_disk_that_does_not_tell_its_room_is_said(tmp_path: Path) -> None:
+def test_disk_that_does_not_report_its_room_is_a_warning(tmp_path: Path) -> None:
     with using(FailingDisk(1, lambda: OSError(errno.EIO, "Input/output error"))):
         said = RunDir(tmp_path).shortage(1)
-    assert said == [f"cannot tell how much room the disk of {tmp_path} has: input/output error"]
-
-
-def test_every_file_of_a_run_is_known(trained_run: Path) -> None:
-    known = {file.name for file in RunDir(trained_run).files()} | {"run.lock"}
-    assert known == {file.name for file in trained_run.iterdir()}
+    assert str(tmp_path) in said[0]
+    assert "input/output error" in said[0]
 
 
 def test_run_without_a_name_takes_the_next_number(home: Path) -> None:
@@ -152,15 +142,10 @@ def test_run_without_a_name_takes_the_next_number(home: Path) -> None:
     assert create_run(None, "mlp-digits").path == Path("runs/mlp-digits-009")
 
 
-def test_name_that_no_folder_can_have_is_told(home: Path) -> None:
+def test_name_that_no_folder_can_have_is_refused(home: Path) -> None:
     with pytest.raises(DlkitError) as caught:
         create_run(None, "n" * 300)
-    assert caught.value.message == f"cannot make the folder runs/{'n' * 300}-001: file name too long"
-
-
-def test_folder_is_made_with_its_parents(home: Path) -> None:
-    assert create_run(Path("a/b"), "mlp-digits").path == Path("a/b")
-    assert (home / "a" / "b").is_dir()
+    assert_reports(caught.value, f"runs/{'n' * 300}-001", "file name too long")
 
 
 def create(out: Path, *, force: bool = False) -> RunDir:
@@ -174,8 +159,7 @@ either = pytest.mark.parametrize("ask_for", [check_out, create])
 def test_run_is_not_replaced_unless_forced(run_copy: Path, ask_for: Callable[..., Any]) -> None:
     with pytest.raises(RunExistsError) as caught:
         ask_for(Path("run"))
-    assert caught.value.message == "--out run holds a run already"
-    assert caught.value.hint == "--resume run continues it, --force replaces it"
+    assert_reports(caught.value, "--out run", "--resume run", "--force")
     ask_for(Path("run"), force=True)
 
 
@@ -188,8 +172,8 @@ def test_files_that_are_no_runs_are_never_replaced(
     (home / name).write_text("mine")
     with pytest.raises(ConfigError) as caught:
         ask_for(Path(), force=force)
-    assert caught.value.message == f"--out . holds {name} but no run of dlkit's"
-    assert caught.value.hint == "choose a folder of its own for the run"
+    assert_reports(caught.value, "--out . ", name)
+    assert caught.value.hint
     assert contents(home) == {name: b"mine"}
 
 
@@ -202,11 +186,11 @@ def test_file_in_the_place_of_the_folder_is_refused(home: Path, ask_for: Callabl
         assert caught.value.exit_code == 1
 
 
-@either
+@pytest.mark.parametrize("ask_for", [check_out, create, open_run])
 def test_path_that_cannot_be_is_refused(home: Path, ask_for: Callable[..., Any]) -> None:
     with pytest.raises(DlkitError) as caught:
         ask_for(Path("n" * 300))
-    assert caught.value.message == f"cannot look into {'n' * 300}: file name too long"
+    assert_reports(caught.value, "n" * 300, "file name too long")
 
 
 def test_check_leaves_nothing_behind(home: Path) -> None:
@@ -222,11 +206,11 @@ def test_forced_run_removes_only_the_files_of_a_run(run_copy: Path) -> None:
     assert {path.name for path in run_copy.iterdir()} == {"notes.txt", "step-folder", "run.lock"}
 
 
-def test_file_that_cannot_be_removed_is_told(tmp_path: Path) -> None:
+def test_file_that_cannot_be_removed_is_reported(tmp_path: Path) -> None:
     (tmp_path / "history.csv").mkdir()
     with pytest.raises(DlkitError) as caught:
         clear_run(RunDir(tmp_path))
-    assert caught.value.message == f"cannot remove {tmp_path}/history.csv: is a directory"
+    assert_reports(caught.value, f"{tmp_path}/history.csv", "is a directory")
 
 
 def test_run_is_opened_by_its_folder_or_a_file_in_it(trained_run: Path) -> None:
@@ -235,17 +219,11 @@ def test_run_is_opened_by_its_folder_or_a_file_in_it(trained_run: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["missing", "empty", "empty/history.csv"])
-def test_missing_run_is_told(home: Path, path: str) -> None:
+def test_missing_run_is_refused(home: Path, path: str) -> None:
     (home / "empty").mkdir()
     with pytest.raises(CheckpointError) as caught:
         open_run(Path(path))
-    assert caught.value.message == f"no run to resume at {path}"
-    assert caught.value.hint == "name a run folder, e.g. runs/mlp-digits-001"
-
-
-def test_path_that_cannot_be_a_run_is_told() -> None:
-    with pytest.raises(CheckpointError, match=r"cannot look into n+: file name too long"):
-        open_run(Path("n" * 300))
+    assert_reports(caught.value, f" {path}", "runs/mlp-digits-001")
 
 
 # The lock
@@ -256,41 +234,6 @@ def test_exactly_one_wins_when_many_start_at_once(tmp_path: Path) -> None:
         said = [process.stdout.readline() for process in processes]
     assert said.count("held\n") == 1
     assert all(f"{tmp_path} is locked" in line for line in said if line != "held\n")
-
-
-def forked_locker(folder: Path, begin: int, say: int, end: int) -> int:
-    """Fork a process that waits for a byte, asks for the lock, says how that went, and holds it for another byte."""
-    pid = os.fork()
-    if pid == 0:
-        os.read(begin, 1)
-        try:
-            with RunDir(folder).locked():
-                os.write(say, b"h")
-                os.read(end, 1)
-        except DlkitError:
-            os.write(say, b"l")
-        finally:
-            os._exit(0)
-    return pid
-
-
-@pytest.mark.slow
-def test_exactly_one_wins_every_time(tmp_path: Path) -> None:
-    for attempt in range(100):
-        folder = tmp_path / str(attempt)
-        folder.mkdir()
-        (begin, go), (listen, say), (end, leave) = os.pipe(), os.pipe(), os.pipe()
-        pids = [forked_locker(folder, begin, say, end) for _ in range(2)]
-        said = b""
-        os.write(go, b"gg")
-        while len(said) < 2:
-            said += os.read(listen, 2)
-        os.write(leave, b"ee")
-        for pid in pids:
-            os.waitpid(pid, 0)
-        for descriptor in (begin, go, listen, say, end, leave):
-            os.close(descriptor)
-        assert sorted(said) == sorted(b"hl")
 
 
 def test_holder_is_named_and_its_death_frees_the_run(run_copy: Path, dlkit: Callable[..., Any]) -> None:
@@ -315,14 +258,6 @@ def test_holder_is_named_and_its_death_frees_the_run(run_copy: Path, dlkit: Call
     assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3]
 
 
-def test_nameless_holder_is_told(tmp_path: Path) -> None:
-    with (tmp_path / "run.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(DlkitError) as caught, RunDir(tmp_path).locked():
-            pass
-    assert caught.value.message == f"{tmp_path} is locked: another process is training there"
-
-
 def test_holder_is_shown_safely(tmp_path: Path) -> None:
     with (tmp_path / "run.lock").open("w") as file:
         file.write("\x1b[31m" + "x" * 10_000)
@@ -332,22 +267,6 @@ def test_holder_is_shown_safely(tmp_path: Path) -> None:
             pass
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 500
-
-
-def test_lock_that_the_file_system_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def flock(descriptor: int, operation: int) -> None:
-        raise OSError(37, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(DlkitError) as caught, RunDir(tmp_path).locked():
-        pass
-    assert caught.value.message == f"cannot lock {tmp_path}/run.lock: no locks available"
-
-
-def test_folder_that_is_gone_cannot_be_locked(tmp_path: Path) -> None:
-    with pytest.raises(DlkitError) as caught, RunDir(tmp_path / "gone").locked():
-        pass
-    assert caught.value.message == f"cannot lock {tmp_path}/gone/run.lock: no such file or directory"
 
 
 def test_stale_files_of_a_killed_write_are_swept_under_the_lock(tmp_path: Path) -> None:
@@ -378,9 +297,9 @@ def test_existing_run_is_refused_before_torch_loads(run_copy: Path) -> None:
         check=True,
     )
     assert refused.stdout == "False 2\n"
-    assert refused.stderr == (
-        "error: --out run holds a run already\nhint: --resume run continues it, --force replaces it\n"
-    )
+    ((message, hint),) = faults(refused.stderr)
+    assert message.startswith("--out run ")
+    assert ("--resume run" in hint, "--force" in hint) == (True, True)
     assert contents(run_copy) == before
 
 
@@ -404,45 +323,13 @@ def test_checkpoint_before_still_loads_when_the_disk_is_full(
         full = dlkit("train", "--resume", "run", "--epochs", "4", "--quiet")
     assert (full.code, full.stdout) == (1, "")
     first, hint = full.stderr.splitlines()
-    assert first.startswith(
-        ("error: disk full: cannot write run/", "error: disk full: cannot append to run/")
-    )
-    assert first.endswith(" bytes needed)")
-    assert "free some space" in hint
+    assert re.match(r"error: disk full: .* run/.*[\d,]+ bytes", first)
+    assert hint.startswith("hint: ")
     assert contents(run_copy)["last.safetensors"] == before["last.safetensors"]
     assert load_checkpoint(run_copy / "last.safetensors").metadata["progress"]["position"]["epoch"] == 3
     assert not list(run_copy.glob(".dlkit-tmp-*"))
     assert dlkit("train", "--resume", "run", "--epochs", "4", "--quiet").code == 0
     assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3, 4]
-
-
-def test_checkpoint_before_still_loads_when_a_small_disk_is_full(
-    home: Path, dlkit: Callable[..., Any]
-) -> None:
-    with mounted(home / "disk", "size=1m") as disk:
-        full = dlkit("train", "mlp", "-s", "hidden=512", "--epochs", "9", "--out", "disk/run")
-        assert (full.code, full.stdout) == (1, "")
-        warned = re.search(
-            r"the disk of disk/run has ([\d,]+) bytes free; the checkpoints may need ([\d,]+)", full.stderr
-        )
-        free, needed = (int(number.replace(",", "")) for number in warned.groups())
-        assert free <= 2**20 < needed
-        assert "error: disk full: cannot write disk/run/" in full.stderr
-        needed, missing = re.search(r"\(([\d,]+) bytes needed, ([\d,]+) missing\)", full.stderr).groups()
-        assert 0 < int(missing.replace(",", "")) < int(needed.replace(",", "")) <= 2**20
-        assert load_checkpoint(disk / "run" / "last.safetensors").metadata["progress"]["position"]["step"] > 0
-        assert not list((disk / "run").glob(".dlkit-tmp-*"))
-
-
-def test_need_is_told_when_the_disk_is_full_of_other_files(home: Path, dlkit: Callable[..., Any]) -> None:
-    with mounted(home / "disk", "size=256k") as disk:
-        with contextlib.suppress(OSError), (disk / "other").open("wb", buffering=0) as file:
-            while file.write(bytes(4096)):
-                pass
-        full = dlkit(*TRAIN, "--out", "disk/run")
-        assert (full.code, full.stdout) == (1, "")
-        assert "error: disk full: cannot write disk/run/last.safetensors (" in full.stderr
-        assert (disk / "other").stat().st_size == 256 * 1024
 
 
 def test_read_only_disk_is_refused_before_anything_is_computed(
@@ -456,8 +343,8 @@ def test_read_only_disk_is_refused_before_anything_is_computed(
             refused = dlkit("train", *words)
             assert time.perf_counter() - start < 1
             assert (refused.code, refused.stdout) == (1, "")
-            assert "error: cannot write into disk" in refused.stderr
-            assert "read-only file system\nhint: choose a path that you may write to\n" in refused.stderr
+            ((message, hint),) = faults(refused.stderr)
+            assert ("disk" in message, "read-only file system" in message, bool(hint)) == (True, True, True)
 
 
 UNPRIVILEGED = """
@@ -494,11 +381,10 @@ def test_folder_of_somebody_else_is_refused_before_torch_loads() -> None:
             path.chmod(0o700)
         assert sorted(path.name for path in place.rglob("*")) == ["last.safetensors", "run", "secret"]
     assert refused.stdout == "False [1, 1, 1, 1, 1]\n"
-    assert refused.stderr.count("permission denied\nhint: choose a path that you may write to\n") == 5
-    assert "Traceback" not in refused.stderr
+    assert refused.stderr.count("permission denied\nhint: ") == 5
 
 
-def test_folder_that_vanishes_while_training_is_told(home: Path) -> None:
+def test_folder_that_vanishes_while_training_is_reported(home: Path) -> None:
     from dlkit.training.run import start_run
 
     config = resolve({"model": "mlp", "epochs": 2}, {})
@@ -509,7 +395,6 @@ def test_folder_that_vanishes_while_training_is_told(home: Path) -> None:
         for _ in steps:
             pass
     assert caught.value.exit_code == 1
-    assert "cannot " in caught.value.message
     assert "no such file or directory" in caught.value.message
 
 
@@ -521,22 +406,17 @@ def test_one_of_two_trainings_in_a_folder_wins(home: Path, forks: ForkServer) ->
     assert read_history(home / "run" / "history.csv").columns["epoch"] == [1]
 
 
-def test_best_in_the_place_of_last_is_no_state_to_go_on_from(
-    run_copy: Path, dlkit: Callable[..., Any]
-) -> None:
+def test_best_in_the_place_of_last_cannot_be_resumed(run_copy: Path, dlkit: Callable[..., Any]) -> None:
     shutil.copy(run_copy / "best.safetensors", run_copy / "last.safetensors")
     resumed = dlkit("train", "--resume", "run", "--epochs", "3")
     assert resumed.code == 0
-    assert "run/last.safetensors holds weights but no state to resume from; resuming from " in resumed.stderr
+    assert "run/last.safetensors " in resumed.stderr
     assert read_history(run_copy / "history.csv").columns["epoch"] == [1, 2, 3]
     for name in ("last", "last.prev"):
         shutil.copy(run_copy / "best.safetensors", run_copy / f"{name}.safetensors")
     refused = dlkit("train", "--resume", "run", "--epochs", "4")
     assert (refused.code, refused.stdout) == (4, "")
-    assert refused.stderr == (
-        "error: run/last.prev.safetensors holds weights but no state to resume from\n"
-        "hint: best.safetensors is not made for --resume\n"
-    )
+    assert [part for part in ("run/last.prev.safetensors ", "--resume") if part not in refused.stderr] == []
 
 
 def test_runs_without_a_name_get_folders_of_their_own_when_they_start_at_once(home: Path) -> None:

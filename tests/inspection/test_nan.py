@@ -150,10 +150,8 @@ def change(
 
 FOREIGN_FACTS: dict[str, Any] = {
     "no-facts": None,
-    "facts-of-another-kind": 3,
     "sizes-too-small": {"sizes": [4]},
     "sizes-below-one": {"sizes": [9, -1]},
-    "sizes-no-numbers": {"sizes": ["8"]},
     "another-split": {"split": "test"},
     "no-step": {"step": None},
 }

@@ -26,12 +26,6 @@ def test_batches_are_the_first_that_training_saw(trained_run: Path) -> None:
         assert torch.equal(targets, labels)
 
 
-def test_batches_are_fewer_when_the_split_has_fewer(trained_run: Path) -> None:
-    subject = open_subject(load_checkpoint(trained_run), "val", 99, CPU)
-
-    assert [len(targets) for _, targets in subject.batches] == [64, 64, 34]
-
-
 def test_model_has_the_weights_of_the_checkpoint(trained_run: Path) -> None:
     checkpoint = load_checkpoint(trained_run)
 

@@ -81,10 +81,6 @@ def test_merged_tallies_equal_the_tally_of_the_whole() -> None:
     assert read_tallies([merged], [7]) == [statistics(values)]
 
 
-def test_no_tallies_have_no_statistics() -> None:
-    assert read_tallies([], []) == []
-
-
 @pytest.mark.parametrize(("shape", "text"), [((64, 28, 28), "64x28x28"), ((5,), "5"), ((), "1")], ids=str)
 def test_shape_text_writes_sizes_with_an_x(shape: tuple[int, ...], text: str) -> None:
     assert shape_text(shape) == text

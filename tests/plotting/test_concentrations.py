@@ -65,15 +65,15 @@ def test_a_single_compound_is_drawn_once() -> None:
     assert len(panel.lines) == 2
 
 
-def test_fold_picture_counts_values_and_tells_the_shares() -> None:
+def test_fold_figure_counts_values_and_shows_the_shares() -> None:
     figure = plot_fold(make_curves())
     axes = figure.axes[0]
 
     (mesh,) = (drawn for drawn in axes.collections if isinstance(drawn, QuadMesh))
     assert np.ma.filled(mesh.get_array(), 0).sum() == 27  # 3 compounds, 3 organs, 3 times after the dose
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-    (told,) = (text.get_text() for text in axes.texts)
-    assert told.splitlines() == [
+    (shares,) = (text.get_text() for text in axes.texts)
+    assert shares.splitlines() == [
         "66.7 % within 1.25-fold",
         "66.7 % within 1.5-fold",
         "66.7 % within 2-fold",
@@ -93,7 +93,7 @@ def test_the_band_is_twofold() -> None:
 
 @pytest.mark.parametrize("draw", [plot_organs, plot_fold])
 @pytest.mark.parametrize("truth", [0.0, 0.001])
-def test_nothing_above_the_floor_is_no_fault(draw: object, truth: float) -> None:
+def test_nothing_above_the_floor_is_drawn(draw: object, truth: float) -> None:
     curves = {"0": {"blood": PredictedCurve([0.0, 1.0], [truth, truth], [0.0, 0.0])}}
 
     assert figure_bytes(draw(curves)).startswith(b"\x89PNG")  # type: ignore[operator]
@@ -123,9 +123,9 @@ def test_curves_are_read_by_compound_and_organ(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("index,organ,time,target,pred\n", "has no predictions"),
-        ("index,organ,time,target,pred\n1,gut,0,x,1\n", "line 2: target is 'x', not a number from 0"),
-        ("index,organ,time,target,pred\n1,gut,0,1,-1\n", "line 2: pred is '-1', not a number from 0"),
+        ("index,organ,time,target,pred\n", "p.csv "),
+        ("index,organ,time,target,pred\n1,gut,0,x,1\n", "line 2: target is 'x'"),
+        ("index,organ,time,target,pred\n1,gut,0,1,-1\n", "line 2: pred is '-1'"),
         ("index,organ,time,target,pred\n1,gut,0,1,1\n1,gut,inf,1,1\n", "line 3: time is 'inf'"),
     ],
 )

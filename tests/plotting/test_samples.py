@@ -23,7 +23,7 @@ def test_plot_samples_draws_any_number_of_channels(channels, shape):
     )
 
 
-def test_plot_samples_shows_the_whole_range_and_not_each_pictures_own():
+def test_plot_samples_shows_the_whole_range_and_not_each_images_own():
     picture = drawn(plot_samples(np.full((1, 4, 4, 1), 0.5), ["a"]))[0]
     assert picture.get_clim() == (0, 1)
     assert picture.get_interpolation() == "nearest"
@@ -34,7 +34,7 @@ def test_plot_samples_cuts_off_what_lies_outside():
     assert picture.get_array().tolist() == [[0, 1]]
 
 
-def test_plot_samples_puts_each_title_over_its_picture():
+def test_plot_samples_puts_each_title_over_its_image():
     figure = plot_samples(np.zeros((7, 4, 4, 1)), ["a", "_b", "$c", "d\x1b", "e" * 40, "f", "g"])
     titles = [axes.get_title() for axes in figure.get_axes() if axes.images]
     assert titles[:4] == ["a", "_b", "$c", "d\N{REPLACEMENT CHARACTER}"]

@@ -46,7 +46,7 @@ def heights(corners: list[tuple[float, float]], places: list[float]) -> list[flo
     return result
 
 
-def test_picture_in_the_docs_shows_the_schedules_as_they_are(script: ModuleType) -> None:
+def test_figure_in_the_docs_shows_the_schedules_as_they_are(script: ModuleType) -> None:
     """Lines and words are compared, not bytes: another matplotlib may set a panel a hair's breadth aside."""
     places = [(place + 0.5) / 200 for place in range(200)]
 
@@ -64,7 +64,7 @@ def test_picture_in_the_docs_shows_the_schedules_as_they_are(script: ModuleType)
         assert sum(close) >= 198, f"{name}: run python docs/write_schedules.py"
 
 
-def test_picture_in_the_docs_is_small_and_says_its_words(script: ModuleType) -> None:
+def test_figure_in_the_docs_is_small_and_has_its_words(script: ModuleType) -> None:
     text = script.PICTURE.read_text()
 
     words = set(re.findall(r"<text[^>]*>([^<]+)</text>", text))
