@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from dlkit.data.home import data_home
-from dlkit.data.images.decoding import Decoder, pick_threads
 from dlkit.data.images.image_file import Frame
 from dlkit.data.images.listing import Listing
-from dlkit.data.images.plan import Plan, decode_all, refuse
+from dlkit.data.images.plan import Plan, decode_all, decoder_for, refuse
 from dlkit.data.memory import size_text
 from dlkit.data.prepared import fingerprint
 from dlkit.data.preparing import report
@@ -43,7 +42,7 @@ def prepare(listing: Listing, plan: Plan, place: Path) -> tuple[dict[str, Tensor
         )
     faults: list[tuple[str, str]] = []
     try:
-        with tempfile.TemporaryFile(dir=place.parent) as file, Decoder(pick_threads()) as decoder:
+        with tempfile.TemporaryFile(dir=place.parent) as file, decoder_for(listing) as decoder:
             done = 0
             for decoded, count in decode_all(listing, decoder, frame, report(listing.root.name)):
                 assert decoded.pixels is not None, "a frame was given"
