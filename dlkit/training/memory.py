@@ -66,7 +66,7 @@ class Pieces:
                 return attempt()
             except (RuntimeError, MemoryError) as err:
                 if not is_device_full(err):
-                    self._raise_known(err, f"{_DOING[part]} {samples} samples", _half_batch_hint(samples))
+                    self._raise_known(err, f"{_DOING[part]} {_samples(samples)}", _half_batch_hint(samples))
                     raise
             # After `except`, which holds the tensors of the attempt that failed.
             self._halve(part, inputs, samples)
@@ -120,10 +120,10 @@ class Pieces:
         if before // 2 < fewest:
             hints = ["a smaller network, or --precision bf16", *_largest_outputs(self._model, inputs)]
             raise DlkitError(
-                self._full_message(f"{_DOING[part]} {before} samples at a time"), "; ".join(hints)
+                self._full_message(f"{_DOING[part]} {_samples(before)} at a time"), "; ".join(hints)
             )
         if not self._largest[part]:
-            full = self._full_message(f"{_DOING[part]} {samples} samples")
+            full = self._full_message(f"{_DOING[part]} {_samples(samples)}")
             same = "; the step stays the same, but batch norm and dropout see a piece at a time"
             self._messages.append(
                 f"{full}; from now on in pieces of {before // 2} or fewer{same if part == 'train' else ''}"
@@ -171,3 +171,7 @@ def _largest_outputs(model: nn.Module, inputs: Inputs) -> list[str]:
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:_SHOWN_OUTPUTS]
     shown = ", ".join(f"{name} {size / _BYTES_IN_MIB:.3g} MiB" for name, size in largest)
     return [f"largest outputs, a sample: {shown}"] if shown else []
+
+
+def _samples(count: int) -> str:
+    return f"{count} sample{'s' * (count != 1)}"

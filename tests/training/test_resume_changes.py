@@ -138,7 +138,7 @@ def test_a_schedule_without_a_length_is_refused(span: Any, tmp_path: Path) -> No
     with pytest.raises(CheckpointError) as caught:
         resume(folder)
 
-    assert_reports(caught.value, f"{RunDir(folder).last}", f"{span!r}")
+    assert_reports(caught.value, f"{RunDir(folder).last}", f"{span!r} steps")
 
 
 def test_another_version_of_torch_or_device_is_reported(tmp_path: Path) -> None:

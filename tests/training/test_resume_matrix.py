@@ -59,7 +59,7 @@ Work = Callable[..., int]
 def work() -> Iterator[Work]:
     """Start a run or resume it in a new process, and return its exit code."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, str(Path(__file__).with_name("fork_server.py"))]
+    command = [sys.executable, str(Path(__file__).with_name("resume_server.py"))]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as server:
