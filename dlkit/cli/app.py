@@ -13,9 +13,11 @@ import typer
 from typer.exceptions import TyperException
 
 from dlkit import __version__
-from dlkit.cli import console, data, inspect, plot, train
+from dlkit.cli import console, plot, train
 from dlkit.cli import eval as eval_command
+from dlkit.cli.data import commands as data
 from dlkit.cli.environment import prepare_environment
+from dlkit.cli.inspect import commands as inspect
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.cli.verbose import report
 from dlkit.errors import ConfigError, DlkitError, StdoutError

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from dlkit.cli import console
+from dlkit.cli.bars import show_preparing
 from dlkit.cli.eval_map import MapOptions, write_map
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
-from dlkit.cli.prepare_bar import show_preparing
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.files.run_dir import RunDir
 from dlkit.settings.config import check_device

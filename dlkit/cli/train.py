@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Context, Option
 
 from dlkit.cli import console
+from dlkit.cli.bars import show_preparing
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import check_named
-from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
@@ -209,7 +209,7 @@ def _download(config: TrainConfig) -> None:
     """Download the data if they are neither embedded nor downloaded."""
     if config.data not in DATA or DATA[config.data].embedded:
         return
-    from dlkit.cli.download_bar import show_download
+    from dlkit.cli.bars import show_download
     from dlkit.data.builtin.get import get
 
     with show_download(config.data) as progress:

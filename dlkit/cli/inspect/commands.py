@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from dlkit.cli import console
-from dlkit.cli.inspect_lr import lr
-from dlkit.cli.inspect_nan import nan
+from dlkit.cli.bars import show_preparing
+from dlkit.cli.inspect.lr import lr
+from dlkit.cli.inspect.nan import nan
 from dlkit.cli.options import (
     BatchesOption,
     Checkpoint,
@@ -20,7 +21,6 @@ from dlkit.cli.options import (
     command_group,
 )
 from dlkit.cli.own_code import ModelOption, check_named, check_options, load_checkpoints
-from dlkit.cli.prepare_bar import show_preparing
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean, printable
 from dlkit.files.run_dir import RunDir
 from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents

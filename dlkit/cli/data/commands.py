@@ -7,12 +7,11 @@ from typing import Annotated, Any
 from typer import Argument, Context, Option
 
 from dlkit.cli import console
-from dlkit.cli.data_check import check
-from dlkit.cli.data_settings import DATA_SETTINGS, data_config
-from dlkit.cli.data_split import split
-from dlkit.cli.download_bar import show_download
+from dlkit.cli.bars import show_download, show_preparing
+from dlkit.cli.data.check import check
+from dlkit.cli.data.settings import DATA_SETTINGS, data_config
+from dlkit.cli.data.split import split
 from dlkit.cli.options import add_command, command_group
-from dlkit.cli.prepare_bar import show_preparing
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.settings.catalogue import DATA

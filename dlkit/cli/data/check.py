@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from typer import Argument, Context, Option
 
 from dlkit.cli import console
-from dlkit.cli.data_settings import DATA_SETTINGS, data_config
-from dlkit.cli.prepare_bar import show_preparing
+from dlkit.cli.bars import show_preparing
+from dlkit.cli.data.settings import DATA_SETTINGS, data_config
 from dlkit.cli.settings import with_settings
 from dlkit.data.findings import Finding
 from dlkit.errors import DataError

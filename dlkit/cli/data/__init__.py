@@ -1,0 +1,1 @@
+"""dlkit data: list, get, show, check and split data."""

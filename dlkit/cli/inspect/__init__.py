@@ -1,0 +1,1 @@
+"""dlkit inspect: checkpoints, networks, weights, gradients, activations, learning rates, divergence."""
