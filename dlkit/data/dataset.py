@@ -154,7 +154,7 @@ class DataSet:
         description: What the data say of themselves.
         splits: By name: train, val and test.
         context: What a network needs of the data for ever, by name; it travels in the checkpoint.
-        notes: What the user should be told, e.g. what was inferred.
+        notes: Messages for the user, e.g. what was inferred.
         files: The file that each stored row is from, by split; empty where there is none.
     """
 

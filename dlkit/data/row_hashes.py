@@ -13,7 +13,7 @@ def hash_rows(rows: np.ndarray) -> np.ndarray:
     """Return a 64-bit number for each row of an array.
 
     The bytes of a row, as 64-bit words, are multiplied by fixed odd random numbers and summed, high and low halves
-    mixed: rows that differ meet with a chance of about 2^-64, so copies among millions are told for certain enough.
+    mixed: rows that differ meet with a chance of about 2^-64, so copies among millions are found with enough certainty.
 
     Args:
         rows: Shape (N, ...), any type without objects.

@@ -145,7 +145,7 @@ def checked(rows: Rows, total: int) -> Rows:
     """Hold splits to having a row each.
 
     Raises:
-        DataError: One is empty; told with the counts of all.
+        DataError: One is empty; the message has the counts of all.
     """
     if empty := [name for name, members in rows.items() if not len(members)]:
         counts = ", ".join(f"{name} {len(members):,}" for name, members in rows.items())

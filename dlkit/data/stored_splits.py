@@ -72,7 +72,7 @@ def check_sizes(source: str, sizes: Mapping[str, int]) -> None:
     """Check that there is something to train on, to validate and to test.
 
     Raises:
-        DataError: A split is too small; told with the counts of all.
+        DataError: A split is too small; the message has the counts of all.
     """
     if short := [name for name, least in _LEAST.items() if sizes[name] < least]:
         counts = ", ".join(f"{name} {sizes[name]:,}" for name in SPLITS)

@@ -1,4 +1,4 @@
-"""How well classes are told apart: accuracy, scores of each class, and the confusion matrix."""
+"""How well classes are distinguished: accuracy, scores of each class, and the confusion matrix."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

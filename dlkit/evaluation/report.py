@@ -39,7 +39,7 @@ class Report:
         metrics: Numbers by name; empty where no target is known.
         places: One a sample: its row in the stored data, or its file.
         results: Targets and outputs, with what its kind of data has to tell.
-        notes: What the user should be told of the data.
+        notes: Messages for the user of the data.
         baselines: Metrics of simpler methods by their name.
     """
 

@@ -39,7 +39,7 @@ class Map:
         spread: Standard deviation over the draws, shape (N,), likewise.
         places: Where observations are that it can see, shape (M, 2).
         values: What they are, shape (M,).
-        notes: What the user should be told.
+        notes: Messages for the user.
     """
 
     names: tuple[str, str, str]
@@ -57,8 +57,8 @@ class Map:
         x, y, value = self.names
         writer.writerow([x, y, "mean", "sd", value])
         for (east, north), mean, spread in zip(self.cells, self.mean, self.spread, strict=True):
-            told = ("", "") if np.isnan(mean) else (f"{mean:.7g}", f"{spread:.4g}")
-            writer.writerow([f"{east:.8g}", f"{north:.8g}", *told, ""])
+            shown = ("", "") if np.isnan(mean) else (f"{mean:.7g}", f"{spread:.4g}")
+            writer.writerow([f"{east:.8g}", f"{north:.8g}", *shown, ""])
         for (east, north), observed in zip(self.places, self.values, strict=True):
             writer.writerow([f"{east:.8g}", f"{north:.8g}", "", "", f"{observed:.7g}"])
         return buffer.getvalue()

@@ -62,7 +62,7 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
 
     Raises:
         CheckpointError: There is no such network, it is the user's own and was not named, or the weights are
-            another's; the differences are told in at most ten lines.
+            another's; the differences are reported in at most ten lines.
         MissingError: It needs torchvision, which cannot be imported.
     """
     check_named(checkpoint)

@@ -76,7 +76,7 @@ class Call:
     def kept(self) -> dict[str, ArgumentValue]:
         """The arguments to store, so that the network is built alike when its defaults change.
 
-        Those that the data tell are not among them: they are told again.
+        Those that the data give are not among them: they are found again.
         """
         return {
             **self.defaults,
@@ -85,12 +85,12 @@ class Call:
 
     def shown(self) -> str:
         """Return what it is called with, and where each argument is from."""
-        told = [
+        shown = [
             f"{name}={_text(value)}{'' if name in self.typed else ' from the data'}"
             for name, value in self.values.items()
         ]
-        told += [f"{name}={_text(value)} by default" for name, value in self.defaults.items()]
-        return f"{self.code.short}({', '.join(told)})"
+        shown += [f"{name}={_text(value)} by default" for name, value in self.defaults.items()]
+        return f"{self.code.short}({', '.join(shown)})"
 
 
 def known_of_data(description: DataDescription) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def plan_call(
         typed: What `-s` gave, as text or as it was read before.
 
     Raises:
-        ConfigError: Arguments are wrong or missing; all are told together.
+        ConfigError: Arguments are wrong or missing; all are reported together.
     """
     signature = _signature(target)
     parameters = _parameters(target, signature, description)

@@ -1,4 +1,4 @@
-"""The curves of training runs: a panel a quantity, train and val told apart without colour."""
+"""The curves of training runs: a panel a quantity, train and val distinguished without colour."""
 
 import math
 from collections.abc import Sequence

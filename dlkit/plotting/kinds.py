@@ -1,4 +1,4 @@
-"""The plot kinds: which files each is told by, how they are read, and what draws them; no matplotlib needed."""
+"""The plot kinds: which files each recognises, how they are read, and what draws them; no matplotlib needed."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

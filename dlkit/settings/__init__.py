@@ -1,1 +1,1 @@
-"""What a run can be told: every setting with its default, its check and where its value comes from."""
+"""The settings of a run: every setting with its default, its check and where its value comes from."""

@@ -157,7 +157,7 @@ def check_curves(config: TrainConfig) -> Iterator[ConfigError]:
 
 
 def _of_marks(config: TrainConfig) -> Iterator[ConfigError]:
-    """Find marks of numbers that cannot be told apart, or that are none."""
+    """Find marks of numbers that cannot be distinguished, or that are none."""
     for name, known in (("decimal", (",", ".")), ("thousands", (",", ".", " ", "'"))):
         mark = getattr(config, name)
         if mark is not None and mark not in known:

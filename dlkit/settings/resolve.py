@@ -80,10 +80,10 @@ def resolve(
         arguments: The model's arguments as typed with `-s`.
         stored: The settings of the run to go on with.
         file: The settings of a configuration file.
-        faults: What was found before, to be told together with what is found here.
+        faults: What was found before, to be reported together with what is found here.
 
     Raises:
-        ConfigError: Something cannot be used; all faults are told together.
+        ConfigError: Something cannot be used; all faults are reported together.
     """
     faults = list(faults)
     typed, file = _with_whole_paths(typed), _with_whole_paths(file or {})
@@ -155,7 +155,7 @@ def parse_arguments(pairs: list[str]) -> dict[str, str]:
     """Split `-s key=value` options.
 
     Raises:
-        ConfigError: One has no `=`, or a key stands twice; all such are told together.
+        ConfigError: One has no `=`, or a key stands twice; all such are reported together.
     """
     arguments: dict[str, str] = {}
     faults: list[ConfigError] = []

@@ -28,10 +28,10 @@ def data_config(
         context: Of the command; knows the source of each option.
         spec: The data, as typed for SPEC.
         settings: Values of all options of the data.
-        faults: What was found before, to be told together with what is found here.
+        faults: What was found before, to be reported together with what is found here.
 
     Raises:
-        ConfigError: Something cannot be used; all faults are told together.
+        ConfigError: Something cannot be used; all faults are reported together.
     """
     given = given_options(context, ("COMMANDLINE", "ENVIRONMENT"))
     typed = {name: value for name, value in settings.items() if name in given}

@@ -1,4 +1,4 @@
-"""What arrays a .npz or .npy file holds and which of them are inputs and targets, told without loading them."""
+"""What arrays a .npz or .npy file holds and which of them are inputs and targets, found without loading them."""
 
 import math
 import re
@@ -66,9 +66,9 @@ def read_entries(path: Path) -> dict[str, ArrayEntry]:
             "write it again with numpy.savez",
         ) from err
     except OSError as err:
-        told = file_error(err, path, "read")
+        fault = file_error(err, path, "read")
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.np[yz]")])
-        raise DataError(told.message, near or told.hint) from err
+        raise DataError(fault.message, near or fault.hint) from err
 
 
 def find_roles(
@@ -105,7 +105,7 @@ def find_roles(
             problem = (
                 f"has no array {printable(typed)}"
                 if typed
-                else f"has no array of {what} that can be told by its name"
+                else f"has no array of {what} that its name identifies"
             )
             raise DataError(
                 f"{option + ' ' + printable(typed) + ': ' if typed else ''}{source} {problem}",

@@ -66,9 +66,9 @@ def dataset_of(pairs: Pairs, request: Request) -> DataSet:
     stored = {part: as_stored(inputs, source) for part, (inputs, _) in pairs.items()}
     shapes = {part: tuple(inputs.shape[1:]) for part, (inputs, _) in stored.items()}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
+        shown = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
         raise DataError(
-            f"{source}: samples of the parts differ in shape: {told}", "they must be of one shape"
+            f"{source}: samples of the parts differ in shape: {shown}", "they must be of one shape"
         )
     labels = _labels({part: targets for part, (_, targets) in pairs.items()}, request)
     parts = {part: (inputs, labels.values[part]) for part, (inputs, _) in stored.items()}

@@ -58,7 +58,7 @@ _WORD = 65535
 Image.MAX_IMAGE_PIXELS = None  # held to MAX_PIXELS here, before a pixel is decoded
 
 
-class ImageFault(Exception):  # noqa: N818 - a finding, told with those of other files
+class ImageFault(Exception):  # noqa: N818 - a finding, reported with those of other files
     """Why a file cannot be used as an image, as the rest of a sentence that begins with its name."""
 
 
@@ -205,12 +205,12 @@ def _fault(err: Exception, path: str) -> ImageFault:
         return ImageFault(_what_else(path))
     if isinstance(err, MemoryError):
         return ImageFault("does not fit into memory")
-    told = " ".join(str(err).split()) or type(err).__name__
+    shown = " ".join(str(err).split()) or type(err).__name__
     if isinstance(err, OSError) and err.strerror:
         return ImageFault(f"cannot be opened: {err.strerror.lower()}")
-    if "truncated" in told.lower():
+    if "truncated" in shown.lower():
         return ImageFault("is cut off")
-    return ImageFault(f"is damaged: {told[:100]}")
+    return ImageFault(f"is damaged: {shown[:100]}")
 
 
 def _what_else(path: str) -> str:

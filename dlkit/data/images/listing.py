@@ -218,7 +218,7 @@ def _refuse_foreign(
             raise DataError(
                 f"--data {where} has the class {_some(foreign)}, none of the {len(class_names)} trained on: "
                 f"{_some(class_names)}",
-                "a class that training has not seen cannot be told; remove or rename the folder",
+                "a class that training has not seen cannot be recognised; remove or rename the folder",
             )
 
 

@@ -120,7 +120,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
 
 
 def _frame_of(trained_on: DataDescription) -> Frame | None:
-    """Return what a network takes; None where it takes no images, which is told elsewhere."""
+    """Return what a network takes; None where it takes no images, which is reported elsewhere."""
     if len(trained_on.input_shape) != 3 or trained_on.input_shape[0] not in (1, 3):
         return None
     bands, height, width = trained_on.input_shape

@@ -32,7 +32,7 @@ class Plan:
 
     Args:
         frame: What they are brought to.
-        notes: What the user should be told of it.
+        notes: Messages for the user of it.
     """
 
     frame: Frame
@@ -143,7 +143,7 @@ def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False)
     Args:
         listing: The images.
         faults: Those that are known to be faulty.
-        complete: All images were decoded; otherwise the rest are gone through, so that all faults are told at once.
+        complete: All images were decoded; otherwise the rest are gone through, so that all faults are reported at once.
 
     Raises:
         DataError: There are any.
@@ -152,12 +152,12 @@ def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False)
         return
     if not complete and len(listing) <= _MOST_GONE_THROUGH:
         faults = find_faults(listing)
-    told = "; ".join(f"{printable(name, 100)} {text}" for name, text in faults[:_SHOWN])
+    shown = "; ".join(f"{printable(name, 100)} {text}" for name, text in faults[:_SHOWN])
     more = f"; and {len(faults) - _SHOWN:,} more" if len(faults) > _SHOWN else ""
     root = printable(str(listing.root), 300)
     total = len(listing) + len(listing.faults)
     which = "1 image" if len(faults) == 1 else f"{len(faults):,} images"
     raise DataError(
-        f"--data {root}: {which} of {total:,} cannot be read: {told}{more}",
+        f"--data {root}: {which} of {total:,} cannot be read: {shown}{more}",
         "fix or remove them",
     )

@@ -100,8 +100,8 @@ def _check_headers(path: Path, entries: Mapping[str, ArrayEntry]) -> None:
     }
     for name, shapes in allowed.items():
         if entries[name].shape not in shapes:
-            told = " or ".join(map(str, dict.fromkeys(shapes)))
-            raise DataError(f"{path}: {name} has the shape {entries[name].shape}, not {told}", _LAYOUT)
+            shown = " or ".join(map(str, dict.fromkeys(shapes)))
+            raise DataError(f"{path}: {name} has the shape {entries[name].shape}, not {shown}", _LAYOUT)
     check_room(path, read, "write fewer compounds or times to a file")
 
 
@@ -117,7 +117,7 @@ def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:
             raise DataError(
                 f"{path}: {name}{list(place)} is {array[place]:g}; {int(wrong.sum()):,} of {array.size:,} values are "
                 f"not finite numbers {allowed}",
-                "leave those compounds out; what was not measured cannot be told from 0",
+                "leave those compounds out; what was not measured cannot be distinguished from 0",
             )
     if (np.diff(arrays["time_points"]) <= 0).any():
         raise DataError(

@@ -23,7 +23,7 @@ def lists_of_splits(
         stored: The points.
         rows: The rows of each split.
         config: What counts as near, and how many are enough.
-        notes: Told if the lists could not be kept.
+        notes: Messages if the lists could not be kept.
 
     Returns:
         Positions among the rows of train, nearest first, padded with -1, shape (N, C), int32; rows in no split have
@@ -91,14 +91,14 @@ def _check_counts(lists: Tensor, rows: Mapping[str, np.ndarray], config: TrainCo
     }
     if not sum(few.values()):
         return
-    told = ", ".join(f"{count:,} {name}" for name, count in few.items() if count)
+    shown = ", ".join(f"{count:,} {name}" for name, count in few.items() if count)
     limiting = [name for name in ("radius", "window") if getattr(config, name) is not None]
     where = " and ".join(f"--{name} {getattr(config, name):g}" for name in limiting)
     before = " before them" if timed else ""
     wider = f"a larger {' or '.join(f'--{name}' for name in limiting)}, or " if limiting else ""
     total = sum(map(len, rows.values()))
     raise DataError(
-        f"{sum(few.values()):,} of {total:,} points ({told}) have fewer than {config.min_neighbors} neighbours"
+        f"{sum(few.values()):,} of {total:,} points ({shown}) have fewer than {config.min_neighbors} neighbours"
         f"{before}{f' within {where}' if where else ''}",
         f"{wider}--min-neighbors 0, which takes each with those that it has",
     )

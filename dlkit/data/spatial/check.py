@@ -50,7 +50,7 @@ def _of_split(
         if split.times is not None:
             later = context["times"][which] >= split.times[rows].unsqueeze(1)
             wrong["future"].append(rows[(there & later).any(1)])
-    told = {
+    shown = {
         "foreign-neighbor": "see points that are not in train",
         "own-value": "see their own value",
         "future": "see values of their own time or later",
@@ -63,7 +63,7 @@ def _of_split(
                 rule=rule,
                 where=f"{name} {_places(rows, table)}",
                 count=count,
-                message=f"{count:,} points of {name} {told[rule]}",
+                message=f"{count:,} points of {name} {shown[rule]}",
                 cure="every score would be too good: report this as a fault of dlkit",
             )
     same = torch.equal(context["coords"], train.coords[train.rows])

@@ -1,4 +1,4 @@
-"""Points with values as a data set: each is told by its neighbours among the training points."""
+"""Points with values as a data set: each is described by its neighbours among the training points."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -297,5 +297,5 @@ def _notes(
     if filled:
         yield f"missing values in the training points are filled in and marked: {', '.join(filled)}"
     if left_out := learned.encoding.left_out:
-        told = "; ".join(f"{printable(name)} {why}" for name, why in left_out.items())
-        yield f"columns left out: {told}"
+        shown = "; ".join(f"{printable(name)} {why}" for name, why in left_out.items())
+        yield f"columns left out: {shown}"

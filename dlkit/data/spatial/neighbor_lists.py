@@ -39,7 +39,7 @@ def kept_lists(
         own: Where each point itself stands in the context, -1 where it does not, shape (N,).
         reach: Straight line to the farthest that counts.
         window: Span of time before a point that counts.
-        note: Told if the file cannot be written; the lists are given all the same.
+        note: Called if the file cannot be written; the lists are given all the same.
 
     Returns:
         Positions in the context, nearest first, padded with -1, shape (N, C), int32, as wide as the longest list.

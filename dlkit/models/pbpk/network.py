@@ -122,7 +122,7 @@ class OrganNet(nn.Module):
         context: `volumes`, `edges`, `flows`, `cleared` and `dosed` of the data.
         hidden: Width of nodes and messages.
         rounds: How many times messages are passed.
-        flows: Whether the network is told the blood flows; else it has to learn them.
+        flows: Whether the network is given the blood flows; otherwise it has to learn them.
         linear: Whether concentrations are proportional to the dose; else the clearances may depend on the
             concentration where they leave from.
 

@@ -87,7 +87,7 @@ class Spatial(nn.Module):
             times: Shape (B,); None where points have no time.
 
         Returns:
-            Standardised values, shape (B, 1). A point without neighbours is told by its place and features.
+            Standardised values, shape (B, 1). A point without neighbours is described by its place and features.
         """
         if neighbors.device.type == "cpu":
             size = max(1, _PAIRS_AT_ONCE // max(1, neighbors.shape[1]))

@@ -104,7 +104,7 @@ def test_random_data_are_drawn_alike_each_time(tmp_path: Path) -> None:
         ("raise SystemExit", "--data data.py:make asked Python to exit (data.py line 4)"),
         (
             "return {'alpha': [1], 'beta': [2]}",
-            "--data data.py:make has no array of inputs that can be told by its name",
+            "--data data.py:make has no array of inputs that its name identifies",
         ),
     ],
     ids=[

@@ -257,7 +257,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str, int]] = {
     ),
     "numbers-for-pictures": (
         {"normalize": "0.5,0.5"},
-        "--normalize 0.5,0.5 is for pictures; the columns of a table have a mean and a spread each",
+        "--normalize 0.5,0.5 is for images; the columns of a table have a mean and a spread each",
         "auto or none",
         2,
     ),
