@@ -12,6 +12,7 @@ from typing import Any
 
 from dlkit import __version__
 from dlkit.cli import console
+from dlkit.files.atomic import TEMPORARY_PREFIX
 
 _LIBRARIES = (
     "torch",
@@ -46,7 +47,8 @@ class _Recorder:
         path, _, flags = arguments
         if isinstance(path, str | os.PathLike) and not flags & (os.O_WRONLY | os.O_RDWR):
             text = os.path.abspath(os.fspath(path))  # noqa: PTH100 - no symbolic link is followed
-            if not text.startswith(_NOT_DATA) and Path(text).is_file():
+            own = text.startswith(_NOT_DATA) or TEMPORARY_PREFIX in text
+            if not own and Path(text).is_file():
                 self.files[text] = None
 
 

@@ -15,7 +15,7 @@ from dlkit.errors import file_error, is_full
 if TYPE_CHECKING:
     from safetensors import TensorSpec
 
-_TEMPORARY_PREFIX = ".dlkit-tmp-"
+TEMPORARY_PREFIX = ".dlkit-tmp-"
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.EOPNOTSUPP}
 
@@ -195,7 +195,7 @@ def sweep_temporaries(folder: Path, process: int | None = None) -> None:
         folder: The folder; without `process` no other process may write to it.
         process: Remove only what the process of this number left.
     """
-    for unfinished in folder.glob(f"{_TEMPORARY_PREFIX}{'' if process is None else f'{process}-'}*"):
+    for unfinished in folder.glob(f"{TEMPORARY_PREFIX}{'' if process is None else f'{process}-'}*"):
         with contextlib.suppress(OSError):
             (disk.remove_folder if unfinished.is_dir() else disk.remove)(unfinished)
 
@@ -238,7 +238,7 @@ def _backup_number(path: Path) -> int:
 
 
 def _temporary_name(path: Path) -> Path:
-    return path.with_name(f"{_TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def _keep(path: Path, previous: Path, second_name: Path) -> None:

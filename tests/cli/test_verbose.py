@@ -35,6 +35,7 @@ def test_train_reports_phases_threads_and_versions(dlkit: Dlkit, home: Path) -> 
     assert f"threads: {torch.get_num_threads()} of" in result.stderr
     assert f"torch {version('torch')}" in result.stderr
     assert f"read {home}/small.csv" in result.stderr
+    assert ".dlkit-tmp-" not in result.stderr
     assert "read " not in dlkit(*words, "--force").stderr
 
 
