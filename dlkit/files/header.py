@@ -4,6 +4,7 @@ The format: https://huggingface.co/docs/safetensors.
 """
 
 import contextlib
+import gc
 import json
 import os
 import stat
@@ -69,7 +70,7 @@ class Header:
         text = self.metadata[METADATA_KEY]
         check_size(text, path)
         try:
-            metadata = json.loads(text)
+            metadata = _parse(text)
         except (ValueError, RecursionError) as err:
             raise damaged(path, f"its metadata are not JSON ({printable(str(err))})") from err
         if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
@@ -139,6 +140,17 @@ def check_size(text: str, path: Path) -> None:
         )
 
 
+def _parse(text: str) -> Any:
+    """Parse JSON without the garbage collector, which would go through all of its values again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return json.loads(text)
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def damaged(path: Path, what: str) -> CheckpointError:
     """Return the error for a damaged file."""
     return CheckpointError(f"{path} is damaged: {what}", DAMAGED_HINT)
@@ -155,7 +167,7 @@ def _read(file: BufferedReader, path: Path) -> Header:
     try:
         text = (first[8:] + file.read(length - 1)).decode()
         check_size(text, path)
-        tensors = json.loads(text)
+        tensors = _parse(text)
         metadata = tensors.pop("__metadata__", None) or {}
         entries = {name: _entry(value, 8 + length) for name, value in tensors.items()}
         if not all(isinstance(value, str) for value in metadata.values()):
