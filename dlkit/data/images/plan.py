@@ -1,5 +1,6 @@
 """What the images of a folder are brought to, and how all of them are gone through."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -122,8 +123,12 @@ def decode_all(
 def decoder_for(listing: Listing) -> Decoder:
     """Return a thread a core; the calling thread alone for files so small that threads only share a lock."""
     sampled = listing.names[:: max(1, len(listing) // _SAMPLED_FILES)]
-    sizes = [(listing.root / name).stat().st_size for name in sampled]
-    return Decoder(0 if np.median(sizes) < _SMALL_FILE_BYTES else pick_threads())
+    sizes = []
+    for name in sampled:
+        with contextlib.suppress(OSError):  # a file that is gone is reported when it is decoded
+            sizes.append((listing.root / name).stat().st_size)
+    small = sum(size < _SMALL_FILE_BYTES for size in sizes)
+    return Decoder(0 if 2 * small >= len(sizes) else pick_threads())
 
 
 def find_faults(listing: Listing) -> list[Fault]:

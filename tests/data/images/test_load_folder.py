@@ -399,3 +399,15 @@ def test_samples_are_called_by_their_files(home: Path, room: int | None) -> None
     assert sorted(dataset.places("all"), key=str) == sorted(
         str(path.relative_to(root)) for path in root.rglob("*.png")
     )
+
+
+def test_a_folder_of_nothing_but_empty_files_is_refused_by_name(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / "p" / name).parent.mkdir(parents=True)
+        (tmp_path / "p" / name).touch()
+
+    with pytest.raises(DataError) as caught:
+        load_dataset(configure(tmp_path / "p"))
+
+    assert "a/1.png" in caught.value.message
+    assert "b/2.png" in caught.value.message
