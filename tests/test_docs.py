@@ -27,7 +27,11 @@ def _blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def _named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def test_command_reference_matches_the_code() -> None:
@@ -46,13 +50,13 @@ def test_readme_begins_with_two_commands_that_set_everything_up() -> None:
         assert command.count("\n") == 1
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=_named)
 def test_links_have_a_target(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=_named)
 def test_commands_shown_have_known_options(page: Path) -> None:
     known = {
         path: {name for param in command.params for name in (*param.opts, *param.secondary_opts)}

@@ -1,0 +1,50 @@
+"""The course in docs/learn: every block runs and prints what stands below it, in both languages."""
+
+import contextlib
+import io
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+LESSONS = sorted((DOCS / "learn").glob("*.md"))
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return language and content of each fenced block, in the order of the page."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def run(source: str, names: dict[str, Any]) -> str:
+    """Run a block of Python and return what it prints; one that begins with a file name is saved too."""
+    if named := re.match(r"# (\w+\.py)\n", source):
+        Path(named[1]).write_text(source)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(source, names)
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize("page", LESSONS[:6], ids=lambda page: page.stem)
+def test_blocks_print_what_the_page_shows(page: Path, dlkit: Callable[..., Any], home: Path) -> None:
+    names: dict[str, Any] = {}
+    printed = ""
+    for language, source in blocks(page):
+        if language == "python":
+            printed = run(source, names)
+        elif language == "text":
+            assert printed == source
+        else:
+            for line in source.splitlines():
+                inner = re.sub(r"\$\(dlkit ([^)]*)\)", lambda m: dlkit(*m[1].split()).stdout.strip(), line)
+                result = dlkit(*shlex.split(inner)[1:])
+                assert result.code == 0, f"{line}: {result.stderr}"
+
+
+@pytest.mark.parametrize("page", LESSONS, ids=lambda page: page.stem)
+def test_both_languages_have_the_same_blocks(page: Path) -> None:
+    assert blocks(DOCS / "pt" / "learn" / page.name) == blocks(page)
