@@ -56,10 +56,10 @@ def build_objective(
             compare with one-hot targets.
         device: Where outputs and targets will be; None is the CPU.
         label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), for cross-entropy.
-        weights: One weight a class or an output, shape (K,), on the device; None weighs all alike. Those of classes
-            are scaled to a mean of 1, and the loss is the mean over the samples, so that it does not depend on
-            which samples make a batch (torch's own divides by the weights that happen to be in it). Those of
-            outputs are taken as they are: the loss is the mean over the outputs of weight times error.
+        weights: One weight a class or an output, shape (K,), on the device; None weighs all alike. A sample weighs
+            what its class does, and the loss is the mean over the samples of weight times loss, so that it does not
+            depend on which samples make a batch (torch's own divides by the weights that happen to be in it). For
+            numbers the loss is the mean over the outputs of weight times error.
 
     Raises:
         ConfigError: The loss does not fit the task.
@@ -69,8 +69,6 @@ def build_objective(
         raise ConfigError(f"--loss {loss} takes classes; the target is a number", "mse, l1 or huber fit it")
     if classes and loss == "log1p":
         raise ConfigError("--loss log1p takes numbers; the target is a class", "cross-entropy fits it")
-    if classes and weights is not None:
-        weights = weights / weights.mean()
     if classes and loss in ("auto", "cross-entropy"):
         return Objective(_cross_entropy(label_smoothing, weights), "accuracy", count_correct, _probabilities)
     elementwise = _ELEMENTWISE["mse" if loss == "auto" else loss]
@@ -89,8 +87,10 @@ def build_objective(
             truth = truth.to(outputs.dtype)
         if weights is None:
             return elementwise(outputs, truth, reduction="mean")
-        by_output = weights.reshape(-1, *([1] * (outputs.ndim - 2)))
-        return (elementwise(outputs, truth, reduction="none") * by_output).mean()
+        by_place = (
+            weights[targets].unsqueeze(1) if classes else weights.reshape(-1, *([1] * (outputs.ndim - 2)))
+        )
+        return (elementwise(outputs, truth, reduction="none") * by_place).mean()
 
     def numbers(outputs: Tensor) -> Tensor:
         return _shaped(outputs, description) * scale + shift
@@ -262,8 +262,8 @@ def _cross_entropy(label_smoothing: float, weights: Tensor | None) -> Callable[[
     def mean_loss(outputs: Tensor, targets: Tensor) -> Tensor:
         if weights is None:
             return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
-        total = F.cross_entropy(outputs, targets, weights, reduction="sum", label_smoothing=label_smoothing)
-        return total / len(targets)
+        losses = F.cross_entropy(outputs, targets, reduction="none", label_smoothing=label_smoothing)
+        return (losses * weights[targets]).mean()
 
     return mean_loss
 

@@ -80,4 +80,16 @@ def load_dataset(
         same_data=other is None,
         table=table,
     )
-    return KINDS[reads(config.model) or spec.kind].load(request)
+    return _with_class_counts(KINDS[reads(config.model) or spec.kind].load(request), trained_on)
+
+
+def _with_class_counts(dataset: "DataSet", trained_on: "DataDescription | None") -> "DataSet":
+    """Return a data set whose description has the training samples of each class: those trained on, or its own."""
+    about = dataset.description
+    if about.task != "classification":
+        return dataset
+    counts = () if trained_on is None else trained_on.class_counts
+    if not counts and "train" in dataset.splits:
+        found = dataset.splits["train"].strata().bincount(minlength=len(about.class_names))
+        counts = tuple(found.tolist())
+    return replace(dataset, description=replace(about, class_counts=counts))

@@ -26,7 +26,7 @@ def objective_of(config: TrainConfig, dataset: DataSet, device: torch.device) ->
         config.loss,
         device=device,
         label_smoothing=config.label_smoothing,
-        weights=_target_weights(config, dataset, device),
+        weights=_target_weights(config, dataset.description, device),
     )
     return replace(objective, monitored=monitored(config.monitor, task_of(dataset.description)))
 
@@ -69,16 +69,23 @@ def check_description(config: TrainConfig, description: DataDescription) -> None
         raise ConfigError.of(faults)
 
 
-def _target_weights(config: TrainConfig, dataset: DataSet, device: torch.device) -> Tensor | None:
-    """Return one weight a class or output, shape (K,); those not named weigh 1."""
-    description = dataset.description
+def _target_weights(config: TrainConfig, description: DataDescription, device: torch.device) -> Tensor | None:
+    """Return one weight a class or output, shape (K,); those not named weigh 1.
+
+    Weights of classes are divided by their mean over the samples that are trained on, so that the loss keeps its size.
+    """
     weights = None
     if config.target_weights is not None:
         named = parse_weights(config.target_weights)
         names = description.class_names or description.target_names
-        weights = torch.tensor([named.get(name, 1.0) for name in names], device=device)
-    if config.balance == "loss" and "train" in dataset.splits:
-        counts = dataset.split("train").strata().bincount(minlength=len(description.class_names))
-        by_count = (1 / counts.clamp_min(1)).to(device)
+        weights = torch.tensor([named.get(name, 1.0) for name in names], dtype=torch.float64)
+    counts = torch.tensor(description.class_counts, dtype=torch.float64)
+    if config.balance == "loss" and len(counts):
+        by_count = 1 / counts.clamp_min(1)
         weights = by_count if weights is None else weights * by_count
-    return weights
+    if weights is None:
+        return None
+    if len(counts):
+        drawn = torch.ones_like(counts) if config.balance == "sampler" else counts
+        weights = weights * drawn.sum() / torch.dot(weights, drawn)
+    return weights.to(device=device, dtype=torch.float32)

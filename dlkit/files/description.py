@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-_TUPLES = ("input_shape", "target_shape", "class_names", "target_names", "feature_names")
+_TUPLES = ("input_shape", "target_shape", "class_names", "class_counts", "target_names", "feature_names")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class DataDescription:
             `input_shape` is what its features come to.
         target_shape: Shape of one target: () for a class index, (D,) for D numbers, (D, T) for D curves.
         class_names: One name a class, in the order of the class indices; empty for regression.
+        class_counts: Training samples of each class; empty for regression.
         target_names: One name an output, for numbers; may be empty.
         feature_names: One name an input column; empty for images.
         units: The target's unit; empty for classes.
@@ -57,6 +58,7 @@ class DataDescription:
     named_inputs: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     target_shape: tuple[int, ...] = ()
     class_names: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
     target_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     units: str = ""
@@ -111,13 +113,21 @@ class DataDescription:
         texts = (self.name, self.kind, self.task, self.units, self.source, self.licence, self.fingerprint)
         names = (*self.class_names, *self.target_names, *self.feature_names)
         shapes = [shape for _, shape in self.named_inputs.values()]
-        sizes = (*self.input_shape, *self.target_shape, *_values_of(self.split_sizes), *sum(shapes, ()))
+        sizes = (
+            *self.input_shape,
+            *self.target_shape,
+            *self.class_counts,
+            *_values_of(self.split_sizes),
+            *sum(shapes, ()),
+        )
         if not all(isinstance(text, str) for text in (*texts, *names)):
             raise ValueError("not a data description: a name is not text")
         if not all(type(size) is int and 0 <= size < 2**48 for size in sizes):
             raise ValueError("not a data description: a size is not a whole number")
         if self.task not in ("classification", "regression"):
             raise ValueError("not a data description: its task is neither classification nor regression")
+        if self.class_counts and len(self.class_counts) != len(self.class_names):
+            raise ValueError("not a data description: it counts other classes than it names")
         if any(dtype not in ("float32", "int64") for dtype, _ in self.named_inputs.values()):
             raise ValueError("not a data description: an input is neither float32 nor int64")
         if not isinstance(self.learned, dict):

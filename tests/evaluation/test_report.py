@@ -234,3 +234,18 @@ def test_changed_data_are_refused_unless_they_are_named(checkpoint: Checkpoint) 
     found = evaluate_checkpoint(stale, "digits", "test", CPU)
     assert len(found.places) == 1797
     assert found.notes == ["all 1,797 samples are evaluated: they are not those trained on"]
+
+
+def test_other_data_are_weighed_by_the_classes_trained_on(tmp_path: Path) -> None:
+    config = resolve({"model": "mlp", "epochs": 1, "plot": False, "balance": "loss"}, {})
+    run = start_run(config, tmp_path / "run")
+    for _ in run:
+        pass
+    checkpoint = load_checkpoint(run.dir.best)
+    same = evaluate_checkpoint(checkpoint, None, "test", CPU)
+
+    images, targets = (array.numpy() for array in load_digits().parts["all"])
+    np.savez(tmp_path / "new.npz", x=images[same.places], y=targets[same.places])
+    other = evaluate_checkpoint(checkpoint, str(tmp_path / "new.npz"), "test", CPU)
+
+    assert other.loss == pytest.approx(same.loss, rel=1e-5)

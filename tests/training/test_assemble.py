@@ -56,14 +56,18 @@ def test_settings_of_the_optimizer_reach_it(optimizer: str) -> None:
 
 
 def test_class_weights_go_to_the_classes_they_are_named_for() -> None:
-    objective = assembled(target_weights="3=2,8=0.5", label_smoothing=0.2).parts.objective
+    assembly = assembled(target_weights="3=2,8=0.5", label_smoothing=0.2)
+    objective, counts = assembly.parts.objective, assembly.dataset.splits["train"].strata().bincount()
     outputs, targets = torch.randn(50, 10, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 10
 
     weights = torch.ones(10)
     weights[3], weights[8] = 2.0, 0.5
-    each = F.cross_entropy(outputs, targets, weights / weights.mean(), reduction="none", label_smoothing=0.2)
+    each = F.cross_entropy(outputs, targets, reduction="none", label_smoothing=0.2)
+    mean_weight = (weights * counts).sum() / counts.sum()
 
-    torch.testing.assert_close(objective.loss(outputs, targets), each.mean())
+    torch.testing.assert_close(
+        objective.loss(outputs, targets), (each * weights[targets]).mean() / mean_weight
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +220,11 @@ def skewed() -> DataSet:
     assert isinstance(train, TensorSplit)
     targets = train.targets[train.rows]
     rows = [train.rows[targets == digit][: 100 if digit == 0 else 10] for digit in range(10)]
-    return replace(dataset, splits={**dataset.splits, "train": train.with_rows(torch.cat(rows))})
+    return replace(
+        dataset,
+        description=replace(dataset.description, class_counts=tuple(map(len, rows))),
+        splits={**dataset.splits, "train": train.with_rows(torch.cat(rows))},
+    )
 
 
 def skewed_parts(**settings: str) -> Parts:
