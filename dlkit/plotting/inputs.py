@@ -1,27 +1,14 @@
-"""Predictions in a CSV, as they are drawn; no matplotlib needed."""
+"""Which file a path means, and predicted concentration curves in a CSV; no matplotlib needed."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.errors import DataError, did_you_mean, printable
+from dlkit.errors import DataError, printable
 
 CURVE_COLUMNS = ("index", "organ", "time", "target", "pred")
 """The header of predicted concentration curves."""
-
-
-_MAX_CLASSES = 1000
-_PROBABILITY = "prob_"
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Class names as they were predicted and as they are, one a sample, and all classes in their order."""
-
-    targets: Sequence[str]
-    preds: Sequence[str]
-    class_names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -72,46 +59,6 @@ def _what_is_there(folder: Path) -> str:
     return "dlkit train writes a row of it after each epoch"
 
 
-def parse_predictions(
-    path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
-) -> Predictions:
-    """Read predicted and true classes.
-
-    Raises:
-        DataError: A column is missing or empty, or the targets are numbers.
-    """
-    for name in ("target", "pred"):
-        if name not in header:
-            shown = printable(", ".join(header), 200)
-            raise DataError(
-                f"{path} has no column {name}; its columns are {shown}",
-                did_you_mean(name, header) or "dlkit eval --predict FILE.csv writes target and pred",
-            )
-    if not rows:
-        raise DataError(f"{path} has no predictions", "it holds a header only")
-    columns = [header.index("target"), header.index("pred")]
-    for line, row in rows:
-        for column in columns:
-            if not row[column]:
-                raise DataError(
-                    f"{path} line {line}: {header[column]} is empty", "each sample needs both classes"
-                )
-    targets, preds = ([row[column] for _, row in rows] for column in columns)
-    probabilities = [name.removeprefix(_PROBABILITY) for name in header if name.startswith(_PROBABILITY)]
-    seen = {*targets, *preds}
-    if not probabilities and _are_measurements(seen):
-        raise DataError(
-            f"{path} predicts numbers ({printable(targets[0])}), not classes",
-            "a confusion matrix needs classes",
-        )
-    class_names = list(dict.fromkeys([*probabilities, *_in_order(seen)]))
-    if len(class_names) > _MAX_CLASSES:
-        raise DataError(
-            f"{path} has {len(class_names):,} classes; a confusion matrix shows up to {_MAX_CLASSES:,}"
-        )
-    return Predictions(targets, preds, class_names)
-
-
 def parse_curves(
     path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
 ) -> PredictedCurves:
@@ -149,15 +96,3 @@ def _concentration(path: Path, line: int, name: str, text: str) -> float:
             "times are hours since the dose, concentrations mg/L",
         )
     return value
-
-
-def _in_order(names: Iterable[str]) -> list[str]:
-    """Sort whole numbers by size before words by the alphabet."""
-    return sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name))
-
-
-def _are_measurements(names: Iterable[str]) -> bool:
-    try:
-        return not all(float(name).is_integer() for name in names)
-    except ValueError:
-        return False

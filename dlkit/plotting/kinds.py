@@ -8,14 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from dlkit.errors import DataError, printable
 from dlkit.files.history import History, parse_history, read_rows
-from dlkit.plotting.inputs import CURVE_COLUMNS, PredictedCurves, Predictions, parse_curves, parse_predictions
-from dlkit.plotting.map_inputs import MapValues, is_map, parse_map
+from dlkit.plotting.inputs import CURVE_COLUMNS, parse_curves
+from dlkit.plotting.map_inputs import is_map, parse_map
 from dlkit.plotting.panels import check_x, choose_panels, count_not_positive, find_lacking
+from dlkit.plotting.predictions import (
+    Predictions,
+    Rows,
+    has_predictions,
+    holds_numbers,
+    parse_classes,
+    parse_numbers,
+    parse_probabilities,
+)
+from dlkit.settings.deferred import deferred
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    Reader = Callable[[Path, Sequence[str], Sequence[tuple[int, Sequence[str]]]], Any]
+    Reader = Callable[[Path, Sequence[str], Rows], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +74,7 @@ class PlotKind:
     Args:
         name: As --kind is typed.
         holds: What a file of it holds, for messages.
-        recognise: Whether a CSV with this header is of the kind; None if only --kind asks for it.
+        recognise: Whether a CSV with this header and these rows is of the kind; None if only --kind asks for it.
         read: Reads the rows of a CSV, each with its line; raises DataError for what it cannot draw.
         draw: Makes the figure, with matplotlib, which it imports itself.
         options: The options of `PlotOptions` that it takes.
@@ -75,7 +85,7 @@ class PlotKind:
 
     name: str
     holds: str
-    recognise: Callable[[Sequence[str]], bool] | None
+    recognise: Callable[[Sequence[str], Rows], bool] | None
     read: "Reader"
     draw: "Callable[[Drawing], Figure]"
     options: tuple[str, ...] = ()
@@ -97,13 +107,13 @@ def read_input(path: Path, kind: str | None = None) -> tuple[PlotKind, Any]:
     header, rows = read_rows(path)
     if not all(name.isprintable() for name in header):
         raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
-    found = _kind_of(header, path) if kind is None else PLOT_KINDS[kind]
+    found = _kind_of(path, header, rows) if kind is None else PLOT_KINDS[kind]
     return found, found.read(path, header, rows)
 
 
-def _kind_of(header: Sequence[str], path: Path) -> PlotKind:
+def _kind_of(path: Path, header: Sequence[str], rows: Rows) -> PlotKind:
     for kind in PLOT_KINDS.values():
-        if kind.recognise is not None and kind.recognise(header):
+        if kind.recognise is not None and kind.recognise(header, rows):
             return kind
     shown = printable(", ".join(header), 200)
     raise DataError(
@@ -154,41 +164,22 @@ def _draw_confusion(drawing: Drawing) -> "Figure":
     return plot_confusion(counts, found.class_names)
 
 
-def _draw_organs(drawing: Drawing) -> "Figure":
-    from dlkit.plotting.concentrations import plot_organs
-
-    found: PredictedCurves = drawing.inputs[0]
-    return plot_organs(found)
-
-
-def _draw_fold(drawing: Drawing) -> "Figure":
-    from dlkit.plotting.concentrations import plot_fold
-
-    found: PredictedCurves = drawing.inputs[0]
-    return plot_fold(found)
+def _with(place: str) -> "Callable[[Drawing], Figure]":
+    """Return what draws a single input with the function at `module:name`."""
+    plot = deferred(place)
+    return lambda drawing: plot(drawing.inputs[0])
 
 
-def _draw_map(drawing: Drawing) -> "Figure":
-    from dlkit.plotting.maps import plot_map
-
-    found: MapValues = drawing.inputs[0]
-    return plot_map(found)
-
-
-def _has_curves(header: Sequence[str]) -> bool:
+def _has_curves(header: Sequence[str], _: Rows = ()) -> bool:
     return set(CURVE_COLUMNS) <= set(header)
-
-
-def _has_predictions(header: Sequence[str]) -> bool:
-    return bool({"target", "pred"} & set(header))
 
 
 _RECORDS = (
     PlotKind(
         name="history",
         holds="histories",
-        recognise=lambda header: (
-            bool({"epoch", "train_loss", "val_loss"} & set(header)) and not _has_predictions(header)
+        recognise=lambda header, _: (
+            bool({"epoch", "train_loss", "val_loss"} & set(header)) and not has_predictions(header)
         ),
         read=parse_history,
         draw=_draw_history,
@@ -196,23 +187,77 @@ _RECORDS = (
         several=True,
     ),
     PlotKind(
-        name="confusion",
+        name="organs",
         holds="predictions",
-        recognise=lambda header: _has_predictions(header) and not _has_curves(header),
-        read=parse_predictions,
-        draw=_draw_confusion,
+        recognise=_has_curves,
+        read=parse_curves,
+        draw=_with("dlkit.plotting.concentrations:plot_organs"),
     ),
-    PlotKind(name="organs", holds="predictions", recognise=_has_curves, read=parse_curves, draw=_draw_organs),
     PlotKind(
         name="fold",
         holds="predictions",
         recognise=None,
         read=parse_curves,
-        draw=_draw_fold,
+        draw=_with("dlkit.plotting.concentrations:plot_fold"),
         note="predicted against true",
         suffix="-fold",
     ),
-    PlotKind(name="map", holds="a map", recognise=is_map, read=parse_map, draw=_draw_map),
+    PlotKind(
+        name="parity",
+        holds="predictions",
+        recognise=lambda header, rows: has_predictions(header) and holds_numbers(header, rows),
+        read=parse_numbers,
+        draw=_with("dlkit.plotting.parity:plot_parity"),
+        note="predicted against true numbers",
+    ),
+    PlotKind(
+        name="residual",
+        holds="predictions",
+        recognise=None,
+        read=parse_numbers,
+        draw=_with("dlkit.plotting.residual:plot_residual"),
+        note="errors of numbers",
+        suffix="-residual",
+    ),
+    PlotKind(
+        name="confusion",
+        holds="predictions",
+        recognise=lambda header, _: has_predictions(header),
+        read=parse_classes,
+        draw=_draw_confusion,
+    ),
+    PlotKind(
+        name="roc",
+        holds="predictions",
+        recognise=None,
+        read=parse_probabilities,
+        draw=_with("dlkit.plotting.ranking:plot_roc"),
+        suffix="-roc",
+    ),
+    PlotKind(
+        name="pr",
+        holds="predictions",
+        recognise=None,
+        read=parse_probabilities,
+        draw=_with("dlkit.plotting.ranking:plot_pr"),
+        note="precision and recall",
+        suffix="-pr",
+    ),
+    PlotKind(
+        name="calibration",
+        holds="predictions",
+        recognise=None,
+        read=parse_probabilities,
+        draw=_with("dlkit.plotting.calibration:plot_calibration"),
+        suffix="-calibration",
+    ),
+    PlotKind(
+        name="map",
+        holds="a map",
+        recognise=lambda header, _: is_map(header),
+        read=parse_map,
+        draw=_with("dlkit.plotting.maps:plot_map"),
+    ),
 )
 
 PLOT_KINDS: dict[str, PlotKind] = {kind.name: kind for kind in _RECORDS}

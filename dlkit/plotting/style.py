@@ -96,6 +96,12 @@ def plain_number(value: float, _: object = None) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
+def four_digits(value: float) -> str:
+    """Write a number with four significant digits: 58,420 or 0.7597, in powers of ten only beyond 1e-4 and 1e9."""
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.10g}" if 1e-4 <= abs(rounded) < 1e9 else f"{rounded:g}"
+
+
 def shorten(text: str, limit: int) -> str:
     """Make a name from a file fit: safe characters only, its middle cut out where it is too long."""
     shown = printable(text, 10_000)

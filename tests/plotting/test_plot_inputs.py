@@ -7,7 +7,8 @@ from refusals import assert_reports
 from dlkit.errors import DataError
 from dlkit.files.history import History
 from dlkit.plotting import kinds
-from dlkit.plotting.inputs import Predictions, find_csv, is_cut_off
+from dlkit.plotting.inputs import find_csv, is_cut_off
+from dlkit.plotting.predictions import Predictions
 
 HISTORY = "epoch,train_loss,val_loss\n1,0.5,0.6\n2,0.4,\n"
 PREDICTIONS = "index,target,pred,prob_dog,prob_cat\n0,cat,cat,0.1,0.9\n1,dog,cat,0.4,0.6\n"
@@ -83,7 +84,6 @@ def test_read_input_reads_a_pipe_once(written):
         pytest.param("pred,truth\na,b\n", "pred, truth", id="no-target"),
         pytest.param("x,y\n1,2\n", "x, y", id="foreign"),
         pytest.param("target,pred\na,b\nc,\n", "line 3: pred ", id="empty-pred"),
-        pytest.param("target,pred\n1.25,1.5\n2,3\n", "(1.25)", id="regression"),
         pytest.param("epoch,val_loss\n1,abc\n", "line 2: val_loss is 'abc'", id="no-number"),
         pytest.param(b"\x00\x01\x02,\x1b[31m\n1,2\n", "CSV", id="binary-that-is-text"),
     ],
