@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 
 from dlkit.inspection.lr_range import RULE
-from dlkit.settings.config import COMPUTE_PANEL, DATA_PANEL, FIELDS, SPATIAL_PANEL, WATCH_PANEL, flag
+from dlkit.settings.config import (
+    COMPUTE_PANEL,
+    DATA_PANEL,
+    FIELDS,
+    SPATIAL_PANEL,
+    TABLE_PANEL,
+    WATCH_PANEL,
+    flag,
+)
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "settings.md").read_text()
-OTHER_PANELS = (DATA_PANEL, SPATIAL_PANEL, COMPUTE_PANEL, WATCH_PANEL)
+OTHER_PANELS = (DATA_PANEL, TABLE_PANEL, SPATIAL_PANEL, COMPUTE_PANEL, WATCH_PANEL)
 OTHER_PAGES = {"model", "arguments", "data", "device"} | {
     name
     for name, field in FIELDS.items()

@@ -13,7 +13,7 @@ from dlkit.cli.options import DataOption, DeviceOption, SplitOption
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.files.run_dir import RunDir
-from dlkit.settings.config import check_device
+from dlkit.settings.checks import check_device
 from dlkit.settings.spec import parse_spec
 
 if TYPE_CHECKING:

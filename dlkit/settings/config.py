@@ -1,32 +1,20 @@
-"""TrainConfig: every setting of a training run with its default, its check and its help text."""
+"""TrainConfig: every setting of a training run with its default, its allowed values and its help text."""
 
 import dataclasses
-import math
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.errors import ConfigError
 from dlkit.settings.arguments import ArgumentValue
-from dlkit.settings.catalogue import DATA
 from dlkit.settings.models import MODELS
 from dlkit.settings.optimizers import OPTIMIZERS
-from dlkit.settings.spec import parse_code, parse_spec
-from dlkit.settings.texts import (
-    parse_duration,
-    parse_log,
-    parse_normalize,
-    parse_num_workers,
-    parse_save_every,
-    parse_threads,
-    parse_weights,
-)
+from dlkit.settings.spec import parse_code
+from dlkit.settings.texts import parse_normalize
 
-_DEVICE = re.compile("auto|cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
 COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
-SPATIAL_PANEL = "Points (spatial)"
+TABLE_PANEL, SPATIAL_PANEL = "Tables", "Points (spatial)"
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
@@ -81,12 +69,12 @@ class TrainConfig:
     decimal: str | None = _setting(
         None,
         "What stands before the decimals in a table: , or . (recognised where it shows).",
-        panel=DATA_PANEL,
+        panel=TABLE_PANEL,
     )
     thousands: str | None = _setting(
         None,
         "What stands between thousands in a table: , . ' or a space (recognised likewise).",
-        panel=DATA_PANEL,
+        panel=TABLE_PANEL,
     )
     task: str = _setting(
         "auto",
@@ -327,66 +315,7 @@ def flag(name: str) -> str:
     return name.upper() if name == "model" else f"--{name.replace('_', '-')}"
 
 
-def check_device(device: str) -> Iterator[ConfigError]:
-    """Check the name of a device."""
-    if not _DEVICE.fullmatch(device):
-        yield ConfigError(
-            f"--device {device} is not known; choose from auto, cpu, cuda, cuda:N, mps",
-            "auto takes the best device available",
-        )
-
-
-def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
-    """Check each setting by itself: unknown names, values outside their range."""
-    for name, field in FIELDS.items():
-        value = getattr(config, name)
-        if field.metadata and value is not None and not (name == "model" and parse_code(value)):
-            yield from _check(name, value, field.metadata)
-    if not config.data and (config.model in MODELS or parse_code(config.model)):
-        yield ConfigError("--data is missing", f"choose from {', '.join(DATA)}, or name a file")
-    yield from check_device(config.device)
-    parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
-        (config.data or None, parse_spec),
-        (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
-        (config.num_workers if config.num_workers != "auto" else None, parse_num_workers),
-        (config.max_time, parse_duration),
-        (config.save_every, parse_save_every),
-        (config.target_weights, parse_weights),
-        (config.threads, parse_threads),
-        (config.log, parse_log),
-    )
-    for text, parse in parsed:
-        try:
-            if text is not None:
-                parse(text)
-        except ConfigError as err:
-            yield err
-
-
-def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigError]:
-    if checks["choices"] and value not in checks["choices"]:
-        known = ", ".join(checks["choices"])
-        problem = f"{value} is not known" if value else "is missing"
-        yield ConfigError(
-            f"{flag(name)} {problem}; choose from {known}{' or file.py:Class' if name == 'model' else ''}",
-            did_you_mean(value, checks["choices"])
-            or (f"add the name of its class: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
-        )
-    if isinstance(value, bool | str):
-        return
-    low, above, below = (checks[key] for key in ("low", "above", "below"))
-    inside = (
-        (isinstance(value, int) or math.isfinite(value))
-        and (low is None or value >= low)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    )
-    if not inside:
-        left = f"({above}" if low is None else f"[{low}"
-        right = "inf" if below is None else below
-        yield ConfigError(f"{flag(name)} {value} is outside {left}, {right})", checks["hint"])
-
-
 FIELDS: Mapping[str, dataclasses.Field[Any]] = {
     field.name: field for field in dataclasses.fields(TrainConfig)
 }
+TABLE_SETTINGS = tuple(name for name, field in FIELDS.items() if field.metadata.get("panel") == TABLE_PANEL)

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.settings.catalogue import DATA, DataEntry
-from dlkit.settings.config import FIELDS, TrainConfig, flag
+from dlkit.settings.config import FIELDS, TABLE_SETTINGS, TrainConfig, flag
 from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind, data_kinds
 from dlkit.settings.models import MODELS, reads
@@ -35,8 +35,7 @@ _WHY_REFUSED = {
     "augment": _FOR_IMAGES,
     "num_workers": _FOR_IMAGES,
     "size": "{value} is for an image folder; --data {data} is not one",
-    "decimal": _FOR_TABLES,
-    "thousands": _FOR_TABLES,
+    **dict.fromkeys(TABLE_SETTINGS, _FOR_TABLES),
     "target": _OF_COLUMNS,
     "features": _OF_COLUMNS,
     **dict.fromkeys(("group", "by_time", "split_file", "folds", "stratify"), _BY_CLASS),

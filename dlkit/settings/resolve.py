@@ -11,7 +11,8 @@ from typing import Any
 
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable, reason
 from dlkit.settings.catalogue import DATA
-from dlkit.settings.config import FIELDS, TrainConfig, find_faults, flag
+from dlkit.settings.checks import find_faults
+from dlkit.settings.config import FIELDS, TABLE_SETTINGS, TrainConfig, flag
 from dlkit.settings.conflicts import find_contradictions
 from dlkit.settings.kinds import data_kinds
 from dlkit.settings.models import MODELS
@@ -27,8 +28,7 @@ _FIXED_ON_RESUME = (
     "data",
     "target",
     "features",
-    "decimal",
-    "thousands",
+    *TABLE_SETTINGS,
     "task",
     "balance",
     "val",

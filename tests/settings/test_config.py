@@ -8,7 +8,8 @@ import pytest
 from refusals import assert_reports
 
 from dlkit.errors import ConfigError
-from dlkit.settings.config import FIELDS, TrainConfig, check_device, flag
+from dlkit.settings.checks import check_device
+from dlkit.settings.config import FIELDS, TrainConfig, flag
 from dlkit.settings.resolve import parse_arguments, resolve
 
 RANGES = [

@@ -8,14 +8,14 @@ from typer import Context
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import report_running
 from dlkit.errors import ConfigError
-from dlkit.settings.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TrainConfig
+from dlkit.settings.config import DATA_PANEL, FIELDS, SPATIAL_PANEL, TABLE_PANEL, TrainConfig
 from dlkit.settings.kinds import data_kinds
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve
 from dlkit.settings.spec import parse_spec
 from dlkit.user_code import check_file
 
-_PANELS = (DATA_PANEL, SPATIAL_PANEL)
+_PANELS = (DATA_PANEL, TABLE_PANEL, SPATIAL_PANEL)
 DATA_SETTINGS = {name for name, field in FIELDS.items() if field.metadata.get("panel") in _PANELS} | {"seed"}
 
 

@@ -10,14 +10,14 @@ from dlkit.cli.bars import show_preparing
 from dlkit.cli.data.settings import data_config
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError
+from dlkit.settings.config import TABLE_SETTINGS
 from dlkit.settings.kinds import data_kinds
 from dlkit.settings.spec import parse_spec
 
 _SETTINGS = frozenset(
     (
         "target",
-        "decimal",
-        "thousands",
+        *TABLE_SETTINGS,
         "task",
         "val",
         "test",

@@ -27,7 +27,8 @@ from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
 from dlkit.inspection.layer_table import COLUMNS, Row, arrange, check_column, select_layers, to_csv
 from dlkit.plotting.figure_file import FIGURE_SUFFIXES
 from dlkit.settings.catalogue import DATA
-from dlkit.settings.config import TrainConfig, check_device
+from dlkit.settings.checks import check_device
+from dlkit.settings.config import TrainConfig
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import parse_arguments, resolve
 from dlkit.settings.spec import parse_code

@@ -11,7 +11,7 @@ from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.errors import CheckpointError, ConfigError
 from dlkit.files.run_dir import RunDir
 from dlkit.inspection.layer_table import COLUMNS
-from dlkit.settings.config import check_device
+from dlkit.settings.checks import check_device
 
 
 def nan(

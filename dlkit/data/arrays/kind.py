@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from dlkit.settings.config import TABLE_SETTINGS
 from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind
 
@@ -24,12 +25,12 @@ ARRAYS = DataKind(
     load=load,
     suffixes=(".npz", ".npy"),
     recipe_of=deferred("dlkit.data.arrays.headers:recipe_of"),
-    refuses=("size", "decimal", "thousands"),
+    refuses=("size", *TABLE_SETTINGS),
 )
 
 FUNCTION = DataKind(
     name="function",
     load=deferred("dlkit.data.arrays.functions:load_function"),
     code=True,
-    refuses=("size", "decimal", "thousands"),
+    refuses=("size", *TABLE_SETTINGS),
 )

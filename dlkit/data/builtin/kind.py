@@ -1,5 +1,6 @@
 """Built-in images as a kind of data."""
 
+from dlkit.settings.config import TABLE_SETTINGS
 from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind
 
@@ -8,7 +9,7 @@ BUILTIN = DataKind(
     load=deferred("dlkit.data.builtin.load:load_builtin"),
     recipe="image",
     refuses=(
-        *("size", "target", "features", "decimal", "thousands"),
+        *("size", "target", "features", *TABLE_SETTINGS),
         *("group", "by_time", "split_file", "folds", "stratify"),
     ),
     draw=deferred("dlkit.data.summary:images_by_class"),

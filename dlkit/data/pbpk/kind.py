@@ -1,11 +1,12 @@
 """Concentration curves as a kind of data."""
 
+from dlkit.settings.config import TABLE_SETTINGS
 from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind
 
 PBPK = DataKind(
     name="pbpk",
     load=deferred("dlkit.data.pbpk.load:load_pbpk"),
-    refuses=("size", "decimal", "thousands"),
+    refuses=("size", *TABLE_SETTINGS),
     task="curves",
 )
