@@ -7,6 +7,7 @@ from typing import Any
 
 from dlkit.errors import ConfigError
 from dlkit.settings.arguments import ArgumentValue
+from dlkit.settings.kinds import ARRAY_LAYOUTS, FOLDER_LAYOUTS
 from dlkit.settings.models import MODELS
 from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code
@@ -16,6 +17,7 @@ DATA_PANEL, OPTIMISE_PANEL, STOP_PANEL = "Data", "Optimise", "Stop and save"
 COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
 TABLE_PANEL, SPATIAL_PANEL = "Tables", "Points (spatial)"
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
+LAYOUTS = ("auto", *FOLDER_LAYOUTS, *ARRAY_LAYOUTS)
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
@@ -75,6 +77,12 @@ class TrainConfig:
         None,
         "What stands between thousands in a table: , . ' or a space (recognised likewise).",
         panel=TABLE_PANEL,
+    )
+    layout: str = _setting(
+        "auto",
+        "How data lie: classes or splits (the folders of images); nchw, nhwc, nhw, ntf or nft (the axes of arrays).",
+        choices=LAYOUTS,
+        panel=DATA_PANEL,
     )
     task: str = _setting(
         "auto",

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.settings.catalogue import DATA, DataEntry
-from dlkit.settings.config import FIELDS, TABLE_SETTINGS, TrainConfig, flag
+from dlkit.settings.config import FIELDS, LAYOUTS, TABLE_SETTINGS, TrainConfig, flag
 from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind, data_kinds
 from dlkit.settings.models import MODELS, reads
@@ -134,6 +134,11 @@ def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigE
         if value not in (None, FIELDS[name].default) or value is False:
             why = _WHY_REFUSED.get(name, "does not go with --data {data}")
             yield ConfigError(f"{flag(name)} {why.format(value=value, data=config.data)}", "leave it out")
+    if kind is not None and config.layout in LAYOUTS and config.layout not in ("auto", *kind.layouts):
+        yield ConfigError(
+            f"--layout {config.layout} does not go with --data {config.data}",
+            f"choose from {', '.join(kind.layouts)}" if kind.layouts else "leave it out",
+        )
     if config.model in MODELS:
         panels = {other.panel: other.name for other in data_kinds().values() if other.panel}
         for name in typed:

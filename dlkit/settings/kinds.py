@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Scores = Mapping[str, Mapping[str, float]]
 
 
+FOLDER_LAYOUTS = ("classes", "splits")
+ARRAY_LAYOUTS = ("nchw", "nhwc", "nhw", "ntf", "nft")
 _CHECK = deferred("dlkit.data.check:check_loaded")
 _DESCRIBE = deferred("dlkit.data.summary:describe")
 _SPLITS = deferred("dlkit.data.summary:rows_of_splits")
@@ -64,6 +66,7 @@ class DataKind:
         recipe_of: Chooses the recipe by the spec and the settings given, where files of the kind differ.
         panel: Heading in the help of the settings that only this kind has; empty if it has none.
         refuses: Settings that do not go with the data.
+        layouts: What --layout may be beside auto.
         cuts_both: --val and --test are both shares of all samples.
         check: Finds faults; what `data check` prints.
         check_samples: Finds faults of the samples that only this kind can have; None for none.
@@ -86,6 +89,7 @@ class DataKind:
     recipe_of: "Callable[[Spec, Mapping[str, Any]], str] | None" = None
     panel: str = ""
     refuses: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
     cuts_both: bool = False
     check: "Callable[[TrainConfig], list[Finding]]" = _CHECK
     check_samples: "Callable[[DataSet, Table | None], list[Finding]] | None" = None

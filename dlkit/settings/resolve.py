@@ -29,6 +29,7 @@ _FIXED_ON_RESUME = (
     "target",
     "features",
     *TABLE_SETTINGS,
+    "layout",
     "task",
     "balance",
     "val",
@@ -287,7 +288,7 @@ def _wrong_key(path: Path, name: str, value: Any) -> Iterator[ConfigError]:
     if name not in FIELDS:
         yield ConfigError(
             f"{path}: {printable(name)} is not a setting",
-            did_you_mean(name, FIELDS) or "--print-config lists the settings",
+            did_you_mean(name, FIELDS if name != "out" else ()) or "--print-config lists the settings",
         )
         return
     if name == "arguments":

@@ -20,7 +20,7 @@ Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
-    --augment --balance --by-time --coords --decimal --distance --features --fold --folds --group --limit
+    --augment --balance --by-time --coords --decimal --distance --features --fold --folds --group --layout --limit
     --min-neighbors --neighbors --no-stratify --normalize --num-workers --radius --size --split-by-block
     --split-file --stratify --target --task --test --thousands --time --val --window
 """
@@ -32,7 +32,7 @@ FLAGS = {
     "data ls": "",
     "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
-    --by-time --decimal --fold --folds --force --group --no-stratify --out --seed --stratify --target --task
+    --by-time --decimal --fold --folds --force --group --layout --no-stratify --out --seed --stratify --target --task
     --test --thousands --val -f -o
 """,
     "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",

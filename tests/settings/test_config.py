@@ -56,6 +56,7 @@ CHOICES = [
     ("data", "digit", "choose from digits, mnist, ", "digits?"),
     ("data", "", "--data is missing", "digits, mnist, "),
     ("task", "regresion", "choose from auto, ", "regression?"),
+    ("layout", "nhcw", "choose from auto, classes, splits, nchw", "nhwc"),
     ("augment", "ligth", "choose from none, light, strong", "light?"),
     ("distance", "euclid", "choose from euclidean, haversine", "euclidean?"),
     ("sched_on_resume", "stay", "choose from keep, stretch", ""),

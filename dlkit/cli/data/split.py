@@ -18,6 +18,7 @@ _SETTINGS = frozenset(
     (
         "target",
         *TABLE_SETTINGS,
+        "layout",
         "task",
         "val",
         "test",

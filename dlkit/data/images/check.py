@@ -21,14 +21,14 @@ def check_folder(config: TrainConfig) -> list[Finding]:
     assert root is not None, "a folder has a path"
     findings = check_loaded(config)
     if any(finding.rule == "readable" for finding in findings):
-        return list(unreadable(root)) or findings
-    return [*findings, *misnamed(root)]
+        return list(unreadable(root, config.layout)) or findings
+    return [*findings, *misnamed(root, config.layout)]
 
 
-def unreadable(root: Path) -> Iterator[Finding]:
+def unreadable(root: Path, layout: str = "auto") -> Iterator[Finding]:
     """Decode all images of a folder and find those that cannot be read; none where it cannot even be listed."""
     try:
-        faults = find_faults(list_images(root))
+        faults = find_faults(list_images(root, None, layout))
     except DataError:
         return
     for name, text in faults:
@@ -42,16 +42,17 @@ def unreadable(root: Path) -> Iterator[Finding]:
         )
 
 
-def misnamed(root: Path) -> Iterator[Finding]:
+def misnamed(root: Path, layout: str = "auto") -> Iterator[Finding]:
     """Find images whose names end otherwise than their format does.
 
     Args:
         root: The folder; all of its images can be read.
+        layout: What --layout asks for.
 
     Raises:
         DataError: It is missing or laid out otherwise.
     """
-    for name in list_images(root).names:
+    for name in list_images(root, None, layout).names:
         fitting = suffixes_of(root / name)
         if fitting and Path(name).suffix.lower() not in fitting:
             yield Finding(

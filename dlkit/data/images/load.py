@@ -48,7 +48,7 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     """
     root, trained_on = request.spec.path, request.trained_on
     assert root is not None, "a folder has a path"
-    listing = list_images(root, None if trained_on is None else trained_on.class_names)
+    listing = list_images(root, None if trained_on is None else trained_on.class_names, request.config.layout)
     refuse(listing, listing.faults)
     wanted = None if trained_on is None else _frame_of(trained_on)
     place = place_of(root, request.config.size)
@@ -143,7 +143,7 @@ def _describe(listing: Listing, plan: Plan, request: Request, found: str) -> Dat
 
 def _said_of(listing: Listing, config: TrainConfig | None = None) -> list[str]:
     """Return notes about files and settings that are not used."""
-    notes = []
+    notes = [*listing.notes]
     if listing.ignored:
         notes.append(f"files that are no images were ignored ({listing.ignored:,}) in {listing.root}")
     if config is not None and config.num_workers != "auto":

@@ -166,7 +166,7 @@ def odd_name(root: Path) -> None:
             "a class that",
         ),
         (two_vals, "--data {root} has val/ and valid/, which are both val", "keep one"),
-        (empty_val, "--data {root}: val/ holds no images", "it needs one sub-folder a class"),
+        (empty_val, "--data {root}: val/ holds no images", "remove it"),
         (bare_train, "--data {root}: train/ holds no sub-folders", "it needs one sub-folder a class"),
         (
             odd_name,

@@ -1,0 +1,267 @@
+"""How the folders under a data folder are meant: which are parts, which are classes, which are neither."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+from dlkit.data.images.tree import Folder
+from dlkit.data.part_names import part_of
+from dlkit.errors import ConfigError, DataError, printable
+
+LAYOUT = "one sub-folder a class, as in cats/ and dogs/; or train/, val/ and test/ above them"
+_SHOWN = 8
+_PARTS = ("train", "val", "test")
+_IMAGES = frozenset(("image", "images", "img", "imgs", "photos", "pictures", "raw", "original", "originals"))
+_COMPANIONS = frozenset(
+    ("mask", "masks", "label", "labels", "annotation", "annotations", "groundtruth", "gt", "segmentation")
+)
+
+Classes = Mapping[str, Folder]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the folders are.
+
+    Args:
+        parts: The folder of each class by its name, by part: `all`, or `train` and maybe `val` and `test`.
+        names: What each part is called in the data folder.
+        above: The folders that hold those of the classes, or of the parts.
+        notes: What was assumed, for the user.
+    """
+
+    parts: Mapping[str, Classes]
+    names: Mapping[str, str]
+    above: Sequence[Folder]
+    notes: Sequence[str] = ()
+
+
+def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "auto") -> Layout:
+    """Find out which folders are parts and which are classes.
+
+    Folders are parts if their names say so and the same class folders lie in them. What may be either is refused.
+
+    Args:
+        root: The data folder, for messages.
+        top: What lies in it.
+        known: The classes that a network knows; empty for a new one.
+        asked: `classes` or `splits` decides; `auto` does not.
+
+    Raises:
+        DataError: There are none, or it is not certain which of the two they are.
+        ConfigError: They cannot be what was asked for.
+    """
+    shown = printable(str(root), 300)
+    folder = _entered(top, known)
+    if not folder.folders:
+        loose = len(folder.images)
+        what = "holds no sub-folders" + (f", but {loose:,} image{'s' * (loose != 1)}" if loose else "")
+        raise DataError(f"--data {shown} {what}", _for_loose_images(root) if loose else f"it needs {LAYOUT}")
+    named = _named_parts(folder)
+    if asked == "splits" and not named:
+        raise ConfigError(
+            f"--layout splits: no folder of {shown} is called train, val or test; it has {_some(folder.folders)}",
+            "rename them, or leave it out",
+        )
+    inner = _inner(folder, named, known)
+    inside = _parts_inside(folder)
+    if asked == "splits" or (asked == "auto" and _are_parts(shown, folder, named, inner, known)):
+        layout = _parts_above(shown, folder, named, inner, known)
+    elif inside and asked == "auto":
+        note = (
+            f"each of {_some(folder.filled)} holds folders for {' and '.join(inside)}: they are read as such"
+        )
+        layout = Layout(inside, {}, [*folder.filled.values()], [note])
+    else:
+        if asked == "auto" and not set(folder.filled) <= set(known):
+            _refuse_sets(shown, folder)
+            _refuse_masks(shown, folder, "; --layout classes reads them as two classes")
+        layout = Layout({"all": folder.folders}, {}, [])
+    notes = [f"the data are in {folder.name}/, the only folder there"] if folder.name else []
+    above = [top, *([folder] if folder is not top else []), *layout.above]
+    return replace(layout, above=above, notes=[*notes, *layout.notes])
+
+
+def own_folders(folder: Folder) -> Iterator[Folder]:
+    """Yield the folders of a class, without those of masks or labels that belong to its images."""
+    yield folder
+    companions = set(companions_in(folder))
+    for name, each in folder.folders.items():
+        if name not in companions:
+            yield from own_folders(each)
+
+
+def companions_in(folder: Folder) -> list[str]:
+    """Return the sub-folders that hold masks or labels of the images beside them."""
+    filled = folder.filled
+    companions = [name for name in filled if _plain(name) in _COMPANIONS]
+    return companions if folder.images or len(companions) < len(filled) else []
+
+
+def _entered(folder: Folder, stop: Collection[str]) -> Folder:
+    """Go into a folder that holds nothing but another folder of folders."""
+    while True:
+        filled = folder.filled
+        name, only = next(iter(filled.items()), ("", folder))
+        if len(filled) != 1 or name in stop or not only.filled or _says_only_part(name):
+            return folder
+        folder = only
+
+
+def _says_only_part(name: str) -> bool:
+    part = part_of(name)
+    return part is not None and part[1]
+
+
+def _named_parts(folder: Folder) -> dict[str, str]:
+    """Return the part that the name of each sub-folder says; those of other names are left out."""
+    found = {name: part_of(name) for name in folder.folders}
+    named = {name: each[0] for name, each in found.items() if each is not None}
+    lacks_test = "test" not in named.values()
+    for name in named:
+        if lacks_test and name.lower().startswith("eval") and list(named.values()).count("val") > 1:
+            named[name] = "test"
+    return named
+
+
+def _inner(folder: Folder, named: Mapping[str, str], known: Collection[str]) -> dict[str, Folder]:
+    """Return the folder that holds the class folders of each part; those without class folders are left out.
+
+    A folder in a part that is called as a class of the part to train on is a class, and not one to go into.
+    """
+    stop, found = set(known), {}
+    for name in sorted(named, key=lambda name: named[name] != "train"):
+        inside = _entered(folder.folders[name], stop)
+        if inside.filled:
+            found[name] = inside
+            stop |= inside.filled.keys()
+    return {name: found[name] for name in named if name in found}
+
+
+def _are_parts(
+    shown: str, folder: Folder, named: Mapping[str, str], inner: Mapping[str, Folder], known: Collection[str]
+) -> bool:
+    """Return whether the sub-folders are parts of the data.
+
+    Raises:
+        DataError: They may be, and may be classes.
+    """
+    filled = folder.filled
+    if set(filled) <= set(known):
+        return False
+    if any(one.filled.keys() & other.filled.keys() for one, other in combinations(inner.values(), 2)):
+        return True
+    if not set(filled) <= set(named) or not any(_says_only_part(name) for name in named):
+        return False
+    trains = len(inner) == 1 and (bool(known) or named[next(iter(inner))] == "train")
+    if trains or len(named) == 1 or len(inner) < len(filled) == 1:
+        return True
+    what = "no class folder lies in two of them" if inner else "they hold no class folders"
+    raise DataError(
+        f"--data {shown}: {_some(named)} may be parts of the data, or classes: {what}",
+        "--layout classes reads them as classes; as parts, each needs folders called as the classes are",
+    )
+
+
+def _parts_above(
+    shown: str, folder: Folder, named: Mapping[str, str], inner: Mapping[str, Folder], known: Collection[str]
+) -> Layout:
+    """Return the layout of parts that hold classes.
+
+    Raises:
+        DataError: Two folders are the same part, one to train on is missing or holds no classes.
+    """
+    flat = [name for name in named if name not in inner and folder.folders[name].count]
+    parts: dict[str, str] = {}
+    for name, part in named.items():
+        if name in flat and inner:
+            continue
+        if part in parts:
+            raise DataError(
+                f"--data {shown} has {parts[part]}/ and {name}/, which are both {part}", "keep one"
+            )
+        parts[part] = name
+        if name in flat:
+            raise DataError(f"--data {shown}: {name}/ holds no sub-folders", f"it needs {LAYOUT}")
+        if name in inner:
+            _refuse_masks(f"{shown}/{name}", inner[name], "")
+    if not known and "train" not in parts:
+        raise DataError(
+            f"--data {shown} holds {_some(parts.values())} and no part to train on",
+            f"rename one of them train, or name its path: --data {shown}/{next(iter(parts.values()))}/",
+        )
+    ordered = {part: parts[part] for part in _PARTS if part in parts}
+    notes = []
+    if renamed := [f"{name}/ is read as {part}" for part, name in ordered.items() if name.lower() != part]:
+        notes.append(", ".join(renamed))
+    if flat:
+        notes.append(f"{_some(flat)} left out: its images lie in no class folders, so they have no labels")
+    if others := [name for name in folder.filled if name not in named]:
+        notes.append(f"{_some(others)} left out: it is none of train, val and test")
+    classes = {part: inner[name].folders if name in inner else {} for part, name in ordered.items()}
+    above = [each for name in ordered.values() for each in (folder.folders[name], inner.get(name)) if each]
+    return Layout(classes, ordered, list({id(each): each for each in above}.values()), notes)
+
+
+def _parts_inside(folder: Folder) -> dict[str, dict[str, Folder]]:
+    """Return the layout of classes that hold parts, as in `cat/train` and `cat/test`; empty for another."""
+    parts: dict[str, dict[str, Folder]] = {}
+    for name, each in folder.filled.items():
+        filled = each.filled
+        if not filled or each.images:
+            return {}
+        for own, inside in filled.items():
+            part, plain = part_of(own) or ("", False)
+            if not plain or name in parts.setdefault(part, {}):
+                return {}
+            parts[part][name] = inside
+    return {part: parts[part] for part in _PARTS if part in parts} if len(parts.get("train", ())) > 1 else {}
+
+
+def _refuse_sets(shown: str, folder: Folder) -> None:
+    """Refuse folders that all hold the same class folders, and so may be sets of data."""
+    inner = [
+        set() if each.images else {name for name in each.filled if _plain(name) not in _COMPANIONS | _IMAGES}
+        for each in folder.filled.values()
+    ]
+    common = set.intersection(*inner) if len(inner) > 1 else set()
+    if len(common) > 1:
+        raise DataError(
+            f"--data {shown}: {_some(folder.filled)} all hold {_some(sorted(common))}: the classes may be either",
+            "--layout classes takes the upper folders; to take the inner ones, name the upper ones train, val and test",
+        )
+
+
+def _refuse_masks(shown: str, folder: Folder, otherwise: str) -> None:
+    """Refuse images beside their masks or labels, which are no two classes."""
+    companions = [name for name in folder.folders if _plain(name) in _COMPANIONS]
+    others = [name for name in folder.filled if name not in companions]
+    if companions and len(others) == 1 and _plain(others[0]) in _IMAGES:
+        raise DataError(
+            f"--data {shown}: {others[0]}/ and {companions[0]}/ are images and what belongs to them, not two classes",
+            f"a function can load both: --data file.py:make{otherwise}",
+        )
+
+
+def _for_loose_images(root: Path) -> str:
+    """Return the way out for images that lie in no class folder."""
+    places = (root, root.absolute().parent)
+    tables = [path for place in places for path in sorted(place.glob("*.[ct]sv"))]
+    if tables:
+        return (
+            f"if their labels stand in {printable(tables[0].name)}, a function reads both: --data file.py:make, as in "
+            "docs/images.md"
+        )
+    return f"it needs {LAYOUT}"
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z]", "", name.lower())
+
+
+def _some(names: Collection[str]) -> str:
+    shown = [f"{printable(name, 40)}/" for name in list(names)[:_SHOWN]]
+    more = ", ..." if len(names) > _SHOWN else ""
+    return (", ".join(shown) if len(shown) != 2 else " and ".join(shown)) + more
