@@ -151,7 +151,7 @@ def _try(config: TrainConfig, overfit: int | None) -> None:
     from dlkit.training.dry_run import dry_run, memorise
 
     with show_preparing():
-        report = dry_run(config) if overfit is None else memorise(config, overfit)
+        report = dry_run(config, console.note) if overfit is None else memorise(config, overfit, console.note)
     console.print_pairs(report)
 
 

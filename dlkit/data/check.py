@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dlkit.data.dataset import DataSet, Split
 from dlkit.data.findings import LEVELS, Finding, some_of
+from dlkit.data.infer_task import is_ambiguous
 from dlkit.data.kinds import KINDS, kind_of, load_dataset
 from dlkit.data.row_hashes import copies, hash_rows
 from dlkit.data.tables.table import Table
@@ -54,7 +55,9 @@ def check_loaded(
         ConfigError: A setting does not fit the data.
     """
     try:
-        return [*findings, *check_dataset(load_dataset(config, table=table), table)]
+        dataset = load_dataset(config, table=table)
+        ambiguous = _ambiguous(dataset) if config.task == "auto" else ()
+        return [*findings, *ambiguous, *check_dataset(dataset, table)]
     except ConfigError:
         raise
     except DataError as err:
@@ -89,6 +92,35 @@ def _unreadable(data: str, err: DataError) -> Finding:
     return Finding(
         level="error", rule="readable", where=printable(data), count=1, message=err.message, cure=err.hint
     )
+
+
+def _ambiguous(dataset: DataSet) -> Iterator[Finding]:
+    """Find a target of whole numbers that may be classes or numbers."""
+    about = dataset.description
+    if dataset.files or about.named_inputs or not all(map(_is_whole, about.class_names)):
+        return
+    stored = [
+        split.in_memory[1].index_select(0, split.rows)
+        for split in dataset.splits.values()
+        if split.in_memory is not None
+    ]
+    values = torch.cat(stored).double().numpy() if stored else np.zeros((0, 2))
+    if about.class_names:
+        values = np.array(about.class_names, dtype=np.float64)[values.astype(np.int64)]
+    if values.size == len(values) and is_ambiguous(values.reshape(-1)):
+        count, taken = len(np.unique(values)), "classes" if about.class_names else "numbers"
+        yield Finding(
+            level="warning",
+            rule="ambiguous",
+            where=" ".join(("target", *map(printable, about.target_names))),
+            count=count,
+            message=f"{count} different whole numbers may be classes or numbers; they are taken as {taken}",
+            cure="--task regression or --task classification decides",
+        )
+
+
+def _is_whole(name: str) -> bool:
+    return name.removeprefix("-").isdecimal() and name == str(int(name))
 
 
 def _of_classes(description: DataDescription, targets: dict[str, np.ndarray]) -> Iterator[Finding]:

@@ -111,7 +111,7 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
     if trained_on is None:
         check_sizes(request.spec.text, split_sizes)
         normalisation = choose_normalisation(*stock.sample(splits["train"]), stock.scale, config)
-        description = with_target_scaling(description, splits["train"])
+        description = with_target_scaling(description, splits["train"], config)
         notes += [] if augmentation is None else [augmentation.shown()]
     else:
         description = replace(description, target_scaling=trained_on.target_scaling)
@@ -202,7 +202,9 @@ def with_split_file(description: DataDescription, request: Request) -> DataDescr
     return replace(description, learned={**description.learned, "split_file": digest})
 
 
-def with_target_scaling(description: DataDescription, train: AnySplit) -> DataDescription:
+def with_target_scaling(
+    description: DataDescription, train: AnySplit, config: TrainConfig
+) -> DataDescription:
     """Return how numbers to predict are standardised: by their mean and spread over the training rows.
 
     Raises:
@@ -220,5 +222,7 @@ def with_target_scaling(description: DataDescription, train: AnySplit) -> DataDe
             f"--data {description.name}: {which} is {mean[constant[0]]:g} in all {len(targets):,} training samples",
             "there is nothing to learn; leave it out",
         )
+    if not config.scale_target:
+        return description
     scaling = Normalisation(scale=1.0, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
     return replace(description, target_scaling=scaling)

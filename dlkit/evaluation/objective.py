@@ -65,6 +65,8 @@ def check_description(config: TrainConfig, description: DataDescription) -> None
                 "--balance sampler draws targets above and below the median equally often",
             )
         )
+    if not config.scale_target and description.task == "classification":
+        faults.append(ConfigError("--no-scale-target is for numbers; the target is a class", "leave it out"))
     if faults:
         raise ConfigError.of(faults)
 

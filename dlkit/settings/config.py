@@ -152,6 +152,11 @@ class TrainConfig:
         panel=DATA_PANEL,
     )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
+    scale_target: bool = _setting(
+        True,
+        "Standardise a numeric target for the network; losses are of scaled numbers, metrics in its own unit.",
+        panel=DATA_PANEL,
+    )
 
     coords: str | None = _setting(
         None, "The two coordinate columns: X,Y or LONGITUDE,LATITUDE.", panel=SPATIAL_PANEL
@@ -318,9 +323,11 @@ class TrainConfig:
         return numbers[:half] * repeat, numbers[half:] * repeat
 
 
-def flag(name: str) -> str:
-    """Return the option of a setting."""
-    return name.upper() if name == "model" else f"--{name.replace('_', '-')}"
+def flag(name: str, value: object = None) -> str:
+    """Return the option of a setting; for the value False the one that switches it off."""
+    if name == "model":
+        return name.upper()
+    return f"--{'no-' * (value is False)}{name.replace('_', '-')}"
 
 
 FIELDS: Mapping[str, dataclasses.Field[Any]] = {

@@ -133,7 +133,8 @@ def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigE
         value = getattr(config, name)
         if value not in (None, FIELDS[name].default) or value is False:
             why = _WHY_REFUSED.get(name, "does not go with --data {data}")
-            yield ConfigError(f"{flag(name)} {why.format(value=value, data=config.data)}", "leave it out")
+            message = f"{flag(name, value)} {why.format(value=value, data=config.data)}"
+            yield ConfigError(message, "leave it out")
     if kind is not None and config.layout in LAYOUTS and config.layout not in ("auto", *kind.layouts):
         yield ConfigError(
             f"--layout {config.layout} does not go with --data {config.data}",

@@ -50,6 +50,7 @@ _FIXED_ON_RESUME = (
     "split_by_block",
     "limit",
     "normalize",
+    "scale_target",
     "augment",
     "size",
     "batch_size",
@@ -269,7 +270,7 @@ def _changed_on_resume(
         del changed["model"]
     faults = [
         ConfigError(
-            f"{flag(name)} {changed[name]} cannot change on --resume: the run has {stored.get(name, 'none')}",
+            f"{_with_value(name, changed[name])} cannot change on --resume: the run has {stored.get(name, 'none')}",
             "leave it out, or start a new run",
         )
         for name in _FIXED_ON_RESUME
@@ -282,6 +283,10 @@ def _changed_on_resume(
             )
         )
     return faults
+
+
+def _with_value(name: str, value: object) -> str:
+    return flag(name, value) if isinstance(value, bool) else f"{flag(name)} {value}"
 
 
 def _wrong_key(path: Path, name: str, value: Any) -> Iterator[ConfigError]:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
@@ -28,11 +29,12 @@ _MEMORY_STEPS = 300
 _SHARE_LEFT = 0.05
 
 
-def dry_run(config: TrainConfig) -> Report:
+def dry_run(config: TrainConfig, note: Callable[[str], object] = str) -> Report:
     """Take a real step, time some more, and estimate the whole run.
 
     Args:
         config: The settings of the run.
+        note: Takes what was inferred and left out, one line each.
 
     Returns:
         Parameters, steps, seconds for an epoch and in all, validation included, and peak memory.
@@ -41,6 +43,8 @@ def dry_run(config: TrainConfig) -> Report:
         DlkitError: The run could not even begin.
     """
     assembly = assemble_new(config)
+    for text in assembly.notes[1:]:
+        note(text)
     parts = assembly.parts
     validation = _validation_seconds(parts)
     loss, per_step = _first_steps(parts, config.epochs, validation)
@@ -88,7 +92,7 @@ def _validation_seconds(parts: Parts) -> float:
     return (time.perf_counter() - start) / share
 
 
-def memorise(config: TrainConfig, samples: int) -> Report:
+def memorise(config: TrainConfig, samples: int, note: Callable[[str], object] = str) -> Report:
     """Train on a few samples until they are memorised, which any sound network and loop can do.
 
     At most 300 steps over all of them at once, the schedule, weight decay, L1 and smoothing switched off.
@@ -96,6 +100,7 @@ def memorise(config: TrainConfig, samples: int) -> Report:
     Args:
         config: The settings of the run.
         samples: How many samples.
+        note: Takes what was inferred and left out, one line each.
 
     Returns:
         Steps taken, the loss at the start and at the end, and the metric at the end.
@@ -124,6 +129,8 @@ def memorise(config: TrainConfig, samples: int) -> Report:
         epochs=_MEMORY_STEPS,
     )
     assembly = assemble_new(plain)
+    for text in assembly.notes[1:]:
+        note(text)
     few = _first_samples(assembly.dataset, samples, assembly.parts)
     parts = replace(assembly.parts, train=few, val=few)
     first, metric = mean_scores(parts.model, few.in_order(), parts.objective, parts.predict)

@@ -21,8 +21,9 @@ Dlkit = Callable[..., Any]
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
     --augment --balance --by-time --coords --decimal --distance --features --fold --folds --group --layout --limit
-    --min-neighbors --neighbors --no-stratify --normalize --num-workers --radius --size --split-by-block
-    --split-file --stratify --target --task --test --thousands --time --val --window
+    --min-neighbors --neighbors --no-scale-target --no-stratify --normalize --num-workers --radius
+    --scale-target --size --split-by-block --split-file --stratify --target --task --test --thousands
+    --time --val --window
 """
 FLAGS = {
     "": "--install-completion --show-completion --version",

@@ -338,6 +338,7 @@ FIXED: dict[str, tuple[Any, Any]] = {
     "window": (2.0, None),
     "split_by_block": (2.0, None),
     "balance": ("loss", "none"),
+    "scale_target": (False, True),
     "monitor": ("train_loss", "val_loss"),
 }
 
@@ -352,7 +353,9 @@ def test_a_fixed_setting_cannot_change_on_resume(name: str) -> None:
 
     fault, *_ = refused({name: value}, stored={**STORED.to_dict(), **other})
 
-    assert_reports(fault, f"{flag(name)} {value} ", "--resume", str(of_the_run).lower(), "start a new run")
+    typed = flag(name, value) if isinstance(value, bool) else f"{flag(name)} {value}"
+    shown = str(of_the_run) if isinstance(of_the_run, bool) else str(of_the_run).lower()
+    assert_reports(fault, f"{typed} ", "--resume", shown, "start a new run")
 
 
 FREE: Settings = {

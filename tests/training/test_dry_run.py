@@ -40,6 +40,17 @@ def test_dry_run_reports_what_the_run_will_be() -> None:
     assert 10 < report["peak_memory_mib"] < 100_000
 
 
+def test_tries_report_what_was_left_out() -> None:
+    config = configure(target_weights="3=2", ema=0.9)
+    noted: list[str] = []
+
+    dry_run(config, noted.append)
+    memorise(configure(), 10, noted.append)
+
+    assert [note for note in noted if "--ema" in note]
+    assert not [note for note in noted if "adamw" in note or "sgd" in note]
+
+
 COUNTS = {
     "groups": ({"accumulate": 3}, 7, 21),
     "max-steps": ({"max_steps": 25}, 19, 25),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, infer_task
+from dlkit.data.infer_task import MAX_CLASSES, SOME_CLASSES, infer_task
 from dlkit.errors import DataError, printable
 from dlkit.files.description import DataDescription
 
@@ -134,7 +134,7 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
             f"{source} has one class, {printable(names[0]) if names else 'none'}, in all {len(main):,} samples",
             "there is nothing to learn; add samples of other classes",
         )
-    if len(names) > MAX_CLASSES or (len(names) > FEW_CLASSES and 2 * len(names) > len(main)):
+    if len(names) > MAX_CLASSES or (len(names) > SOME_CLASSES and 2 * len(names) > len(main)):
         raise DataError(
             f"{source}: the targets have {len(names):,} different values in {len(main):,} samples, too many to be "
             "classes",

@@ -22,7 +22,7 @@ from dlkit.settings.spec import Spec, parse_spec
 
 _SIMULATOR = "pbpk simulator 1"  # part of the fingerprint: another way to simulate gives other data
 _NOT_OURS = (
-    *("target", "features", "task", "normalize", "augment", "size"),
+    *("target", "features", "task", "normalize", "scale_target", "augment", "size"),
     *("stratify", "group", "by_time", "split_file"),
 )
 _DRUG_FEATURES = ("dose", "clearance_hepatic", "clearance_renal")
@@ -165,7 +165,9 @@ def _check_settings(request: Request) -> None:
             f"--data {spec.text} does not hold concentration curves",
             "pbpk simulates them, e.g. pbpk:n=1000,seed=42; an .npz file holds measured ones",
         )
-    if wrong := [flag(name) for name in _NOT_OURS if getattr(config, name) != FIELDS[name].default]:
+    given = {name: getattr(config, name) for name in _NOT_OURS}
+    wrong = [flag(name, value) for name, value in given.items() if value != FIELDS[name].default]
+    if wrong:
         raise ConfigError(
             f"{', '.join(wrong)} does not go with concentration curves: compounds are split at random, and their "
             "inputs and outputs are fixed",

@@ -143,7 +143,7 @@ def _new(request: Request, table: Table) -> DataSet:
     targets = read_targets(table, (columns.target,), "regression")
     rows = split_points(table, located, targets, config)
     train = rows["train"]
-    scaling = _scaling(targets, train)
+    scaling = _scaling(targets, train, config)
     names, chosen = choose_features(table, columns, config)
     encoding = learn_columns(table, train, names, chosen=chosen) if names else Encoding(())
     if config.normalize == "none":
@@ -274,7 +274,7 @@ def _splits(
     }
 
 
-def _scaling(targets: Targets, train: np.ndarray) -> Normalisation:
+def _scaling(targets: Targets, train: np.ndarray, config: TrainConfig) -> Normalisation:
     values = targets.values[train].astype(np.float64)
     if values.min() == values.max():
         raise DataError(
@@ -282,6 +282,8 @@ def _scaling(targets: Targets, train: np.ndarray) -> Normalisation:
             "there is nothing to learn",
             "name another column",
         )
+    if not config.scale_target:
+        return Normalisation(scale=1.0, mean=(0.0,), std=(1.0,))
     return Normalisation(scale=1.0, mean=(float(values.mean()),), std=(float(values.std()),))
 
 

@@ -118,7 +118,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
         target_names=names if regression else (),
         feature_names=encoding.feature_names,
         units=", ".join(names) if regression else "",
-        target_scaling=_scaling(targets, rows["train"]) if regression else None,
+        target_scaling=_scaling(targets, rows["train"], config) if regression else None,
         learned=learned,
         split_sizes={name: len(members) for name, members in rows.items()},
         source=request.spec.text,
@@ -263,7 +263,7 @@ def _for_network(encoding: Encoding, inputs: np.ndarray, config: TrainConfig) ->
     return said
 
 
-def _scaling(targets: Targets, train: np.ndarray) -> Normalisation:
+def _scaling(targets: Targets, train: np.ndarray, config: TrainConfig) -> Normalisation | None:
     values = targets.values[train].astype(np.float64)
     if (alike := np.flatnonzero(values.min(0) == values.max(0))).size:
         name = targets.names[int(alike[0])]
@@ -272,6 +272,8 @@ def _scaling(targets: Targets, train: np.ndarray) -> Normalisation:
             "nothing to learn",
             "name another column",
         )
+    if not config.scale_target:
+        return None
     return Normalisation(scale=1.0, mean=tuple(values.mean(0).tolist()), std=tuple(values.std(0).tolist()))
 
 

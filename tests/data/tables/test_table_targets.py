@@ -57,10 +57,10 @@ INFERRED: dict[str, tuple[list[str], str, tuple[str, ...], str]] = {
         "as classes",
     ),
     "many-integers": (
-        [str(number) for number in range(21)] * 9,
+        [str(number) for number in range(31)] * 9,
         "regression",
         (),
-        "target y is a number (21 different values), so it is a regression; --task classification takes its values "
+        "target y is a number (31 different values), so it is a regression; --task classification takes its values "
         "as classes",
     ),
 }
