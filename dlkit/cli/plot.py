@@ -3,19 +3,17 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from dlkit.cli import console
 from dlkit.errors import ConfigError, did_you_mean, file_error
-from dlkit.plotting.figure_file import figure_bytes, picture_format, save_figure
+from dlkit.files.atomic import write_file
+from dlkit.plotting.figure_file import LOOKS, figure_bytes, picture_format, titled
 from dlkit.plotting.inputs import find_csv, is_cut_off
 from dlkit.plotting.kinds import PLOT_KINDS, Drawing, PlotKind, PlotOptions, read_input
 from dlkit.plotting.panels import X_COLUMNS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _STDOUT = Path("-")
 _CURVES = "Curves"
@@ -70,18 +68,28 @@ def plot(
     log_y: Annotated[
         bool, Option("--log-y", help="Logarithmic loss; with -y, every axis.", rich_help_panel=_CURVES)
     ] = False,
+    title: Annotated[str, Option(metavar="T", help="A line above the figure.")] = "",
+    style: Annotated[
+        str,
+        Option(metavar="STYLE", help="paper (8 cm, 300 dpi), screen (larger) or dark (the same on black)."),
+    ] = "paper",
 ) -> None:
     """Draw the curves of training runs, the confusion matrix of predictions, concentration curves, or a map."""
     options = PlotOptions(columns=_split(columns), x=x, labels=_split(label), smooth=smooth, log_y=log_y)
-    faults = [*_output_faults(out), *_kind_faults(kind), *_curve_faults(options, len(files))]
+    faults = [
+        *_output_faults(out),
+        *_kind_faults(kind),
+        *_style_faults(style),
+        *_curve_faults(options, len(files)),
+    ]
     if faults:
         raise ConfigError.of(faults)
     paths = [find_csv(path) for path in files]
     found = [_read(path, kind) for path in paths]
     plot_kind = _one_kind([of for of, _ in found], paths, options)
     inputs = [values for _, values in found]
-    figure = plot_kind.draw(Drawing(inputs=inputs, paths=paths, options=options, warn=console.warn))
-    _deliver(figure, out or _default_path(paths, plot_kind))
+    drawing = Drawing(inputs=inputs, paths=paths, options=options, warn=console.warn)
+    _deliver(_figure_bytes(plot_kind, drawing, out, style, title), out or _default_path(paths, plot_kind))
 
 
 def _split(text: str | None) -> list[str] | None:
@@ -99,6 +107,13 @@ def _output_faults(out: Path | None) -> Iterator[ConfigError]:
             picture_format(out)
         except ConfigError as err:
             yield err
+
+
+def _style_faults(style: str) -> Iterator[ConfigError]:
+    if style not in LOOKS:
+        yield ConfigError(
+            f"--style {style} is not known; choose from {', '.join(LOOKS)}", did_you_mean(style, LOOKS)
+        )
 
 
 def _kind_faults(kind: str | None) -> Iterator[ConfigError]:
@@ -170,12 +185,20 @@ def _default_path(paths: Sequence[Path], kind: PlotKind) -> Path:
     return paths[0].with_name(f"{paths[0].stem}{kind.suffix}.png")
 
 
-def _deliver(figure: "Figure", out: Path) -> None:
+def _figure_bytes(kind: PlotKind, drawing: Drawing, out: Path | None, style: str, title: str) -> bytes:
+    from dlkit.plotting.style import look
+
+    suffix = "png" if out in (None, _STDOUT) else picture_format(out)
+    with look(style):
+        figure = kind.draw(drawing)
+        return figure_bytes(titled(figure, title), suffix)
+
+
+def _deliver(content: bytes, out: Path) -> None:
     if out != _STDOUT:
-        save_figure(figure, out)
+        write_file(out, content)
         console.print_paths([out])
         return
-    content = figure_bytes(figure)
     try:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

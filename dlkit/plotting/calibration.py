@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlkit.plotting.predictions import Predictions
-from dlkit.plotting.style import COLOURS, COLUMN_WIDTH, house_style, log_ticks
+from dlkit.plotting.style import COLOURS, COLUMN_WIDTH, GUIDE, INK, house_style, log_ticks
 
 _BINS = 15
 _FEWEST = 10
@@ -27,7 +27,7 @@ def plot_calibration(found: Predictions) -> Figure:
     figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH * 1.05), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     lowest = min(1 / max(2, len(found.probs[0])), float(probs.min()))
-    axes.plot([lowest, 1], [lowest, 1], color="black", linewidth=0.6)
+    axes.plot([lowest, 1], [lowest, 1], color=INK, linewidth=0.6)
     _draw_bins(axes, probs, right)
     axes.set(ylim=(-0.02, 1.02), ylabel="share that was right")
     axes.grid(visible=True)
@@ -35,7 +35,7 @@ def plot_calibration(found: Predictions) -> Figure:
         f"accuracy {right.mean():.4f}, mean probability {probs.mean():.4f}\n"
         f"expected calibration error {expected_error(probs, right):.4f}"
     )
-    below.hist(probs, bins=np.linspace(lowest, 1, 31).tolist(), color="0.6")
+    below.hist(probs, bins=np.linspace(lowest, 1, 31).tolist(), color=GUIDE)
     below.set(yscale="log", xlim=(lowest - 0.01, 1.01), ylabel="samples")
     log_ticks(below.yaxis, 4)
     below.set_xlabel("probability of the predicted class")

@@ -18,8 +18,11 @@ from dlkit.plotting.style import (
     CM,
     COLOURS,
     COLUMN_WIDTH,
+    GUIDE,
+    INK,
     MARKERS,
     PAGE_WIDTH,
+    PAPER,
     house_style,
     log_ticks,
     plain_number,
@@ -83,8 +86,8 @@ def plot_fold(curves: PredictedCurves) -> Figure:
     axes = figure.subplots()
     low, high = FLOOR, max(float(targets.max(initial=0.0)) * 1.3, FLOOR * 10)
     ends = np.array([low, high])
-    axes.fill_between(ends, ends / 2, ends * 2, color="0.92", linewidth=0, zorder=0)
-    axes.plot(ends, ends, color="black", linewidth=0.6, zorder=3)
+    axes.fill_between(ends, ends / 2, ends * 2, color=GUIDE, alpha=0.2, linewidth=0, zorder=0)
+    axes.plot(ends, ends, color=INK, linewidth=0.6, zorder=3)
     edges = np.geomspace(low, high, _BINS + 1)
     counts, _, _ = np.histogram2d(targets, np.clip(preds, low, high), bins=(edges, edges))
     image = axes.pcolormesh(
@@ -155,7 +158,7 @@ def _mark(place: int) -> dict[str, Any]:
     return {
         "marker": MARKERS[place % len(MARKERS)],
         "markersize": 2.6,
-        "markerfacecolor": "white",
+        "markerfacecolor": PAPER,
         "markeredgecolor": colour,
         "markeredgewidth": 0.6,
         "color": colour,

@@ -21,12 +21,22 @@ from dlkit.plotting.panels import (
     smoothed,
     split_and_name,
 )
-from dlkit.plotting.style import CM, COLOURS, COLUMN_WIDTH, MARKERS, house_style, log_ticks, shorten
+from dlkit.plotting.style import (
+    CM,
+    COLOURS,
+    COLUMN_WIDTH,
+    GUIDE,
+    INK,
+    MARKERS,
+    PAPER,
+    house_style,
+    log_ticks,
+    shorten,
+)
 
 _PANEL_HEIGHT = 3.6 * CM
 _X_AXIS_HEIGHT = 0.8 * CM
 _MARKS = 9
-_BEST_LINE = "0.45"
 _AXIS_NAMES = {
     "lr": "learning rate",
     "grad_norm": "gradient norm",
@@ -130,7 +140,7 @@ def _draw_line(axes: Axes, curve: _Curve, column: str, smooth: int, num_curves: 
 def _split_style(split: str, colour: str) -> dict[str, Any]:
     """Train is dashed with open marks, everything else a full line with full marks."""
     if split == "train":
-        return {"linestyle": (0, (3.2, 1.6)), "markerfacecolor": "white", "markeredgecolor": colour}
+        return {"linestyle": (0, (3.2, 1.6)), "markerfacecolor": PAPER, "markeredgecolor": colour}
     return {"linestyle": "-", "markerfacecolor": colour, "markeredgecolor": colour}
 
 
@@ -153,7 +163,7 @@ def _mark_best(axes: Axes, panel: Panel, curve: _Curve, *, alone: bool) -> None:
     if row is None or not math.isfinite(curve.x[row]):
         return
     if alone:
-        axes.axvline(curve.x[row], color=_BEST_LINE, linewidth=0.7, linestyle=":", zorder=1)
+        axes.axvline(curve.x[row], color=GUIDE, linewidth=0.7, linestyle=":", zorder=1)
     for column in panel.columns:
         value = numbers(curve.history, column)[row]
         if split_and_name(column)[0] == "val" and math.isfinite(value):
@@ -161,7 +171,7 @@ def _mark_best(axes: Axes, panel: Panel, curve: _Curve, *, alone: bool) -> None:
 
 
 def _star(colour: str) -> dict[str, Any]:
-    return {"marker": "*", "markersize": 8, "markerfacecolor": colour, "markeredgecolor": "black"}
+    return {"marker": "*", "markersize": 8, "markerfacecolor": colour, "markeredgecolor": INK}
 
 
 def _finish_x(axes: Axes, x: str, unit: str, curves: Sequence[_Curve]) -> None:
@@ -176,14 +186,14 @@ def _finish_x(axes: Axes, x: str, unit: str, curves: Sequence[_Curve]) -> None:
 def _legend(curves: Sequence[_Curve], panels: Sequence[Panel]) -> list[LegendBlock]:
     """Name the runs, then say how train, val and the best epoch are drawn."""
     alone = len(curves) == 1
-    colour = curves[0].colour if alone else "0.3"
+    colour = curves[0].colour if alone else GUIDE
     splits = {split_and_name(column)[0] for panel in panels for column in panel.columns} - {""}
     keys = [
         (Line2D([], [], color=colour, marker="o", **_split_style(split, colour)), split)
         for split in sorted(splits)
     ]
     if any(map(_best_epoch, curves)):
-        line: Any = {"color": _BEST_LINE, "linewidth": 0.7, "linestyle": ":" if alone else "none"}
+        line: Any = {"color": GUIDE, "linewidth": 0.7, "linestyle": ":" if alone else "none"}
         star = Line2D([], [], **_star(colour), **line)
         keys.append((star, f"best {_best_epoch(curves[0])}" if alone else "lowest val loss"))
     return [

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+LOOKS = ("paper", "screen", "dark")
+_LETTERS_PER_INCH = 16
 
 # What would carry the moment of drawing or matplotlib's version into the file.
 _METADATA: Mapping[str, Mapping[str, str | None]] = {
@@ -53,13 +55,26 @@ def save_figure(figure: "Figure", path: Path) -> None:
     write_file(path, figure_bytes(figure, picture_format(path)))
 
 
+def titled(figure: "Figure", title: str) -> "Figure":
+    """Return a figure with a line above it; unchanged if that is empty."""
+    if title:
+        from dlkit.plotting.style import house_style, shorten
+
+        with house_style():
+            figure.suptitle(shorten(title, int(figure.get_figwidth() * _LETTERS_PER_INCH)), fontweight="bold")
+    return figure
+
+
 def figure_bytes(figure: "Figure", kind: str = "png") -> bytes:
     """Draw a figure as `png`, `svg` or `pdf` and give the bytes; they hold no date and no random names."""
-    from dlkit.plotting.style import house_style
+    from dlkit.plotting.style import house_style, scale
 
     buffer = io.BytesIO()
     with house_style(), warnings.catch_warnings():
         # A name in a script that no font here knows is drawn as boxes, which the figure shows well enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width * scale(), height * scale())
         figure.savefig(buffer, format=kind, metadata=dict(_METADATA[kind]))
+        figure.set_size_inches(width, height)
     return buffer.getvalue()

@@ -16,7 +16,10 @@ from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.style import (
     CM,
     COLOURS,
+    GUIDE,
+    INK,
     PAGE_WIDTH,
+    PAPER,
     WARNING_COLOUR,
     house_style,
     log_ticks,
@@ -41,16 +44,16 @@ _SIZE: dict[str, Any] = {"marker": "o", "color": COLOURS[0], "linestyle": "none"
 _ZERO: dict[str, Any] = {
     "marker": "<",
     "color": COLOURS[0],
-    "markerfacecolor": "white",
+    "markerfacecolor": PAPER,
     "linestyle": "none",
 }
-_MEAN: dict[str, Any] = {"marker": "o", "markersize": 2.4, "color": "black", "linestyle": "none"}
+_MEAN: dict[str, Any] = {"marker": "o", "markersize": 2.4, "color": INK, "linestyle": "none"}
 _STD: dict[str, Any] = {"color": COLOURS[5], "linewidth": 0}
 _RANGE: dict[str, Any] = {
     "marker": "|",
     "markersize": 3,
     "markeredgewidth": 0.6,
-    "color": "0.35",
+    "color": GUIDE,
     "linewidth": 0.6,
 }
 _FLAG: dict[str, Any] = {"facecolor": "none", "edgecolor": WARNING_COLOUR, "hatch": "//////", "linewidth": 0}
@@ -120,7 +123,7 @@ def _draw_spread(axes: Axes, table: Sequence[Row]) -> None:
     axes.plot(means, places, zorder=4, **_MEAN)
     widths = np.abs(means) + np.nan_to_num(stds)
     _choose_scale(axes, widths[widths > 0].tolist())
-    axes.axvline(0, color="0.45", linewidth=0.6, zorder=1)
+    axes.axvline(0, color=GUIDE, linewidth=0.6, zorder=1)
     axes.set_xlabel("mean and spread")
 
 
@@ -150,7 +153,7 @@ def _draw_shares(axes: Axes, table: Sequence[Row], shares: Sequence[str]) -> Non
 
 def _share_style(index: int) -> dict[str, Any]:
     colour = COLOURS[(0, 1, 2)[index]]
-    return {"marker": _SHARE_MARKERS[index], "linestyle": "none", "color": colour, "markerfacecolor": "white"}
+    return {"marker": _SHARE_MARKERS[index], "linestyle": "none", "color": colour, "markerfacecolor": PAPER}
 
 
 def _name_layers(axes: Axes, table: Sequence[Row], flagged: Sequence[int], height: float) -> None:

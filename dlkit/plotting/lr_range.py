@@ -8,12 +8,22 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
-from dlkit.plotting.style import CM, COLOURS, COLUMN_WIDTH, house_style, log_ticks, plain_number, shorten
+from dlkit.plotting.style import (
+    CM,
+    COLOURS,
+    COLUMN_WIDTH,
+    GUIDE,
+    INK,
+    house_style,
+    log_ticks,
+    plain_number,
+    shorten,
+)
 
 _HEIGHT = 5 * CM
-_BATCH: dict[str, Any] = {"marker": ".", "markersize": 2, "color": "0.6", "linestyle": "none"}
+_BATCH: dict[str, Any] = {"marker": ".", "markersize": 2, "color": GUIDE, "linestyle": "none"}
 _SMOOTHED: dict[str, Any] = {"color": COLOURS[0], "linewidth": 1.2}
-_MARKED: dict[str, Any] = {"linestyle": "none", "color": COLOURS[0], "markeredgecolor": "black"}
+_MARKED: dict[str, Any] = {"linestyle": "none", "color": COLOURS[0], "markeredgecolor": INK}
 _SUGGESTED: dict[str, Any] = {"color": COLOURS[4], "linewidth": 1.0, "linestyle": (0, (4, 2))}
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dlkit.plotting.map_inputs import MapValues
-from dlkit.plotting.style import PAGE_WIDTH, WARNING_COLOUR, house_style, plain_number, shorten
+from dlkit.plotting.style import PAGE_WIDTH, PAPER, WARNING_COLOUR, house_style, plain_number, shorten
 
 _MOST_OBSERVATIONS = 400
 _VALUES, _SPREADS = "viridis", "Greys"
@@ -36,7 +36,7 @@ def plot_map(found: MapValues) -> Figure:
     if len(shown):
         left.scatter(
             *shown[:, :2].T, c=shown[:, 2], s=size, cmap=_VALUES, vmin=limits[0], vmax=limits[1],
-            edgecolors="white", linewidths=0.4, zorder=3,
+            edgecolors=PAPER, linewidths=0.4, zorder=3,
         )  # fmt: skip
         right.scatter(*shown[:, :2].T, s=0.25 * size, color=WARNING_COLOUR, linewidths=0, zorder=3)
     _fill(

@@ -12,6 +12,8 @@ from dlkit.plotting.predictions import PredictedNumbers
 from dlkit.plotting.style import (
     COLOURS,
     COLUMN_WIDTH,
+    GUIDE,
+    INK,
     PAGE_WIDTH,
     four_digits,
     house_style,
@@ -38,7 +40,7 @@ def plot_parity(outputs: Mapping[str, PredictedNumbers]) -> Figure:
     for axes, (name, values) in zip(panels, outputs.items(), strict=True):
         targets, preds = np.asarray(values.targets), np.asarray(values.preds)
         low, high = _limits(np.concatenate([targets, preds]))
-        axes.plot([low, high], [low, high], color="black", linewidth=0.6, zorder=3)
+        axes.plot([low, high], [low, high], color=INK, linewidth=0.6, zorder=3)
         if values.lo:
             _draw_intervals(axes, values)
         draw_points(axes, targets, preds)
@@ -92,7 +94,15 @@ def draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 def _draw_intervals(axes: Axes, values: PredictedNumbers) -> None:
     some = slice(None, None, -(-len(values.targets) // _INTERVALS))
-    axes.vlines(values.targets[some], values.lo[some], values.hi[some], color="0.75", linewidth=0.5, zorder=1)
+    axes.vlines(
+        values.targets[some],
+        values.lo[some],
+        values.hi[some],
+        color=GUIDE,
+        alpha=0.5,
+        linewidth=0.5,
+        zorder=1,
+    )
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from dlkit.errors import DataError
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.predictions import Predictions
-from dlkit.plotting.style import COLOURS, COLUMN_WIDTH, MARKERS, house_style, shorten
+from dlkit.plotting.style import COLOURS, COLUMN_WIDTH, GUIDE, MARKERS, house_style, shorten
 
 _MOST_CURVES = 6
 _MARKS = 6
@@ -47,7 +47,7 @@ def plot_roc(found: Predictions) -> Figure:
         return false_positives, true_positives
 
     figure, axes = _plot(found, curve, roc_auc_score, "AUC")
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.6, linestyle=":")
+    axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=0.6, linestyle=":")
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate (recall)")
     return figure

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from dlkit.plotting.parity import draw_points, panels_for
 from dlkit.plotting.predictions import PredictedNumbers
-from dlkit.plotting.style import COLOURS, four_digits, house_style, shorten
+from dlkit.plotting.style import COLOURS, INK, four_digits, house_style, shorten
 
 _BINS = 20
 _FEWEST = 15
@@ -28,7 +28,7 @@ def plot_residual(outputs: Mapping[str, PredictedNumbers]) -> Figure:
         preds = np.asarray(values.preds)
         errors = preds - np.asarray(values.targets)
         draw_points(axes, preds, errors)
-        axes.axhline(0, color="black", linewidth=0.6, zorder=3)
+        axes.axhline(0, color=INK, linewidth=0.6, zorder=3)
         _draw_quantiles(axes, preds, errors)
         axes.set_xlabel("predicted value")
         axes.set_ylabel("prediction - truth")

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib.style
+from cycler import cycler
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
@@ -17,11 +19,23 @@ COLUMN_WIDTH = 8 * CM
 PAGE_WIDTH = 16 * CM
 """Width of a paper's text block, in inches."""
 
-# Okabe and Ito, Color Universal Design (2008), ordered so that neighbours differ in lightness too.
-COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#D55E00", "#56B4E9", "#009E73")
+# Okabe and Ito, Color Universal Design (2008), ordered so that neighbours differ in lightness too; then ink, paper,
+# and a grey for guides. Figures name their places, so that a look can exchange them.
+_LIGHT = (
+    ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#D55E00", "#56B4E9", "#009E73"),
+    ("#000000", "#FFFFFF", "#737373"),
+)
+_DARK = (
+    ("#56B4E9", "#E69F00", "#FFFFFF", "#CC79A7", "#F0713A", "#0090E0", "#00C090"),
+    ("#E6E6E6", "#16181C", "#9A9A9A"),
+)
+COLOURS = tuple(f"C{place}" for place in range(7))
+INK, PAPER, GUIDE = "C7", "C8", "C9"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
-WARNING_COLOUR = "#D55E00"
+WARNING_COLOUR = "C4"
 FAINT = "0.85"
+
+_SCREEN_DPI, _SCREEN_SCALE = 160, 1.5
 
 _STYLE: dict[str, Any] = {
     "text.usetex": False,
@@ -66,11 +80,40 @@ _STYLE: dict[str, Any] = {
 }
 
 
+_look: ContextVar[str] = ContextVar("look", default="paper")
+
+
+@contextmanager
+def look(name: str) -> Iterator[None]:
+    """Draw and save figures in one of `LOOKS`: for a page, for a screen, or for a dark screen."""
+    before = _look.set(name)
+    try:
+        yield
+    finally:
+        _look.reset(before)
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in the one style, whatever matplotlibrc the user has; also a decorator."""
-    with matplotlib.style.context(["default", _STYLE]):
+    """Draw in the current look, whatever matplotlibrc the user has; also a decorator."""
+    dark = _look.get() == "dark"
+    colours, (ink, paper, guide) = _DARK if dark else _LIGHT
+    own: dict[str, Any] = {"axes.prop_cycle": cycler(color=[*colours, ink, paper, guide])}
+    if dark:
+        own |= dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), paper)
+        own |= dict.fromkeys(
+            ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink
+        )
+        own["grid.color"] = "0.3"
+    if _look.get() != "paper":
+        own["savefig.dpi"] = _SCREEN_DPI
+    with matplotlib.style.context(["default", _STYLE, own]):
         yield
+
+
+def scale() -> float:
+    """Return how much larger than on a page figures are in the current look; type keeps its size."""
+    return 1.0 if _look.get() == "paper" else _SCREEN_SCALE
 
 
 def log_ticks(axis: Axis, num_ticks: int = 6) -> None:
