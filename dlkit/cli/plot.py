@@ -68,6 +68,18 @@ def plot(
     log_y: Annotated[
         bool, Option("--log-y", help="Logarithmic loss; with -y, every axis.", rich_help_panel=_CURVES)
     ] = False,
+    join: Annotated[
+        bool,
+        Option("--join", help="The inputs are pieces of one run, in this order.", rich_help_panel=_CURVES),
+    ] = False,
+    group: Annotated[
+        bool,
+        Option(
+            "--group",
+            help="Mean and standard deviation of the runs that differ in their seed alone, or share a --label.",
+            rich_help_panel=_CURVES,
+        ),
+    ] = False,
     title: Annotated[str, Option(metavar="T", help="A line above the figure.")] = "",
     style: Annotated[
         str,
@@ -75,7 +87,9 @@ def plot(
     ] = "paper",
 ) -> None:
     """Draw the curves of training runs, the confusion matrix of predictions, concentration curves, or a map."""
-    options = PlotOptions(columns=_split(columns), x=x, labels=_split(label), smooth=smooth, log_y=log_y)
+    options = PlotOptions(
+        columns=_split(columns), x=x, labels=_split(label), smooth=smooth, log_y=log_y, join=join, group=group
+    )
     faults = [
         *_output_faults(out),
         *_kind_faults(kind),
@@ -89,7 +103,9 @@ def plot(
     plot_kind = _one_kind([of for of, _ in found], paths, options)
     inputs = [values for _, values in found]
     drawing = Drawing(inputs=inputs, paths=paths, options=options, warn=console.warn)
-    _deliver(_figure_bytes(plot_kind, drawing, out, style, title), out or _default_path(paths, plot_kind))
+    _deliver(
+        _figure_bytes(plot_kind, drawing, out, style, title), out or _default_path(files, paths, plot_kind)
+    )
 
 
 def _split(text: str | None) -> list[str] | None:
@@ -135,6 +151,10 @@ def _curve_faults(curves: PlotOptions, num_inputs: int) -> Iterator[ConfigError]
         )
     if curves.columns is not None and not all(curves.columns):
         yield ConfigError(f"-y {','.join(curves.columns)} has an empty name", "for example -y loss,lr")
+    if curves.join and curves.group:
+        yield ConfigError(
+            "--join makes one run of all inputs, --group a mean of runs", "leave one of them out"
+        )
     labels = curves.labels
     if labels is not None and len(labels) != num_inputs:
         yield ConfigError(
@@ -176,12 +196,14 @@ def _one_kind(kinds: Sequence[PlotKind], paths: Sequence[Path], options: PlotOpt
     return kind
 
 
-def _default_path(paths: Sequence[Path], kind: PlotKind) -> Path:
+def _default_path(typed: Sequence[Path], paths: Sequence[Path], kind: PlotKind) -> Path:
     """Put the figure beside its input; in the working directory for several, or for what is no plain file."""
     if len(paths) > 1:
         return Path("histories.png")
     if not paths[0].is_file():
         return Path(f"{kind.name}.png")
+    if typed[0].is_dir() and kind.name == "history":
+        return typed[0] / "curves.png"  # as dlkit train writes it
     return paths[0].with_name(f"{paths[0].stem}{kind.suffix}.png")
 
 

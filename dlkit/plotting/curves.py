@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from dlkit.files.history import History
@@ -21,6 +23,7 @@ from dlkit.plotting.panels import (
     smoothed,
     split_and_name,
 )
+from dlkit.plotting.runs import Setting
 from dlkit.plotting.style import (
     CM,
     COLOURS,
@@ -44,6 +47,9 @@ _AXIS_NAMES = {
     "memory_mib": "memory (MiB)",
     "seconds": "time (s)",
 }
+_SPLIT_NAMES = {"train": "train (mean during the epoch)", "val": "val"}
+_MOST_WITH_TRAIN = 3
+_WIDE = 20
 _TIME_UNITS = ((3 * 3600, 3600, "h"), (3 * 60, 60, "min"), (0, 1, "s"))
 
 
@@ -55,6 +61,7 @@ class _Curve:
     label: str
     place: int
     x: list[float]
+    spread: History | None = None
 
     @property
     def colour(self) -> str:
@@ -74,8 +81,12 @@ def plot_history(
     x: str = "epoch",
     smooth: int = 1,
     log_y: bool = False,
+    spreads: Sequence[History | None] = (),
+    setting: Setting | None = None,
 ) -> Figure:
     """Draw the curves of one or several runs, the epoch with the lowest validation loss marked.
+
+    Of more than three runs only validation is drawn, unless columns are chosen.
 
     Args:
         histories: The runs.
@@ -84,24 +95,35 @@ def plot_history(
         x: `epoch`, `step` or `seconds`.
         smooth: Epochs in a running mean; 1 draws what was measured.
         log_y: Logarithmic loss; with `columns`, a logarithmic axis in every panel.
+        spreads: Standard deviations around each history, drawn as a band; empty for none.
+        setting: The one setting that differs, for a panel of the best values over it.
 
     Raises:
         ConfigError: A column that no history has, or nothing above 0 for a logarithmic axis.
         DataError: There is no number in the columns.
     """
     panels = choose_panels(histories, columns, log_y=log_y)
+    if columns is None and len(histories) > _MOST_WITH_TRAIN:
+        panels = [panel.only_val() for panel in panels]
     unit, divisor = _time_unit(histories) if x == "seconds" else ("", 1)
+    bands = spreads or [None] * len(histories)
     curves = [
-        _Curve(history, label, place, [value / divisor for value in numbers(history, x)])
-        for place, (history, label) in enumerate(zip(histories, labels, strict=True))
+        _Curve(history, label, place, [value / divisor for value in numbers(history, x)], spread)
+        for place, (history, label, spread) in enumerate(zip(histories, labels, bands, strict=True))
     ]
-    figure, below = add_legend_strip(
-        _legend(curves, panels), COLUMN_WIDTH, _PANEL_HEIGHT * len(panels) + _X_AXIS_HEIGHT
-    )
-    all_axes = below.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, panel in zip(all_axes, panels, strict=True):
+    num_axes = len(panels) + (setting is not None)
+    height = _PANEL_HEIGHT * num_axes + _X_AXIS_HEIGHT * (1 + (setting is not None))
+    figure, below = add_legend_strip(_legend(curves, panels), COLUMN_WIDTH, height)
+    all_axes = below.subplots(num_axes, 1, squeeze=False)[:, 0]
+    for axes, panel in zip(all_axes, panels, strict=False):
+        if axes is not all_axes[0]:
+            axes.sharex(all_axes[0])
+        axes.tick_params(labelbottom=panel is panels[-1])
         _draw_panel(axes, panel, curves, smooth, logarithmic=is_log(panel, columns, log_y=log_y))
-    _finish_x(all_axes[-1], x, unit, curves)
+    _finish_x(all_axes[len(panels) - 1], x, unit, curves)
+    if setting is not None:
+        _draw_setting(all_axes[-1], setting, curves)
+    below.align_ylabels(all_axes)
     return figure
 
 
@@ -133,8 +155,40 @@ def _draw_line(axes: Axes, curve: _Curve, column: str, smooth: int, num_curves: 
         axes.plot(curve.x, raw, color=curve.colour, linewidth=0.6, alpha=0.3)
     values = smoothed(raw, smooth)
     style = _split_style(split_and_name(column)[0], curve.colour)
+    if curve.spread is not None:
+        _draw_band(axes, curve, column, values)
     places = _marked_rows(values, curve.place / num_curves)
     axes.plot(curve.x, values, color=curve.colour, marker=curve.marker, markevery=places, **style)
+
+
+def _draw_band(axes: Axes, curve: _Curve, column: str, values: Sequence[float]) -> None:
+    assert curve.spread is not None, "asked before"
+    half = [0.0 if math.isnan(sd) else sd for sd in numbers(curve.spread, column)]
+    low, high = ([value + sign * sd for value, sd in zip(values, half, strict=True)] for sign in (-1, 1))
+    axes.fill_between(curve.x, low, high, color=curve.colour, alpha=0.2, linewidth=0, zorder=1)
+
+
+def _draw_setting(axes: Axes, setting: Setting, curves: Sequence[_Curve]) -> None:
+    """Draw the value in the best epoch of each run over the setting that differs."""
+    column = _final_column(curves)
+    for curve, value in zip(curves, setting.values, strict=True):
+        row = curve.history.best_row()
+        if row is not None:
+            axes.plot(value, numbers(curve.history, column)[row], marker=curve.marker, color=curve.colour)
+    if min(setting.values) > 0 and max(setting.values) >= _WIDE * min(setting.values):
+        axes.set_xscale("log")
+        axes.margins(x=0.08)
+        axes.autoscale_view()
+        log_ticks(axes.xaxis)
+    axes.margins(y=0.1)
+    axes.set_xlabel(shorten(setting.name.replace("_", " "), 40))
+    axes.set_ylabel(shorten(f"{split_and_name(column)[1].replace('_', ' ')} at best", 26))
+    axes.grid(visible=True, axis="y")
+
+
+def _final_column(curves: Sequence[_Curve]) -> str:
+    metric = curves[0].history.metric
+    return "val_loss" if metric is None else f"val_{metric}"
 
 
 def _split_style(split: str, colour: str) -> dict[str, Any]:
@@ -171,7 +225,13 @@ def _mark_best(axes: Axes, panel: Panel, curve: _Curve, *, alone: bool) -> None:
 
 
 def _star(colour: str) -> dict[str, Any]:
-    return {"marker": "*", "markersize": 8, "markerfacecolor": colour, "markeredgecolor": INK}
+    return {
+        "marker": "*",
+        "markersize": 9,
+        "markerfacecolor": "none",
+        "markeredgecolor": INK,
+        "color": colour,
+    }
 
 
 def _finish_x(axes: Axes, x: str, unit: str, curves: Sequence[_Curve]) -> None:
@@ -188,14 +248,16 @@ def _legend(curves: Sequence[_Curve], panels: Sequence[Panel]) -> list[LegendBlo
     alone = len(curves) == 1
     colour = curves[0].colour if alone else GUIDE
     splits = {split_and_name(column)[0] for panel in panels for column in panel.columns} - {""}
-    keys = [
-        (Line2D([], [], color=colour, marker="o", **_split_style(split, colour)), split)
+    keys: list[tuple[Artist, str]] = [
+        (Line2D([], [], color=colour, marker="o", **_split_style(split, colour)), _SPLIT_NAMES[split])
         for split in sorted(splits)
     ]
     if any(map(_best_epoch, curves)):
         line: Any = {"color": GUIDE, "linewidth": 0.7, "linestyle": ":" if alone else "none"}
-        star = Line2D([], [], **_star(colour), **line)
-        keys.append((star, f"best {_best_epoch(curves[0])}" if alone else "lowest val loss"))
+        star = Line2D([], [], **{**_star(colour), **line})
+        keys.append((star, _best_text(curves[0]) if alone else "lowest val loss"))
+    if any(curve.spread is not None for curve in curves):
+        keys.append((Patch(color=colour, alpha=0.2, linewidth=0), "\N{PLUS-MINUS SIGN} standard deviation"))
     return [
         _title(curves[0]) if alone else _run_names(curves),
         LegendBlock([sign for sign, _ in keys], [name for _, name in keys]),
@@ -215,6 +277,13 @@ def _run_names(curves: Sequence[_Curve]) -> LegendBlock:
             for curve, best in zip(curves, bests, strict=True)
         ],
     )
+
+
+def _best_text(curve: _Curve) -> str:
+    """Return the best epoch and what was reached in it."""
+    row = curve.history.best_row()
+    assert row is not None, "there is a best epoch"
+    return f"best {_best_epoch(curve)}: val loss {numbers(curve.history, 'val_loss')[row]:.4g}"
 
 
 def _best_epoch(curve: _Curve) -> str:

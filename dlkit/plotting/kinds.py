@@ -1,16 +1,14 @@
 """The plot kinds: which files each recognises, how they are read, and what draws them; no matplotlib needed."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkit.errors import DataError, printable
-from dlkit.files.history import History, parse_history, read_rows
+from dlkit.files.history import parse_history, read_rows
 from dlkit.plotting.inputs import CURVE_COLUMNS, parse_curves
 from dlkit.plotting.map_inputs import is_map, parse_map
-from dlkit.plotting.panels import check_x, choose_panels, count_not_positive, find_lacking
 from dlkit.plotting.predictions import (
     Predictions,
     Rows,
@@ -37,6 +35,8 @@ class PlotOptions:
     labels: list[str] | None = None
     smooth: int = 1
     log_y: bool = False
+    join: bool = False
+    group: bool = False
 
     def typed(self) -> list[str]:
         """Return the options that ask for something else than the default."""
@@ -46,6 +46,8 @@ class PlotOptions:
             "--label": self.labels is not None,
             "--smooth": self.smooth != 1,
             "--log-y": self.log_y,
+            "--join": self.join,
+            "--group": self.group,
         }
         return [flag for flag, is_asked in asked.items() if is_asked]
 
@@ -123,39 +125,6 @@ def _kind_of(path: Path, header: Sequence[str], rows: Rows) -> PlotKind:
     )
 
 
-def _draw_history(drawing: Drawing) -> "Figure":
-    histories: Sequence[History] = drawing.inputs
-    options, files = drawing.options, [str(path) for path in drawing.paths]
-    check_x(histories, files, options.x)
-    panels = choose_panels(histories, options.columns, log_y=options.log_y)
-    if options.columns is not None:
-        for file, column in find_lacking(histories, files, panels):
-            drawing.warn(f"{file} has no {column}; it is left out of that panel")
-    if hidden := count_not_positive(histories, panels, options.columns, log_y=options.log_y):
-        values = "1 value that is" if hidden == 1 else f"{hidden:,} values that are"
-        drawing.warn(f"--log-y leaves out {values} not above 0")
-
-    from dlkit.plotting.curves import plot_history
-
-    return plot_history(
-        histories,
-        options.labels or _labels(drawing.paths),
-        columns=options.columns,
-        x=options.x,
-        smooth=options.smooth,
-        log_y=options.log_y,
-    )
-
-
-def _labels(paths: Sequence[Path]) -> list[str]:
-    """Name several runs by their folders, or by their paths where those are alike; one alone needs no name."""
-    if len(paths) == 1:
-        return [""]
-    short = [path.resolve().parent.name if path.name == "history.csv" else path.stem for path in paths]
-    counts = Counter(short)
-    return [name if counts[name] == 1 else str(path) for name, path in zip(short, paths, strict=True)]
-
-
 def _draw_confusion(drawing: Drawing) -> "Figure":
     from dlkit.plotting.confusion import count_confusion, plot_confusion
 
@@ -182,8 +151,8 @@ _RECORDS = (
             bool({"epoch", "train_loss", "val_loss"} & set(header)) and not has_predictions(header)
         ),
         read=parse_history,
-        draw=_draw_history,
-        options=("-y", "-x", "--label", "--smooth", "--log-y"),
+        draw=deferred("dlkit.plotting.histories:draw_histories"),
+        options=("-y", "-x", "--label", "--smooth", "--log-y", "--join", "--group"),
         several=True,
     ),
     PlotKind(

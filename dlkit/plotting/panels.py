@@ -24,6 +24,11 @@ class Panel:
     name: str
     columns: tuple[str, ...]
 
+    def only_val(self) -> "Panel":
+        """Return the panel without what was measured in training, unless there is nothing else."""
+        val = tuple(column for column in self.columns if split_and_name(column)[0] != "train")
+        return Panel(self.name, val or self.columns)
+
 
 def choose_panels(
     histories: Sequence[History], columns: Sequence[str] | None = None, *, log_y: bool = False

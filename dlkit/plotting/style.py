@@ -21,14 +21,16 @@ PAGE_WIDTH = 16 * CM
 
 # Okabe and Ito, Color Universal Design (2008), ordered so that neighbours differ in lightness too; then ink, paper,
 # and a grey for guides. Figures name their places, so that a look can exchange them.
-_LIGHT = (
-    ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#D55E00", "#56B4E9", "#009E73"),
-    ("#000000", "#FFFFFF", "#737373"),
-)
-_DARK = (
-    ("#56B4E9", "#E69F00", "#FFFFFF", "#CC79A7", "#F0713A", "#0090E0", "#00C090"),
-    ("#E6E6E6", "#16181C", "#9A9A9A"),
-)
+PALETTES = {
+    "light": (
+        ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#D55E00", "#56B4E9", "#009E73"),
+        ("#000000", "#FFFFFF", "#737373"),
+    ),
+    "dark": (
+        ("#3D9BE0", "#F0C040", "#FFFFFF", "#CC79A7", "#D9531E", "#8FD3FF", "#1FB58A"),
+        ("#E6E6E6", "#16181C", "#9A9A9A"),
+    ),
+}
 COLOURS = tuple(f"C{place}" for place in range(7))
 INK, PAPER, GUIDE = "C7", "C8", "C9"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
@@ -97,7 +99,7 @@ def look(name: str) -> Iterator[None]:
 def house_style() -> Iterator[None]:
     """Draw in the current look, whatever matplotlibrc the user has; also a decorator."""
     dark = _look.get() == "dark"
-    colours, (ink, paper, guide) = _DARK if dark else _LIGHT
+    colours, (ink, paper, guide) = PALETTES["dark" if dark else "light"]
     own: dict[str, Any] = {"axes.prop_cycle": cycler(color=[*colours, ink, paper, guide])}
     if dark:
         own |= dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), paper)

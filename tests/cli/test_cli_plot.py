@@ -41,7 +41,7 @@ def is_png(path):
     ("words", "figure"),
     [
         pytest.param(["history.csv"], "history.png", id="beside-the-history"),
-        pytest.param(["runs/mlp-001"], "runs/mlp-001/history.png", id="in-the-run-folder"),
+        pytest.param(["runs/mlp-001"], "runs/mlp-001/curves.png", id="in-the-run-folder"),
         pytest.param(["predictions.csv"], "predictions.png", id="beside-the-predictions"),
         pytest.param(["runs/mlp-001", "runs/cnn-001/history.csv"], "histories.png", id="several-here"),
         pytest.param(["history.csv", "-o", "a.png"], "a.png", id="where-asked"),
@@ -78,6 +78,26 @@ def test_plot_names_the_runs_by_their_folders(dlkit, files):
     assert ">cnn-001, best epoch 2<" in drawn
 
 
+def test_plot_names_the_runs_by_the_setting_that_differs(dlkit, files):
+    for run, lr in (("mlp-001", 0.1), ("cnn-001", 0.02)):
+        (files / "runs" / run / "config.toml").write_text(f"lr = {lr}\n")
+    assert dlkit("plot", "runs/mlp-001", "runs/cnn-001", "-o", "a.svg").code == 0
+    assert ">lr 0.1, best epoch 2<" in (files / "a.svg").read_text()
+
+
+def test_plot_draws_the_mean_of_runs_and_a_title(dlkit, files):
+    words = ["runs/mlp-001", "runs/cnn-001", "--group", "--title", "Seeds", "--style", "dark", "-o", "a.svg"]
+    assert dlkit("plot", *words).code == 0
+    drawn = (files / "a.svg").read_text()
+    assert ">mean (2 runs)<" in drawn
+    assert ">Seeds<" in drawn
+
+
+def test_plot_joins_pieces_of_a_run(dlkit, files):
+    assert dlkit("plot", "runs/mlp-001", "runs/cnn-001", "--join", "-o", "a.svg").code == 0
+    assert ">best epoch 2: val loss 0.7<" in (files / "a.svg").read_text()
+
+
 def test_plot_names_the_runs_by_their_paths_when_folder_names_are_equal(dlkit, files):
     (files / "more").mkdir()
     (files / "runs/mlp-001").rename(files / "more/cnn-001")
@@ -105,6 +125,9 @@ def test_plot_names_the_runs_by_label(dlkit, files):
         (["history.csv", "--label", "a,b"], 2, "--label a,b ", ""),
         (["history.csv", "--smooth", "0"], 2, "--smooth 0 is outside [1, inf)", ""),
         (["history.csv", "--smooth", "x"], 2, "--smooth x ", "dlkit plot --help"),
+        (["history.csv", "--style", "darc"], 2, "--style darc ", "dark"),
+        (["history.csv", "history.csv", "--join", "--group"], 2, "--join", "leave"),
+        (["predictions.csv", "--join"], 2, "--join", "leave"),
         (["history.csv", "-o", "a.gif"], 2, "-o a.gif ", "a.png"),
         (["history.csv", "--json", "-o", "-"], 2, "stdout", ""),
         (["history.csv", "predictions.csv"], 2, "1 of the 2", ""),

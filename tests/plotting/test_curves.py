@@ -6,6 +6,10 @@ from matplotlib.colors import to_rgba
 
 from dlkit.plotting.curves import plot_history
 from dlkit.plotting.figure_file import figure_bytes
+from dlkit.plotting.runs import Setting
+from dlkit.plotting.style import house_style
+
+TRAIN = "train (mean during the epoch)"
 
 
 def panels_of(figure):
@@ -38,7 +42,8 @@ def test_plot_history_draws_a_panel_for_the_loss_and_one_for_the_metric(history)
 def test_plot_history_tells_train_from_val_without_colour(history):
     train, val = lines_of(panels_of(plot_history([history(5)], [""]))["loss"])
     assert (train.get_linestyle(), val.get_linestyle()) == ("--", "-")
-    assert to_rgba(train.get_markerfacecolor()) == to_rgba("white") != to_rgba(val.get_markerfacecolor())
+    with house_style():
+        assert to_rgba(train.get_markerfacecolor()) == to_rgba("white") != to_rgba(val.get_markerfacecolor())
 
 
 def test_plot_history_marks_the_lowest_val_loss_in_both_panels(history):
@@ -46,13 +51,13 @@ def test_plot_history_marks_the_lowest_val_loss_in_both_panels(history):
     figure = plot_history([run], [""])
     assert stars_of(panels_of(figure)["loss"]) == [(2, 0.4)]
     assert stars_of(panels_of(figure)["accuracy"]) == [(2, 0.6)]
-    assert legend_of(figure) == ["train", "val", "best epoch 2"]
+    assert legend_of(figure) == [TRAIN, "val", "best epoch 2: val loss 0.4"]
 
 
 def test_plot_history_marks_nothing_without_a_validation_loss(history):
     figure = plot_history([history(3, val_loss=[None, None, math.nan])], [""])
     assert stars_of(panels_of(figure)["loss"]) == []
-    assert legend_of(figure) == ["train", "val"]
+    assert legend_of(figure) == [TRAIN, "val"]
 
 
 def test_plot_history_names_each_run_and_gives_it_a_marker_of_its_own(history):
@@ -62,7 +67,7 @@ def test_plot_history_names_each_run_and_gives_it_a_marker_of_its_own(history):
         "a, best epoch 4",
         "b, best epoch 6",
         "c, best epoch 3",
-        "train",
+        TRAIN,
         "val",
         "lowest val loss",
     ]
@@ -188,3 +193,35 @@ def test_plot_history_draws_a_column_only_of_the_runs_that_have_it(history):
 def test_plot_history_draws_extreme_values(history, values, log_y):
     figure = plot_history([history(len(values), train_loss=values, val_loss=values)], [""], log_y=log_y)
     figure.draw_without_rendering()
+
+
+def test_plot_history_of_more_than_three_runs_draws_validation_alone(history):
+    runs = [history(3) for _ in range(4)]
+    figure = plot_history(runs, list("abcd"))
+    assert [len(lines_of(axes)) for axes in panels_of(figure).values()] == [4, 4]
+    assert TRAIN not in legend_of(figure)
+    assert len(lines_of(panels_of(plot_history(runs, list("abcd"), columns=["loss"]))["loss"])) == 8
+
+
+def test_plot_history_draws_the_spread_as_a_band(history):
+    spread = history(3, **{name: [0.5, None, 0.25] for name in history(3).columns if "_" in name})
+    axes = panels_of(plot_history([history(3, val_loss=[1.0, 2.0, 3.0])], ["a"], spreads=[spread]))["loss"]
+    corners = axes.collections[-1].get_paths()[0].vertices.tolist()
+    assert [1.0, 0.5] in corners
+    assert [1.0, 1.5] in corners
+    assert [3.0, 3.25] in corners
+
+
+def test_plot_history_draws_the_best_values_over_the_setting_that_differs(history):
+    runs = [
+        history(2, val_loss=[0.3, 0.2], val_accuracy=[0.1, accuracy]) for accuracy in (0.5, 0.6, 0.7, 0.8)
+    ]
+    figure = plot_history(runs, list("abcd"), setting=Setting("lr", [0.001, 0.01, 0.1, 1.0]))
+    axes = panels_of(figure)["accuracy at best"]
+    assert [tuple(line.get_xydata()[0]) for line in axes.lines] == [
+        (0.001, 0.5),
+        (0.01, 0.6),
+        (0.1, 0.7),
+        (1.0, 0.8),
+    ]
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("lr", "log")

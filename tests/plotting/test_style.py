@@ -1,9 +1,12 @@
+import io
 import itertools
 
 import matplotlib as mpl
 import pytest
 
-from dlkit.plotting.style import COLOURS, house_style, plain_number, shorten
+from dlkit.plotting.figure_file import figure_bytes
+from dlkit.plotting.lr_range import plot_lr_range
+from dlkit.plotting.style import PALETTES, house_style, look, plain_number, shorten
 
 
 @pytest.mark.parametrize(
@@ -42,8 +45,27 @@ def test_house_style_ends_with_its_block():
     assert mpl.rcParams["font.size"] == before
 
 
-def test_colours_of_neighbouring_runs_differ_in_grey():
+@pytest.mark.parametrize("palette", PALETTES)
+def test_colours_of_neighbouring_runs_differ_in_grey_and_from_the_paper(palette):
     from matplotlib.colors import to_rgb
 
-    grey = [0.2126 * red + 0.7152 * green + 0.0722 * blue for red, green, blue in map(to_rgb, COLOURS)]
+    colours, (_, paper, _) = PALETTES[palette]
+    grey = [
+        0.2126 * red + 0.7152 * green + 0.0722 * blue for red, green, blue in map(to_rgb, [paper, *colours])
+    ]
     assert all(abs(one - next_one) > 0.1 for one, next_one in itertools.pairwise(grey))
+    assert all(abs(one - grey[0]) > 0.3 for one in grey[1:])
+
+
+@pytest.mark.parametrize(("name", "pixels"), [("paper", 944), ("screen", 755), ("dark", 755)])
+def test_look_decides_size_and_ground(name, pixels):
+    from PIL import Image
+
+    with look(name):
+        picture = Image.open(
+            io.BytesIO(
+                figure_bytes(plot_lr_range([0.1, 1.0], [2.0, 1.0], [2.0, 1.0], half_way=0, suggested=0.5))
+            )
+        )
+    assert picture.width == pytest.approx(pixels, abs=2)
+    assert (sum(picture.convert("RGB").getpixel((2, 2))) < 150) == (name == "dark")

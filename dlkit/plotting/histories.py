@@ -1,0 +1,101 @@
+"""Histories as they were asked for: named, joined or grouped, then drawn; no matplotlib until then."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlkit.files.history import History
+from dlkit.plotting.panels import check_x, choose_panels, count_not_positive, find_lacking
+from dlkit.plotting.runs import (
+    Settings,
+    differing,
+    group_runs,
+    join_pieces,
+    name_runs,
+    read_settings,
+    single_setting,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dlkit.plotting.kinds import Drawing
+
+_FEW_RUNS = 3
+
+
+def draw_histories(drawing: "Drawing") -> "Figure":
+    """Draw the curves of one or several runs as the options say."""
+    histories: Sequence[History] = drawing.inputs
+    options, files = drawing.options, [str(path) for path in drawing.paths]
+    check_x(histories, files, options.x)
+    panels = choose_panels(histories, options.columns, log_y=options.log_y)
+    if options.columns is not None:
+        for file, column in find_lacking(histories, files, panels):
+            drawing.warn(f"{file} has no {column}; it is left out of that panel")
+    if hidden := count_not_positive(histories, panels, options.columns, log_y=options.log_y):
+        values = "1 value that is" if hidden == 1 else f"{hidden:,} values that are"
+        drawing.warn(f"--log-y leaves out {values} not above 0")
+
+    from dlkit.plotting.curves import plot_history
+
+    runs = [read_settings(path) for path in drawing.paths]
+    labels = options.labels or name_runs(runs, _labels(drawing.paths))
+    spreads: Sequence[History | None] = ()
+    if options.join:
+        histories, labels, runs = [join_pieces(histories)], [""], runs[:1]
+    elif options.group:
+        histories, spreads, labels, runs = _grouped(histories, runs, drawing)
+    return plot_history(
+        histories,
+        labels,
+        columns=options.columns,
+        x=options.x,
+        smooth=options.smooth,
+        log_y=options.log_y,
+        spreads=spreads,
+        setting=single_setting(runs) if len(histories) > _FEW_RUNS else None,
+    )
+
+
+def _grouped(
+    histories: Sequence[History], runs: Sequence[Settings], drawing: "Drawing"
+) -> tuple[list[History], list[History], list[str], list[Settings]]:
+    """Return the means of runs that differ in their seed alone, with spreads, names and settings.
+
+    Runs with the same --label are one group too.
+    """
+    names = differing(runs)
+    keys = drawing.options.labels or [repr([run.get(name) for name in names]) for run in runs]
+    groups = group_runs(histories, keys)
+    firsts = [keys.index(key) for key in groups]
+    members = [runs[first] for first in firsts]
+    given = (
+        [str(key) for key in groups]
+        if drawing.options.labels
+        else name_runs(members, _group_names(len(groups)))
+    )
+    labels = [
+        f"{name} ({group.count} run{'s' * (group.count != 1)})".strip()
+        for name, group in zip(given, groups.values(), strict=True)
+    ]
+    return (
+        [group.mean for group in groups.values()],
+        [group.spread for group in groups.values()],
+        labels,
+        members,
+    )
+
+
+def _group_names(count: int) -> list[str]:
+    return ["mean"] if count == 1 else [f"group {place}" for place in range(1, count + 1)]
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """Name several runs by their folders, or by their paths where those are alike; one alone needs no name."""
+    if len(paths) == 1:
+        return [""]
+    short = [path.resolve().parent.name if path.name == "history.csv" else path.stem for path in paths]
+    counts = Counter(short)
+    return [name if counts[name] == 1 else str(path) for name, path in zip(short, paths, strict=True)]
