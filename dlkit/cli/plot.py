@@ -10,7 +10,7 @@ from typer import Argument, Option
 from dlkit.cli import console
 from dlkit.errors import ConfigError, did_you_mean, file_error
 from dlkit.files.atomic import write_file
-from dlkit.plotting.figure_file import LOOKS, figure_bytes, picture_format, titled
+from dlkit.plotting.figure_file import LOOKS, figure_bytes, look, picture_format, titled
 from dlkit.plotting.inputs import find_csv, is_cut_off
 from dlkit.plotting.kinds import PLOT_KINDS, Drawing, PlotKind, PlotOptions, read_input
 from dlkit.plotting.panels import X_COLUMNS
@@ -208,8 +208,6 @@ def _default_path(typed: Sequence[Path], paths: Sequence[Path], kind: PlotKind) 
 
 
 def _figure_bytes(kind: PlotKind, drawing: Drawing, out: Path | None, style: str, title: str) -> bytes:
-    from dlkit.plotting.style import look
-
     suffix = "png" if out in (None, _STDOUT) else picture_format(out)
     with look(style):
         figure = kind.draw(drawing)

@@ -2,7 +2,9 @@
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,24 @@ if TYPE_CHECKING:
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 LOOKS = ("paper", "screen", "dark")
 _LETTERS_PER_INCH = 16
+
+_look: ContextVar[str] = ContextVar("look", default="paper")
+
+
+@contextmanager
+def look(name: str) -> Iterator[None]:
+    """Draw and save figures in one of `LOOKS`: for a page, for a screen, or for a dark screen."""
+    before = _look.set(name)
+    try:
+        yield
+    finally:
+        _look.reset(before)
+
+
+def current_look() -> str:
+    """Return the name of the look that figures have now."""
+    return _look.get()
+
 
 # What would carry the moment of drawing or matplotlib's version into the file.
 _METADATA: Mapping[str, Mapping[str, str | None]] = {

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import matplotlib.style
@@ -12,6 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from dlkit.errors import printable
+from dlkit.plotting.figure_file import current_look
 
 CM = 1 / 2.54
 COLUMN_WIDTH = 8 * CM
@@ -82,23 +82,10 @@ _STYLE: dict[str, Any] = {
 }
 
 
-_look: ContextVar[str] = ContextVar("look", default="paper")
-
-
-@contextmanager
-def look(name: str) -> Iterator[None]:
-    """Draw and save figures in one of `LOOKS`: for a page, for a screen, or for a dark screen."""
-    before = _look.set(name)
-    try:
-        yield
-    finally:
-        _look.reset(before)
-
-
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw in the current look, whatever matplotlibrc the user has; also a decorator."""
-    dark = _look.get() == "dark"
+    dark = current_look() == "dark"
     colours, (ink, paper, guide) = PALETTES["dark" if dark else "light"]
     own: dict[str, Any] = {"axes.prop_cycle": cycler(color=[*colours, ink, paper, guide])}
     if dark:
@@ -107,7 +94,7 @@ def house_style() -> Iterator[None]:
             ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink
         )
         own["grid.color"] = "0.3"
-    if _look.get() != "paper":
+    if current_look() != "paper":
         own["savefig.dpi"] = _SCREEN_DPI
     with matplotlib.style.context(["default", _STYLE, own]):
         yield
@@ -115,7 +102,7 @@ def house_style() -> Iterator[None]:
 
 def scale() -> float:
     """Return how much larger than on a page figures are in the current look; type keeps its size."""
-    return 1.0 if _look.get() == "paper" else _SCREEN_SCALE
+    return 1.0 if current_look() == "paper" else _SCREEN_SCALE
 
 
 def log_ticks(axis: Axis, num_ticks: int = 6) -> None:

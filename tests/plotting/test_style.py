@@ -4,9 +4,9 @@ import itertools
 import matplotlib as mpl
 import pytest
 
-from dlkit.plotting.figure_file import figure_bytes
+from dlkit.plotting.figure_file import figure_bytes, look
 from dlkit.plotting.lr_range import plot_lr_range
-from dlkit.plotting.style import PALETTES, house_style, look, plain_number, shorten
+from dlkit.plotting.style import PALETTES, house_style, plain_number, shorten
 
 
 @pytest.mark.parametrize(
