@@ -8,14 +8,18 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from dlkit.cli import console
+from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.errors import ConfigError, did_you_mean, file_error
 from dlkit.files.atomic import write_file
+from dlkit.files.run_dir import RunDir, is_newer
 from dlkit.plotting.figure_file import LOOKS, figure_bytes, look, picture_format, titled
 from dlkit.plotting.inputs import find_csv, is_cut_off
 from dlkit.plotting.kinds import PLOT_KINDS, Drawing, PlotKind, PlotOptions, read_input
 from dlkit.plotting.panels import X_COLUMNS
+from dlkit.settings.spec import CodeSpec
 
 _STDOUT = Path("-")
+_SPLIT = "test"
 _CURVES = "Curves"
 
 
@@ -29,7 +33,8 @@ def plot(
         list[Path],
         Argument(
             metavar="FILE|RUN",
-            help="A history.csv, a run folder, or a CSV of dlkit eval --predict or --grid.",
+            help="A history.csv, a run folder, or a CSV of dlkit eval --predict or --grid. With a --kind of "
+            "predictions, a run folder is evaluated on its test split.",
         ),
     ],
     out: Annotated[
@@ -80,6 +85,7 @@ def plot(
             rich_help_panel=_CURVES,
         ),
     ] = False,
+    model: ModelOption = None,
     title: Annotated[str, Option(metavar="T", help="A line above the figure.")] = "",
     style: Annotated[
         str,
@@ -98,7 +104,8 @@ def plot(
     ]
     if faults:
         raise ConfigError.of(faults)
-    paths = [find_csv(path) for path in files]
+    code = None if model is None else check_options(model, None)
+    paths = [_find(path, kind, code) for path in files]
     found = [_read(path, kind) for path in paths]
     plot_kind = _one_kind([of for of, _ in found], paths, options)
     inputs = [values for _, values in found]
@@ -165,6 +172,25 @@ def _curve_faults(curves: PlotOptions, num_inputs: int) -> Iterator[ConfigError]
         yield ConfigError(f"--label {','.join(labels)} has an empty name", "one name an input")
 
 
+def _find(path: Path, kind: str | None, code: CodeSpec | None) -> Path:
+    """Return the CSV that a path means; predictions of a run folder are made if they are not there.
+
+    Raises:
+        DlkitError: There is none, or the run cannot be evaluated.
+    """
+    run = RunDir(path)
+    if kind is None or not run.best.exists() or PLOT_KINDS[kind].holds != "predictions":
+        return find_csv(path)
+    predictions = run.predictions(_SPLIT)
+    if not is_newer(predictions, run.best):
+        from dlkit.evaluation.stored_predictions import store_predictions
+
+        (checkpoint,) = load_checkpoints([run.best], code)
+        console.note(f"evaluating {run.best} on its {_SPLIT} split")
+        store_predictions(checkpoint, _SPLIT, predictions)
+    return predictions
+
+
 def _read(path: Path, kind: str | None) -> tuple[PlotKind, Any]:
     found = read_input(path, kind)
     if is_cut_off(path):
@@ -202,8 +228,9 @@ def _default_path(typed: Sequence[Path], paths: Sequence[Path], kind: PlotKind) 
         return Path("histories.png")
     if not paths[0].is_file():
         return Path(f"{kind.name}.png")
-    if typed[0].is_dir() and kind.name == "history":
-        return typed[0] / "curves.png"  # as dlkit train writes it
+    if typed[0].is_dir():
+        run = RunDir(typed[0])
+        return run.curves if kind.name == "history" else run.path / f"{kind.name}.png"
     return paths[0].with_name(f"{paths[0].stem}{kind.suffix}.png")
 
 
@@ -211,7 +238,15 @@ def _figure_bytes(kind: PlotKind, drawing: Drawing, out: Path | None, style: str
     suffix = "png" if out in (None, _STDOUT) else picture_format(out)
     with look(style):
         figure = kind.draw(drawing)
-        return figure_bytes(titled(figure, title), suffix)
+        return figure_bytes(titled(figure, title or _default_title(drawing.paths)), suffix)
+
+
+def _default_title(paths: Sequence[Path]) -> str:
+    """Name the run and the split that predictions kept in its folder are of."""
+    path = paths[0]
+    if path == RunDir(path.parent).predictions(_SPLIT):
+        return f"{path.resolve().parent.name}, {_SPLIT} split"
+    return ""
 
 
 def _deliver(content: bytes, out: Path) -> None:

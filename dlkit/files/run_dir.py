@@ -92,6 +92,10 @@ class RunDir:
         """Readings and epochs as lines of JSON."""
         return self.path / "log.jsonl"
 
+    def predictions(self, split: str) -> Path:
+        """Return what the best weights predict for a split, kept for plots."""
+        return self.path / f"predictions-{split}.csv"
+
     def events(self) -> list[Path]:
         """Return the files that TensorBoard reads."""
         return sorted(self.path.glob("events.out.tfevents.*"))
@@ -303,3 +307,8 @@ def _next_numbered(parent: Path, name: str) -> Path:
         except OSError as err:
             raise file_error(err, folder, "make the folder") from err
         return folder
+
+
+def is_newer(path: Path, source: Path) -> bool:
+    """Return whether a file is there and was written after the one that it was made from."""
+    return path.exists() and path.stat().st_mtime_ns >= source.stat().st_mtime_ns

@@ -8,7 +8,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
-from dlkit.plotting.style import COLUMN_WIDTH, PAGE_WIDTH, house_style, shorten
+from dlkit.plotting.style import COLUMN_WIDTH, FAINT, PAGE_WIDTH, house_style, shorten
 
 _MAX_WITH_COUNTS = 30
 _MAX_LABELS = 50
@@ -59,7 +59,7 @@ def plot_confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     image = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
     bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=25, pad=0.02, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
     bar.ax.set_yticklabels(["0", "1 %", "5 %", "20 %", "50 %", "100 %"])
-    bar.set_label("share of the true class")
+    bar.set_label("share of the true class (square-root scale)")
     bar.outline.set_linewidth(0.4)
     cell_points = _cell_width(width * 72, class_names)
     if num_classes <= _MAX_WITH_COUNTS:
@@ -103,6 +103,10 @@ def _label_classes(axes: Axes, class_names: Sequence[str], cell_points: float) -
         axis.set_major_formatter(FixedFormatter(names))
     axes.tick_params(length=1.5, labelsize=size)
     axes.tick_params(axis="x", labelrotation=90 if wide else 0)
-    axes.set_xlabel("prediction")
-    axes.set_ylabel("truth")
+    axes.set_xlabel("Predicted class")
+    axes.set_ylabel("True class")
     axes.spines[:].set(visible=True, linewidth=0.4)
+    if len(class_names) <= _MAX_WITH_COUNTS:
+        borders = [place - 0.5 for place in range(1, len(class_names))]
+        axes.hlines(borders, -0.5, len(class_names) - 0.5, color=FAINT, linewidth=0.4)
+        axes.vlines(borders, -0.5, len(class_names) - 0.5, color=FAINT, linewidth=0.4)

@@ -242,3 +242,29 @@ def test_plot_draws_what_train_and_eval_wrote(dlkit, trained_run, files):
     assert dlkit("eval", trained_run, "--predict", "p.csv").code == 0
     result = dlkit("plot", "p.csv")
     assert (result.code, result.stdout) == (0, "p.png\n")
+
+
+def test_plot_of_a_run_evaluates_it_once_for_a_kind_of_predictions(dlkit, home):
+    assert dlkit("train", "mlp", "--epochs", "1", "--no-plot", "--quiet", "--out", "r").code == 0
+    first = dlkit("plot", "r", "--kind", "confusion")
+    assert (first.code, first.stdout) == (0, "r/confusion.png\n")
+    assert "r/best.safetensors" in first.stderr
+    assert dlkit("eval", "r", "--predict", "p.csv").code == 0
+    assert (home / "r/predictions-test.csv").read_bytes() == (home / "p.csv").read_bytes()
+    assert dlkit("plot", "r", "--kind", "calibration").stderr == ""
+    os.utime(home / "r/best.safetensors")
+    assert "evaluating" in dlkit("plot", "r", "--kind", "roc").stderr
+    result = dlkit("plot", "r", "--kind", "parity")
+    assert_refused(result, 3, "prob_", "--kind confusion")
+
+
+def test_plot_of_a_run_of_own_code_needs_its_name(dlkit, home):
+    (home / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self, in_features, num_classes):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(in_features, num_classes))\n"
+    )
+    words = ["train", "net.py:Net", "--data", "digits", "--epochs", "1", "--no-plot", "--quiet", "--out", "r"]
+    assert dlkit(*words).code == 0
+    assert_refused(dlkit("plot", "r", "--kind", "confusion"), 4, "net.py", "--model")
+    assert dlkit("plot", "r", "--kind", "confusion", "--model", "net.py:Net").code == 0

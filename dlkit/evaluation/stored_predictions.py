@@ -1,0 +1,18 @@
+"""Predictions kept in a run folder, so that plots of them need no second evaluation."""
+
+from pathlib import Path
+
+from dlkit.device import pick_device
+from dlkit.evaluation.report import evaluate_checkpoint
+from dlkit.files.atomic import write_file
+from dlkit.files.checkpoint import Checkpoint
+
+
+def store_predictions(checkpoint: Checkpoint, split: str, path: Path) -> None:
+    """Write what a checkpoint predicts for a split of its own data into a CSV.
+
+    Raises:
+        DlkitError: As `evaluate_checkpoint`, or the file cannot be written.
+    """
+    report = evaluate_checkpoint(checkpoint, None, split, pick_device("auto"))
+    write_file(path, report.predictions_csv().encode())
