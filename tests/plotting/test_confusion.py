@@ -38,7 +38,7 @@ def test_plot_confusion_writes_the_counts_and_the_share_that_is_right():
     assert texts_of(figure) == ["1234", "10", "20"]
     assert axes.get_title() == "1,254 of 1,264 right (99.2 %)"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog"]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("prediction", "truth")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted class", "True class")
 
 
 def test_plot_confusion_shades_by_the_share_of_the_true_class():
