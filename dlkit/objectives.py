@@ -1,6 +1,6 @@
 """Loss and running metric per task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -30,12 +30,32 @@ class Objective:
     predictions: Callable[[Tensor], Tensor] = torch.Tensor.detach
     monitored: Metric | None = None
 
-    def monitored_sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the sums of the monitored metric over N samples, shape (1, S), in float64 where the device has it."""
+    def monitored_rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return what is kept of N samples for the monitored metric, in float64 where the device has it.
+
+        Returns:
+            The sums of its terms, shape (1, S); without terms predictions and targets, float32, shape (N, P + D).
+        """
         assert self.monitored is not None, "there is one"
+        preds = self.predictions(outputs)
+        if self.monitored.terms is None:
+            return torch.cat([preds.flatten(1), targets.reshape(len(targets), -1)], dim=1).float()
         double = torch.float32 if outputs.device.type == "mps" else torch.float64
         truth = targets.to(double) if targets.is_floating_point() else targets
-        return self.monitored.sums(self.predictions(outputs).to(double), truth).reshape(1, -1).to(double)
+        terms: Tensor = self.monitored.terms(preds.to(double), truth)
+        return terms.reshape(len(targets), -1).to(double).sum(0, keepdim=True)
+
+    def monitored_value(self, rows: Sequence[Tensor], samples: int) -> float:
+        """Return the monitored metric of all that was kept; waits for the device."""
+        assert self.monitored is not None, "there is one"
+        kept = torch.cat(list(rows)).cpu().numpy()
+        if self.monitored.terms is not None:
+            return float(self.monitored.value(kept.astype("float64").sum(0), samples))
+        assert self.monitored.score is not None, "a metric has terms or a score"
+        classes = "classification" in self.monitored.tasks
+        width = kept.shape[1] - 1 if classes else kept.shape[1] // 2
+        targets = kept[:, width].astype("int64") if classes else kept[:, width:]
+        return self.monitored.score(kept[:, :width], targets)
 
 
 def build_objective(
@@ -125,7 +145,7 @@ class RunningMean:
     _sizes: list[int] = field(default_factory=list)
     _losses: list[Tensor] = field(default_factory=list)
     _metric_sums: list[Tensor] = field(default_factory=list)
-    _monitored_sums: list[Tensor] = field(default_factory=list)
+    _monitored: list[Tensor] = field(default_factory=list)
     _kept: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
     _pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
 
@@ -134,7 +154,7 @@ class RunningMean:
         self._pending.append((loss.detach(), outputs.detach(), targets))
         self._sizes.append(len(targets))
         if len(self._pending) == self.fold_every:
-            self._monitored_sums = self._folded_monitored()
+            self._monitored = self._folded_monitored()
             losses, metric_sums = self._folded()
             self._losses, self._metric_sums = [losses], [metric_sums]
             if self.rewindable:
@@ -143,7 +163,7 @@ class RunningMean:
 
     def clear(self) -> None:
         """Forget everything, for the next epoch."""
-        for kept in (self._sizes, self._losses, self._metric_sums, self._monitored_sums):
+        for kept in (self._sizes, self._losses, self._metric_sums, self._monitored):
             kept.clear()
         self._kept, self._pending = [], []
 
@@ -163,7 +183,7 @@ class RunningMean:
         self._sizes = self._sizes[:batches]
         self._losses = [losses[: whole * self.fold_every] for losses in self._losses if whole]
         self._metric_sums = [sums[:whole] for sums in self._metric_sums if whole]
-        self._monitored_sums = [sums[:whole] for sums in self._monitored_sums if whole]
+        self._monitored = self._monitored[:whole]
         self._pending = held[whole * self.fold_every - first_held : batches - first_held]
         self._kept = []
 
@@ -191,8 +211,7 @@ class RunningMean:
         """Return the monitored metric over all samples so far; None if there is none. Waits for the device."""
         if self.objective.monitored is None:
             return None
-        sums = self._folded_monitored()[0].cpu().double().sum(0).numpy()
-        return self.objective.monitored.value(sums, self.samples)
+        return self.objective.monitored_value(self._folded_monitored(), self.samples)
 
     def state(self) -> dict[str, Tensor]:
         """Return all of it as tensors by name; empty before the first batch."""
@@ -201,8 +220,8 @@ class RunningMean:
         state = {"sizes": torch.tensor(self._sizes)}
         if self._losses:
             state |= {"losses": self._losses[0], "metric_sums": self._metric_sums[0]}
-        if self._monitored_sums:
-            state["monitored_sums"] = self._monitored_sums[0]
+        if self._monitored:
+            state["monitored_sums"] = torch.cat(self._monitored)
         if self._pending:
             losses, outputs, targets = zip(*self._pending, strict=True)
             state |= {
@@ -221,7 +240,7 @@ class RunningMean:
             self._losses = [state["losses"].to(device)]
             self._metric_sums = [state["metric_sums"].to(device)]
         if "monitored_sums" in state:
-            self._monitored_sums = [state["monitored_sums"].to(device)]
+            self._monitored = self._in_folds(state["monitored_sums"].to(device))
         if "pending_losses" in state:
             losses = state["pending_losses"].to(device).unbind()
             sizes = self._sizes[-len(losses) :]
@@ -230,12 +249,20 @@ class RunningMean:
             self._pending = list(zip(losses, outputs, targets, strict=True))
 
     def _folded_monitored(self) -> list[Tensor]:
-        """Return the sums of the monitored metric, one a fold, shape (F, S), in a list; empty if there is none."""
+        """Return what is kept for the monitored metric, fold by fold; empty if there is none."""
         if self.objective.monitored is None or not self._pending:
-            return self._monitored_sums
+            return self._monitored
         _, outputs, targets = zip(*self._pending, strict=True)
-        added = self.objective.monitored_sums(torch.cat(outputs), torch.cat(targets))
-        return [torch.cat([*self._monitored_sums, added])]
+        return [*self._monitored, self.objective.monitored_rows(torch.cat(outputs), torch.cat(targets))]
+
+    def _in_folds(self, rows: Tensor) -> list[Tensor]:
+        """Cut what was kept for the monitored metric, shape (R, S), into its folds again."""
+        whole = len(self._sizes) // self.fold_every
+        sizes = [1] * whole
+        if self.objective.monitored is not None and self.objective.monitored.terms is None:
+            starts = range(0, whole * self.fold_every, self.fold_every)
+            sizes = [sum(self._sizes[start : start + self.fold_every]) for start in starts]
+        return list(rows.split(sizes))
 
     def _folded(self) -> tuple[Tensor, Tensor]:
         """Return the losses of all batches, shape (B,), and the metric's sums, one a fold, pending ones included."""

@@ -67,8 +67,8 @@ def draw_sizes(drawing: Drawing) -> Figure:
     return figure
 
 
-def count_wrong(preds: Tensor, targets: Tensor) -> Tensor:
-    return (preds.argmax(1) != targets).sum()
+def is_wrong(preds: Tensor, targets: Tensor) -> Tensor:
+    return preds.argmax(1) != targets
 
 
 class Counted(Classes):
@@ -105,7 +105,7 @@ def added() -> Iterator[None]:
             PlotKind(
                 name="sizes",
                 holds="sizes",
-                recognise=lambda header: list(header) == ["layer", "size"],
+                recognise=lambda header, _rows: list(header) == ["layer", "size"],
                 read=read_sizes,
                 draw=draw_sizes,
             ),
@@ -117,7 +117,7 @@ def added() -> Iterator[None]:
                 name="error_rate",
                 tasks=("classification", "throws"),
                 higher_is_better=False,
-                sums=count_wrong,
+                terms=is_wrong,
             ),
         ),
     ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from descriptions import OF_CLASSES, OF_NUMBERS
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -206,24 +206,33 @@ def test_reading_changes_nothing() -> None:
 
 
 MONITORED = replace(build_objective(OF_CLASSES), monitored=METRICS["macro_f1"])
+KEPT = replace(build_objective(OF_CLASSES), monitored=METRICS["roc_auc"])
 
 
-def test_a_monitored_metric_is_that_of_all_samples_and_can_be_taken_back() -> None:
+@pytest.mark.parametrize("objective", [MONITORED, KEPT], ids=["sums", "kept"])
+def test_a_monitored_metric_is_that_of_all_samples_and_can_be_taken_back(objective: Objective) -> None:
     batches = in_batches(7)
-    whole, rewound = RunningMean(MONITORED, 4), RunningMean(MONITORED, 4, rewindable=True)
-    feed(whole, MONITORED, batches[:6])
-    feed(rewound, MONITORED, batches)
+    whole, rewound = RunningMean(objective, 4), RunningMean(objective, 4, rewindable=True)
+    feed(whole, objective, batches[:6])
+    feed(rewound, objective, batches)
     rewound.rewind(6)
 
     count = sum(len(targets) for _, targets in batches[:6])
-    preds = LOGITS[:count].argmax(1)
-    expected = f1_score(CLASSES[:count], preds, average="macro")
-    assert whole.read_monitored() == pytest.approx(expected)
+    probs, targets = LOGITS[:count].softmax(1), CLASSES[:count]
+    expected = {
+        "macro_f1": f1_score(targets, probs.argmax(1), average="macro"),
+        "roc_auc": roc_auc_score(
+            targets, probs.double() / probs.double().sum(1, keepdim=True), multi_class="ovr"
+        ),
+    }
+    assert whole.read_monitored() == pytest.approx(expected[objective.monitored.name])
     assert rewound.read_monitored() == whole.read_monitored()
     assert RunningMean(build_objective(OF_CLASSES)).read_monitored() is None
 
 
-@pytest.mark.parametrize("objective", [build_objective(OF_CLASSES), MONITORED], ids=["plain", "monitored"])
+@pytest.mark.parametrize(
+    "objective", [build_objective(OF_CLASSES), MONITORED, KEPT], ids=["plain", "monitored", "kept"]
+)
 @pytest.mark.parametrize("stop", range(1, 16))
 def test_running_mean_resumes_with_the_same_bits_after_any_batch(stop: int, objective: Objective) -> None:
     batches = in_batches(7)

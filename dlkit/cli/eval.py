@@ -33,6 +33,10 @@ def evaluate(
     predict: Annotated[
         Path | None, Option("--predict", metavar="FILE", help="Write the predictions as CSV; - is stdout.")
     ] = None,
+    metrics: Annotated[
+        str | None,
+        Option("--metrics", metavar="A,B", help="The metrics to report. Default: those usual for the task."),
+    ] = None,
     baselines: Annotated[
         bool, Option("--baselines", help="Score simpler methods on the same samples, for tables and points.")
     ] = False,
@@ -71,9 +75,14 @@ def evaluate(
 ) -> None:
     """Evaluate checkpoints: loss, accuracy, precision, recall and F1 per class, confusion matrix."""
     asked = MapOptions(grid=grid, draws=draws, at=at, out=out)
-    faults = [*_faults(checkpoints, data, split, predict, device), *asked.faults(len(checkpoints))]
+    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    faults = [
+        *_metric_faults(names),
+        *_faults(checkpoints, data, split, predict, device),
+        *asked.faults(len(checkpoints)),
+    ]
     if grid is not None:
-        typed = {"--data": data, "--predict": predict, "--baselines": baselines or None}
+        typed = {"--data": data, "--predict": predict, "--metrics": metrics, "--baselines": baselines or None}
         faults += [
             ConfigError(f"--grid does not go with {option}", "it predicts a map, from the checkpoint alone")
             for option, value in typed.items()
@@ -94,7 +103,7 @@ def evaluate(
     loaded = load_checkpoints(checkpoints, code)
     with show_preparing():
         reports = [
-            evaluate_checkpoint(checkpoint, data, split, where, draws=draws, baselines=baselines)
+            evaluate_checkpoint(checkpoint, data, split, where, draws=draws, baselines=baselines, names=names)
             for checkpoint in loaded
         ]
     for text in dict.fromkeys(text for report in reports for text in report.notes):
@@ -142,6 +151,20 @@ def _faults(
     if predict is not None:
         faults += _predict_faults(predict)
     return faults
+
+
+def _metric_faults(names: list[str] | None) -> Iterator[ConfigError]:
+    """Find names that no task has; whether the task at hand has them is seen when it is known."""
+    if names is None:
+        return
+    from dlkit.metrics import IN_EVAL_ONLY, METRICS
+
+    there = (*METRICS, *IN_EVAL_ONLY)
+    for name in names:
+        if name not in there:
+            yield ConfigError(
+                f"--metrics {name} is not known; choose from {', '.join(there)}", did_you_mean(name, there)
+            )
 
 
 def _predict_faults(predict: Path) -> Iterator[ConfigError]:

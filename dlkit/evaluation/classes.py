@@ -30,12 +30,14 @@ class Classes:
         known = metrics.known(self.targets)
         return metrics.confusion_matrix(self.probs[known].argmax(1), self.targets[known], len(self.names))
 
-    def scores(self) -> dict[str, float]:
-        """Return the metrics over the samples whose class is known; nothing where none is."""
+    def metrics(self) -> list[metrics.Metric]:
+        """Return the metrics there are."""
+        return metrics.metrics_of("classification")
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities and classes of the samples whose class is known."""
         known = metrics.known(self.targets)
-        return (
-            metrics.scores_of("classification", self.probs[known], self.targets[known]) if known.any() else {}
-        )
+        return self.probs[known], self.targets[known]
 
     def per_class(self) -> list[dict[str, Any]]:
         """Return precision, recall, F1 and support of each class; None where there is nothing to divide by."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.metrics import FLOOR, curve_scores, number
+from dlkit.metrics import FLOOR, Metric, curve_metrics, curve_scores, number
 from dlkit.plotting.inputs import CURVE_COLUMNS
 
 
@@ -29,9 +29,14 @@ class Curves:
     preds: np.ndarray
     note = f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L"
 
-    def scores(self) -> dict[str, float]:
-        """Return the scores over all organs and compounds; see `curve_scores`."""
-        return curve_scores(*self._scored(), self._late())
+    def metrics(self) -> list[Metric]:
+        """Return the metrics there are; see `curve_scores`."""
+        return curve_metrics(self._late())
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return predicted and true concentrations after t = 0."""
+        targets, preds = self._scored()
+        return preds, targets
 
     def per_organ(self) -> list[dict[str, Any]]:
         """Return the scores of each organ, and how many of its values lie above the floor."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.metrics import known, scores_of
+from dlkit.metrics import Metric, known, metrics_of, number, scores_of
+
+_MOST_OUTPUTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +29,45 @@ class Numbers:
     spread: np.ndarray | None = None
     note = ""
 
-    def scores(self) -> dict[str, float]:
-        """Return the scores over the samples whose target is known; nothing where none is."""
+    def metrics(self) -> list[Metric]:
+        """Return the metrics there are."""
+        return metrics_of("regression")
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return predictions and targets of the samples whose target is known, in one shape."""
         there = known(self.targets)
         preds, targets = self.preds[there], self.targets[there]
-        return scores_of("regression", preds, targets.reshape(preds.shape)) if there.any() else {}
+        return preds, targets.reshape(preds.shape)
+
+    def per_output(self) -> list[dict[str, Any]]:
+        """Return the default scores of each output by itself; nothing where there is a single one, or many."""
+        preds, targets = self.pairs()
+        flat, truth = (values.reshape(len(values), -1) for values in (preds, targets))
+        count = flat.shape[1]
+        if not 1 < count <= _MOST_OUTPUTS or not len(flat):
+            return []
+        names = self.names if len(self.names) == count else [str(place) for place in range(count)]
+        asked = [metric for metric in self.metrics() if metric.reported]
+        return [
+            {
+                "output": name,
+                **{
+                    key: number(value) for key, value in scores_of(asked, flat[:, [i]], truth[:, [i]]).items()
+                },
+            }
+            for i, name in enumerate(names)
+        ]
 
     def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
-        """Return none: the scores tell it all."""
-        return []
+        """Return the header and the rows of the scores of each output."""
+        rows = self.per_output()
+        header = list(dict.fromkeys(key for row in rows for key in row))
+        return [(header, [[row.get(key) for key in header] for row in rows])] if rows else []
 
     def to_dict(self) -> dict[str, Any]:
-        """Return nothing beside the scores."""
-        return {}
+        """Return the scores of each output as JSON values."""
+        rows = self.per_output()
+        return {"per_output": rows} if rows else {}
 
     def lines(self, places: Sequence[int | str]) -> Iterator[Sequence[Any]]:
         """Return a header, then a line a sample: its place, its targets, its predictions, and their spread."""

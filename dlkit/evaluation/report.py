@@ -17,7 +17,7 @@ from dlkit.data.kinds import kind_of, load_dataset
 from dlkit.errors import ConfigError
 from dlkit.evaluation.evaluate import predict, predict_draws
 from dlkit.evaluation.objective import objective_of
-from dlkit.evaluation.tasks import Outputs, Results, results_of
+from dlkit.evaluation.tasks import Outputs, Results, results_of, scores_of_results
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.metrics import known, number
 from dlkit.models.build import restore_model
@@ -85,6 +85,7 @@ def evaluate_checkpoint(
     *,
     draws: int | None = None,
     baselines: bool = False,
+    names: Sequence[str] | None = None,
 ) -> Report:
     """Evaluate a checkpoint on a split.
 
@@ -95,11 +96,12 @@ def evaluate_checkpoint(
         device: Where to compute.
         draws: Random draws of neighbours to predict the mean of, for points; None takes the nearest.
         baselines: Score simpler methods on the same samples, for tables and points.
+        names: The metrics to report; None takes those that the task reports by default.
 
     Raises:
         DataError: The data are not here, have changed, or do not fit the network.
         CheckpointError: The network cannot be built from the checkpoint.
-        ConfigError: Draws or baselines are asked for of data that have none.
+        ConfigError: Metrics, draws or baselines are asked for of data that have none.
     """
     model = restore_model(checkpoint).to(device)
     dataset = load_dataset(
@@ -123,7 +125,7 @@ def evaluate_checkpoint(
         data=dataset.description.name,
         split=split,
         loss=_loss(objective, outputs, targets),
-        metrics=results.scores(),
+        metrics=scores_of_results(results, names),
         places=dataset.places(split),
         results=results,
         notes=dataset.notes,

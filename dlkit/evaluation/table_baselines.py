@@ -9,7 +9,7 @@ import torch
 
 from dlkit.data.dataset import DataSet
 from dlkit.errors import ConfigError
-from dlkit.evaluation.tasks import Outputs, results_of
+from dlkit.evaluation.tasks import Outputs, results_of, scores_of_results
 
 _MAX_TREE_CATEGORIES = 255
 _ITERATIONS = 1_000
@@ -23,9 +23,9 @@ def table_scores(dataset: DataSet, name: str, seed: int) -> dict[str, Mapping[st
         method: metrics
         for method, preds in table_baselines(dataset, name, seed).items()
         if (
-            metrics := results_of(
-                Outputs(dataset=dataset, split=split, targets=targets, preds=preds)
-            ).scores()
+            metrics := scores_of_results(
+                results_of(Outputs(dataset=dataset, split=split, targets=targets, preds=preds))
+            )
         )
     }
 

@@ -13,6 +13,7 @@ from dlkit.data.kinds import task_of
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.numbers import Numbers
+from dlkit.metrics import Metric, chosen, scores_of
 
 
 class Results(Protocol):
@@ -22,8 +23,11 @@ class Results(Protocol):
     def note(self) -> str:
         """What the user should know of the scores; may be empty."""
 
-    def scores(self) -> Mapping[str, float]:
-        """Return the metrics by name; nothing where no target is known."""
+    def metrics(self) -> Sequence[Metric]:
+        """Return the metrics that the task has."""
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return predictions and targets, as the metrics take them, of the samples whose target is known."""
 
     def tables(self) -> Sequence[tuple[Sequence[str], Sequence[Sequence[Any]]]]:
         """Return header and rows of each table that follows the metrics."""
@@ -76,6 +80,21 @@ TASKS: dict[str, Callable[[Outputs], Results]] = {
     "regression": _numbers,
     "curves": _curves,
 }
+
+
+def scores_of_results(results: Results, names: Sequence[str] | None = None) -> dict[str, float]:
+    """Return metrics by name; nothing where no target is known.
+
+    Args:
+        results: Targets and outputs.
+        names: Which; None takes those reported by default.
+
+    Raises:
+        ConfigError: The task has no such metric.
+    """
+    asked = chosen(results.metrics(), names)
+    preds, targets = results.pairs()
+    return scores_of(asked, preds, targets, asked=names is not None) if len(targets) else {}
 
 
 def results_of(found: Outputs) -> Results:

@@ -14,6 +14,7 @@ from refusals import assert_refused, faults
 from dlkit.data.prepared import write_prepared
 
 Dlkit = Callable[..., Any]
+DEFAULT = ("accuracy", "macro_f1", "balanced_accuracy", "roc_auc", "brier", "ece")
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_three_tables_come_tab_separated_in_a_pipe(run_copy: Path, dlkit: Dlkit)
 
     assert (result.code, result.stderr) == (0, "")
     scores, classes, confusion = tables(result.stdout)
-    assert scores[0] == ["checkpoint", "data", "split", "n", "loss", "accuracy", "macro_f1"]
+    assert scores[0] == ["checkpoint", "data", "split", "n", "loss", *DEFAULT]
     assert scores[1][:4] == ["run/best.safetensors", "digits", "test", "180"]
     assert classes[0] == ["class", "precision", "recall", "f1", "support"]
     assert [row[0] for row in classes[1:]] == list("0123456789")
@@ -85,6 +86,13 @@ def test_other_splits_are_evaluated(split: str, count: str, run_copy: Path, dlki
     scores = tables(dlkit("eval", "run", "--split", split).stdout)[0]
 
     assert scores[1][2:4] == [split, count]
+
+
+def test_metrics_are_those_asked_for(run_copy: Path, dlkit: Dlkit) -> None:
+    found = json.loads(dlkit("eval", "run", "--metrics", "log_loss, mcc", "--json").stdout)
+
+    assert list(found["metrics"]) == ["log_loss", "mcc"]
+    assert found["metrics"]["log_loss"]["value"] == pytest.approx(found["loss"], rel=1e-4)
 
 
 def test_predictions_go_to_a_file(run_copy: Path, dlkit: Dlkit) -> None:
@@ -156,6 +164,8 @@ def test_data_of_another_shape_are_refused(run_copy: Path, dlkit: Dlkit) -> None
         (["run", "--predict", "no/x.csv"], 1, "no/x.csv", "path"),
         (["run", "run", "--predict", "x.csv"], 2, "--predict", ""),
         (["run", "--predict", "-", "--json"], 2, "--predict - and --json", ""),
+        (["run", "--metrics", "acuracy"], 2, "--metrics acuracy ", "accuracy"),
+        (["run", "--metrics", "mae"], 2, "--metrics mae ", ""),
         (["nothing.safetensors"], 4, "nothing.safetensors", "dlkit train"),
         (["run/none.safetensors"], 4, "run/none.safetensors", "best.safetensors"),
         (["run/history.csv"], 4, "run/history.csv", ""),

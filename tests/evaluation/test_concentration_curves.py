@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dlkit.evaluation.curves import Curves
+from dlkit.evaluation.tasks import scores_of_results
 from dlkit.metrics import curve_scores
 
 RANDOM = np.random.default_rng(0)
@@ -28,8 +29,10 @@ def test_the_given_point_is_not_scored() -> None:
     wrong_start = curves.preds.copy()
     wrong_start[:, :, 0] = 1e6
 
-    assert make_curves(targets=curves.targets, preds=wrong_start).scores() == curves.scores()
-    assert curves.scores() == pytest.approx(
+    assert scores_of_results(make_curves(targets=curves.targets, preds=wrong_start)) == scores_of_results(
+        curves
+    )
+    assert scores_of_results(curves) == pytest.approx(
         curve_scores(curves.targets[..., 1:], curves.preds[..., 1:], TIMES[1:].astype(float))
     )
 
@@ -37,7 +40,7 @@ def test_the_given_point_is_not_scored() -> None:
 def test_without_a_given_point_all_times_are_scored() -> None:
     curves = make_curves(times=TIMES + 1)
 
-    assert curves.scores() == pytest.approx(
+    assert scores_of_results(curves) == pytest.approx(
         curve_scores(curves.targets, curves.preds, (TIMES + 1).astype(float))
     )
 
@@ -50,7 +53,7 @@ def test_each_organ_is_scored_by_itself() -> None:
     assert [row["organ"] for row in (blood, liver, gut)] == ["blood", "liver", "gut"]
     assert [row["n"] for row in (blood, liver, gut)] == [4, 4, 0]
     alone = make_curves(organs=("liver",), targets=curves.targets[:, 1:2], preds=curves.preds[:, 1:2])
-    assert {name: liver[name] for name in alone.scores()} == alone.scores()
+    assert {name: liver[name] for name in scores_of_results(alone)} == scores_of_results(alone)
     assert gut["gmfe"] is None
     assert gut["r2"] is None
     assert gut["rmse"] == 0

@@ -19,6 +19,7 @@ from dlkit.errors import DataError
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.report import Report, evaluate_checkpoint
+from dlkit.evaluation.tasks import scores_of_results
 from dlkit.files.checkpoint import Checkpoint, load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.files.run_dir import RunDir
@@ -46,7 +47,7 @@ def make_report(results: Classes | Numbers) -> Report:
         data="toys",
         split="test",
         loss=0.5,
-        metrics=results.scores(),
+        metrics=scores_of_results(results),
         places=[4, 5, 8, 9],
         results=results,
     )
