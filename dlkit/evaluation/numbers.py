@@ -42,9 +42,11 @@ class Numbers:
     def per_output(self) -> list[dict[str, Any]]:
         """Return the default scores of each output by itself; nothing where there is a single one, or many."""
         preds, targets = self.pairs()
+        if not len(preds):
+            return []
         flat, truth = (values.reshape(len(values), -1) for values in (preds, targets))
         count = flat.shape[1]
-        if not 1 < count <= _MOST_OUTPUTS or not len(flat):
+        if not 1 < count <= _MOST_OUTPUTS:
             return []
         names = self.names if len(self.names) == count else [str(place) for place in range(count)]
         asked = [metric for metric in self.metrics() if metric.reported]

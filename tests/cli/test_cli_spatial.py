@@ -60,7 +60,7 @@ def test_a_table_trains_by_its_columns(dlkit: Dlkit, home: Path) -> None:
     assert result.code == 0, result.stderr
     assert re.search(r"missing values .*clay \(", result.stderr)
     evaluated = dlkit("eval", result.stdout.strip(), "--json")
-    assert set(json.loads(evaluated.stdout)["metrics"]) == {"mae", "rmse", "r2"}
+    assert set(json.loads(evaluated.stdout)["metrics"]) == {"mae", "rmse", "r2", "median_error"}
 
 
 def test_baselines_are_listed_with_the_model(points_copy: Path, dlkit: Dlkit) -> None:
@@ -69,7 +69,7 @@ def test_baselines_are_listed_with_the_model(points_copy: Path, dlkit: Dlkit) ->
     assert result.code == 0, result.stderr
     _, block = result.stdout.split("\n\n")
     rows = [line.split("\t") for line in block.splitlines()]
-    assert rows[0] == ["method", "mae", "rmse", "r2"]
+    assert rows[0] == ["method", "mae", "rmse", "r2", "median_error"]
     assert [row[0].partition(" (")[0] for row in rows[1:]] == [
         "run/best.safetensors",
         "inverse distance",

@@ -76,7 +76,7 @@ def test_scores_are_in_the_unit_of_the_target(dlkit: Dlkit, run: Path) -> None:
     found = json.loads(result.stdout)
     assert found["n"] == 12
     assert 5 < found["metrics"]["rmse"]["value"] < 80
-    assert set(found["metrics"]) == {"mae", "rmse", "r2"}
+    assert set(found["metrics"]) == {"mae", "rmse", "r2", "median_error", "mape"}
 
 
 def test_raw_rows_are_predicted_without_a_target(dlkit: Dlkit, run: Path, home: Path) -> None:
