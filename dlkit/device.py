@@ -3,7 +3,8 @@
 import random
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the global generator is what user code draws from
     torch.manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the random numbers of Python, NumPy and torch's CPU, and restore them after the block."""
+    before = random_state(torch.device("cpu"))
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        restore_random_state(before, torch.device("cpu"))
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

@@ -103,7 +103,7 @@ def evaluate_checkpoint(
         CheckpointError: The network cannot be built from the checkpoint.
         ConfigError: Metrics, draws or baselines are asked for of data that have none.
     """
-    model = restore_model(checkpoint).to(device)
+    model = restore_model(checkpoint, device)
     dataset = load_dataset(
         checkpoint.config, checkpoint.description, context_in(checkpoint.weights), other=data
     )

@@ -86,7 +86,7 @@ def predict_map(
     learned, context = Learned.of_run(checkpoint.description), context_in(checkpoint.weights)
     if at is not None and "times" not in context:
         raise ConfigError(f"--at {at:g} does nothing: the points of {checkpoint.path} have no time")
-    model = restore_model(checkpoint).to(device)
+    model = restore_model(checkpoint, device)
     split = _cells(checkpoint, learned, context, size, at)
     scaling = checkpoint.description.target_scaling
     assert scaling is not None, "values are scaled"

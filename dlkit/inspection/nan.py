@@ -116,7 +116,7 @@ def inspect_nan(checkpoint: Checkpoint, device: torch.device) -> NanReport:
     """
     failing = load_batch(checkpoint, device)
     config = checkpoint.config
-    model = restore_model(checkpoint).to(device)
+    model = restore_model(checkpoint, device)
     dataset = DataSet(checkpoint.description, {})
     if config.balance == "loss":  # needs the class counts of the data
         dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights))

@@ -61,7 +61,7 @@ def open_subject(
     """
     config = checkpoint.config
     dataset = load_dataset(config, checkpoint.description, context_in(checkpoint.weights), other=data)
-    model = restore_model(checkpoint).to(device)
+    model = restore_model(checkpoint, device)
     seed_all(config.seed)
     part = dataset.split(split)
     if len(part) < 2:

@@ -4,11 +4,12 @@ from torch import Tensor, nn
 
 from dlkit.inspection.layer_table import Row
 from dlkit.inspection.tally import read_tallies, shape_text, tally
+from dlkit.models.extra_state import weights_of
 
 
 def weight_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and running statistics of a model, in its own order, without counters."""
-    return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
+    return {name: tensor for name, tensor in weights_of(model).items() if tensor.is_floating_point()}
 
 
 def weight_rows(tensors: dict[str, Tensor]) -> list[Row]:

@@ -1,18 +1,24 @@
 """Networks by name, sized from the description of the data, and their weights from a checkpoint."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dlkit.device import seeded
 from dlkit.errors import CheckpointError, ConfigError, did_you_mean, printable
 from dlkit.files.checkpoint import Checkpoint, check_named
 from dlkit.files.description import DataDescription
 from dlkit.models.context import PREFIX, context_in
+from dlkit.models.extra_state import is_extra, weights_of
+from dlkit.models.hidden_state import GROUP as HIDDEN
+from dlkit.models.hidden_state import restore_hidden
 from dlkit.models.own import build_own
 from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_code
+from dlkit.user_code import running
 
 _DIFF_LINES = 8
 
@@ -51,14 +57,15 @@ def build_model(
     return MODELS[name].build(description, arguments, context or {})
 
 
-def restore_model(checkpoint: Checkpoint) -> nn.Module:
-    """Build the network of a checkpoint and give it its weights.
+def restore_model(checkpoint: Checkpoint, device: torch.device | None = None) -> nn.Module:
+    """Build the network of a checkpoint and give it its weights, and its hidden state if it is the user's own.
 
     Names, shapes and dtypes are compared with a network that takes no memory before one is made; one of the user's
     own is made at once, since its constructor may do anything.
 
     Args:
         checkpoint: Says which network and holds the weights.
+        device: Where it goes; None is the CPU.
 
     Raises:
         CheckpointError: There is no such network, it is the user's own and was not named, or the weights are
@@ -69,9 +76,10 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
     shown = printable(checkpoint.config.model_name)
     context = context_in(checkpoint.weights)
     try:
-        with torch.device("cpu" if parse_code(checkpoint.model) else "meta"):
+        own = parse_code(checkpoint.model) is not None
+        with torch.device("cpu" if own else "meta"), seeded(checkpoint.config.seed) if own else nullcontext():
             model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments, context)
-            expected = model.state_dict()
+            expected = weights_of(model)
     except (ConfigError, TypeError, ValueError, KeyError, RuntimeError, AttributeError) as err:
         raise CheckpointError(
             f"{checkpoint.path}: {shown} cannot be built as it says: {printable(str(err), limit=400)}",
@@ -86,10 +94,32 @@ def restore_model(checkpoint: Checkpoint) -> nn.Module:
             "\n".join([head, *lines[:_DIFF_LINES], *more]),
             "the weights of another network, or of another dlkit",
         )
-    if not parse_code(checkpoint.model):
+    if not own:
         model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments, context)
-    model.load_state_dict(dict(checkpoint.weights))
+    model.load_state_dict(dict(checkpoint.weights), strict=False)  # compared above; extra states come below
+    model = model.to(device or "cpu")
+    _restore_hidden(model, checkpoint, device or torch.device("cpu"))
     return model
+
+
+def _restore_hidden(model: nn.Module, checkpoint: Checkpoint, device: torch.device) -> None:
+    """Restore what a network of the user's own keeps beside its weights."""
+    prefix = f"{HIDDEN}."
+    state = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint.extras.items()
+        if name.startswith(prefix)
+    }
+    if not state or checkpoint.code is None:
+        return
+    try:
+        with running(checkpoint.code, f"MODEL {checkpoint.code.short}: set_extra_state", CheckpointError):
+            restore_hidden(model, state, device)
+    except CheckpointError as err:
+        raise CheckpointError(
+            f"{checkpoint.path} holds state that {checkpoint.code.short} does not take: {err.message}",
+            "the code is not what it was in training",
+        ) from err
 
 
 def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
@@ -106,7 +136,7 @@ def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
         CheckpointError: It is of another network: no weight of two or more dimensions fits. Biases and statistics
             of the same length are in any two networks.
     """
-    expected = {name: own for name, own in model.state_dict().items() if not name.startswith(PREFIX)}
+    expected = {name: own for name, own in weights_of(model).items() if not name.startswith(PREFIX)}
     found = {name: other for name, other in checkpoint.weights.items() if not name.startswith(PREFIX)}
     taken = {
         name: found[name] for name in expected if name in found and found[name].shape == expected[name].shape
@@ -143,8 +173,10 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     ]
     for name, tensor in expected.items():
         other = found.get(name)
-        if other is not None and other.shape != tensor.shape:
+        if other is None or is_extra(name):
+            continue
+        if other.shape != tensor.shape:
             lines.append(f"  {name} {tuple(other.shape)} instead of {tuple(tensor.shape)}")
-        elif other is not None and other.dtype != tensor.dtype:
+        elif other.dtype != tensor.dtype:
             lines.append(f"  {name} {other.dtype} instead of {tensor.dtype}".replace("torch.", ""))
     return lines

@@ -10,6 +10,7 @@ from dlkit.errors import ConfigError, instance_of, printable
 from dlkit.files.description import DataDescription
 from dlkit.inputs import call, zeros
 from dlkit.models.constructor import plan_call
+from dlkit.models.untouched import untouched
 from dlkit.settings.arguments import ArgumentValue
 from dlkit.settings.spec import CodeSpec
 from dlkit.user_code import load_code, running
@@ -67,7 +68,7 @@ def gives_probabilities(model: nn.Module, description: DataDescription) -> bool:
     if description.task != "classification":
         return False
     training = model.training
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), untouched(model):
         outputs = call(model.eval(), zeros(description, _CHECKED_SAMPLES[0]))
     model.train(training)
     return bool((outputs >= 0).all() and torch.allclose(outputs.sum(1), torch.ones(len(outputs))))
@@ -87,7 +88,7 @@ def _load(code: CodeSpec) -> Callable[..., Any]:
 def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> None:
     """Pass batches of zeros through a network, which also gives lazy layers their sizes."""
     training, hint = model.training, ""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), untouched(model):
         for samples in _CHECKED_SAMPLES:
             what = f"MODEL {code.short}: forward with {_shapes(description, samples)}"
             with running(code, what, ConfigError, hint):

@@ -18,6 +18,7 @@ from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.description import DataDescription
 from dlkit.metrics import higher_is_better
 from dlkit.models.build import build_model, load_matching
+from dlkit.models.hidden_state import HiddenState
 from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes import Probe
@@ -80,6 +81,9 @@ def assemble_new(config: TrainConfig) -> Assembly:
         arguments, built = own_arguments(code, dataset.description, config.arguments)
         config = replace(config, arguments=arguments)
         notes.append(built)
+        seed_all(
+            config.seed
+        )  # as when it is built again: what its constructor draws and does not save is the same
     model = build_model(config.model, dataset.description, config.arguments, dataset.context)
     if code and gives_probabilities(model, dataset.description):
         notes.append(
@@ -164,6 +168,7 @@ def assemble(
         l1=config.l1,
         accumulate=config.accumulate,
         ema=average,
+        hidden=HiddenState(model, code.short) if (code := parse_code(config.model)) else None,
         random=may_draw(model),
     )
     return Assembly(config, dataset, parts, plateau, notes, span)

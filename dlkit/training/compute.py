@@ -14,6 +14,8 @@ from torch import nn
 
 from dlkit.errors import DlkitError, MissingError
 from dlkit.inputs import Inputs, call
+from dlkit.models.extra_state import weights_of
+from dlkit.models.untouched import untouched
 from dlkit.torch_compat import (
     count_products,
     is_compiler_error,
@@ -58,7 +60,7 @@ def pick_threads(model: nn.Module, inputs: Inputs, batch_size: int, cores: int) 
     """
     samples = len(inputs if isinstance(inputs, torch.Tensor) else next(iter(inputs.values())))
     before = model.training
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), untouched(model):
         products = count_products(lambda: call(model.eval(), inputs))
     model.train(before)
     total = math.fsum(products)
@@ -165,7 +167,7 @@ def prepare_determinism(wanted: bool) -> None:
 def hash_of_weights(model: nn.Module) -> str:
     """Return the SHA-256 of all weights and buffers with their names."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(weights_of(model).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

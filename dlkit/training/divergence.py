@@ -14,6 +14,7 @@ from dlkit.evaluation.evaluate import mean_scores
 from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
 from dlkit.files.run_dir import RunDir
 from dlkit.models.build import restore_model
+from dlkit.models.extra_state import weights_of
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import recipe_of
 from dlkit.settings.spec import parse_code
@@ -121,7 +122,7 @@ def lower_rate(config: TrainConfig) -> float:
 def _keep_state(run: RunState, troubles: list[str]) -> str:
     """Save the state of the last good step if it is useful, and return which state `last` holds."""
     last = run.dir.last
-    tensors = [*run.parts.model.state_dict().values()]
+    tensors = [*weights_of(run.parts.model).values()]
     tensors += optimizer_state(run.parts.optimizer, run.parts.model).values()
     if not all_finite(tensors):
         return f"the weights were NaN or infinite too; {_as_saved(run.dir)}"
@@ -147,7 +148,7 @@ def _losses_now_and_saved(run: RunState) -> tuple[float, float]:
         return mean_scores(network, batches, parts.objective, parts.predict)[0]
 
     try:
-        saved = restore_model(load_checkpoint(run.dir.last)).to(parts.device)
+        saved = restore_model(load_checkpoint(run.dir.last), parts.device)
     except CheckpointError:
         return 0.0, math.inf
     return loss_of(parts.model), loss_of(saved)
@@ -171,11 +172,11 @@ def _keep_batch(run: RunState, failing: FailingBatch) -> None:
     model = run.parts.model if failing.split == "train" else run.parts.validated
     save_checkpoint(
         run.dir.nan,
-        model.state_dict(),
+        weights_of(model),
         config=run.config,
         description=run.description,
         progress={"position": asdict(run.position), "best": run.best, "failing": failing.to_dict()},
-        extras=failing.tensors(),
+        extras=failing.tensors() | run.parts.hidden_state(),
     )
 
 

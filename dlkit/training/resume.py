@@ -52,7 +52,7 @@ def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ())
     notes += resume_threads(parse_threads(config.threads), progress["threads"])
     context = context_in(checkpoint.weights)
     dataset = load_dataset(config, checkpoint.description, context, named="data" in named)
-    assembly = assemble(config, dataset, restore_model(checkpoint).to(device), device, notes)
+    assembly = assemble(config, dataset, restore_model(checkpoint, device), device, notes)
     restore_checked(assembly.parts, checkpoint)
     notes.extend(changed_settings(run_dir, checkpoint))
     for name, value in progress["plateau"].items():

@@ -13,6 +13,7 @@ from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.files.run_dir import clear_run, create_run
 from dlkit.metrics import higher_is_better
+from dlkit.models.extra_state import weights_of
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code, parse_spec
@@ -27,6 +28,7 @@ from dlkit.training.state import RunState
 from dlkit.training.stopping import StopRule, is_better
 
 _SECONDS_BETWEEN_READINGS = 0.1
+_STEPS_COMPARED = 3
 _BESIDE_WEIGHTS = 64 * 2**10  # random numbers, settings, checksums
 
 
@@ -67,6 +69,7 @@ class TrainRun(RunState):
             with self._open_logs() as logs:
                 last_reading = 0.0
                 for step in fit(self.parts, self.position, self.config.epochs):
+                    self._compare_hidden(step)
                     save_numbered = self._is_numbered(step)
                     if step.diverged or step.record is not None or save_numbered:
                         self._check_finite(step)
@@ -167,7 +170,7 @@ class TrainRun(RunState):
         if self.parts.guard.skipped():
             raise stop_diverged(self, step, "step")
         networks = {self.parts.model, self.parts.validated}
-        if not all(all_finite(network.state_dict().values()) for network in networks):
+        if not all(all_finite(weights_of(network).values()) for network in networks):
             raise stop_diverged(self, step, "weights")
 
     def _record_epoch(self, record: EpochRecord, step: Step, logs: Logs) -> None:
@@ -204,6 +207,13 @@ class TrainRun(RunState):
         assert closing.record is not None, "a closed epoch has a record"
         self._write_record(closing.record, closing, logs, keep_best=True)
         return closing
+
+    def _compare_hidden(self, step: Step) -> None:
+        """Report, after the first steps and each epoch, what the network keeps and no checkpoint holds."""
+        if self.parts.hidden is None:
+            return
+        if step.record is not None or step.step - self.start_step <= _STEPS_COMPARED:
+            self.messages.extend(self.parts.hidden.warnings())
 
     def _is_numbered(self, step: Step) -> bool:
         """Return whether --save-every asks for a checkpoint after this step."""
@@ -279,7 +289,7 @@ def checkpoint_bytes(model: nn.Module, config: TrainConfig, epochs: int, steps: 
         epochs: Epochs of the whole run.
         steps: Steps of the whole run.
     """
-    weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in model.state_dict().values())
+    weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in (*model.parameters(), *model.buffers()))
     last = weights * (1 + OPTIMIZERS[config.optimizer].moments + (config.ema is not None))
     kept = 0
     if config.save_every is not None:

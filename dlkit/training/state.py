@@ -19,6 +19,8 @@ from dlkit.errors import CheckpointError, printable
 from dlkit.files.checkpoint import Checkpoint, save_checkpoint
 from dlkit.files.description import DataDescription
 from dlkit.files.run_dir import RunDir
+from dlkit.models.extra_state import weights_of
+from dlkit.models.hidden_state import GROUP as HIDDEN
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.training.assemble import Assembly
@@ -91,7 +93,7 @@ class RunState:
         early = self.stop_rule.early
         save_checkpoint(
             path,
-            model.state_dict(),
+            weights_of(model),
             config=self.config,
             description=self.description,
             progress={
@@ -103,7 +105,7 @@ class RunState:
                 "early_stopping": {"best": early.best, "bad_epochs": early.bad_epochs},
                 "plateau": asdict(self.assembly.plateau),
             },
-            extras=extras,
+            extras={**(extras or {}), **self.parts.hidden_state()},
             keep_previous=keep_previous,
         )
 
@@ -203,6 +205,8 @@ def restore_checked(parts: Parts, checkpoint: Checkpoint) -> None:
             _require(name in state or name in _OF_A_DEVICE or name.startswith(_OPTIONAL), f"no {name}")
         _check_numpy(state["random.numpy"])
         _check_optimizer(checkpoint.config, parts.model, state)
+        if parts.hidden is not None:
+            parts.hidden.restored(_group(state, HIDDEN))
         restore_parts(parts, state)  # after all that draws random numbers
         if position["batch"]:
             parts.running.read()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, rows_of
+from dlkit.models.hidden_state import GROUP, HiddenState, set_buffer
 from dlkit.objectives import Objective, RunningMean
 from dlkit.probes import Probe
 from dlkit.torch_compat import lerp_all
@@ -43,6 +44,7 @@ class Parts:
         l1: Weight of the L1 penalty.
         accumulate: Batches in a step.
         ema: The average of the weights, if there is one.
+        hidden: What the network keeps beside its weights, if it is the user's own.
         random: Whether a forward pass may draw random numbers; each step then begins with its own seed.
     """
 
@@ -62,6 +64,7 @@ class Parts:
     l1: float = 0.0
     accumulate: int = 1
     ema: "WeightAverage | None" = None
+    hidden: HiddenState | None = None
     random: bool = True
 
     @property
@@ -72,7 +75,18 @@ class Parts:
     @property
     def validated(self) -> nn.Module:
         """The network that is validated and kept as best: the average of the weights where there is one."""
-        return self.model if self.ema is None else self.ema.network()
+        if self.ema is None:
+            return self.model
+        network = self.ema.network()
+        if self.hidden is not None:
+            self.hidden.copy_to(network, self.device)
+        return network
+
+    def hidden_state(self) -> dict[str, Tensor]:
+        """Return what checkpoints hold of the network beside its weights, as tensors by name."""
+        if self.hidden is None:
+            return {}
+        return {f"{GROUP}.{name}": tensor for name, tensor in self.hidden.tensors().items()}
 
     def predict(self, model: nn.Module, inputs: Inputs) -> Tensor:
         """Return the outputs for N samples, shape (N, K), without gradients to come, in pieces if memory runs out.
@@ -212,8 +226,8 @@ class WeightAverage:
 
     def network(self) -> nn.Module:
         """Return the network with the averaged weights and the newest buffers."""
-        for averaged, newest in zip(self._averaged_model.buffers(), self._model.buffers(), strict=True):
-            averaged.copy_(newest)
+        for name, buffer in self._model.named_buffers():
+            set_buffer(self._averaged_model, name, buffer)
         return self._averaged_model
 
     def state(self) -> dict[str, Tensor]:

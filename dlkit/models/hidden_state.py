@@ -1,0 +1,254 @@
+"""What the state of a network of the user's own is beside its weights: saved, restored, and compared.
+
+Buffers that its `state_dict` leaves out, random-number generators, plain values that training changes, and what
+`get_extra_state` returns. What else changes is reported.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlkit.models.attributes import Attribute, Seen, attributes
+from dlkit.models.extra_state import extra_states, extra_tensors, with_extra_state
+from dlkit.models.generators import KINDS, generator_state, kind_of, set_generator
+from dlkit.models.plain_values import is_plain, pack, unpack
+
+GROUP = "hidden"
+_BUFFERS, _GENERATORS, _VALUES = "buffers.", "generators.", "values"
+_TENSORS, _ON_DEVICE, _ARRAYS = "tensors.", "device.", "arrays."
+_MOST_BYTES = 2**26
+_DTYPES = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.complex64}
+_DTYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_ARRAY_KINDS = (
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+)
+_SHOWN = 4
+
+
+class HiddenState:
+    """Follows what a network holds beside its weights while it trains.
+
+    Args:
+        model: The network before its first step, or as it was resumed.
+        name: What messages call it.
+    """
+
+    def __init__(self, model: nn.Module, name: str) -> None:
+        self._model = model
+        self._name = name
+        self._seen = {each.name: Seen(each.value) for each in attributes(model)}
+        self._placed = frozenset(self._seen)
+        self._changed: set[str] = set()
+        self._reported: set[str] = set()
+
+    def restored(self, state: Mapping[str, Tensor]) -> None:
+        """Take note of what a checkpoint held, by the names of `tensors`: it has changed since the network was made."""
+        for group in (_TENSORS, _ON_DEVICE, _ARRAYS):
+            self._changed |= {name.removeprefix(group) for name in state if name.startswith(group)}
+        if _VALUES in state:
+            self._changed |= set(unpack(state[_VALUES]))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what checkpoints hold, as tensors by name."""
+        self._look()
+        found, values = _buffers(self._model), {}
+        for name, value, _ in self._saved():
+            if kind := kind_of(value):
+                found[f"{_GENERATORS}{kind}.{name}"] = generator_state(value)
+            elif name not in self._changed:
+                continue
+            elif isinstance(value, Tensor):
+                found[(_TENSORS if value.device.type == "cpu" else _ON_DEVICE) + name] = value.detach()
+            elif isinstance(value, np.ndarray):
+                found[_ARRAYS + name] = torch.from_numpy(np.array(value))
+            else:
+                values[name] = value
+        if values:
+            found[_VALUES], _ = pack(values)
+        return found | extra_tensors(self._model)
+
+    def copy_to(self, other: nn.Module, device: torch.device) -> None:
+        """Give another network of the same code this one's hidden state."""
+        restore_hidden(other, self.tensors(), device)
+
+    def warnings(self) -> list[str]:
+        """Return a line that names what has changed since it was last looked at and is not saved; each name once."""
+        new = {name: kind for name, kind in self._look().items() if name not in self._reported}
+        self._reported |= new.keys()
+        if not new:
+            return []
+        listed = ", ".join(f"self.{name} ({kind})" for name, kind in list(new.items())[:_SHOWN])
+        more = f" and {len(new) - _SHOWN} more" if len(new) > _SHOWN else ""
+        one = len(new) == 1
+        return [
+            f"{self._name}: {listed}{more} change{'s' * one} in training and {'is' if one else 'are'} not saved; if "
+            f"outputs depend on {'it' if one else 'them'}, eval and a resumed run differ: keep "
+            f"{'it' if one else 'them'} in a buffer, a number or a tensor"
+        ]
+
+    def _look(self) -> dict[str, str]:
+        """Note which attributes have changed; return name and type of those that cannot be saved."""
+        unsaved: dict[str, str] = {}
+        parts = _places((*self._model.parameters(), *self._model.buffers()))
+        for each in attributes(self._model):
+            value, before = each.value, self._seen.get(each.name)
+            if (before is not None and not before.differs(value)) or kind_of(value) is not None:
+                continue
+            self._seen[each.name] = Seen(value)
+            if isinstance(value, Tensor) and _place(value) in parts:
+                continue
+            if self._is_saved(each):
+                self._changed.add(each.name)
+            else:
+                unsaved[each.name] = type(value).__name__
+        for name, buffer in _unlisted_buffers(self._model):
+            if not _fits(buffer):
+                unsaved[name] = f"{buffer.layout} buffer of {buffer.dtype}".replace("torch.", "")
+        for path, module in with_extra_state(self._model):
+            try:
+                pack(module.get_extra_state())
+            except TypeError as err:
+                unsaved[f"{path}.get_extra_state()" if path else "get_extra_state()"] = str(err)
+        return unsaved
+
+    def _saved(self) -> Iterator[Attribute]:
+        return filter(self._is_saved, attributes(self._model))
+
+    def _is_saved(self, attribute: Attribute) -> bool:
+        """Return whether checkpoints hold an attribute if it changes: the network made anew has a place for it."""
+        name, value, put = attribute
+        if name not in self._placed and _owner(self._model, name) is None:
+            return False
+        if kind_of(value) is not None:
+            return True
+        if isinstance(value, Tensor):
+            fits = _fits(value) and value.nbytes <= _MOST_BYTES
+        elif isinstance(value, np.ndarray):
+            fits = value.dtype.name in _ARRAY_KINDS and value.nbytes <= _MOST_BYTES
+        else:
+            fits = is_plain(value)
+        return fits and put is not None
+
+
+def restore_hidden(model: nn.Module, state: Mapping[str, Tensor], device: torch.device) -> None:
+    """Restore what `HiddenState.tensors` returned.
+
+    Args:
+        model: A network of the same code, on the device.
+        state: By name.
+        device: Where tensors go that were on a device.
+
+    Raises:
+        ValueError, TypeError, LookupError, RuntimeError, AttributeError: It is the state of another network.
+    """
+    found = {each.name: each for each in attributes(model)}
+    for name, tensor in state.items():
+        group, _, path = name.partition(".")
+        match f"{group}.":
+            case "buffers.":
+                set_buffer(model, path, tensor)
+            case "generators.":
+                _set_generator(model, found, path, tensor)
+            case "tensors.":
+                _put(model, found, path, tensor.clone())
+            case "device.":
+                _put(model, found, path, tensor.to(device, copy=True))
+            case "arrays.":
+                _put(model, found, path, tensor.numpy().copy())
+    if _VALUES in state:
+        for path, value in unpack(state[_VALUES]).items():
+            _put(model, found, path, value)
+    if extra := extra_states(state):
+        model.load_state_dict(extra, strict=False)
+
+
+def _set_generator(model: nn.Module, found: Mapping[str, Attribute], path: str, state: Tensor) -> None:
+    kind, _, name = path.partition(".")
+    own = found[name].value if name in found else None
+    new = set_generator(own if kind_of(own) == kind else KINDS[kind](), state)
+    if new is not own:
+        _put(model, found, name, new)
+
+
+def _buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers that the `state_dict` leaves out, under the names that they have in a checkpoint."""
+    return {_BUFFERS + name: buffer for name, buffer in _unlisted_buffers(model) if _fits(buffer)}
+
+
+def _unlisted_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for path, module in model.named_modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if name in module._non_persistent_buffers_set:
+                yield f"{path}.{name}" if path else name, buffer
+
+
+def _fits(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and tensor.dtype in _DTYPES
+
+
+@torch.no_grad()
+def set_buffer(model: nn.Module, name: str, tensor: Tensor) -> None:
+    """Set a buffer, in place if it has the shape; one that the network made in training is made again."""
+    path, _, key = name.rpartition(".")
+    module = model.get_submodule(path)
+    own = module._buffers.get(key)
+    if own is None:
+        if key in module._buffers:
+            module._buffers[key] = tensor.clone()
+        else:
+            module.register_buffer(key, tensor.clone(), persistent=False)
+    elif own.shape == tensor.shape and own.dtype == tensor.dtype and not own.is_inference():
+        if own.stride().count(0):  # expanded: its values share memory
+            module._buffers[key] = tensor.to(own.device, copy=True)
+        else:
+            own.copy_(tensor)
+    else:
+        module._buffers[key] = tensor.to(own.device, copy=True)
+
+
+def _owner(model: nn.Module, name: str) -> nn.Module | None:
+    """Return the module whose own attribute a name is; None if it lies within an attribute."""
+    path, _, key = name.rpartition(".")
+    try:
+        module = model.get_submodule(path)
+    except AttributeError:
+        return None
+    return module if key.isidentifier() else None
+
+
+def _put(model: nn.Module, found: Mapping[str, Attribute], name: str, value: Any) -> None:
+    """Set an attribute; one that a module got in training only is made."""
+    if name in found:
+        put = found[name].put
+        if put is None:
+            raise ValueError(f"{name} cannot be set")
+        put(value)
+        return
+    owner = _owner(model, name)
+    if owner is None or name.rpartition(".")[2] in vars(nn.Module()):
+        raise ValueError(f"no {name}")
+    vars(owner)[name.rpartition(".")[2]] = value
+
+
+def _places(tensors: Iterable[Tensor]) -> set[int]:
+    return {_place(tensor) for tensor in tensors} - {0}
+
+
+def _place(tensor: Tensor) -> int:
+    """Return where the memory of a tensor begins, which views of it share; 0 if it has none of its own."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (RuntimeError, NotImplementedError):  # sparse
+        return 0
