@@ -125,6 +125,31 @@ def build_objective(
     )
 
 
+@torch.no_grad()
+def best_constant_loss(objective: Objective, targets: Tensor, width: int) -> float:
+    """Return the lowest loss without looking at the inputs; that of a guess where all targets are alike.
+
+    Args:
+        objective: The loss.
+        targets: Classes, shape (N,), or numbers, shape (N,) or (N, D, ...).
+        width: K, the outputs of a sample.
+    """
+    if objective.metric != "accuracy":
+        numbers = targets.float()
+        mean = numbers.mean(0, keepdim=True).expand_as(numbers)
+        zero = objective.predictions(torch.zeros_like(mean))
+        unit = objective.predictions(torch.ones_like(mean)) - zero
+        return max(objective.loss((mean - zero) / unit, targets).item(), 1e-12)
+    counts = torch.bincount(targets, minlength=width).float()
+    alike = torch.full_like(counts, 1 / len(counts))
+    shares = counts / counts.sum() if (counts > 0).sum() > 1 else alike
+    shares = shares.clamp(1e-6, 1 - 1e-6)
+    # The best is the log shares for cross-entropy, the log odds for bce, the shares for mse, the median for l1; equal
+    # shares where the loss weighs classes by their frequency.
+    answers = (shares.log(), shares.logit(), shares, shares.round(), alike.log())
+    return min(objective.loss(answer.expand(len(targets), -1), targets).item() for answer in answers)
+
+
 @dataclass
 class RunningMean:
     """Loss and metric over the samples seen so far, kept on the device.
@@ -196,6 +221,10 @@ class RunningMean:
         """Return the mean losses of the newest batches, on the device."""
         pending = [loss for loss, _, _ in self._pending[-batches:]]
         return pending if len(pending) == batches else [self._losses[-1][len(pending) - batches :], *pending]
+
+    def losses(self) -> list[float]:
+        """Return the mean loss of each batch so far; waits for the device."""
+        return self._folded()[0].cpu().double().tolist() if self._sizes else []
 
     def last_loss(self) -> float:
         """Return the mean loss of the newest batch; waits for the device."""

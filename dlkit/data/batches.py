@@ -94,6 +94,16 @@ class Batches:
         """Return the batches in the order of the split, with nothing random in them."""
         return self._walk(self._split.rows, 0, None)
 
+    def some_targets(self, at_most: int) -> Tensor:
+        """Return the targets of at most so many samples, spread evenly over the split, on the device."""
+        stored = self._split.in_memory
+        rows = self._split.rows[:: max(1, -(-len(self._split) // at_most))]
+        if stored is not None:
+            return stored[1].index_select(0, rows).to(self.device)
+        if isinstance(self._split, Expecting):
+            return self._split.strata()[:: max(1, -(-len(self._split) // at_most))].to(self.device)
+        return self._split.batch(rows, self.device)[1]
+
     def _shuffled_rows(self, epoch: int) -> Tensor:
         if self._strata is None:
             order = epoch_order(len(self._split), self.seed, epoch)

@@ -21,7 +21,7 @@ from dlkit.models.build import build_model, load_matching
 from dlkit.models.hidden_state import HiddenState
 from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
-from dlkit.probes import Probe
+from dlkit.probes.parameters import Probe
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_code
 from dlkit.settings.texts import parse_threads
@@ -37,6 +37,7 @@ from dlkit.training.memory import Pieces
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, is_emulated, prepare_precision
 from dlkit.training.schedules import Plateau, build_schedule
+from dlkit.training.signals import Signals
 from dlkit.training.step import Parts, WeightAverage
 from dlkit.training.stopping import total_steps
 
@@ -160,6 +161,7 @@ def assemble(
         schedule=build_run_schedule(config, plateau, steps_per_epoch=steps_per_epoch, span=span),
         guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model, scale),
         probe=probe,
+        signals=Signals(model, objective, layers=not config.compile),
         running=RunningMean(objective, train.chunk, rewindable=True),
         pieces=Pieces(model, device),
         device=device,

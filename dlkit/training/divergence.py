@@ -12,6 +12,7 @@ from dlkit.device import random_state, restore_random_state
 from dlkit.errors import CheckpointError, DivergedError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.files.checkpoint import load_checkpoint, save_checkpoint
+from dlkit.files.history import append_probes
 from dlkit.files.run_dir import RunDir
 from dlkit.models.build import restore_model
 from dlkit.models.extra_state import weights_of
@@ -52,6 +53,7 @@ def stop_diverged(run: RunState, step: Step, where: Where) -> DivergedError:
     """
     parts, position = run.parts, run.position
     troubles: list[str] = []
+    measured = [*parts.probe.rows(), *parts.signals.rows()]
     bad_step = rewind(parts, position, step)
     state = _keep_state(run, troubles) if bad_step else _as_saved(run.dir)
     failing = (
@@ -63,6 +65,9 @@ def stop_diverged(run: RunState, step: Step, where: Where) -> DivergedError:
     if failing is not None:
         kept = _try(lambda: _keep_batch(run, failing), troubles)
         finding, message = _replay(run, failing, message)
+    cause, layer = (where, "") if finding is None else (finding.cause, finding.layer)
+    measured.append((bad_step or step.step, layer, f"non_finite_{cause}", 1.0))
+    _try(lambda: append_probes(run.dir.probes, measured), troubles)
     validation = "the validation after " if where == "validation" else ""
     place = f"in epoch {step.epoch}, {validation}step {bad_step or step.step}"
     text = f"training diverged {place}: {message}; {state}"
@@ -93,6 +98,7 @@ def rewind(parts: Parts, position: Position, step: Step) -> int:
     position.batch = (good - position.epoch_start) * parts.accumulate
     parts.running.rewind(position.batch)
     parts.probe.forget_after(good)
+    parts.signals.forget_after(good)
     if parts.ema is not None:
         parts.ema.forget(skipped)
     return good + 1

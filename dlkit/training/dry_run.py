@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import islice
 
 import torch
-from torch import Tensor
 
 from dlkit.data.batches import Batches
 from dlkit.data.dataset import DataSet
@@ -15,6 +14,7 @@ from dlkit.device import peak_memory_mib
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.inputs import call, rows_of
+from dlkit.objectives import best_constant_loss
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.texts import parse_duration
 from dlkit.training.assemble import assemble_new
@@ -174,27 +174,11 @@ def _first_samples(dataset: DataSet, samples: int, parts: Parts) -> Batches:
 
 def _best_constant_loss(parts: Parts, few: Batches) -> float:
     """Return the lowest loss without looking at the inputs; that of a guess where all targets are alike."""
-    targets = torch.cat([targets for _, targets in few.in_order()])
-    if parts.objective.metric != "accuracy":
-        numbers = targets.float()
-        mean = numbers.mean(0, keepdim=True).expand_as(numbers)
-        zero = parts.objective.predictions(torch.zeros_like(mean))
-        unit = parts.objective.predictions(torch.ones_like(mean)) - zero
-        return max(parts.objective.loss((mean - zero) / unit, targets).item(), 1e-12)
-    shares = _shares(targets, parts, few)
-    # The best is the log shares for cross-entropy, the log odds for bce, the shares for mse, the median for l1.
-    answers = (shares.log(), shares.logit(), shares, shares.round())
-    return min(parts.objective.loss(answer.expand(len(targets), -1), targets).item() for answer in answers)
-
-
-def _shares(targets: Tensor, parts: Parts, few: Batches) -> Tensor:
-    """Return each class's share of the targets, shape (K,); all alike if there is only one class."""
     inputs, _ = next(iter(few.in_order()))
     with torch.inference_mode():
-        classes = call(parts.model, rows_of(inputs, 0, 2)).shape[1]
-    counts = torch.bincount(targets, minlength=classes).float()
-    shares = counts / counts.sum() if (counts > 0).sum() > 1 else torch.full_like(counts, 1 / classes)
-    return shares.clamp(1e-6, 1 - 1e-6)
+        outputs = call(parts.model, rows_of(inputs, 0, 2))
+    targets = torch.cat([targets for _, targets in few.in_order()])
+    return best_constant_loss(parts.objective, targets, outputs.shape[1] if outputs.ndim > 1 else 1)
 
 
 def _likely_causes(parts: Parts, first: float, last: float, config: TrainConfig) -> str:

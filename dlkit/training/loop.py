@@ -2,19 +2,20 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
+from torch import Tensor, nn
 
 from dlkit.device import peak_memory_mib
 from dlkit.evaluation.evaluate import running_scores
 from dlkit.files.history import EpochRecord
+from dlkit.inputs import Inputs
 from dlkit.objectives import RunningMean
+from dlkit.probes.parameters import ProbeRow
 from dlkit.training.step import Batch, Parts, train_step
-
-ProbeRow = tuple[int, str, str, float]
 
 
 @dataclass
@@ -119,7 +120,7 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         lr = parts.schedule(position.step)
         for batches in _batches_of_steps(parts, position):
             lr = _set_lr(parts.optimizer, parts.schedule(position.step))
-            probed = parts.probe.due(position.batch // parts.accumulate)
+            probed = parts.signals.due(position.step) or parts.probe.due(position.batch // parts.accumulate)
             train_step(parts, batches, position.step, probed=probed)
             position.batch += len(batches)
             position.step += 1
@@ -152,9 +153,10 @@ def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> St
     train_monitored = _defined(parts.running.read_monitored())
     clock.tick(training=True)
     train_seconds = position.train_seconds
-    val = running_scores(parts.validated, parts.val.in_order(), parts.objective, parts.predict)
+    val = running_scores(parts.validated, parts.val.in_order(), parts.objective, _watched(parts, position))
     val_loss, val_metric = val.read()
     grad_norm, update_ratio, rows = parts.probe.close_epoch()
+    rows += parts.signals.close_epoch(parts.running, position.step, position.epoch_start)
     clock.tick(training=False)
     monitored = parts.objective.monitored
     record = EpochRecord(
@@ -176,6 +178,11 @@ def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> St
         val_monitored=_defined(val.read_monitored()),
     )
     return replace(_step(parts, position, lr), record=record, probe_rows=rows)
+
+
+def _watched(parts: Parts, position: Position) -> Callable[[nn.Module, Inputs], Tensor]:
+    """Return the forward pass of a validation, which records the layers for its first samples."""
+    return parts.signals.watching_validation(parts.predict, position.epoch, position.step, parts.validated)
 
 
 def _defined(value: float | None) -> float | None:

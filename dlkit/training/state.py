@@ -132,7 +132,11 @@ def parts_state(parts: Parts, *, within_epoch: bool) -> dict[str, Tensor]:
     if parts.scale is not None:
         groups["scale"] = parts.scale.state()
     if within_epoch:
-        groups |= {"running": parts.running.state(), "probe": parts.probe.state()}
+        groups |= {
+            "running": parts.running.state(),
+            "probe": parts.probe.state(),
+            "signals": parts.signals.state(),
+        }
     return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
 
 
@@ -150,6 +154,7 @@ def restore_parts(parts: Parts, state: Mapping[str, Tensor]) -> None:
         parts.scale.restore(_group(state, "scale"))
     parts.running.restore(_group(state, "running"), parts.device)
     parts.probe.restore(_group(state, "probe"), parts.device)
+    parts.signals.restore(_group(state, "signals"))
     restore_random_state(_group(state, "random"), parts.device)
 
 

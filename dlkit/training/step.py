@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +11,13 @@ from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, rows_of
 from dlkit.models.hidden_state import GROUP, HiddenState, set_buffer
 from dlkit.objectives import Objective, RunningMean
-from dlkit.probes import Probe
+from dlkit.probes.parameters import Probe
 from dlkit.torch_compat import lerp_all
 from dlkit.training.compute import seed_step
 from dlkit.training.guard import FiniteGuard
 from dlkit.training.memory import Pieces
-from dlkit.training.precision import Forward, LossScale
+from dlkit.training.precision import LossScale
+from dlkit.training.signals import Signals
 
 Batch = tuple[Inputs, Tensor]
 
@@ -36,6 +37,7 @@ class Parts:
         schedule: Maps the step, from 0, to the learning rate.
         guard: Takes the optimizer's steps, but skips those with NaN or infinity.
         probe: Measures some steps of each epoch.
+        signals: Measures layers, batches and losses at few steps.
         running: Loss and metric of the epoch so far.
         pieces: Splits batches that do not fit into memory.
         device: Where all of it is.
@@ -56,10 +58,11 @@ class Parts:
     schedule: Callable[[int], float]
     guard: FiniteGuard
     probe: Probe
+    signals: Signals
     running: RunningMean
     pieces: Pieces
     device: torch.device
-    forward: Forward
+    forward: Callable[[nn.Module, Inputs], Tensor]
     scale: LossScale | None = None
     l1: float = 0.0
     accumulate: int = 1
@@ -119,7 +122,11 @@ def train_step(parts: Parts, batches: Sequence[Batch], step: int, *, probed: boo
     """
     if parts.random:
         seed_step(parts.device, parts.train.seed, step)
-    results = forward_backward(parts, batches)
+    measured = probed and parts.signals.due(step)
+    watched = parts.signals.watching(parts.forward, step + 1) if measured else parts.forward
+    results = forward_backward(replace(parts, forward=watched) if measured else parts, batches)
+    if measured:
+        parts.signals.measure(parts, batches[0], results[0], step + 1)
     for (loss, outputs), (_, targets) in zip(results, batches, strict=True):
         parts.running.add(loss, outputs, targets)
     with parts.pieces.error_context("the optimizer's step", "a smaller network, or --optimizer sgd"):

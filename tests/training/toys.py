@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from dlkit.data.batches import Batches
 from dlkit.data.dataset import TensorSplit
 from dlkit.objectives import RunningMean, build_objective
-from dlkit.probes import Probe
+from dlkit.probes.parameters import Probe
 from dlkit.training.guard import FiniteGuard
 from dlkit.training.loop import Position, Step, fit
 from dlkit.training.memory import Pieces
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward
 from dlkit.training.schedules import build_schedule
+from dlkit.training.signals import Signals
 from dlkit.training.step import Parts
 
 CPU = torch.device("cpu")
@@ -72,6 +73,7 @@ def make_parts(
         "schedule": build_schedule("none", lr, total_steps=1, steps_per_epoch=1),
         "guard": FiniteGuard(chosen, list(model.parameters()), grad_clip),
         "probe": Probe(model, len(train)),
+        "signals": Signals(model, others.get("objective", objective)),
         "running": RunningMean(objective, train.chunk),
         "pieces": Pieces(model, CPU),
         "forward": Forward(),

@@ -1,12 +1,17 @@
 """Signals of each layer at sampled steps: the gradient's norm and how far the step moved the weights."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+ProbeRow = tuple[int, str, str, float]
+"""A row of probes.csv: step, layer, signal, value."""
+
 SAMPLES_PER_EPOCH = 20
+_MAX_ROWS = 6_000
+_MISSING = -1.0
 
 
 class Probe:
@@ -33,8 +38,11 @@ class Probe:
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """Measure the gradients and copy the weights."""
-        self._gradients = _norms([torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters])
+        """Measure the gradients and copy the weights; a parameter without a gradient has a negative norm."""
+        missing = torch.full((), _MISSING, device=self.parameters[0].device)
+        self._gradients = torch.stack(
+            [missing if p.grad is None else torch.linalg.vector_norm(p.grad) for p in self.parameters]
+        )
         self._before = [parameter.detach().clone() for parameter in self.parameters]
 
     @torch.no_grad()
@@ -51,28 +59,50 @@ class Probe:
         self._steps.append(step)
         self._values.append(torch.stack([self._gradients, updates, weights]))
 
-    def close_epoch(self) -> tuple[float | None, float | None, list[tuple[int, str, str, float]]]:
+    def close_epoch(self) -> tuple[float | None, float | None, list[ProbeRow]]:
         """Return what was measured since the last call; waits for the device.
 
         Returns:
             The mean over the samples of the whole gradient's norm, the mean of the whole update's norm over
-            the weights' norm, and a row (step, layer, signal, value) for each layer and sample. Weights that
-            are all zero have no ratio.
+            the weights' norm, and the rows.
         """
         if not self._values:
             return None, None, []
-        values = torch.stack(self._values).double().cpu()  # (samples, signals, layers)
-        whole = values.norm(dim=2)
+        values = torch.stack(self._values).double().cpu()
+        whole = values.clamp(min=0).norm(dim=2)
         whole_ratios = (whole[:, 1] / whole[:, 2])[whole[:, 2] > 0]
-        rows = []
-        for step, (gradients, updates, weights) in zip(self._steps, values.unbind(), strict=True):
-            ratios = updates / weights
-            for name, gradient, ratio in zip(self._names, gradients.tolist(), ratios.tolist(), strict=True):
-                rows.append((step, name, "grad_norm", gradient))
-                if math.isfinite(ratio):
-                    rows.append((step, name, "update_ratio", ratio))
+        rows = self.rows()
         self._steps, self._values = [], []
         return whole[:, 0].mean().item(), whole_ratios.mean().item() if len(whole_ratios) else None, rows
+
+    def rows(self) -> list[ProbeRow]:
+        """Return rows (step, layer, signal, value) of what was measured so far; waits for the device.
+
+        There is one for each layer, signal and sample; of a network of very many layers, for fewer samples. Weights
+        that are all zero have no ratio.
+        """
+        if not self._values:
+            return []
+        values = torch.stack(self._values).double().cpu().tolist()  # (samples, signals, layers)
+        last = len(self._steps) - 1
+        stride = max(1, len(self._names) * len(self._steps) // _MAX_ROWS)
+        rows: list[ProbeRow] = []
+        for index in sorted({*range(0, last + 1, stride), last}):
+            rows += self._rows_of(self._steps[index], values[index], with_weights=index in (0, last))
+        return rows
+
+    def _rows_of(
+        self, step: int, values: Sequence[Sequence[float]], *, with_weights: bool
+    ) -> Iterator[ProbeRow]:
+        """Yield the rows of one sample: gradient, update and weights of each layer."""
+        for name, gradient, update, weight in zip(self._names, *values, strict=True):
+            yield step, name, "grad_norm", 0.0 if gradient == _MISSING else gradient
+            if gradient == _MISSING:
+                yield step, name, "grad_missing", 1.0
+            if weight and math.isfinite(ratio := update / weight):
+                yield step, name, "update_ratio", ratio
+            if with_weights:
+                yield step, name, "weight_norm", weight
 
     def forget_after(self, step: int) -> None:
         """Drop what was measured in later steps of the run: they were skipped."""

@@ -1,0 +1,1 @@
+"""What sampled steps of a training run measure inside the network."""

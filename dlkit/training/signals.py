@@ -1,0 +1,314 @@
+"""What the rules of diagnosis need of a run, measured at few steps: the loss, the batch, the outputs of each layer."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.data.batches import Batches
+from dlkit.inputs import Inputs, rows_of
+from dlkit.objectives import Objective, RunningMean, best_constant_loss
+from dlkit.probes.layers import LayerProbe, Signal, spread_signals, std_of
+from dlkit.probes.parameters import ProbeRow
+from dlkit.training.compute import uncompiled
+
+if TYPE_CHECKING:
+    from dlkit.training.step import Parts
+
+Forward = Callable[[nn.Module, Inputs], Tensor]
+Batch = tuple[Inputs, Tensor]
+
+_STEPS = frozenset(digit * 10**power for digit in (1, 2, 5) for power in range(12)) | {0}
+_EPOCHS = frozenset(round(2 ** (power / 2)) for power in range(60))
+_EVALUATED_STEPS = frozenset(step for step in _STEPS if step == 0 or (step >= 10 and str(step)[0] in "15"))
+_SAMPLES = 512
+_EVALUATED = 256
+_TARGETS = 4096
+_INPUTS_READ = 64
+_LOSSES_PER_EPOCH = 8
+_TINY = 1e-30
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+
+class Signals:
+    """Measures the steps 0, 1, 2, 5, 10, 20, 50 ... of a run, and its validations, on the device.
+
+    Args:
+        model: The network.
+        objective: Its loss.
+        layers: Watch the layers; not where they are compiled.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective, *, layers: bool = True) -> None:
+        self._model = model
+        self._objective = objective
+        self._layers = layers
+        self._functions = True
+        self._unread: tuple[Batches, int] | None = None
+        self._rows: list[tuple[int, str, str, Tensor | float]] = []
+        self._watched: tuple[int, LayerProbe] | None = None
+
+    def due(self, step: int) -> bool:
+        """Return whether the step after so many steps of the run is measured."""
+        return step in _STEPS
+
+    def watching(self, forward: Forward, step: int) -> Forward:
+        """Return a forward pass whose first call records the layers.
+
+        Args:
+            forward: Passes inputs through the network, with gradients to come.
+            step: Number of the step in the run, from 1.
+        """
+        if not self._layers:
+            return forward
+        probe = LayerProbe(self._model, find_faults=step == 1, functions=self._functions)
+        self._watched = (step, probe)
+        calls = 0
+
+        def watched(model: nn.Module, inputs: Inputs) -> Tensor:
+            nonlocal calls
+            calls += 1
+            if calls > 1:
+                return forward(model, inputs)
+            with probe.watching():
+                return forward(model, inputs)
+
+        return watched
+
+    def watching_validation(self, forward: Forward, epoch: int, step: int, model: nn.Module) -> Forward:
+        """Return a forward pass that records the layers for the first samples of a validation.
+
+        Args:
+            forward: Passes inputs through the network.
+            epoch: The epoch that ends; of a long run, few are measured.
+            step: Steps that are done.
+            model: The network that is validated.
+        """
+        if not self._layers or epoch not in _EPOCHS:
+            return forward
+        probe = LayerProbe(model, find_dead=True, functions=self._functions)
+        self._watched = (step, probe)
+        samples = 0
+
+        def watched(model: nn.Module, inputs: Inputs) -> Tensor:
+            nonlocal samples
+            if samples >= _SAMPLES:
+                return forward(model, inputs)
+            with probe.watching():
+                outputs = forward(model, inputs)
+            samples += len(outputs)
+            return outputs
+
+        return watched
+
+    @torch.no_grad()
+    def measure(self, parts: "Parts", batch: Batch, result: tuple[Tensor, Tensor], step: int) -> None:
+        """Measure a step after its gradients were computed and before it is taken.
+
+        Args:
+            parts: What is trained.
+            batch: Inputs and targets, on the device.
+            result: Their mean loss and outputs.
+            step: Number of the step in the run, from 1.
+        """
+        (inputs, targets), (loss, outputs) = batch, result
+        if step == 1:
+            self._add(step, _network_signals(self._model))
+            self._unread = (parts.train, outputs.shape[1] if outputs.ndim > 1 else 1)
+        self._add_watched()
+        self._add(step, [("", "loss", loss)])
+        self._add(step, _batch_signals(inputs, targets, outputs))
+        if step - 1 in _EVALUATED_STEPS:
+            self._add(step, self._evaluation_signals(parts, batch, outputs))
+
+    def close_epoch(self, running: RunningMean, position_step: int, epoch_start: int) -> list[ProbeRow]:
+        """Return what was measured since the last call; waits for the device.
+
+        Args:
+            running: The losses of the epoch's batches.
+            position_step: Steps of the run that are done.
+            epoch_start: Those that were done when the epoch began.
+        """
+        self._add_watched()
+        losses = running.losses()
+        self._add(position_step, [("", "loss_noise", _noise(losses))])
+        parts = _LOSSES_PER_EPOCH if len(losses) >= 2 * _LOSSES_PER_EPOCH else 1
+        for part in range(parts):
+            start, stop = (len(losses) * end // parts for end in (part, part + 1))
+            done = epoch_start + (position_step - epoch_start) * (part + 1) // parts
+            mean = math.fsum(losses[start:stop]) / (stop - start)
+            self._rows.append((done, "", "mean_loss", mean))
+        rows = self.rows()
+        self._rows = []
+        return rows
+
+    def rows(self) -> list[ProbeRow]:
+        """Return what was measured in the epoch so far; waits for the device."""
+        self._add_watched()
+        values = self._read()
+        rows: list[ProbeRow] = []
+        for (step, layer, signal, _), value in zip(self._rows, values, strict=True):
+            if signal.endswith("_rms"):  # the mean is the row before
+                rows.append((step, layer, f"{signal[:-4]}_std", std_of(rows[-1][3], value)))
+            else:
+                rows.append((step, layer, signal, value))
+        return rows
+
+    def forget_after(self, step: int) -> None:
+        """Drop what was measured in later steps of the run: they were skipped."""
+        self._watched = None
+        self._unread = None if step < 1 else self._unread
+        self._rows = [row for row in self._rows if row[0] <= step]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what was measured in the epoch so far as tensors by name; waits for the device."""
+        if not self._rows:
+            return {}
+        values = self._read()
+        names = "".join(f"{layer}\n{signal}\n" for _, layer, signal, _ in self._rows)
+        return {
+            "steps": torch.tensor([row[0] for row in self._rows]),
+            "values": torch.tensor(values, dtype=torch.float64),
+            "names": torch.frombuffer(bytearray(names.encode()), dtype=torch.uint8),
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            ValueError: It is not from there.
+        """
+        if not state:
+            return
+        names = bytes(state["names"].tolist()).decode().split("\n")[:-1]
+        columns = (state["steps"].tolist(), names[::2], names[1::2], state["values"].tolist())
+        self._rows = list(zip(*columns, strict=True))
+
+    def _add(self, step: int, signals: Iterable[Signal]) -> None:
+        self._rows += [(step, layer, signal, value) for layer, signal, value in signals]
+
+    def _add_watched(self) -> None:
+        if self._watched is not None:
+            step, probe = self._watched
+            self._add(step, probe.finish())
+            self._functions = probe.found_functions
+            self._watched = None
+
+    def _read(self) -> list[float]:
+        """Return the values of all rows, with one transfer."""
+        if self._unread is not None:
+            train, width = self._unread
+            self._unread = None
+            found = _data_signals(train, self._objective, width)
+            self._rows[:0] = [(1, layer, signal, value) for layer, signal, value in found]
+        tensors = [row[3].float() for row in self._rows if isinstance(row[3], Tensor)]
+        read = iter(torch.stack(tensors).tolist() if tensors else [])
+        return [next(read) if isinstance(row[3], Tensor) else float(row[3]) for row in self._rows]
+
+    def _evaluation_signals(self, parts: "Parts", batch: Batch, outputs: Tensor) -> list[Signal]:
+        """Pass some of the batch through the network in evaluation mode, and compare."""
+        inputs, targets = batch
+        count = min(len(targets), _EVALUATED)
+        few = targets[:count]
+        self._model.eval()
+        try:
+            with uncompiled():
+                evaluated = parts.predict(self._model, rows_of(inputs, 0, count))
+        finally:
+            self._model.train()
+        return [
+            ("", "train_loss", self._objective.loss(outputs[:count], few)),
+            ("", "eval_loss", self._objective.loss(evaluated, few)),
+            ("", "output_spread", evaluated.float().std(0, correction=0).mean()),
+        ]
+
+
+def _network_signals(model: nn.Module) -> Iterator[Signal]:
+    """Yield what the network has before its first step: sizes, frozen parameters, units that are all alike."""
+    for name, parameter in model.named_parameters():
+        yield name, "size", parameter.numel()
+        if not parameter.requires_grad:
+            yield name, "frozen", 1.0
+        if parameter.ndim > 1 and parameter.numel():
+            yield name, "units", parameter.shape[0]
+            if parameter.shape[0] > 1:
+                ranges = parameter.float().amax(0) - parameter.float().amin(0)
+                yield name, "unit_spread", ranges.mean() / parameter.float().abs().amax().clamp_min(_TINY)
+    for name, module in model.named_modules():
+        if isinstance(module, _BATCH_NORMS):
+            yield name, "batch_norm", 1.0
+        if isinstance(module, _DROPOUTS):
+            yield name, "dropout", module.p
+
+
+@torch.no_grad()
+def _data_signals(train: Batches, objective: Objective, width: int) -> Iterator[Signal]:
+    """Yield what is known of the training targets: the loss of the best constant answer, and their spread.
+
+    Waits for the device.
+    """
+    targets = train.some_targets(_TARGETS)
+    yield "", "samples", train.num_samples
+    yield "", "constant_loss", best_constant_loss(objective, targets, width)
+    if objective.metric == "accuracy":
+        shares = _shares(targets, width)
+        yield "", "classes", width
+        yield "", "whole_label_share", shares.max()
+        yield "", "whole_label_entropy", _entropy(shares)
+    else:
+        yield "", "whole_target_variance", targets.float().var(0, correction=0).mean()
+
+
+def _batch_signals(inputs: Inputs, targets: Tensor, outputs: Tensor) -> Iterator[Signal]:
+    """Yield statistics of one batch: its inputs, its targets, and what the network made of it."""
+    named = {"": inputs} if isinstance(inputs, Tensor) else inputs
+    for name, whole in named.items():
+        values = whole[:_INPUTS_READ].reshape(len(whole[:_INPUTS_READ]), -1)
+        if not values.numel() or values.is_complex():
+            continue
+        low, high = values.amin(0), values.amax(0)
+        if len(values) > 1:
+            yield name, "input_constant", (low == high).float().mean()
+        if values.is_floating_point():
+            yield from spread_signals(name, "input", values.float())
+            yield name, "input_max", torch.maximum(-low.min(), high.max())
+    outputs = outputs.float()
+    yield "", "output_min", outputs.min()
+    yield "", "output_max", outputs.max()
+    yield from spread_signals("", "output", outputs)
+    if _is_classes(targets, outputs):
+        width = outputs.shape[1]
+        shares = _shares(targets, width)
+        yield "", "label_share", shares.max()
+        yield "", "label_entropy", _entropy(shares)
+        yield "", "predicted_share", _shares(outputs.argmax(1), width).max()
+        yield "", "output_sum_error", (outputs.sum(1) - 1).abs().max()
+    elif targets.is_floating_point():
+        yield "", "target_variance", targets.float().var(0, correction=0).mean()
+
+
+def _is_classes(targets: Tensor, outputs: Tensor) -> bool:
+    return targets.ndim == 1 and not targets.is_floating_point() and outputs.ndim == 2
+
+
+def _shares(classes: Tensor, width: int) -> Tensor:
+    """Return the share of each of K classes, shape (K,), without waiting for the device."""
+    counts = torch.zeros(width, device=classes.device)
+    counts.scatter_add_(0, classes, torch.ones_like(classes, dtype=counts.dtype))
+    return counts / len(classes)
+
+
+def _entropy(shares: Tensor) -> Tensor:
+    return -(shares * shares.clamp_min(_TINY).log()).sum()
+
+
+def _noise(losses: Sequence[float]) -> float:
+    """Return the standard deviation of a loss about its course, from the differences of neighbours."""
+    if len(losses) < 2:
+        return math.nan
+    squares = [(after - before) ** 2 for before, after in pairwise(losses)]
+    return math.sqrt(math.fsum(squares) / len(squares) / 2)

@@ -1,0 +1,149 @@
+"""What a run records for the rules of diagnosis."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - the field's own name
+from toys import make_blobs, make_network, make_parts, make_split, train
+
+from dlkit.probes.parameters import ProbeRow
+from dlkit.training.loop import Position, fit
+from dlkit.training.signals import Signals
+
+
+def of_signal(rows: Sequence[ProbeRow], name: str, layer: str = "") -> dict[int, float]:
+    return {step: value for step, of, signal, value in rows if (of, signal) == (layer, name)}
+
+
+def rows_of(epochs: int = 1, **options: object) -> list[ProbeRow]:
+    model = options.pop("model", None) or make_network()
+    parts = make_parts(options.pop("split", make_blobs(16 * 30)), model, **options)
+    return [row for step in train(parts, epochs) for row in step.probe_rows]
+
+
+def test_few_steps_are_measured_ever_more_rarely() -> None:
+    signals = Signals(make_network(), make_parts(make_blobs(), make_network()).objective)
+
+    assert [step for step in range(1200) if signals.due(step)] == [
+        0,
+        1,
+        2,
+        5,
+        10,
+        20,
+        50,
+        100,
+        200,
+        500,
+        1000,
+    ]
+
+
+def test_the_first_loss_and_its_batch_equal_a_direct_computation() -> None:
+    split, model = make_blobs(16 * 30), make_network()
+    parts = make_parts(split, model)
+    inputs, targets = next(parts.train.shuffled(1))
+    outputs = make_network()(inputs).detach()
+
+    rows = [row for step in train(parts, 1) for row in step.probe_rows]
+
+    counts = targets.bincount(minlength=3) / len(targets)
+    expected = {
+        "loss": F.cross_entropy(outputs, targets),
+        "train_loss": F.cross_entropy(outputs, targets),
+        "eval_loss": F.cross_entropy(outputs, targets),
+        "label_entropy": torch.distributions.Categorical(counts).entropy(),
+        "label_share": counts.max(),
+        "predicted_share": outputs.argmax(1).bincount().max() / len(targets),
+        "output_std": outputs.std(correction=0),
+        "output_spread": outputs.std(0, correction=0).mean(),
+        "input_mean": inputs.mean(),
+        "input_std": inputs.std(correction=0),
+        "input_max": inputs.abs().max(),
+        "input_constant": torch.tensor(0.0),
+        "constant_loss": torch.tensor(math.log(3)),
+        "whole_label_share": torch.tensor(1 / 3),
+        "samples": torch.tensor(480.0),
+        "classes": torch.tensor(3.0),
+    }
+    found = {name: of_signal(rows, name)[1] for name in expected}
+    assert found == pytest.approx({name: value.item() for name, value in expected.items()}, rel=1e-4)
+
+
+def test_measuring_leaves_training_as_it_is() -> None:
+    def weights(*, measured: bool) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
+        parts = make_parts(make_blobs(), model)
+        if not measured:
+            parts.signals.due = lambda _step: False
+        train(parts, 3)
+        return list(model.state_dict().values())
+
+    assert all(map(torch.equal, weights(measured=True), weights(measured=False)))
+
+
+def test_layers_are_recorded_in_training_and_in_validation() -> None:
+    rows = rows_of(model=nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
+
+    assert set(of_signal(rows, "zeros", "1")) == {1, 2, 3, 6, 11, 21, 30}
+    assert set(of_signal(rows, "dead", "1")) == {30}
+    assert of_signal(rows, "act_std", "0")[30] > 0
+
+
+def test_what_the_network_has_is_recorded_once() -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 3))
+    nn.init.constant_(model[0].weight, 0.5)
+    model[3].bias.requires_grad_(False)
+
+    rows = rows_of(2, model=model)
+
+    assert of_signal(rows, "unit_spread", "0.weight") == {1: 0.0}
+    assert of_signal(rows, "unit_spread", "3.weight")[1] > 0.5
+    assert of_signal(rows, "frozen", "3.bias") == {1: 1.0}
+    assert of_signal(rows, "dropout", "2") == {1: pytest.approx(0.3)}
+    assert of_signal(rows, "size", "0.weight") == {1: 32.0}
+
+
+def test_the_losses_of_an_epoch_become_means_and_noise() -> None:
+    parts = make_parts(make_blobs(16 * 32), make_network(), schedule=lambda _step: 0.0)
+    steps = train(parts, 1)
+    rows = steps[-1].probe_rows
+
+    means = of_signal(rows, "mean_loss")
+
+    assert list(means) == [4, 8, 12, 16, 20, 24, 28, 32]
+    assert sum(means.values()) / 8 == pytest.approx(steps[-1].record.train_loss, rel=1e-6)
+    assert 0 < of_signal(rows, "loss_noise")[32] < 1
+
+
+def test_numbers_as_targets_have_a_variance() -> None:
+    blobs = make_blobs(64)
+    split = make_split(blobs.inputs, blobs.inputs[:, :1] * 3)
+    from descriptions import OF_NUMBERS
+
+    from dlkit.objectives import build_objective
+
+    rows = rows_of(split=split, model=nn.Linear(4, 1), objective=build_objective(OF_NUMBERS), lr=1e-3)
+
+    variance = split.targets.var(correction=0).item()
+    assert of_signal(rows, "whole_target_variance")[1] == pytest.approx(variance, rel=1e-5)
+    assert of_signal(rows, "constant_loss")[1] == pytest.approx(variance, rel=1e-5)
+    assert of_signal(rows, "target_variance")[1] > 0
+
+
+def test_state_is_restored_in_the_middle_of_an_epoch() -> None:
+    whole = [
+        row for step in train(make_parts(make_blobs(16 * 30), make_network()), 1) for row in step.probe_rows
+    ]
+    parts = make_parts(make_blobs(16 * 30), make_network())
+    for step in fit(parts, Position(), 1):
+        if step.step in (2, 3, 17):
+            kept = {name: value.clone() for name, value in parts.signals.state().items()}
+            parts.signals._rows.clear()
+            parts.signals.restore(kept)
+
+    assert step.probe_rows == whole
