@@ -1,0 +1,90 @@
+"""What is run: every base with every fault and every healthy variant that it allows, at several seeds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tests.benchmarks.diagnosis.bases import NETWORKS, Base, Value
+
+_QUIET = ("--no-plot", "--quiet", "--force", "--threads", "1", "--device", "cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What is other than in a base.
+
+    Args:
+        settings: Options of `dlkit train`; None takes one away.
+        arguments: What `-s` sets.
+        data: One of `data.CHANGES`.
+        own_band: It learns from other data, so it is healthy by its own seeds and not by the base.
+        start_from_base: It starts from the weights of the base's run at the same seed.
+        metric: Judged by it; empty for the base's.
+    """
+
+    settings: Mapping[str, Value | None] = field(default_factory=dict)
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+    data: str = "clean"
+    own_band: bool = False
+    start_from_base: bool = False
+    metric: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One run.
+
+    Args:
+        base: What it is made from.
+        name: Of the variant or the fault.
+        change: What is other than in the base.
+        seed: Of the run.
+        causes: Right answers to what is wrong; empty for a healthy variant.
+        part: `tuned`, `heldout` or `mixed`: a family of one part on a base of the other.
+    """
+
+    base: Base
+    name: str
+    change: Change
+    seed: int
+    causes: tuple[str, ...] = ()
+    part: str
+
+    @property
+    def key(self) -> str:
+        """The name of its folder."""
+        return f"{self.base.name}/{'fault' if self.causes else 'healthy'}-{self.name}/{self.seed}"
+
+    @property
+    def band(self) -> str:
+        """Which healthy runs it is compared with."""
+        if not self.change.own_band:
+            return self.base.name
+        return f"{self.base.name}/{self.name}"
+
+    def words(self, data: Iterable[str], folder: object, cure: Iterable[tuple[str, str]] = ()) -> list[str]:
+        """Return the command line.
+
+        Args:
+            data: The options that name the data.
+            folder: The run folder.
+            cure: Options in place of its own, as they are printed: `("--lr", "0.001")`.
+        """
+        base, change = self.base, self.change
+        model = f"{NETWORKS}:{base.model}" if base.own else base.model
+        settings: dict[str, Value | None] = {**base.own_settings, **change.settings, "seed": self.seed}
+        arguments = {**base.arguments, **change.arguments}
+        for option, value in cure:
+            if option == "-s":
+                name, _, text = value.partition("=")
+                arguments[name] = text
+            else:
+                settings[option.lstrip("-")] = True if value in ("", "None", "True") else value
+        options: list[str] = []
+        for name, setting in settings.items():
+            if setting is True:
+                options += [f"--{name}"]
+            elif setting is not None and setting is not False:
+                options += [f"--{name}", str(setting)]
+        for name, argument in arguments.items():
+            options += ["-s", f"{name}={argument}"]
+        return ["train", model, *data, *options, "--out", str(folder), *_QUIET]

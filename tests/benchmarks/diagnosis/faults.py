@@ -1,0 +1,373 @@
+"""Faults, by family; which families thresholds may be tuned on was set before there was any threshold."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.benchmarks.diagnosis.bases import Base
+from tests.benchmarks.diagnosis.cases import Case, Change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A way to spoil a run.
+
+    Args:
+        name: Short.
+        part: `tuned` or `heldout`.
+        causes: The right answers, the best first: names of `CAUSES` in `score.py`.
+        change: Makes it, for a base.
+        needs: Traits that a base must have; `own` for a network of `networks.py`.
+        never: Traits that it must not have.
+    """
+
+    name: str
+    part: str
+    causes: tuple[str, ...]
+    change: Callable[[Base], Change]
+    needs: frozenset[str] = frozenset()
+    never: frozenset[str] = frozenset()
+
+    def fits(self, base: Base) -> bool:
+        """Return whether it can be made on a base."""
+        traits = base.traits | ({"own", base.form} if base.own else {base.form, "built-in"})
+        traits |= {base.model}
+        on_files = self.change(base).data == "clean" or bool(base.form)
+        return on_files and self.needs <= traits and not self.never & traits
+
+
+def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
+    """Yield every faulty run of a base."""
+    for fault in FAULTS:
+        if fault.fits(base):
+            part = base.part if base.part == fault.part else "mixed"
+            for seed in seeds:
+                yield Case(
+                    base=base,
+                    name=fault.name,
+                    change=fault.change(base),
+                    seed=seed,
+                    causes=fault.causes,
+                    part=part,
+                )
+
+
+def _set(**settings: float | str | None) -> Callable[[Base], Change]:
+    return lambda _: Change(settings={name.replace("_", "-"): value for name, value in settings.items()})
+
+
+def _code(fault: str, **arguments: float | str) -> Callable[[Base], Change]:
+    return lambda _: Change(arguments={"fault": fault, **arguments})
+
+
+def _data(change: str, **settings: float | str) -> Callable[[Base], Change]:
+    return lambda _: Change(data=change, settings=settings)
+
+
+def _rate(factor: float, *, swapped: bool = False) -> Callable[[Base], Change]:
+    """Multiply the rate that suits the optimizer; the other one where swapped."""
+
+    def change(base: Base) -> Change:
+        name = base.optimizer if not swapped else ("adam" if base.optimizer == "sgd" else "sgd")
+        rate = base.lrs[0] if name == "sgd" else base.lrs[1]
+        return Change(settings={"optimizer": name, "lr": rate * factor})
+
+    return change
+
+
+def _too_long(base: Base) -> Change:
+    return Change(
+        settings={"epochs": base.epochs * 12, "lr": base.lr * 2, "schedule": "none", "weight-decay": 0},
+        arguments={"width": 256, "depth": 3},
+    )
+
+
+def _too_few_rows(base: Base) -> Change:
+    return Change(settings={"limit": 24, "epochs": base.epochs * 12, "batch-size": 8})
+
+
+def _few_steps(base: Base) -> Change:
+    return Change(settings={"batch-size": 4096, "epochs": max(2, base.epochs // 4)})
+
+
+def _sigmoids(base: Base) -> Change:
+    if base.model == "mlp":
+        return Change(arguments={"activation": "sigmoid", "hidden": ",".join(["48"] * 9)})
+    return Change(arguments={"act": "sigmoid", "depth": 9})
+
+
+def _imbalanced(base: Base, smoothing: float = 0.0) -> Change:
+    return Change(
+        data="imbalance80",
+        settings={"monitor": "val_balanced_accuracy", "label-smoothing": smoothing},
+        metric="balanced_accuracy",
+    )
+
+
+def _frozen(base: Base) -> Change:
+    return Change(
+        settings={"freeze": {"mlp": "hidden.*", "spatial": "phi.*,omega.*"}.get(base.model, "blocks.*")}
+    )
+
+
+def _dropout(base: Base) -> Change:
+    return Change(arguments={"dropout": 0.95})
+
+
+def _traits(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_OWN, _CLASSES = frozenset({"own"}), frozenset({"own", "classes"})
+
+FAULTS = (
+    # Wiring: a gradient that does not arrive, parameters that do not move, inputs that are not used.
+    Fault(name="detached", part="tuned", causes=("no_gradient",), change=_code("detached"), needs=_OWN),
+    Fault(
+        name="no-grad-block",
+        part="heldout",
+        causes=("no_gradient",),
+        change=_code("no_grad_block"),
+        needs=_OWN,
+    ),
+    Fault(
+        name="rounded",
+        part="heldout",
+        causes=("no_gradient", "vanishing"),
+        change=_code("rounded"),
+        needs=_OWN,
+    ),
+    Fault(name="frozen-blocks", part="tuned", causes=("frozen",), change=_code("frozen_blocks"), needs=_OWN),
+    Fault(
+        name="frozen-by-glob",
+        part="heldout",
+        causes=("frozen",),
+        change=_frozen,
+        never=_traits("cnn pbpk"),
+    ),
+    Fault(
+        name="inputs-zeroed",
+        part="tuned",
+        causes=("inputs_ignored",),
+        change=_code("inputs_zeroed"),
+        needs=_OWN,
+    ),
+    Fault(
+        name="first-sample",
+        part="heldout",
+        causes=("inputs_ignored",),
+        change=_code("first_sample"),
+        needs=_OWN,
+    ),
+    Fault(name="softmax", part="tuned", causes=("softmax",), change=_code("softmax"), needs=_CLASSES),
+    Fault(
+        name="sigmoid-output",
+        part="heldout",
+        causes=("softmax", "saturated"),
+        change=_code("sigmoid_output"),
+        needs=_CLASSES,
+    ),
+    Fault(
+        name="bottleneck",
+        part="tuned",
+        causes=("bottleneck", "underfit"),
+        change=_code("bottleneck"),
+        needs=_OWN,
+    ),
+    Fault(
+        name="pooled-head",
+        part="heldout",
+        causes=("bottleneck", "underfit"),
+        change=_code("pooled_head"),
+        needs=_OWN,
+    ),
+    # Initialisation and activations.
+    Fault(name="zero-init", part="tuned", causes=("init",), change=_code("zero_init"), needs=_OWN),
+    Fault(
+        name="zero-init-mlp",
+        part="tuned",
+        causes=("init",),
+        change=lambda _: Change(arguments={"init": "zeros"}),
+        needs=_traits("mlp"),
+    ),
+    Fault(name="constant-init", part="heldout", causes=("init",), change=_code("constant_init"), needs=_OWN),
+    Fault(
+        name="big-init",
+        part="tuned",
+        causes=("exploding", "init", "input_scale"),
+        change=_code("big_init"),
+        needs=_OWN,
+    ),
+    Fault(
+        name="outputs-times-100",
+        part="heldout",
+        causes=("exploding", "init", "lr_high"),
+        change=_code("outputs_times_100"),
+        needs=_OWN,
+    ),
+    Fault(
+        name="deep-sigmoid",
+        part="tuned",
+        causes=("vanishing", "saturated"),
+        change=_sigmoids,
+        needs=frozenset(),
+        never=_traits("Conv Recurrent Residual cnn spatial pbpk"),
+    ),
+    Fault(
+        name="small-init",
+        part="heldout",
+        causes=("vanishing", "init"),
+        change=_code("small_init"),
+        needs=_OWN,
+    ),
+    Fault(
+        name="dead-biases",
+        part="tuned",
+        causes=("dead", "init"),
+        change=_code("dead_biases"),
+        needs=_traits("own relu"),
+    ),
+    Fault(
+        name="threshold",
+        part="heldout",
+        causes=("dead",),
+        change=lambda _: Change(arguments={"act": "threshold", "norm": "none"}),
+        needs=_OWN,
+    ),
+    Fault(
+        name="saturated-init",
+        part="tuned",
+        causes=("saturated", "init"),
+        change=_code("saturated_init", act="tanh", norm="none"),
+        needs=_OWN,
+    ),
+    Fault(
+        name="inputs-times-100",
+        part="heldout",
+        causes=("saturated", "input_scale"),
+        change=_code("inputs_times_100", act="sigmoid", norm="none"),
+        needs=_OWN,
+    ),
+    Fault(name="log-of-inputs", part="tuned", causes=("nan",), change=_code("log_inputs"), needs=_OWN),
+    Fault(name="sqrt-of-zero", part="heldout", causes=("nan",), change=_code("sqrt_features"), needs=_OWN),
+    Fault(
+        name="slow-batch-norm",
+        part="tuned",
+        causes=("mode_gap",),
+        change=_code("slow_batch_norm"),
+        needs=_OWN,
+    ),
+    Fault(name="own-norm", part="heldout", causes=("mode_gap",), change=_code("own_norm"), needs=_OWN),
+    # Learning rate, batch, length.
+    Fault(name="lr-high", part="tuned", causes=("lr_high", "exploding", "nan"), change=_rate(300)),
+    Fault(
+        name="lr-high-other",
+        part="heldout",
+        causes=("lr_high", "exploding", "nan"),
+        change=_rate(300, swapped=True),
+    ),
+    Fault(
+        name="momentum",
+        part="heldout",
+        causes=("lr_high",),
+        change=lambda base: Change(settings={"optimizer": "sgd", "lr": base.lrs[0], "momentum": 0.9995}),
+    ),
+    Fault(name="lr-low", part="tuned", causes=("lr_low",), change=_rate(1e-3)),
+    Fault(name="lr-low-other", part="heldout", causes=("lr_low",), change=_rate(1e-3, swapped=True)),
+    Fault(
+        name="clip-tiny",
+        part="heldout",
+        causes=("lr_low",),
+        change=lambda base: Change(settings={"optimizer": "sgd", "lr": base.lrs[0], "grad-clip": 1e-5}),
+    ),
+    Fault(
+        name="batch-1",
+        part="tuned",
+        causes=("small_batch", "lr_high"),
+        change=lambda base: Change(settings={"batch-size": 1, "lr": base.lr * 3, "epochs": base.epochs // 3}),
+        never=_traits("batchnorm image spatial Recurrent"),
+    ),
+    Fault(
+        name="batch-2-norm",
+        part="heldout",
+        causes=("small_batch", "mode_gap", "lr_high"),
+        change=lambda base: Change(
+            settings={"batch-size": 2, "epochs": base.epochs // 3}, arguments={"norm": "batch"}
+        ),
+        needs=_OWN,
+        never=_traits("Recurrent"),
+    ),
+    Fault(
+        name="one-epoch", part="tuned", causes=("underfit", "lr_low"), change=_set(epochs=1, schedule="none")
+    ),
+    Fault(name="few-steps", part="heldout", causes=("underfit", "lr_low"), change=_few_steps),
+    # Regularisation and fit.
+    Fault(name="weight-decay", part="tuned", causes=("over_regularised",), change=_set(weight_decay=3.0)),
+    Fault(name="l1", part="heldout", causes=("over_regularised",), change=_set(l1=0.1)),
+    Fault(
+        name="dropout",
+        part="heldout",
+        causes=("over_regularised", "mode_gap"),
+        change=_dropout,
+        never=_traits("spatial pbpk"),
+    ),
+    Fault(
+        name="too-long", part="tuned", causes=("overfit",), change=_too_long, needs=_traits("own overfits")
+    ),
+    Fault(
+        name="too-few-rows", part="heldout", causes=("overfit",), change=_too_few_rows, needs=_traits("npz")
+    ),
+    Fault(
+        name="one-unit",
+        part="tuned",
+        causes=("bottleneck", "underfit"),
+        change=lambda base: Change(arguments={"width" if base.own else "hidden": 1}),
+        never=_traits("spatial pbpk cnn"),
+    ),
+    Fault(
+        name="no-activation",
+        part="heldout",
+        causes=("underfit",),
+        change=lambda _: Change(arguments={"act": "none"}),
+        needs=_OWN,
+    ),
+    # Data.
+    Fault(name="shuffled-labels", part="tuned", causes=("labels",), change=_data("shuffled")),
+    Fault(name="shifted-labels", part="heldout", causes=("labels",), change=_data("shifted")),
+    Fault(
+        name="constant-inputs",
+        part="tuned",
+        causes=("constant_input", "inputs_ignored"),
+        change=_data("constant"),
+    ),
+    Fault(
+        name="clipped-inputs",
+        part="heldout",
+        causes=("constant_input", "inputs_ignored"),
+        change=_data("clipped"),
+    ),
+    Fault(
+        name="not-normalised",
+        part="tuned",
+        causes=("input_scale",),
+        change=_data("scaled1000", normalize="none"),
+        needs=_traits("scales"),
+    ),
+    Fault(
+        name="wrong-mean-std",
+        part="heldout",
+        causes=("input_scale",),
+        change=_set(normalize="0,10000"),
+        needs=_traits("image"),
+    ),
+    Fault(
+        name="one-outlier", part="heldout", causes=("input_scale", "constant_input"), change=_data("outlier")
+    ),
+    Fault(name="imbalance", part="tuned", causes=("majority",), change=_imbalanced, needs=_traits("classes")),
+    Fault(
+        name="imbalance-smoothed",
+        part="heldout",
+        causes=("majority",),
+        change=lambda base: _imbalanced(base, smoothing=0.05),
+        needs=_traits("classes"),
+    ),
+)

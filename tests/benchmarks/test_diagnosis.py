@@ -1,0 +1,113 @@
+"""The counting of the diagnosis benchmark, by hand."""
+
+import csv
+
+import pytest
+
+from tests.benchmarks.diagnosis.bases import BASES, Base
+from tests.benchmarks.diagnosis.cases import Case, Change
+from tests.benchmarks.diagnosis.data import CHANGES, write_data
+from tests.benchmarks.diagnosis.faults import FAULTS, fault_cases
+from tests.benchmarks.diagnosis.healthy import healthy_cases
+from tests.benchmarks.diagnosis.runs import Outcome
+from tests.benchmarks.diagnosis.score import summarise, wilson
+from tests.benchmarks.diagnosis.truth import judge
+
+BASE = Change()
+WARNING = {"rule": "lr_low", "level": "warning", "cause": True, "message": "", "cure": None}
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [
+        # Brown, Cai and DasGupta (2001) and scipy.stats.binomtest(...).proportion_ci(method="wilson").
+        (0, 400, 0.0, 0.0095126),
+        (1, 10, 0.0178762, 0.4041500),
+        (95, 100, 0.8882495, 0.9784561),
+        (10, 10, 0.7224672, 1.0),
+    ],
+)
+def test_wilson_interval_is_that_of_scipy(count, total, low, high):
+    assert wilson(count, total) == pytest.approx((low, high), abs=1e-6)
+
+
+def test_a_fault_counts_only_where_the_metric_is_worse_than_the_band():
+    base = BASES[0]
+    healthy = [_case(base, f"variant-{index}") for index in range(5)]
+    harmful, harmless, diverged = (_case(base, name, ("lr_low",)) for name in ("a", "b", "c"))
+    cases, values = [*healthy, harmful, harmless], (0.95, 0.96, 0.95, 0.94, 0.5, 0.9, 0.93)
+    outcomes = {case.key: _outcome(case, value) for case, value in zip(cases, values, strict=True)}
+    outcomes[diverged.key] = _outcome(diverged, None, code=5)
+    runs = judge([*cases, diverged], outcomes)
+    assert [run.truth for run in runs] == ["healthy"] * 4 + ["weak", "harmful", "harmless", "harmful"]
+    assert runs[0].band.median == 0.95
+    assert runs[0].band.floor == pytest.approx(0.95 - 3 * 1.4826 * 0.01)  # the median deviation is 0.01
+
+
+def test_detection_causes_alarms_and_cures_are_counted():
+    base = BASES[0]
+    healthy = [_case(base, f"variant-{index}") for index in range(4)]
+    faults = [
+        _case(base, "right", ("lr_low",)),
+        _case(base, "wrong", ("dead",)),
+        _case(base, "silent", ("nan",)),
+    ]
+    outcomes = {case.key: _outcome(case, 0.95) for case in healthy}
+    outcomes[healthy[3].key] = _outcome(healthy[3], 0.95, findings=[WARNING])
+    for case, findings in zip(faults, ([WARNING], [WARNING], []), strict=True):
+        outcomes[case.key] = _outcome(case, 0.1, findings=findings)
+    cured = {faults[0].key: _outcome(faults[0], 0.95), faults[1].key: _outcome(faults[1], 0.2)}
+    figures = summarise(judge([*healthy, *faults], outcomes), cured)
+    counts = {name: (share.count, share.total) for name, share in figures.items()}
+    assert counts["harmful runs detected"] == (2, 3)
+    assert counts["right primary cause"] == (1, 3)
+    assert counts["healthy runs with a warning"] == (1, 4)
+    assert counts["cured by the printed option, of all detected"] == (1, 2)
+
+
+def test_parts_share_neither_families_nor_bases():
+    for base in BASES:
+        for case in fault_cases(base, range(1)):
+            family = next(fault.part for fault in FAULTS if fault.name == case.name)
+            assert case.part == (base.part if family == base.part else "mixed")
+    names = [base.name for base in BASES] + [fault.name for fault in FAULTS]
+    assert len(set(names)) == len(names)
+
+
+def test_every_run_has_a_folder_of_its_own():
+    keys = [
+        case.key for base in BASES for cases in (healthy_cases, fault_cases) for case in cases(base, range(2))
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_cure_replaces_the_option_of_the_run():
+    case = _case(BASES[0], "lr-high", ("lr_high",), Change(settings={"lr": 9.0}))
+    words = case.words(["--data", "digits"], "run", [("--lr", "0.01"), ("-s", "activation=relu")])
+    assert words[words.index("--lr") + 1] == "0.01"
+    assert words.count("--lr") == 1
+    assert "activation=relu" in words
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_labels_that_judge_are_right_whatever_the_change(change, tmp_path):
+    write_data(tmp_path, "noisy", "clean", "csv")
+    write_data(tmp_path, "noisy", change, "csv")
+    clean, changed = (_validation(tmp_path / f"noisy-{name}.csv") for name in ("clean", change))
+    assert len(changed) == len(clean) or "imbalance" in change
+    if "imbalance" not in change:
+        assert [row["y"] for row in changed] == [row["y"] for row in clean]
+
+
+def _validation(stem):
+    splits = [row["split"] for row in csv.DictReader(stem.with_suffix(".split").read_text().splitlines())]
+    rows = list(csv.DictReader(stem.with_suffix(".csv").read_text().splitlines()))
+    return [row for row, split in zip(rows, splits, strict=True) if split == "val"]
+
+
+def _case(base: Base, name: str, causes: tuple[str, ...] = (), change: Change = BASE) -> Case:
+    return Case(base=base, name=name, change=change, seed=0, causes=causes, part=base.part)
+
+
+def _outcome(case: Case, value: float | None, code: int = 0, findings=()) -> Outcome:
+    return Outcome(key=case.key, code=code, value=value, findings=list(findings), message="", seconds=1.0)
