@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 
@@ -59,15 +60,37 @@ def spoil(folder: Path) -> dict[str, str]:
     (folder / "huge.png").write_bytes(png_of(50_000, 50_000))
     (folder / "dangling.png").symlink_to("nowhere.png")
     (folder / "self.png").symlink_to("self.png")
-    save(folder / "float.tif", np.random.default_rng(0).random((9, 9)).astype(np.float32))
+    tifffile.imwrite(folder / "complex.tif", np.ones((9, 9), np.complex64))
     return {
+        "complex.tif": "holds values of type complex64; put such images into a .npz file",
         "cut.jpg": "is cut off",
         "dangling.png": "is a link to nothing",
         "empty.jpg": "is empty",
-        "float.tif": "holds floating-point numbers; put such images into a .npz file",
         "html.jpg": "is HTML or XML, not an image",
         "huge.png": "has 50,000 x 50,000 pixels; at most 134,217,728 are decoded",
         "self.png": "cannot be opened: too many levels of symbolic links",
         "text.png": "is no image of a kind that is read",
         "zeros.png": "holds nothing but zeros",
     }
+
+
+def write_tiff(
+    path: Path, pixels: np.ndarray, *, nodata: str = "", names: tuple[str, ...] = (), **options: Any
+) -> Path:
+    """Write pixels, shape (H, W, C), as GIS programs do: bands beside grey, GDAL's tags for missing and names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    items = "".join(
+        f'<Item name="DESCRIPTION" sample="{band}" role="description">{name}</Item>'
+        for band, name in enumerate(names)
+    )
+    tags = [(42113, "s", 0, nodata, True)] * bool(nodata)
+    tags += [(42112, "s", 0, f"<GDALMetadata>{items}</GDALMetadata>", True)] * bool(names)
+    options = {
+        "photometric": "minisblack",
+        "planarconfig": "contig",
+        "extrasamples": (0,) * (pixels.shape[2] - 1),
+        **options,
+    }
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    tifffile.imwrite(path, pixels, extratags=tags, metadata=None, **options)
+    return path

@@ -81,6 +81,7 @@ class TensorSplit:
         rows: Rows that belong to the split, shape (N,), int64.
         normalisation: How stored values become inputs; None leaves them alone.
         augmentation: How images are changed where a batch is trained on.
+        missing: Stored samples may be NaN, which becomes the mean.
     """
 
     inputs: Tensor
@@ -88,6 +89,7 @@ class TensorSplit:
     rows: Tensor
     normalisation: Normalisation | None
     augmentation: "Augmentation | None" = None
+    missing: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -138,7 +140,9 @@ class TensorSplit:
     def batch(self, rows: Tensor, device: torch.device, epoch: int | None = None) -> tuple[Tensor, Tensor]:
         """Make inputs, float32, shape (B, ...), and targets, shape (B,) or (B, D), of some rows."""
         inputs = normalised(
-            self.inputs.index_select(0, rows).to(device, non_blocking=True), self.normalisation
+            self.inputs.index_select(0, rows).to(device, non_blocking=True),
+            self.normalisation,
+            missing=self.missing,
         )
         targets = self.targets.index_select(0, rows).to(device, non_blocking=True)
         if self.augmentation is not None and epoch is not None:
@@ -248,12 +252,17 @@ class Request:
         )
 
 
-def normalised(stored: Tensor, normalisation: Normalisation | None) -> Tensor:
-    """Turn stored values of a batch, shape (B, ...), which may be overwritten, into inputs, float32."""
+def normalised(stored: Tensor, normalisation: Normalisation | None, *, missing: bool = False) -> Tensor:
+    """Turn stored values of a batch, shape (B, ...), which may be overwritten, into inputs, float32.
+
+    Where values may be missing, NaN becomes 0, which is the mean of the training samples.
+    """
     inputs = stored if stored.dtype == torch.float64 else stored.to(torch.float32)
     if normalisation is not None:
         factor, offset = _factor_and_offset(normalisation, inputs)
         inputs.mul_(factor).add_(offset)
+    if missing:
+        inputs.nan_to_num_(0.0)
     return inputs.to(torch.float32)
 
 

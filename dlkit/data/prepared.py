@@ -24,12 +24,14 @@ class Source:
         scale: The stored value that counts as 1.
         fingerprint: SHA-256 over all of it.
         files: The file that each sample is from, by part; empty where there is none.
+        missing: Inputs may be NaN, which stands for a missing value.
     """
 
     parts: Mapping[str, tuple[Tensor, Tensor]]
     scale: float
     fingerprint: str
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    missing: bool = False
 
 
 def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:

@@ -80,7 +80,7 @@ def split_source(
             name: strata_of(targets.numpy(), request.config.stratify)
             for name, (_, targets) in source.parts.items()
         },
-        make=lambda part, rows: TensorSplit(*source.parts[part], rows, None),
+        make=lambda part, rows: TensorSplit(*source.parts[part], rows, None, missing=source.missing),
         sample=sample,
         scale=source.scale,
         fingerprint=source.fingerprint,
@@ -157,7 +157,7 @@ def choose_normalisation(inputs: Tensor, rows: Tensor, scale: float, config: Tra
 
 
 def mean_and_std(inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean and standard deviation of stored values, channel by channel, in float64.
+    """Return the mean and standard deviation of stored values, channel by channel, in float64; NaN is left out.
 
     Args:
         inputs: Stored images, shape (M, C, H, W), or rows of numbers, shape (M, D).
@@ -168,18 +168,23 @@ def mean_and_std(inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """
     total = torch.zeros(inputs.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(total)
+    missing = torch.zeros_like(total)
     # Bytes are exact in float32; other numbers are taken from the first row's, lest large ones drown their spread.
     exact = torch.float32 if inputs.dtype == torch.uint8 else torch.float64
     shift = torch.zeros((), dtype=exact)
     if exact == torch.float64:
         first = inputs[rows[0]].reshape(inputs.shape[1], -1)
-        shift = first.mean(1, dtype=exact)
+        shift = first.to(exact).nanmean(1).nan_to_num()
     for part in rows.split(_ROWS_AT_ONCE):
         values = inputs.index_select(0, part).to(exact).reshape(len(part), inputs.shape[1], -1)
-        values = values - shift.reshape(-1, 1) if exact == torch.float64 else values
+        if exact == torch.float64:
+            values = values - shift.reshape(-1, 1)
+            absent = values.isnan()
+            missing += absent.sum((0, 2))
+            values.masked_fill_(absent, 0.0)
         total += values.sum((0, 2), dtype=torch.float64)
         squares += values.square_().sum((0, 2), dtype=torch.float64)
-    count = len(rows) * inputs[0, 0].numel()
+    count = (len(rows) * inputs[0, 0].numel() - missing).clamp_min(1)
     mean = total / count
     std = (squares / count - mean.square()).clamp_min(0).sqrt()
     return mean + shift, torch.where(std > 0, std, 1.0)

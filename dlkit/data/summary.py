@@ -58,6 +58,7 @@ def facts_of(dataset: DataSet) -> dict[str, Any]:
         **_stored(dataset),
         "inputs": [_input(name, shape) for name, (_, shape) in about.named_inputs.items()],
         "features": list(about.feature_names),
+        "bands": list(about.learned.get("bands", ())),
         "classes": len(about.class_names),
         "targets": list(about.target_names),
         "target_shape": list(about.target_shape),
@@ -126,10 +127,15 @@ def _stored(dataset: DataSet) -> dict[str, Any]:
     normalisation = dataset.description.normalisation
     return {
         "input_dtype": str(tensors[0][0].dtype).removeprefix("torch."),
-        "input_min": min(inputs.min().item() for inputs, _ in tensors),
-        "input_max": max(inputs.max().item() for inputs, _ in tensors),
+        "input_min": min(_without_nan(inputs, torch.inf).min().item() for inputs, _ in tensors),
+        "input_max": max(_without_nan(inputs, -torch.inf).max().item() for inputs, _ in tensors),
         "scale": normalisation.scale if normalisation else None,
         "mean": list(normalisation.mean) if normalisation else None,
         "std": list(normalisation.std) if normalisation else None,
         "target_dtype": str(tensors[0][1].dtype).removeprefix("torch."),
     }
+
+
+def _without_nan(inputs: Tensor, other: float) -> Tensor:
+    """Return stored inputs with another number for NaN, which stands for a missing value."""
+    return inputs.nan_to_num(other) if inputs.is_floating_point() and inputs.min().isnan() else inputs

@@ -11,6 +11,7 @@ from dlkit.settings.config import FIELDS, TrainConfig, flag
 from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import (
+    parse_bands,
     parse_duration,
     parse_log,
     parse_normalize,
@@ -43,6 +44,7 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
     yield from check_device(config.device)
     parsed: tuple[tuple[Any, Callable[[Any], object]], ...] = (
         (config.data or None, parse_spec),
+        (config.bands, parse_bands),
         (config.normalize if config.normalize not in ("auto", "none") else None, parse_normalize),
         (config.num_workers if config.num_workers != "auto" else None, parse_num_workers),
         (config.max_time, parse_duration),

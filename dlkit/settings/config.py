@@ -78,6 +78,11 @@ class TrainConfig:
         "What stands between thousands in a table: , . ' or a space (recognised likewise).",
         panel=TABLE_PANEL,
     )
+    bands: str | None = _setting(
+        None,
+        "The bands of images to take, by number from 1 or by name: 4,3,2.",
+        panel=DATA_PANEL,
+    )
     layout: str = _setting(
         "auto",
         "How data lie: classes or splits (the folders of images); nchw, nhwc, nhw, ntf or nft (the axes of arrays).",

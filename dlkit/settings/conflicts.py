@@ -34,6 +34,7 @@ _OF_COLUMNS = "names a column or an array; --data {data} has none"
 _WHY_REFUSED = {
     "augment": _FOR_IMAGES,
     "num_workers": _FOR_IMAGES,
+    "bands": "{value} is for images of your own; --data {data} has none",
     "size": "{value} is for an image folder; --data {data} is not one",
     **dict.fromkeys(TABLE_SETTINGS, _FOR_TABLES),
     "target": _OF_COLUMNS,

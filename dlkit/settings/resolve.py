@@ -29,6 +29,7 @@ _FIXED_ON_RESUME = (
     "target",
     "features",
     *TABLE_SETTINGS,
+    "bands",
     "layout",
     "task",
     "balance",

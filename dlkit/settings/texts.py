@@ -29,6 +29,23 @@ def parse_threads(text: str) -> int | None:
     return int(text)
 
 
+def parse_bands(text: str) -> tuple[str, ...]:
+    """Parse a list of bands, by number from 1 or by name.
+
+    Raises:
+        ConfigError: One is empty, 0 or given twice.
+    """
+    bands = tuple(part.strip() for part in text.split(","))
+    for band in bands:
+        if not band or (band.isdecimal() and int(band) == 0) or bands.count(band) > 1:
+            why = "is given twice" if bands.count(band) > 1 else "is no band"
+            raise ConfigError(
+                f"--bands {text}: {band or 'an empty name'} {why}",
+                "bands are counted from 1, as in --bands 4,3,2",
+            )
+    return bands
+
+
 def parse_log(text: str | None) -> tuple[str, ...]:
     """Parse the names of logs, separated by commas; none for None.
 

@@ -20,8 +20,8 @@ Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
-    --augment --balance --by-time --coords --decimal --distance --features --fold --folds --group --layout --limit
-    --min-neighbors --neighbors --no-scale-target --no-stratify --normalize --num-workers --radius
+    --augment --balance --bands --by-time --coords --decimal --distance --features --fold --folds --group --layout
+    --limit --min-neighbors --neighbors --no-scale-target --no-stratify --normalize --num-workers --radius
     --scale-target --size --split-by-block --split-file --stratify --target --task --test --thousands
     --time --val --window
 """
@@ -33,8 +33,8 @@ FLAGS = {
     "data ls": "",
     "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
-    --by-time --decimal --fold --folds --force --group --layout --no-stratify --out --seed --stratify --target --task
-    --test --thousands --val -f -o
+    --bands --by-time --decimal --fold --folds --force --group --layout --no-stratify
+    --out --seed --stratify --target --task --test --thousands --val -f -o
 """,
     "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",
     "inspect": "",

@@ -314,6 +314,7 @@ FIXED: dict[str, tuple[Any, Any]] = {
     "accumulate": (2, 1),
     "ema": (0.9, None),
     "augment": ("light", "none"),
+    "bands": ("4,3,2", None),
     "layout": ("nchw", "auto"),
     "size": (64, None),
     "freeze": ("hidden.*", None),
@@ -347,7 +348,7 @@ FIXED: dict[str, tuple[Any, Any]] = {
 def test_a_fixed_setting_cannot_change_on_resume(name: str) -> None:
     value, of_the_run = FIXED[name]
     of_tables = {name: {} for name in ("stratify", "group", "by_time", "split_file", "decimal", "thousands")}
-    of_tables["layout"] = {"data": "/x.npz"}
+    of_tables |= {name: {"data": "/x.npz"} for name in ("layout", "bands")}
     of_tables |= {key: {"folds": 5, "fold": 1} for key in ("folds", "fold")}
     other = {"data": "/x.csv", **of_tables[name]} if name in of_tables else {}
 

@@ -18,6 +18,7 @@ _SETTINGS = frozenset(
     (
         "target",
         *TABLE_SETTINGS,
+        "bands",
         "layout",
         "task",
         "val",

@@ -18,6 +18,7 @@ from dlkit.data.prepared import Source, fingerprint
 from dlkit.data.stored import split_source
 from dlkit.errors import ConfigError, DataError, did_you_mean, file_error, printable
 from dlkit.files.description import DataDescription
+from dlkit.settings.texts import parse_bands
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 _ROWS_AT_ONCE = 4096
@@ -64,6 +65,8 @@ def dataset_of(pairs: Pairs, request: Request) -> DataSet:
     source = request.spec.text
     _check_lengths(pairs, source)
     stored = {part: as_stored(inputs, source) for part, (inputs, _) in pairs.items()}
+    if request.config.bands is not None:
+        stored = {part: (_pick(inputs, request), scale) for part, (inputs, scale) in stored.items()}
     shapes = {part: tuple(inputs.shape[1:]) for part, (inputs, _) in stored.items()}
     if len(set(shapes.values())) > 1:
         shown = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
@@ -119,6 +122,31 @@ def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
     if kind != np.uint8:
         _check_finite(stored, source)
     return stored, scale
+
+
+def _pick(inputs: Tensor, request: Request) -> Tensor:
+    """Return the bands that --bands names, of stored images, shape (N, C, H, W).
+
+    Raises:
+        ConfigError: They are no images, or have fewer bands.
+    """
+    asked = request.config.bands or ""
+    have = inputs.shape[1] if inputs.ndim == 4 else 0
+    numbers = [int(band) if band.isdecimal() else 0 for band in parse_bands(asked)]
+    wrong = next(
+        (band for band, number in zip(parse_bands(asked), numbers, strict=True) if not 0 < number <= have), ""
+    )
+    if not have or wrong:
+        what = (
+            f"images of {have} bands"
+            if have
+            else f"samples of shape {tuple(inputs.shape[1:])}, which are no images"
+        )
+        raise ConfigError(
+            f"--bands {wrong or asked}: {request.spec.text} has {what}",
+            f"bands are counted from 1 to {have}" if have else "leave it out",
+        )
+    return inputs[:, [number - 1 for number in numbers]]
 
 
 def _drowns(rows: np.ndarray) -> bool:

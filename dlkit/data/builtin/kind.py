@@ -9,7 +9,7 @@ BUILTIN = DataKind(
     load=deferred("dlkit.data.builtin.load:load_builtin"),
     recipe="image",
     refuses=(
-        *("size", "target", "features", *TABLE_SETTINGS),
+        *("bands", "size", "target", "features", *TABLE_SETTINGS),
         *("group", "by_time", "split_file", "folds", "stratify"),
     ),
     draw=deferred("dlkit.data.summary:images_by_class"),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlkit.data.images.image_file import Frame, ImageFault, Measure, decode, measure
+from dlkit.data.images.frame import CHECK, Frame, ImageFault, Measure
+from dlkit.data.images.image_file import check, decode, measure
 
 _MOST_THREADS = 16
 _AHEAD = 4  # batches that are decoded, a thread, before the first is used
@@ -79,11 +80,13 @@ def decode_files(files: Sequence[str], frame: Frame | None = None) -> Decoded:
     faults: list[tuple[int, str]] = []
     measures: list[Measure] = []
     shape = (len(files), frame.bands, frame.height, frame.width) if frame else (0,)
-    pixels = np.zeros(shape, np.float32 if frame and frame.deep else np.uint8)
+    pixels = np.zeros(shape, frame.dtype if frame else np.uint8)
     for position, path in enumerate(files):
         try:
             if frame is None:
                 measures.append(measure(path))
+            elif frame == CHECK:
+                check(path)
             else:
                 pixels[position] = decode(path, frame)
         except ImageFault as fault:

@@ -6,7 +6,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO
 
 import numpy as np
 from PIL import (  # Pillow knows a format once its plugin is imported
@@ -23,6 +23,20 @@ from PIL import (  # Pillow knows a format once its plugin is imported
     WebPImagePlugin,
 )
 
+from dlkit.data.images.frame import (
+    BYTES,
+    CHECK,
+    WORDS,
+    Frame,
+    ImageFault,
+    Kind,
+    Measure,
+    held_to_limit,
+    middle_of,
+    resize_bands,
+)
+from dlkit.errors import MissingError
+
 # How a file of each kind begins, and what its name may end in.
 _BEGINNINGS = (
     (rb"\x89PNG", (".png",)),
@@ -34,8 +48,6 @@ _BEGINNINGS = (
     (rb"P[1-6]", (".ppm", ".pgm", ".pbm", ".pnm")),
 )
 SUFFIXES = frozenset(suffix for _, suffixes in _BEGINNINGS for suffix in suffixes)
-MAX_PIXELS = 2**27
-GREY, COLOUR, DEEP = "grey", "colour", "deep"
 # Formats that nothing but pixels is read from; Pillow would hand others on to programs such as Ghostscript.
 _FORMATS = tuple(
     plugin.format
@@ -49,34 +61,22 @@ _FORMATS = tuple(
         PpmImagePlugin.PpmImageFile,
     )
 )
-_KINDS = {"1": GREY, "L": GREY, "LA": GREY, "La": GREY, "I": DEEP}
+_GREY = ("1", "L", "LA", "La", "I")
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112
 _SIDEWAYS = 5  # from this orientation on, width and height change places
 _BYTES_TO_WORDS = 257.0
 _WORD = 65535
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 Image.MAX_IMAGE_PIXELS = None  # held to MAX_PIXELS here, before a pixel is decoded
-
-
-class ImageFault(Exception):  # noqa: N818 - a finding, reported with those of other files
-    """Why a file cannot be used as an image, as the rest of a sentence that begins with its name."""
-
-
-class Measure(NamedTuple):
-    """What a header says: width and height as the image is looked at, and `grey`, `colour` or `deep` (16 bits)."""
-
-    width: int
-    height: int
-    kind: str
-
-
-class Frame(NamedTuple):
-    """What images are brought to: bands, height, width, and whether values are kept with 16 bits."""
-
-    bands: int
-    height: int
-    width: int
-    deep: bool
+_KINDS = {
+    (bands, deep, alpha): Kind(bands, WORDS if deep else BYTES, "alpha" * alpha)
+    for bands in (1, 3)
+    for deep in (False, True)
+    for alpha in (False, True)
+}
 
 
 def suffixes_of(path: Path) -> tuple[str, ...]:
@@ -95,8 +95,18 @@ def measure(path: str) -> Measure:
     Raises:
         ImageFault: It cannot be read, or is too large.
     """
-    with _opened(path) as image:
-        return _measured(image)
+    with _opened(path) as file:
+        if not _is_tiff(file):
+            with Image.open(file, formats=_FORMATS) as image:
+                return _measured(image)
+        from dlkit.data.images.tiff import measure_tiff
+
+        measured, photograph = measure_tiff(file)
+        if not photograph:
+            return measured
+        with Image.open(file, formats=_FORMATS) as image:  # which knows palettes and the like
+            found = _measured(image)
+        return found._replace(kind=measured.kind._replace(bands=found.kind.bands, values=found.kind.values))
 
 
 def decode(path: str, frame: Frame) -> np.ndarray:
@@ -107,42 +117,72 @@ def decode(path: str, frame: Frame) -> np.ndarray:
         frame: What to bring it to.
 
     Returns:
-        Pixels, shape (C, H, W): uint8, or float32 from 0 to 65535 where 16 bits are kept.
+        Pixels, shape (C, H, W): uint8, or float32 where the frame has another type or missing values, which are NaN.
 
     Raises:
-        ImageFault: It cannot be read, or is too large.
+        ImageFault: It cannot be read, is too large, or lacks bands.
     """
-    with _opened(path) as image:
-        found = _measured(image)
-        if (found.width, found.height) != (frame.width, frame.height):
-            image.draft(None, (2 * frame.width, 2 * frame.height))
-        image.load()
-        upright: Image.Image = ImageOps.exif_transpose(image) if _has_exif(image) else image
-        values = _deep(upright, found.kind) if frame.deep else _banded(upright, frame.bands)
+    with _opened(path) as file:
+        if _is_tiff(file):
+            from dlkit.data.images.tiff import decode_tiff
+
+            if (pixels := decode_tiff(file, frame)) is not None:
+                return pixels
+        with Image.open(file, formats=_FORMATS) as image:
+            return _decode_photograph(image, frame)
+
+
+def check(path: str) -> None:
+    """Decode a whole image, whatever its kind.
+
+    Raises:
+        ImageFault: It cannot be read.
+    """
+    kind = measure(path).kind
+    decode(path, Frame(kind.bands, CHECK.height, CHECK.width, kind.values))
+
+
+def _decode_photograph(image: Image.Image, frame: Frame) -> np.ndarray:
+    """Decode an image that Pillow has opened."""
+    found = _measured(image)
+    bands = frame.read if frame.read <= 4 else 3 + (max(frame.picked, default=frame.read) > 2)
+    if bands > 4 or (bands in (2, 4) and not found.kind.alpha):
+        raise ImageFault(f"has {found.kind.bands} bands, not {frame.read} as the others")
+    if (found.width, found.height) != (frame.width, frame.height):
+        image.draft(None, (2 * frame.width, 2 * frame.height))
+    image.load()
+    upright: Image.Image = ImageOps.exif_transpose(image) if _has_exif(image) else image
+    if frame.values == BYTES:
+        values = _banded(upright, bands)
         if values.size != (frame.width, frame.height):
-            values = values.resize(
-                (frame.width, frame.height),
-                Image.Resampling.BILINEAR,
-                box=_middle(values.size, frame),
-                reducing_gap=3.0,
-            )
+            box = middle_of(values.size, frame)
+            size = (frame.width, frame.height)
+            values = values.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
         pixels = np.asarray(values)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # (C, H, W)
+        pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # (C, H, W)
+    else:
+        pixels = resize_bands(_deep(upright, found.kind, frame.values, bands), frame)
+    return pixels[list(frame.picked)] if frame.picked else pixels
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[Image.Image]:
-    """Open an image, and tell whatever Pillow raises meanwhile as a fault."""
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """Open a file, and tell whatever is raised meanwhile as a fault."""
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ImageFault("is no regular file")
-            with Image.open(file, formats=_FORMATS) as image:
-                yield image
-    except ImageFault:
+            yield file
+    except (ImageFault, MissingError):
         raise
-    except Exception as err:  # a damaged file makes Pillow raise nearly anything
+    except Exception as err:  # a damaged file makes Pillow and tifffile raise nearly anything
         raise _fault(err, path) from err
+
+
+def _is_tiff(file: IO[bytes]) -> bool:
+    beginning = file.read(4)
+    file.seek(0)
+    return beginning in _TIFF
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -152,14 +192,13 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 def _measured(image: Image.Image) -> Measure:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageFault(f"has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are decoded")
-    if image.mode == "F":
-        raise ImageFault("holds floating-point numbers; put such images into a .npz file")
-    kind = DEEP if image.mode.startswith("I;16") else _KINDS.get(image.mode, COLOUR)
+    deep = image.mode.startswith("I;16") or image.mode == "I"
+    bands = 1 if deep or image.mode in _GREY else 3
+    alpha = image.mode in _WITH_ALPHA or (image.mode in ("P", "L", "RGB") and "transparency" in image.info)
+    kind = _KINDS[bands, deep, alpha]
     if _has_exif(image) and image.getexif().get(_ORIENTATION, 1) >= _SIDEWAYS:
         width, height = height, width
-    return Measure(width, height, kind)
+    return held_to_limit(Measure(width, height, kind))
 
 
 def _has_exif(image: Image.Image) -> bool:
@@ -167,8 +206,8 @@ def _has_exif(image: Image.Image) -> bool:
 
 
 def _banded(image: Image.Image, bands: int) -> Image.Image:
-    """Return an image of one or three bytes a pixel."""
-    mode = "L" if bands == 1 else "RGB"
+    """Return an image of one byte for each of one to four bands."""
+    mode = _MODES[bands]
     if image.mode == mode:
         return image
     if image.mode.startswith("I"):
@@ -179,24 +218,16 @@ def _banded(image: Image.Image, bands: int) -> Image.Image:
     return image.convert(mode)
 
 
-def _deep(image: Image.Image, kind: str) -> Image.Image:
-    """Return an image of one number a pixel, from 0 to 65535."""
-    if kind != DEEP:
-        values = np.asarray(image.convert("L")).astype(np.float32) * _BYTES_TO_WORDS
-    else:
-        values = np.asarray(image).astype(np.float32)
-        if values.min() < 0 or values.max() > _WORD:
-            raise ImageFault("holds numbers beyond 16 bits; put such images into a .npz file")
-    return Image.fromarray(values)
-
-
-def _middle(size: tuple[int, int], frame: Frame) -> tuple[float, float, float, float]:
-    """Return the largest box in the middle of an image that has the proportions asked for."""
-    width, height = size
-    across = min(width, height * frame.width / frame.height)
-    down = across * frame.height / frame.width
-    left, top = (width - across) / 2, (height - down) / 2
-    return left, top, left + across, top + down
+def _deep(image: Image.Image, kind: Kind, values_as: str, bands: int) -> np.ndarray:
+    """Return numbers from 0 to 65535, shape (C, H, W), float32; bytes as they are where words are not asked for."""
+    if kind.values != WORDS:
+        values = np.asarray(_banded(image, bands)).astype(np.float32)
+        values *= _BYTES_TO_WORDS if values_as == WORDS else 1
+        return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    values = np.asarray(image).astype(np.float32)
+    if values.min() < 0 or values.max() > _WORD:
+        raise ImageFault("holds numbers beyond 16 bits; put such images into a .npz file")
+    return np.repeat(values[None], bands, axis=0)
 
 
 def _fault(err: Exception, path: str) -> ImageFault:

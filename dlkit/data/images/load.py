@@ -7,9 +7,9 @@ from torch import Tensor
 
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.images.decoding import Decoder, pick_threads
-from dlkit.data.images.image_file import Frame
+from dlkit.data.images.frame import BYTES, WORDS, Frame
 from dlkit.data.images.listing import Listing, list_images
-from dlkit.data.images.plan import WORD, Plan, make_plan, refuse
+from dlkit.data.images.plan import Plan, make_plan, refuse
 from dlkit.data.images.prepared_folder import (
     by_part,
     metadata_of,
@@ -28,8 +28,10 @@ from dlkit.files.atomic import make_folder
 from dlkit.files.description import DataDescription
 from dlkit.files.tensor_file import write_tensors
 from dlkit.settings.config import TrainConfig
+from dlkit.settings.texts import parse_bands
 
-_LISTING = "listing"
+_LISTING, _FRAME = "listing", "frame"
+_WORD = 65535.0
 _SAMPLED = 2048
 _SAMPLED_BYTES = 256 * 2**20
 
@@ -51,13 +53,15 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     listing = list_images(root, None if trained_on is None else trained_on.class_names, request.config.layout)
     refuse(listing, listing.faults)
     wanted = None if trained_on is None else _frame_of(trained_on)
-    place = place_of(root, request.config.size)
+    config = request.config
+    place = place_of(root, config.size, bands=config.bands)
     tensors, said = read_prepared_folder(place, listing)
-    if wanted is not None and said.get("frame") != list(wanted):
-        place = place_of(root, request.config.size, wanted)
+    if wanted is not None and said.get("frame") != wanted.to_json():
+        place = place_of(root, config.size, wanted)
         tensors, said = read_prepared_folder(place, listing)
-    plan = plan_in(said) or make_plan(listing, request.config.size, wanted)
-    needed, free = len(listing) * plan.image_bytes, available_memory() if room is None else room
+    asked = None if config.bands is None else parse_bands(config.bands)
+    plan = plan_in(said) or make_plan(listing, config.size, wanted, asked)
+    needed, free = len(listing) * plan.frame.bytes, available_memory() if room is None else room
     if "inputs" not in tensors and needed > free:
         if not said:  # what was measured spares the next run doing it
             make_folder(place.parent)
@@ -65,13 +69,14 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
         return _streamed(listing, plan, request, (needed, free))
     if "inputs" not in tensors:
         tensors, said = prepare(listing, plan, place)
+        plan = plan_in(said) or plan
     found = str(said["fingerprint"])
     if trained_on is not None and trained_on.fingerprint == trained_on.learned.get(_LISTING):
         found = listing.content  # the network was trained on a stream, whose pixels no one has counted
     request.check_fingerprint(found)
     starts = starts_of(listing)
     files = {part: listing.names[start : start + listing.sizes[part]] for part, start in starts.items()}
-    source = Source(by_part(listing, tensors["inputs"]), plan.scale, found, files)
+    source = Source(by_part(listing, tensors["inputs"]), plan.scale, found, files, missing=plan.frame.missing)
     description = _describe(listing, plan, request, found)
     dataset = split_source(source, description, request, sorted_rows=True, salt=listing.content)
     return replace(dataset, notes=[*plan.notes, *_said_of(listing, request.config), *dataset.notes])
@@ -86,7 +91,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
     targets, starts = torch.tensor(listing.targets), starts_of(listing)
     threads = pick_threads(request.config.num_workers)
     streams = Streams(listing.root, listing.names, plan.frame, Decoder(threads))
-    most = max(16, min(_SAMPLED, _SAMPLED_BYTES // plan.image_bytes))
+    most = max(16, min(_SAMPLED, _SAMPLED_BYTES // plan.frame.bytes))
 
     def sample(split: AnySplit) -> tuple[Tensor, Tensor]:
         rows = split.rows[:: -(-len(split) // most)]
@@ -114,6 +119,8 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
         f"{threads} thread{'s' * (threads != 1)} (--num-workers); a smaller --size would keep them in memory",
         *dataset.notes,
     ]
+    if plan.frame.missing:
+        notes.append("missing values become the band's mean over the training images")
     if trained_on is None and request.config.normalize == "auto":
         notes.append(f"mean and std are those of at most {most:,} training images")
     return replace(dataset, notes=notes)
@@ -121,11 +128,13 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
 
 def _frame_of(trained_on: DataDescription) -> Frame | None:
     """Return what a network takes; None where it takes no images, which is reported elsewhere."""
+    if (frame := Frame.from_json(trained_on.learned.get(_FRAME))) is not None:
+        return frame if frame[:3] == trained_on.input_shape else None
     if len(trained_on.input_shape) != 3 or trained_on.input_shape[0] not in (1, 3):
         return None
     bands, height, width = trained_on.input_shape
-    deep = trained_on.normalisation is not None and trained_on.normalisation.scale == WORD
-    return Frame(bands, height, width, deep)
+    scale = None if trained_on.normalisation is None else trained_on.normalisation.scale
+    return Frame(bands, height, width, WORDS if scale == _WORD else BYTES)
 
 
 def _describe(listing: Listing, plan: Plan, request: Request, found: str) -> DataDescription:
@@ -136,7 +145,11 @@ def _describe(listing: Listing, plan: Plan, request: Request, found: str) -> Dat
         class_names=listing.class_names,
         split_sizes={},
         source=request.spec.text,
-        learned={_LISTING: listing.content},
+        learned={
+            _LISTING: listing.content,
+            _FRAME: plan.frame.to_json(),
+            **({"bands": list(plan.bands)} if plan.bands else {}),
+        },
         fingerprint=found,
     )
 

@@ -1,18 +1,20 @@
 """What the images of a folder are brought to, and how all of them are gone through."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from dlkit.data.images.bands import choose_bands
 from dlkit.data.images.decoding import Decoded, Decoder, pick_threads
-from dlkit.data.images.image_file import COLOUR, DEEP, Frame
+from dlkit.data.images.frame import BYTES, CHECK, FLOATS, WORDS, Frame, ImageFault, Kind
+from dlkit.data.images.image_file import decode, measure
 from dlkit.data.images.listing import Listing
 from dlkit.data.preparing import report
 from dlkit.errors import DataError, printable
 
-BYTE, WORD = 255.0, 65535.0
+_SCALES = {BYTES: 255.0, WORDS: 65535.0, FLOATS: 1.0}
 _DEFAULT_SIDE = 224
 _NATIVE_UP_TO = 256
 _MEASURED_AT_ONCE = 64
@@ -22,7 +24,8 @@ _SHOWN = 8
 _SAMPLED_FILES = 50
 _SMALL_FILE_BYTES = 4096
 _MOST_GONE_THROUGH = 100_000
-_SMALL = Frame(3, 8, 8, deep=False)
+_ALPHA_SEEN = 20
+_MASK_SHARE = 0.5
 
 Fault = tuple[str, str]
 
@@ -34,37 +37,42 @@ class Plan:
     Args:
         frame: What they are brought to.
         notes: Messages for the user of it.
+        bands: The names of the bands; empty where they have none.
     """
 
     frame: Frame
     notes: tuple[str, ...]
-
-    @property
-    def image_bytes(self) -> int:
-        """Bytes of one image as it is stored."""
-        return self.frame.bands * self.frame.height * self.frame.width * (4 if self.frame.deep else 1)
+    bands: tuple[str, ...] = ()
 
     @property
     def scale(self) -> float:
         """The stored value that counts as 1."""
-        return WORD if self.frame.deep else BYTE
+        return _SCALES[self.frame.values]
 
 
-def make_plan(listing: Listing, size: int | None, wanted: Frame | None) -> Plan:
+def make_plan(
+    listing: Listing, size: int | None, wanted: Frame | None, asked: tuple[str, ...] | None = None
+) -> Plan:
     """Measure all images and choose what they are brought to.
 
     Args:
         listing: The images.
         size: What --size asks for.
         wanted: What a network takes; decides, where there is one.
+        asked: What --bands asks for.
 
     Raises:
-        DataError: Some images cannot be read.
+        DataError: Some images cannot be read, or they differ in what they hold.
+        ConfigError: A band that is asked for is not there.
+        MissingError: They are compressed in a way that needs imagecodecs.
     """
     if wanted is not None:
         return Plan(wanted, ())
     sizes, kinds, faults = _measure(listing)
     refuse(listing, [*listing.faults, *faults])
+    bands = choose_bands(
+        kinds, asked, printable(str(listing.root), 300), lambda: _alpha_is_data(listing, kinds)
+    )
     different = np.unique(sizes, axis=0)
     shorter = different.min(1)
     width, height = (int(side) for side in different[0])
@@ -80,17 +88,16 @@ def make_plan(listing: Listing, size: int | None, wanted: Frame | None) -> Plan:
             "--size chooses another"
         )
         width = height = side
-    deep = kinds.get(DEEP, 0) > 0 and kinds.get(COLOUR, 0) == 0
-    if kinds.get(DEEP, 0) and not deep:
-        notes.append(f"images of 16 bits ({kinds[DEEP]:,}) are brought to the 8 bits of the coloured ones")
-    return Plan(Frame(3 if kinds.get(COLOUR) else 1, height, width, deep), tuple(notes))
+    of = bands.of if bands.picked else 0
+    frame = Frame(bands.count, height, width, bands.values, of, bands.picked, bands.missing)
+    return Plan(frame, (*notes, *bands.notes), bands.names)
 
 
-def _measure(listing: Listing) -> tuple[np.ndarray, dict[str, int], list[tuple[str, str]]]:
+def _measure(listing: Listing) -> tuple[np.ndarray, dict[Kind, int], list[Fault]]:
     """Read all headers: widths and heights, shape (N, 2), how many images there are of each kind, and faults."""
     sizes: list[tuple[int, int]] = []
-    kinds: dict[str, int] = {}
-    faults: list[tuple[str, str]] = []
+    kinds: dict[Kind, int] = {}
+    faults: list[Fault] = []
     done = 0
     with Decoder(0) as decoder:  # headers are read faster by one thread than by several that share a lock
         for decoded, count in decode_all(listing, decoder, None, report(f"{listing.root.name}: sizes")):
@@ -102,13 +109,29 @@ def _measure(listing: Listing) -> tuple[np.ndarray, dict[str, int], list[tuple[s
     return np.array(sizes or [(0, 0)]), kinds, faults
 
 
+def _alpha_is_data(listing: Listing, kinds: Mapping[Kind, int]) -> bool:
+    """Return whether the last band of some TIFF files is anything but all or nothing in most pixels."""
+    (kind, *others) = kinds
+    if any(other.bands != kind.bands or other.values != kind.values for other in others):
+        return False
+    opaque = _SCALES[kind.values]
+    between = []
+    for name in listing.names[:: max(1, len(listing) // _ALPHA_SEEN)]:
+        with contextlib.suppress(ImageFault):  # reported when all are decoded
+            width, height, _ = measure(f"{listing.root}/{name}")
+            last = Frame(1, height, width, kind.values, kind.bands + 1, (kind.bands,))
+            pixels = decode(f"{listing.root}/{name}", last)
+            between.append(((pixels > 0) & (pixels < opaque)).mean())
+    return bool(between) and float(np.mean(between)) > _MASK_SHARE
+
+
 def decode_all(
     listing: Listing, decoder: Decoder, frame: Frame | None, progress: Callable[[int, int], None]
 ) -> Iterator[tuple[Decoded, int]]:
     """Measure or decode all images; with each result comes the number of images it is of."""
     most = _MEASURED_AT_ONCE
     if frame is not None:
-        most = max(1, min(_MOST_AT_ONCE, _DECODED_BYTES // (frame.bands * frame.height * frame.width)))
+        most = max(1, min(_MOST_AT_ONCE, _DECODED_BYTES // frame.bytes))
     batches = [
         [f"{listing.root}/{name}" for name in listing.names[start : start + most]]
         for start in range(0, len(listing), most)
@@ -136,7 +159,7 @@ def find_faults(listing: Listing) -> list[Fault]:
     faults = list(listing.faults)
     with decoder_for(listing) as decoder:
         done = 0
-        for decoded, count in decode_all(listing, decoder, _SMALL, report(listing.root.name)):
+        for decoded, count in decode_all(listing, decoder, CHECK, report(listing.root.name)):
             faults += [(listing.names[done + index], text) for index, text in decoded.faults]
             done += count
     return sorted(faults)

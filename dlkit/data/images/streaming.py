@@ -13,7 +13,7 @@ from torch import Tensor
 from dlkit.data.dataset import normalised
 from dlkit.data.images.augment import Augmentation
 from dlkit.data.images.decoding import Decoded, Decoder
-from dlkit.data.images.image_file import Frame
+from dlkit.data.images.frame import Frame
 from dlkit.errors import DataError, printable
 from dlkit.files.description import Normalisation
 
@@ -146,7 +146,9 @@ class StreamedSplit:
         Raises:
             DataError: An image cannot be read.
         """
-        inputs = normalised(self.streams.pixels(rows).to(device), self.normalisation)
+        inputs = normalised(
+            self.streams.pixels(rows).to(device), self.normalisation, missing=self.streams.frame.missing
+        )
         if self.augmentation is not None and epoch is not None:
             inputs = self.augmentation.apply(inputs, rows, epoch)
         return inputs, self.targets.index_select(0, rows).to(device)

@@ -7,6 +7,6 @@ from dlkit.settings.kinds import DataKind
 PBPK = DataKind(
     name="pbpk",
     load=deferred("dlkit.data.pbpk.load:load_pbpk"),
-    refuses=("size", "scale_target", *TABLE_SETTINGS),
+    refuses=("bands", "size", "scale_target", *TABLE_SETTINGS),
     task="curves",
 )

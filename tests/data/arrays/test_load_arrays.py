@@ -378,3 +378,28 @@ def test_other_data_may_use_the_usual_names(tmp_path: Path) -> None:
     other = load_dataset(config, load_dataset(config).description, other=str(tmp_path / "b.npz"))
 
     assert len(other.splits["test"]) == 5
+
+
+def test_bands_of_arrays_are_picked_by_number(tmp_path: Path) -> None:
+    x = RANDOM.normal(size=(40, 5, 8, 9)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", x=x, y=np.arange(40) % 4)
+
+    dataset = load_dataset(configure(tmp_path / "a.npz", bands="4,1", normalize="none"))
+
+    np.testing.assert_array_equal(inputs_of(dataset, "train"), x[dataset.splits["train"].rows][:, [3, 0]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "bands", "part"),
+    [((40, 5, 8, 9), "6", "5 bands"), ((40, 5, 8, 9), "red", "5 bands"), ((40, 5), "1", "(5,)")],
+    ids=["beyond", "by-name", "rows"],
+)
+def test_bands_that_arrays_do_not_have_are_refused(
+    tmp_path: Path, shape: tuple[int, ...], bands: str, part: str
+) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros(shape), y=np.arange(40) % 4)
+
+    with pytest.raises(ConfigError) as caught:
+        load_dataset(configure(tmp_path / "a.npz", bands=bands))
+
+    assert_reports(caught.value, f"--bands {bands}", part)

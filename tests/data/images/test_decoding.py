@@ -7,9 +7,9 @@ import pytest
 from images_made import make_folder, noise, save
 
 from dlkit.data.images.decoding import Decoder, decode_files, pick_threads
-from dlkit.data.images.image_file import Frame
+from dlkit.data.images.frame import Frame
 
-FRAME = Frame(3, 10, 12, deep=False)
+FRAME = Frame(3, 10, 12)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_pixels_of_a_damaged_image_are_zeros_and_the_others_stay(batches: list[l
 def test_pixels_of_sixteen_bits_are_floats(tmp_path: Path) -> None:
     save(tmp_path / "a.png", noise(10, 12).astype(np.uint16) * 257)
 
-    pixels = decode_files([str(tmp_path / "a.png")], Frame(1, 10, 12, deep=True)).pixels
+    pixels = decode_files([str(tmp_path / "a.png")], Frame(1, 10, 12, "uint16")).pixels
 
     assert pixels is not None
     assert pixels.dtype == np.float32

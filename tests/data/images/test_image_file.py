@@ -8,29 +8,30 @@ import pytest
 from images_made import noise, save, spoil
 from PIL import Image
 
-from dlkit.data.images.image_file import Frame, ImageFault, Measure, decode, measure
+from dlkit.data.images.frame import WORDS, Frame, ImageFault, Kind, Measure
+from dlkit.data.images.image_file import decode, measure
 
-GREY, COLOUR = Frame(1, 8, 8, deep=False), Frame(3, 8, 8, deep=False)
+GREY, COLOUR = Frame(1, 8, 8), Frame(3, 8, 8)
 
 
 @pytest.mark.parametrize(
     ("name", "pixels", "mode", "kind"),
     [
-        ("a.png", noise(8, 9), None, "grey"),
-        ("a.png", noise(8, 9), "1", "grey"),
-        ("a.png", noise(8, 9, 2), None, "grey"),
-        ("a.png", noise(8, 9, 3), None, "colour"),
-        ("a.png", noise(8, 9, 4), None, "colour"),
-        ("a.gif", noise(8, 9, 3), "P", "colour"),
-        ("a.jpg", noise(8, 9, 3), None, "colour"),
-        ("a.jpg", noise(8, 9, 3), "CMYK", "colour"),
-        ("a.jpg", noise(8, 9), None, "grey"),
-        ("a.bmp", noise(8, 9, 3), None, "colour"),
-        ("a.webp", noise(8, 9, 3), None, "colour"),
-        ("a.tif", noise(8, 9, 3), None, "colour"),
-        ("a.ppm", noise(8, 9, 3), None, "colour"),
-        ("a.png", noise(8, 9).astype(np.uint16) * 200, None, "deep"),
-        ("a.tif", noise(8, 9).astype(np.int32) * 200, None, "deep"),
+        ("a.png", noise(8, 9), None, Kind(1, "uint8")),
+        ("a.png", noise(8, 9), "1", Kind(1, "uint8")),
+        ("a.png", noise(8, 9, 2), None, Kind(1, "uint8", "alpha")),
+        ("a.png", noise(8, 9, 3), None, Kind(3, "uint8")),
+        ("a.png", noise(8, 9, 4), None, Kind(3, "uint8", "alpha")),
+        ("a.gif", noise(8, 9, 3), "P", Kind(3, "uint8")),
+        ("a.jpg", noise(8, 9, 3), None, Kind(3, "uint8")),
+        ("a.jpg", noise(8, 9, 3), "CMYK", Kind(3, "uint8")),
+        ("a.jpg", noise(8, 9), None, Kind(1, "uint8")),
+        ("a.bmp", noise(8, 9, 3), None, Kind(3, "uint8")),
+        ("a.webp", noise(8, 9, 3), None, Kind(3, "uint8")),
+        ("a.tif", noise(8, 9, 3), None, Kind(3, "uint8")),
+        ("a.ppm", noise(8, 9, 3), None, Kind(3, "uint8")),
+        ("a.png", noise(8, 9).astype(np.uint16) * 200, None, Kind(1, "uint16")),
+        ("a.tif", noise(8, 9).astype(np.uint16) * 200, None, Kind(1, "uint16")),
     ],
     ids=[
         "L",
@@ -47,17 +48,17 @@ GREY, COLOUR = Frame(1, 8, 8, deep=False), Frame(3, 8, 8, deep=False)
         "tif",
         "ppm",
         "I;16",
-        "I",
+        "I;16-tif",
     ],
 )
 def test_pictures_of_every_kind_are_measured_and_decoded(
-    tmp_path: Path, name: str, pixels: np.ndarray, mode: str | None, kind: str
+    tmp_path: Path, name: str, pixels: np.ndarray, mode: str | None, kind: Kind
 ) -> None:
     path = str(save(tmp_path / name, pixels, mode))
 
     assert measure(path) == Measure(9, 8, kind)
     for bands in (1, 3):
-        decoded = decode(path, Frame(bands, 8, 9, deep=False))
+        decoded = decode(path, Frame(bands, 8, 9))
         assert (decoded.shape, decoded.dtype) == ((bands, 8, 9), np.uint8)
         assert decoded.std() > 10
 
@@ -74,25 +75,18 @@ def test_sixteen_bits_are_kept_or_brought_to_eight_by_scale(tmp_path: Path) -> N
     path = str(save(tmp_path / "a.png", pixels))
     eight = str(save(tmp_path / "b.png", np.full((4, 4), 7, dtype=np.uint8)))
 
-    assert decode(path, Frame(1, 4, 4, deep=True))[0].tolist() == pixels.tolist()
-    assert decode(path, Frame(1, 4, 4, deep=False))[0, 0].tolist() == [0, 1, 15, 255]
-    assert (decode(eight, Frame(1, 4, 4, deep=True)) == 7 * 257).all()
-
-
-def test_numbers_beyond_sixteen_bits_are_refused(tmp_path: Path) -> None:
-    path = str(save(tmp_path / "a.tif", np.full((4, 4), 70_000, dtype=np.int32)))
-
-    with pytest.raises(ImageFault, match="holds numbers beyond 16 bits"):
-        decode(path, Frame(1, 4, 4, deep=True))
+    assert decode(path, Frame(1, 4, 4, WORDS))[0].tolist() == pixels.tolist()
+    assert decode(path, Frame(1, 4, 4))[0, 0].tolist() == [0, 1, 15, 255]
+    assert (decode(eight, Frame(1, 4, 4, WORDS)) == 7 * 257).all()
 
 
 def test_the_middle_is_kept_and_the_proportions_with_it(tmp_path: Path) -> None:
     pixels = np.zeros((40, 100), dtype=np.uint8)
     pixels[:, 30:70] = 200
 
-    wide = decode(str(save(tmp_path / "wide.png", pixels)), Frame(1, 20, 20, deep=False))
-    high = decode(str(save(tmp_path / "high.png", pixels.T)), Frame(1, 20, 20, deep=False))
-    half = decode(str(tmp_path / "wide.png"), Frame(1, 10, 20, deep=False))
+    wide = decode(str(save(tmp_path / "wide.png", pixels)), Frame(1, 20, 20))
+    high = decode(str(save(tmp_path / "high.png", pixels.T)), Frame(1, 20, 20))
+    half = decode(str(tmp_path / "wide.png"), Frame(1, 10, 20))
 
     assert (wide[0, :, 1:-1] == 200).all()
     assert (high[0, 1:-1] == 200).all()
@@ -104,7 +98,7 @@ def test_large_jpegs_come_out_as_if_decoded_whole(tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, 1000).astype(np.uint8)
     path = str(save(tmp_path / "a.jpg", np.broadcast_to(ramp[:, None, None], (1000, 1000, 3)), quality=95))
 
-    decoded = decode(path, Frame(3, 50, 50, deep=False))[0].astype(float)
+    decoded = decode(path, Frame(3, 50, 50))[0].astype(float)
 
     assert np.abs(decoded.mean(1) - ramp.reshape(50, 20).mean(1)).max() < 3
 
@@ -120,7 +114,7 @@ def test_pictures_are_turned_as_they_are_looked_at(
     path = str(save(tmp_path / "a.jpg", pixels, exif=exif, quality=95))
 
     found = measure(path)
-    decoded = decode(path, Frame(1, found.height, found.width, deep=False))[0]
+    decoded = decode(path, Frame(1, found.height, found.width))[0]
 
     assert (found.width, found.height) == ((64, 32) if orientation < 5 else (32, 64))
     assert decoded[corner] > 200
@@ -181,4 +175,4 @@ def test_names_that_are_no_text_are_opened(tmp_path: Path) -> None:
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
     save(tmp_path / "a.png", noise(8, 8)).rename(odd)
 
-    assert measure(odd) == Measure(8, 8, "grey")
+    assert measure(odd) == Measure(8, 8, Kind(1, "uint8"))

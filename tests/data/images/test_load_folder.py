@@ -162,7 +162,12 @@ def test_pictures_are_brought_to_one_size(
         ([noise(9, 9), noise(9, 9)], 1, 255, ""),
         ([noise(9, 9), noise(9, 9, 3)], 3, 255, ""),
         ([noise(9, 9).astype(np.uint16) * 9, noise(9, 9).astype(np.uint16)], 1, 65535, ""),
-        ([noise(9, 9).astype(np.uint16) * 9, noise(9, 9)], 1, 65535, ""),
+        (
+            [noise(9, 9).astype(np.uint16) * 9, noise(9, 9)],
+            1,
+            65535,
+            "images of 8 bits (6) are brought to the 16 bits of the others",
+        ),
         (
             [noise(9, 9).astype(np.uint16) * 9, noise(9, 9, 3)],
             3,
@@ -196,7 +201,7 @@ def test_pictures_that_cannot_be_read_are_all_told_at_once(root: Path) -> None:
         load_dataset(configure(root))
 
     message = caught.value.message
-    assert message.startswith(f"--data {root}: 9 images of 49 cannot be read: red/cut.jpg is cut off; ")
+    assert message.startswith(f"--data {root}: 9 images of 49 cannot be read: red/complex.tif holds ")
     told = [f"red/{name} {text}" for name, text in sorted(faults.items())]
     assert message.endswith("; ".join(told[:8]) + "; and 1 more")
     assert caught.value.exit_code == 3
