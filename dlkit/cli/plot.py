@@ -9,6 +9,7 @@ from typer import Argument, Option
 
 from dlkit.cli import console
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
+from dlkit.cli.report import check_report, write_report
 from dlkit.errors import ConfigError, did_you_mean, file_error
 from dlkit.files.atomic import write_file
 from dlkit.files.run_dir import RunDir, is_newer
@@ -86,6 +87,13 @@ def plot(
         ),
     ] = False,
     model: ModelOption = None,
+    report: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.html",
+            help="Write a page on a run, or comparing several: curves, metrics, errors, layers, findings.",
+        ),
+    ] = None,
     title: Annotated[str, Option(metavar="T", help="A line above the figure.")] = "",
     style: Annotated[
         str,
@@ -102,9 +110,14 @@ def plot(
         *_style_faults(style),
         *_curve_faults(options, len(files)),
     ]
+    if report is not None:
+        faults += check_report(report, files, _typed(out, kind, style, options))
     if faults:
         raise ConfigError.of(faults)
     code = None if model is None else check_options(model, None)
+    if report is not None:
+        write_report(report, files, _SPLIT, code, title)
+        return
     paths = [_find(path, kind, code) for path in files]
     found = [_read(path, kind) for path in paths]
     plot_kind = _one_kind([of for of, _ in found], paths, options)
@@ -113,6 +126,12 @@ def plot(
     _deliver(
         _figure_bytes(plot_kind, drawing, out, style, title), out or _default_path(files, paths, plot_kind)
     )
+
+
+def _typed(out: Path | None, kind: str | None, style: str, options: PlotOptions) -> list[str]:
+    """Return the options that ask for a figure."""
+    asked = {"-o": out is not None, "--kind": kind is not None, "--style": style != "paper"}
+    return [*(flag for flag, is_asked in asked.items() if is_asked), *options.typed()]
 
 
 def _split(text: str | None) -> list[str] | None:

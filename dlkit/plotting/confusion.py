@@ -18,6 +18,7 @@ _LETTERS = 16
 _LETTER_WIDTH = 0.62  # of the type size, a wide one
 # From white to nearly black with a hint of blue; lightness falls evenly, so it prints in grey.
 _SHADES = "Blues"
+_ON_DARK, _ON_LIGHT = "#fefefe", "#010101"  # not ink and paper, which a dark page exchanges
 
 
 def count_confusion(targets: Sequence[str], preds: Sequence[str], class_names: Sequence[str]) -> np.ndarray:
@@ -81,7 +82,7 @@ def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell_point
     longest = len(str(int(counts.max(initial=0))))
     size = max(_SMALLEST_TYPE, min(7.0, 0.62 * cell_points, 1.45 * cell_points / longest))
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.3 else "black"
+        colour = _ON_DARK if shares[row, column] > 0.3 else _ON_LIGHT
         axes.text(
             column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=size
         )

@@ -30,8 +30,12 @@ from dlkit.plotting.style import (
 Row = Mapping[str, float | str | None]
 
 # Width of each panel against the others, in the order in which they are drawn.
-_PANELS = {"norm": 1.0, "grad_to_weight": 1.0, "mean": 1.3, "share": 0.7}
-_SIZE_NAMES = {"norm": "norm", "grad_to_weight": "gradient / weight norm"}
+_PANELS = {"norm": 1.0, "grad_to_weight": 1.0, "update_ratio": 1.0, "mean": 1.3, "share": 0.7}
+_SIZE_NAMES = {
+    "norm": "norm",
+    "grad_to_weight": "gradient / weight norm",
+    "update_ratio": "update / weight norm",
+}
 _SHARES = ("zeros", "dead", "saturated")
 _SHARE_MARKERS = ("o", "s", "^")
 _MAX_ROW = 0.42 * CM
@@ -63,7 +67,8 @@ _FLAG: dict[str, Any] = {"facecolor": "none", "edgecolor": WARNING_COLOUR, "hatc
 def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
     """Draw what was measured of each layer, in network order from the top.
 
-    The panels, each drawn when its columns are there: `norm` and `grad_to_weight` on logarithmic axes; `mean`
+    The panels, each drawn when its columns are there: `norm`, `grad_to_weight` and `update_ratio` on
+    logarithmic axes; `mean`
     with `std` as a bar and `min` to `max` as a thin line; the shares `zeros`, `dead` and `saturated`. A layer
     with `non_finite` values, or whose own statistics are not finite, is hatched and named in a warning colour.
 

@@ -22,6 +22,7 @@ from dlkit.plotting.style import (
 )
 
 _MOST_POINTS = 3000
+_FEW_POINTS = 500
 _CELLS = 60
 _INTERVALS = 200
 
@@ -73,7 +74,14 @@ def draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     if len(x) <= _MOST_POINTS:
         size = 9 if len(x) < 200 else 3
         axes.scatter(
-            x, y, s=size, color=COLOURS[0], alpha=0.6 if len(x) < 500 else 0.35, linewidths=0, zorder=2
+            x,
+            y,
+            s=size,
+            color=COLOURS[0],
+            alpha=0.6 if len(x) < _FEW_POINTS else 0.35,
+            linewidths=0,
+            zorder=2,
+            rasterized=len(x) >= _FEW_POINTS,
         )
     else:
         cells = axes.hexbin(

@@ -35,7 +35,7 @@ COLOURS = tuple(f"C{place}" for place in range(7))
 INK, PAPER, GUIDE = "C7", "C8", "C9"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
 WARNING_COLOUR = "C4"
-FAINT = "0.85"
+FAINT = "#d9d9d9"
 
 _SCREEN_DPI, _SCREEN_SCALE = 160, 1.5
 
