@@ -12,6 +12,7 @@ from dlkit.data.findings import LEVELS, Finding, some_of
 from dlkit.data.infer_task import is_ambiguous
 from dlkit.data.kinds import KINDS, kind_of, load_dataset
 from dlkit.data.row_hashes import copies, hash_rows
+from dlkit.data.tables.raw_rows import compared, hash_raw
 from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
 from dlkit.files.description import DataDescription
@@ -204,7 +205,7 @@ def _constant(dataset: DataSet) -> Iterator[Finding]:
 
 def _copied(dataset: DataSet, classes: dict[str, np.ndarray], table: Table | None) -> Iterator[Finding]:
     """Find equal inputs: twice in a split, in two splits, or with different labels."""
-    hashes = {name: _hashes(split) for name, split in dataset.splits.items()}
+    hashes = _hashes(dataset, table)
     places, word = _places(dataset, table)
     for first, second in combinations(hashes, 2):
         shared = np.flatnonzero(np.isin(hashes[second], hashes[first]))
@@ -254,9 +255,17 @@ def _conflicts(
         )
 
 
-def _hashes(split: Split) -> np.ndarray:
-    """Return a number for each sample as it is stored, equal where samples are equal."""
-    return np.concatenate([hash_rows(part.numpy()) for part in split.samples()])
+def _hashes(dataset: DataSet, table: Table | None) -> dict[str, np.ndarray]:
+    """Return by split a number for each sample as it is stored, or as its row of a table is; equal where they are."""
+    if table is None:
+        return {
+            name: np.concatenate([hash_rows(part.numpy()) for part in split.samples()])
+            for name, split in dataset.splits.items()
+        }
+    learned = dataset.description.learned
+    names = [name for name in table.names if name not in learned["target"]]
+    hashes = hash_raw(table, compared(table, names))
+    return {name: hashes[split.rows.numpy()] for name, split in dataset.splits.items()}
 
 
 def _places(dataset: DataSet, table: Table | None) -> tuple[dict[str, list[int] | list[str]], str]:

@@ -34,8 +34,7 @@ def hash_columns(columns: Sequence[np.ndarray]) -> np.ndarray:
     Args:
         columns: One array a column, shape (N,), of numbers or codes.
     """
-    words = [_words(column) for column in columns]
-    return hash_rows(np.stack(words, axis=1))
+    return hash_rows(np.stack([words_of(column) for column in columns], axis=1))
 
 
 def copies(hashes: np.ndarray) -> np.ndarray:
@@ -46,7 +45,8 @@ def copies(hashes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(repeated)
 
 
-def _words(column: np.ndarray) -> np.ndarray:
+def words_of(column: np.ndarray) -> np.ndarray:
+    """Return the values of a column, shape (N,), as 64-bit words that are equal where they are, NaN included."""
     if column.dtype.kind != "f":
         return column.astype(np.int64).view(np.uint64)
     values = column.astype(np.float64) + 0.0  # which makes -0.0 into 0.0

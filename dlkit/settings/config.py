@@ -164,7 +164,9 @@ class TrainConfig:
     )
 
     coords: str | None = _setting(
-        None, "The two coordinate columns: X,Y or LONGITUDE,LATITUDE.", panel=SPATIAL_PANEL
+        None,
+        "The two coordinate columns: X,Y or LONGITUDE,LATITUDE; in any table for --split-by-block.",
+        panel=SPATIAL_PANEL,
     )
     time: str | None = _setting(
         None, "The time column; with it, neighbours are earlier points only.", panel=SPATIAL_PANEL

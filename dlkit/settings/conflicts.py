@@ -11,7 +11,7 @@ from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind, data_kinds
 from dlkit.settings.models import MODELS, reads
 from dlkit.settings.optimizers import OPTIMIZERS
-from dlkit.settings.spec import parse_spec
+from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import parse_normalize, parse_weights
 
 # Epochs without improvement that a schedule needs: a whole cycle of cyclic, and one epoch at the rate that plateau
@@ -77,9 +77,10 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
 
 def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:
     """Find ways to split that exclude each other."""
-    ways = ("split_file", "by_time", "group", "stratify", "folds")
+    ways = ("split_by_block", "split_file", "by_time", "group", "stratify", "folds")
     given = [name for name in ways if getattr(config, name) not in (None, False)]
     for first, others in (
+        ("split_by_block", {"split_file", "by_time", "group", "stratify"}),
         ("split_file", {"by_time", "group", "stratify", "folds"}),
         ("by_time", {"group", "stratify", "folds"}),
         ("group", {"stratify"}),
@@ -141,15 +142,27 @@ def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigE
             f"--layout {config.layout} does not go with --data {config.data}",
             f"choose from {', '.join(kind.layouts)}" if kind.layouts else "leave it out",
         )
-    if config.model in MODELS:
-        panels = {other.panel: other.name for other in data_kinds().values() if other.panel}
-        for name in typed:
-            owner = panels.get(FIELDS[name].metadata.get("panel", "")) if name in FIELDS else None
-            if owner and owner != read_as:
-                models = ", ".join(model.name for model in MODELS.values() if model.reads == owner)
-                yield ConfigError(
-                    f"{flag(name)} goes with MODEL {models}, not with {config.model}", "leave it out"
-                )
+    if config.model in MODELS or parse_code(config.model):
+        yield from _of_panels(config, typed, kind)
+
+
+def _of_panels(config: TrainConfig, typed: Mapping[str, Any], kind: DataKind | None) -> Iterator[ConfigError]:
+    """Find settings that only another kind of data has; places can split any table into blocks."""
+    panels = {other.panel: other for other in data_kinds().values() if other.panel}
+    for name in (name for name in typed if name in FIELDS):
+        owner = panels.get(FIELDS[name].metadata["panel"]) if FIELDS[name].metadata else None
+        if owner is None or owner is kind:
+            continue
+        models = ", ".join(model.name for model in MODELS.values() if model.reads == owner.name)
+        if kind is None or name not in kind.borrows:
+            yield ConfigError(
+                f"{flag(name)} goes with MODEL {models}, not with {config.model_name}", "leave it out"
+            )
+        elif name == owner.option and config.split_by_block is None:
+            yield ConfigError(
+                f"{flag(name)} has no effect with MODEL {config.model_name} without --split-by-block",
+                f"add --split-by-block SIZE, or take MODEL {models}",
+            )
 
 
 def check_curves(config: TrainConfig) -> Iterator[ConfigError]:
@@ -187,9 +200,6 @@ def check_points(config: TrainConfig) -> Iterator[ConfigError]:
         yield ConfigError(
             "--task classification does not go with MODEL spatial, which predicts a number", "leave it out"
         )
-    for name in ("split_file", "by_time", "group", "stratify"):
-        if config.split_by_block is not None and getattr(config, name) not in (None, False):
-            yield ConfigError(f"--split-by-block does not go with {flag(name)}", "choose one of them")
     yield from _of_widths(config.arguments)
 
 

@@ -66,6 +66,7 @@ class DataKind:
         recipe_of: Chooses the recipe by the spec and the settings given, where files of the kind differ.
         panel: Heading in the help of the settings that only this kind has; empty if it has none.
         refuses: Settings that do not go with the data.
+        borrows: Settings in the panel of another kind that the data have as well.
         layouts: What --layout may be beside auto.
         cuts_both: --val and --test are both shares of all samples.
         check: Finds faults; what `data check` prints.
@@ -89,6 +90,7 @@ class DataKind:
     recipe_of: "Callable[[Spec, Mapping[str, Any]], str] | None" = None
     panel: str = ""
     refuses: tuple[str, ...] = ()
+    borrows: tuple[str, ...] = ()
     layouts: tuple[str, ...] = ()
     cuts_both: bool = False
     check: "Callable[[TrainConfig], list[Finding]]" = _CHECK

@@ -28,6 +28,8 @@ _SETTINGS = frozenset(
         "by_time",
         "folds",
         "fold",
+        "coords",
+        "split_by_block",
         "seed",
     )
 )

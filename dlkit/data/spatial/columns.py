@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from dlkit.data.tables.blocks import guess_coordinates
 from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
 from dlkit.settings.config import TrainConfig
@@ -157,10 +158,7 @@ def _parts(text: str) -> list[str]:
 
 def _example(names: Sequence[str]) -> str:
     """Guess what `--coords` should name."""
-    known = (("longitude", "latitude"), ("lon", "lat"), ("lng", "lat"), ("x", "y"))
-    by_word = {name.lower(): name for name in names}
-    pair = next((pair for pair in known if set(pair) <= by_word.keys()), None)
-    return f"--coords {by_word[pair[0]]},{by_word[pair[1]]}" if pair else "--coords x,y"
+    return f"--coords {','.join(map(printable, guess_coordinates(names) or ('x', 'y')))}"
 
 
 def _numbers(table: Table, name: str, option: str) -> np.ndarray:

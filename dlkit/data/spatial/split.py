@@ -11,11 +11,10 @@ from torch import Tensor
 from dlkit.data.dataset import above_median
 from dlkit.data.spatial.columns import Located
 from dlkit.data.spatial.sampling import draw, nearest
-from dlkit.data.splits import split_folds, split_groups, split_rows
+from dlkit.data.splits import split_rows
 from dlkit.data.tables.splits import split_table
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import Targets
-from dlkit.errors import DataError
 from dlkit.inputs import Inputs
 from dlkit.settings.config import TrainConfig
 
@@ -141,41 +140,9 @@ def split_points(
     """
     values = np.where(located.known[:, None], targets.values, np.nan)
     known = Targets(targets.task, targets.names, values)
-    if config.split_by_block is None:
-        rows = split_table(table, known, config)
-    else:
-        rows = _by_block(table, located, np.flatnonzero(known.known), config.split_by_block, config)
+    rows = split_table(table, known, config)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     return rows
-
-
-def _by_block(
-    table: Table, located: Located, known: np.ndarray, size: float, config: TrainConfig
-) -> dict[str, np.ndarray]:
-    corners = np.floor(located.coords[known] / size)
-    _, block = np.unique(corners, axis=0, return_inverse=True)
-    count = int(block.max(initial=-1)) + 1
-    if count < max(3, config.folds or 0):
-        raise DataError(
-            f"--split-by-block {size:g} cuts the points into {count} squares; {max(3, config.folds or 0)} are needed, "
-            "one for each part at least",
-            "a smaller side, in the unit of the coordinates",
-        )
-    if config.folds is not None:
-        rows = split_folds(
-            block,
-            fold=config.fold or 1,
-            folds=config.folds,
-            val=config.val,
-            seed=config.seed,
-            fingerprint=table.fingerprint,
-            grouped=True,
-        )
-    else:
-        rows = split_groups(
-            block, val=config.val, test=config.test, seed=config.seed, fingerprint=table.fingerprint
-        )
-    return {name: known[members] for name, members in rows.items()}
 
 
 def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.ndarray:

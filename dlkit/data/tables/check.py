@@ -1,12 +1,15 @@
 """Faults of a table: values, columns and rows that a network should not be given as they are."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from dlkit.data.findings import Finding, some_of
+from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
+from dlkit.data.tables.limits import find_limits
+from dlkit.data.tables.raw_rows import compared, hash_raw
 from dlkit.data.tables.table import Column, Table
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import printable
@@ -18,16 +21,18 @@ _TELLING_ROWS = 5000
 _GIVES_AWAY = 0.99
 _BINS = 64
 _ROWS_A_BIN = 8
-_FEW_CLASSES = 50
 
 
-def check_table(table: Table, target: str | None, features: Sequence[str] | None = None) -> list[Finding]:
+def check_table(
+    table: Table, target: str | None, features: Sequence[str] | None = None, task: str = "auto"
+) -> list[Finding]:
     """Look for faults in the columns and rows of a table.
 
     Args:
         table: The table.
         target: The column to predict, or several: A,B; without one its rules are left out.
         features: The columns to predict from; None takes all others.
+        task: Whether the target is classes or numbers; `auto` goes by its values.
 
     Raises:
         DataError: There is no such column.
@@ -36,11 +41,20 @@ def check_table(table: Table, target: str | None, features: Sequence[str] | None
     used = [name for name in features or table.names if name not in targets]
     columns = [table.column(name, "--features") for name in used]
     findings = [finding for column in columns for finding in _of_column(table, column)]
-    findings += _of_rows(table, used, targets)
-    for name in targets:
+    findings += [finding for name in used for finding in find_limits(table, name, target=False)]
+    of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
+    findings += _of_rows(table, used, of_classes)
+    for name, classes in of_classes.items():
         findings += _of_target(table, table.column(name))
-        findings += _giving_away(table, columns, table.column(name))
+        findings += [] if classes else find_limits(table, name, target=True)
+        findings += _giving_away(table, columns, table.column(name), classes=classes)
     return findings
+
+
+def _is_classes(table: Table, column: Column, task: str) -> bool:
+    if column.kind != "number" or task != "auto":
+        return column.kind != "number" or task == "classification"
+    return infer_task("it", table.numbers(column.name))[0] == "classification"
 
 
 def _of_column(table: Table, column: Column) -> Iterator[Finding]:
@@ -112,10 +126,11 @@ def _names_rows(column: Column, given: np.ndarray, different: int) -> bool:
     return bool(counts) or _ID_NAME.search(column.name) is not None
 
 
-def _of_rows(table: Table, used: Sequence[str], targets: Sequence[str]) -> Iterator[Finding]:
-    inputs = hash_columns([_stored(table, name) for name in used])
-    for name in targets:
-        yield from _conflicts(table, inputs, _stored(table, name), name)
+def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> Iterator[Finding]:
+    inputs = hash_raw(table, compared(table, used))
+    for name, classes in targets.items():
+        if classes:
+            yield from _conflicts(table, inputs, _stored(table, name), name)
     repeated = copies(hash_columns([inputs.view(np.int64), *(_stored(table, name) for name in targets)]))
     if len(repeated):
         yield Finding(
@@ -130,8 +145,6 @@ def _of_rows(table: Table, used: Sequence[str], targets: Sequence[str]) -> Itera
 
 def _conflicts(table: Table, inputs: np.ndarray, truth: np.ndarray, target: str) -> Iterator[Finding]:
     """Find rows whose inputs equal an earlier row's and whose label differs; for numbers noise is no conflict."""
-    if table.column(target).kind == "number" and len(np.unique(truth)) > _FEW_CLASSES:
-        return
     order = np.argsort(inputs, kind="stable")
     same = inputs[order][1:] == inputs[order][:-1]
     differ = truth[order][1:] != truth[order][:-1]
@@ -181,14 +194,15 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
         )
 
 
-def _giving_away(table: Table, columns: Sequence[Column], target: Column) -> Iterator[Finding]:
+def _giving_away(
+    table: Table, columns: Sequence[Column], target: Column, *, classes: bool
+) -> Iterator[Finding]:
     """Find columns that tell the target by themselves: what they tell of half the rows is asked of the rest."""
     rows = np.flatnonzero(~table.missing(target.name))
     if len(rows) < 2 * _FEWEST_ROWS or target.hashed:
         return
     rows = np.random.RandomState(0).permutation(rows)[:_TELLING_ROWS]
     truth = _stored(table, target.name)[rows]
-    classes = target.kind != "number" or len(np.unique(truth)) <= min(_FEW_CLASSES, len(truth) // 10)
     if len(np.unique(truth)) < 2:
         return
     for column in columns:

@@ -26,13 +26,16 @@ def table_suffixes(path: Path) -> tuple[str, str]:
 def check(config: "TrainConfig") -> "list[Finding]":
     """Look for faults in the columns and rows of a table, and in its samples where a target is named."""
     from dlkit.data.check import check_loaded
+    from dlkit.data.tables.blocks import find_random_split
     from dlkit.data.tables.check import check_table
     from dlkit.data.tables.reading import read_table
 
     table = read_table(config.data, decimal=config.decimal, thousands=config.thousands)
     features = [name.strip() for name in config.features.split(",")] if config.features else None
-    findings = check_table(table, config.target, features)
-    return findings if config.target is None else check_loaded(config, findings, table)
+    findings = check_table(table, config.target, features, config.task)
+    if config.target is None:
+        return findings
+    return check_loaded(config, [*findings, *find_random_split(table, config)], table)
 
 
 def describe(config: "TrainConfig") -> Summary:
@@ -63,6 +66,7 @@ TABLE = DataKind(
     suffixes=(*TABLE_SUFFIXES, *(end + packed for end in TABLE_SUFFIXES for packed in PACKED_SUFFIXES)),
     stdin=True,
     refuses=("augment", "bands", "num_workers", "size"),
+    borrows=("coords", "split_by_block"),
     cuts_both=True,
     check=check,
     describe=describe,

@@ -1,5 +1,6 @@
 """A table as a data set: rows split, columns encoded by what the training rows say, targets in their own unit."""
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from dlkit.data.dataset import DataSet, Request, TensorSplit
 from dlkit.data.preparing import report
 from dlkit.data.splits import split_rows
 from dlkit.data.tables.encoding import Encoding, learn_columns
+from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading import peek_names, read_table
 from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.table import Table
@@ -167,6 +169,9 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
         f"column {printable(name)}: {count:,} values that the training rows did not have"
         for name, count in learned.encoding.unseen(table).items()
     ]
+    if seen := _seen_in_training(request, table, learned):
+        scored = "" if unknown == len(table) else ": scores on them are too good"
+        notes.append(f"{seen:,} of the {len(table):,} rows stand in the training part too{scored}")
     rows = {"test": np.arange(len(table))}
     description = replace(
         about,
@@ -176,6 +181,26 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
         fingerprint=table.fingerprint,
     )
     return DataSet(description, _splits(inputs, targets, rows), notes=notes)
+
+
+def _seen_in_training(request: Request, table: Table, learned: "_Learned") -> int:
+    """Count the rows that were trained on too; none where the table trained on is gone or has changed."""
+    assert request.trained_on is not None, "there is a run"
+    about, config = request.trained_on, request.config
+    path = parse_spec(about.source).path
+    if path is None or not path.is_file():
+        return 0
+    with contextlib.suppress(DataError):  # what is not as it was cannot be compared
+        original = read_table(
+            str(path), kinds=learned.encoding.kinds, decimal=config.decimal, thousands=config.thousands
+        )
+        if original.fingerprint == about.fingerprint:
+            targets = targets_like(original, learned.target, about.task, about.class_names)
+            train = _limited(split_table(original, targets, config)["train"], config, original.fingerprint)
+            return int(
+                found_again(table, original, shared_columns(table, original, learned.target), train).sum()
+            )
+    return 0
 
 
 class _Learned:

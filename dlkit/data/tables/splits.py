@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlkit.data.splits import NAMES, checked, split_at_random, split_by_time, split_folds, split_groups
+from dlkit.data.tables.blocks import split_blocks
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import Targets
 from dlkit.errors import DataError, did_you_mean, file_error, printable
@@ -31,6 +32,8 @@ def split_table(table: Table, targets: Targets, config: TrainConfig) -> dict[str
     known = np.flatnonzero(targets.known)
     if config.split_file is not None:
         return read_split_file(Path(config.split_file), len(table), known)
+    if config.split_by_block is not None:
+        return split_blocks(table, known, config)
     if config.by_time is not None:
         rows = split_by_time(_times(table, config.by_time, known), val=config.val, test=config.test)
         return {name: known[members] for name, members in rows.items()}

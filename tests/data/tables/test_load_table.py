@@ -300,3 +300,19 @@ def test_a_checkpoint_of_pictures_takes_no_table(path: Path) -> None:
         load(path, about, other=path)
 
     assert caught.value.message == "the checkpoint was not trained on a table, but on digits"
+
+
+@pytest.mark.parametrize("with_target", [True, False])
+def test_rows_of_a_second_file_that_were_trained_on_are_counted(path: Path, with_target: bool) -> None:
+    first = load(path)
+    lines = path.read_text().splitlines()
+    rows = {name: [lines[1 + row] for row in split.rows.tolist()] for name, split in first.splits.items()}
+    other = path.parent / "new.csv"
+    text = "\n".join([lines[0], *rows["train"][:17], *rows["test"][:9]])
+    other.write_text(text if with_target else text.replace("price", "cost"))
+
+    (note,) = (note for note in load(path, first.description, other=other).notes if "training part" in note)
+
+    assert "17 of the 26 rows" in note
+    path.unlink()
+    assert not [note for note in load(path, first.description, other=other).notes if "training part" in note]

@@ -1,0 +1,61 @@
+"""Columns of numbers that pile up at an end: values that were cut off there."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dlkit.data.findings import Finding
+from dlkit.data.tables.table import Table
+from dlkit.errors import printable
+
+_FEWEST_VALUES = 30
+_FEWEST_ROWS = 10
+_NEXT = 5
+_TIMES = 5
+
+
+def find_limits(table: Table, name: str, *, target: bool) -> Iterator[Finding]:
+    """Find an end of a column at which at least 10 rows stand, five times as many as at any of the next five values.
+
+    Zero as the least value is what many amounts begin with, and reported of a target alone. A value further from the
+    others than they are from one another is a code, not an end.
+    """
+    if table.column(name).kind != "number":
+        return
+    values = table.numbers(name)
+    different, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    if len(different) < _FEWEST_VALUES:
+        return
+    for end, step in (("maximum", -1), ("minimum", 1)):
+        value, *next_values = different[::step][: _NEXT + 1]
+        count, *next_counts = counts[::step][: _NEXT + 1]
+        rest = different[1:] if step == 1 else different[:-1]
+        if count < max(_FEWEST_ROWS, _TIMES * max(next_counts)):
+            continue
+        if abs(value - next_values[0]) > rest[-1] - rest[0] or (
+            end == "minimum" and value == 0 and not target
+        ):
+            continue
+        yield Finding(
+            level="warning",
+            rule="piled-up",
+            where=f"{'target' if target else 'column'} {printable(name)}",
+            count=int(count),
+            message=(
+                f"{count:,} rows ({count / len(table):.1%}) are {value:g}, its {end}, and at most {max(next_counts):,} "
+                f"are any value next to it"
+            ),
+            cure=_cure(end, value, target=target),
+        )
+
+
+def _cure(end: str, value: float, *, target: bool) -> str:
+    if target and value == 0:
+        return (
+            "most errors may lie in the others: --loss log1p weighs large numbers less; or drop the rows at 0"
+        )
+    beyond = "above" if end == "maximum" else "below"
+    what = f"values {beyond} seem to have been written as {value:g}"
+    if target:
+        return f"{what}: drop those rows, or read scores and predictions there as a bound"
+    return f"{what}: nothing to do, unless those rows matter"

@@ -1,0 +1,81 @@
+"""Rows as they stand in the file, to find the same row again: in another split, or in another table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dlkit.data.row_hashes import hash_columns, words_of
+from dlkit.data.tables.table import Table
+
+_COUNTER_NAMES = ("", "Unnamed: 0")
+
+
+def compared(table: Table, names: Sequence[str]) -> list[str]:
+    """Return the columns of those named that say something of a row, without those that number the rows."""
+    return [name for name in names if not _numbers_rows(table, name)] or list(names)
+
+
+def shared_columns(table: Table, other: Table, targets: Sequence[str]) -> list[str]:
+    """Return the columns of two tables that can be compared: those of one kind that are no target."""
+    both = [name for name in other.names if name in table.columns and name not in targets]
+    kinds = {name: (table.column(name).kind == "text", other.column(name).kind == "text") for name in both}
+    return compared(other, [name for name, (here, there) in kinds.items() if here == there])
+
+
+def hash_raw(table: Table, names: Sequence[str], rows: np.ndarray | None = None) -> np.ndarray:
+    """Return a number for each row of a table, shape (N,), equal where all named columns are, in any table.
+
+    Args:
+        table: The table.
+        names: Columns of it.
+        rows: Which rows, in which order; None takes all.
+    """
+    return hash_columns([_values(table, name, rows) for name in names])
+
+
+def found_again(table: Table, other: Table, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    """Return which rows of a table, shape (N,), bool, stand among some rows of another.
+
+    Column by column the other's rows are kept that have any of the values here, so that few are left to compare.
+
+    Args:
+        table: The table.
+        other: Another, with the same columns.
+        names: The columns that must be equal.
+        rows: Rows of the other that count.
+    """
+    for name in names:
+        if len(rows):  # few are left after the first columns
+            rows = rows[np.isin(words_of(_values(other, name, rows)), words_of(_values(table, name, None)))]
+    if not len(rows):
+        return np.zeros(len(table), dtype=bool)
+    return np.isin(hash_raw(table, names), hash_raw(other, names, rows))
+
+
+def _values(table: Table, name: str, rows: np.ndarray | None) -> np.ndarray:
+    """Return numbers of a column, NaN where missing, or hashes of its texts, alike in all tables."""
+    column = table.column(name)
+    if column.kind != "text":
+        return table.numbers(name, rows)
+    codes = table.codes(name, rows)
+    if column.hashed:
+        return codes
+    from pandas.util import hash_array
+
+    texts = hash_array(np.array([*column.categories, ""], dtype=object), categorize=False) >> np.uint64(1)
+    hashes: np.ndarray = texts.astype(np.int64)
+    hashes[-1] = -1
+    found: np.ndarray = hashes[codes]
+    return found
+
+
+def _numbers_rows(table: Table, name: str) -> bool:
+    """Return whether a column counts the rows, as the index does that pandas writes."""
+    if name in _COUNTER_NAMES:
+        return True
+    if table.column(name).kind != "number":
+        return False
+    values = table.numbers(name)
+    if len(values) < 2 or np.isnan(values).any() or values.max() - values.min() + 1 != len(values):
+        return False
+    return bool(len(np.unique(values)) == len(values))
