@@ -33,10 +33,11 @@ FLAGS = {
     "data ls": "",
     "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
-    --bands --by-time --decimal --fold --folds --force --group --layout --no-stratify
-    --out --seed --stratify --target --task --test --thousands --val -f -o
+    --bands --by-time --coords --decimal --fold --folds --force --group --layout --no-stratify --out --seed
+    --split-by-block
+    --stratify --target --task --test --thousands --val -f -o
 """,
-    "eval": "--at --baselines --data --device --draws --grid --model --out --predict --split -d -o",
+    "eval": "--at --baselines --data --device --draws --grid --metrics --model --out --predict --split -d -o",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
@@ -48,7 +49,7 @@ FLAGS = {
     "inspect nan": "--device --model",
     "inspect show": "",
     "inspect weights": "--layers --model --out --sort --top -o",
-    "plot": "--columns --kind --label --log-y --out --smooth -o -x -y",
+    "plot": "--columns --group --join --kind --label --log-y --model --out --report --smooth --style --title -o -x -y",
     "train": DATA_FLAGS
     + """
     --accumulate --batch-size --compile --config --data --deterministic --device --download --dry-run --ema
