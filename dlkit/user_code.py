@@ -1,8 +1,6 @@
 """`file.py:Name` -> object: a file of the user's own, run only for callers whose command line names it."""
 
-import builtins
 import contextlib
-import functools
 import hashlib
 import sys
 import traceback
@@ -39,7 +37,7 @@ def check_file(code: CodeSpec, option: str) -> None:
 def load_code(code: CodeSpec, option: str, failure: type[DlkitError] = ConfigError) -> Any:
     """Run a Python file and return its object `name`; an unchanged file is not run again.
 
-    Imports are searched in its folder, as `python file.py` does, and what it prints goes to stderr.
+    Imports are searched in its folder, as `python file.py` does.
 
     Args:
         code: The file and the name.
@@ -81,7 +79,7 @@ def source_digest(code: CodeSpec) -> str:
 
 @contextlib.contextmanager
 def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = "") -> Iterator[None]:
-    """Run code of the user: its output goes to stderr, its exceptions are reported with their line.
+    """Run code of the user: its exceptions are reported with their line.
 
     Args:
         code: Its file.
@@ -93,8 +91,7 @@ def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = ""
         DlkitError: It raised an exception, or asked Python to exit.
     """
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
+        yield
     except DlkitError:
         raise
     except SystemExit as err:
@@ -141,8 +138,6 @@ def _run(code: CodeSpec, source: bytes, sha256: str, option: str, failure: type[
         ) from err
     module = ModuleType(f"_dlkit_{code.path.stem}_{sha256[:8]}")
     module.__file__ = str(code.path)
-    # During training too, long after this call: stdout carries results only.
-    vars(module)["print"] = functools.wraps(builtins.print)(_print)
     sys.modules[module.__name__] = module
     try:
         with _on_sys_path(code.path.parent), running(code, f"{option} {code.short}: the file", failure):
@@ -151,10 +146,6 @@ def _run(code: CodeSpec, source: bytes, sha256: str, option: str, failure: type[
         del sys.modules[module.__name__]
         raise
     return module
-
-
-def _print(*values: object, file: Any = None, **options: Any) -> None:
-    builtins.print(*values, file=sys.stderr if file is None else file, **options)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dlkit import __version__
-from dlkit.cli import console, plot, train
+from dlkit.cli import console, plot, streams, train
 from dlkit.cli import eval as eval_command
 from dlkit.cli.data import commands as data
 from dlkit.cli.environment import prepare_environment
@@ -68,7 +68,7 @@ def _run(words: list[str]) -> int:
         console.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, StdoutClosed, SystemExit):  # Typer and Rich exit when a pipe breaks
-        _discard_stdout()
+        streams.discard(sys.stdout)
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -77,7 +77,7 @@ def _run(words: list[str]) -> int:
             raise
         console.error(err)
         if isinstance(err, StdoutError):
-            _discard_stdout()
+            streams.discard(sys.stdout)
         return err.exit_code
     except TyperException as err:
         if debug:
@@ -93,9 +93,7 @@ def _run(words: list[str]) -> int:
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     prepare_environment(os.environ)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the shell; the stand-in lasts until the end
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    streams.open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path may hold bytes that are no text
     _exit(run())
@@ -107,6 +105,7 @@ def _exit(code: int) -> None:
     Threads are joined and exit handlers are called first, coverage's and a user's too, in the interpreter's order. A
     library that counts its leaked objects while the modules are taken apart would also write below the result.
     """
+    streams.end_result()
     join_threads = getattr(threading, "_shutdown", None)
     call_handlers = getattr(atexit, "_run_exitfuncs", None)
     if join_threads is None or call_handlers is None:
@@ -161,9 +160,3 @@ def _is_out_of_memory(err: Exception) -> bool:
     from dlkit.torch_compat import is_device_full, is_host_full
 
     return is_device_full(err) or is_host_full(err)
-
-
-def _discard_stdout() -> None:
-    """Discard what is still written to a stdout whose reader has closed it."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

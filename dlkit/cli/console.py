@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dlkit.cli.streams import discard_stderr, result
 from dlkit.errors import DlkitError, StdoutError, file_error
 
 Cell = str | int | float | None
@@ -50,7 +50,7 @@ class _Stderr(Console):
     def on_broken_pipe(self) -> None:
         """Stop printing and continue the work when the reader of stderr has gone."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        discard_stderr()
 
 
 def stderr() -> Console:
@@ -98,10 +98,10 @@ def print_text(text: str) -> None:
     """Print text as it is; characters that the encoding of stdout lacks are escaped."""
     with _stdout_errors():
         try:
-            sys.stdout.write(text)
+            result().write(text)
         except UnicodeEncodeError:
-            encoding = sys.stdout.encoding
-            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            encoding = result().encoding
+            result().write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def flush() -> None:
@@ -111,7 +111,7 @@ def flush() -> None:
         StdoutError: It cannot be written.
     """
     with _stdout_errors():
-        sys.stdout.flush()
+        result().flush()
 
 
 @contextlib.contextmanager
@@ -151,7 +151,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: s
     """
     if mode.json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif sys.stdout.isatty():
+    elif result().isatty():
         _draw(columns, list(rows), title)
     else:
         for row in (columns, *rows):
@@ -162,7 +162,7 @@ def print_pairs(pairs: Mapping[str, Cell]) -> None:
     """Print names and values, one pair per line, or one JSON object."""
     if mode.json:
         print_json(dict(pairs))
-    elif sys.stdout.isatty():
+    elif result().isatty():
         width = max(map(len, pairs))
         for name, value in pairs.items():
             print_line(f"{name:<{width}}  {_short(value)}")
@@ -198,7 +198,7 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str) ->
         table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(_short(cell)) for cell in row))
-    Console(file=sys.stdout, highlight=False).print(table)
+    Console(file=result(), highlight=False).print(table)
 
 
 def _short(cell: Cell) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from typer import Argument, Context, Option, Typer
 
 from dlkit.cli import console
+from dlkit.cli.streams import result_apart
 
 Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a run folder for its best one.")]
 DeviceOption = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
@@ -51,7 +52,9 @@ def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
         for shared in _EVERYWHERE:
             setattr(console.mode, shared, options.pop(shared))
         try:
-            function(**options)
+            with result_apart():
+                function(**options)
+                console.flush()
         except BrokenPipeError as err:
             raise StdoutClosed from err
 

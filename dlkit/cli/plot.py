@@ -1,13 +1,12 @@
 """dlkit plot: a plot of histories or of predictions."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from dlkit.cli import console
+from dlkit.cli import console, streams
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.report import check_report, write_report
 from dlkit.errors import ConfigError, did_you_mean, file_error
@@ -142,7 +141,7 @@ def _output_faults(out: Path | None) -> Iterator[ConfigError]:
     if out == _STDOUT:
         if console.mode.json:
             yield ConfigError("--json and -o - both want stdout", "name a file with -o, or leave --json out")
-        elif sys.stdout.isatty():
+        elif streams.result().isatty():
             yield ConfigError("-o - would write a plot to the terminal", "dlkit plot ... -o - > curves.png")
     elif out is not None:
         try:
@@ -274,8 +273,8 @@ def _deliver(content: bytes, out: Path) -> None:
         console.print_paths([out])
         return
     try:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        streams.result().buffer.write(content)
+        streams.result().buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as err:

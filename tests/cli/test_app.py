@@ -285,5 +285,5 @@ app.run = start
 """
     result = leaving(script + without)
 
-    assert result.stdout.decode().splitlines() == ["thread", "registered after", "registered before"]
-    assert (result.returncode, result.stderr) == (3, b"")
+    assert result.stderr.decode().splitlines() == ["thread", "registered after", "registered before"]
+    assert (result.returncode, result.stdout) == (3, b"")
