@@ -8,7 +8,7 @@ DlkitError                 1  failed while running
 ├── CheckpointError        4  a checkpoint that is missing, damaged or of another network
 ├── DivergedError          5  the loss or the gradients became NaN or infinite
 ├── MissingError           7  an extra or a device that is not installed
-└── InterruptedRun   130/143  stopped by Ctrl-C or SIGTERM
+└── InterruptedRun   129, 130, 143  stopped by SIGHUP, Ctrl-C or SIGTERM
 """
 
 import difflib
@@ -83,7 +83,7 @@ class InterruptedRun(DlkitError):  # noqa: N818 - requested, not an error
     """Training stopped because a signal asked for it.
 
     Args:
-        signal_number: 2 for SIGINT, 15 for SIGTERM; the exit code is 128 plus it.
+        signal_number: 1 for SIGHUP, 2 for SIGINT, 15 for SIGTERM; the exit code is 128 plus it.
     """
 
     def __init__(self, signal_number: int, message: str, hint: str = "") -> None:

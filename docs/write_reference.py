@@ -16,7 +16,7 @@ HEAD = """# Commands
 Generated from the code by `python docs/write_reference.py`; a test fails if they differ.
 
 Exit codes: 0 done, 1 failed while running (disk full, no permission, a locked run), 2 usage or configuration, 3 data,
-4 checkpoint, 5 diverged, 7 a missing device or extra, 130 Ctrl-C, 143 SIGTERM.
+4 checkpoint, 5 diverged, 7 a missing device or extra, 129 SIGHUP (the terminal closed), 130 Ctrl-C, 143 SIGTERM.
 
 stdout has the result only; progress, notes and warnings go to stderr. Tables are drawn on a terminal
 and tab-separated in a pipe.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: the first requests a stop, the second ends the process."""
+"""Ctrl-C, SIGTERM and SIGHUP while training: the first requests a stop, the second ends the process."""
 
 import contextlib
 import os
@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", None)  # which Windows lacks
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, (_HANGUP,)))
 _SHOW_CURSOR = b"\x1b[?25h"
 _STDERR = 2
 _SAME_SIGNAL = 0.1  # seconds; a wrapper that passes Ctrl-C on doubles the one that the terminal sends
@@ -23,6 +24,7 @@ def stop_signals(
     Python calls a handler only between two of its own instructions, and a step may be one long call. So a thread
     reads what the system's own handler leaves in a pipe: a second signal is acted upon in the middle of a step too.
     A signal that was ignored before, as `nohup` and shells do for what runs in the background, stays ignored.
+    A terminal that closes sends SIGHUP, and so does its shell: as a second signal it is not counted.
 
     Args:
         request_stop: Called with the number of the first signal, at once, in its own thread.
@@ -78,7 +80,7 @@ def _watch(
                 first = (number, now)
                 request_stop(number)
                 notifier.start()
-            elif number != first[0] or now - first[1] > _SAME_SIGNAL:
+            elif number != _HANGUP and (number != first[0] or now - first[1] > _SAME_SIGNAL):
                 _end_process(number, clean_up)
 
 

@@ -240,7 +240,7 @@ def _print_result(run: "TrainRun") -> None:
 
 
 def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
-    """Let the first Ctrl-C or SIGTERM finish the step and save; the second ends the process."""
+    """Let the first Ctrl-C, SIGTERM or SIGHUP finish the step and save; the second ends the process."""
 
     def request_stop(number: int) -> None:
         run.stop_signal = number

@@ -1,6 +1,7 @@
 """A run: train step by step, save best and last into the run folder, stop when it is done or asked to."""
 
 import math
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -244,7 +245,7 @@ class TrainRun(RunState):
         return Reading(loss, metric, step.running.last_loss())
 
     def _interrupted(self, signal_number: int) -> InterruptedRun:
-        name = {2: "Ctrl-C", 15: "SIGTERM"}.get(signal_number, f"signal {signal_number}")
+        name = "Ctrl-C" if signal_number == signal.SIGINT else signal.Signals(signal_number).name
         return InterruptedRun(
             signal_number,
             f"stopped by {name} after step {self.position.step}; all is saved in {self.dir.last}",

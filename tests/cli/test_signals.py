@@ -35,7 +35,7 @@ class Heard:
 
 @pytest.fixture
 def heard() -> Iterator[Heard]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield Heard()
     for number, handler in before.items():
         assert signal.getsignal(number) is handler
@@ -51,7 +51,7 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_asks_and_the_block_continues(heard: Heard, number: int) -> None:
     with watched(heard):
         send(number)
@@ -75,6 +75,16 @@ def test_a_signal_that_a_wrapper_passed_on_counts_once(heard: Heard) -> None:
             send(signal.SIGINT)
         heard.wait()
     assert heard.asked == [signal.SIGINT]
+
+
+def test_hangups_of_terminal_and_shell_count_once(heard: Heard) -> None:
+    with watched(heard):
+        send(signal.SIGHUP)
+        heard.wait()
+        time.sleep(0.15)
+        send(signal.SIGHUP)
+        time.sleep(0.01)
+    assert heard.asked == [signal.SIGHUP]
 
 
 def test_other_signals_are_not_counted(heard: Heard) -> None:
@@ -147,6 +157,7 @@ WORKS = {
     "in-one-long-call": (LONG_CALL, "lambda: None", (signal.SIGTERM, signal.SIGINT), 130),
     "in-a-save": (SAVE, "lambda: None", (signal.SIGINT, signal.SIGTERM), 143),
     "on-a-stopped-terminal": (SAVE, "lambda: time.sleep(60)", (signal.SIGINT, signal.SIGTERM), 143),
+    "after-the-terminal-closed": (SAVE, "lambda: None", (signal.SIGHUP, signal.SIGTERM), 143),
     "the-same-again": (SAVE, "lambda: None", (signal.SIGTERM, signal.SIGTERM), 143),
 }
 
