@@ -1,5 +1,6 @@
 """dlkit plot: a plot of histories or of predictions."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from dlkit.cli import console, streams
+from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.report import check_report, write_report
 from dlkit.errors import ConfigError, did_you_mean, file_error
@@ -93,6 +95,10 @@ def plot(
             help="Write a page on a run, or comparing several: curves, metrics, errors, layers, findings.",
         ),
     ] = None,
+    term: Annotated[bool, Option("--term", help="Draw in the terminal instead of into a file.")] = False,
+    follow: Annotated[
+        bool, Option("--follow", help="Draw again after each epoch, until the training ends.")
+    ] = False,
     title: Annotated[str, Option(metavar="T", help="A line above the figure.")] = "",
     style: Annotated[
         str,
@@ -107,6 +113,7 @@ def plot(
         *_output_faults(out),
         *_kind_faults(kind),
         *_style_faults(style),
+        *_term_faults(out, term=term, follow=follow),
         *_curve_faults(options, len(files)),
     ]
     if report is not None:
@@ -118,13 +125,34 @@ def plot(
         write_report(report, files, _SPLIT, code, title)
         return
     paths = [_find(path, kind, code) for path in files]
-    found = [_read(path, kind) for path in paths]
-    plot_kind = _one_kind([of for of, _ in found], paths, options)
-    inputs = [values for _, values in found]
-    drawing = Drawing(inputs=inputs, paths=paths, options=options, warn=console.warn)
-    _deliver(
-        _figure_bytes(plot_kind, drawing, out, style, title), out or _default_path(files, paths, plot_kind)
-    )
+
+    def draw() -> tuple[PlotKind, Drawing]:
+        found = [_read(path, kind) for path in paths]
+        plot_kind = _one_kind([of for of, _ in found], paths, options)
+        return plot_kind, Drawing(
+            inputs=[values for _, values in found], paths=paths, options=options, warn=console.warn
+        )
+
+    written: list[Path] = []
+
+    def write() -> None:
+        plot_kind, drawing = draw()
+        where = out or _default_path(files, paths, plot_kind)
+        _deliver(_figure_bytes(plot_kind, drawing, out, style, title), where, again=bool(written))
+        written.append(where)
+
+    def show() -> None:
+        plot_kind, drawing = draw()
+        if plot_kind.write is None:
+            raise ConfigError(
+                f"--term is for histories; {paths[0]} holds {plot_kind.holds}", "leave --term out"
+            )
+        print_drawing(*plot_kind.write(drawing, shutil.get_terminal_size().columns), again=follow)
+
+    step = show if term else write
+    step()
+    if follow:
+        follow_runs(paths, step)
 
 
 def _typed(out: Path | None, kind: str | None, style: str, options: PlotOptions) -> list[str]:
@@ -155,6 +183,19 @@ def _style_faults(style: str) -> Iterator[ConfigError]:
         yield ConfigError(
             f"--style {style} is not known; choose from {', '.join(LOOKS)}", did_you_mean(style, LOOKS)
         )
+
+
+def _term_faults(out: Path | None, *, term: bool, follow: bool) -> Iterator[ConfigError]:
+    if term and out is not None:
+        yield ConfigError(f"-o {out} writes a file, --term draws in the terminal", "leave one of them out")
+    if term and console.mode.json:
+        yield ConfigError("--term and --json both want stdout", "leave one of them out")
+    if follow and term and not streams.result().isatty():
+        yield ConfigError(
+            "--follow --term draws over itself and needs a terminal", "leave --follow out in a pipe"
+        )
+    if follow and out == _STDOUT:
+        yield ConfigError("--follow would write many plots to stdout", "name a file with -o")
 
 
 def _kind_faults(kind: str | None) -> Iterator[ConfigError]:
@@ -267,10 +308,12 @@ def _default_title(paths: Sequence[Path]) -> str:
     return ""
 
 
-def _deliver(content: bytes, out: Path) -> None:
+def _deliver(content: bytes, out: Path, *, again: bool) -> None:
     if out != _STDOUT:
         write_file(out, content)
-        console.print_paths([out])
+        if not again:
+            console.print_paths([out])
+            console.flush()
         return
     try:
         streams.result().buffer.write(content)

@@ -63,6 +63,21 @@ def hold_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock; one that cannot be asked counts as not held."""
+    from filelock import FileLock, Timeout
+
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0, thread_local=False, fallback_to_soft=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
 def shared_by_network(path: Path, mounts: Path = MOUNTS) -> str:
     """Return the type of the network file system that a path is on; empty for a disk of this machine, or if unknown.
 

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.files.history import History
-from dlkit.plotting.panels import check_x, choose_panels, count_not_positive, find_lacking
+from dlkit.plotting.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
 from dlkit.plotting.runs import (
+    Setting,
     Settings,
     differing,
     group_runs,
@@ -16,6 +18,7 @@ from dlkit.plotting.runs import (
     read_settings,
     single_setting,
 )
+from dlkit.plotting.terminal import Line, draw_terminal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +28,59 @@ if TYPE_CHECKING:
 _FEW_RUNS = 3
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Histories as they are to be drawn.
+
+    Args:
+        histories: The runs, joined or grouped.
+        labels: Their names; empty for a single one.
+        panels: What is drawn of them.
+        spreads: Standard deviations around each; empty without groups.
+        setting: The one setting that differs, where there are more than a few runs.
+    """
+
+    histories: Sequence[History]
+    labels: Sequence[str]
+    panels: Sequence[Panel]
+    spreads: Sequence[History | None]
+    setting: Setting | None
+
+
 def draw_histories(drawing: "Drawing") -> "Figure":
     """Draw the curves of one or several runs as the options say."""
+    asked, options = _prepare(drawing), drawing.options
+
+    from dlkit.plotting.curves import plot_history
+
+    return plot_history(
+        asked.histories,
+        asked.labels,
+        columns=options.columns,
+        x=options.x,
+        smooth=options.smooth,
+        log_y=options.log_y,
+        spreads=asked.spreads,
+        setting=asked.setting,
+    )
+
+
+def write_histories(drawing: "Drawing", width: int) -> tuple[list[Line], dict[str, str]]:
+    """Draw them with characters instead.
+
+    Returns:
+        Lines of at most `width` characters, and the names of what their pieces belong to.
+    """
+    asked, options = _prepare(drawing), drawing.options
+    lines = draw_terminal(
+        asked.histories, asked.panels, x=options.x, width=width, smooth=options.smooth, log_y=options.log_y
+    )
+    if len(asked.histories) > 1:
+        return lines, {str(place): label for place, label in enumerate(asked.labels)}
+    return lines, {"train": "train (mean during the epoch)", "val": "val"}
+
+
+def _prepare(drawing: "Drawing") -> _Asked:
     histories: Sequence[History] = drawing.inputs
     options, files = drawing.options, [str(path) for path in drawing.paths]
     check_x(histories, files, options.x)
@@ -37,9 +91,6 @@ def draw_histories(drawing: "Drawing") -> "Figure":
     if hidden := count_not_positive(histories, panels, options.columns, log_y=options.log_y):
         values = "1 value that is" if hidden == 1 else f"{hidden:,} values that are"
         drawing.warn(f"--log-y leaves out {values} not above 0")
-
-    from dlkit.plotting.curves import plot_history
-
     runs = [read_settings(path) for path in drawing.paths]
     labels = options.labels or name_runs(runs, _labels(drawing.paths))
     spreads: Sequence[History | None] = ()
@@ -47,16 +98,8 @@ def draw_histories(drawing: "Drawing") -> "Figure":
         histories, labels, runs = [join_pieces(histories)], [""], runs[:1]
     elif options.group:
         histories, spreads, labels, runs = _grouped(histories, runs, drawing)
-    return plot_history(
-        histories,
-        labels,
-        columns=options.columns,
-        x=options.x,
-        smooth=options.smooth,
-        log_y=options.log_y,
-        spreads=spreads,
-        setting=single_setting(runs) if len(histories) > _FEW_RUNS else None,
-    )
+    setting = single_setting(runs) if len(histories) > _FEW_RUNS else None
+    return _Asked(histories, labels, panels, spreads, setting)
 
 
 def _grouped(

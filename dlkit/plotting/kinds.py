@@ -18,6 +18,7 @@ from dlkit.plotting.predictions import (
     parse_numbers,
     parse_probabilities,
 )
+from dlkit.plotting.terminal import Line
 from dlkit.settings.deferred import deferred
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class PlotKind:
         options: The options of `PlotOptions` that it takes.
         several: Several files are drawn into one figure.
         note: Said of it in the help, where the name does not say it.
+        write: Draws with characters instead, for a width, as `histories.write_histories`; None if it cannot.
         suffix: Stands behind the name of the file in that of the figure.
     """
 
@@ -93,6 +95,7 @@ class PlotKind:
     options: tuple[str, ...] = ()
     several: bool = False
     note: str = ""
+    write: Callable[[Drawing, int], tuple[list[Line], dict[str, str]]] | None = None
     suffix: str = ""
 
 
@@ -152,6 +155,7 @@ _RECORDS = (
         ),
         read=parse_history,
         draw=deferred("dlkit.plotting.histories:draw_histories"),
+        write=deferred("dlkit.plotting.histories:write_histories"),
         options=("-y", "-x", "--label", "--smooth", "--log-y", "--join", "--group"),
         several=True,
     ),

@@ -4,10 +4,14 @@ import pty
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from refusals import assert_refused, faults
+
+from dlkit.files.run_lock import hold_lock
 
 HISTORY = (
     "epoch,step,seconds,lr,train_loss,val_loss,train_accuracy,val_accuracy,grad_norm\n"
@@ -268,3 +272,52 @@ def test_plot_of_a_run_of_own_code_needs_its_name(dlkit, home):
     assert dlkit(*words).code == 0
     assert_refused(dlkit("plot", "r", "--kind", "confusion"), 4, "net.py", "--model")
     assert dlkit("plot", "r", "--kind", "confusion", "--model", "net.py:Net").code == 0
+
+
+def test_plot_in_the_terminal_writes_no_file(dlkit, files):
+    result = dlkit("plot", "runs/mlp-001", "--term")
+    assert result.code == 0
+    assert "accuracy" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert not (files / "runs/mlp-001/curves.png").exists()
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["history.csv", "--term", "-o", "a.png"], "-o a.png", "leave"),
+        (["history.csv", "--term", "--json"], "--json", "leave"),
+        (["history.csv", "--term", "--follow"], "terminal", "--follow"),
+        (["predictions.csv", "--term"], "--term", "--term"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_plot_in_the_terminal_is_refused_where_it_makes_no_sense(dlkit, files, words, message, hint):
+    assert_refused(dlkit("plot", *words), 2, message, hint)
+
+
+def test_plot_follows_a_run_until_its_lock_is_free(dlkit, files):
+    run = files / "runs" / "mlp-001"
+    before = (run / "history.csv").read_text()
+
+    def train():
+        time.sleep(0.8)
+        (run / "history.csv").write_text(before + "4,92,2.0,0.01,0.3,0.4,0.95,0.9,2.0\n")
+        time.sleep(0.8)
+
+    with hold_lock(run / "run.lock"):
+        thread = threading.Thread(target=train)
+        following = subprocess.Popen(
+            [sys.executable, "-m", "dlkit", "plot", "runs/mlp-001", "--follow"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert following.stdout.readline() == "runs/mlp-001/curves.png\n"
+        thread.start()
+        thread.join()
+    assert following.communicate(timeout=60)[0] == ""  # the path is printed once
+    assert following.returncode == 0
+    first = (run / "curves.png").read_bytes()
+    assert dlkit("plot", "runs/mlp-001").code == 0
+    assert first == (run / "curves.png").read_bytes()  # with the row that was written meanwhile

@@ -1,4 +1,6 @@
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,3 +148,12 @@ def test_find_csv_leads_from_a_checkpoint_to_its_run(tmp_path):
 
 def test_read_input_refuses_a_missing_file(tmp_path):
     assert refused(tmp_path / "none.csv")
+
+
+def test_gallery_shows_every_kind_and_every_picture_of_it_is_there():
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    text = (docs / "gallery.md").read_text()
+    by_header = {"history", "map"}
+    assert [name for name in kinds.PLOT_KINDS if f"--kind {name}" not in text and name not in by_header] == []
+    shown = re.findall(r"\(gallery/(\w+)\.png\)", text)
+    assert sorted(shown) == sorted(file.stem for file in (docs / "gallery").glob("*.png"))
