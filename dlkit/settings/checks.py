@@ -13,7 +13,9 @@ from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import (
     parse_bands,
     parse_duration,
+    parse_kinds,
     parse_log,
+    parse_missing,
     parse_normalize,
     parse_num_workers,
     parse_save_every,
@@ -52,6 +54,8 @@ def find_faults(config: TrainConfig) -> Iterator[ConfigError]:
         (config.target_weights, parse_weights),
         (config.threads, parse_threads),
         (config.log, parse_log),
+        (config.missing, parse_missing),
+        (config.kinds, parse_kinds),
     )
     for text, parse in parsed:
         try:

@@ -18,6 +18,7 @@ COMPUTE_PANEL, WATCH_PANEL = "Compute", "Watch"
 TABLE_PANEL, SPATIAL_PANEL = "Tables", "Points (spatial)"
 SCHEDULES = ("none", "step", "exponential", "cosine", "plateau", "cyclic", "onecycle", "polynomial")
 LAYOUTS = ("auto", *FOLDER_LAYOUTS, *ARRAY_LAYOUTS)
+CENSORED = ("half", "value", "drop")
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
@@ -88,6 +89,34 @@ class TrainConfig:
         "How data lie: classes or splits (the folders of images); nchw, nhwc, nhw, ntf or nft (the axes of arrays).",
         choices=LAYOUTS,
         panel=DATA_PANEL,
+    )
+    missing: str | None = _setting(
+        None,
+        "Values that stand for a missing one: -999,NA; beside the empty field and the usual words.",
+        panel=TABLE_PANEL,
+    )
+    censored: str | None = _setting(
+        None,
+        "What values like <0.05 become: half (of the limit), value (the limit) or drop (missing).",
+        choices=CENSORED,
+        panel=TABLE_PANEL,
+    )
+    dayfirst: bool | None = _setting(
+        None, "Dates have the day before the month where both readings are possible.", panel=TABLE_PANEL
+    )
+    monthfirst: bool | None = _setting(
+        None, "Dates have the month before the day where both readings are possible.", panel=TABLE_PANEL
+    )
+    header: bool | None = _setting(
+        None,
+        "Whether the first line of a table has the names of the columns; without it they are c0, c1, ... "
+        "Default: refuse a first line that looks like values.",
+        panel=TABLE_PANEL,
+    )
+    kinds: str | None = _setting(
+        None,
+        "Kinds of columns that are not what they seem: zip=text,width=number; number, boolean, date or text.",
+        panel=TABLE_PANEL,
     )
     task: str = _setting(
         "auto",

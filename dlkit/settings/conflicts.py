@@ -176,7 +176,7 @@ def check_curves(config: TrainConfig) -> Iterator[ConfigError]:
 
 
 def _of_marks(config: TrainConfig) -> Iterator[ConfigError]:
-    """Find marks of numbers that cannot be distinguished, or that are none."""
+    """Find marks of numbers and dates that cannot be distinguished, or that are none."""
     for name, known in (("decimal", (",", ".")), ("thousands", (",", ".", " ", "'"))):
         mark = getattr(config, name)
         if mark is not None and mark not in known:
@@ -185,6 +185,8 @@ def _of_marks(config: TrainConfig) -> Iterator[ConfigError]:
             )
     if config.decimal is not None and config.decimal == config.thousands:
         yield ConfigError(f"--decimal and --thousands are both {config.decimal!r}", "leave one of them out")
+    if config.dayfirst and config.monthfirst:
+        yield ConfigError("--dayfirst does not go with --monthfirst", "choose one of them")
 
 
 def check_points(config: TrainConfig) -> Iterator[ConfigError]:

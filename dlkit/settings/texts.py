@@ -1,10 +1,13 @@
 """Parse settings whose text has parts: durations, lists, weights."""
 
+import csv
+import io
 import math
 import re
 
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.errors import ConfigError, did_you_mean, printable
 
+COLUMN_KINDS = ("number", "boolean", "date", "text")
 LOGS = ("tensorboard", "jsonl")
 _MAX_THREADS = 1024
 _MAX_WORKERS = 256
@@ -148,3 +151,45 @@ def parse_normalize(text: str) -> tuple[float, ...]:
             "0.5,0.5 scales [0, 1] to [-1, 1]",
         )
     return numbers
+
+
+def parse_missing(text: str) -> tuple[str, ...]:
+    """Parse the values of --missing, separated by commas and quoted as in CSV.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    values = tuple(dict.fromkeys(filter(None, _fields(text))))
+    if not values:
+        raise ConfigError(f"--missing {text!r} names no value", "for example --missing -999,NA")
+    return values
+
+
+def parse_kinds(text: str) -> dict[str, str]:
+    """Parse COL=KIND,... of --kinds into kinds by column.
+
+    Raises:
+        ConfigError: A part is no such pair, a kind is unknown, or a column is named twice.
+    """
+    kinds: dict[str, str] = {}
+    for part in _fields(text):
+        name, _, kind = part.rpartition("=")
+        if kind not in COLUMN_KINDS or not name or name in kinds:
+            problem = "names a column twice" if name in kinds else "is not COLUMN=KIND"
+            raise ConfigError(
+                f"--kinds {printable(part, 60) or repr(text)} {problem}; kinds are {', '.join(COLUMN_KINDS)}",
+                did_you_mean(kind, COLUMN_KINDS) or "for example --kinds zip=text",
+            )
+        kinds[name] = kind
+    return kinds
+
+
+def _fields(text: str) -> list[str]:
+    """Take a list apart that is separated by commas and quoted as in CSV."""
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))
+    except csv.Error:
+        rows = []
+    return (
+        [part.strip() for part in rows[0]] if len(rows) == 1 and rows[0] else [text]
+    )  # a line end is within

@@ -20,10 +20,11 @@ Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
-    --augment --balance --bands --by-time --coords --decimal --distance --features --fold --folds --group --layout
-    --limit --min-neighbors --neighbors --no-scale-target --no-stratify --normalize --num-workers --radius
-    --scale-target --size --split-by-block --split-file --stratify --target --task --test --thousands
-    --time --val --window
+    --augment --balance --bands --by-time --censored --coords --dayfirst --decimal --distance
+    --features --fold --folds --group --header --kinds --layout --limit --min-neighbors --missing
+    --monthfirst --neighbors --no-dayfirst --no-header --no-monthfirst --no-scale-target
+    --no-stratify --normalize --num-workers --radius --scale-target --size --split-by-block
+    --split-file --stratify --target --task --test --thousands --time --val --window
 """
 FLAGS = {
     "": "--install-completion --show-completion --version",
@@ -33,9 +34,10 @@ FLAGS = {
     "data ls": "",
     "data show": f"{DATA_FLAGS} --out --seed -o",
     "data split": """
-    --bands --by-time --coords --decimal --fold --folds --force --group --layout --no-stratify --out --seed
-    --split-by-block
-    --stratify --target --task --test --thousands --val -f -o
+    --bands --by-time --censored --coords --dayfirst --decimal --fold --folds --force --group
+    --header --kinds --layout --missing --monthfirst --no-dayfirst --no-header --no-monthfirst
+    --no-stratify --out --seed --split-by-block --stratify --target --task --test --thousands --val
+    -f -o
 """,
     "eval": "--at --baselines --data --device --draws --grid --metrics --model --out --predict --split -d -o",
     "inspect": "",

@@ -61,6 +61,7 @@ CHOICES = [
     ("distance", "euclid", "choose from euclidean, haversine", "euclidean?"),
     ("sched_on_resume", "stay", "choose from keep, stretch", ""),
     ("balance", "weights", "choose from none, loss, sampler", ""),
+    ("censored", "halve", "choose from half, value, drop", "half"),
     ("optimizer", "adamm", "choose from sgd, adam, adamw", "adam"),
     ("optimizer", "", "--optimizer is missing; choose from sgd, adam, adamw", ""),
     ("loss", "msee", "choose from auto, cross-entropy, mse", "mse?"),
@@ -73,6 +74,7 @@ NEEDED = {
     "folds": {"fold": 1, "data": "x.csv"},
     "fold": {"folds": 2, "data": "x.csv"},
     "size": {"data": "images/"},
+    "censored": {"data": "x.csv"},
     "min_neighbors": {"model": "spatial"},
     "distance": {"model": "spatial"},
     **{

@@ -14,7 +14,7 @@ from refusals import assert_reports
 
 from dlkit.errors import ConfigError
 from dlkit.metrics import columns_of
-from dlkit.settings.config import FIELDS, SCHEDULES, TrainConfig, flag
+from dlkit.settings.config import FIELDS, SCHEDULES, TABLE_SETTINGS, TrainConfig, flag
 from dlkit.settings.conflicts import PATIENCE_OF_SCHEDULE
 from dlkit.settings.models import MODELS
 from dlkit.settings.recipes import RECIPES
@@ -323,6 +323,12 @@ FIXED: dict[str, tuple[Any, Any]] = {
     "features": ("a,b", None),
     "decimal": (",", None),
     "thousands": (".", None),
+    "missing": ("-9", None),
+    "censored": ("half", None),
+    "dayfirst": (True, None),
+    "monthfirst": (True, None),
+    "header": (True, None),
+    "kinds": ("a=text", None),
     "task": ("regression", "auto"),
     "stratify": (True, None),
     "group": ("g", None),
@@ -347,7 +353,7 @@ FIXED: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("name", FIXED)
 def test_a_fixed_setting_cannot_change_on_resume(name: str) -> None:
     value, of_the_run = FIXED[name]
-    of_tables = {name: {} for name in ("stratify", "group", "by_time", "split_file", "decimal", "thousands")}
+    of_tables = {name: {} for name in ("stratify", "group", "by_time", "split_file", *TABLE_SETTINGS)}
     of_tables |= {name: {"data": "/x.npz"} for name in ("layout", "bands")}
     of_tables |= {key: {"folds": 5, "fold": 1} for key in ("folds", "fold")}
     other = {"data": "/x.csv", **of_tables[name]} if name in of_tables else {}

@@ -9,7 +9,9 @@ from refusals import assert_reports
 from dlkit.errors import ConfigError
 from dlkit.settings.texts import (
     parse_duration,
+    parse_kinds,
     parse_log,
+    parse_missing,
     parse_num_workers,
     parse_save_every,
     parse_threads,
@@ -96,3 +98,38 @@ def test_an_unknown_log_is_named() -> None:
         parse_log("jsonl,wandb")
 
     assert_reports(caught.value, "--log wandb ", "tensorboard, jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"), [("-999,NA", ("-999", "NA")), ('"a,b", x,x', ("a,b", "x")), ("-9", ("-9",))]
+)
+def test_values_of_missing_are_separated_by_commas(text: str, values: tuple[str, ...]) -> None:
+    assert parse_missing(text) == values
+
+
+@pytest.mark.parametrize("text", ["", ",", " , "])
+def test_missing_without_a_value_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_missing(text)
+    assert_reports(caught.value, "--missing", repr(text), "-999,NA")
+
+
+def test_kinds_are_pairs_of_column_and_kind() -> None:
+    assert parse_kinds('zip=text,"a=b,c=number", d=date') == {"zip": "text", "a=b,c": "number", "d": "date"}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("zip", ("--kinds zip ", "number, boolean, date, text")),
+        ("zip=texts", ("--kinds zip=texts", "did you mean text?")),
+        ("=text", ("--kinds =text",)),
+        ("a=text,a=date", ("--kinds a=date", "twice")),
+        ("", ("--kinds ''",)),
+        ("a=te\rxt", ("--kinds a=te", "xt")),
+    ],
+)
+def test_kinds_that_are_no_pairs_are_refused(text: str, parts: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_kinds(text)
+    assert_reports(caught.value, *parts)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from dlkit.data.tables.blocks import guess_coordinates
-from dlkit.data.tables.table import Table
+from dlkit.data.tables.table import Table, is_index
 from dlkit.errors import ConfigError, DataError, printable
 from dlkit.settings.config import TrainConfig
 
@@ -136,8 +136,8 @@ def choose_features(table: Table, columns: PointColumns, config: TrainConfig) ->
     if config.features == NO_FEATURES and NO_FEATURES not in table.columns:
         return [], True
     if config.features is None:
-        left_out = {"", *columns.names, config.group, config.by_time}
-        return [name for name in table.names if name not in left_out], False
+        left_out = {*columns.names, config.group, config.by_time}
+        return [name for name in table.names if name not in left_out and not is_index(name)], False
     names = _parts(config.features)
     if columns.target in names:
         raise ConfigError(

@@ -25,6 +25,7 @@ from dlkit.data.spatial.stored_points import (
     store_points,
 )
 from dlkit.data.tables.encoding import Encoding, learn_columns
+from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.reading import read_table
 from dlkit.data.tables.splits import digest_of
 from dlkit.data.tables.table import Table
@@ -46,7 +47,7 @@ def load_spatial(request: Request) -> DataSet:
     if request.trained_on is None:
         return _new(request, _read(request, {}))
     learned = Learned.of_run(request.trained_on)
-    table = _read(request, learned.encoding.kinds)
+    table = _read(request, learned.encoding.kinds, learned.encoding.orders)
     request.check_fingerprint(table.fingerprint)
     same = table.fingerprint == request.trained_on.fingerprint
     return (_same if same else _others)(request, request.trained_on, table, learned)
@@ -113,7 +114,7 @@ class Learned:
             ) from err
 
 
-def _read(request: Request, kinds: Mapping[str, str]) -> Table:
+def _read(request: Request, kinds: Mapping[str, str], orders: Mapping[str, str] | None = None) -> Table:
     spec = request.spec
     if spec.kind == "spatial":
         arguments: Mapping[str, Any] = spec.arguments
@@ -129,8 +130,8 @@ def _read(request: Request, kinds: Mapping[str, str]) -> Table:
     return read_table(
         source,
         kinds=kinds,
-        decimal=request.config.decimal,
-        thousands=request.config.thousands,
+        options=TableOptions.of(request.config),
+        orders=orders,
         progress=report(spec.name),
     )
 

@@ -8,9 +8,11 @@ import numpy as np
 from dlkit.data.findings import Finding, some_of
 from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
+from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.limits import find_limits
 from dlkit.data.tables.raw_rows import compared, hash_raw
-from dlkit.data.tables.table import Column, Table
+from dlkit.data.tables.suspects import suspects_of
+from dlkit.data.tables.table import Column, Table, is_index
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import printable
 
@@ -38,9 +40,12 @@ def check_table(
         DataError: There is no such column.
     """
     targets = () if target is None else target_names(table.names, target, table.source)
-    used = [name for name in features or table.names if name not in targets]
+    used = [
+        name for name in features or table.names if name not in targets and (features or not is_index(name))
+    ]
     columns = [table.column(name, "--features") for name in used]
     findings = [finding for column in columns for finding in _of_column(table, column)]
+    findings += _codes(table, [*used, *targets])
     findings += [finding for name in used for finding in find_limits(table, name, target=False)]
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
     findings += _of_rows(table, used, of_classes)
@@ -71,7 +76,7 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             cure="they are filled in, and a feature tells where; fill them yourself if you know better",
         )
     if column.stray is not None:
-        fault = column.stray.error(table.source, name)
+        fault = column.stray.error(table.source, column.name)
         yield Finding(
             level="error",
             rule="stray",
@@ -92,6 +97,17 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             message=f"values are infinite in line {some_of([table.line(int(row)) for row in rows])}",
             cure="empty those fields, or leave the column out with --features",
         )
+    elif column.kind == "number" and len(missing) < len(values) and overflows(values):
+        largest = int(np.nanargmax(np.abs(values)))
+        fault = too_large(table, column.name, largest, values[largest])
+        yield Finding(
+            level="error",
+            rule="too-large",
+            where=f"column {name}",
+            count=1,
+            message=fault.message,
+            cure=fault.hint,
+        )
     given = np.delete(values, missing)
     different = len(np.unique(given))
     if different <= 1 and len(table) > 1 and not (different and len(missing)):
@@ -111,6 +127,21 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             count=different,
             message=f"{different:,} different values in {len(given):,} rows: it names the rows",
             cure="a network learns such names by heart: leave it out with --features",
+        )
+
+
+def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
+    for each in suspects_of(table, names):
+        yield Finding(
+            level="warning",
+            rule="missing-code",
+            where=f"column {printable(each.column)}",
+            count=each.count,
+            message=(
+                f"{each.count:,} values are {each.code}, the others lie from {each.low:g} to {each.high:g}: it looks "
+                "like a code for a missing value"
+            ),
+            cure=f"--missing {each.code} takes it as missing",
         )
 
 

@@ -1,87 +1,46 @@
 """What kind of column its texts make, number, boolean, date or text, and the arrays they become."""
 
-import contextlib
-import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from dlkit.data.tables.arrow import as_array, coded
+from dlkit.data.tables.dates import ISO, as_seconds, forms_of, in_order
+from dlkit.data.tables.numbers import Marks, Written, is_grouped, look_around, recognise_marks, shape_of
+from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.table import Column, Stray
 from dlkit.errors import DataError, printable
 
 MAX_CATEGORIES = 100_000
-# What stands for a missing number in the wild; in a text column only the empty field is missing, for "NA", "None"
-# and "null" are labels there.
-MISSING_NUMBERS = frozenset(
-    (
-        "",
-        "NA",
-        "N/A",
-        "n/a",
-        "#N/A",
-        "NaN",
-        "nan",
-        "NAN",
-        "-nan",
-        "NULL",
-        "null",
-        "Null",
-        "None",
-        "none",
-        "<NA>",
-        "?",
-    )
-) | {"-", "."}
 TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 STRAY_SHARE = 0.1
 
 _MAX_EXACT_FLOAT32 = 2**24
-_ISO = "ISO8601"
-# The forms a date is recognised in; the last two only where the days decide which of them it is.
-_DATE_FORMS = (
-    (r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?", _ISO),
-    (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
-    (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y"),
-    (r"\d{1,2}/\d{1,2}/\d{4}", "%d/%m/%Y"),
-    (r"\d{1,2}/\d{1,2}/\d{4}", "%m/%d/%Y"),
-)
-_GROUPED = re.compile(r"[+-]?\d{1,3}([.,' ]\d{3})*,\d+|[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?|[+-]?\d+,\d+")
+_MAX_WORDS = 3  # so many words among numbers stand for missing values; more are texts
+_MANY_NUMBERS = 20
+_PADDED = re.compile(r"0\d+")
 
 
 @dataclass(frozen=True)
-class Marks:
-    """How numbers are written.
+class Odd:
+    """The first text of a column that keeps it from being what it seems to be.
 
     Args:
-        decimal: What stands before the decimals.
-        thousands: What may stand between thousands; empty where nothing does.
+        row: Where it stands.
+        text: What stands there.
+        fault: `word` for no number, `comma` for marks that may mean either, `marks` for others than the column has,
+            `units`, `censored`, or `order` for a date with day and month in either order.
+        more: Further such texts.
     """
 
-    decimal: str = "."
-    thousands: str = ""
-
-    @property
-    def plain(self) -> bool:
-        """Whether they are written as 1234.5."""
-        return self == Marks()
-
-    @property
-    def pattern(self) -> str:
-        """A regular expression for a number written so."""
-        mark = re.escape(self.thousands)
-        whole = rf"(\d+|[1-9]\d{{0,2}}({mark}\d{{3}})+)" if mark else r"\d+"
-        return rf"^[+-]?({whole}({re.escape(self.decimal)}\d*)?|{re.escape(self.decimal)}\d+)([eE][+-]?\d+)?$"
-
-    def rewrite(self, texts: pa.Array) -> pa.Array:
-        """Return texts with a decimal point and nothing between thousands, and a word for what is no number."""
-        bare = pc.replace_substring(texts, self.thousands, "") if self.thousands else texts
-        bare = pc.replace_substring(bare, self.decimal, ".")
-        return pc.if_else(pc.match_substring_regex(texts, self.pattern), bare, _strings(["no number"])[0])
+    row: int
+    text: str
+    fault: str = "word"
+    more: tuple[str, ...] = ()
 
 
 @dataclass
@@ -89,26 +48,36 @@ class ColumnReader:
     """Turns the texts of a column, batch by batch, into numbers or codes.
 
     Args:
+        written: How its numbers are written.
+        forms: The forms its dates may have: the first is taken, the others fit as well so far.
+        codes: Numbers that stand for a missing value.
         exact: Its numbers are kept in float64.
         hashed: Its texts are kept as hashes.
-        stray: Row and text of the first among its numbers that is none.
-        decimal_comma: That text is a number with a comma.
-        forced: The kind was asked for, and what does not fit it is an error.
+        digits: All of its numbers so far are made of digits alone: one that begins with 0 makes it a text.
+        odd: What keeps it from being what it seems to be.
+        forced: The kind was asked for by the network, or by `--kinds`, and what does not fit it is an error.
         empty: Nothing had been seen in it when its kind was judged.
+        padded: It is text because its digits begin with 0.
         categories: The texts seen so far, and their codes.
+        emptied: How often each value of `--missing` has come so far.
+        limits: How many limits as `<0.05` have come so far.
     """
 
     name: str
     kind: str
-    date_form: str = _ISO
-    marks: Marks = Marks()
+    written: Written = field(default_factory=Written)
+    forms: tuple[str, ...] = (ISO,)
+    codes: Mapping[str, float] = field(default_factory=dict)
     exact: bool = False
     hashed: bool = False
-    stray: tuple[int, str] | None = None
-    decimal_comma: bool = False
-    forced: bool = False
+    digits: bool = False
+    odd: Odd | None = None
+    forced: str = ""
     empty: bool = False
+    padded: bool = False
     categories: dict[str, int] = field(default_factory=dict)
+    emptied: dict[str, int] = field(default_factory=dict)
+    limits: int = 0
 
     def convert(self, values: pa.Array, first: int) -> "np.ndarray | ColumnReader":
         """Return the values of some rows, shape (N,); or the reader of another kind that the column needs.
@@ -120,40 +89,117 @@ class ColumnReader:
         if self.kind == "number":
             return self._numbers(values, first)
         if pa.types.is_floating(values.type):
-            return _array(values)
-        texts, codes = _coded(values)
+            return as_array(values)
+        texts, codes = coded(values)
+        self._count_texts(texts, codes)
         if self.kind == "text":
             return self._hashes(texts, codes) if self.hashed else self._codes(texts, codes)
-        found = _truths(texts) if self.kind == "boolean" else as_seconds(texts, self.date_form)
-        strange = np.isnan(found) & ~_missing(texts)
+        missing = self.written.is_missing(texts) | np.array(
+            [text in self.codes for text in texts], dtype=bool
+        )
+        if self.kind == "date" and (other := self._other_form(texts, missing)):
+            return other
+        found = _truths(texts) if self.kind == "boolean" else as_seconds(texts, self.forms[0])
+        found = np.where(missing, np.nan, found)
+        strange = np.isnan(found) & ~missing
         if strange.any():
             row, text = _first(strange, texts, codes)
-            return self._as_text(first + row, text)
+            return self._as_text(Odd(first + row, text))
         rows: np.ndarray = np.append(found, np.nan)[codes]
         return rows if self.exact or self.kind == "date" else rows.astype(np.float32)
 
+    @property
+    def absent(self) -> frozenset[str]:
+        """The texts that stand for a missing value because the user says so."""
+        return self.written.typed | self.codes.keys()
+
+    @property
+    def order(self) -> str:
+        """What comes first in its dates where that was a choice, `%d` or `%m`; else empty."""
+        first = self.forms[0][:2]
+        return first if self.kind == "date" and first in ("%d", "%m") and "%b" not in self.forms[0] else ""
+
+    def column(self, stray: Stray | None) -> Column:
+        """Return the column that was read.
+
+        Args:
+            stray: What is odd about it, with its line.
+        """
+        return Column(
+            self.name,
+            self.kind,
+            tuple(self.categories),
+            self.hashed,
+            stray if self.kind == "text" else None,
+            self.written.unit if self.kind == "number" else self.order,
+        )
+
+    def undecided(self) -> "ColumnReader | None":
+        """Return a reader as text where the rows have not decided whether day or month comes first."""
+        if self.kind != "date" or len(self.forms) < 2:
+            return None
+        return ColumnReader(self.name, "text", self.written, odd=self.odd)
+
+    def _other_form(self, texts: Sequence[str], missing: np.ndarray) -> "ColumnReader | None":
+        """Drop the forms that do not fit; return a reader by another one if the first is among them."""
+        if len(self.forms) < 2:
+            return None
+        given = [text for text, absent in zip(texts, missing, strict=True) if not absent]
+        fitting = tuple(form for form in self.forms if not np.isnan(as_seconds(given, form)).any())
+        if not fitting or fitting[0] == self.forms[0]:
+            self.forms = fitting or self.forms[:1]
+            return None
+        return replace(self, forms=fitting, emptied={})
+
     def _numbers(self, values: pa.Array, first: int) -> "np.ndarray | ColumnReader":
-        numbers = values if pa.types.is_floating(values.type) else cast_numbers(values, self.marks)
+        numbers = values if pa.types.is_floating(values.type) else self.written.read(values)
         if numbers is None:
-            texts, codes = _coded(values)
-            strange = np.isnan(as_numbers(texts, self.marks)) & ~_missing(texts)
+            texts, codes = coded(values)
+            strange = np.isnan(self.written.read_each(texts)) & ~self.written.is_missing(texts)
             row, text = _first(strange, texts, codes)
-            return self._as_text(first + row, text)
-        array = _array(numbers)
+            return self._as_text(
+                Odd(first + row, text, _fault_of(text, self.written), _others(texts, strange, text))
+            )
+        if self.digits and not pa.types.is_floating(values.type) and first_padded(values) is not None:
+            return ColumnReader(self.name, "text", self.written, codes=self.codes, padded=True)
+        if self.written.censored and not pa.types.is_floating(values.type):
+            self.limits += self.written.count_limits(values)
+        array = self._emptied(as_array(numbers), values)
         if self.exact:
             return array
         if _needs_float64(array):
-            return replace(self, exact=True)
+            return replace(self, exact=True, emptied={}, limits=0)
         with np.errstate(over="ignore"):
             return array.astype(np.float32)
 
+    def _emptied(self, numbers: np.ndarray, values: pa.Array) -> np.ndarray:
+        """Return numbers, NaN where one is a code for a missing value, and count those."""
+        for typed, code in self.codes.items():
+            found = numbers == code
+            if found.any():
+                self.emptied[typed] = self.emptied.get(typed, 0) + int(found.sum())
+                numbers = np.where(found, np.nan, numbers)
+        words = self.written.typed
+        if words and not pa.types.is_floating(values.type):
+            self._count_texts(*coded(values), words)
+        return numbers
+
+    def _count_texts(
+        self, texts: Sequence[str], codes: np.ndarray, words: frozenset[str] | None = None
+    ) -> None:
+        words = self.absent if words is None else words
+        for place, text in enumerate(texts if words else ()):
+            if text.strip() in words:
+                self.emptied[text.strip()] = self.emptied.get(text.strip(), 0) + int((codes == place).sum())
+
     def _codes(self, texts: Sequence[str], codes: np.ndarray) -> "np.ndarray | ColumnReader":
-        known = self.categories
+        known, absent = self.categories, self.absent | {""}
         own = np.array(
-            [*(known.setdefault(text, len(known)) if text else -1 for text in texts), -1], dtype=np.int32
+            [*(known.setdefault(text, len(known)) if text not in absent else -1 for text in texts), -1],
+            dtype=np.int32,
         )
         if len(known) > MAX_CATEGORIES:
-            return replace(self, hashed=True, categories={})
+            return replace(self, hashed=True, categories={}, emptied={})
         rows: np.ndarray = own[codes]
         return rows
 
@@ -161,199 +207,209 @@ class ColumnReader:
         from pandas.util import hash_array  # splits by --group depend on the order of these hashes
 
         hashes = hash_array(np.array([*texts, ""], dtype=object), categorize=False)[:-1] >> np.uint64(1)
-        rows: np.ndarray = np.append(hashes.astype(np.int64), -1)[codes]
+        signed = hashes.astype(np.int64)
+        if absent := self.absent:
+            signed[[text in absent for text in texts]] = -1
+        rows: np.ndarray = np.append(signed, -1)[codes]
         return rows
 
-    def _as_text(self, row: int, text: str) -> "ColumnReader":
+    def _as_text(self, odd: Odd) -> "ColumnReader":
         if self.forced:
-            return replace(self, stray=(row, text))
-        return ColumnReader(self.name, "text", stray=None if self.empty else (row, text))
+            return replace(self, odd=odd)
+        return ColumnReader(
+            self.name, "text", self.written, codes=self.codes, odd=None if self.empty else odd
+        )
 
 
-def judge(name: str, values: pa.Array, marks: Marks | None = None) -> ColumnReader:
+def judge(name: str, values: pa.Array, options: TableOptions, marks: Marks | None = None) -> ColumnReader:
     """Return how a column is to be read, by the texts of its first rows.
 
     Args:
         name: Of the column.
         values: The texts, null where the field is empty.
-        marks: How numbers are written; None takes 1234.5.
+        options: What the user says.
+        marks: How the numbers of the table are written; None takes 1234.5.
     """
-    marks = marks or Marks()
-    texts, codes = _coded(values)
+    written = replace(options.written, marks=marks or options.marks or Marks())
+    texts, codes = coded(values)
+    missing = written.is_missing(texts)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    missing = _missing(texts)
-    total = counts[~missing].sum()
-    if not total:
-        return ColumnReader(name, "number", marks=marks, empty=True)
-    numeric = missing | ~np.isnan(as_numbers(texts, marks))
+    reader = ColumnReader(name, "number", written, codes=options.codes)
+    given, shares = [texts[place] for place in np.flatnonzero(~missing)], counts[~missing]
+    if not given:
+        reader.empty = True
+        return reader
+    plain = replace(written, censored="")
+    numeric = missing | ~np.isnan(plain.read_each(texts))
     if numeric.all():
-        return ColumnReader(name, "number", marks=marks)
-    given = [text for text, absent in zip(texts, missing, strict=True) if not absent]
+        reader.digits = all(text.strip().isdecimal() for text in given)
+        if reader.digits and any(_PADDED.fullmatch(text.strip()) for text in given):
+            reader.kind, reader.padded = "text", True
+        return reader
     if all(text in TRUTHS for text in given):
-        return ColumnReader(name, "boolean")
-    if form := _date_form(given):
-        return ColumnReader(name, "date", form)
-    if counts[~missing & numeric].sum() >= (1 - STRAY_SHARE) * total:
-        return ColumnReader(name, "text", stray=_first(~numeric, texts, codes))
-    grouped = np.array([bool(_GROUPED.fullmatch(text)) for text in texts])
-    if counts[~missing & (grouped | numeric)].sum() >= (1 - STRAY_SHARE) * total and grouped.any():
-        return ColumnReader(name, "text", stray=_first(grouped & ~numeric, texts, codes), decimal_comma=True)
-    return ColumnReader(name, "text")
+        reader.kind = "boolean"
+    elif forms := forms_of([text.strip() for text in given]):
+        chosen = in_order(forms, options.day) if options.day else forms
+        reader.kind, reader.forms = "date", tuple(chosen or forms)
+        row, text = _first(~missing, texts, codes)
+        if not chosen:
+            reader.kind, reader.odd = "text", Odd(row, text, "other order")
+        elif len(chosen) > 1:
+            reader.odd = Odd(row, text, "order")
+    else:
+        _judge_numbers(reader, texts, codes, numeric, missing, shares)
+    return reader
 
 
-def recognise_marks(columns: Iterable[pa.Array]) -> Marks | None:
-    """Return how the numbers of a table are written where it shows: a decimal comma, or marks between thousands.
+def _judge_numbers(
+    reader: ColumnReader,
+    texts: Sequence[str],
+    codes: np.ndarray,
+    numeric: np.ndarray,
+    missing: np.ndarray,
+    shares: np.ndarray,
+) -> None:
+    """Judge a column of texts that are not all plain numbers: numbers with something around them, or texts."""
+    given = np.flatnonzero(~missing).tolist()
+    around = look_around([texts[place] for place in given], shares, reader.written, share=1 - STRAY_SHARE)
+    strange = ~numeric
+    if around is None:
+        reader.kind = "text"
+        words = strange.sum()
+        if words <= _MAX_WORDS and (numeric & ~missing).sum() > _MANY_NUMBERS:
+            row, text = _first(strange, texts, codes)
+            reader.odd = Odd(row, text, "word", _others(texts, strange, text))
+        return
+    assert reader.kind == "number", "it is one until something is odd"
+    if around.written is not None:
+        reader.written = around.written
+    if around.fault:
+        row, text = _first(_chosen(texts, given, around.fault), texts, codes)
+        reader.kind, reader.odd = "text", Odd(row, text, around.fault)
+        return
+    read = ~np.isnan(reader.written.read_each(texts)) | missing
+    if reader.written.censored == "drop":
+        read |= np.array([bool((shape := shape_of(text)) and shape.limit) for text in texts])
+    if read.all():
+        return
+    grouped = np.array([bool((shape := shape_of(text)) and is_grouped(shape.number)) for text in texts])
+    wrong = grouped & ~read if (grouped & ~read).any() else ~read
+    row, text = _first(wrong, texts, codes)
+    fault = _fault_of(text, reader.written)
+    reader.kind, reader.odd = "text", Odd(row, text, fault, _others(texts, wrong, text))
 
-    Args:
-        columns: Texts of the columns that are numbers, or numbers with a comma.
-    """
-    given = [text.strip() for column in columns for text in pc.unique(column.drop_null()).to_pylist()]
-    given = [text for text in given if text not in MISSING_NUMBERS]
-    fitting = [marks for marks in _WRITTEN if all(re.match(marks.pattern, text) for text in given)]
-    decimals = {marks.decimal for marks in fitting}
-    return fitting[0] if len(decimals) == 1 else None
 
-
-_WRITTEN = tuple(
-    Marks(decimal, mark) for decimal, other in ((",", "."), (".", ",")) for mark in (other, " ", "'")
-)
+def _chosen(texts: Sequence[str], given: Sequence[int], fault: str) -> np.ndarray:
+    """Return which text shows a fault best: the first limit, or the first unit that differs from the one before."""
+    shapes = [shape_of(text) for text in texts]
+    chosen = np.zeros(len(texts), dtype=bool)
+    first = next((shapes[place] for place in given if shapes[place]), None)
+    for place in given:
+        shape = shapes[place]
+        odd = shape and (
+            shape.limit
+            if fault == "censored"
+            else first and (shape.before, shape.after) != (first.before, first.after)
+        )
+        chosen[place] = bool(odd)
+    return chosen
 
 
 def plan_columns(
-    sample: Mapping[str, pa.Array], kinds: Mapping[str, str], *, exact: bool, marks: Marks | None
+    sample: Mapping[str, pa.Array],
+    kinds: Mapping[str, str],
+    orders: Mapping[str, str],
+    *,
+    exact: bool,
+    options: TableOptions,
 ) -> dict[str, ColumnReader]:
     """Return how each column is to be read, judged by the first rows.
 
     Args:
         sample: The texts of the first rows, by column.
-        kinds: Kinds that are known already.
+        kinds: Kinds that a trained network needs.
+        orders: Whether the day or the month came first in the dates of its columns, `%d` or `%m`.
         exact: Keep all numbers in float64.
-        marks: How numbers are written; None recognises it.
+        options: What the user says.
     """
-    readers = {name: judge(name, values, marks) for name, values in sample.items()}
-    if marks is None and any(reader.decimal_comma for reader in readers.values()):
-        written = [name for name, each in readers.items() if each.kind == "number" or each.decimal_comma]
-        if marks := recognise_marks(sample[name] for name in written):
-            readers |= {name: judge(name, sample[name], marks) for name in written}
+    readers = {name: judge(name, values, options) for name, values in sample.items()}
+    doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault == "comma"}
+    if options.marks is None and doubtful:
+        written = {
+            name: sample[name] for name, each in readers.items() if each.kind == "number" or name in doubtful
+        }
+        if marks := recognise_marks(_numbers_in(values, options) for values in written.values()):
+            readers |= {name: judge(name, values, options, marks) for name, values in written.items()}
     for name, reader in readers.items():
         reader.exact = exact
-        if name in kinds:
-            reader.kind, reader.stray, reader.forced, reader.marks = kinds[name], None, True, marks or Marks()
+        if name in orders and reader.kind == "date":
+            reader.forms = tuple(in_order(reader.forms, orders[name]))[:1] or reader.forms
+        if kind := kinds.get(name) or options.kinds.get(name):
+            reader.kind, reader.odd, reader.digits, reader.padded = kind, None, False, False
+            reader.forced = "network" if name in kinds else "--kinds"
     return readers
 
 
-def not_of_kind(place: str, reader: ColumnReader, value: str) -> DataError:
+def _numbers_in(values: pa.Array, options: TableOptions) -> list[str]:
+    texts, _ = coded(values)
+    missing = options.written.is_missing(texts)
+    shapes = [shape_of(text) for text, absent in zip(texts, missing, strict=True) if not absent]
+    return [shape.number for shape in shapes if shape is not None]
+
+
+def not_of_kind(place: str, reader: ColumnReader) -> DataError:
     """Return the error of a value that is not of the kind that was asked for; it stands at a place."""
-    words = {"number": "no number", "boolean": "neither true nor false", "date": "no date"}
+    assert reader.odd is not None, "a value is odd"
+    words = {"number": "no number", "boolean": "neither true nor false", "date": "no date", "text": "no text"}
+    name, value = printable(reader.name), reader.odd.text
     return DataError(
-        f"{place}: column {printable(reader.name)} has '{printable(value, 40)}', which is {words[reader.kind]}",
-        f"the column held {reader.kind}s when the network was trained",
+        f"{place}: column {name} has '{printable(value, 40)}', which is {words[reader.kind]}",
+        f"the column held {reader.kind}s when the network was trained"
+        if reader.forced == "network"
+        else f"leave {name}={reader.kind} out of --kinds, or --missing {shlex.quote(printable(value, 40))} if it "
+        "stands for a missing value",
     )
 
 
-def cast_numbers(texts: pa.Array, marks: Marks) -> pa.Array | None:
-    """Return texts as float64, null where one is missing; None where one is no number."""
-    if marks.plain:
-        with contextlib.suppress(pa.ArrowInvalid):  # words for missing values, spaces, or what is no number
-            return texts.cast(pa.float64())
-    texts = pc.utf8_trim_whitespace(texts)
-    texts = pc.if_else(
-        pc.is_in(texts, value_set=_strings(sorted(MISSING_NUMBERS))), pa.nulls(len(texts), pa.string()), texts
-    )
-    try:
-        return (texts if marks.plain else marks.rewrite(texts)).cast(pa.float64())
-    except pa.ArrowInvalid:
+def first_padded(values: pa.Array) -> int | None:
+    """Return the first row whose text is made of digits and begins with 0, as 01001; None where there is none."""
+    _, offsets, data = values.buffers()
+    if data is None:
         return None
+    starts = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+    letters = np.frombuffer(data, np.uint8)
+    lengths = np.diff(starts)
+    rows = np.flatnonzero(lengths > 1)
+    rows = rows[letters[starts[:-1][rows]] == ord("0")]
+    return next((int(row) for row in rows if _PADDED.fullmatch(values[int(row)].as_py())), None)
 
 
-def as_numbers(texts: Sequence[str], marks: Marks) -> np.ndarray:
-    """Return texts as float64, each by itself; NaN where one is missing or no number."""
-    plain = texts if marks.plain else marks.rewrite(_strings(texts)).to_pylist()
-    return np.array([_number(text) for text in plain], dtype=float)
+def _fault_of(text: str, written: Written) -> str:
+    """Return what is at fault with a text among numbers."""
+    shape = shape_of(text)
+    if shape is None:
+        return "word"
+    if shape.before not in ("", written.before) or shape.after not in ("", written.after):
+        return "units"
+    if shape.limit:
+        return "censored"
+    return "marks" if not written.marks.plain else "comma" if is_grouped(shape.number) else "word"
 
 
-def as_seconds(texts: Sequence[str], form: str) -> np.ndarray:
-    """Return dates as seconds since 1970 (UTC where no zone is named), float64; NaN where one is no date."""
-    if form == _ISO:
-        array = _strings(texts)
-        for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
-            with contextlib.suppress(
-                pa.ArrowInvalid
-            ):  # some have a zone and some have none, or one is no date
-                micros = _array(array.cast(kind).cast(pa.int64()))
-                return micros / 1e6
-    return np.array([_seconds(text, form) for text in texts], dtype=float)
-
-
-@functools.lru_cache(maxsize=2**16)
-def _seconds(text: str, form: str) -> float:
-    try:
-        if form == _ISO:
-            stamp = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
-        else:
-            stamp = datetime.strptime(text, form)
-    except ValueError:
-        return np.nan
-    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
-
-
-def _number(text: str) -> float:
-    text = text.strip()
-    if text in MISSING_NUMBERS or "_" in text or not text.isascii():
-        return np.nan
-    try:
-        return float(text)
-    except ValueError:
-        return np.nan
+def _others(texts: Sequence[str], strange: np.ndarray, text: str) -> tuple[str, ...]:
+    """Return further strange texts, if they are few."""
+    others = [texts[place] for place in np.flatnonzero(strange).tolist() if texts[place] != text]
+    return tuple(others) if len(others) < _MAX_WORDS else ()
 
 
 def _truths(texts: Sequence[str]) -> np.ndarray:
     return np.array([TRUTHS.get(text, np.nan) for text in texts], dtype=float)
 
 
-def _date_form(texts: Sequence[str]) -> str:
-    """Return the one form in which all texts are dates; empty where none fits or day and month may be swapped."""
-    fitting = [
-        form
-        for pattern, form in _DATE_FORMS
-        if all(re.fullmatch(pattern, text) for text in texts) and not np.isnan(as_seconds(texts, form)).any()
-    ]
-    return fitting[0] if len(fitting) == 1 else ""
-
-
-def _coded(values: pa.Array) -> tuple[list[str], np.ndarray]:
-    """Return the different texts, shape (K,), and which of them each row has, shape (N,), -1 where it is empty."""
-    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-    texts = [text.lstrip(" ") for text in coded.dictionary.to_pylist()]
-    return texts, _array(coded.indices, -1)
-
-
-def _strings(texts: Sequence[str]) -> pa.Array:
-    """Return an Arrow array of texts; `pyarrow.array` and `scalar` would import pandas, which takes half a second."""
-    data = [text.encode() for text in texts]
-    offsets = np.cumsum([0, *map(len, data)], dtype=np.int32)
-    return pa.StringArray.from_buffers(len(data), pa.py_buffer(offsets), pa.py_buffer(b"".join(data)))
-
-
-def _missing(texts: Sequence[str]) -> np.ndarray:
-    return np.array([text.strip() in MISSING_NUMBERS for text in texts], dtype=bool)
-
-
 def _first(chosen: np.ndarray, texts: Sequence[str], codes: np.ndarray) -> tuple[int, str]:
     """Return the first row that has one of the chosen texts, bool of shape (K,), and that text."""
     row = int(np.flatnonzero(np.append(chosen, False)[codes])[0])
     return row, texts[codes[row]]
-
-
-def _array(values: Any, missing: float = np.nan) -> np.ndarray:
-    """Return an Arrow array of numbers as numpy's, filled where null; its own `to_numpy` would import pandas."""
-    valid, data = values.buffers()
-    here = slice(values.offset, values.offset + len(values))
-    array: np.ndarray = np.frombuffer(data, np.dtype(str(values.type)))[here]
-    if not values.null_count:
-        return array
-    present = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[here]
-    return np.where(present, array, np.array(missing, array.dtype))
 
 
 def _needs_float64(numbers: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ from dlkit.errors import DataError, printable
 ONE_HOT_UP_TO = 32
 MAX_EMBEDDED = 10_000
 _ID_SHARE = 0.9
-_ID_ROWS = 100
+_ID_ROWS = 20
 _SKEWED = 2.0
 
 _DAY = 86_400.0
@@ -39,6 +39,7 @@ class ColumnCode:
         categories: Texts that have a feature, or a code, of their own; None stands for a missing one.
         embedded: One feature holds codes, 0 for any other text and i + 1 for category i, which the network
             embeds; otherwise each category is a feature of 0 or 1.
+        unit: What stood around its numbers, or what came first in its dates; see `table.Column`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ColumnCode:
     cycles: tuple[str, ...] = ()
     categories: tuple[str | None, ...] = ()
     embedded: bool = False
+    unit: str = ""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -89,6 +91,11 @@ class Encoding:
     def kinds(self) -> dict[str, str]:
         """The kind of each column, to read other tables by."""
         return {column.name: column.kind for column in self.columns}
+
+    @property
+    def orders(self) -> dict[str, str]:
+        """What came first in the dates of columns where that was a choice, to read other tables by."""
+        return {column.name: column.unit for column in self.columns if column.kind == "date" and column.unit}
 
     @property
     def embedded(self) -> dict[int, int]:
@@ -215,7 +222,7 @@ def check_column(table: Table, code: ColumnCode) -> Column:
     column = table.column(code.name)
     if (column.kind == "text") != (code.kind == "text"):
         if column.stray is not None:
-            raise column.stray.error(table.source, printable(code.name))
+            raise column.stray.error(table.source, code.name)
         raise DataError(
             f"{table.source}: column {printable(code.name)} is {column.kind}; it was {code.kind} in training",
             "give the columns that the network was trained on",
@@ -235,6 +242,7 @@ def _learn(table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embe
     missing = len(given) < len(values)
     if given.min() == given.max() and not missing:
         return f"is {table.texts(column.name, rows[:1])[0]} in all training rows"
+    _check_spread(table, column.name, rows, values)
     if column.kind == "date":
         given = given / _YEAR
     scale = _log_scale(given) if column.kind == "number" else 0.0
@@ -249,6 +257,28 @@ def _learn(table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embe
         fill=float(np.median(given)),
         indicator=missing,
         cycles=_cycles_of(given * _YEAR) if column.kind == "date" else (),
+        unit=column.unit,
+    )
+
+
+def _check_spread(table: Table, name: str, rows: np.ndarray, values: np.ndarray) -> None:
+    """Refuse numbers so large that their standard deviation overflows."""
+    if overflows(values):
+        largest = int(np.nanargmax(np.abs(values)))
+        raise too_large(table, name, int(rows[largest]), values[largest])
+
+
+def overflows(values: np.ndarray) -> bool:
+    """Return whether the standard deviation of numbers overflows, though all of them are finite; NaN is left out."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return not np.isfinite(np.nanstd(values))
+
+
+def too_large(table: Table, name: str, row: int, value: float) -> DataError:
+    """Return the error of a number beyond what a network can compute with."""
+    return DataError(
+        f"{table.place(row, name)} is {value:g}, too large to compute with",
+        f"--missing {value:g} if it stands for a missing value; otherwise divide the column by a unit that fits",
     )
 
 
@@ -282,7 +312,7 @@ def _learn_text(
     table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embed: bool
 ) -> ColumnCode | str:
     if column.stray is not None and not chosen:
-        raise column.stray.error(table.source, printable(column.name))
+        raise column.stray.error(table.source, column.name)
     codes = table.codes(column.name, rows)
     given = codes[codes >= 0]
     if column.hashed:
@@ -299,7 +329,7 @@ def _learn_text(
             else "is empty in the training rows"
         )
     if not chosen and len(given) >= _ID_ROWS and len(seen) > _ID_SHARE * len(given):
-        return "has another text in nearly every row"
+        return f"has another text in nearly every row, e.g. '{_shown(column.categories[given[0]])}'"
     if embed and len(seen) > ONE_HOT_UP_TO:
         repeated = seen[counts[seen] > 1]  # those seen once train the code of all others
         kept = _most_frequent(repeated, counts, MAX_EMBEDDED)
@@ -343,7 +373,11 @@ def _encode_numbers(code: ColumnCode, table: Table, rows: np.ndarray | None, par
     values = np.where(missing, code.fill, values)
     if code.log:
         values = np.log1p(np.maximum(values, 0) / code.log)
-    part[:, 0] = (values - code.mean) / code.std
+    with np.errstate(over="ignore"):
+        part[:, 0] = (values - code.mean) / code.std
+    if not np.isfinite(part[:, 0]).all():
+        place = int(np.flatnonzero(~np.isfinite(part[:, 0]))[0])
+        raise too_large(table, code.name, place if rows is None else int(rows[place]), float(values[place]))
     for index, name in enumerate(code.cycles):
         period, offset = _CYCLES[name]
         angle = np.where(missing, 0.0, (seconds - offset) % period) * (2 * np.pi / period)
@@ -373,6 +407,7 @@ def _read_code(plain: Mapping[str, Any]) -> ColumnCode:
     numbers = (code.mean, code.std, code.log, code.fill)
     sound = (
         isinstance(code.name, str)
+        and isinstance(code.unit, str)
         and code.kind in ("number", "boolean", "date", "text")
         and all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
         and code.std > 0

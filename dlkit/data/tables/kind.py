@@ -26,11 +26,16 @@ def table_suffixes(path: Path) -> tuple[str, str]:
 def check(config: "TrainConfig") -> "list[Finding]":
     """Look for faults in the columns and rows of a table, and in its samples where a target is named."""
     from dlkit.data.check import check_loaded
+    from dlkit.data.preparing import report
     from dlkit.data.tables.blocks import find_random_split
     from dlkit.data.tables.check import check_table
+    from dlkit.data.tables.options import TableOptions
     from dlkit.data.tables.reading import read_table
+    from dlkit.settings.spec import parse_spec
 
-    table = read_table(config.data, decimal=config.decimal, thousands=config.thousands)
+    table = read_table(
+        config.data, options=TableOptions.of(config), progress=report(parse_spec(config.data).name)
+    )
     features = [name.strip() for name in config.features.split(",")] if config.features else None
     findings = check_table(table, config.target, features, config.task)
     if config.target is None:
@@ -41,14 +46,14 @@ def check(config: "TrainConfig") -> "list[Finding]":
 def describe(config: "TrainConfig") -> Summary:
     """Describe each column of a table; it needs no target."""
     from dlkit.data.preparing import report
+    from dlkit.data.tables.options import TableOptions
     from dlkit.data.tables.reading import read_table
     from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
     from dlkit.settings.spec import parse_spec
 
     table = read_table(
         config.data,
-        decimal=config.decimal,
-        thousands=config.thousands,
+        options=TableOptions.of(config),
         progress=report(parse_spec(config.data).name),
     )
     return Summary(

@@ -15,10 +15,12 @@ from dlkit.data.dataset import DataSet, Request, TensorSplit
 from dlkit.data.preparing import report
 from dlkit.data.splits import split_rows
 from dlkit.data.tables.encoding import Encoding, learn_columns
+from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading import peek_names, read_table
 from dlkit.data.tables.splits import digest_of, split_table
-from dlkit.data.tables.table import Table
+from dlkit.data.tables.suspects import note_of_suspects, suspects_of
+from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
 from dlkit.errors import CheckpointError, ConfigError, DataError, printable
 from dlkit.files.description import DataDescription, Normalisation
@@ -39,15 +41,15 @@ def load_tabular(request: Request) -> DataSet:
     if request.trained_on is None:
         names = _target_of(config, peek_names(source), spec.text)
         table = request.table or read_table(
-            source, decimal=config.decimal, thousands=config.thousands, progress=report(spec.name)
+            source, options=TableOptions.of(config), progress=report(spec.name)
         )
         return _new(request, table, names or _target_of(config, table.names, table.source))
     learned = _Learned(request.trained_on)
     table = read_table(
         source,
+        options=TableOptions.of(config),
         kinds=learned.encoding.kinds,
-        decimal=config.decimal,
-        thousands=config.thousands,
+        orders=learned.encoding.orders,
         progress=report(spec.name),
     )
     request.check_fingerprint(table.fingerprint)
@@ -67,8 +69,7 @@ def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
     spec = parse_spec(config.data)
     table = read_table(
         "-" if spec.path is None else str(spec.path),
-        decimal=config.decimal,
-        thousands=config.thousands,
+        options=TableOptions.of(config),
         progress=report(spec.name),
     )
     if config.target is None:
@@ -126,7 +127,8 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
         source=request.spec.text,
         fingerprint=table.fingerprint,
     )
-    notes = [*table.notes, targets.note, *_notes(table, targets, rows, encoding, left_out)]
+    suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
+    notes = [*table.notes, suspects, targets.note, *_notes(table, targets, rows, encoding, left_out)]
     return DataSet(description, _splits(inputs, targets, rows), notes=[note for note in notes if note])
 
 
@@ -192,7 +194,10 @@ def _seen_in_training(request: Request, table: Table, learned: "_Learned") -> in
         return 0
     with contextlib.suppress(DataError):  # what is not as it was cannot be compared
         original = read_table(
-            str(path), kinds=learned.encoding.kinds, decimal=config.decimal, thousands=config.thousands
+            str(path),
+            options=TableOptions.of(config),
+            kinds=learned.encoding.kinds,
+            orders=learned.encoding.orders,
         )
         if original.fingerprint == about.fingerprint:
             targets = targets_like(original, learned.target, about.task, about.class_names)
@@ -256,9 +261,11 @@ def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str])
 
 def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig) -> dict[str, str]:
     """Return columns that are no features unless named, and why."""
-    left_out = {}
-    if "" in table.columns:
-        left_out[""] = "has no name: it seems to number the rows"
+    left_out = {
+        name: "seems to number the rows, as pandas writes its index"
+        for name in table.names
+        if is_index(name) and name not in targets
+    }
     for option, name in (("--group", config.group), ("--by-time", config.by_time)):
         if name is not None and name in table.columns and name not in targets:
             left_out[name] = f"is what {option} splits by"
@@ -325,5 +332,7 @@ def _notes(
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
     if left_out:
-        reasons = "; ".join(f"{printable(name) or 'column 1'} {why}" for name, why in left_out.items())
+        reasons = "; ".join(
+            f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
+        )
         yield f"columns left out: {reasons}"

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from dlkit.data.home import data_home
+from dlkit.data.tables.options import Asked
 from dlkit.data.tables.table import Column, Stray, Table
 from dlkit.errors import CheckpointError, file_error
 from dlkit.files.atomic import make_folder
 from dlkit.files.tensor_file import read_tensors, write_tensors
 
-_FORMAT = 2
+_FORMAT = 3
 _CATEGORIES = "categories"
 _LINES = "lines"
 _WIDTH = 8  # bytes a value, at most
@@ -80,13 +81,13 @@ def prepared_folder() -> Path:
     return folder
 
 
-def keep_table(table: Table, path: Path | None, asked: Mapping[str, str]) -> None:
+def keep_table(table: Table, path: Path | None, asked: Asked) -> None:
     """Write a table's prepared file.
 
     Args:
         table: What to keep.
         path: The file it was read from; None for standard input.
-        asked: Kinds of columns and marks of numbers that were asked for when it was read.
+        asked: What was asked for when it was read.
 
     Raises:
         DlkitError: It cannot be written.
@@ -103,31 +104,29 @@ def keep_table(table: Table, path: Path | None, asked: Mapping[str, str]) -> Non
         "file": _state_of(path),
         "notes": list(table.notes),
         "in_lines": table.in_lines,
+        "first_line": table.first_line,
     }
     write_tensors(_place(path, table.fingerprint, asked), tensors, metadata)
 
 
-def kept_table(
-    path: Path | None, source: str, asked: Mapping[str, str], fingerprint: str = ""
-) -> Table | None:
+def kept_table(path: Path | None, source: str, asked: Asked, fingerprint: str = "") -> Table | None:
     """Map the prepared file of a table, if there is one of this very content.
 
     Args:
         path: The file the table is in; None for standard input.
         source: What it is called in messages.
-        asked: Kinds of columns and marks of numbers that it has to be read by.
+        asked: What it has to be read by.
         fingerprint: SHA-256 over the content; without it, the file's size and time decide.
     """
-    marks = {name: value for name, value in asked.items() if name.startswith("--")}
-    for place in dict.fromkeys((_place(path, fingerprint, marks), _place(path, fingerprint, asked))):
+    for place in dict.fromkeys((_place(path, fingerprint, asked.plain), _place(path, fingerprint, asked))):
         if (table := _read(place, path, source, fingerprint)) is not None and _fits(table, asked):
             return table
     return None
 
 
-def is_prepared(path: Path, asked: Mapping[str, str]) -> bool:
+def is_prepared(path: Path, asked: Asked) -> bool:
     """Return whether there is a prepared file of this path, be it of what it holds now or of what it held before."""
-    return _place(path, "", asked).is_file() or _place(path, "", {}).is_file()
+    return _place(path, "", asked).is_file() or _place(path, "", asked.plain).is_file()
 
 
 def _read(place: Path, path: Path | None, source: str, fingerprint: str) -> Table | None:
@@ -151,20 +150,23 @@ def _read(place: Path, path: Path | None, source: str, fingerprint: str) -> Tabl
         None if lines is None else lines.numpy(),
         tuple(about["notes"]),
         bool(about["in_lines"]),
+        int(about["first_line"]),
     )
 
 
 def _column(plain: Mapping[str, Any], texts: Mapping[str, list[str]]) -> Column:
-    stray = Stray(**plain["stray"]) if plain["stray"] else None
+    stray = Stray(**{**plain["stray"], "more": tuple(plain["stray"]["more"])}) if plain["stray"] else None
     return Column(**{**plain, "categories": tuple(texts.get(plain["name"], ())), "stray": stray})
 
 
-def _fits(table: Table, asked: Mapping[str, str]) -> bool:
-    return all(table.columns[name].kind == kind for name, kind in asked.items() if name in table.columns)
+def _fits(table: Table, asked: Asked) -> bool:
+    return all(
+        table.columns[name].kind == kind for name, kind in asked.kinds.items() if name in table.columns
+    )
 
 
-def _place(path: Path | None, fingerprint: str, asked: Mapping[str, str]) -> Path:
-    named = [str(path.resolve()) if path else fingerprint, sorted(asked.items())]
+def _place(path: Path | None, fingerprint: str, asked: Asked) -> Path:
+    named = [str(path.resolve()) if path else fingerprint, asked.key()]
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
     stem = path.stem[:40] if path else "stdin"
     return data_home() / "prepared" / "tables" / f"{stem}-{digest}.safetensors"

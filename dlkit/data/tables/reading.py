@@ -17,12 +17,14 @@ from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from dlkit.data.tables.columns import ColumnReader, Marks, not_of_kind, plan_columns
+from dlkit.data.tables.columns import ColumnReader, not_of_kind, plan_columns
 from dlkit.data.tables.faults import read_header, rewritten, wide_encoding
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
+from dlkit.data.tables.notes import notes_of, refuse_idle
+from dlkit.data.tables.options import Asked, TableOptions
 from dlkit.data.tables.prepared import GrowingColumns, is_prepared, keep_table, kept_table, prepared_folder
 from dlkit.data.tables.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
-from dlkit.data.tables.table import Column, Progress, Stray, Table
+from dlkit.data.tables.table import Progress, Stray, Table
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PREPARED_FROM_BYTES = 32 * 2**20
@@ -33,9 +35,9 @@ _DAMAGED = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFi
 def read_table(
     spec: str,
     *,
+    options: TableOptions | None = None,
     kinds: Mapping[str, str] | None = None,
-    decimal: str | None = None,
-    thousands: str | None = None,
+    orders: Mapping[str, str] | None = None,
     stdin: BinaryIO | None = None,
     progress: Progress | None = None,
 ) -> Table:
@@ -45,23 +47,19 @@ def read_table(
 
     Args:
         spec: A path, or `-` for standard input.
-        kinds: Kinds of columns that are known already, by name; the others are judged by their first rows.
-        decimal: What stands before decimals; None recognises a comma where it shows, and else takes a point.
-        thousands: What stands between thousands; None likewise.
+        options: How it is to be read.
+        kinds: Kinds of columns that a trained network needs, by name; the others are judged by their first rows.
+        orders: What came first in the dates that it was trained on, `%d` or `%m`, by column.
         stdin: What `-` reads; the process's own by default.
         progress: Called now and then with the bytes read and their number.
 
     Raises:
         DataError: It is missing, no table, or faulty; the message has line and fix.
     """
-    asked = dict(kinds or {})
-    marks = None
-    if decimal or thousands:
-        marks = Marks(decimal or ("," if thousands == "." else "."), thousands or "")
-        asked["--decimal"] = f"{marks.decimal} {marks.thousands}"
+    asked = Asked(options or TableOptions(), kinds or {}, orders or {})
     if spec == "-":
         with _spooled(stdin or sys.stdin.buffer) as file:
-            return _Reading(file, "standard input", ".csv", marks, asked, progress).table()
+            return _Reading(file, "standard input", ".csv", asked, progress).table()
     path = Path(spec).expanduser()
     suffix, packed = table_suffixes(path)
     if not suffix:
@@ -75,7 +73,7 @@ def read_table(
         if kept_as is not None and (kept := kept_table(kept_as, source, asked)):
             return kept
         with _opened(path, source, packed) as file:
-            return _Reading(file, source, suffix, marks, asked, progress, kept_as).table()
+            return _Reading(file, source, suffix, asked, progress, kept_as).table()
     except OSError as err:
         raise unreadable(err, path) from err
 
@@ -88,9 +86,11 @@ def peek_names(source: str) -> tuple[str, ...]:
     """
     path = Path(source).expanduser()
     suffix, packed = table_suffixes(path)
-    if source == "-" or packed or suffix not in (".csv", ".tsv") or not path.is_file():
-        return ()
     try:
+        if source != "-":
+            path.stat()
+        if source == "-" or packed or suffix not in (".csv", ".tsv") or not path.is_file():
+            return ()
         with path.open("rb") as file:
             if wide_encoding(file.read(4)):
                 return ()
@@ -119,8 +119,7 @@ class _Reading:
     file: BinaryIO
     source: str
     suffix: str
-    marks: Marks | None
-    asked: Mapping[str, str]
+    asked: Asked
     progress: Progress | None
     path: Path | None = None
 
@@ -154,7 +153,13 @@ class _Reading:
                 return replace(self._delimited(clean, size, store), fingerprint=sha256_of(self.file))
 
     def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
-        readers = plan_columns(file.sample(), self.asked, exact=store is None, marks=self.marks)
+        readers = plan_columns(
+            file.sample(),
+            self.asked.kinds,
+            self.asked.orders,
+            exact=store is None,
+            options=self.asked.options,
+        )
         return self._table(file, readers, size, store)
 
     def _table(
@@ -169,17 +174,28 @@ class _Reading:
         while turned:  # a second time for columns that turned out to be of another kind than their first rows
             readers.update(turned)
             _, turned = self._fill(file, turned, growing, 0)
+        if not self.asked.kinds:
+            refuse_idle(self.source, readers, self.asked.options)
         lines = file.lines(rows)
         columns = {}
         for name, reader in readers.items():
             stray = None
-            if reader.stray is not None:
-                row, value = reader.stray
-                stray = Stray(row + 2 if lines is None else int(lines[row]), value, reader.decimal_comma)
-            columns[name] = Column(name, reader.kind, tuple(reader.categories), reader.hashed, stray)
-        notes = (*file.notes, *(self._note_of_marks(readers) if self.marks is None else ()))
+            if reader.odd is not None:
+                line = reader.odd.row + file.first_line if lines is None else int(lines[reader.odd.row])
+                stray = Stray(line, reader.odd.text, reader.odd.fault, reader.odd.more)
+            columns[name] = reader.column(stray)
+        notes = (*file.notes, *notes_of(self.source, readers, self.asked.options))
         in_lines = file.place == "line"
-        return Table(self.source, columns, growing.arrays(), file.fingerprint(), lines, notes, in_lines)
+        return Table(
+            self.source,
+            columns,
+            growing.arrays(),
+            file.fingerprint(),
+            lines,
+            notes,
+            in_lines,
+            file.first_line,
+        )
 
     def _fill(
         self,
@@ -196,26 +212,19 @@ class _Reading:
                 found = turned.get(name) or reader.convert(batch[name], rows)
                 if not isinstance(found, ColumnReader):
                     growing.add(name, found)
-                elif found.forced and found.stray is not None:
-                    row, value = found.stray
-                    raise not_of_kind(f"{self.source} {file.place} {file.line_of(row):,}", found, value)
+                elif found.forced and found.odd is not None:
+                    raise not_of_kind(f"{self.source} {file.place} {file.line_of(found.odd.row):,}", found)
                 elif name not in turned:
                     turned[name] = found
                     growing.drop(name)
             rows += len(next(iter(batch.values())))
-            if self.progress is not None and size >= PREPARED_FROM_BYTES:
+            if self.progress is not None and size:
                 self.progress(min(done, size), size)
+        for name, reader in readers.items():
+            if name not in turned and (text := reader.undecided()):
+                turned[name] = text
+                growing.drop(name)
         return rows, turned
-
-    def _note_of_marks(self, readers: Mapping[str, ColumnReader]) -> Iterator[str]:
-        marks = next((each.marks for each in readers.values() if not each.marks.plain), None)
-        if marks is not None:
-            written = f"1{marks.thousands}234{marks.decimal}5"
-            names = ", ".join(printable(name) for name, each in readers.items() if each.kind == "number")
-            yield (
-                f"{self.source} writes numbers as {written}, so {names} are read so; --decimal and --thousands decide "
-                "otherwise"
-            )
 
 
 @contextlib.contextmanager

@@ -44,6 +44,7 @@ class DelimitedFile:
     """
 
     place = "line"
+    first_line = 2
 
     def __init__(self, file: BinaryIO, source: str, delimiter: str | None, *, clean: bool = False) -> None:
         self._file, self._source, self._clean = file, source, clean
@@ -215,6 +216,7 @@ class ParquetFile:
     """
 
     place = "row"
+    first_line = 0
 
     def __init__(self, file: BinaryIO, source: str) -> None:
         from pyarrow import parquet

@@ -1,5 +1,7 @@
 """A table: named columns of numbers, booleans, dates and texts, read from a file or from standard input."""
 
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,30 +14,59 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Stray:
-    """The first text in a column that is otherwise made of numbers.
+    """The first text in a column that keeps it from being numbers or dates.
 
     Args:
         line: Where it stands.
         value: What stands there.
-        decimal_comma: The column's numbers are written with a comma, or with marks between thousands.
+        fault: What is at fault with it; see `columns.Odd`.
+        more: Further such texts, if they are few.
     """
 
     line: int
     value: str
-    decimal_comma: bool = False
+    fault: str = "word"
+    more: tuple[str, ...] = ()
 
-    def error(self, source: str, name: str) -> DataError:
-        """Return the error of a column that cannot be read as numbers."""
-        value = printable(self.value, 40)
-        if self.decimal_comma:
-            return DataError(
-                f"{source} line {self.line:,}: column {name} has '{value}', a number with a comma",
+    def error(self, source: str, name: str, *, target: bool = False) -> DataError:
+        """Return the error of a column that cannot be read as what it seems to be.
+
+        Args:
+            source: What the table is called.
+            name: The column.
+            target: It is to be predicted, so it cannot be left out.
+        """
+        value, column = printable(self.value, 40), printable(name)
+        words = ",".join(printable(word, 40) for word in (self.value, *self.more))
+        as_text = f"--kinds {shlex.quote(f'{column}=text')} takes the column as texts"
+        what, hint = {
+            "word": (
+                "among numbers",
+                f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it",
+            ),
+            "comma": (
+                ", which has a comma or marks between thousands",
                 "--decimal , or --thousands , decides how it is read; or write 1234.5",
-            )
-        return DataError(
-            f"{source} line {self.line:,}: column {name} has '{value}' among numbers",
-            "fix it, empty the field if the value is missing, or leave the column out with --features",
-        )
+            ),
+            "marks": (", which has other marks than the rest", "write all numbers with the same marks"),
+            "units": ("among numbers of another unit", f"write all in one unit; {as_text}"),
+            "censored": (
+                ", which is a limit, among numbers",
+                "--censored half, value or drop: it becomes half the limit, the limit, or missing",
+            ),
+            "order": (
+                ", in which day and month may be swapped, as in all rows",
+                "--dayfirst or --monthfirst decides",
+            ),
+            "other order": (
+                ", which is no date in the order that was asked for",
+                "leave out --dayfirst or --monthfirst",
+            ),
+        }[self.fault]
+        if self.fault == "word" and not target:
+            hint += f"; {as_text}"
+        joint = "" if what.startswith(",") else " "
+        return DataError(f"{source} line {self.line:,}: column {column} has '{value}'{joint}{what}", hint)
 
 
 @dataclass(frozen=True)
@@ -47,7 +78,9 @@ class Column:
         kind: `number`, `boolean` (0 and 1), `date` (seconds since 1970, UTC) or `text`.
         categories: The texts that its codes stand for; empty if it is no text column, or a hashed one.
         hashed: It has so many texts that only their hashes are kept: they can be compared, not read.
-        stray: The first text in a column that is otherwise made of numbers, which makes it a text column.
+        stray: The first text that keeps it from being numbers or dates, so that it is a text column.
+        unit: What stood around its numbers, as `%` or `months`; in dates what came first where that was a choice, `%d`
+            or `%m`.
     """
 
     name: str
@@ -55,6 +88,7 @@ class Column:
     categories: tuple[str, ...] = field(default=(), repr=False)
     hashed: bool = False
     stray: Stray | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,9 +100,10 @@ class Table:
         columns: By name, in the order of the file.
         values: Numbers or codes by column, shape (N,) each; may be mapped from a file.
         fingerprint: SHA-256 over the content of the file.
-        lines: The line that each row begins in, shape (N,); None where row i stands in line i + 2.
+        lines: The line that each row begins in, shape (N,); None where they follow one another.
         notes: What reading it had to decide, in words, for the user.
         in_lines: Rows stand in lines of text; otherwise messages count them from 0.
+        first_line: The line that row 0 begins in.
     """
 
     source: str
@@ -78,6 +113,7 @@ class Table:
     lines: np.ndarray | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     in_lines: bool = True
+    first_line: int = 2
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
@@ -119,7 +155,7 @@ class Table:
         column = self.column(name)
         if column.kind == "text":
             if column.stray is not None:
-                raise column.stray.error(self.source, printable(name))
+                raise column.stray.error(self.source, name)
             raise DataError(
                 f"{self.source}: column {printable(name)} is text, e.g. '{self._example(column)}'; "
                 "numbers are needed here"
@@ -163,7 +199,7 @@ class Table:
 
     def line(self, row: int) -> int:
         """Return the line of the file that a row begins in, from 1."""
-        return int(self.lines[row]) if self.lines is not None else int(row) + 2
+        return int(self.lines[row]) if self.lines is not None else int(row) + self.first_line
 
     def place(self, row: int, name: str = "") -> str:
         """Return the place of a row, or of a value in it, for messages."""
@@ -177,6 +213,13 @@ class Table:
 
     def _example(self, column: Column) -> str:
         return printable(column.categories[0], 40) if column.categories else "..."
+
+
+def is_index(name: str) -> bool:
+    """Return whether a column seems to number the rows: pandas writes one so, and reads one without a name so."""
+    return (
+        not name or re.fullmatch(r"Unnamed: \d+(\.\d+)*(_level_\d+)?|__index_level_\d+__", name) is not None
+    )
 
 
 def table_of(

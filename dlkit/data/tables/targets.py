@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, infer_task
+from dlkit.data.tables.encoding import too_large
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 
@@ -156,7 +157,7 @@ def _check(table: Table, column: Column) -> None:
             "write the time to predict as a number, e.g. days since the first row",
         )
     if column.stray is not None and _mostly_numbers(column):
-        raise column.stray.error(table.source, name)
+        raise column.stray.error(table.source, column.name, target=True)
     if column.hashed:
         raise DataError(
             f"--target {name} is text with too many different values to be classes", "name another column"
@@ -203,7 +204,7 @@ def _classes(table: Table, column: Column) -> tuple[np.ndarray, tuple[str, ...]]
     if len(names) > MAX_CLASSES or (len(names) > _MANY_CLASSES and len(names) > labelled / 2):
         raise DataError(
             f"--target {name} has {len(names):,} different values in {labelled:,} rows, too many to be classes",
-            "--task regression where they are numbers; else name another column",
+            "name another column" if column.kind == "text" else "--task regression takes them as numbers",
         )
     return indices.astype(np.int64), tuple(names)
 
@@ -221,10 +222,8 @@ def _numbers(table: Table, names: tuple[str, ...]) -> np.ndarray:
         _refuse_infinite(table, name, values)
         given = values[~np.isnan(values)]
         if np.abs(given).max(initial=0) > np.finfo(np.float32).max:
-            raise DataError(
-                f"--target {printable(name)} has {np.abs(given).max():g}, beyond the numbers a network gives",
-                "divide the column by a unit that fits",
-            )
+            largest = int(np.nanargmax(np.abs(values)))
+            raise too_large(table, name, largest, values[largest])
         columns.append(values)
     return np.stack(columns, axis=1).astype(np.float32)
 

@@ -50,6 +50,30 @@ def test_infinities_are_an_error() -> None:
     assert found.message == "values are infinite in line 6"
 
 
+def test_a_code_for_missing_values_is_found_in_features_and_in_the_target() -> None:
+    coded = np.where(np.arange(ROWS) % 10 == 0, -9999.0, A)
+
+    feature, target = find(a=coded)["missing-code"], find("price", price=coded)["missing-code"]
+
+    assert (feature.level, feature.where, feature.count) == ("warning", "column a", 20)
+    assert (target.where, target.count) == ("column price", 20)
+    assert "--missing -9999" in feature.cure
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_beyond_all_sums_is_an_error_with_its_place() -> None:
+    found = find(b=with_value(B, 4, 1e308))["too-large"]
+
+    assert (found.level, found.where) == ("error", "column b")
+    assert "line 6" in found.message
+    assert "1e+308" in found.message
+    assert "--missing 1e+308" in found.cure
+
+
+def test_columns_that_number_the_rows_are_not_looked_at() -> None:
+    assert find(**{"Unnamed: 0": np.arange(ROWS), "": np.arange(ROWS)}) == {}
+
+
 @pytest.mark.parametrize(
     "values",
     [np.full(ROWS, 2.0), np.full(ROWS, "same", dtype=object), np.full(ROWS, np.nan)],

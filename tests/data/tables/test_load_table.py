@@ -290,7 +290,7 @@ def test_rows_that_are_numbered_are_no_feature(path: Path) -> None:
     dataset = load(path, target="y")
 
     assert dataset.description.feature_names == ("a",)
-    assert "columns left out: column 1 has no name: it seems to number the rows" in dataset.notes
+    assert any("left out: column 1, without a name" in note for note in dataset.notes)
 
 
 def test_a_checkpoint_of_pictures_takes_no_table(path: Path) -> None:
@@ -316,3 +316,85 @@ def test_rows_of_a_second_file_that_were_trained_on_are_counted(path: Path, with
     assert "17 of the 26 rows" in note
     path.unlink()
     assert not [note for note in load(path, first.description, other=other).notes if "training part" in note]
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "Unnamed: 3", "Unnamed: 0.1", "__index_level_0__", ""])
+def test_an_index_that_pandas_wrote_is_no_feature_unless_named(path: Path, name: str) -> None:
+    rows = "".join(f"{row},{row % 7},{row * 0.5}\n" for row in range(50))
+    path.write_text(f"{name},a,y\n{rows}")
+
+    dataset = load(path, target="y")
+    named = load(path, target="y", features=f"{name},a") if name else None
+
+    assert dataset.description.feature_names == ("a",)
+    assert any("left out" in note and (name or "column 1") in note for note in dataset.notes)
+    assert named is None or named.description.feature_names == (name, "a")
+
+
+@pytest.mark.parametrize("rows", [30, 120])
+def test_names_of_files_are_no_feature(path: Path, rows: int) -> None:
+    path.write_text(
+        "file,sex,y\n" + "".join(f"{row:03}.png,{'MF'[row % 2]},{row * 0.5}\n" for row in range(rows))
+    )
+
+    dataset = load(path, target="y")
+
+    assert dataset.description.feature_names == ("sex=F", "sex=M")
+    assert any(
+        "file has another text in nearly every row" in note and ".png'" in note for note in dataset.notes
+    )
+
+
+def test_a_missing_file_is_reported_before_a_missing_target(path: Path) -> None:
+    message, _, code = told(lambda: load(path.with_name("gone.csv"), target=None))
+
+    assert "gone.csv" in message
+    assert "--target" not in message
+    assert code == 3
+
+
+@pytest.mark.parametrize("target", ["price", "a"])
+def test_a_number_beyond_all_sums_is_refused_with_its_place(path: Path, target: str) -> None:
+    path.write_text(path.read_text() + "1e308,red,p1,2020-01-01,1,cat\n")
+
+    message, hint, code = told(lambda: load(path, target=target))
+    assert f"line {ROWS + 2}, column a is 1e+308" in message
+    assert "--missing 1e+308" in hint
+    assert code == 3
+    assert load(path, target="price", missing="1e308").description.split_sizes["train"] > 0
+
+
+def test_other_rows_with_a_number_too_large_for_the_network_are_refused(path: Path) -> None:
+    about = load(path).description
+    other = path.with_name("other.csv")
+    other.write_text("a,colour,day,kind,patient\n1,red,2020-01-01,cat,p1\n1e200,red,2020-01-01,cat,p1\n")
+
+    message, _, _ = told(lambda: load(path, about, other=other))
+    assert "line 3, column a is 1e+200" in message
+
+
+def test_codes_for_missing_values_are_reported(path: Path) -> None:
+    path.write_text(
+        "a,y\n" + "".join(f"{-9999 if row % 9 == 0 else row % 7},{row * 0.5}\n" for row in range(90))
+    )
+
+    (note,) = [note for note in load(path, target="y").notes if "-9999" in note]
+    emptied = load(path, target="y", missing="-9999")
+
+    assert "a has -9999 in 10 rows" in note
+    assert "--missing -9999" in note
+    assert emptied.description.feature_names == ("a", "a is missing")
+
+
+def test_dates_of_other_rows_are_read_in_the_order_of_training(path: Path) -> None:
+    rows = "".join(f"{row % 28 + 1:02}/0{row % 3 + 1}/2024,{row * 0.5}\n" for row in range(60))
+    path.write_text(f"day,y\n{rows}")
+    other = path.with_name("other.csv")
+    other.write_text("day,y\n03/02/2024,1\n")
+    iso = path.with_name("iso.csv")
+    iso.write_text("day,y\n2024-02-03,1\n")
+    about = load(path, target="y").description
+
+    swapped, plain = (load(path, about, other=file, target="y") for file in (other, iso))
+
+    assert stored(swapped, "test").inputs.tolist() == stored(plain, "test").inputs.tolist()

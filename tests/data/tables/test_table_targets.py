@@ -143,19 +143,19 @@ BAD: dict[str, tuple[list[str], str, str, str]] = {
         [f"t{number}" for number in range(300)],
         "auto",
         "--target y has 300 different values in 300 rows, too many to be classes",
-        "--task regression where they are numbers; else name another column",
+        "name another column",
     ),
     "stray": (
         [*(f"{number}.5" for number in range(40)), "x"],
         "auto",
         "standard input line 42: column y has 'x' among numbers",
-        "fix it, empty the field if the value is missing, or leave the column out with --features",
+        "--missing x if it stands for a missing value; otherwise correct it",
     ),
     "huge": (
         ["1e300", "1"],
         "regression",
-        "--target y has 1e+300, beyond the numbers a network gives",
-        "divide the column by a unit that fits",
+        "standard input line 2, column y is 1e+300, too large to compute with",
+        "--missing 1e+300 if it stands for a missing value; otherwise divide the column by a unit that fits",
     ),
 }
 

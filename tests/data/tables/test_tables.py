@@ -19,13 +19,14 @@ import pytest
 from dlkit.data.home import data_home
 from dlkit.data.preparing import report, watched
 from dlkit.data.tables import columns, reading, sources
+from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.reading import read_table
 from dlkit.data.tables.table import Stray, Table, table_of
 from dlkit.errors import DataError
 
 
-def table(text: str, **options: Any) -> Table:
-    return read_table("-", stdin=io.BytesIO(text.encode()), **options)
+def table(text: str, kinds: dict[str, str] | None = None, **options: Any) -> Table:
+    return read_table("-", stdin=io.BytesIO(text.encode()), kinds=kinds, options=TableOptions(**options))
 
 
 def told(act: Callable[[], object]) -> tuple[str, str]:
@@ -92,7 +93,7 @@ def test_a_stray_text_among_numbers_is_remembered_with_its_line() -> None:
     assert found.columns["a"].stray == Stray(22, "x")
     assert told(lambda: found.numbers("a")) == (
         "standard input line 22: column a has 'x' among numbers",
-        "fix it, empty the field if the value is missing, or leave the column out with --features",
+        "--missing x if it stands for a missing value; otherwise correct it; --kinds a=text takes the column as texts",
     )
 
 
@@ -121,7 +122,7 @@ def test_numbers_are_read_by_their_marks(
 
 @pytest.mark.parametrize(
     ("fields", "options", "stray"),
-    [(["1,234", "2"], {}, "1,234"), (["1,5", "1.5", "2,5"], {"decimal": ","}, "1,5")],
+    [(["1,234", "2"], {}, "1,234"), (["1,5", "1.5", "2,5"], {"decimal": ","}, "1.5")],
     ids=["ambiguous", "other mark"],
 )
 def test_marks_that_do_not_show_or_do_not_fit_are_an_error(
@@ -140,7 +141,7 @@ def test_marks_of_the_first_rows_hold_for_all(monkeypatch: pytest.MonkeyPatch) -
 
     found = table("a;b\n" + "1,5;1\n" * 9 + "2.5;1\n")
 
-    assert found.columns["a"].stray == Stray(11, "2.5")
+    assert found.columns["a"].stray == Stray(11, "2.5", "marks")
 
 
 def test_a_text_that_comes_late_turns_the_column(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,6 +457,6 @@ def test_a_column_may_turn_more_than_once(large: Path, monkeypatch: pytest.Monke
     found = read_table(str(large))
 
     assert found.columns["a"].hashed
-    assert found.columns["a"].stray == Stray(200, "x")
+    assert found.columns["a"].stray == Stray(200, "x", "word", ("y", "z"))
     assert len(np.unique(found.codes("a"))) == 5
     assert found.numbers("b").tolist() == [1.0] * 99 + [2.0] * 99 + [3.0] * 3

@@ -1,0 +1,77 @@
+"""What reading a table had to decide, in words, and options that had nothing to do."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dlkit.data.tables.options import TableOptions
+from dlkit.errors import DataError, did_you_mean, printable
+
+if TYPE_CHECKING:
+    from dlkit.data.tables.columns import ColumnReader
+
+_SHOWN = 8
+_CENSORED = {"half": "half the limit", "value": "the limit", "drop": "missing"}
+
+
+def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions) -> Iterator[str]:
+    """Yield what was decided of the columns, a line for each kind of decision."""
+    numbers = {name: each for name, each in readers.items() if each.kind == "number"}
+    marks = next((each.written.marks for each in numbers.values() if not each.written.marks.plain), None)
+    if marks is not None and options.marks is None:
+        yield (
+            f"{source} writes numbers as 1{marks.thousands}234{marks.decimal}5, so {_some(numbers)} are read so; "
+            "--decimal and --thousands decide otherwise"
+        )
+    if units := {name: each.written.unit for name, each in numbers.items() if each.written.unit}:
+        shown = _some(f"{name} ({unit})" for name, unit in units.items())
+        yield f"read as numbers in this unit: {shown}; --kinds {_example(units, 'text')} takes a column as texts"
+    if padded := [name for name, each in readers.items() if each.kind == "text" and each.padded]:
+        yield (
+            f"read as text, since values begin with 0: {_some(padded)}; --kinds {_example(padded, 'number')} takes a "
+            "column as numbers"
+        )
+    for first, word in (("%d", "day"), ("%m", "month")):
+        if dates := [name for name, each in readers.items() if each.order == first]:
+            yield f"dates are read with the {word} first: {_some(dates)}"
+    for code in options.missing:
+        if found := {name: each.emptied[code] for name, each in readers.items() if code in each.emptied}:
+            yield f"--missing {code}: {_some(f'{name} ({count:,})' for name, count in found.items())}"
+    if limits := {name: each.limits for name, each in numbers.items() if each.limits}:
+        yield (
+            f"--censored {options.censored}: values like <0.05 become {_CENSORED[options.censored or 'value']} in "
+            f"{_some(f'{name} ({count:,})' for name, count in limits.items())}"
+        )
+
+
+def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions) -> None:
+    """Refuse options that name what the table does not have.
+
+    Raises:
+        DataError: A column of `--kinds`, a value of `--missing` or a limit for `--censored` is not there.
+    """
+    for name in options.kinds:
+        if name not in readers:
+            raise DataError(
+                f"--kinds {printable(name)}: {source} has no such column",
+                did_you_mean(name, readers) or f"it has {_some(readers)}",
+            )
+    for code in options.missing:
+        if not any(code in reader.emptied for reader in readers.values()):
+            raise DataError(
+                f"--missing {printable(code, 40)}: {source} has no such value",
+                "leave it out; data check names suspects",
+            )
+    if options.censored and not any(reader.limits for reader in readers.values()):
+        raise DataError(
+            f"--censored {options.censored}: {source} has no value like <0.05 among numbers", "leave it out"
+        )
+
+
+def _some(names: "Iterator[str] | Mapping[str, object] | list[str]") -> str:
+    shown = [printable(name) for name in names]
+    return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else "")
+
+
+def _example(names: "Mapping[str, object] | list[str]", kind: str) -> str:
+    return shlex.quote(f"{printable(next(iter(names)))}={kind}")

@@ -1,0 +1,106 @@
+"""Dates as people write them, against pandas; and days and months that may be swapped."""
+
+import io
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from refusals import assert_reports
+
+from dlkit.data.tables import sources
+from dlkit.data.tables.dates import as_seconds
+from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.table import Table
+from dlkit.errors import DataError
+
+
+def table(fields: list[str], orders: dict[str, str] | None = None, **options: Any) -> Table:
+    text = "a;b\n" + "".join(f"{field};{row}\n" for row, field in enumerate(fields))
+    return read_table("-", stdin=io.BytesIO(text.encode()), orders=orders, options=TableOptions(**options))
+
+
+STAMPS = [datetime(2023, 9, 13, 14, 5, 9), datetime(1969, 2, 1, 0, 0, 59), datetime(2024, 2, 29, 23, 59, 1)]
+FORMS = [
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%d.%m.%Y",
+    "%d/%m/%y",
+    "%Y/%m/%d",
+    "%Y-%m-%d %H:%M:%S",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d.%m.%Y %H:%M:%S",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_dates_are_what_pandas_reads(form: str) -> None:
+    fields = [stamp.strftime(form) for stamp in STAMPS]
+    truth = pd.to_datetime(pd.Series(fields), format=form)
+
+    found = table(fields)
+
+    assert found.columns["a"].kind == "date"
+    assert found.numbers("a").tolist() == [stamp.timestamp() for stamp in truth.dt.tz_localize("UTC")]
+
+
+SWAPPED = ["01/02/2020", "03/04/2021", "", "12/11/2022"]
+
+
+@pytest.mark.parametrize(("day", "second"), [("%d", "2021-04-03"), ("%m", "2021-03-04")])
+def test_an_option_decides_where_day_and_month_may_be_swapped(day: str, second: str) -> None:
+    with pytest.raises(DataError) as caught:
+        table(SWAPPED).numbers("a")
+    found = table(SWAPPED, day=day)
+
+    assert_reports(caught.value, "line 2", "column a", "'01/02/2020'", "--dayfirst or --monthfirst")
+    assert found.texts("a").tolist()[1] == second
+    assert found.columns["a"].unit == day
+    assert table(SWAPPED, orders={"a": day}).texts("a").tolist()[1] == second
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y"])
+def test_a_late_day_decides_for_all_rows(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_SAMPLE_ROWS", 5)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 100)
+    days = [datetime(2024, 1, 1) + timedelta(days=number) for number in range(31)]
+
+    found = table([day.strftime(form) for day in days])
+
+    assert found.texts("a").tolist() == [str(day.date()) for day in days]
+    assert any(f"with the {'day' if form[1] == 'd' else 'month'} first: a" in note for note in found.notes)
+
+
+def test_dates_that_are_the_same_either_way_need_no_option() -> None:
+    assert table(["05/05/2020", "07/07/2021"]).texts("a").tolist() == ["2020-05-05", "2021-07-07"]
+
+
+def test_an_order_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        table(["09/13/2020", "01/02/2021"], day="%d").numbers("a")
+
+    assert_reports(caught.value, "'09/13/2020'", "leave out --dayfirst")
+
+
+def test_days_that_are_none_are_no_dates() -> None:
+    assert table(["31/02/2021", "13/01/2021"]).columns["a"].kind == "text"
+    assert str(as_seconds(["30/02/2021", "01/03/2021"], "%d/%m/%Y")[0]) == "nan"
+
+
+def test_a_date_that_is_none_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_SAMPLE_ROWS", 5)
+
+    found = table([*["13/01/2021"] * 9, "soon"])
+
+    assert (found.columns["a"].kind, found.columns["a"].stray is not None) == ("text", True)
