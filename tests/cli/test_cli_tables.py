@@ -353,7 +353,7 @@ def test_the_gaps_of_real_data_are_counted(dlkit: Dlkit, shared_data: Path) -> N
 
     result = dlkit("data", "check", housing, "--target", "median_house_value", "--json")
 
-    (finding,) = json.loads(result.stdout)
+    (finding,) = [each for each in json.loads(result.stdout) if each["rule"] == "missing"]
     assert result.code == 0
     assert (finding["rule"], finding["where"], finding["count"]) == ("missing", "column total_bedrooms", 207)
 
