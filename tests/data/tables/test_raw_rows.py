@@ -57,7 +57,7 @@ def test_shared_rows_are_those_that_pandas_finds(frame: pd.DataFrame, index: boo
     again = frame.iloc[:100].assign(level=RANDOM.normal(size=100))
     frame = pd.concat([frame.iloc[:300], again], ignore_index=True)
     frame.to_csv("t.csv", index=index)
-    config = TrainConfig(model="mlp", data="t.csv", target="level", val=0.3, test=0.3)
+    config = TrainConfig(model="mlp", data="t.csv", target="level", val=0.3, test=0.3, dayfirst=True)
     splits = {name: split.rows.numpy() for name, split in load_dataset(config).splits.items()}
 
     found = [each for each in check_data(config) if each.rule == "shared"]
