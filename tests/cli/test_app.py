@@ -51,7 +51,10 @@ FLAGS = {
     "inspect nan": "--device --model",
     "inspect show": "",
     "inspect weights": "--layers --model --out --sort --top -o",
-    "plot": "--columns --group --join --kind --label --log-y --model --out --report --smooth --style --title -o -x -y",
+    "plot": """
+    --columns --follow --group --join --kind --label --log-y --model --out --report --smooth --style
+    --term --title -o -x -y
+""",
     "train": DATA_FLAGS
     + """
     --accumulate --batch-size --compile --config --data --deterministic --device --download --dry-run --ema

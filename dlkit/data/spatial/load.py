@@ -24,7 +24,8 @@ from dlkit.data.spatial.stored_points import (
     scales_of,
     store_points,
 )
-from dlkit.data.tables.encoding import Encoding, learn_columns
+from dlkit.data.tables.encoding import Encoding
+from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.reading import read_table
 from dlkit.data.tables.splits import digest_of

@@ -1,4 +1,4 @@
-"""What kind of column its texts make, number, boolean, date or text, and the arrays they become."""
+"""The texts of a column, batch by batch, as the arrays they become: numbers, booleans, dates or codes of texts."""
 
 import re
 import shlex
@@ -9,20 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 from dlkit.data.tables.arrow import as_array, coded
-from dlkit.data.tables.dates import ISO, as_seconds, forms_of, in_order
-from dlkit.data.tables.numbers import Marks, Written, is_grouped, look_around, recognise_marks, shape_of
-from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.dates import ISO, as_seconds
+from dlkit.data.tables.numbers import Written, is_grouped, shape_of
 from dlkit.data.tables.table import Column, Stray
 from dlkit.errors import DataError, printable
 
 MAX_CATEGORIES = 100_000
 TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
-STRAY_SHARE = 0.1
 
 _MAX_EXACT_FLOAT32 = 2**24
-_MAX_WORDS = 3  # so many words among numbers stand for missing values; more are texts
-_MANY_NUMBERS = 20
-_PADDED = re.compile(r"0\d+")
+MAX_WORDS = 3  # so many words among numbers stand for missing values; more are texts
+PADDED = re.compile(r"0\d+")
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ class ColumnReader:
         found = np.where(missing, np.nan, found)
         strange = np.isnan(found) & ~missing
         if strange.any():
-            row, text = _first(strange, texts, codes)
+            row, text = first_of(strange, texts, codes)
             return self._as_text(Odd(first + row, text))
         rows: np.ndarray = np.append(found, np.nan)[codes]
         return rows if self.exact or self.kind == "date" else rows.astype(np.float32)
@@ -156,9 +153,9 @@ class ColumnReader:
         if numbers is None:
             texts, codes = coded(values)
             strange = np.isnan(self.written.read_each(texts)) & ~self.written.is_missing(texts)
-            row, text = _first(strange, texts, codes)
+            row, text = first_of(strange, texts, codes)
             return self._as_text(
-                Odd(first + row, text, _fault_of(text, self.written), _others(texts, strange, text))
+                Odd(first + row, text, fault_of(text, self.written), others_of(texts, strange, text))
             )
         if self.digits and not pa.types.is_floating(values.type) and first_padded(values) is not None:
             return ColumnReader(self.name, "text", self.written, codes=self.codes, padded=True)
@@ -221,142 +218,6 @@ class ColumnReader:
         )
 
 
-def judge(name: str, values: pa.Array, options: TableOptions, marks: Marks | None = None) -> ColumnReader:
-    """Return how a column is to be read, by the texts of its first rows.
-
-    Args:
-        name: Of the column.
-        values: The texts, null where the field is empty.
-        options: What the user says.
-        marks: How the numbers of the table are written; None takes 1234.5.
-    """
-    written = replace(options.written, marks=marks or options.marks or Marks())
-    texts, codes = coded(values)
-    missing = written.is_missing(texts)
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    reader = ColumnReader(name, "number", written, codes=options.codes)
-    given, shares = [texts[place] for place in np.flatnonzero(~missing)], counts[~missing]
-    if not given:
-        reader.empty = True
-        return reader
-    plain = replace(written, censored="")
-    numeric = missing | ~np.isnan(plain.read_each(texts))
-    if numeric.all():
-        reader.digits = all(text.strip().isdecimal() for text in given)
-        if reader.digits and any(_PADDED.fullmatch(text.strip()) for text in given):
-            reader.kind, reader.padded = "text", True
-        return reader
-    if all(text in TRUTHS for text in given):
-        reader.kind = "boolean"
-    elif forms := forms_of([text.strip() for text in given]):
-        chosen = in_order(forms, options.day) if options.day else forms
-        reader.kind, reader.forms = "date", tuple(chosen or forms)
-        row, text = _first(~missing, texts, codes)
-        if not chosen:
-            reader.kind, reader.odd = "text", Odd(row, text, "other order")
-        elif len(chosen) > 1:
-            reader.odd = Odd(row, text, "order")
-    else:
-        _judge_numbers(reader, texts, codes, numeric, missing, shares)
-    return reader
-
-
-def _judge_numbers(
-    reader: ColumnReader,
-    texts: Sequence[str],
-    codes: np.ndarray,
-    numeric: np.ndarray,
-    missing: np.ndarray,
-    shares: np.ndarray,
-) -> None:
-    """Judge a column of texts that are not all plain numbers: numbers with something around them, or texts."""
-    given = np.flatnonzero(~missing).tolist()
-    around = look_around([texts[place] for place in given], shares, reader.written, share=1 - STRAY_SHARE)
-    strange = ~numeric
-    if around is None:
-        reader.kind = "text"
-        words = strange.sum()
-        if words <= _MAX_WORDS and (numeric & ~missing).sum() > _MANY_NUMBERS:
-            row, text = _first(strange, texts, codes)
-            reader.odd = Odd(row, text, "word", _others(texts, strange, text))
-        return
-    assert reader.kind == "number", "it is one until something is odd"
-    if around.written is not None:
-        reader.written = around.written
-    if around.fault:
-        row, text = _first(_chosen(texts, given, around.fault), texts, codes)
-        reader.kind, reader.odd = "text", Odd(row, text, around.fault)
-        return
-    read = ~np.isnan(reader.written.read_each(texts)) | missing
-    if reader.written.censored == "drop":
-        read |= np.array([bool((shape := shape_of(text)) and shape.limit) for text in texts])
-    if read.all():
-        return
-    grouped = np.array([bool((shape := shape_of(text)) and is_grouped(shape.number)) for text in texts])
-    wrong = grouped & ~read if (grouped & ~read).any() else ~read
-    row, text = _first(wrong, texts, codes)
-    fault = _fault_of(text, reader.written)
-    reader.kind, reader.odd = "text", Odd(row, text, fault, _others(texts, wrong, text))
-
-
-def _chosen(texts: Sequence[str], given: Sequence[int], fault: str) -> np.ndarray:
-    """Return which text shows a fault best: the first limit, or the first unit that differs from the one before."""
-    shapes = [shape_of(text) for text in texts]
-    chosen = np.zeros(len(texts), dtype=bool)
-    first = next((shapes[place] for place in given if shapes[place]), None)
-    for place in given:
-        shape = shapes[place]
-        odd = shape and (
-            shape.limit
-            if fault == "censored"
-            else first and (shape.before, shape.after) != (first.before, first.after)
-        )
-        chosen[place] = bool(odd)
-    return chosen
-
-
-def plan_columns(
-    sample: Mapping[str, pa.Array],
-    kinds: Mapping[str, str],
-    orders: Mapping[str, str],
-    *,
-    exact: bool,
-    options: TableOptions,
-) -> dict[str, ColumnReader]:
-    """Return how each column is to be read, judged by the first rows.
-
-    Args:
-        sample: The texts of the first rows, by column.
-        kinds: Kinds that a trained network needs.
-        orders: Whether the day or the month came first in the dates of its columns, `%d` or `%m`.
-        exact: Keep all numbers in float64.
-        options: What the user says.
-    """
-    readers = {name: judge(name, values, options) for name, values in sample.items()}
-    doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault == "comma"}
-    if options.marks is None and doubtful:
-        written = {
-            name: sample[name] for name, each in readers.items() if each.kind == "number" or name in doubtful
-        }
-        if marks := recognise_marks(_numbers_in(values, options) for values in written.values()):
-            readers |= {name: judge(name, values, options, marks) for name, values in written.items()}
-    for name, reader in readers.items():
-        reader.exact = exact
-        if name in orders and reader.kind == "date":
-            reader.forms = tuple(in_order(reader.forms, orders[name]))[:1] or reader.forms
-        if kind := kinds.get(name) or options.kinds.get(name):
-            reader.kind, reader.odd, reader.digits, reader.padded = kind, None, False, False
-            reader.forced = "network" if name in kinds else "--kinds"
-    return readers
-
-
-def _numbers_in(values: pa.Array, options: TableOptions) -> list[str]:
-    texts, _ = coded(values)
-    missing = options.written.is_missing(texts)
-    shapes = [shape_of(text) for text, absent in zip(texts, missing, strict=True) if not absent]
-    return [shape.number for shape in shapes if shape is not None]
-
-
 def not_of_kind(place: str, reader: ColumnReader) -> DataError:
     """Return the error of a value that is not of the kind that was asked for; it stands at a place."""
     assert reader.odd is not None, "a value is odd"
@@ -381,10 +242,10 @@ def first_padded(values: pa.Array) -> int | None:
     lengths = np.diff(starts)
     rows = np.flatnonzero(lengths > 1)
     rows = rows[letters[starts[:-1][rows]] == ord("0")]
-    return next((int(row) for row in rows if _PADDED.fullmatch(values[int(row)].as_py())), None)
+    return next((int(row) for row in rows if PADDED.fullmatch(values[int(row)].as_py())), None)
 
 
-def _fault_of(text: str, written: Written) -> str:
+def fault_of(text: str, written: Written) -> str:
     """Return what is at fault with a text among numbers."""
     shape = shape_of(text)
     if shape is None:
@@ -396,17 +257,17 @@ def _fault_of(text: str, written: Written) -> str:
     return "marks" if not written.marks.plain else "comma" if is_grouped(shape.number) else "word"
 
 
-def _others(texts: Sequence[str], strange: np.ndarray, text: str) -> tuple[str, ...]:
+def others_of(texts: Sequence[str], strange: np.ndarray, text: str) -> tuple[str, ...]:
     """Return further strange texts, if they are few."""
     others = [texts[place] for place in np.flatnonzero(strange).tolist() if texts[place] != text]
-    return tuple(others) if len(others) < _MAX_WORDS else ()
+    return tuple(others) if len(others) < MAX_WORDS else ()
 
 
 def _truths(texts: Sequence[str]) -> np.ndarray:
     return np.array([TRUTHS.get(text, np.nan) for text in texts], dtype=float)
 
 
-def _first(chosen: np.ndarray, texts: Sequence[str], codes: np.ndarray) -> tuple[int, str]:
+def first_of(chosen: np.ndarray, texts: Sequence[str], codes: np.ndarray) -> tuple[int, str]:
     """Return the first row that has one of the chosen texts, bool of shape (K,), and that text."""
     row = int(np.flatnonzero(np.append(chosen, False)[codes])[0])
     return row, texts[codes[row]]

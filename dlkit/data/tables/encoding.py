@@ -1,7 +1,7 @@
-"""What is learned of a table's columns from the training rows, and how raw rows become inputs by it."""
+"""How the columns of a table become inputs, by what was learned of them, and what a checkpoint keeps of that."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -10,17 +10,11 @@ import numpy as np
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import DataError, printable
 
-ONE_HOT_UP_TO = 32
-MAX_EMBEDDED = 10_000
-_ID_SHARE = 0.9
-_ID_ROWS = 20
-_SKEWED = 2.0
-
 _DAY = 86_400.0
-_YEAR = 365.2425 * _DAY
+YEAR = 365.2425 * _DAY
 _WEEK = 7 * _DAY
 _MONDAY = 4 * _DAY  # 1970-01-05
-_CYCLES = {"year": (_YEAR, 0.0), "week": (_WEEK, _MONDAY), "day": (_DAY, 0.0)}
+CYCLES = {"year": (YEAR, 0.0), "week": (_WEEK, _MONDAY), "day": (_DAY, 0.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +54,7 @@ class ColumnCode:
         if self.kind == "text":
             if self.embedded:
                 return (self.name,)
-            return tuple(f"{self.name}={_shown(text)}" for text in self.categories)
+            return tuple(f"{self.name}={shown_text(text)}" for text in self.categories)
         waves = tuple(f"{self.name} {cycle} {wave}" for cycle in self.cycles for wave in ("sin", "cos"))
         return (self.name, *waves, *([f"{self.name} is missing"] if self.indicator else []))
 
@@ -179,40 +173,6 @@ class Encoding:
             index += len(column.features)
 
 
-def learn_columns(
-    table: Table, rows: np.ndarray, names: Sequence[str], *, chosen: bool = False, embed: bool = False
-) -> Encoding:
-    """Learn from the training rows how columns become inputs.
-
-    Args:
-        table: The table.
-        rows: The training rows, shape (N,).
-        names: The columns that may be used.
-        chosen: The user named them: none that could be used is left out.
-        embed: The network embeds codes; otherwise a text column with many categories becomes a feature for each
-            of its most frequent ones.
-
-    Raises:
-        DataError: A column that is named or made of numbers cannot be read; or no column is left.
-    """
-    codes: list[ColumnCode] = []
-    left_out: dict[str, str] = {}
-    for name in names:
-        column = table.column(name, "--features" if chosen else "")
-        code = _learn(table, column, rows, chosen=chosen, embed=embed)
-        if isinstance(code, str):
-            left_out[name] = code
-        else:
-            codes.append(code)
-    if not codes:
-        why = "; ".join(f"{printable(name)} {reason}" for name, reason in left_out.items())
-        raise DataError(
-            f"{table.source} has no column to learn from{': ' if why else ''}{why}",
-            "name the columns to use with --features A,B",
-        )
-    return Encoding(tuple(codes), left_out)
-
-
 def check_column(table: Table, code: ColumnCode) -> Column:
     """Return the column of a table that a code is for.
 
@@ -230,44 +190,6 @@ def check_column(table: Table, code: ColumnCode) -> Column:
     return column
 
 
-def _learn(table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embed: bool) -> ColumnCode | str:
-    """Learn one column; a text says why it is of no use."""
-    if column.kind == "text":
-        return _learn_text(table, column, rows, chosen=chosen, embed=embed)
-    values = table.numbers(column.name, rows)
-    _check_finite(table, column.name, rows, values)
-    given = values[~np.isnan(values)]
-    if not len(given):
-        return "is empty in the training rows"
-    missing = len(given) < len(values)
-    if given.min() == given.max() and not missing:
-        return f"is {table.texts(column.name, rows[:1])[0]} in all training rows"
-    _check_spread(table, column.name, rows, values)
-    if column.kind == "date":
-        given = given / _YEAR
-    scale = _log_scale(given) if column.kind == "number" else 0.0
-    scaled = np.log1p(given / scale) if scale else given
-    std = float(scaled.std())
-    return ColumnCode(
-        name=column.name,
-        kind=column.kind,
-        mean=float(scaled.mean()),
-        std=std if std > 0 and math.isfinite(std) else 1.0,
-        log=scale,
-        fill=float(np.median(given)),
-        indicator=missing,
-        cycles=_cycles_of(given * _YEAR) if column.kind == "date" else (),
-        unit=column.unit,
-    )
-
-
-def _check_spread(table: Table, name: str, rows: np.ndarray, values: np.ndarray) -> None:
-    """Refuse numbers so large that their standard deviation overflows."""
-    if overflows(values):
-        largest = int(np.nanargmax(np.abs(values)))
-        raise too_large(table, name, int(rows[largest]), values[largest])
-
-
 def overflows(values: np.ndarray) -> bool:
     """Return whether the standard deviation of numbers overflows, though all of them are finite; NaN is left out."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -280,72 +202,6 @@ def too_large(table: Table, name: str, row: int, value: float) -> DataError:
         f"{table.place(row, name)} is {value:g}, too large to compute with",
         f"--missing {value:g} if it stands for a missing value; otherwise divide the column by a unit that fits",
     )
-
-
-def _log_scale(given: np.ndarray) -> float:
-    """Return the unit in which a strongly skewed column without negative values is taken as a logarithm; else 0."""
-    if given.min() < 0 or _skew(given) <= _SKEWED:
-        return 0.0
-    positive = given[given > 0]
-    scale = float(np.median(positive))
-    return scale if abs(_skew(np.log1p(given / scale))) < _skew(given) else 0.0
-
-
-def _skew(values: np.ndarray) -> float:
-    """Return the third standardised moment."""
-    centred = values - values.mean()
-    std = float(np.sqrt(np.mean(centred**2)))
-    return float(np.mean((centred / std) ** 3)) if std > 0 else 0.0
-
-
-def _cycles_of(seconds: np.ndarray) -> tuple[str, ...]:
-    """Return the periods of time that the dates spread over; a single phase tells nothing."""
-    found = []
-    for name, (period, offset) in _CYCLES.items():
-        phases = np.floor(((seconds - offset) % period) / period * 8)
-        if len(np.unique(phases)) > 1 and seconds.max() - seconds.min() >= period / 2:
-            found.append(name)
-    return tuple(found)
-
-
-def _learn_text(
-    table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embed: bool
-) -> ColumnCode | str:
-    if column.stray is not None and not chosen:
-        raise column.stray.error(table.source, column.name)
-    codes = table.codes(column.name, rows)
-    given = codes[codes >= 0]
-    if column.hashed:
-        if chosen:
-            table.texts(column.name)
-        return "has too many different texts"
-    counts = np.bincount(given, minlength=len(column.categories))
-    seen = np.flatnonzero(counts)
-    missing = len(given) < len(codes)
-    if not len(seen) or (len(seen) == 1 and not missing):
-        return (
-            f"is {_shown(column.categories[seen[0]])} in all training rows"
-            if len(seen)
-            else "is empty in the training rows"
-        )
-    if not chosen and len(given) >= _ID_ROWS and len(seen) > _ID_SHARE * len(given):
-        return f"has another text in nearly every row, e.g. '{_shown(column.categories[given[0]])}'"
-    if embed and len(seen) > ONE_HOT_UP_TO:
-        repeated = seen[counts[seen] > 1]  # those seen once train the code of all others
-        kept = _most_frequent(repeated, counts, MAX_EMBEDDED)
-    else:
-        kept = _most_frequent(seen, counts, ONE_HOT_UP_TO)
-    texts: list[str | None] = sorted(column.categories[code] for code in kept)
-    return ColumnCode(
-        name=column.name,
-        kind="text",
-        categories=(*texts, *([None] if missing else [])),
-        embedded=embed and len(seen) > ONE_HOT_UP_TO,
-    )
-
-
-def _most_frequent(seen: np.ndarray, counts: np.ndarray, limit: int) -> np.ndarray:
-    return seen[np.argsort(-counts[seen], kind="stable")][:limit]
 
 
 def _encode_texts(code: ColumnCode, table: Table, rows: np.ndarray | None, part: np.ndarray) -> None:
@@ -365,11 +221,11 @@ def _places(code: ColumnCode, column: Column) -> np.ndarray:
 
 def _encode_numbers(code: ColumnCode, table: Table, rows: np.ndarray | None, part: np.ndarray) -> None:
     values = table.numbers(code.name, rows)
-    _check_finite(table, code.name, rows, values)
+    check_finite(table, code.name, rows, values)
     missing = np.isnan(values)
     seconds = values
     if code.kind == "date":
-        values = values / _YEAR
+        values = values / YEAR
     values = np.where(missing, code.fill, values)
     if code.log:
         values = np.log1p(np.maximum(values, 0) / code.log)
@@ -379,7 +235,7 @@ def _encode_numbers(code: ColumnCode, table: Table, rows: np.ndarray | None, par
         place = int(np.flatnonzero(~np.isfinite(part[:, 0]))[0])
         raise too_large(table, code.name, place if rows is None else int(rows[place]), float(values[place]))
     for index, name in enumerate(code.cycles):
-        period, offset = _CYCLES[name]
+        period, offset = CYCLES[name]
         angle = np.where(missing, 0.0, (seconds - offset) % period) * (2 * np.pi / period)
         part[:, 1 + 2 * index] = np.where(missing, 0, np.sin(angle))
         part[:, 2 + 2 * index] = np.where(missing, 0, np.cos(angle))
@@ -387,7 +243,18 @@ def _encode_numbers(code: ColumnCode, table: Table, rows: np.ndarray | None, par
         part[:, -1] = missing
 
 
-def _check_finite(table: Table, name: str, rows: np.ndarray | None, values: np.ndarray) -> None:
+def check_finite(table: Table, name: str, rows: np.ndarray | None, values: np.ndarray) -> None:
+    """Refuse infinite values of a column.
+
+    Args:
+        table: The table.
+        name: The column.
+        rows: The rows that the values are from; None for all.
+        values: Shape (N,).
+
+    Raises:
+        DataError: One is infinite; the message has its line.
+    """
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         row = int(infinite[0]) if rows is None else int(rows[infinite[0]])
@@ -413,7 +280,7 @@ def _read_code(plain: Mapping[str, Any]) -> ColumnCode:
         and code.std > 0
         and code.log >= 0
         and all(isinstance(flag, bool) for flag in (code.indicator, code.embedded))
-        and all(cycle in _CYCLES for cycle in code.cycles)
+        and all(cycle in CYCLES for cycle in code.cycles)
         and all(text is None or isinstance(text, str) for text in code.categories)
     )
     if not sound:
@@ -421,5 +288,6 @@ def _read_code(plain: Mapping[str, Any]) -> ColumnCode:
     return code
 
 
-def _shown(text: str | None) -> str:
+def shown_text(text: str | None) -> str:
+    """Return a text of a table for names and messages."""
     return "(missing)" if text is None else printable(text, 40)

@@ -14,7 +14,8 @@ import torch
 from dlkit.data.dataset import DataSet, Request, TensorSplit
 from dlkit.data.preparing import report
 from dlkit.data.splits import split_rows
-from dlkit.data.tables.encoding import Encoding, learn_columns
+from dlkit.data.tables.encoding import Encoding
+from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading import peek_names, read_table

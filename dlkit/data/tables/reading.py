@@ -17,8 +17,9 @@ from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from dlkit.data.tables.columns import ColumnReader, not_of_kind, plan_columns
+from dlkit.data.tables.columns import ColumnReader, not_of_kind
 from dlkit.data.tables.faults import read_header, rewritten, wide_encoding
+from dlkit.data.tables.judging import plan_columns
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
 from dlkit.data.tables.notes import notes_of, refuse_idle
 from dlkit.data.tables.options import Asked, TableOptions

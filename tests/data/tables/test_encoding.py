@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlkit.data.tables import encoding as columns
-from dlkit.data.tables.encoding import Encoding, learn_columns
+from dlkit.data.tables import learning
+from dlkit.data.tables.encoding import Encoding
+from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.reading import read_table
 from dlkit.data.tables.table import Table, table_of
 from dlkit.errors import DataError
@@ -93,7 +94,7 @@ def test_few_texts_are_a_feature_each_and_others_none() -> None:
 
 
 def test_many_texts_are_codes_for_the_network_to_embed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "ONE_HOT_UP_TO", 2)
+    monkeypatch.setattr(learning, "ONE_HOT_UP_TO", 2)
     made = table(n=[1.0, 2.0, 3, 4, 5, 6, 7], a=np.array([*"uuvvwwx"], dtype=object))
 
     encoding = learn(made, embed=True)
@@ -106,7 +107,7 @@ def test_many_texts_are_codes_for_the_network_to_embed(monkeypatch: pytest.Monke
 def test_many_texts_are_a_feature_for_each_of_the_most_frequent_without_embedding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(columns, "ONE_HOT_UP_TO", 2)
+    monkeypatch.setattr(learning, "ONE_HOT_UP_TO", 2)
     made = table(a=np.array([*"uuuvvvwwx"], dtype=object))
 
     encoding = learn(made)
@@ -185,7 +186,7 @@ def test_columns_of_no_use_are_left_out_and_said(values: list[Any], why: str) ->
 def test_a_column_that_is_chosen_is_used_though_it_looks_like_an_id() -> None:
     made = table(a=np.array([f"id-{i}" for i in range(200)], dtype=object))
 
-    assert len(learn(made, chosen=True).feature_names) == columns.ONE_HOT_UP_TO
+    assert len(learn(made, chosen=True).feature_names) == learning.ONE_HOT_UP_TO
 
 
 def test_no_column_to_learn_from_is_an_error() -> None:

@@ -1,0 +1,161 @@
+"""What kind each column of a table is, judged by the texts of its first rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from dlkit.data.tables.arrow import coded
+from dlkit.data.tables.columns import (
+    MAX_WORDS,
+    PADDED,
+    TRUTHS,
+    ColumnReader,
+    Odd,
+    fault_of,
+    first_of,
+    others_of,
+)
+from dlkit.data.tables.dates import forms_of, in_order
+from dlkit.data.tables.numbers import Marks, is_grouped, look_around, recognise_marks, shape_of
+from dlkit.data.tables.options import TableOptions
+
+_STRAY_SHARE = 0.1
+_MANY_NUMBERS = 20
+
+
+def plan_columns(
+    sample: Mapping[str, pa.Array],
+    kinds: Mapping[str, str],
+    orders: Mapping[str, str],
+    *,
+    exact: bool,
+    options: TableOptions,
+) -> dict[str, ColumnReader]:
+    """Return how each column is to be read, judged by the first rows.
+
+    Args:
+        sample: The texts of the first rows, by column.
+        kinds: Kinds that a trained network needs.
+        orders: Whether the day or the month came first in the dates of its columns, `%d` or `%m`.
+        exact: Keep all numbers in float64.
+        options: What the user says.
+    """
+    readers = {name: judge(name, values, options) for name, values in sample.items()}
+    doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault == "comma"}
+    if options.marks is None and doubtful:
+        written = {
+            name: sample[name] for name, each in readers.items() if each.kind == "number" or name in doubtful
+        }
+        if marks := recognise_marks(_numbers_in(values, options) for values in written.values()):
+            readers |= {name: judge(name, values, options, marks) for name, values in written.items()}
+    for name, reader in readers.items():
+        reader.exact = exact
+        if name in orders and reader.kind == "date":
+            reader.forms = tuple(in_order(reader.forms, orders[name]))[:1] or reader.forms
+        if kind := kinds.get(name) or options.kinds.get(name):
+            reader.kind, reader.odd, reader.digits, reader.padded = kind, None, False, False
+            reader.forced = "network" if name in kinds else "--kinds"
+    return readers
+
+
+def judge(name: str, values: pa.Array, options: TableOptions, marks: Marks | None = None) -> ColumnReader:
+    """Return how a column is to be read, by the texts of its first rows.
+
+    Args:
+        name: Of the column.
+        values: The texts, null where the field is empty.
+        options: What the user says.
+        marks: How the numbers of the table are written; None takes 1234.5.
+    """
+    written = replace(options.written, marks=marks or options.marks or Marks())
+    texts, codes = coded(values)
+    missing = written.is_missing(texts)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    reader = ColumnReader(name, "number", written, codes=options.codes)
+    given, shares = [texts[place] for place in np.flatnonzero(~missing)], counts[~missing]
+    if not given:
+        reader.empty = True
+        return reader
+    plain = replace(written, censored="")
+    numeric = missing | ~np.isnan(plain.read_each(texts))
+    if numeric.all():
+        reader.digits = all(text.strip().isdecimal() for text in given)
+        if reader.digits and any(PADDED.fullmatch(text.strip()) for text in given):
+            reader.kind, reader.padded = "text", True
+        return reader
+    if all(text in TRUTHS for text in given):
+        reader.kind = "boolean"
+    elif forms := forms_of([text.strip() for text in given]):
+        chosen = in_order(forms, options.day) if options.day else forms
+        reader.kind, reader.forms = "date", tuple(chosen or forms)
+        row, text = first_of(~missing, texts, codes)
+        if not chosen:
+            reader.kind, reader.odd = "text", Odd(row, text, "other order")
+        elif len(chosen) > 1:
+            reader.odd = Odd(row, text, "order")
+    else:
+        _judge_numbers(reader, texts, codes, numeric, missing, shares)
+    return reader
+
+
+def _judge_numbers(
+    reader: ColumnReader,
+    texts: Sequence[str],
+    codes: np.ndarray,
+    numeric: np.ndarray,
+    missing: np.ndarray,
+    shares: np.ndarray,
+) -> None:
+    """Judge a column of texts that are not all plain numbers: numbers with something around them, or texts."""
+    given = np.flatnonzero(~missing).tolist()
+    around = look_around([texts[place] for place in given], shares, reader.written, share=1 - _STRAY_SHARE)
+    strange = ~numeric
+    if around is None:
+        reader.kind = "text"
+        words = strange.sum()
+        if words <= MAX_WORDS and (numeric & ~missing).sum() > _MANY_NUMBERS:
+            row, text = first_of(strange, texts, codes)
+            reader.odd = Odd(row, text, "word", others_of(texts, strange, text))
+        return
+    assert reader.kind == "number", "it is one until something is odd"
+    if around.written is not None:
+        reader.written = around.written
+    if around.fault:
+        row, text = first_of(_chosen(texts, given, around.fault), texts, codes)
+        reader.kind, reader.odd = "text", Odd(row, text, around.fault)
+        return
+    read = ~np.isnan(reader.written.read_each(texts)) | missing
+    if reader.written.censored == "drop":
+        read |= np.array([bool((shape := shape_of(text)) and shape.limit) for text in texts])
+    if read.all():
+        return
+    grouped = np.array([bool((shape := shape_of(text)) and is_grouped(shape.number)) for text in texts])
+    wrong = grouped & ~read if (grouped & ~read).any() else ~read
+    row, text = first_of(wrong, texts, codes)
+    fault = fault_of(text, reader.written)
+    reader.kind, reader.odd = "text", Odd(row, text, fault, others_of(texts, wrong, text))
+
+
+def _chosen(texts: Sequence[str], given: Sequence[int], fault: str) -> np.ndarray:
+    """Return which text shows a fault best: the first limit, or the first unit that differs from the one before."""
+    shapes = [shape_of(text) for text in texts]
+    chosen = np.zeros(len(texts), dtype=bool)
+    first = next((shapes[place] for place in given if shapes[place]), None)
+    for place in given:
+        shape = shapes[place]
+        odd = shape and (
+            shape.limit
+            if fault == "censored"
+            else first and (shape.before, shape.after) != (first.before, first.after)
+        )
+        chosen[place] = bool(odd)
+    return chosen
+
+
+def _numbers_in(values: pa.Array, options: TableOptions) -> list[str]:
+    texts, _ = coded(values)
+    missing = options.written.is_missing(texts)
+    shapes = [shape_of(text) for text, absent in zip(texts, missing, strict=True) if not absent]
+    return [shape.number for shape in shapes if shape is not None]
