@@ -39,6 +39,16 @@ def test_command_reference_matches_the_code() -> None:
     assert writer.PAGE.read_text() == writer.reference(), "run python docs/write_reference.py"
 
 
+def test_rules_page_matches_the_table() -> None:
+    spec = importlib.util.spec_from_file_location("write_rules", ROOT / "docs" / "write_rules.py")
+    assert spec is not None
+    assert spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+
+    assert writer.PAGE.read_text() == writer.page(), "run python docs/write_rules.py"
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     _, test_command = _blocks(ROOT / "README.md", "sh")[:2]
     assert test_command.strip() in (ROOT / ".ci" / "run").read_text().splitlines()

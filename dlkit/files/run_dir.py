@@ -96,6 +96,11 @@ class RunDir:
         """Return what the best weights predict for a split, kept for plots."""
         return self.path / f"predictions-{split}.csv"
 
+    @property
+    def findings(self) -> Path:
+        """What the diagnosis of the run found."""
+        return self.path / "findings.json"
+
     def events(self) -> list[Path]:
         """Return the files that TensorBoard reads."""
         return sorted(self.path.glob("events.out.tfevents.*"))
@@ -157,6 +162,7 @@ class RunDir:
             self.best_prev,
             self.nan,
             self.log_lines,
+            self.findings,
         )
         return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
 

@@ -102,3 +102,19 @@ def _holder(path: Path) -> str:
     with contextlib.suppress(OSError):
         return printable(path.read_bytes()[:200].decode(errors="replace").strip(), limit=200)
     return ""
+
+
+def is_held(path: Path) -> bool:
+    """Return whether another process holds the lock of a run now; False where that cannot be found out."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        with path.open("rb") as file:  # not filelock, which would open it for writing
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

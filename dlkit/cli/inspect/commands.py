@@ -1,6 +1,7 @@
 """dlkit inspect: the group of its commands."""
 
 from dlkit.cli.inspect.acts import acts
+from dlkit.cli.inspect.diagnosis import history, rules, run
 from dlkit.cli.inspect.grads import grads
 from dlkit.cli.inspect.lr import lr
 from dlkit.cli.inspect.model import model
@@ -11,5 +12,5 @@ from dlkit.cli.options import add_command, command_group
 
 app = command_group("inspect", "Look inside: checkpoints, networks, weights, gradients, activations.")
 
-for function in (show, model, weights, grads, acts, lr, nan):
+for function in (run, history, rules, show, model, weights, grads, acts, lr, nan):
     add_command(app, function.__name__, function)

@@ -1,0 +1,43 @@
+"""Look at a recording with every rule; find the cause, and what follows from it."""
+
+from collections.abc import Sequence
+
+from dlkit.diagnosis.findings import Evidence, Finding
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.table import RULES
+
+
+def diagnose(recording: Recording, rules: Sequence[Rule] = RULES) -> list[Finding]:
+    """Return what the rules find: the cause, its consequences, then what stands by itself.
+
+    While a run goes on, only the rules look that are sure enough.
+    """
+    found = []
+    for rule in rules:
+        if not recording.finished and not rule.live:
+            continue
+        evidence = rule.find(recording, rule.threshold)
+        if evidence is not None:
+            found.append((rule, _finding(rule, evidence)))
+    return _ordered(found)
+
+
+def _finding(rule: Rule, evidence: Evidence) -> Finding:
+    return Finding(
+        rule=rule.name, title=rule.title, threshold=rule.threshold, healthy=rule.healthy, evidence=evidence
+    )
+
+
+def _ordered(found: Sequence[tuple[Rule, Finding]]) -> list[Finding]:
+    """Mark the first warning that none before it explains, and put what follows from it below it."""
+    warnings = [(rule, finding) for rule, finding in found if finding.level == "warning"]
+    notes = [finding for _, finding in found if finding.level == "note"]
+    if not warnings:
+        return notes
+    (cause, first), *others = warnings
+    below = [finding.marked(because_of=cause.name) for _, finding in others if finding.rule in cause.explains]
+    apart = [finding for _, finding in others if finding.rule not in cause.explains]
+    follows = [note.marked(because_of=cause.name) for note in notes if note.rule in cause.explains]
+    rest = [note for note in notes if note.rule not in cause.explains]
+    return [first.marked(cause=True), *below, *follows, *apart, *rest]

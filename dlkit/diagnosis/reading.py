@@ -1,0 +1,123 @@
+"""Read what a run recorded: its folder, or a history alone. Needs neither torch nor pandas."""
+
+import csv
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dlkit.diagnosis.recording import Recording
+from dlkit.errors import CheckpointError, DataError, file_error, printable
+from dlkit.files.history import PROBE_COLUMNS, History, read_history
+from dlkit.files.run_dir import RunDir
+
+
+def read_run(path: Path) -> tuple[Recording, list[str]]:
+    """Read a run folder, also one that is still being written.
+
+    Args:
+        path: The folder, or a file in it.
+
+    Returns:
+        What it holds, and notes about what it lacks.
+
+    Raises:
+        CheckpointError: It is no run folder.
+        DataError: A file in it is not what dlkit wrote.
+    """
+    run = RunDir(path if path.is_dir() else path.parent)
+    if not path.exists():
+        raise CheckpointError(f"no run at {path}", "name a run folder, e.g. runs/mlp-digits-001")
+    if not any(file.exists() for file in (run.config, run.history, run.probes)):
+        raise CheckpointError(f"{run.path} is no run folder", "name a run folder, e.g. runs/mlp-digits-001")
+    notes: list[str] = []
+    recording = Recording(config=_read_config(run.config, notes))
+    if run.history.exists() and run.history.stat().st_size:
+        recording.history = _columns(read_history(run.history), notes)
+    else:
+        notes.append(f"{run.history} has no epochs yet: only what the first steps show is looked at")
+    if run.probes.exists():
+        recording.add_signals(_probe_rows(run.probes, notes))
+    else:
+        notes.append(f"{run.probes} is missing: only rules about the loss apply")
+    recording.finished = not _is_training(run)
+    if not recording.finished:
+        notes.append(f"{run.path} is being trained: rules about the outcome are left out")
+    return recording, notes
+
+
+def read_history_alone(path: Path) -> tuple[Recording, list[str]]:
+    """Read a history.csv by itself.
+
+    Raises:
+        DataError: It is missing, or no history of a training run.
+    """
+    notes: list[str] = []
+    history = read_history(path)
+    recording = Recording(history=_columns(history, notes))
+    if recording.epochs < 2:
+        notes.append(f"{path} has one epoch: a course of the loss needs more")
+    return recording, notes
+
+
+def _columns(history: History, notes: list[str]) -> dict[str, list[float | None]]:
+    known = (
+        "epoch",
+        "step",
+        "seconds",
+        "lr",
+        "grad_norm",
+        "update_ratio",
+        "samples_per_second",
+        "memory_mib",
+    )
+    foreign = [
+        printable(name)
+        for name in history.columns
+        if name not in known and not name.startswith(("train_", "val_"))
+    ]
+    if foreign:
+        notes.append(f"columns that no rule reads: {', '.join(foreign[:8])}")
+    return dict(history.columns)
+
+
+def _read_config(path: Path, notes: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        notes.append(f"{path} is missing: cures have no numbers")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        notes.append(f"{path} cannot be read: cures have no numbers")
+    except OSError as err:
+        error = file_error(err, path, "read")
+        raise DataError(error.message, error.hint) from err
+    return {}
+
+
+def _probe_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, str, str, float]]:
+    """Yield the rows of a probes.csv; a row that is cut off or not ours is left out and counted."""
+    left_out = 0
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            reader = csv.reader(file)
+            if tuple(next(reader, ())) != PROBE_COLUMNS:
+                raise DataError(f"{path} is not a probes.csv of dlkit's", "move the file away")
+            for row in reader:
+                try:
+                    step, layer, signal, value = row
+                    yield int(step), layer, signal, float(value)
+                except ValueError:
+                    left_out += 1
+    except csv.Error as err:
+        raise DataError(f"{path} is not CSV: {err}", "move the file away") from err
+    except OSError as err:
+        error = file_error(err, path, "read")
+        raise DataError(error.message, error.hint) from err
+    if left_out:
+        notes.append(f"{path}: {left_out} row{'s' * (left_out > 1)} cut off or not numbers, left out")
+
+
+def _is_training(run: RunDir) -> bool:
+    from dlkit.files.run_lock import is_held
+
+    return is_held(run.lock)

@@ -1,0 +1,136 @@
+"""What a run recorded, as the rules read it: settings, history and signals, with the few sums they share."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Point = tuple[int, float]
+"""Step and value."""
+
+_MAX_POINTS = 1000
+_FIRST_POINTS = 50
+
+WHOLE = ""
+"""The layer of signals that are of the whole network."""
+
+
+@dataclass
+class Recording:
+    """A run so far.
+
+    Args:
+        config: Its settings; empty where they are not known.
+        history: Columns of history.csv, an entry an epoch; None where nothing was measured.
+        signals: Points of probes.csv by signal and layer, in the order of the steps.
+        finished: The run came to its end; rules about the outcome apply.
+    """
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    history: dict[str, list[float | None]] = field(default_factory=dict)
+    signals: dict[str, dict[str, list[Point]]] = field(default_factory=dict)
+    finished: bool = True
+
+    def add_epoch(self, row: Mapping[str, float | None]) -> None:
+        """Add a row of history.csv."""
+        for name, value in row.items():
+            self.history.setdefault(name, []).append(value)
+
+    def add_signals(self, rows: Iterable[tuple[int, str, str, float]]) -> None:
+        """Add rows of probes.csv: step, layer, signal, value; of a long run, ever fewer are kept."""
+        for step, layer, signal, value in rows:
+            points = self.signals.setdefault(signal, {}).setdefault(layer, [])
+            points.append((step, value))
+            if len(points) > _MAX_POINTS:
+                del points[_FIRST_POINTS::2]
+
+    def points(self, signal: str, layer: str = WHOLE) -> list[Point]:
+        """Return the finite points of a signal of one layer."""
+        return [point for point in self.signals.get(signal, {}).get(layer, ()) if math.isfinite(point[1])]
+
+    def layers(self, signal: str) -> dict[str, list[Point]]:
+        """Return the finite points of a signal by layer, layers without any left out."""
+        found = {layer: self.points(signal, layer) for layer in self.signals.get(signal, {})}
+        return {layer: points for layer, points in found.items() if points}
+
+    def number(self, signal: str, layer: str = WHOLE) -> float | None:
+        """Return the first finite value of a signal; None if there is none."""
+        points = self.points(signal, layer)
+        return points[0][1] if points else None
+
+    def column(self, name: str) -> list[float]:
+        """Return the finite values of a column of the history."""
+        return [value for value in self.history.get(name, ()) if value is not None and math.isfinite(value)]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are done."""
+        return max(map(len, self.history.values()), default=0)
+
+    @property
+    def steps(self) -> int:
+        """Steps that are done, as far as is known."""
+        counted = [int(value) for value in self.column("step")]
+        sampled = [points[-1][0] for points in self.signals.get("grad_norm", {}).values() if points]
+        return max([0, *counted, *sampled])
+
+    @property
+    def metric(self) -> str | None:
+        """Name of the metric beside the loss, if there is one."""
+        names = [name[4:] for name in self.history if name.startswith("val_") and name != "val_loss"]
+        return names[0] if names else None
+
+    @property
+    def constant_loss(self) -> float | None:
+        """The loss of the best constant answer; the first loss where it was not recorded."""
+        recorded = self.number("constant_loss")
+        if recorded is not None:
+            return recorded if recorded > 0 else None
+        first = [*self.column("train_loss")[:1], *self.column("val_loss")[:1]]
+        return max(first) if first and max(first) > 0 else None
+
+    @property
+    def train_losses(self) -> list[float]:
+        """The course of the training loss: means over parts of an epoch where recorded, else over epochs."""
+        return [value for _, value in self.points("mean_loss")] or self.column("train_loss")
+
+    def gain(self, column: str = "val_loss") -> float | None:
+        """Return the share of the best constant answer's loss that training took off, at the best epoch."""
+        losses, constant = self.column(column), self.constant_loss
+        return None if not losses or constant is None else 1 - min(losses) / constant
+
+    @property
+    def matrices(self) -> list[str]:
+        """Names of the trained parameters of two axes or more, in the order of the network."""
+        return [name for name in self.signals.get("units", {}) if name in self.signals.get("grad_norm", {})]
+
+
+def late(points: Sequence[Point]) -> list[Point]:
+    """Return the points of the last half of the steps, at least one."""
+    if not points:
+        return []
+    middle = (points[0][0] + points[-1][0]) / 2
+    return [point for point in points if point[0] >= middle]
+
+
+def early(points: Sequence[Point], until: int = 11) -> list[Point]:
+    """Return the points of the first steps."""
+    return [point for point in points if point[0] <= until]
+
+
+def median(points: Sequence[Point]) -> float:
+    """Return the median of the values; NaN for none."""
+    return statistics.median(value for _, value in points) if points else math.nan
+
+
+def persists(points: Sequence[Point], limit: float) -> bool:
+    """Return whether at least half of the values of the last half lie above a limit, the last included."""
+    found = late(points)
+    above = [value > limit for _, value in found]
+    return bool(above) and above[-1] and 2 * sum(above) >= len(above)
+
+
+def first_above(points: Sequence[Point], limit: float) -> int | None:
+    """Return the first step whose value lies above a limit."""
+    return next((step for step, value in points if value > limit), None)

@@ -1,0 +1,190 @@
+"""Rules about what passes through the layers: gradients that vanish or explode, units that are dead or saturated."""
+
+import math
+
+from dlkit.diagnosis.cures import argument, change, current_argument
+from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.recording import Recording, first_above, late, median, persists
+from dlkit.diagnosis.rule import Rule
+
+_NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
+_LEARNED = 0.5
+_FIRST_CHECKS = 4
+_JUMP = 100.0
+
+
+def vanishing(recording: Recording, limit: float) -> Evidence | None:
+    """Find a first layer whose gradients are tiny beside those of others."""
+    layers = recording.matrices
+    if len(layers) < 2:
+        return None
+    sizes = {layer: recording.number("size", layer) or 1.0 for layer in layers}
+    by_step: dict[int, list[float]] = {}
+    for layer in layers:
+        for step, norm in recording.points("grad_norm", layer):
+            by_step.setdefault(step, []).append(norm / math.sqrt(sizes[layer]))
+    ratios = [
+        (step, values[0] / max(values))
+        for step, values in sorted(by_step.items())
+        if len(values) == len(layers) and max(values) > 0
+    ]
+    missing = layers[0] in recording.layers("grad_missing")
+    if not ratios or missing:
+        return None
+    start, end = median(ratios[:_FIRST_CHECKS]), median(late(ratios))
+    if min(start, end) >= limit:
+        return None
+    return Evidence(
+        message=f"the gradient of {layers[0]} is {min(start, end):.2g} of the largest",
+        value=min(start, end),
+        layer=layers[0],
+        step=next((step for step, value in ratios if value < limit), None),
+        cure=_other_activation(recording, "use ReLU or GELU, a normalisation layer, or fewer layers"),
+        confirm="dlkit inspect grads RUN",
+        level="warning" if _poor(recording) else "note",
+    )
+
+
+def exploding(recording: Recording, limit: float) -> Evidence | None:
+    """Find a gradient far above its usual size while the loss rises."""
+    norms: dict[int, float] = {}
+    for points in recording.layers("grad_norm").values():
+        for step, norm in points:
+            norms[step] = math.hypot(norms.get(step, 0.0), norm)
+    course = sorted(norms.items())
+    if len(course) < 8:
+        return None
+    usual_size = median(course[: len(course) // 2])
+    above = first_above(course[len(course) // 2 :], limit * usual_size)
+    losses = recording.train_losses
+    if above is None or not losses or losses[-1] <= 1.1 * min(losses):
+        return None
+    largest = max(value for _, value in course)
+    return Evidence(
+        message=f"the gradient grew from {usual_size:.3g} to {largest:.3g}",
+        value=largest / max(usual_size, 1e-30),
+        step=above,
+        cure=change("grad_clip", recording.config.get("grad_clip"), 1.0),
+        confirm="dlkit inspect updates RUN",
+    )
+
+
+def dead_units(recording: Recording, limit: float) -> Evidence | None:
+    """Find rectifiers of which most units are zero for every sample."""
+    found = recording.layers("dead")
+    worst = {layer: median(late(points)) for layer, points in found.items()}
+    if not worst:
+        return None
+    layer, share = max(worst.items(), key=lambda pair: pair[1])
+    if share < _NOTE_DEAD or not persists(found[layer], _NOTE_DEAD):
+        return None
+    alarm = persists(found[layer], limit) and (_poor(recording) or share > 0.95)
+    return Evidence(
+        message=f"{share:.0%} of the units of {layer} are zero for every sample",
+        value=share,
+        layer=layer,
+        step=first_above(found[layer], _NOTE_DEAD),
+        cure=argument(recording, "activation", "leaky_relu")
+        or Cure("LeakyReLU or GELU, biases of 0, a lower --lr"),
+        confirm="dlkit inspect acts RUN",
+        level="warning" if alarm else "note",
+    )
+
+
+def saturated(recording: Recording, limit: float) -> Evidence | None:
+    """Find tanh or sigmoid units at the flat ends of their functions."""
+    found = recording.layers("saturated")
+    worst = {layer: median(late(points)) for layer, points in found.items()}
+    if not worst:
+        return None
+    layer, share = max(worst.items(), key=lambda pair: pair[1])
+    if share < _NOTE_SATURATED:
+        return None
+    alarm = persists(found[layer], limit) and (_poor(recording) or found[layer][0][1] > limit)
+    return Evidence(
+        message=f"{share:.0%} of the outputs of {layer} lie at the flat ends",
+        value=share,
+        layer=layer,
+        step=first_above(found[layer], _NOTE_SATURATED),
+        cure=_other_activation(recording, "a smaller start (Xavier), normalised inputs, or ReLU"),
+        confirm="dlkit inspect acts RUN",
+        level="warning" if alarm else "note",
+    )
+
+
+def _other_activation(recording: Recording, otherwise: str) -> Cure:
+    """Return ReLU for a network of dlkit's own that has another function; else words."""
+    chosen = argument(recording, "activation", "relu")
+    return (
+        chosen
+        if chosen and current_argument(recording, "activation") not in (None, "relu")
+        else Cure(otherwise)
+    )
+
+
+def _poor(recording: Recording) -> bool:
+    """Return whether the loss fell by less than half so far."""
+    gain = recording.gain("train_loss")
+    return gain is None or gain < _LEARNED
+
+
+_SYMPTOMS = ("flat_loss", "underfit", "majority", "inputs_ignored", "lr_low", "unstable", "labels")
+
+RULES = (
+    Rule(
+        name="vanishing",
+        title="vanishing gradients",
+        stage="activations",
+        signals=("grad_norm", "size"),
+        threshold=1e-4,
+        condition="the root mean square gradient of the first matrix is below 1e-4 of the largest, in the first or in"
+        " the late steps; a note where the loss fell by half",
+        healthy="0.044 or more",
+        source="AutoTrainer (Zhang et al. 2021); SageMaker Debugger, VanishingGradient",
+        cure="-s activation=relu",
+        find=vanishing,
+        explains=(*_SYMPTOMS, "saturated"),
+        live=True,
+    ),
+    Rule(
+        name="exploding",
+        title="exploding gradients",
+        stage="activations",
+        signals=("grad_norm", "mean_loss"),
+        threshold=_JUMP,
+        condition="the whole gradient grows 100 times above its median while the loss rises",
+        healthy="up to 10 times",
+        source="AutoTrainer; TheDeepChecker",
+        cure="--grad-clip 1",
+        find=exploding,
+        explains=(*_SYMPTOMS, "dead", "saturated"),
+    ),
+    Rule(
+        name="dead",
+        title="dead units",
+        stage="activations",
+        signals=("dead", "train_loss"),
+        threshold=0.75,
+        condition="75 % of a rectifier's units are zero for every sample, in most of the late checks, and the loss fell"
+        " by less than half; a note above 50 %",
+        healthy="up to 0.52",
+        source="SageMaker Debugger, DeadRelu; AutoTrainer",
+        cure="-s activation=leaky_relu",
+        find=dead_units,
+        explains=(*_SYMPTOMS, "vanishing"),
+    ),
+    Rule(
+        name="saturated",
+        title="saturated units",
+        stage="activations",
+        signals=("saturated", "train_loss"),
+        threshold=0.5,
+        condition="half of the outputs of tanh or sigmoid lie beyond 0.97 of their range, in most of the late checks;"
+        " a note above 20 %",
+        healthy="up to 0.16",
+        source="SageMaker Debugger, SaturatedActivation; Karpathy, makemore",
+        cure="-s activation=relu",
+        find=saturated,
+        explains=(*_SYMPTOMS, "vanishing"),
+    ),
+)

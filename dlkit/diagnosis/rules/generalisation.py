@@ -1,0 +1,122 @@
+"""Rules about validation: what was learned from the training samples and does not hold for others."""
+
+from dlkit.diagnosis.cures import argument, change, current_argument, usual
+from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.rule import Rule
+
+_RISE, _RISE_OF_CONSTANT, _TRAIN_FELL = 1.15, 0.03, 0.9
+_GAP, _GAP_OF_CONSTANT = 2.5, 0.15
+_GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
+_LEARNED_NOTHING = 0.03
+
+
+def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
+    """Find a network that learns its training samples, while validation never gets better than a constant answer."""
+    train, val = recording.gain("train_loss"), recording.gain()
+    if train is None or val is None or train < limit or val >= _LEARNED_NOTHING:
+        return None
+    return Evidence(
+        message=f"the training loss fell by {train:.0%}, the validation loss by {max(val, 0):.0%}",
+        value=val,
+        step=None,
+        cure=Cure(
+            "check that inputs and targets are read in the same order, and the split's validation part"
+        ),
+        confirm="dlkit data check; dlkit eval RUN --worst 20",
+    )
+
+
+def overfit(recording: Recording, limit: float) -> Evidence | None:
+    """Find a validation loss that rises while the training loss still falls, and from which epoch on."""
+    train, val = recording.column("train_loss"), recording.column("val_loss")
+    constant = recording.constant_loss
+    if len(val) < 3 or len(train) != len(val) or constant is None:
+        return None
+    best = val.index(min(val))
+    rise = val[-1] - val[best]
+    rising = (
+        val[-1] > limit * val[best]
+        and rise > _RISE_OF_CONSTANT * constant
+        and train[-1] < _TRAIN_FELL * train[best]
+    )
+    if not rising and not _wide_gap(recording, train[-1], val[-1], constant):
+        return None
+    return Evidence(
+        message=f"the validation loss is lowest at epoch {best + 1} ({val[best]:.3g}) and ends at {val[-1]:.3g}, "
+        f"the training loss at {train[-1]:.3g}",
+        value=val[-1] / max(val[best], 1e-12) if rising else val[-1] / max(train[-1], 1e-12),
+        step=_step_of(recording, best),
+        cure=_regularise(recording, best + 1),
+        confirm="dlkit plot RUN",
+        level="warning" if _metric_suffers(recording, best) else "note",
+    )
+
+
+def _wide_gap(recording: Recording, train: float, val: float, constant: float) -> bool:
+    """Return whether validation ends far above training; numbers vary more than classes."""
+    factor, share = (
+        (_GAP, _GAP_OF_CONSTANT)
+        if recording.metric == "accuracy"
+        else (_GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS)
+    )
+    return val > factor * train and val - train > share * constant
+
+
+def _metric_suffers(recording: Recording, best: int) -> bool:
+    """Return whether the metric too ends clearly worse than at its best, or far from that of training."""
+    name = recording.metric
+    values = recording.column(f"val_{name}") if name else []
+    if not values or len(values) <= best:
+        return True
+    if name == "accuracy":
+        return max(values) - values[-1] > 0.02
+    return values[-1] > 1.1 * min(values)
+
+
+def _step_of(recording: Recording, row: int) -> int | None:
+    steps = recording.column("step")
+    return int(steps[row]) if row < len(steps) else None
+
+
+def _regularise(recording: Recording, epoch: int) -> Cure:
+    """Return what stops the network from learning its samples by heart."""
+    if recording.config.get("patience") is None and epoch < recording.epochs - 1:
+        return change("patience", None, max(2, min(10, recording.epochs // 10)))
+    if (
+        not current_argument(recording, "dropout")
+        and (dropout := argument(recording, "dropout", 0.3)) is not None
+    ):
+        return dropout
+    decay = recording.config.get("weight_decay", 0.0)
+    return change("weight_decay", decay, max(1e-2, 10 * decay, usual(recording.config, "weight_decay")))
+
+
+RULES = (
+    Rule(
+        name="labels",
+        title="labels that do not belong to the inputs",
+        stage="generalisation",
+        signals=("train_loss", "val_loss", "constant_loss"),
+        threshold=0.15,
+        condition="the training loss fell by 15 % or more, the validation loss by less than 3 %",
+        healthy="both fall",
+        source="TheDeepChecker, corrupted labels",
+        cure="check the order of inputs and targets",
+        find=wrong_labels,
+        explains=("overfit", "underfit", "flat_loss"),
+    ),
+    Rule(
+        name="overfit",
+        title="overfitting",
+        stage="generalisation",
+        signals=("train_loss", "val_loss", "constant_loss"),
+        threshold=_RISE,
+        condition="the validation loss ends 15 % above its lowest while the training loss fell on, or at 2.5 times the"
+        " training loss (4 times for numbers); a note where the metric does not suffer",
+        healthy="1.0 to 1.1",
+        source="UMLAUT; AutoTrainer; Prechelt 1998",
+        cure="--patience, -s dropout, --weight-decay, --augment",
+        find=overfit,
+    ),
+)

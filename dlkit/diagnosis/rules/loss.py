@@ -1,0 +1,139 @@
+"""Rules about the course of the loss, for what no rule before them explains."""
+
+from itertools import pairwise
+
+from dlkit.diagnosis.cures import change, lower_rate, raise_rate
+from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.recording import Recording, late, median
+from dlkit.diagnosis.rule import Rule
+
+_FEWEST_STEPS = 20
+_STILL_FALLING = 0.9
+
+
+def flat_loss(recording: Recording, limit: float) -> Evidence | None:
+    """Find a training loss that never went below that of the best constant answer."""
+    losses, constant = recording.train_losses, recording.constant_loss
+    if not losses or constant is None or recording.steps < _FEWEST_STEPS:
+        return None
+    if recording.number("constant_loss") is None and len(losses) < 2:
+        return None
+    best = min(losses)
+    if best / constant <= limit:
+        return None
+    return Evidence(
+        message=f"the lowest training loss is {best:.3g}, that of the best constant answer {constant:.3g}",
+        value=best / constant,
+        step=None,
+        cure=raise_rate(recording),
+        confirm="dlkit train --overfit 32 tells a wrong network from data that cannot be learned",
+    )
+
+
+def underfit(recording: Recording, limit: float) -> Evidence | None:
+    """Find a run that ended while it was still far from what the data allow, train and validation alike."""
+    gain, train_gain = recording.gain(), recording.gain("train_loss")
+    if gain is None or train_gain is None or recording.epochs < 1 or train_gain > limit or gain < -0.1:
+        return None
+    losses = recording.train_losses
+    falling = len(losses) > 3 and losses[-1] < _STILL_FALLING * losses[len(losses) // 2]
+    epochs = recording.config.get("epochs", recording.epochs)
+    wider = Cure("a larger network, or --lr from dlkit inspect lr")
+    return Evidence(
+        message=f"the training loss fell by {max(train_gain, 0):.0%} only, the validation loss by {max(gain, 0):.0%}"
+        + (", and it is still falling" if falling else ""),
+        value=train_gain,
+        step=None,
+        cure=change("epochs", epochs, 5 * epochs) if falling else wider,
+        confirm="dlkit plot RUN",
+    )
+
+
+def unstable(recording: Recording, limit: float) -> Evidence | None:
+    """Find a loss that jumps from epoch to epoch more than it falls."""
+    losses = recording.column("train_loss")
+    constant = recording.constant_loss
+    if len(losses) < 6 or constant is None:
+        return None
+    half = losses[len(losses) // 2 :]
+    rises = [after - before for before, after in pairwise(half) if after > before]
+    if len(rises) < limit * (len(half) - 1) or sum(rises) < 0.1 * constant:
+        return None
+    return Evidence(
+        message=f"the training loss rose in {len(rises)} of the last {len(half) - 1} epochs",
+        value=len(rises) / (len(half) - 1),
+        step=None,
+        cure=lower_rate(recording),
+        confirm="dlkit plot RUN",
+        level="note",
+    )
+
+
+def memory(recording: Recording, _limit: float) -> Evidence | None:
+    """Find batches that did not fit into memory whole."""
+    pieces = late(recording.points("piece_size"))
+    if not pieces:
+        return None
+    batch = recording.config.get("batch_size", 0)
+    return Evidence(
+        message=f"memory ran out; batches go through in pieces of {pieces[-1][1]:g} samples or fewer",
+        value=median(pieces),
+        step=pieces[0][0],
+        cure=change("batch_size", batch, int(pieces[-1][1])),
+        confirm="dlkit train --dry-run reports the memory",
+        level="note",
+    )
+
+
+RULES = (
+    Rule(
+        name="memory",
+        title="out of memory",
+        stage="loss",
+        signals=("piece_size",),
+        threshold=0,
+        condition="batches went through in pieces; a note",
+        healthy="batches whole",
+        source="measured here",
+        cure="--batch-size of the pieces, with --accumulate",
+        find=memory,
+        live=True,
+    ),
+    Rule(
+        name="unstable",
+        title="an unstable loss",
+        stage="loss",
+        signals=("train_loss",),
+        threshold=0.4,
+        condition="the training loss rises in 40 % of the later epochs, by 10 % of the constant answer in all; a note",
+        healthy="0 to 0.2",
+        source="AutoTrainer, oscillating loss",
+        cure="lower --lr",
+        find=unstable,
+    ),
+    Rule(
+        name="underfit",
+        title="underfitting",
+        stage="generalisation",
+        signals=("train_loss", "val_loss", "constant_loss"),
+        threshold=0.35,
+        condition="the training loss fell by less than 35 % of the best constant answer's",
+        healthy="0.5 to 1",
+        source="AutoTrainer, slow convergence",
+        cure="--epochs, or a larger network",
+        find=underfit,
+    ),
+    Rule(
+        name="flat_loss",
+        title="a loss that does not change",
+        stage="generalisation",
+        signals=("train_loss", "mean_loss", "constant_loss"),
+        threshold=0.98,
+        condition="the lowest training loss is above 0.98 of the best constant answer's",
+        healthy="0 to 0.8",
+        source="TheDeepChecker; DeepDiagnosis (Wardat et al. 2022)",
+        cure="--lr, or --overfit 32 to see whether the network can learn",
+        find=flat_loss,
+        explains=("underfit", "majority"),
+    ),
+)

@@ -1,0 +1,286 @@
+"""Rules about how far a step goes: learning rate, divergence, batch size, regularisation."""
+
+import math
+
+from dlkit.diagnosis.cures import argument, change, lower_rate, raise_rate, usual
+from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.recording import Point, Recording, early, first_above, late, median
+from dlkit.diagnosis.rule import Rule
+
+_NEVER_LEARNED = 0.05
+_LEARNED = 0.5
+_RISE = 1.5
+_LARGE_MEAN = 0.15
+_SMALL = 4
+_FELL = 0.3
+
+
+def not_finite(recording: Recording, _limit: float) -> Evidence | None:
+    """Find a run that diverged, and where the first NaN or infinity came from."""
+    for signal in ("weights", "forward", "loss", "backward", "step", "validation", "none"):
+        for layer, points in recording.layers(f"non_finite_{signal}").items():
+            place = f"in {layer}" if layer else f"in the {'gradients' if signal == 'step' else signal}"
+            return Evidence(
+                message=f"training diverged at step {points[0][0]}: the first NaN or infinity came up {place}",
+                value=float(points[0][0]),
+                layer=layer,
+                step=points[0][0],
+                cure=lower_rate(recording),
+                confirm="dlkit inspect nan RUN replays the batch",
+            )
+    for name in ("train_loss", "val_loss"):
+        values = recording.history.get(name, [])
+        bad = [
+            epoch for epoch, value in enumerate(values, 1) if value is not None and not math.isfinite(value)
+        ]
+        if bad:
+            return Evidence(
+                message=f"{name} is not finite from epoch {bad[0]} on",
+                value=float(bad[0]),
+                step=None,
+                cure=lower_rate(recording),
+                confirm="dlkit inspect nan RUN replays the batch",
+            )
+    return None
+
+
+def rate_too_high(recording: Recording, limit: float) -> Evidence | None:
+    """Find steps that move the weights by a large share of themselves, or a loss that rises."""
+    worst: tuple[float, str, list[Point]] = (0.0, "", [])
+    for layer in recording.matrices:
+        points = recording.points("update_ratio", layer)
+        highest = max((value for _, value in early(points)), default=0.0)
+        worst = max(worst, (highest, layer, points))
+    ratio, layer, points = worst
+    if ratio > limit:
+        return Evidence(
+            message=f"a step moves {layer} by {ratio:.2g} of its norm",
+            value=ratio,
+            layer=layer,
+            step=first_above(points, limit),
+            cure=lower_rate(recording),
+            confirm="dlkit inspect lr finds a rate",
+        )
+    return _still_too_high(recording) or _rising_loss(recording) or _large_means(recording)
+
+
+def _large_means(recording: Recording) -> Evidence | None:
+    """Judge by the column of the history, which has the mean over an epoch and the whole network."""
+    ratios = recording.column("update_ratio")
+    if recording.matrices or not ratios or max(ratios) <= _LARGE_MEAN:
+        return None
+    return Evidence(
+        message=f"steps of epoch {ratios.index(max(ratios)) + 1} move the weights by {max(ratios):.2g} of their norm",
+        value=max(ratios),
+        step=None,
+        cure=lower_rate(recording),
+        confirm="dlkit inspect lr finds a rate",
+    )
+
+
+def _still_too_high(recording: Recording) -> Evidence | None:
+    gain = recording.gain("train_loss")
+    ratios = {layer: median(late(recording.points("update_ratio", layer))) for layer in recording.matrices}
+    if not ratios or gain is None:
+        return None
+    layer, ratio = max(ratios.items(), key=lambda pair: pair[1])
+    if ratio < 0.05 or gain > _LEARNED:
+        return None
+    return Evidence(
+        message=f"steps still move {layer} by {ratio:.2g} of its norm, and the loss fell by {max(gain, 0):.0%} only",
+        value=ratio,
+        layer=layer,
+        step=None,
+        cure=lower_rate(recording),
+        confirm="dlkit inspect lr finds a rate",
+    )
+
+
+def _rising_loss(recording: Recording) -> Evidence | None:
+    losses, constant = recording.train_losses, recording.constant_loss
+    if len(losses) < 3 or constant is None:
+        return None
+    last, start = median([(0, value) for value in losses[-2:]]), max(losses[0], constant)
+    if last <= _RISE * start and last <= max(3 * min(losses), min(losses) + 0.3 * constant):
+        return None
+    return Evidence(
+        message=f"the training loss rose from {min(losses):.3g} to {last:.3g}",
+        value=last / min(losses),
+        step=None,
+        cure=lower_rate(recording),
+        confirm="dlkit plot RUN",
+    )
+
+
+def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
+    """Find steps that hardly move the weights, in a run that did not learn much."""
+    ratios = [
+        max((value for _, value in recording.points("update_ratio", layer)), default=math.nan)
+        for layer in recording.matrices
+    ]
+    ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
+    gain = recording.gain("train_loss")
+    if not ratios or gain is None:
+        return None
+    largest = max(ratios)
+    if largest > limit or gain > _LEARNED:
+        return None
+    return Evidence(
+        message=f"no step moves a layer by more than {largest:.2g} of its norm; the loss fell by {max(gain, 0):.0%}",
+        value=largest,
+        step=None,
+        cure=raise_rate(recording),
+        confirm="dlkit inspect lr finds a rate",
+    )
+
+
+def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
+    """Find batches of a few samples, under whose noise the loss does not settle."""
+    batch = recording.config.get("batch_size", 0) * recording.config.get("accumulate", 1)
+    samples = recording.number("samples") or 0
+    noise, losses = recording.points("loss_noise"), recording.train_losses
+    gain = recording.gain()
+    if not batch or batch > limit or samples < 32 * batch or not noise or gain is None:
+        return None
+    if gain > _LEARNED or (not recording.layers("batch_norm") and median(late(noise)) < 0.5 * losses[-1]):
+        return None
+    return Evidence(
+        message=f"batches of {batch} samples: the loss of a batch varies by {noise[-1][1]:.2g} about {losses[-1]:.2g}",
+        value=float(batch),
+        step=None,
+        cure=change("batch_size", recording.config["batch_size"], usual(recording.config, "batch_size")),
+        confirm="dlkit plot RUN",
+    )
+
+
+def over_regularised(recording: Recording, limit: float) -> Evidence | None:
+    """Find weights that shrink away, or units that are mostly dropped, while the loss stays high."""
+    gain = recording.gain()
+    if gain is None or gain > _LEARNED:
+        return None
+    drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
+    norms = [
+        points for layer, points in recording.layers("weight_norm").items() if layer in recording.matrices
+    ]
+    first = math.hypot(*(points[0][1] for points in norms)) if norms else 0.0
+    last = math.hypot(*(points[-1][1] for points in norms)) if norms else 0.0
+    if first and last < limit * first:
+        return Evidence(
+            message=f"the weights shrank to {last / first:.2g} of their size, and the loss fell by {max(gain, 0):.0%}",
+            value=last / first,
+            step=None,
+            cure=_less_decay(recording),
+            confirm="dlkit inspect weights RUN",
+        )
+    if drops and max(drops.values()) > 0.6:
+        layer, share = max(drops.items(), key=lambda pair: pair[1])
+        return Evidence(
+            message=f"{layer} drops {share:.0%} of its inputs, and the loss fell by {max(gain, 0):.0%}",
+            value=share,
+            layer=layer,
+            step=1,
+            cure=argument(recording, "dropout", 0.1) or Cure("drop 10 to 50 %"),
+            confirm="train_loss beside eval_loss in probes.csv",
+        )
+    return None
+
+
+def _less_decay(recording: Recording) -> Cure:
+    if recording.config.get("l1", 0.0):
+        return change("l1", recording.config["l1"], 0.0)
+    decay = recording.config.get("weight_decay", 0.0)
+    recipe = usual(recording.config, "weight_decay")
+    return (
+        change("weight_decay", decay, recipe if recipe < decay else 0.0) if decay else lower_rate(recording)
+    )
+
+
+_SYMPTOMS = (
+    "dead",
+    "saturated",
+    "flat_loss",
+    "underfit",
+    "unstable",
+    "majority",
+    "inputs_ignored",
+    "labels",
+    "overfit",
+)
+
+RULES = (
+    Rule(
+        name="lr_high",
+        title="learning rate too high",
+        stage="learning rate",
+        signals=("update_ratio", "train_loss", "mean_loss", "constant_loss"),
+        threshold=0.3,
+        condition="one of the first 11 steps moves a weight matrix by 0.3 of its norm; or late steps by 0.05, while"
+        " the loss fell by less than half; or the training loss ends 1.5 times above its start, or 3 times above its"
+        " lowest",
+        healthy="up to 0.106 in the first steps, 1.4e-3 to 1.5e-2 later",
+        source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
+        cure="lower --lr to that of the recipe, or to a tenth",
+        find=rate_too_high,
+        explains=(*_SYMPTOMS, "nan", "exploding", "vanishing", "mode_gap"),
+        live=True,
+    ),
+    Rule(
+        name="nan",
+        title="numbers that are not finite",
+        stage="learning rate",
+        signals=(
+            "non_finite_weights",
+            "non_finite_forward",
+            "non_finite_loss",
+            "non_finite_backward",
+            "val_loss",
+        ),
+        threshold=0,
+        condition="training diverged, or a loss in the history is NaN or infinite",
+        healthy="none",
+        source="replay of the failing batch",
+        cure="lower --lr",
+        find=not_finite,
+        explains=(*_SYMPTOMS, "exploding"),
+    ),
+    Rule(
+        name="lr_low",
+        title="learning rate too low",
+        stage="learning rate",
+        signals=("update_ratio", "train_loss", "constant_loss"),
+        threshold=5e-4,
+        condition="no step moves any weight matrix by 5e-4 of its norm, and the loss fell by less than half",
+        healthy="1.4e-3 to 1.5e-2",
+        source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
+        cure="raise --lr to that of the recipe, or tenfold",
+        find=rate_too_low,
+        explains=("flat_loss", "underfit", "majority", "labels"),
+    ),
+    Rule(
+        name="small_batch",
+        title="batches too small",
+        stage="learning rate",
+        signals=("loss_noise", "mean_loss", "batch_norm"),
+        threshold=float(_SMALL),
+        condition="at most 4 samples a step, and the loss fell by less than half",
+        healthy="16 to 512",
+        source="measured here",
+        cure="--batch-size of the recipe",
+        find=batch_too_small,
+        explains=_SYMPTOMS,
+    ),
+    Rule(
+        name="over_regularised",
+        title="too much regularisation",
+        stage="learning rate",
+        signals=("weight_norm", "dropout", "val_loss", "constant_loss"),
+        threshold=_FELL,
+        condition="the weights shrank to 0.3 of their size or a layer drops over 60 %, and the loss fell by less than"
+        " half",
+        healthy="0.9 to 3",
+        source="UMLAUT; TheDeepChecker",
+        cure="--weight-decay, --l1 or -s dropout=0.1",
+        find=over_regularised,
+        explains=(*_SYMPTOMS, "vanishing"),
+    ),
+)

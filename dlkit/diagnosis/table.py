@@ -1,0 +1,15 @@
+"""The table of all rules, in the order in which causes are looked for."""
+
+from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rules import activations, data, generalisation, initialisation, loss, rate, wiring
+
+RULES: tuple[Rule, ...] = (
+    *data.RULES,
+    *wiring.RULES,
+    *initialisation.RULES,
+    *rate.RULES,
+    *activations.RULES,
+    *generalisation.RULES,
+    *loss.RULES,
+)
+COLUMNS = ("name", "stage", "title", "signals", "condition", "threshold", "healthy", "source", "cure")

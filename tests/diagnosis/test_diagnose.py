@@ -1,0 +1,95 @@
+"""The cause, what follows from it, and the findings as text and JSON."""
+
+import json
+
+from recordings import CONSTANT, constant, healthy, stuck
+
+from dlkit.diagnosis.diagnose import diagnose
+from dlkit.diagnosis.findings import to_json, to_lines
+from dlkit.diagnosis.recording import Recording
+
+
+def hot() -> Recording:
+    """A rate far too high: huge first steps, dead units, a flat loss; and layers that are not the optimizer's."""
+    return healthy(
+        {
+            "update_ratio": {"first.weight": constant(3.0)},
+            "dead": {"relu": constant(1.0)},
+            "mean_loss": {"": constant(CONSTANT)},
+            "frozen": {"second.weight": [(1, 1.0)]},
+        },
+        history=stuck(),
+        lr=2.0,
+        freeze="second.*",
+    )
+
+
+def test_a_healthy_run_has_no_findings() -> None:
+    assert diagnose(healthy()) == []
+
+
+def test_the_earliest_warning_is_the_cause_and_the_others_follow() -> None:
+    found = diagnose(hot())
+
+    assert [(finding.rule, finding.cause, finding.because_of) for finding in found] == [
+        ("lr_high", True, None),
+        ("dead", False, "lr_high"),
+        ("underfit", False, "lr_high"),
+        ("flat_loss", False, "lr_high"),
+        ("frozen", False, None),
+    ]
+
+
+def test_while_a_run_goes_on_only_sure_rules_look() -> None:
+    recording = hot()
+    recording.finished = False
+
+    assert {finding.rule for finding in diagnose(recording)} == {"lr_high", "frozen"}
+
+
+def test_lines_have_one_cure_and_indent_what_follows() -> None:
+    lines = to_lines(diagnose(hot()))
+
+    assert lines[0].startswith("warning: learning rate too high: ")
+    assert lines[1] == "  cure: lower --lr from 2 to 0.01"
+    assert lines[3].startswith("  warning: dead units: 100%")
+    assert lines[6].startswith("note: frozen layers")
+    assert sum(line.startswith("  cure") for line in lines) == 2
+
+
+def test_json_has_every_key_and_no_nan() -> None:
+    document = json.loads(to_json("runs/a", diagnose(hot())))
+
+    assert document["run"] == "runs/a"
+    first = document["findings"][0]
+    assert set(first) == {
+        "rule",
+        "level",
+        "cause",
+        "because_of",
+        "layer",
+        "step",
+        "value",
+        "threshold",
+        "healthy",
+        "message",
+        "cure",
+        "confirm",
+    }
+    assert (first["layer"], first["step"], first["value"], first["threshold"]) == (
+        "first.weight",
+        1,
+        3.0,
+        0.3,
+    )
+    assert (first["cure"]["option"], first["cure"]["value"]) == ("--lr", 0.01)
+
+
+def test_a_cure_never_names_an_argument_that_the_network_has_not() -> None:
+    recording = hot()
+    recording.config = {**recording.config, "model": "net.py:Net"}
+
+    cures = {finding.rule: finding.evidence.cure.option for finding in diagnose(recording)}
+
+    assert cures["dead"] == "code"
+    assert cures["lr_high"] == "--lr"

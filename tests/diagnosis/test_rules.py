@@ -1,0 +1,329 @@
+"""Each rule finds what it is for, and is silent on a healthy run."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+from recordings import CONSTANT, constant, healthy, stuck, whole
+
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.rule import STAGES
+from dlkit.diagnosis.table import RULES
+from dlkit.settings.config import FIELDS
+
+FLAT = {"mean_loss": {"": constant(CONSTANT)}}
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def rates(value: float) -> dict[str, list[tuple[int, float]]]:
+    return {layer: constant(value) for layer in ("first.weight", "second.weight", "output.weight")}
+
+
+FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
+    "NaN in the inputs": (
+        "bad_data",
+        lambda: healthy({"non_finite_inputs": {"": [(7, 1.0)]}}),
+        "warning",
+        None,
+    ),
+    "the same input again and again": (
+        "constant_input",
+        lambda: healthy(whole(input_constant=1.0)),
+        "warning",
+        None,
+    ),
+    "a constant input that was to be left alone": (
+        "constant_input",
+        lambda: healthy(whole(input_constant=1.0), normalize="none"),
+        "warning",
+        "--normalize",
+    ),
+    "inputs of thousands": (
+        "input_scale",
+        lambda: healthy({**whole(input_mean=4000.0), **FLAT}, history=stuck(), normalize="none"),
+        "warning",
+        "--normalize",
+    ),
+    "tiny inputs": (
+        "input_scale",
+        lambda: healthy({**whole(input_std=1e-4), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "batches of one class": ("unshuffled", lambda: healthy(whole(label_entropy=0.4)), "warning", None),
+    "numbers in order": (
+        "unshuffled",
+        lambda: healthy(
+            {**whole(target_variance=0.1, whole_target_variance=2.0), "label_entropy": {}, "classes": {}}
+        ),
+        "warning",
+        None,
+    ),
+    "only the largest class": (
+        "majority",
+        lambda: healthy(whole(whole_label_share=0.8, predicted_share=1.0), history=stuck()),
+        "warning",
+        "--balance",
+    ),
+    "no gradient": (
+        "no_gradient",
+        lambda: healthy(
+            {"grad_missing": {"first.weight": constant(1.0)}, "detached": {"body": constant(1.0)}}
+        ),
+        "warning",
+        None,
+    ),
+    "a plain list of layers": (
+        "unregistered",
+        lambda: healthy({"unregistered": {"Linear": [(1, 1.0)]}}),
+        "warning",
+        None,
+    ),
+    "a parameter that never moves": (
+        "not_updated",
+        lambda: healthy({"update_ratio": {**rates(4e-3), "first.weight": constant(0.0)}}),
+        "warning",
+        None,
+    ),
+    "most frozen": (
+        "frozen",
+        lambda: healthy({"frozen": {"first.weight": [(1, 1.0)], "second.weight": [(1, 1.0)]}}, freeze="*"),
+        "warning",
+        "--freeze",
+    ),
+    "frozen with weights of another run": (
+        "frozen",
+        lambda: healthy(
+            {"frozen": {"first.weight": [(1, 1.0)], "second.weight": [(1, 1.0)]}}, freeze="*", init="x"
+        ),
+        "note",
+        "--freeze",
+    ),
+    "softmax": ("softmax", lambda: healthy(whole(output_min=0.0, output_sum_error=1e-7)), "warning", None),
+    "sigmoid": ("softmax", lambda: healthy(whole(output_min=0.2, output_max=0.9)), "warning", None),
+    "tanh": ("softmax", lambda: healthy(whole(output_min=-0.99, output_max=0.98)), "warning", None),
+    "relu": ("softmax", lambda: healthy(whole(output_min=0.0)), "warning", None),
+    "outputs that are always the same": (
+        "inputs_ignored",
+        lambda: healthy(whole(output_spread=0.0)),
+        "warning",
+        None,
+    ),
+    "another loss in evaluation": ("mode_gap", lambda: healthy(whole(eval_loss=3.0)), "warning", None),
+    "another loss in evaluation of small batches": (
+        "mode_gap",
+        lambda: healthy({**whole(eval_loss=3.0), "batch_norm": {"norm": [(1, 1.0)]}}, batch_size=4),
+        "warning",
+        "--batch-size",
+    ),
+    "units alike": (
+        "init",
+        lambda: healthy(
+            {"unit_spread": {"first.weight": [(1, 0.0), (11, 0.0)]}}, arguments={"init": "zeros"}
+        ),
+        "warning",
+        "-s",
+    ),
+    "a huge first loss": (
+        "init",
+        lambda: healthy({**whole(loss=40.0), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "two units for ten classes": (
+        "bottleneck",
+        lambda: healthy(
+            {
+                "units": {
+                    "first.weight": [(1, 2.0)],
+                    "second.weight": [(1, 128.0)],
+                    "output.weight": [(1, 10.0)],
+                }
+            },
+            history=stuck(0.6),
+        ),
+        "warning",
+        "-s",
+    ),
+    "a huge first step": (
+        "lr_high",
+        lambda: healthy({"update_ratio": rates(2.0)}, lr=5.0),
+        "warning",
+        "--lr",
+    ),
+    "large late steps": (
+        "lr_high",
+        lambda: healthy({"update_ratio": rates(0.1), **FLAT}, history=stuck(), lr=0.5),
+        "warning",
+        "--lr",
+    ),
+    "a rising loss": (
+        "lr_high",
+        lambda: healthy({"mean_loss": {"": [(step, 0.1 * step) for step in (1, 20, 60, 90)]}}, lr=0.5),
+        "warning",
+        "--lr",
+    ),
+    "divergence": ("nan", lambda: healthy({"non_finite_forward": {"output": [(4, 1.0)]}}), "warning", "--lr"),
+    "a NaN in the history": (
+        "nan",
+        lambda: healthy(history={"val_loss": [1.0, math.nan]}),
+        "warning",
+        "--lr",
+    ),
+    "tiny steps": (
+        "lr_low",
+        lambda: healthy({"update_ratio": rates(1e-6), **FLAT}, history=stuck(), lr=1e-5),
+        "warning",
+        "--lr",
+    ),
+    "batches of two": (
+        "small_batch",
+        lambda: healthy({**whole(loss_noise=2.0), **FLAT}, history=stuck(0.7), batch_size=2),
+        "warning",
+        "--batch-size",
+    ),
+    "weights that shrink": (
+        "over_regularised",
+        lambda: healthy(
+            {"weight_norm": {"first.weight": [(1, 5.0), (200, 0.1)]}, **FLAT},
+            history=stuck(),
+            weight_decay=0.5,
+        ),
+        "warning",
+        "--weight-decay",
+    ),
+    "most units dropped": (
+        "over_regularised",
+        lambda: healthy({"dropout": {"drop": [(1, 0.95)]}, **FLAT}, history=stuck()),
+        "warning",
+        "-s",
+    ),
+    "vanishing gradients": (
+        "vanishing",
+        lambda: healthy(
+            {"grad_norm": {**rates(1.0), "first.weight": constant(1e-9)}, **FLAT},
+            history=stuck(),
+            arguments={"activation": "sigmoid"},
+        ),
+        "warning",
+        "-s",
+    ),
+    "a gradient that grows": (
+        "exploding",
+        lambda: healthy(
+            {
+                "grad_norm": {"first.weight": [*constant(1.0), (202, 1e4)]},
+                "mean_loss": {"": [(20, 1.0), (40, 0.8), (60, 1.0)]},
+            }
+        ),
+        "warning",
+        "--grad-clip",
+    ),
+    "dead units": (
+        "dead",
+        lambda: healthy({"dead": {"relu": constant(0.99)}, **FLAT}, history=stuck()),
+        "warning",
+        "-s",
+    ),
+    "some dead units": ("dead", lambda: healthy({"dead": {"relu": constant(0.6)}}), "note", "-s"),
+    "saturated units": (
+        "saturated",
+        lambda: healthy({"saturated": {"tanh": constant(0.9)}, **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "labels of others": (
+        "labels",
+        lambda: healthy(history={"val_loss": [1.1 * CONSTANT, 1.5 * CONSTANT, 2 * CONSTANT]}),
+        "warning",
+        None,
+    ),
+    "a validation loss that rises": (
+        "overfit",
+        lambda: healthy(
+            history={
+                "val_loss": [1.5, 1.2, 1.0, 1.1, 1.3, 1.5, 1.7, 1.9, 2.0, 2.1],
+                "val_accuracy": [0.5, 0.6, 0.7, 0.7, 0.68, 0.66, 0.65, 0.64, 0.63, 0.62],
+            }
+        ),
+        "warning",
+        "--patience",
+    ),
+    "a validation loss that rises while the metric stays": (
+        "overfit",
+        lambda: healthy(history={"val_loss": [1.5, 1.2, 1.0, 1.1, 1.3, 1.5, 1.7, 1.9, 2.0, 2.1]}),
+        "note",
+        "--patience",
+    ),
+    "a slow loss": (
+        "underfit",
+        lambda: healthy(
+            {"mean_loss": {"": [(20 * i, CONSTANT * (1 - 0.03 * i)) for i in range(1, 8)]}},
+            history=stuck(0.8),
+        ),
+        "warning",
+        "--epochs",
+    ),
+    "a loss that stays": ("flat_loss", lambda: healthy(FLAT, history=stuck()), "warning", "--lr"),
+    "a loss that jumps": (
+        "unstable",
+        lambda: healthy(history={"train_loss": [2.0, 1.8, 1.6, 1.5, 1.4, 1.0, 1.5, 0.9, 1.4, 0.8]}),
+        "note",
+        "--lr",
+    ),
+    "pieces": ("memory", lambda: healthy(whole(piece_size=16.0)), "note", "--batch-size"),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_rule_finds_its_fault(name: str) -> None:
+    rule, make, level, option = FOUND[name]
+
+    evidence = BY_NAME[rule].find(make(), BY_NAME[rule].threshold)
+
+    assert evidence is not None
+    assert evidence.level == level
+    assert (None if evidence.cure.option == "code" else evidence.cure.option) == option
+    if option and option.startswith("--"):
+        assert option.removeprefix("--").replace("-", "_") in FIELDS
+        assert evidence.cure.value is not None or option == "--freeze"
+
+
+def test_every_rule_has_a_fault_that_it_finds() -> None:
+    assert {rule for rule, *_ in FOUND.values()} == set(BY_NAME)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize(
+    "recording",
+    [healthy(), healthy(finished=False), Recording(), Recording(history=healthy().history)],
+    ids=["healthy", "going on", "empty", "history alone"],
+)
+def test_a_rule_is_silent_on_a_healthy_run_and_without_signals(rule, recording) -> None:
+    assert rule.find(recording, rule.threshold) is None
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_is_whole(rule) -> None:
+    row = rule.to_row()
+
+    assert rule.stage in STAGES
+    assert all(row[column] != "" for column in row)
+    assert set(rule.explains) <= set(BY_NAME) - {rule.name}
+
+
+def test_causes_of_an_earlier_stage_come_first() -> None:
+    places = [STAGES.index(rule.stage) for rule in RULES if rule.stage not in ("loss", "generalisation")]
+
+    assert places == sorted(places)
+
+
+def test_a_rule_bears_signals_that_are_not_finite() -> None:
+    recording = healthy()
+    for layers in recording.signals.values():
+        for points in layers.values():
+            points[-1] = (points[-1][0], math.nan)
+            points.append((999, math.inf))
+
+    for rule in RULES:
+        rule.find(recording, rule.threshold)
