@@ -134,6 +134,8 @@ def train(
 
 
 def _show_messages(run: "TrainRun") -> None:
+    for text in run.pop_warnings():
+        console.warn(text)
     for text in run.pop_messages():
         console.note(text)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlkit.diagnosis.recording import Recording
 from dlkit.errors import CheckpointError, DataError, file_error, printable
-from dlkit.files.history import PROBE_COLUMNS, History, read_history
+from dlkit.files.history import PROBE_COLUMNS, History, parse_history, read_history, read_rows
 from dlkit.files.run_dir import RunDir
 
 
@@ -32,11 +32,12 @@ def read_run(path: Path) -> tuple[Recording, list[str]]:
         raise CheckpointError(f"{run.path} is no run folder", "name a run folder, e.g. runs/mlp-digits-001")
     notes: list[str] = []
     recording = Recording(config=_read_config(run.config, notes))
-    if run.history.exists() and run.history.stat().st_size:
-        recording.history = _columns(read_history(run.history), notes)
+    header, rows = read_rows(run.history) if _has_text(run.history) else ([], [])
+    if rows:
+        recording.history = _columns(parse_history(run.history, header, rows), notes)
     else:
         notes.append(f"{run.history} has no epochs yet: only what the first steps show is looked at")
-    if run.probes.exists():
+    if _has_text(run.probes):
         recording.add_signals(_probe_rows(run.probes, notes))
     else:
         notes.append(f"{run.probes} is missing: only rules about the loss apply")
@@ -44,6 +45,10 @@ def read_run(path: Path) -> tuple[Recording, list[str]]:
     if not recording.finished:
         notes.append(f"{run.path} is being trained: rules about the outcome are left out")
     return recording, notes
+
+
+def _has_text(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def read_history_alone(path: Path) -> tuple[Recording, list[str]]:

@@ -197,6 +197,7 @@ def _hint(run: RunState, finding: Finding | None, *, kept: bool) -> str:
     network, function = parse_code(run.config.model), parse_code(run.config.data)
     named = f" --model {network}" if network else ""
     inspect = f"; dlkit inspect nan {run.dir.path}{named} replays the batch" if kept else ""
+    inspect += f"; dlkit inspect run {run.dir.path} says why"
     if finding is not None and finding.cause in ("inputs", "targets"):
         return f"a lower rate does not help against bad numbers in {run.config.data}{inspect}"
     rate = lower_rate(run.config)

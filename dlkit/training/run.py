@@ -4,11 +4,15 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import nn
 
+from dlkit.diagnosis.findings import to_json
+from dlkit.diagnosis.reading import read_run
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.watch import Watch, warning_text
 from dlkit.errors import DlkitError, InterruptedRun
 from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
@@ -43,6 +47,7 @@ class TrainRun(RunState):
         damaged: `last` is damaged, and the run was loaded from the one before it.
         stop_signal: Set it to let the run save and stop after the step under way.
         messages: What happened since `pop_messages`.
+        warnings: What is wrong, since `pop_warnings`.
     """
 
     force: bool = False
@@ -51,9 +56,12 @@ class TrainRun(RunState):
     stop_signal: int | None = None
     start_step: int = field(init=False)
     messages: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
         self.start_step = self.position.step
+        self.watch = Watch(Recording(config=self.config.to_dict()))
 
     def __iter__(self) -> Iterator[tuple[Step, Reading | None]]:
         """Train; with each step comes a reading, at most ten times a second and whenever one is asked for.
@@ -97,6 +105,7 @@ class TrainRun(RunState):
                 self.messages.append(f"sha256 of the weights {hash_of_weights(self.parts.model)}")
             if self.config.plot:
                 self._draw()
+            self._diagnose()
 
     @property
     def notes(self) -> list[str]:
@@ -133,6 +142,11 @@ class TrainRun(RunState):
         messages, self.messages = [*self.messages, *self.parts.pieces.pop_messages()], []
         return messages
 
+    def pop_warnings(self) -> list[str]:
+        """Return the warnings since the last call."""
+        warnings, self.warnings = self.warnings, []
+        return warnings
+
     def notes_on_folder(self) -> list[str]:
         """Return what may be wrong with the run folder: too little space, or a lock that others do not see."""
         needed = checkpoint_bytes(self.parts.model, self.config, self.config.epochs, self.total_steps)
@@ -157,6 +171,9 @@ class TrainRun(RunState):
         cut_back(self.dir.probes, done)
         write_file(self.dir.config, self.config.to_toml().encode())
         self.resumed = None
+        if self.dir.history.exists():
+            recording, _ = read_run(self.dir.path)
+            self.watch = Watch(replace(recording, config=self.config.to_dict()))
 
     def _open_logs(self) -> Logs:
         names = parse_log(self.config.log)
@@ -191,6 +208,7 @@ class TrainRun(RunState):
         append_probes(self.dir.probes, step.probe_rows)
         logs.epoch(record)
         row, monitor = record.to_row(), self.config.monitor
+        self.warnings += map(warning_text, self.watch.observe(row, step.probe_rows))
         value, best = row[monitor], None if self.best is None else self.best[monitor]
         if best is None or (value is not None and is_better(value, best, higher_is_better(monitor))):
             self.best = row
@@ -251,6 +269,14 @@ class TrainRun(RunState):
             f"stopped by {name} after step {self.position.step}; all is saved in {self.dir.last}",
             f"continue with dlkit train --resume {self.dir.path}",
         )
+
+    def _diagnose(self) -> None:
+        """Keep what the rules find in the whole run, and report what is wrong."""
+        findings, new = self.watch.finish()
+        write_file(self.dir.findings, to_json(str(self.dir.path), findings).encode())
+        self.warnings += map(warning_text, new)
+        if any(finding.level == "warning" for finding in findings):
+            self.messages.append(f"dlkit inspect run {self.dir.path} says why")
 
     def _draw(self) -> None:
         from dlkit.plotting.curves import plot_history

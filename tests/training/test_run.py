@@ -24,7 +24,7 @@ def test_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
 
     names = {path.name for path in (tmp_path / "run").iterdir()}
     checkpoints = {"best.safetensors", "last.safetensors", "last.prev.safetensors"}
-    assert names == {*checkpoints, "config.toml", "history.csv", "probes.csv", "run.lock"}
+    assert names == {*checkpoints, "config.toml", "history.csv", "probes.csv", "run.lock", "findings.json"}
     stored = tomllib.loads(run.dir.config.read_text())
     assert stored == {**configure().to_dict(), "arguments": {**stored["arguments"], "hidden": [128]}}
     assert "limit" in stored

@@ -1,11 +1,13 @@
 """dlkit inspect: the group of its commands."""
 
 from dlkit.cli.inspect.acts import acts
-from dlkit.cli.inspect.diagnosis import history, rules, run
 from dlkit.cli.inspect.grads import grads
+from dlkit.cli.inspect.history import history
 from dlkit.cli.inspect.lr import lr
 from dlkit.cli.inspect.model import model
 from dlkit.cli.inspect.nan import nan
+from dlkit.cli.inspect.rules import rules
+from dlkit.cli.inspect.run import run
 from dlkit.cli.inspect.show import show
 from dlkit.cli.inspect.weights import weights
 from dlkit.cli.options import add_command, command_group

@@ -7,7 +7,7 @@ from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
 
-_FEWEST_STEPS = 20
+_FEWEST_STEPS = 10
 _STILL_FALLING = 0.9
 
 
@@ -33,7 +33,9 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
 def underfit(recording: Recording, limit: float) -> Evidence | None:
     """Find a run that ended while it was still far from what the data allow, train and validation alike."""
     gain, train_gain = recording.gain(), recording.gain("train_loss")
-    if gain is None or train_gain is None or recording.epochs < 1 or train_gain > limit or gain < -0.1:
+    if recording.steps < _FEWEST_STEPS or recording.epochs < 1 or gain is None or train_gain is None:
+        return None
+    if train_gain > limit or gain < -0.1:
         return None
     losses = recording.train_losses
     falling = len(losses) > 3 and losses[-1] < _STILL_FALLING * losses[len(losses) // 2]

@@ -1,0 +1,19 @@
+"""dlkit inspect history: what the course of the losses shows."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument
+
+from dlkit.cli.inspect.findings import StrictOption, print_findings
+from dlkit.diagnosis.diagnose import diagnose
+from dlkit.diagnosis.reading import read_history_alone
+
+
+def history(
+    path: Annotated[Path, Argument(metavar="FILE", help="A history.csv.")],
+    strict: StrictOption = False,
+) -> None:
+    """Say what the course of the losses shows, from a history.csv alone."""
+    recording, notes = read_history_alone(path)
+    print_findings(str(path), recording, diagnose(recording), notes, strict=strict)

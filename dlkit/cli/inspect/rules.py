@@ -1,0 +1,10 @@
+"""dlkit inspect rules: the table of rules."""
+
+from dlkit.cli import console
+from dlkit.diagnosis.table import COLUMNS, RULES
+
+
+def rules() -> None:
+    """List the rules: what each reads, where it draws the line, where it comes from, and the cure."""
+    rows = [rule.to_row() for rule in RULES]
+    console.print_table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows])
