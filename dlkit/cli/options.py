@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from typer import Argument, Context, Option, Typer
 
 from dlkit.cli import console
+from dlkit.cli.help import Command
 from dlkit.cli.streams import result_apart
 
 Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a run folder for its best one.")]
@@ -68,7 +69,7 @@ def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
     ]
     with_mode.__signature__ = own.replace(parameters=[*parameters, *shared])  # type: ignore[attr-defined]
     with_mode.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, *shared)}
-    group.command(name, context_settings=_HELP_NAMES)(with_mode)
+    group.command(name, cls=Command, context_settings=_HELP_NAMES)(with_mode)
 
 
 def command_group(name: str, text: str) -> Typer:

@@ -10,6 +10,7 @@ from typer import Argument, Context, Option
 
 from dlkit.cli import console
 from dlkit.cli.bars import show_preparing
+from dlkit.cli.help import HelpAllOption
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import check_named
 from dlkit.cli.progress import show_progress
@@ -21,6 +22,7 @@ from dlkit.files.atomic import probe_folder, sweep_temporaries
 from dlkit.files.run_dir import RunDir, check_out, open_run
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import DATA_PANEL, FIELDS, TrainConfig
+from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve, stored_settings
 
 if TYPE_CHECKING:
@@ -80,9 +82,14 @@ def train(
             rich_help_panel=_TRY_PANEL,
         ),
     ] = None,
+    list_models: Annotated[bool, Option("--list", help="List the built-in models and exit.")] = False,
+    help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
     """Train a model and leave a run folder; stdout is the path of the best checkpoint."""
+    if list_models:
+        _print_models()
+        return
     resuming = resume is not None
     counted = given_options(context, ("COMMANDLINE",) if resuming else ("COMMANDLINE", "ENVIRONMENT"))
     own = {
@@ -138,6 +145,12 @@ def _show_messages(run: "TrainRun") -> None:
         console.warn(text)
     for text in run.pop_messages():
         console.note(text)
+
+
+def _print_models() -> None:
+    """Print the built-in models: the data and the recipe each starts from."""
+    rows = [(entry.name, entry.data, entry.recipe or "by the data", entry.help) for entry in MODELS.values()]
+    console.print_table(("model", "data", "recipe", "what"), rows)
 
 
 def _print_config(settings: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typer import Argument, Context, Option
 from dlkit.cli import console
 from dlkit.cli.bars import show_preparing
 from dlkit.cli.data.settings import DATA_SETTINGS, data_config
+from dlkit.cli.help import HelpAllOption
 from dlkit.cli.settings import with_settings
 from dlkit.data.findings import Finding
 from dlkit.errors import DataError
@@ -20,6 +21,7 @@ def check(
     context: Context,
     spec: Annotated[str, Argument(metavar="SPEC", help="Data as --data takes them.")],
     strict: Annotated[bool, Option("--strict", help="Exit with 3 on warnings too.")] = False,
+    help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
     """Find faults in data before an hour is lost on them; exit code 3 tells that there are errors."""

@@ -8,6 +8,7 @@ from typer import Argument, Context, Option
 from dlkit.cli import console
 from dlkit.cli.bars import show_preparing
 from dlkit.cli.data.settings import data_config
+from dlkit.cli.help import HelpAllOption
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError
 from dlkit.settings.config import TABLE_SETTINGS
@@ -43,6 +44,7 @@ def split(
         Path | None, Option("--out", "-o", metavar="FILE", help="The .csv file to write. Default: stdout.")
     ] = None,
     force: Annotated[bool, Option("--force", "-f", help="Replace the file in --out.")] = False,
+    help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
     """Write which row belongs to which split, for train --split-file; rows are counted from 0."""
