@@ -8,7 +8,7 @@ DlkitError                 1  failed while running
 ├── CheckpointError        4  a checkpoint that is missing, damaged or of another network
 ├── DivergedError          5  the loss or the gradients became NaN or infinite
 ├── MissingError           7  an extra or a device that is not installed
-└── InterruptedRun   129, 130, 143  stopped by SIGHUP, Ctrl-C or SIGTERM
+└── InterruptedRun         129, 130, 143  stopped by SIGHUP, Ctrl-C or SIGTERM
 """
 
 import difflib

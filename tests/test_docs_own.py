@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dlkit.data.arrays.headers import INPUT_NAMES, TARGET_NAMES
-from dlkit.data.images.image_file import MAX_PIXELS
+from dlkit.data.images.frame import MAX_PIXELS
 from dlkit.files.description import DataDescription
 from dlkit.models.constructor import known_of_data
 from dlkit.settings.config import FIELDS

@@ -85,7 +85,9 @@ def _print_model(name: str) -> None:
         + (f" One of {', '.join(argument.choices)}." if argument.choices else "")
         for key, argument in record.arguments.items()
     }
-    recipes = {record.recipe: record.recipe} if record.recipe else {"on images": "image", "on tables": "table"}
+    recipes = (
+        {record.recipe: record.recipe} if record.recipe else {"on images": "image", "on tables": "table"}
+    )
     _print_panel(f"Arguments of {name} for -s, with their defaults", arguments)
     _print_panel(
         f"Recipe of {name}; an option that you type wins",

@@ -1,9 +1,10 @@
 """The command `dlkit`: its options, and its usage errors."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from shell import in_shell
 from dlkit import __version__
 from dlkit.cli.app import app
 from dlkit.settings.config import TrainConfig, flag
+from dlkit.settings.models import MODELS
 
 Dlkit = Callable[..., Any]
 
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
     --augment --balance --bands --by-time --censored --coords --dayfirst --decimal --distance
-    --features --fold --folds --group --header --kinds --layout --limit --min-neighbors --missing
+    --features --fold --folds --group --header --help-all --kinds --layout --limit --min-neighbors --missing
     --monthfirst --neighbors --no-dayfirst --no-header --no-monthfirst --no-scale-target
     --no-stratify --normalize --num-workers --radius --scale-target --size --split-by-block
     --split-file --stratify --target --task --test --thousands --time --val --window
@@ -29,13 +31,13 @@ DATA_FLAGS = """
 FLAGS = {
     "": "--install-completion --show-completion --version",
     "data": "",
-    "data check": f"{DATA_FLAGS} --seed --strict",
+    "data check": f"{DATA_FLAGS} --help-all --seed --strict",
     "data get": "--force --from --mirror -f",
     "data ls": "",
-    "data show": f"{DATA_FLAGS} --out --seed -o",
+    "data show": f"{DATA_FLAGS} --help-all --out --seed -o",
     "data split": """
     --bands --by-time --censored --coords --dayfirst --decimal --fold --folds --force --group
-    --header --kinds --layout --missing --monthfirst --no-dayfirst --no-header --no-monthfirst
+    --header --help-all --kinds --layout --missing --monthfirst --no-dayfirst --no-header --no-monthfirst
     --no-stratify --out --seed --split-by-block --stratify --target --task --test --thousands --val
     -f -o
 """,
@@ -58,7 +60,8 @@ FLAGS = {
     "train": DATA_FLAGS
     + """
     --accumulate --batch-size --compile --config --data --deterministic --device --download --dry-run --ema
-    --epochs --force --freeze --grad-clip --init --keep --l1 --label-smoothing --log --log-every --loss --lr
+    --epochs --force --freeze --grad-clip --help-all --init --keep --l1 --label-smoothing --list --log
+    --log-every --loss --lr
     --max-steps --max-time --min-delta --momentum --monitor --nesterov --no-compile --no-deterministic
     --no-nesterov --no-plot --optimizer --out --overfit --patience --plot --precision --print-config
     --resume --save-every --sched-on-resume --schedule --seed --target-weights --threads --warmup-steps
@@ -149,6 +152,7 @@ def test_every_setting_has_an_option_of_its_name() -> None:
         assert flag(name) in by_name[name].opts, name
     assert set(by_name) - set(TrainConfig.__dataclass_fields__) == {
         *("out", "resume", "force", "download", "config_file", "print_config", "dry_run", "overfit"),
+        *("list_models", "help_all"),
         *("quiet", "verbose", "json", "debug"),
     }
 
@@ -292,3 +296,31 @@ app.run = start
 
     assert result.stderr.decode().splitlines() == ["thread", "registered after", "registered before"]
     assert (result.returncode, result.stdout) == (3, b"")
+
+
+def test_help_of_train_is_short_and_names_the_other_options(dlkit: Dlkit) -> None:
+    short, full = dlkit("train", "--help").stdout, dlkit("train", "--help-all").stdout
+
+    assert len(short.splitlines()) <= 80 < len(full.splitlines())
+    names = {name for option in options(COMMANDS["train"]) for name in option.opts}
+    assert [name for name in names if name not in short] == []
+    assert "Passes over the training split" in short
+    assert "Momentum of sgd" in full
+    assert "DLKIT_TRAIN" not in full
+    assert "<bool>" not in full
+
+
+@pytest.mark.parametrize("words", [("mlp", "--help"), ("--help", "mlp"), ("mlp", "--data", "pbpk", "-h")])
+def test_help_of_a_model_has_its_arguments_and_its_recipe(words: Sequence[str], dlkit: Dlkit) -> None:
+    text = dlkit("train", *words).stdout
+
+    assert all(f"{name}={argument.shown()}" in text for name, argument in MODELS["mlp"].arguments.items())
+    assert "batch_size 256" in text
+    assert "Message passing" not in text
+
+
+def test_models_are_listed(dlkit: Dlkit) -> None:
+    rows = json.loads(dlkit("train", "--list", "--json").stdout)
+
+    assert [row["model"] for row in rows] == list(MODELS)
+    assert {row["model"]: row["data"] for row in rows}["pbpk"] == "pbpk"

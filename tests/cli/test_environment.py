@@ -40,4 +40,4 @@ def test_the_command_sets_them_before_torch_loads(home: Path) -> None:
 
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables)
 
-    assert result.stdout.splitlines()[-1] == "20000 False", result
+    assert result.stderr.splitlines()[-1] == "20000 False", result

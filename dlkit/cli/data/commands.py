@@ -11,6 +11,7 @@ from dlkit.cli.bars import show_download, show_preparing
 from dlkit.cli.data.check import check
 from dlkit.cli.data.settings import DATA_SETTINGS, data_config
 from dlkit.cli.data.split import split
+from dlkit.cli.help import HelpAllOption
 from dlkit.cli.options import add_command, command_group
 from dlkit.cli.settings import with_settings
 from dlkit.errors import ConfigError, DataError, did_you_mean
@@ -82,6 +83,7 @@ def show(
     out: Annotated[
         Path | None, Option("--out", "-o", help="Draw samples into this .png, .svg or .pdf file.")
     ] = None,
+    help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
     """Show shapes, types, ranges and class counts of a data set, split as training does; of a table its columns."""
