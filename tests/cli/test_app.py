@@ -51,6 +51,9 @@ FLAGS = {
 """,
     "inspect model": "--data --model --target -d -s",
     "inspect nan": "--device --model",
+    "inspect history": "--strict",
+    "inspect rules": "",
+    "inspect run": "--strict",
     "inspect show": "",
     "inspect weights": "--layers --model --out --sort --top -o",
     "plot": """
@@ -79,6 +82,8 @@ ARGUMENTS = {
     "inspect lr": "MODEL",
     "inspect model": "CKPT|MODEL",
     "inspect nan": "RUN",
+    "inspect history": "FILE",
+    "inspect run": "RUN",
     "inspect show": "CKPT",
     "inspect weights": "CKPT",
     "plot": "FILE|RUN",
