@@ -23,7 +23,7 @@ Dlkit = Callable[..., Any]
 EVERYWHERE = "--debug --json --quiet --verbose -q -v"
 DATA_FLAGS = """
     --augment --balance --bands --by-time --censored --coords --dayfirst --decimal --distance
-    --features --fold --folds --group --header --help-all --kinds --layout --limit --min-neighbors --missing
+    --features --fold --folds --group --header --kinds --layout --limit --min-neighbors --missing
     --monthfirst --neighbors --no-dayfirst --no-header --no-monthfirst --no-scale-target
     --no-stratify --normalize --num-workers --radius --scale-target --size --split-by-block
     --split-file --stratify --target --task --test --thousands --time --val --window
