@@ -20,7 +20,7 @@ from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_code
 from dlkit.user_code import running
 
-_DIFF_LINES = 8
+_MOST_SHOWN = 4
 
 
 def build_model(
@@ -69,7 +69,7 @@ def restore_model(checkpoint: Checkpoint, device: torch.device | None = None) ->
 
     Raises:
         CheckpointError: There is no such network, it is the user's own and was not named, or the weights are
-            another's; the differences are reported in at most ten lines.
+            another's; the first differences are reported.
         MissingError: It needs torchvision, which cannot be imported.
     """
     check_named(checkpoint)
@@ -87,11 +87,10 @@ def restore_model(checkpoint: Checkpoint, device: torch.device | None = None) ->
             if parse_code(checkpoint.model)
             else "the file was written by another version of dlkit, or is not one of its checkpoints",
         ) from err
-    if lines := _differences(expected, checkpoint.weights):
-        more = [f"  and {len(lines) - _DIFF_LINES} more"] if len(lines) > _DIFF_LINES else []
-        head = f"{checkpoint.path} does not hold the weights of {shown}:"
+    if found := _differences(expected, checkpoint.weights):
+        more = [f"and {len(found) - _MOST_SHOWN} more"] if len(found) > _MOST_SHOWN else []
         raise CheckpointError(
-            "\n".join([head, *lines[:_DIFF_LINES], *more]),
+            f"{checkpoint.path} does not hold the weights of {shown}: {', '.join([*found[:_MOST_SHOWN], *more])}",
             "the weights of another network, or of another dlkit",
         )
     if not own:
@@ -164,19 +163,19 @@ def load_matching(model: nn.Module, checkpoint: Checkpoint) -> str:
 
 
 def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """Return a line for each tensor that is missing, extra, or of another shape or dtype."""
+    """Describe each tensor that is missing, extra, or of another shape or dtype."""
     lines = [
-        f"  missing {name} {tuple(tensor.shape)}" for name, tensor in expected.items() if name not in found
+        f"missing {name} {tuple(tensor.shape)}" for name, tensor in expected.items() if name not in found
     ]
     lines += [
-        f"  extra {printable(name)} {tuple(found[name].shape)}" for name in found if name not in expected
+        f"extra {printable(name)} {tuple(found[name].shape)}" for name in found if name not in expected
     ]
     for name, tensor in expected.items():
         other = found.get(name)
         if other is None or is_extra(name):
             continue
         if other.shape != tensor.shape:
-            lines.append(f"  {name} {tuple(other.shape)} instead of {tuple(tensor.shape)}")
+            lines.append(f"{name} {tuple(other.shape)} instead of {tuple(tensor.shape)}")
         elif other.dtype != tensor.dtype:
-            lines.append(f"  {name} {other.dtype} instead of {tensor.dtype}".replace("torch.", ""))
+            lines.append(f"{name} {other.dtype} instead of {tensor.dtype}".replace("torch.", ""))
     return lines

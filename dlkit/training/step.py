@@ -199,8 +199,8 @@ def _add_l1(parameters: Sequence[nn.Parameter], weight: float) -> None:
 class WeightAverage:
     """Keeps the weights' exponential moving average (Polyak and Juditsky 1992) while a network trains.
 
-    The decay rises to its value as (1 + n) / (10 + n) over the steps n, so that the average forgets the weights it
-    started from (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`). Buffers, such as batch
+    The first step sets the average to the weights after it; then the decay rises to its value as (1 + n) / (10 + n)
+    over the n earlier steps (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`). Buffers, such as batch
     norm's running statistics, are the network's newest.
 
     Args:

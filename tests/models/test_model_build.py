@@ -85,24 +85,23 @@ def test_restoring_tells_what_is_missing_extra_and_of_another_shape_or_dtype() -
 
     assert caught.value.exit_code == 4
     expected = [
-        ("run/best.safetensors", "mlp"),
-        ("missing", "output.bias (10,)"),
-        ("extra\ufffd[31m\ufffd (2,)",),
-        ("hidden.0.linear.weight", "(64, 64)", "(128, 64)"),
-        ("hidden.0.linear.bias", "float16", "float32"),
+        "run/best.safetensors does not hold the weights of mlp",
+        "missing output.bias (10,)",
+        "extra extra\ufffd[31m\ufffd (2,)",
+        "hidden.0.linear.weight (64, 64) instead of (128, 64)",
+        "hidden.0.linear.bias float16 instead of float32",
     ]
-    for line, parts in zip(caught.value.message.splitlines(), expected, strict=True):
-        assert [part for part in parts if part not in line] == [], line
+    assert [part for part in expected if part not in caught.value.message] == []
     assert caught.value.hint
 
 
-def test_restoring_tells_at_most_ten_lines() -> None:
+def test_restoring_names_four_differences_in_one_line_and_counts_the_rest() -> None:
     with pytest.raises(CheckpointError) as caught:
         restore_model(checkpoint("mobilenet_v3_small", {"a": torch.zeros(1)}))
 
-    lines = caught.value.message.splitlines()
-    assert len(lines) == 10
-    assert "237 more" in lines[-1]
+    assert "\n" not in caught.value.message
+    assert caught.value.message.count("missing ") == 4
+    assert caught.value.message.endswith("and 241 more")
 
 
 @pytest.mark.parametrize(
