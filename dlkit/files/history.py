@@ -179,7 +179,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise DataError(f"{path} is not text: byte {err.start} is not UTF-8") from err
     except OSError as err:
         raise _unreadable(err, path) from err
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         lines = [(reader.line_num, row) for row in reader if row]
     except csv.Error as err:
@@ -219,7 +219,7 @@ def cut_back(path: Path, step: int) -> None:
             write_file(path, b"")
         return
     header, rows = read_rows(path)
-    if not _is_ours(header):
+    if not is_ours(header):
         raise DataError(
             f"{path} is not a file that this run wrote: its columns are {_listed(header)}",
             "move it away to continue",
@@ -232,12 +232,19 @@ def cut_back(path: Path, step: int) -> None:
         write_file(path, text.encode())
 
 
+def _delimiter(text: str) -> str:
+    """Return what separates the cells: a comma, or a tab or semicolon where the header has no comma."""
+    header = text.lstrip().partition("\n")[0]
+    return next((mark for mark in "\t;" if mark in header and "," not in header), ",")
+
+
 def _unreadable(err: OSError, path: Path) -> DataError:
     error = file_error(err, path, "read")
     return DataError(error.message, error.hint)
 
 
-def _is_ours(header: Sequence[str]) -> bool:
+def is_ours(header: Sequence[str]) -> bool:
+    """Return whether a header is that of a history.csv or probes.csv that dlkit wrote."""
     if tuple(header) == PROBE_COLUMNS:
         return True
     before, after = len(_BEFORE_METRIC), len(_AFTER_METRIC)

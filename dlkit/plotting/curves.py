@@ -20,6 +20,7 @@ from dlkit.plotting.panels import (
     finite_values,
     is_log,
     numbers,
+    points,
     smoothed,
     split_and_name,
 )
@@ -150,15 +151,15 @@ def _draw_panel(
 
 
 def _draw_line(axes: Axes, curve: _Curve, column: str, smooth: int, num_curves: int) -> None:
-    raw = numbers(curve.history, column)
+    x, raw = points(curve.history, curve.x, column)
     if smooth > 1:
-        axes.plot(curve.x, raw, color=curve.colour, linewidth=0.6, alpha=0.3)
+        axes.plot(x, raw, color=curve.colour, linewidth=0.6, alpha=0.3)
     values = smoothed(raw, smooth)
     style = _split_style(split_and_name(column)[0], curve.colour)
     if curve.spread is not None:
         _draw_band(axes, curve, column, values)
     places = _marked_rows(values, curve.place / num_curves)
-    axes.plot(curve.x, values, color=curve.colour, marker=curve.marker, markevery=places, **style)
+    axes.plot(x, values, color=curve.colour, marker=curve.marker, markevery=places, **style)
 
 
 def _draw_band(axes: Axes, curve: _Curve, column: str, values: Sequence[float]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.files.history import History
+from dlkit.plotting.foreign import ForeignHistory
 from dlkit.plotting.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
 from dlkit.plotting.runs import (
     Setting,
@@ -83,6 +84,9 @@ def write_histories(drawing: "Drawing", width: int) -> tuple[list[Line], dict[st
 def _prepare(drawing: "Drawing") -> _Asked:
     histories: Sequence[History] = drawing.inputs
     options, files = drawing.options, [str(path) for path in drawing.paths]
+    for history in histories:
+        for note in history.notes if isinstance(history, ForeignHistory) else ():
+            drawing.warn(note)
     check_x(histories, files, options.x)
     panels = choose_panels(histories, options.columns, log_y=options.log_y)
     if options.columns is not None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkit.errors import DataError, printable
-from dlkit.files.history import parse_history, read_rows
+from dlkit.files.history import read_rows
+from dlkit.plotting.foreign import is_history, parse_any_history
 from dlkit.plotting.inputs import CURVE_COLUMNS, parse_curves
 from dlkit.plotting.map_inputs import is_map, parse_map
 from dlkit.plotting.predictions import (
@@ -150,10 +151,8 @@ _RECORDS = (
     PlotKind(
         name="history",
         holds="histories",
-        recognise=lambda header, _: (
-            bool({"epoch", "train_loss", "val_loss"} & set(header)) and not has_predictions(header)
-        ),
-        read=parse_history,
+        recognise=lambda header, _: is_history(header) and not has_predictions(header),
+        read=parse_any_history,
         draw=deferred("dlkit.plotting.histories:draw_histories"),
         write=deferred("dlkit.plotting.histories:write_histories"),
         options=("-y", "-x", "--label", "--smooth", "--log-y", "--join", "--group"),

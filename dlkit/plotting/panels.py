@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 from dlkit.files.history import History
+from dlkit.plotting.foreign import ForeignHistory
 
 X_COLUMNS = ("epoch", "step", "seconds")
 _SPLITS = ("train", "val")
@@ -110,6 +112,21 @@ def numbers(history: History, column: str) -> list[float]:
     """Return a column as it can be drawn: NaN in the gaps, which also infinities and numbers beyond 1e100 are."""
     values = history.columns.get(column, [None] * len(history))
     return [math.nan if value is None else _within_reach(value) for value in values]
+
+
+def points(history: History, places: Sequence[float], column: str) -> tuple[list[float], list[float]]:
+    """Return where a line of a column goes: places on the x axis and numbers, NaN in the gaps.
+
+    Args:
+        history: The run.
+        places: Of all rows on the x axis.
+        column: What is drawn.
+    """
+    values = numbers(history, column)
+    if isinstance(history, ForeignHistory):
+        measured = [value is not None for value in history.columns.get(column, [])]
+        return list(compress(places, measured)), list(compress(values, measured))
+    return list(places), values
 
 
 def finite_values(history: History, column: str) -> list[float]:

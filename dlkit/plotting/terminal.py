@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dlkit.files.history import History
-from dlkit.plotting.panels import Panel, finite_values, numbers, smoothed, split_and_name
+from dlkit.plotting.panels import Panel, finite_values, numbers, points, smoothed, split_and_name
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character: 4 rows, 2 columns
 _BLANK = 0x2800
@@ -94,13 +94,10 @@ def _panel(
     log_y: bool,
 ) -> list[Line]:
     curves = [
-        (
-            _series(place, column, len(histories)),
-            numbers(history, x),
-            smoothed(numbers(history, column), smooth),
-        )
+        (_series(place, column, len(histories)), at, smoothed(raw, smooth))
         for place, history in enumerate(histories)
         for column in panel.columns
+        for at, raw in [points(history, numbers(history, x), column)]
     ]
     finite = [value for _, _, values in curves for value in values if math.isfinite(value)]
     log_y = log_y and min(finite) > 0

@@ -1,4 +1,5 @@
 from dlkit.files.history import History
+from dlkit.plotting.foreign import ForeignHistory
 from dlkit.plotting.panels import choose_panels
 from dlkit.plotting.terminal import draw_terminal
 
@@ -25,6 +26,15 @@ def test_gaps_and_infinities_are_not_drawn():
     text, _ = drawn({"epoch": [1, 2, 3, 4], "val_loss": [1.0, None, float("inf"), 1.0]})
     dots = "".join(line[11:] for line in text[1:-1]).replace(" ", "")
     assert len(dots) == 2
+
+
+def test_sparse_rows_of_other_programs_are_a_line():
+    def dots(kind):
+        history = kind({"epoch": [1, 2, 3], "val_loss": [1.0, None, 1.0]})
+        lines = draw_terminal([history], choose_panels([history]), x="epoch", width=30)
+        return sum(ord(char) > 0x2800 for line in lines for text, _ in line for char in text)
+
+    assert (dots(History), dots(ForeignHistory)) == (2, 19)
 
 
 def test_logarithmic_axis_makes_decades_equal():

@@ -1,0 +1,184 @@
+"""Histories that other programs wrote."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from refusals import assert_refused, assert_reports
+
+from dlkit.errors import DataError
+from dlkit.files.history import History, read_rows
+from dlkit.plotting.curves import plot_history
+from dlkit.plotting.foreign import ForeignHistory, is_history, parse_any_history
+
+Columns = dict[str, list[float | None]]
+
+
+def parse(folder: Path, *lines: str) -> History:
+    path = folder / "log.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return parse_any_history(path, *read_rows(path))
+
+
+KERAS = ["epoch,accuracy,learning_rate,loss,val_accuracy,val_loss", "0,.5,.1,2,.4,3", "1,.6,.1,1,.5,2"]
+OF_KERAS: Columns = {
+    "epoch": [0, 1],
+    "train_accuracy": [0.5, 0.6],
+    "lr": [0.1, 0.1],
+    "train_loss": [2, 1],
+    "val_accuracy": [0.4, 0.5],
+    "val_loss": [3, 2],
+}
+LOGS: dict[str, tuple[list[str], Columns]] = {
+    "keras": (KERAS, OF_KERAS),
+    "tabs": ([line.replace(",", "\t") for line in KERAS], OF_KERAS),
+    "semicolons and decimal commas": (
+        [line.replace(",", ";").replace(".", ",") for line in KERAS],
+        OF_KERAS,
+    ),
+    "pandas": (
+        [",loss,val_loss", "0,2,3", "1,1,2"],
+        {"epoch": [0, 1], "train_loss": [2, 1], "val_loss": [3, 2]},
+    ),
+    "lightning": (
+        [
+            "epoch,lr-Adam,step,train_loss_epoch,train_loss_step,val_loss",
+            "0,.1,9,,5,",
+            "0,.1,19,,4,",
+            "0,,20,,,3",
+            "0,,20,2,,",
+            "1,.1,29,,3,",
+            "1,,40,,,2.5",
+            "1,,40,1,,",
+        ],
+        {
+            "epoch": [0, 1],
+            "lr": [0.1, 0.1],
+            "step": [20, 40],
+            "train_loss": [2, 1],
+            "val_loss": [3, 2.5],
+        },
+    ),
+    "lightning by step": (
+        ["epoch,step,train_loss,val_loss", "0,9,5,", "0,19,3,", "0,20,,3", "1,29,1,", "1,40,,2"],
+        {"epoch": [0, 1], "step": [20, 40], "train_loss": [4, 1], "val_loss": [3, 2]},
+    ),
+    "fastai": (
+        ["epoch,train_loss,valid_loss,accuracy,time", "0,2,3,.4,00:12", "1,1,2,.5,00:11"],
+        {"epoch": [0, 1], "train_loss": [2, 1], "val_loss": [3, 2], "accuracy": [0.4, 0.5]},
+    ),
+    "timm": (
+        ["epoch,train_loss,eval_loss,eval_top1", "0,2,3,40", "1,1,2,50"],
+        {"epoch": [0, 1], "train_loss": [2, 1], "val_loss": [3, 2], "val_top1": [40, 50]},
+    ),
+    "ultralytics": (
+        ["  epoch,  train/box_loss,  val/box_loss,  lr/pg0", "  0,  2,  3,  .1", "  1,  1,  2,  .1"],
+        {"epoch": [0, 1], "train_box_loss": [2, 1], "val_box_loss": [3, 2], "lr": [0.1, 0.1]},
+    ),
+    "classic torch log": (
+        ["Learning Rate\tTrain Loss\tValid Loss\tValid Acc.\t", ".1\t2\t3\t40\t", ".1\t1\t2\t50\t"],
+        {"epoch": [1, 2], "lr": [0.1, 0.1], "train_loss": [2, 1], "val_loss": [3, 2], "val_acc": [40, 50]},
+    ),
+    "xgboost": (
+        ["train-rmse-mean,test-rmse-mean", "2,3", "1,2"],
+        {"epoch": [1, 2], "train_rmse_mean": [2, 1], "val_rmse_mean": [3, 2]},
+    ),
+    "split last": (
+        ["Epoch,loss_train,loss_val", "1,2,3"],
+        {"epoch": [1], "train_loss": [2], "val_loss": [3]},
+    ),
+    "test beside val": (
+        ["epoch,train_loss,val_loss,test_loss", "1,2,3,4"],
+        {"epoch": [1], "train_loss": [2], "val_loss": [3], "test_loss": [4]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_columns_of_other_programs_are_understood(name: str, tmp_path: Path) -> None:
+    lines, expected = LOGS[name]
+
+    history = parse(tmp_path, *lines)
+
+    assert dict(history.columns) == expected
+    assert isinstance(history, ForeignHistory)
+    assert is_history(read_rows(tmp_path / "log.csv")[0])
+
+
+@pytest.mark.parametrize(
+    "header", [["a", "b", "y"], ["target", "pred"], ["x", "y", "value"], ["train_id", "a"], [""]], ids=str
+)
+def test_other_tables_are_no_histories(header: list[str]) -> None:
+    assert not is_history(header)
+
+
+def test_what_was_decided_is_reported(tmp_path: Path) -> None:
+    def notes(*lines: str) -> str:
+        history = parse(tmp_path, *lines)
+        assert isinstance(history, ForeignHistory)
+        return "\n".join(history.notes)
+
+    assert "loss as train_loss" in notes(*KERAS)
+    assert "left out: time" in notes(*LOGS["fastai"][0])
+    assert "7 rows are joined to 2 epochs" in notes(*LOGS["lightning"][0])
+    assert "counted from 1" in notes(*LOGS["xgboost"][0])
+    assert "begin again 1 time" in notes(KERAS[0], *KERAS[1:], *KERAS[1:])
+    assert "-x step" in notes("epoch,step,train_loss,val_loss", "0,1,2,", "0,2,,3")
+    assert notes("epoch,train_loss,val_loss", "0,1,2") == ""
+
+
+def test_a_loss_that_is_nan_stays_a_gap(tmp_path: Path) -> None:
+    history = parse(tmp_path, "epoch,loss,val_loss", "0,1,2", "1,nan,inf", "2,1,2")
+
+    assert [math.isnan(history.columns[name][1] or 0) for name in ("train_loss", "val_loss")] == [True, True]
+
+
+def test_sparse_rows_are_drawn_as_lines(tmp_path: Path) -> None:
+    rows = [
+        f"0,{step},{'' if step % 20 == 0 else step},{step if step % 20 == 0 else ''}"
+        for step in range(0, 90, 10)
+    ]
+    history = parse(tmp_path, "epoch,step,train_loss,val_loss", *rows)
+
+    figure = plot_history([history], [""], x="step")
+
+    lines = {tuple(line.get_xdata()): tuple(line.get_ydata()) for axes in figure.axes for line in axes.lines}
+    assert lines[(10, 30, 50, 70)] == (10, 30, 50, 70)
+    assert lines[(0, 20, 40, 60, 80)] == (0, 20, 40, 60, 80)
+
+
+def test_keras_curves_are_two_lines(tmp_path: Path, dlkit: Callable[..., Any]) -> None:
+    (tmp_path / "keras.tsv").write_text("\n".join(line.replace(",", "\t") for line in KERAS) + "\n")
+
+    result = dlkit("plot", tmp_path / "keras.tsv", "-o", "keras.svg")
+
+    assert (result.code, result.stdout) == (0, "keras.svg\n")
+    assert "loss as train_loss" in result.stderr
+    drawn = Path("keras.svg").read_text()
+    assert "train (mean during the epoch)" in drawn
+    assert "lowest val loss" in drawn or "best epoch 1" in drawn
+
+
+FAULTS = {
+    "text": (["epoch,loss,val_loss", "0,1,2", "1,oops,3"], "line 3", "loss", "oops"),
+    "only epochs": (["epoch,accuracy,time", "1,2,3"], "no column train_loss, val_loss", "accuracy"),
+    "no rows": (["epoch,loss,val_loss"], "no epochs yet"),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_what_is_no_history_is_refused(case: str, tmp_path: Path) -> None:
+    lines, *parts = FAULTS[case]
+
+    with pytest.raises(DataError) as caught:
+        parse(tmp_path, *lines)
+
+    assert_reports(caught.value, *parts)
+
+
+def test_a_table_that_is_no_history_is_refused_by_plot(home: Path, dlkit: Callable[..., Any]) -> None:
+    Path("t.tsv").write_text("a\tb\n1\t2\n")
+
+    assert_refused(dlkit("plot", "t.tsv"), 3, "t.tsv", "history")
