@@ -12,12 +12,11 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from dlkit.cli.streams import discard_stderr, result
+from dlkit.cli.tables import Cell, draw_table, format_column
 from dlkit.errors import DlkitError, StdoutError, file_error
-
-Cell = str | int | float | None
 
 _TINY, _LARGE = 1e-3, 1e3
 
@@ -141,21 +140,22 @@ def print_json(value: Any) -> None:
     print_line("".join(char if _is_printable(char) else json.dumps(char)[1:-1] for char in text))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], title: str = "") -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Print a table: drawn on a terminal, tab-separated in a pipe, a list of objects with --json.
 
     Args:
-        columns: The header.
+        columns: The header; on a narrow terminal the last are left out first.
         rows: One cell per column; None is an empty cell.
-        title: A line above the table, on a terminal only.
     """
     if mode.json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif result().isatty():
-        _draw(columns, list(rows), title)
+        _draw(columns, list(rows))
     else:
-        for row in (columns, *rows):
-            print_line("\t".join(_exact(cell) for cell in row))
+        cells = list(rows)
+        by_column = (format_column([row[index] for row in cells]) for index in range(len(columns)))
+        for row in (columns, *zip(*by_column, strict=True)):
+            print_line("\t".join(map(_exact, row)))
 
 
 def print_pairs(pairs: Mapping[str, Cell]) -> None:
@@ -189,24 +189,20 @@ def _is_printable(char: str) -> bool:
     return char.isprintable() or char in "\n\t"
 
 
-def _draw(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str) -> None:
-    table = Table(
-        title=escape(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold"
-    )
-    for index, column in enumerate(columns):
-        numeric = all(isinstance(row[index], int | float | None) for row in rows)
-        table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(_short(cell)) for cell in row))
-    Console(file=result(), highlight=False).print(table)
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    console = Console(file=result(), highlight=False)
+    lines = draw_table(columns, [[_clean(cell) for cell in row] for row in rows], console.width)
+    for number, line in enumerate(lines):
+        console.print(Text(line, style="bold" if number == 0 else ""), soft_wrap=True)
 
 
 def _short(cell: Cell) -> str:
-    if isinstance(cell, float) and math.isfinite(cell):
-        return f"{cell:.4g}" if cell == 0 or 1e-3 <= abs(cell) < 1e6 else f"{cell:.2e}"
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return f"{cell:,}"
-    return _exact(cell)
+    (text,) = format_column([_clean(cell)], thousands=",")
+    return text
+
+
+def _clean(cell: Cell) -> Cell:
+    return _exact(cell) if isinstance(cell, str | bool) else cell
 
 
 def _exact(cell: Cell) -> str:

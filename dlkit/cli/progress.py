@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dlkit.cli import console
+from dlkit.cli.tables import fitting
 
 if TYPE_CHECKING:
     from dlkit.training.loop import Reading, Step
     from dlkit.training.run import TrainRun
 
 _SECONDS_BETWEEN_LINES = 60.0
+_WIDE = 110
+_WIDE_BAR, _NARROW_BAR = 24, 10
+_BLANKS = 4  # between the columns of a bar
 
 
 class Display(Protocol):
@@ -65,7 +69,7 @@ class _Lines:
         elif step.record is None:
             return
         if step.record is not None:
-            console.note(_epoch_line(self._run, step))
+            console.note("  ".join(_epoch_pieces(self._run, step)))
         self._last_line = now
 
 
@@ -75,9 +79,10 @@ class _Bars:
     def __init__(self, run: "TrainRun") -> None:
         self._run = run
         self._speed = _Speed(run)
+        self._bar_width = _WIDE_BAR if console.stderr().width >= _WIDE else _NARROW_BAR
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=self._bar_width),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[figures]}"),
@@ -91,16 +96,22 @@ class _Bars:
     def update(self, step: "Step", reading: "Reading | None") -> None:
         if reading is None:
             return
+        width = console.stderr().width
         if line := _requested_line(self._run, step, reading):
             self.progress.console.print(line)
         if step.record is not None:
-            self.progress.console.print(_epoch_line(self._run, step))
-        speed = self._speed.samples_per_second(step.step)
+            self.progress.console.print(fitting(_epoch_pieces(self._run, step), width))
+        pieces = (
+            "",
+            f"loss {console.figure(reading.loss)}",
+            f"{self._run.metric} {console.figure(reading.metric)}",
+            f"{self._speed.samples_per_second(step.step):,.0f} samples/s",
+            f"lr {step.lr:.3g}",
+        )
+        counts = 2 * len(str(max(self._run.steps_per_epoch, self._run.config.epochs))) + 1
+        room = width - len("epoch") - self._bar_width - counts - len("0:00:00") - _BLANKS
         self.progress.update(
-            self._batches,
-            completed=step.in_epoch,
-            figures=f"loss {console.figure(reading.loss)}  {self._run.metric} {console.figure(reading.metric)}  "
-            f"lr {step.lr:.3g}  {speed:,.0f} samples/s",
+            self._batches, completed=step.in_epoch, figures=fitting(pieces, room + 2).removeprefix("  ")
         )
         self.progress.update(self._epochs, completed=step.step / self._run.steps_per_epoch)
 
@@ -138,12 +149,16 @@ def _requested_line(run: "TrainRun", step: "Step", reading: "Reading") -> str:
     return f"{place} step {step.step} loss {console.figure(reading.last_loss)}"
 
 
-def _epoch_line(run: "TrainRun", step: "Step") -> str:
+def _epoch_pieces(run: "TrainRun", step: "Step") -> tuple[str, ...]:
+    """Return the figures of an epoch, those most wanted first."""
     record = step.record
     assert record is not None, "only the last step of an epoch has a line"
     return (
-        f"epoch {record.epoch}/{run.config.epochs}  loss {console.figure(record.train_loss)}  "
-        f"{run.metric} {console.figure(record.train_metric)}  val loss {console.figure(record.val_loss)}  "
-        f"val {run.metric} {console.figure(record.val_metric)}  lr {record.lr:.3g}  "
-        f"{record.samples_per_second or 0:,.0f} samples/s"
+        f"epoch {record.epoch}/{run.config.epochs}",
+        f"loss {console.figure(record.train_loss)}",
+        f"{run.metric} {console.figure(record.train_metric)}",
+        f"val loss {console.figure(record.val_loss)}",
+        f"val {run.metric} {console.figure(record.val_metric)}",
+        f"lr {record.lr:.3g}",
+        f"{record.samples_per_second or 0:,.0f} samples/s",
     )

@@ -43,8 +43,8 @@ def test_ls_lists_every_data_set(dlkit: Dlkit) -> None:
     header, *rows = rows_of(result.stdout)
     assert header == COLUMNS
     assert [row[0] for row in rows] == list(DATA)
-    assert rows[0] == ["digits", "classification", "1797", "1x8x8", "0.1", "CC BY 4.0", "embedded"]
-    assert rows[1] == ["mnist", "classification", "70000", "1x28x28", "52.9", "CC BY-SA 3.0", "no"]
+    assert rows[0] == ["digits", "classification", "1797", "1x8x8", "0.10", "CC BY 4.0", "embedded"]
+    assert rows[1] == ["mnist", "classification", "70000", "1x28x28", "52.90", "CC BY-SA 3.0", "no"]
 
 
 def test_ls_marks_a_data_set_that_is_downloaded(with_mnist: Path, dlkit: Dlkit) -> None:

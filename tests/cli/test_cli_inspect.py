@@ -125,7 +125,9 @@ def test_weights_have_a_row_for_each_tensor_in_network_order(dlkit: Run, trained
     assert [row[0] for row in rows] == [
         "hidden.0.linear.weight", "hidden.0.linear.bias", "output.weight", "output.bias",
     ]  # fmt: skip
-    assert float(rows[0][2]) == pytest.approx(weights["hidden.0.linear.weight"].double().norm().item())
+    assert float(rows[0][2]) == pytest.approx(
+        weights["hidden.0.linear.weight"].double().norm().item(), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("kind", ["grads", "acts"])
