@@ -30,14 +30,15 @@ def _finding(rule: Rule, evidence: Evidence) -> Finding:
 
 
 def _ordered(found: Sequence[tuple[Rule, Finding]]) -> list[Finding]:
-    """Mark the first warning that none before it explains, and put what follows from it below it."""
+    """Mark the first warning that no other explains, and put what follows from it below it."""
     warnings = [(rule, finding) for rule, finding in found if finding.level == "warning"]
-    notes = [finding for _, finding in found if finding.level == "note"]
     if not warnings:
-        return notes
-    (cause, first), *others = warnings
-    below = [finding.marked(because_of=cause.name) for _, finding in others if finding.rule in cause.explains]
-    apart = [finding for _, finding in others if finding.rule not in cause.explains]
-    follows = [note.marked(because_of=cause.name) for note in notes if note.rule in cause.explains]
-    rest = [note for note in notes if note.rule not in cause.explains]
-    return [first.marked(cause=True), *below, *follows, *apart, *rest]
+        return [finding for _, finding in found]
+    explained = {name for rule, _ in warnings for name in rule.explains}
+    cause, first = next((pair for pair in warnings if pair[0].name not in explained), warnings[0])
+    others = sorted(
+        (finding for _, finding in found if finding is not first),
+        key=lambda finding: (finding.rule not in cause.explains, finding.level == "note"),
+    )
+    below = [finding.marked(because_of=cause.name) for finding in others if finding.rule in cause.explains]
+    return [first.marked(cause=True), *below, *others[len(below) :]]

@@ -101,6 +101,18 @@ class Recording:
         return None if not losses or constant is None else 1 - min(losses) / constant
 
     @property
+    def skill(self) -> float | None:
+        """Return how far validation got from a constant answer (0) to a perfect one (1), by its loss or its classes."""
+        by_loss, classes = self.gain(), self.number("classes")
+        balanced, plain = self.column("val_balanced_accuracy"), self.column("val_accuracy")
+        share = 1 / classes if balanced and classes else self.number("whole_label_share")
+        accuracies = balanced or plain
+        if not accuracies or share is None or share >= 1:
+            return by_loss
+        by_classes = (statistics.median(accuracies[len(accuracies) // 2 :]) - share) / (1 - share)
+        return by_classes if by_loss is None else max(by_loss, by_classes)
+
+    @property
     def matrices(self) -> list[str]:
         """Names of the trained parameters of two axes or more, in the order of the network."""
         return [name for name in self.signals.get("units", {}) if name in self.signals.get("grad_norm", {})]

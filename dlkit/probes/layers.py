@@ -31,6 +31,8 @@ _UNCHANGED = frozenset(
 )
 _MAX_CALLS = 4
 _MAX_VALUES = 2**16
+_MAX_UNITS, _MAX_ROWS = 128, 512
+_RANK = 1e-4
 
 
 class LayerProbe:
@@ -151,6 +153,8 @@ class LayerProbe:
             return
         few = _some(values)
         self._signals += spread_signals(layer, "act", few)
+        if self._find_faults and few.ndim in (2, 4):
+            self._signals.append((layer, "act_rank", _rank(few)))
         if kind in RECTIFIERS:
             self._signals.append((layer, "zeros", (few == 0).float().mean()))
         if ends := SATURATES.get(kind):
@@ -188,6 +192,13 @@ def spread_signals(layer: str, what: str, values: Tensor) -> list[Signal]:
     """
     norm = torch.linalg.vector_norm(values) / math.sqrt(values.numel())
     return [(layer, f"{what}_mean", values.mean()), (layer, f"{what}_rms", norm)]
+
+
+def _rank(values: Tensor) -> Tensor:
+    """Return in how many directions the units of a layer, the second axis, vary over samples: a rank."""
+    units = values.transpose(0, 1).flatten(1)[:_MAX_UNITS, :_MAX_ROWS].double()
+    spectrum = torch.linalg.svdvals(units - units.mean(1, keepdim=True))
+    return torch.count_nonzero(spectrum > _RANK * spectrum.amax())
 
 
 def std_of(mean: float, rms: float) -> float:

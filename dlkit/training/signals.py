@@ -235,6 +235,7 @@ def _network_signals(model: nn.Module) -> Iterator[Signal]:
             yield name, "frozen", 1.0
         if parameter.ndim > 1 and parameter.numel():
             yield name, "units", parameter.shape[0]
+            yield name, "inputs", parameter.shape[1]
             if parameter.shape[0] > 1:
                 ranges = parameter.float().amax(0) - parameter.float().amin(0)
                 yield name, "unit_spread", ranges.mean() / parameter.float().abs().amax().clamp_min(_TINY)

@@ -46,6 +46,10 @@ def healthy(
         "weight_norm": {layer: constant(5.0) for layer in layers},
         "size": {layer: constant(1000.0, [1]) for layer in layers},
         "units": dict(zip(layers, (constant(width, [1]) for width in (128, 128, 10)), strict=True)),
+        "inputs": dict(zip(layers, (constant(width, [1]) for width in (64, 128, 128)), strict=True)),
+        "act_rank": {
+            name: constant(rank, [1]) for name, rank in (("first", 63), ("relu", 63), ("output", 10))
+        },
         "unit_spread": {layer: constant(1.1, [1, 11]) for layer in layers},
         "act_std": {"relu": constant(0.5)},
         "dead": {"relu": constant(0.1)},

@@ -134,10 +134,10 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "bottleneck",
         lambda: healthy(
             {
-                "units": {
-                    "first.weight": [(1, 2.0)],
-                    "second.weight": [(1, 128.0)],
-                    "output.weight": [(1, 10.0)],
+                "inputs": {
+                    "first.weight": [(1, 64.0)],
+                    "second.weight": [(1, 2.0)],
+                    "output.weight": [(1, 128.0)],
                 }
             },
             history=stuck(0.6),
@@ -145,9 +145,24 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "-s",
     ),
+    "a mean that all units become": (
+        "bottleneck",
+        lambda: healthy(
+            {"act_rank": {"first": [(1, 63.0)], "second": [(1, 1.0)], "output": [(1, 1.0)]}},
+            history=stuck(0.6),
+        ),
+        "warning",
+        "-s",
+    ),
+    "a narrow place that does no harm": (
+        "bottleneck",
+        lambda: healthy({"inputs": {"first.weight": [(1, 64.0)], "output.weight": [(1, 2.0)]}}),
+        "note",
+        "-s",
+    ),
     "a huge first step": (
         "lr_high",
-        lambda: healthy({"update_ratio": rates(2.0)}, lr=5.0),
+        lambda: healthy({"update_ratio": rates(2.0)}, history=stuck(0.9), lr=5.0),
         "warning",
         "--lr",
     ),
@@ -234,7 +249,12 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
     ),
     "labels of others": (
         "labels",
-        lambda: healthy(history={"val_loss": [1.1 * CONSTANT, 1.5 * CONSTANT, 2 * CONSTANT]}),
+        lambda: healthy(
+            history={
+                "val_loss": [1.1 * CONSTANT, 1.5 * CONSTANT, 2 * CONSTANT],
+                "val_accuracy": [0.1, 0.12, 0.08],
+            }
+        ),
         "warning",
         None,
     ),
@@ -243,7 +263,7 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         lambda: healthy(
             history={
                 "val_loss": [1.5, 1.2, 1.0, 1.1, 1.3, 1.5, 1.7, 1.9, 2.0, 2.1],
-                "val_accuracy": [0.5, 0.6, 0.7, 0.7, 0.68, 0.66, 0.65, 0.64, 0.63, 0.62],
+                "val_accuracy": [0.5, 0.6, 0.7, 0.7, 0.68, 0.66, 0.65, 0.62, 0.61, 0.6],
             }
         ),
         "warning",

@@ -8,7 +8,7 @@ from dlkit.diagnosis.recording import Recording, first_above, late, median, pers
 from dlkit.diagnosis.rule import Rule
 
 _NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
-_LEARNED = 0.5
+_NOTHING, _LEARNED, _WELL = 0.05, 0.5, 0.85
 _FIRST_CHECKS = 4
 _JUMP = 100.0
 
@@ -32,7 +32,7 @@ def vanishing(recording: Recording, limit: float) -> Evidence | None:
     if not ratios or missing:
         return None
     start, end = median(ratios[:_FIRST_CHECKS]), median(late(ratios))
-    if min(start, end) >= limit:
+    if not 0 < min(start, end) < limit:
         return None
     return Evidence(
         message=f"the gradient of {layers[0]} is {min(start, end):.2g} of the largest",
@@ -41,7 +41,7 @@ def vanishing(recording: Recording, limit: float) -> Evidence | None:
         step=next((step for step, value in ratios if value < limit), None),
         cure=_other_activation(recording, "use ReLU or GELU, a normalisation layer, or fewer layers"),
         confirm="dlkit inspect grads RUN",
-        level="warning" if _poor(recording) else "note",
+        level="warning" if _below(recording, _WELL if start < limit else _LEARNED) else "note",
     )
 
 
@@ -78,7 +78,7 @@ def dead_units(recording: Recording, limit: float) -> Evidence | None:
     layer, share = max(worst.items(), key=lambda pair: pair[1])
     if share < _NOTE_DEAD or not persists(found[layer], _NOTE_DEAD):
         return None
-    alarm = persists(found[layer], limit) and (_poor(recording) or share > 0.95)
+    alarm = persists(found[layer], limit) and (_below(recording, _LEARNED) or share > 0.95)
     return Evidence(
         message=f"{share:.0%} of the units of {layer} are zero for every sample",
         value=share,
@@ -100,7 +100,7 @@ def saturated(recording: Recording, limit: float) -> Evidence | None:
     layer, share = max(worst.items(), key=lambda pair: pair[1])
     if share < _NOTE_SATURATED:
         return None
-    alarm = persists(found[layer], limit) and (_poor(recording) or found[layer][0][1] > limit)
+    alarm = persists(found[layer], limit) and (_below(recording, _LEARNED) or found[layer][0][1] > limit)
     return Evidence(
         message=f"{share:.0%} of the outputs of {layer} lie at the flat ends",
         value=share,
@@ -122,13 +122,25 @@ def _other_activation(recording: Recording, otherwise: str) -> Cure:
     )
 
 
-def _poor(recording: Recording) -> bool:
-    """Return whether the loss fell by less than half so far."""
-    gain = recording.gain("train_loss")
-    return gain is None or gain < _LEARNED
+def _below(recording: Recording, limit: float) -> bool:
+    """Return whether what was learned so far is less than a limit."""
+    if not recording.finished:
+        limit = _NOTHING
+    skill = recording.skill
+    return skill is None or skill < limit
 
 
-_SYMPTOMS = ("flat_loss", "underfit", "majority", "inputs_ignored", "lr_low", "unstable", "labels")
+_SYMPTOMS = (
+    "flat_loss",
+    "not_updated",
+    "bottleneck",
+    "underfit",
+    "majority",
+    "inputs_ignored",
+    "lr_low",
+    "unstable",
+    "labels",
+)
 
 RULES = (
     Rule(

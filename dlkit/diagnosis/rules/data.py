@@ -10,6 +10,7 @@ from dlkit.diagnosis.rule import Rule
 _SOURCE_TDC = "TheDeepChecker (arXiv 2204.00694)"
 _GOOD_GAIN = 0.9
 _LEAST_PER_BATCH = 8
+_LEAST_ENTROPY = 0.6
 
 
 def bad_numbers(recording: Recording, _limit: float) -> Evidence | None:
@@ -67,6 +68,8 @@ def unshuffled(recording: Recording, limit: float) -> Evidence | None:
     batch = recording.config.get("batch_size", 0)
     whole, classes = recording.number("whole_label_entropy"), recording.number("classes")
     points = recording.points("label_entropy")
+    if whole and classes and whole < _LEAST_ENTROPY * math.log(classes):
+        return None
     if whole and classes and batch >= max(_LEAST_PER_BATCH, classes):
         expected = whole - (classes - 1) / (2 * batch)  # Miller 1955
     else:

@@ -1,5 +1,7 @@
 """Rules about validation: what was learned from the training samples and does not hold for others."""
 
+import math
+
 from dlkit.diagnosis.cures import argument, change, current_argument, usual
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording
@@ -8,13 +10,14 @@ from dlkit.diagnosis.rule import Rule
 _RISE, _RISE_OF_CONSTANT, _TRAIN_FELL = 1.15, 0.03, 0.9
 _GAP, _GAP_OF_CONSTANT = 2.5, 0.15
 _GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
-_LEARNED_NOTHING = 0.03
+_LEARNED_NOTHING = 0.1
+_WORSE, _WORSE_NUMBERS = 0.04, 1.15
 
 
 def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     """Find a network that learns its training samples, while validation never gets better than a constant answer."""
-    train, val = recording.gain("train_loss"), recording.gain()
-    if train is None or val is None or train < limit or val >= _LEARNED_NOTHING:
+    train, skill, val = recording.gain("train_loss"), recording.skill, recording.gain()
+    if train is None or val is None or skill is None or train < limit or skill >= _LEARNED_NOTHING:
         return None
     return Evidence(
         message=f"the training loss fell by {train:.0%}, the validation loss by {max(val, 0):.0%}",
@@ -64,14 +67,14 @@ def _wide_gap(recording: Recording, train: float, val: float, constant: float) -
 
 
 def _metric_suffers(recording: Recording, best: int) -> bool:
-    """Return whether the metric too ends clearly worse than at its best, or far from that of training."""
+    """Return whether the metric too ends clearly worse than it was where the loss was lowest, by means of three."""
     name = recording.metric
     values = recording.column(f"val_{name}") if name else []
     if not values or len(values) <= best:
         return True
-    if name == "accuracy":
-        return max(values) - values[-1] > 0.02
-    return values[-1] > 1.1 * min(values)
+    around, last = values[max(0, best - 1) : best + 2], values[-3:]
+    then, now = math.fsum(around) / len(around), math.fsum(last) / len(last)
+    return then - now > _WORSE if name == "accuracy" else now > _WORSE_NUMBERS * then
 
 
 def _step_of(recording: Recording, row: int) -> int | None:
@@ -98,8 +101,8 @@ RULES = (
         title="labels that do not belong to the inputs",
         stage="generalisation",
         signals=("train_loss", "val_loss", "constant_loss"),
-        threshold=0.15,
-        condition="the training loss fell by 15 % or more, the validation loss by less than 3 %",
+        threshold=0.05,
+        condition="the training loss fell by 5 % or more, and validation is no better than a constant answer",
         healthy="both fall",
         source="TheDeepChecker, corrupted labels",
         cure="check the order of inputs and targets",

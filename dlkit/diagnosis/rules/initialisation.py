@@ -1,12 +1,16 @@
 """Rules about how the network starts: its weights, its first loss, and the width of its layers."""
 
+import math
+from itertools import pairwise
+
 from dlkit.diagnosis.cures import argument, current_argument
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording
 from dlkit.diagnosis.rule import Rule
 
 _ALIKE = 1e-6
-_LEARNED = 0.5
+_LEARNED, _WELL = 0.5, 0.85
+_FEW = 8
 
 
 def bad_start(recording: Recording, limit: float) -> Evidence | None:
@@ -63,33 +67,43 @@ def _default_start(recording: Recording) -> Cure:
 
 
 def bottleneck(recording: Recording, limit: float) -> Evidence | None:
-    """Find a hidden layer narrower than what has to pass through it."""
-    units = [(layer, points[0][1]) for layer, points in recording.layers("units").items()]
-    classes = recording.number("classes")
-    hidden = [(layer, count) for layer, count in units[:-1] if _is_hidden(recording, layer)]
-    if not hidden:
+    """Find a place in the network that lets fewer numbers through than it takes to answer."""
+    classes, skill = recording.number("classes"), recording.skill
+    needed = max(1.0, (classes - 1) / limit) if classes else 1.0
+    narrow = _narrow_place(recording, needed)
+    if narrow is None or skill is None:
         return None
-    layer, narrowest = min(hidden, key=lambda pair: pair[1])
-    widest = max(count for _, count in units)
-    narrow = narrowest < min(classes - 1, widest) / limit if classes else narrowest <= 1 < widest
-    gain = recording.gain()
-    if not narrow or gain is None:
-        return None
-    hidden_widths = argument(recording, "hidden", int(max(64, widest)))
+    layer, passes = narrow
+    widest = max((points[0][1] for points in recording.layers("units").values()), default=0.0)
     return Evidence(
-        message=f"{layer} has {narrowest:g} units"
-        + (f"; {classes:g} classes have to pass through" if classes else ""),
-        value=narrowest,
+        message=f"{passes:g} numbers pass through to {layer}"
+        + (f", for {classes:g} classes" if classes else ""),
+        value=passes,
         layer=layer,
         step=1,
-        cure=hidden_widths or Cure("make that layer as wide as those beside it"),
+        cure=argument(recording, "hidden", int(max(64, widest)))
+        or Cure("make that place as wide as those beside it"),
         confirm="dlkit inspect model RUN",
-        level="warning" if gain < 0.75 else "note",
+        level="warning" if skill < _WELL else "note",
     )
 
 
-def _is_hidden(recording: Recording, layer: str) -> bool:
-    return layer in recording.layers("grad_norm")
+def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | None:
+    """Return the matrix that takes the fewest numbers from another one before it, and how many, if they are too few.
+
+    By the numbers of inputs, or by the rank of what a layer puts out for different samples at the first step.
+    """
+    widths = [
+        (layer, recording.number("inputs", layer) or math.inf)
+        for layer in recording.layers("inputs")
+        if layer in recording.layers("grad_norm")
+    ]
+    ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
+    for places in (widths, ranks[:-1]):
+        for (_, before), (layer, passes) in pairwise(places):
+            if passes <= needed < before and passes < _FEW:
+                return layer, passes
+    return None
 
 
 RULES = (
@@ -127,9 +141,10 @@ RULES = (
         name="bottleneck",
         title="a layer that is too narrow",
         stage="initialisation",
-        signals=("units", "classes", "val_loss"),
+        signals=("inputs", "act_rank", "classes", "val_loss"),
         threshold=2.0,
-        condition="a hidden layer has fewer units than half the classes less one, and the loss fell by less than 75 %",
+        condition="a hidden layer passes on one number, or fewer than half the classes less one; a note where"
+        " validation gets 85 % of the way to a perfect answer all the same",
         healthy="as wide as the layers beside it",
         source="measured here",
         cure="-s hidden=128",

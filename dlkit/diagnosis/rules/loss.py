@@ -8,13 +8,15 @@ from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
 
 _FEWEST_STEPS = 10
-_STILL_FALLING = 0.9
+_STILL_FALLING = 0.15
+_SHORT = 100
+_FALLS, _FELL = 0.02, 0.75
 
 
 def flat_loss(recording: Recording, limit: float) -> Evidence | None:
     """Find a training loss that never went below that of the best constant answer."""
     losses, constant = recording.train_losses, recording.constant_loss
-    if not losses or constant is None or recording.steps < _FEWEST_STEPS:
+    if not losses or constant is None or recording.steps < _SHORT:
         return None
     if recording.number("constant_loss") is None and len(losses) < 2:
         return None
@@ -32,23 +34,43 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
 
 def underfit(recording: Recording, limit: float) -> Evidence | None:
     """Find a run that ended while it was still far from what the data allow, train and validation alike."""
-    gain, train_gain = recording.gain(), recording.gain("train_loss")
-    if recording.steps < _FEWEST_STEPS or recording.epochs < 1 or gain is None or train_gain is None:
+    skill, train_gain = recording.skill, recording.gain("train_loss")
+    if recording.steps < _FEWEST_STEPS or recording.epochs < 1 or skill is None or train_gain is None:
         return None
-    if train_gain > limit or gain < -0.1:
+    gain = recording.gain() or 0.0
+    fall = _last_fall(recording)
+    falling = (
+        fall > (_STILL_FALLING if recording.steps > _SHORT else _STILL_FALLING / 2) and train_gain < _FELL
+    )
+    if max(train_gain, skill) > limit and not falling:
         return None
-    losses = recording.train_losses
-    falling = len(losses) > 3 and losses[-1] < _STILL_FALLING * losses[len(losses) // 2]
     epochs = recording.config.get("epochs", recording.epochs)
     wider = Cure("a larger network, or --lr from dlkit inspect lr")
     return Evidence(
-        message=f"the training loss fell by {max(train_gain, 0):.0%} only, the validation loss by {max(gain, 0):.0%}"
-        + (", and it is still falling" if falling else ""),
+        message=f"the training loss fell by {max(train_gain, 0):.0%}, the validation loss by {max(gain, 0):.0%}"
+        + (", and it is still falling" if fall > _FALLS else ""),
         value=train_gain,
         step=None,
-        cure=change("epochs", epochs, 5 * epochs) if falling else wider,
+        cure=change("epochs", epochs, 5 * epochs) if fall > _FALLS or recording.steps < _SHORT else wider,
         confirm="dlkit plot RUN",
     )
+
+
+def _last_fall(recording: Recording) -> float:
+    """Return by how much of the best constant answer's the training loss fell in the last fifth of the steps.
+
+    A run whose rate was lowered has come to its end; so has one whose validation no longer gets better.
+    """
+    points, rates, constant = recording.points("mean_loss"), recording.column("lr"), recording.constant_loss
+    validation = recording.column("val_loss")
+    if len(points) < 5 or constant is None or (rates and rates[-1] < max(rates) / 2):
+        return 0.0
+    if validation and validation[-1] > min(validation):
+        return 0.0
+    end = points[-1][0]
+    last = [point for point in points if point[0] > 0.8 * end]
+    before = [point for point in points if 0.6 * end < point[0] <= 0.8 * end]
+    return (median(before) - median(last)) / constant if last and before else 0.0
 
 
 def unstable(recording: Recording, limit: float) -> Evidence | None:
@@ -119,7 +141,9 @@ RULES = (
         stage="generalisation",
         signals=("train_loss", "val_loss", "constant_loss"),
         threshold=0.35,
-        condition="the training loss fell by less than 35 % of the best constant answer's",
+        condition="training and validation get less than 35 % of the way from a constant to a perfect answer; or the"
+        " training loss, above a quarter of the constant answer's, fell by 15 % of that (7.5 % in fewer than 100 steps)"
+        " in the last fifth of the run, and validation with it",
         healthy="0.5 to 1",
         source="AutoTrainer, slow convergence",
         cure="--epochs, or a larger network",

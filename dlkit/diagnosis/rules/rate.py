@@ -1,6 +1,8 @@
 """Rules about how far a step goes: learning rate, divergence, batch size, regularisation."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from dlkit.diagnosis.cures import argument, change, lower_rate, raise_rate, usual
 from dlkit.diagnosis.findings import Cure, Evidence
@@ -8,11 +10,17 @@ from dlkit.diagnosis.recording import Point, Recording, early, first_above, late
 from dlkit.diagnosis.rule import Rule
 
 _NEVER_LEARNED = 0.05
+_HARDLY = 0.35
 _LEARNED = 0.5
+_WELL = 0.85
+_EXTREME = 10.0
+_SMOOTHING = 0.99
+_SETTLED = 51
+_LARGE_LATE = 0.1
+_SHRANK = 0.3
 _RISE = 1.5
 _LARGE_MEAN = 0.15
 _SMALL = 4
-_FELL = 0.3
 
 
 def not_finite(recording: Recording, _limit: float) -> Evidence | None:
@@ -46,22 +54,57 @@ def not_finite(recording: Recording, _limit: float) -> Evidence | None:
 
 def rate_too_high(recording: Recording, limit: float) -> Evidence | None:
     """Find steps that move the weights by a large share of themselves, or a loss that rises."""
+    return (
+        _large_steps(recording, limit)
+        or _still_too_high(recording)
+        or _rising_loss(recording)
+        or _large_means(recording)
+    )
+
+
+def _large_steps(recording: Recording, limit: float) -> Evidence | None:
+    """Judge by the first steps; those of weights that shrank since tell of something else."""
+    config = recording.config
+    decay = config.get("lr", 0.0) * config.get("weight_decay", 0.0) / (1 - config.get("momentum", 0.9))
     worst: tuple[float, str, list[Point]] = (0.0, "", [])
     for layer in recording.matrices:
-        points = recording.points("update_ratio", layer)
-        highest = max((value for _, value in early(points)), default=0.0)
+        points = [
+            (step, value * _bias(config, step)) for step, value in recording.points("update_ratio", layer)
+        ]
+        highest = max(
+            (value for _, value in early(points, 3 if _shrank(recording, layer) else 11)), default=0.0
+        )
         worst = max(worst, (highest, layer, points))
     ratio, layer, points = worst
-    if ratio > limit:
-        return Evidence(
-            message=f"a step moves {layer} by {ratio:.2g} of its norm",
-            value=ratio,
-            layer=layer,
-            step=first_above(points, limit),
-            cure=lower_rate(recording),
-            confirm="dlkit inspect lr finds a rate",
-        )
-    return _still_too_high(recording) or _rising_loss(recording) or _large_means(recording)
+    if ratio <= limit + decay or _copes(recording, extreme=ratio > _EXTREME * limit):
+        return None
+    return Evidence(
+        message=f"a step moves {layer} by {ratio:.2g} of its norm",
+        value=ratio,
+        layer=layer,
+        step=first_above(points, limit),
+        cure=lower_rate(recording),
+        confirm="dlkit inspect lr finds a rate",
+    )
+
+
+def _bias(config: Mapping[str, Any], step: int) -> float:
+    """Return what makes first steps comparable: without Adam's correction, RMSprop's are up to ten times as long."""
+    return math.sqrt(1 - _SMOOTHING**step) if config.get("optimizer") == "rmsprop" else 1.0
+
+
+def _copes(recording: Recording, *, extreme: bool) -> bool:
+    """Return whether the run learns all the same."""
+    if not recording.finished:
+        gain = recording.gain("train_loss")
+        return gain is not None and gain > _NEVER_LEARNED
+    skill = recording.skill
+    return skill is not None and skill > (_WELL if extreme else _LEARNED)
+
+
+def _shrank(recording: Recording, layer: str) -> bool:
+    norms = recording.points("weight_norm", layer)
+    return bool(norms) and norms[-1][1] < _SHRANK * norms[0][1]
 
 
 def _large_means(recording: Recording) -> Evidence | None:
@@ -79,15 +122,20 @@ def _large_means(recording: Recording) -> Evidence | None:
 
 
 def _still_too_high(recording: Recording) -> Evidence | None:
-    gain = recording.gain("train_loss")
-    ratios = {layer: median(late(recording.points("update_ratio", layer))) for layer in recording.matrices}
-    if not ratios or gain is None:
+    """Judge by the steps of the last half."""
+    skill = recording.skill
+    ratios = {
+        layer: median(late(points))
+        for layer in recording.matrices
+        if not _shrank(recording, layer) and (points := recording.points("update_ratio", layer))
+    }
+    if not ratios or skill is None or not recording.finished or recording.steps < _SETTLED:
         return None
     layer, ratio = max(ratios.items(), key=lambda pair: pair[1])
-    if ratio < 0.05 or gain > _LEARNED:
+    if ratio < _LARGE_LATE or skill > _LEARNED:
         return None
     return Evidence(
-        message=f"steps still move {layer} by {ratio:.2g} of its norm, and the loss fell by {max(gain, 0):.0%} only",
+        message=f"steps still move {layer} by {ratio:.2g} of its norm, {_learned(skill)}",
         value=ratio,
         layer=layer,
         step=None,
@@ -119,14 +167,14 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
         for layer in recording.matrices
     ]
     ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
-    gain = recording.gain("train_loss")
-    if not ratios or gain is None:
+    skill = recording.skill
+    if not ratios or skill is None:
         return None
     largest = max(ratios)
-    if largest > limit or gain > _LEARNED:
+    if not 0 < largest <= limit or skill > _LEARNED:
         return None
     return Evidence(
-        message=f"no step moves a layer by more than {largest:.2g} of its norm; the loss fell by {max(gain, 0):.0%}",
+        message=f"no step moves a layer by more than {largest:.2g} of its norm, {_learned(skill)}",
         value=largest,
         step=None,
         cure=raise_rate(recording),
@@ -138,14 +186,11 @@ def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
     """Find batches of a few samples, under whose noise the loss does not settle."""
     batch = recording.config.get("batch_size", 0) * recording.config.get("accumulate", 1)
     samples = recording.number("samples") or 0
-    noise, losses = recording.points("loss_noise"), recording.train_losses
-    gain = recording.gain()
-    if not batch or batch > limit or samples < 32 * batch or not noise or gain is None:
-        return None
-    if gain > _LEARNED or (not recording.layers("batch_norm") and median(late(noise)) < 0.5 * losses[-1]):
+    skill = recording.skill
+    if not batch or batch > limit or samples < 32 * batch or skill is None or skill > _LEARNED:
         return None
     return Evidence(
-        message=f"batches of {batch} samples: the loss of a batch varies by {noise[-1][1]:.2g} about {losses[-1]:.2g}",
+        message=f"a step sees {batch} sample{'s' * (batch > 1)}, {_learned(skill)}",
         value=float(batch),
         step=None,
         cure=change("batch_size", recording.config["batch_size"], usual(recording.config, "batch_size")),
@@ -155,8 +200,8 @@ def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
 
 def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     """Find weights that shrink away, or units that are mostly dropped, while the loss stays high."""
-    gain = recording.gain()
-    if gain is None or gain > _LEARNED:
+    skill = recording.skill
+    if skill is None or skill > _HARDLY:
         return None
     drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
     norms = [
@@ -166,7 +211,7 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     last = math.hypot(*(points[-1][1] for points in norms)) if norms else 0.0
     if first and last < limit * first:
         return Evidence(
-            message=f"the weights shrank to {last / first:.2g} of their size, and the loss fell by {max(gain, 0):.0%}",
+            message=f"the weights shrank to {last / first:.2g} of their size, {_learned(skill)}",
             value=last / first,
             step=None,
             cure=_less_decay(recording),
@@ -175,7 +220,7 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     if drops and max(drops.values()) > 0.6:
         layer, share = max(drops.items(), key=lambda pair: pair[1])
         return Evidence(
-            message=f"{layer} drops {share:.0%} of its inputs, and the loss fell by {max(gain, 0):.0%}",
+            message=f"{layer} drops {share:.0%} of its inputs, {_learned(skill)}",
             value=share,
             layer=layer,
             step=1,
@@ -183,6 +228,10 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
             confirm="train_loss beside eval_loss in probes.csv",
         )
     return None
+
+
+def _learned(skill: float) -> str:
+    return f"and validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one"
 
 
 def _less_decay(recording: Recording) -> Cure:
@@ -214,14 +263,14 @@ RULES = (
         stage="learning rate",
         signals=("update_ratio", "train_loss", "mean_loss", "constant_loss"),
         threshold=0.3,
-        condition="one of the first 11 steps moves a weight matrix by 0.3 of its norm; or late steps by 0.05, while"
-        " the loss fell by less than half; or the training loss ends 1.5 times above its start, or 3 times above its"
-        " lowest",
+        condition="one of the first 11 steps moves a weight matrix by 0.3 of its norm, or late steps by 0.1, and"
+        " validation gets less than half of the way to a perfect answer (85 % for 3 times its norm); or the training"
+        " loss ends 1.5 times above its start, or 3 times above its lowest",
         healthy="up to 0.106 in the first steps, 1.4e-3 to 1.5e-2 later",
         source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
         cure="lower --lr to that of the recipe, or to a tenth",
         find=rate_too_high,
-        explains=(*_SYMPTOMS, "nan", "exploding", "vanishing", "mode_gap"),
+        explains=(*_SYMPTOMS, "nan", "exploding", "vanishing", "mode_gap", "over_regularised"),
         live=True,
     ),
     Rule(
@@ -248,8 +297,9 @@ RULES = (
         title="learning rate too low",
         stage="learning rate",
         signals=("update_ratio", "train_loss", "constant_loss"),
-        threshold=5e-4,
-        condition="no step moves any weight matrix by 5e-4 of its norm, and the loss fell by less than half",
+        threshold=2e-3,
+        condition="no step moves any weight matrix by 2e-3 of its norm, and validation gets less than half of the way"
+        " to a perfect answer",
         healthy="1.4e-3 to 1.5e-2",
         source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
         cure="raise --lr to that of the recipe, or tenfold",
@@ -260,9 +310,9 @@ RULES = (
         name="small_batch",
         title="batches too small",
         stage="learning rate",
-        signals=("loss_noise", "mean_loss", "batch_norm"),
+        signals=("samples", "val_loss"),
         threshold=float(_SMALL),
-        condition="at most 4 samples a step, and the loss fell by less than half",
+        condition="at most 4 samples a step, and validation gets less than half of the way to a perfect answer",
         healthy="16 to 512",
         source="measured here",
         cure="--batch-size of the recipe",
@@ -274,9 +324,9 @@ RULES = (
         title="too much regularisation",
         stage="learning rate",
         signals=("weight_norm", "dropout", "val_loss", "constant_loss"),
-        threshold=_FELL,
-        condition="the weights shrank to 0.3 of their size or a layer drops over 60 %, and the loss fell by less than"
-        " half",
+        threshold=_SHRANK,
+        condition="the weights shrank to 0.3 of their size or a layer drops over 60 %, and validation gets less than"
+        " 35 % of the way to a perfect answer",
         healthy="0.9 to 3",
         source="UMLAUT; TheDeepChecker",
         cure="--weight-decay, --l1 or -s dropout=0.1",

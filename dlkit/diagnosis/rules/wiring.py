@@ -13,6 +13,7 @@ _SETTLED = 51
 _WORSE = 1.5
 _SHARE_OF_CONSTANT = 0.1
 _SHOWN = 3
+_TINY = 1e-6
 
 
 def no_gradient(recording: Recording, limit: float) -> Evidence | None:
@@ -55,10 +56,12 @@ def unregistered(recording: Recording, _limit: float) -> Evidence | None:
 def not_updated(recording: Recording, limit: float) -> Evidence | None:
     """Find parameters with a gradient that no step changes, while it changes others."""
     updates = recording.layers("update_ratio")
+    gradients = {layer: median(recording.points("grad_norm", layer)) for layer in updates}
+    least = _TINY * max(gradients.values(), default=0.0)
     still = [
         layer
         for layer, points in updates.items()
-        if max(value for _, value in points) <= limit and median(recording.points("grad_norm", layer)) > 0
+        if max(value for _, value in points) <= limit and gradients[layer] > least
     ]
     if not still or len(still) == len(updates):
         return None
@@ -289,7 +292,7 @@ RULES = (
         source="TheDeepChecker; Karpathy, A Recipe for Training Neural Networks",
         cure="use the inputs in forward()",
         find=inputs_ignored,
-        explains=tuple(rule for rule in _EVERYTHING if rule != "inputs_ignored"),
+        explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low", "bottleneck"),
     ),
     Rule(
         name="mode_gap",
