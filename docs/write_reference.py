@@ -19,8 +19,9 @@ Exit codes: 0 done, 1 failed while running (disk full, no permission, a locked r
 4 checkpoint, 5 diverged, 7 a missing device or extra, 129 SIGHUP (the terminal closed), 130 Ctrl-C, 143 SIGTERM.
 
 stdout has the result only; progress, notes and warnings go to stderr. Tables are drawn on a terminal
-and tab-separated in a pipe, with four significant digits; `--json` and files have them all. On a narrow terminal numbers have
-three digits, names lose their middle, sentences stand below their row, and the last columns are left out and named.
+and tab-separated in a pipe, with four significant digits; `--json` and files have them all. On a narrow
+terminal numbers have three digits, names lose their middle, sentences stand below their row, and the last columns are
+left out and named.
 """
 SHARED = ("quiet", "verbose", "json", "debug", "help")
 

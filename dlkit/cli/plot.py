@@ -11,14 +11,15 @@ from dlkit.cli import console, streams
 from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.report import check_report, write_report
-from dlkit.errors import ConfigError, did_you_mean, file_error
+from dlkit.errors import ConfigError, did_you_mean, file_error, printable
 from dlkit.files.atomic import write_file
 from dlkit.files.run_dir import RunDir, is_newer
 from dlkit.plotting.figure_file import LOOKS, figure_bytes, look, picture_format, titled
 from dlkit.plotting.inputs import find_csv, is_cut_off
 from dlkit.plotting.kinds import PLOT_KINDS, Drawing, PlotKind, PlotOptions, read_input
 from dlkit.plotting.panels import X_COLUMNS
-from dlkit.settings.spec import CodeSpec
+from dlkit.plotting.runs import read_settings
+from dlkit.settings.spec import CodeSpec, parse_spec
 
 _STDOUT = Path("-")
 _SPLIT = "test"
@@ -301,11 +302,12 @@ def _figure_bytes(kind: PlotKind, drawing: Drawing, out: Path | None, style: str
 
 
 def _default_title(paths: Sequence[Path]) -> str:
-    """Name the run and the split that predictions kept in its folder are of."""
+    """Name the run, the data and the split that predictions kept in its folder are of."""
     path = paths[0]
-    if path == RunDir(path.parent).predictions(_SPLIT):
-        return f"{path.resolve().parent.name}, {_SPLIT} split"
-    return ""
+    if path != RunDir(path.parent).predictions(_SPLIT):
+        return ""
+    data = parse_spec(read_settings(path)["data"]).name
+    return f"{path.resolve().parent.name} on {printable(data, limit=40)}, {_SPLIT} split"
 
 
 def _deliver(content: bytes, out: Path, *, again: bool) -> None:

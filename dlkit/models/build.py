@@ -167,9 +167,7 @@ def _differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
     lines = [
         f"missing {name} {tuple(tensor.shape)}" for name, tensor in expected.items() if name not in found
     ]
-    lines += [
-        f"extra {printable(name)} {tuple(found[name].shape)}" for name in found if name not in expected
-    ]
+    lines += [f"extra {printable(name)} {tuple(found[name].shape)}" for name in found if name not in expected]
     for name, tensor in expected.items():
         other = found.get(name)
         if other is None or is_extra(name):

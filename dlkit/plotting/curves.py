@@ -1,8 +1,9 @@
 """The curves of training runs: a panel a quantity, train and val distinguished without colour."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -84,6 +85,7 @@ def plot_history(
     log_y: bool = False,
     spreads: Sequence[History | None] = (),
     setting: Setting | None = None,
+    titles: Mapping[str, str] = MappingProxyType({}),
 ) -> Figure:
     """Draw the curves of one or several runs, the epoch with the lowest validation loss marked.
 
@@ -98,6 +100,7 @@ def plot_history(
         log_y: Logarithmic loss; with `columns`, a logarithmic axis in every panel.
         spreads: Standard deviations around each history, drawn as a band; empty for none.
         setting: The one setting that differs, for a panel of the best values over it.
+        titles: Of the axes of quantities, by their names in history.csv.
 
     Raises:
         ConfigError: A column that no history has, or nothing above 0 for a logarithmic axis.
@@ -120,7 +123,8 @@ def plot_history(
         if axes is not all_axes[0]:
             axes.sharex(all_axes[0])
         axes.tick_params(labelbottom=panel is panels[-1])
-        _draw_panel(axes, panel, curves, smooth, logarithmic=is_log(panel, columns, log_y=log_y))
+        title = titles.get(panel.name, _AXIS_NAMES.get(panel.name, panel.name.replace("_", " ")))
+        _draw_panel(axes, panel, curves, smooth, title, logarithmic=is_log(panel, columns, log_y=log_y))
     _finish_x(all_axes[len(panels) - 1], x, unit, curves)
     if setting is not None:
         _draw_setting(all_axes[-1], setting, curves)
@@ -129,7 +133,7 @@ def plot_history(
 
 
 def _draw_panel(
-    axes: Axes, panel: Panel, curves: Sequence[_Curve], smooth: int, *, logarithmic: bool
+    axes: Axes, panel: Panel, curves: Sequence[_Curve], smooth: int, title: str, *, logarithmic: bool
 ) -> None:
     if logarithmic:
         axes.set_yscale("log", nonpositive="mask")
@@ -145,8 +149,8 @@ def _draw_panel(
         log_ticks(axes.yaxis)
     else:
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    name = _AXIS_NAMES.get(panel.name, panel.name.replace("_", " "))
-    axes.set_ylabel(shorten(name, 26) + (f"\n(mean of {smooth} epochs)" if smooth > 1 else ""))
+    lines = "\n".join(shorten(line, 26) for line in title.split("\n"))
+    axes.set_ylabel(lines + (f"\n(mean of {smooth} epochs)" if smooth > 1 else ""))
     axes.grid(visible=True, axis="y")
 
 

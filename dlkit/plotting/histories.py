@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.files.history import History
+from dlkit.plotting.axis_titles import read_axis_titles
 from dlkit.plotting.foreign import ForeignHistory
 from dlkit.plotting.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
 from dlkit.plotting.runs import (
@@ -63,6 +64,7 @@ def draw_histories(drawing: "Drawing") -> "Figure":
         log_y=options.log_y,
         spreads=asked.spreads,
         setting=asked.setting,
+        titles=read_axis_titles(drawing.paths),
     )
 
 

@@ -293,7 +293,9 @@ class TrainConfig:
         0.0, "Smallest improvement that counts for --patience.", low=0, panel=STOP_PANEL
     )
     max_time: str | None = _setting(None, "Stop after this time: 90s, 30m, 2h, 1h30m.", panel=STOP_PANEL)
-    max_steps: int | None = _setting(None, "Stop after N steps, which the schedule then spans.", low=1, panel=STOP_PANEL)
+    max_steps: int | None = _setting(
+        None, "Stop after N steps, which the schedule then spans.", low=1, panel=STOP_PANEL
+    )
     save_every: str | None = _setting(
         None, "Keep a checkpoint every N steps, or Ne for epochs.", panel=STOP_PANEL
     )

@@ -200,8 +200,8 @@ class WeightAverage:
     """Keeps the weights' exponential moving average (Polyak and Juditsky 1992) while a network trains.
 
     The first step sets the average to the weights after it; then the decay rises to its value as (1 + n) / (10 + n)
-    over the n earlier steps (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`). Buffers, such as batch
-    norm's running statistics, are the network's newest.
+    over the n earlier steps (the rule of TensorFlow's ExponentialMovingAverage with `num_updates`). Buffers, such as
+    batch norm's running statistics, are the network's newest.
 
     Args:
         model: The network that is trained.

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.files.history import History
+from dlkit.files.run_dir import RunDir
+from dlkit.plotting.axis_titles import read_axis_titles
 from dlkit.plotting.calibration import plot_calibration
 from dlkit.plotting.confusion import count_confusion, plot_confusion
 from dlkit.plotting.curves import plot_history
@@ -147,7 +149,8 @@ def _different_data(runs: Sequence[RunFacts]) -> list[Text]:
 
 def _curves(runs: Sequence[RunFacts], names: Sequence[str]) -> Picture:
     histories = [run.history for run in runs]
-    figure = plot_history(histories, names)
+    titles = read_axis_titles([RunDir(run.path).history for run in runs])
+    figure = plot_history(histories, names, titles=titles)
     epochs = sorted(
         {epoch for history in histories for epoch in history.columns["epoch"] if epoch is not None}
     )
