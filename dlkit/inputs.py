@@ -26,7 +26,7 @@ def rows_of(inputs: Inputs, start: int, stop: int) -> Inputs:
 def zeros(description: DataDescription, samples: int = 1) -> Inputs:
     """Return samples of zeros of the described shapes."""
     if not description.named_inputs:
-        return torch.zeros(samples, *description.input_shape)
+        return torch.zeros(samples, *description.input_shape, dtype=getattr(torch, description.input_dtype))
     return {
         name: torch.zeros(samples, *shape, dtype=getattr(torch, dtype))
         for name, (dtype, shape) in description.named_inputs.items()

@@ -1,8 +1,8 @@
 """What a data set is: a description, and splits whose rows become batches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlkit.data.images.augment import Augmentation
     from dlkit.data.tables.table import Table
 
+Built = TypeVar("Built")
 SPLITS = ("train", "val", "test")
 _LONGEST_PATH = 4096
 
@@ -160,6 +161,7 @@ class DataSet:
         context: What a network needs of the data for ever, by name; it travels in the checkpoint.
         notes: Messages for the user, e.g. what was inferred.
         files: The file that each stored row is from, by split; empty where there is none.
+        otherwise: Reads the inputs in another way that they may be meant; None where there is none.
     """
 
     description: DataDescription
@@ -167,6 +169,7 @@ class DataSet:
     context: Mapping[str, Tensor] = field(default_factory=dict)
     notes: Sequence[str] = ()
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    otherwise: "Callable[[], DataSet] | None" = None
 
     def places(self, name: str) -> list[int] | list[str]:
         """Return where each sample of a split, or of `all`, is from: its file, or its row of the stored data."""
@@ -255,8 +258,11 @@ class Request:
 def normalised(stored: Tensor, normalisation: Normalisation | None, *, missing: bool = False) -> Tensor:
     """Turn stored values of a batch, shape (B, ...), which may be overwritten, into inputs, float32.
 
-    Where values may be missing, NaN becomes 0, which is the mean of the training samples.
+    Where values may be missing, NaN becomes 0, which is the mean of the training samples. Whole numbers that are not
+    normalised are codes and stay as they are.
     """
+    if normalisation is None and stored.dtype == torch.int64:
+        return stored
     inputs = stored if stored.dtype == torch.float64 else stored.to(torch.float32)
     if normalisation is not None:
         factor, offset = _factor_and_offset(normalisation, inputs)
@@ -264,6 +270,24 @@ def normalised(stored: Tensor, normalisation: Normalisation | None, *, missing: 
     if missing:
         inputs.nan_to_num_(0.0)
     return inputs.to(torch.float32)
+
+
+def first_that_fits(dataset: DataSet, build: Callable[[DataSet], Built]) -> tuple[DataSet, Built]:
+    """Build a network for data, read in another way where it does not take them as they are read at first.
+
+    Raises:
+        ConfigError: It takes none of the ways; what the first is refused for is raised, or the last where it was codes.
+    """
+    first: ConfigError | None = None
+    while True:
+        try:
+            return dataset, build(dataset)
+        except ConfigError as err:
+            if first is None and dataset.description.input_dtype == "float32":
+                first = err
+            if dataset.otherwise is None:
+                raise (first or err) from None
+            dataset = dataset.otherwise()
 
 
 def above_median(targets: Tensor) -> Tensor:
@@ -278,6 +302,7 @@ def _factor_and_offset(normalisation: Normalisation, inputs: Tensor) -> tuple[Te
     offsets = [-mean / std for mean, std in zip(normalisation.mean, normalisation.std, strict=True)]
     if len(factors) == 1:
         return factors[0], offsets[0]
-    shape = (1, -1, *([1] * (inputs.ndim - 2)))
+    shape = [1] * inputs.ndim
+    shape[normalisation.axis] = -1
     both = torch.tensor([factors, offsets], dtype=inputs.dtype).to(inputs.device, non_blocking=True)
     return both[0].view(shape), both[1].view(shape)

@@ -25,6 +25,7 @@ class Source:
         fingerprint: SHA-256 over all of it.
         files: The file that each sample is from, by part; empty where there is none.
         missing: Inputs may be NaN, which stands for a missing value.
+        axis: The axis of the inputs whose places are normalised each by itself.
     """
 
     parts: Mapping[str, tuple[Tensor, Tensor]]
@@ -32,6 +33,7 @@ class Source:
     fingerprint: str
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     missing: bool = False
+    axis: int = 1
 
 
 def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:

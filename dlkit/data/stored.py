@@ -37,6 +37,7 @@ class Stock:
         salt: What the splits are drawn by, beside the seed.
         sorted_rows: The samples may stand in the order of their classes, so that --limit draws at random.
         files: The file that each stored row is from, by part; empty where there is none.
+        axis: The axis of the inputs whose places are normalised each by itself.
     """
 
     strata: Mapping[str, np.ndarray]
@@ -47,6 +48,7 @@ class Stock:
     salt: str
     sorted_rows: bool = False
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    axis: int = 1
 
 
 def split_source(
@@ -87,6 +89,7 @@ def split_source(
         salt=source.fingerprint if salt is None else salt,
         sorted_rows=sorted_rows,
         files=source.files,
+        axis=source.axis,
     )
     return split_stock(stock, description, request)
 
@@ -110,7 +113,7 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
     normalisation = None if trained_on is None else trained_on.normalisation
     if trained_on is None:
         check_sizes(request.spec.text, split_sizes)
-        normalisation = choose_normalisation(*stock.sample(splits["train"]), stock.scale, config)
+        normalisation = choose_normalisation(*stock.sample(splits["train"]), stock.scale, config, stock.axis)
         description = with_target_scaling(description, splits["train"], config)
         notes += [] if augmentation is None else [augmentation.shown()]
     else:
@@ -128,44 +131,55 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
     )
 
 
-def choose_normalisation(inputs: Tensor, rows: Tensor, scale: float, config: TrainConfig) -> Normalisation:
+def choose_normalisation(
+    inputs: Tensor, rows: Tensor, scale: float, config: TrainConfig, axis: int = 1
+) -> Normalisation | None:
     """Choose how stored values become inputs, column by column or channel by channel.
 
     Args:
-        inputs: Stored values, shape (M, C, H, W) or (M, D).
+        inputs: Stored values, shape (M, C, H, W), (M, D), or (M, T, F).
         rows: The training rows.
         scale: The stored value that counts as 1.
         config: Says auto, none or numbers.
+        axis: The axis of the channels.
+
+    Returns:
+        None where the values are codes, which stay as they are.
 
     Raises:
         ConfigError: The numbers do not fit the channels.
     """
-    channels = inputs.shape[1]
+    if inputs.dtype == torch.int64:
+        return None
+    channels = inputs.shape[axis]
     if config.normalize == "none":
         count = channels if channels <= MAX_COLUMNS else 1
-        return Normalisation(scale=scale, mean=(0.0,) * count, std=(1.0,) * count)
+        return Normalisation(scale=scale, mean=(0.0,) * count, std=(1.0,) * count, axis=axis)
     if config.normalize != "auto":
         means, stds = config.normalisation_numbers(channels)
-        return Normalisation(scale=scale, mean=means, std=stds)
-    mean, std = mean_and_std(inputs, rows)
+        return Normalisation(scale=scale, mean=means, std=stds, axis=axis)
+    mean, std = mean_and_std(inputs, rows, axis)
     if channels > MAX_COLUMNS:  # too many numbers to keep in a description
         mean, std = (
             mean.mean(0, keepdim=True),
             (std.square().mean(0, keepdim=True) + mean.var(0, correction=0)).sqrt(),
         )
-    return Normalisation(scale=scale, mean=tuple((mean / scale).tolist()), std=tuple((std / scale).tolist()))
+    means, stds = tuple((mean / scale).tolist()), tuple((std / scale).tolist())
+    return Normalisation(scale=scale, mean=means, std=stds, axis=axis)
 
 
-def mean_and_std(inputs: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def mean_and_std(inputs: Tensor, rows: Tensor, axis: int = 1) -> tuple[Tensor, Tensor]:
     """Return the mean and standard deviation of stored values, channel by channel, in float64; NaN is left out.
 
     Args:
-        inputs: Stored images, shape (M, C, H, W), or rows of numbers, shape (M, D).
+        inputs: Stored images, shape (M, C, H, W), rows of numbers, shape (M, D), or sequences, shape (M, T, F).
         rows: Which of them count, shape (N,), int64.
+        axis: The axis of the channels.
 
     Returns:
-        Two tensors of shape (C,) or (D,); a standard deviation of zero is given as 1.
+        Two tensors of shape (C,), (D,) or (F,); a standard deviation of zero is given as 1.
     """
+    inputs = inputs.movedim(axis, 1)
     total = torch.zeros(inputs.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(total)
     missing = torch.zeros_like(total)

@@ -11,17 +11,19 @@ _TUPLES = ("input_shape", "target_shape", "class_names", "class_counts", "target
 
 @dataclass(frozen=True, kw_only=True)
 class Normalisation:
-    """How stored values become inputs: (value / scale - mean) / std, channel by channel.
+    """How stored values become inputs: (value / scale - mean) / std, channel by channel or feature by feature.
 
     Args:
         scale: The stored value that counts as 1, e.g. 255 for bytes.
         mean: One number a channel, or one for all.
         std: One number a channel, or one for all; never zero.
+        axis: The axis of a batch whose places are the channels: 1, or 2 for sequences, (B, T, F).
     """
 
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    axis: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class DataDescription:
         kind: `pictures`, `table`, `arrays`, `spatial` or `pbpk`.
         task: `classification` or `regression`.
         input_shape: Shape of one sample, (C, H, W) for images, (D,) for rows of numbers.
+        input_dtype: `float32`, or `int64` for whole numbers that a network gets as they are.
         named_inputs: Dtype and shape of one sample of each input by name, where the network takes several; then
             `input_shape` is what its features come to.
         target_shape: Shape of one target: () for a class index, (D,) for D numbers, (D, T) for D curves.
@@ -55,6 +58,7 @@ class DataDescription:
     kind: str = "pictures"
     task: str
     input_shape: tuple[int, ...]
+    input_dtype: str = "float32"
     named_inputs: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     target_shape: tuple[int, ...] = ()
     class_names: tuple[str, ...] = ()
@@ -128,7 +132,8 @@ class DataDescription:
             raise ValueError("not a data description: its task is neither classification nor regression")
         if self.class_counts and len(self.class_counts) != len(self.class_names):
             raise ValueError("not a data description: it counts other classes than it names")
-        if any(dtype not in ("float32", "int64") for dtype, _ in self.named_inputs.values()):
+        dtypes = [self.input_dtype, *(dtype for dtype, _ in self.named_inputs.values())]
+        if any(dtype not in ("float32", "int64") for dtype in dtypes):
             raise ValueError("not a data description: an input is neither float32 nor int64")
         if not isinstance(self.learned, dict):
             raise ValueError("not a data description: what was learned is no table of names")
@@ -142,7 +147,9 @@ class DataDescription:
 def _normalisation_of(plain: Mapping[str, Any] | None) -> Normalisation | None:
     if plain is None:
         return None
-    return Normalisation(scale=plain["scale"], mean=tuple(plain["mean"]), std=tuple(plain["std"]))
+    return Normalisation(
+        scale=plain["scale"], mean=tuple(plain["mean"]), std=tuple(plain["std"]), axis=plain.get("axis", 1)
+    )
 
 
 def _values_of(sizes: object) -> tuple[object, ...]:
@@ -153,4 +160,6 @@ def _is_sound(normalisation: Normalisation) -> bool:
     divisors = (normalisation.scale, *normalisation.std)
     numbers = (*divisors, *normalisation.mean)
     kinds = all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
+    if normalisation.axis not in (1, 2):
+        return False
     return kinds and len(normalisation.mean) == len(normalisation.std) and all(divisors)

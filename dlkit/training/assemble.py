@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dlkit.data.batches import Batches
-from dlkit.data.dataset import DataSet
+from dlkit.data.dataset import DataSet, first_that_fits
 from dlkit.data.kinds import load_dataset
 from dlkit.device import device_label, pick_device, seed_all
 from dlkit.errors import ConfigError, did_you_mean
@@ -75,17 +75,11 @@ def assemble_new(config: TrainConfig) -> Assembly:
     """
     device = prepare_device(config)
     seed_all(config.seed)
-    dataset = load_dataset(config)
-    check_description(config, dataset.description)
-    notes = list(dataset.notes)
-    if code := parse_code(config.model):
-        arguments, built = own_arguments(code, dataset.description, config.arguments)
-        config = replace(config, arguments=arguments)
-        notes.append(built)
-        seed_all(
-            config.seed
-        )  # as when it is built again: what its constructor draws and does not save is the same
-    model = build_model(config.model, dataset.description, config.arguments, dataset.context)
+    dataset, (config, model, built) = first_that_fits(
+        load_dataset(config), lambda dataset: _network_for(config, dataset)
+    )
+    code = parse_code(config.model)
+    notes = [*dataset.notes, *built]
     if code and gives_probabilities(model, dataset.description):
         notes.append(
             f"{code.short} gives probabilities; the loss takes what is before the softmax: leave that out"
@@ -98,6 +92,19 @@ def assemble_new(config: TrainConfig) -> Assembly:
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
     return assemble(config, dataset, model, device, notes)
+
+
+def _network_for(config: TrainConfig, dataset: DataSet) -> tuple[TrainConfig, nn.Module, list[str]]:
+    """Build the network for data; return it with its arguments in the settings, and how it was called."""
+    check_description(config, dataset.description)
+    notes = []
+    if code := parse_code(config.model):
+        arguments, built = own_arguments(code, dataset.description, config.arguments)
+        config = replace(config, arguments=arguments)
+        notes.append(built)
+        # As when it is built again: what its constructor draws and does not save is the same.
+        seed_all(config.seed)
+    return config, build_model(config.model, dataset.description, config.arguments, dataset.context), notes
 
 
 def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device) -> None:

@@ -1,6 +1,5 @@
 """dlkit inspect model: the layers of a network."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,7 @@ from dlkit.settings.resolve import parse_arguments, resolve
 from dlkit.settings.spec import parse_code
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import nn
 
     from dlkit.files.description import DataDescription
 
@@ -58,11 +57,10 @@ def model(
 
     from dlkit.inputs import zeros
     from dlkit.inspection.summary import summarise
-    from dlkit.models.build import build_model, restore_model
+    from dlkit.models.build import restore_model
 
     if by_name:
-        description, context = _data_of(config)
-        network = build_model(config.model, description, config.arguments, context)
+        description, network = _network_of(config)
     else:
         (checkpoint,) = load_checkpoints([path], named)
         description, network = checkpoint.description, restore_model(checkpoint)
@@ -71,9 +69,11 @@ def model(
     print_rows("model", summarise(network, zeros(description)))
 
 
-def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tensor"]]:
-    """Return the description and context of the data; those in the catalogue are not loaded."""
+def _network_of(config: TrainConfig) -> tuple["DataDescription", "nn.Module"]:
+    """Return the description of the data and a network for them; data in the catalogue are not loaded."""
+    from dlkit.data.dataset import DataSet, first_that_fits
     from dlkit.files.description import DataDescription
+    from dlkit.models.build import build_model
 
     entry = DATA.get(config.data)
     if entry is None or not entry.input_shape:
@@ -81,12 +81,16 @@ def _data_of(config: TrainConfig) -> tuple["DataDescription", Mapping[str, "Tens
 
         with show_preparing():
             dataset = load_dataset(config)
-        return dataset.description, dataset.context
-    description = DataDescription(
-        name=config.data,
-        task=entry.task,
-        input_shape=entry.input_shape,
-        class_names=entry.class_names,
-        split_sizes={},
+    else:
+        description = DataDescription(
+            name=config.data,
+            task=entry.task,
+            input_shape=entry.input_shape,
+            class_names=entry.class_names,
+            split_sizes={},
+        )
+        dataset = DataSet(description, {})
+    dataset, network = first_that_fits(
+        dataset, lambda data: build_model(config.model, data.description, config.arguments, data.context)
     )
-    return description, {}
+    return dataset.description, network

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from dlkit.data.arrays.axes import OTHER, readings
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 from dlkit.settings.spec import Spec
 
@@ -122,21 +123,6 @@ def find_roles(
     return _paired(found, source, entries, need_train=need_train)
 
 
-def image_axes(shape: tuple[int, ...]) -> str:
-    """Return how an array's axes are meant: `rows`, `NHW`, `NCHW` or `NHWC` for images, `other`.
-
-    The bands of images are the shortest axis; where that does not tell, they come first, as torch has them.
-    """
-    if len(shape) <= 2:
-        return "rows"
-    if len(shape) == 3:
-        return "NHW"
-    if len(shape) > 4:
-        return "other"
-    _, second, third, last = shape
-    return "NHWC" if last < min(second, third) else "NCHW"
-
-
 def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:
     """Return the recipe that suits the inputs in a file: `image` for images, `table` for rows of numbers.
 
@@ -148,7 +134,8 @@ def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:
     features, target = given.get("features"), given.get("target")
     roles = {} if "" in entries else find_roles(entries, str(spec.path), features, target)
     inputs = next(iter(roles.values()))[0] if roles else ""
-    return "table" if image_axes(entries[inputs].shape) == "rows" else "image"
+    first = readings(entries[inputs].shape, entries[inputs].dtype, given, inputs or spec.name)[0]
+    return "image" if first.is_image or first.layout == OTHER else "table"
 
 
 def _zipped_entries(path: Path) -> dict[str, ArrayEntry]:

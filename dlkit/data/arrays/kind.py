@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dlkit.settings.config import TABLE_SETTINGS
 from dlkit.settings.deferred import deferred
-from dlkit.settings.kinds import DataKind
+from dlkit.settings.kinds import ARRAY_LAYOUTS, DataKind
 
 if TYPE_CHECKING:
     from dlkit.data.dataset import DataSet, Request
@@ -25,6 +25,7 @@ ARRAYS = DataKind(
     load=load,
     suffixes=(".npz", ".npy"),
     recipe_of=deferred("dlkit.data.arrays.headers:recipe_of"),
+    layouts=ARRAY_LAYOUTS,
     refuses=("size", *TABLE_SETTINGS),
 )
 
@@ -32,5 +33,6 @@ FUNCTION = DataKind(
     name="function",
     load=deferred("dlkit.data.arrays.functions:load_function"),
     code=True,
+    layouts=ARRAY_LAYOUTS,
     refuses=("size", *TABLE_SETTINGS),
 )

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from dlkit.data.arrays.headers import ArrayEntry, find_roles, image_axes, read_entries
+from dlkit.data.arrays.axes import Reading, features_last_or_first, reading_like, readings, settings_of
+from dlkit.data.arrays.headers import ArrayEntry, find_roles, read_entries
+from dlkit.data.arrays.inputs import as_stored, pick_bands
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.memory import available_memory, size_text
@@ -18,13 +20,8 @@ from dlkit.data.prepared import Source, fingerprint
 from dlkit.data.stored import split_source
 from dlkit.errors import ConfigError, DataError, did_you_mean, file_error, printable
 from dlkit.files.description import DataDescription
-from dlkit.settings.texts import parse_bands
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
-_ROWS_AT_ONCE = 4096
-_BYTE = 255.0
-_WORD = 65535.0
-_BLUR = 1e-3
 _MAPPED = "a .npy file of float32 or bytes is mapped and needs no memory: numpy.save, then --data x.npy --target y.npy"
 
 
@@ -39,7 +36,7 @@ def load_arrays(request: Request) -> DataSet:
     assert path is not None, "arrays lie in a file"
     entries = read_entries(path)
     if "" in entries:
-        pairs = {"all": _single_arrays(path, entries[""], request)}
+        pairs, name = {"all": _single_arrays(path, entries[""], request)}, path.stem
     else:
         roles = _roles(entries, request)
         wanted = {name for pair in roles.values() for name in pair}
@@ -47,16 +44,18 @@ def load_arrays(request: Request) -> DataSet:
         check_room(path, [entries[name] for name in wanted], _MAPPED)
         arrays = load_zipped(path, wanted)
         pairs = {part: (arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()}
-    return dataset_of(pairs, request)
+        name = next(iter(roles.values()))[0]
+    return dataset_of(pairs, request, name=name)
 
 
-def dataset_of(pairs: Pairs, request: Request) -> DataSet:
+def dataset_of(pairs: Pairs, request: Request, *, name: str = "", turn: int = 0) -> DataSet:
     """Make a data set of inputs and targets.
 
     Args:
-        pairs: Inputs, shape (N, D) for rows or four axes for images, and targets, by part: `all`, or `train` and
-            maybe `val` and `test`.
+        pairs: Inputs, shape (N, ...), and targets, by part: `all`, or `train` and maybe `val` and `test`.
         request: Settings, and what a network was trained on.
+        name: The name of the inputs.
+        turn: Which of the possible ways to read the inputs is taken.
 
     Raises:
         DataError: They cannot be learned, have changed, or do not fit the network.
@@ -64,9 +63,11 @@ def dataset_of(pairs: Pairs, request: Request) -> DataSet:
     """
     source = request.spec.text
     _check_lengths(pairs, source)
-    stored = {part: as_stored(inputs, source) for part, (inputs, _) in pairs.items()}
+    possible = _readings(pairs, request, name)
+    reading = possible[turn]
+    stored = {part: as_stored(inputs, reading, source) for part, (inputs, _) in pairs.items()}
     if request.config.bands is not None:
-        stored = {part: (_pick(inputs, request), scale) for part, (inputs, scale) in stored.items()}
+        stored = {part: (pick_bands(inputs, request), scale) for part, (inputs, scale) in stored.items()}
     shapes = {part: tuple(inputs.shape[1:]) for part, (inputs, _) in stored.items()}
     if len(set(shapes.values())) > 1:
         shown = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
@@ -75,101 +76,24 @@ def dataset_of(pairs: Pairs, request: Request) -> DataSet:
         )
     labels = _labels({part: targets for part, (_, targets) in pairs.items()}, request)
     parts = {part: (inputs, labels.values[part]) for part, (inputs, _) in stored.items()}
-    found = Source(parts, next(iter(stored.values()))[1], fingerprint(parts))
+    found = Source(parts, next(iter(stored.values()))[1], fingerprint(parts), axis=reading.axis)
     request.check_fingerprint(found.fingerprint)
     dataset = split_source(found, _describe(found, labels, request), request, sorted_rows=True)
-    notes = [
-        _seen_as(next(iter(pairs.values()))[0], next(iter(shapes.values()))),
-        labels.note,
-        *dataset.notes,
-    ]
-    return replace(dataset, notes=[note for note in notes if note])
+    otherwise = None
+    if turn + 1 < len(possible):
+        otherwise = partial(dataset_of, pairs, request, name=name, turn=turn + 1)
+    notes = [reading.note, labels.note, *dataset.notes]
+    return replace(dataset, notes=[note for note in notes if note], otherwise=otherwise)
 
 
-def as_stored(array: np.ndarray, source: str) -> tuple[Tensor, float]:
-    """Return inputs as they are stored, and the value that counts as 1.
-
-    Bytes stay bytes; all other numbers become float32, but for rows whose columns vary so little around large numbers
-    that they would drown. Images get their bands first.
-
-    Args:
-        array: Shape (N, ...).
-        source: What they are called in messages.
-
-    Raises:
-        DataError: They are no numbers, or some are not finite.
-    """
-    if array.dtype.kind not in "fiub":
-        raise DataError(
-            f"{source}: inputs of type {array.dtype} are no numbers",
-            "convert them, e.g. with .astype('float32')",
-        )
-    axes = image_axes(array.shape)
-    scale = 1.0
-    if axes not in ("rows", "other"):
-        scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0)
-    if axes == "NHW":
-        array = array[:, None]
-    elif axes == "NHWC":
-        array = array.transpose(0, 3, 1, 2)
-    elif array.ndim == 1:
-        array = array[:, None]
-    kind: type[np.generic] = np.uint8 if array.dtype in (np.uint8, np.bool_) else np.float32
-    if axes == "rows" and array.dtype.itemsize == 8 and _drowns(array):
-        kind = np.float64
-    with np.errstate(over="ignore"):
-        stored = torch.from_numpy(np.ascontiguousarray(array, dtype=kind))
-    if kind != np.uint8:
-        _check_finite(stored, source)
-    return stored, scale
-
-
-def _pick(inputs: Tensor, request: Request) -> Tensor:
-    """Return the bands that --bands names, of stored images, shape (N, C, H, W).
-
-    Raises:
-        ConfigError: They are no images, or have fewer bands.
-    """
-    asked = request.config.bands or ""
-    have = inputs.shape[1] if inputs.ndim == 4 else 0
-    numbers = [int(band) if band.isdecimal() else 0 for band in parse_bands(asked)]
-    wrong = next(
-        (band for band, number in zip(parse_bands(asked), numbers, strict=True) if not 0 < number <= have), ""
-    )
-    if not have or wrong:
-        what = (
-            f"images of {have} bands"
-            if have
-            else f"samples of shape {tuple(inputs.shape[1:])}, which are no images"
-        )
-        raise ConfigError(
-            f"--bands {wrong or asked}: {request.spec.text} has {what}",
-            f"bands are counted from 1 to {have}" if have else "leave it out",
-        )
-    return inputs[:, [number - 1 for number in numbers]]
-
-
-def _drowns(rows: np.ndarray) -> bool:
-    """Return whether float32 would blur a column of rows, shape (N, D), by more than a thousandth of its spread."""
-    with np.errstate(all="ignore"):
-        spread = rows.std(0, dtype=np.float64)
-        blur = np.abs(rows).max(0, initial=0) * np.finfo(np.float32).eps
-    return bool((blur > _BLUR * spread)[spread > 0].any())
-
-
-def _check_finite(inputs: Tensor, source: str) -> None:
-    bad: list[int] = []
-    for start in range(0, len(inputs), _ROWS_AT_ONCE):
-        part = inputs[start : start + _ROWS_AT_ONCE]
-        found = (~part.to(torch.float32).isfinite()).reshape(len(part), -1).any(1).nonzero()[:, 0]
-        bad += (found + start).tolist()
-    if bad:
-        shown = ", ".join(f"{row:,}" for row in bad[:8]) + (", ..." if len(bad) > 8 else "")
-        raise DataError(
-            f"{source} holds NaN, infinities or numbers beyond 3e38 in {len(bad):,} of {len(inputs):,} samples, "
-            f"in rows {shown}",
-            "fill them in or leave those rows out; row 0 is the first",
-        )
+def _readings(pairs: Pairs, request: Request, name: str) -> list[Reading]:
+    """Return the ways in which the inputs may be read, the likeliest first."""
+    inputs, _ = pairs["train"] if "train" in pairs else next(iter(pairs.values()))
+    given = settings_of(request.config)
+    if request.trained_on is not None:
+        return [reading_like(inputs.shape, given, request.trained_on)]
+    possible = readings(inputs.shape, inputs.dtype, given, name)
+    return [features_last_or_first(each, inputs) if given["layout"] == "auto" else each for each in possible]
 
 
 def _check_lengths(pairs: Pairs, source: str) -> None:
@@ -205,6 +129,7 @@ def _describe(source: Source, labels: Labels, request: Request) -> DataDescripti
         kind="pictures" if len(shape) == 3 else "arrays",
         task=labels.task,
         input_shape=shape,
+        input_dtype="int64" if inputs.dtype == torch.int64 else "float32",
         target_shape=target_shape if regression else (),
         class_names=labels.class_names,
         target_names=tuple(map(str, range(target_shape[0]))) if regression and target_shape[0] > 1 else (),
@@ -212,17 +137,6 @@ def _describe(source: Source, labels: Labels, request: Request) -> DataDescripti
         source=request.spec.text,
         fingerprint=source.fingerprint,
     )
-
-
-def _seen_as(inputs: np.ndarray, shape: tuple[int, ...]) -> str:
-    """Return how the axes of images were understood."""
-    axes = image_axes(inputs.shape)
-    if axes in ("rows", "other"):
-        return ""
-    bands = f"{shape[0]} band{'s' * (shape[0] != 1)}"
-    last = ", which come last" if axes == "NHWC" else ""
-    found = "x".join(map(str, inputs.shape))
-    return f"inputs of shape {found} are images of {shape[1]}x{shape[2]} with {bands}{last}"
 
 
 def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tuple[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkit.data.arrays.headers import ArrayEntry, find_roles, image_axes, read_entries, recipe_of
+from dlkit.data.arrays.headers import ArrayEntry, find_roles, read_entries, recipe_of
 from dlkit.errors import DataError
 from dlkit.settings.spec import parse_spec
 
@@ -206,29 +206,12 @@ def test_nothing_to_train_on_is_needed_to_evaluate() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("shape", "axes"),
-    [
-        ((100,), "rows"),
-        ((100, 5), "rows"),
-        ((100, 28, 28), "NHW"),
-        ((100, 3, 32, 32), "NCHW"),
-        ((100, 32, 32, 3), "NHWC"),
-        ((100, 13, 64, 64), "NCHW"),
-        ((100, 64, 48, 13), "NHWC"),
-        ((100, 8, 8, 8), "NCHW"),
-        ((100, 1, 1, 1), "NCHW"),
-        ((100, 2, 3, 4, 5), "other"),
-    ],
-    ids=str,
-)
-def test_the_shortest_axis_of_images_is_their_channels(shape: tuple[int, ...], axes: str) -> None:
-    assert image_axes(shape) == axes
-
-
 def test_images_are_distinguished_from_rows(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 2)), y=np.zeros(3))
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 5)), y=np.zeros(3))
     np.save(tmp_path / "b.npy", np.zeros((3, 2)))
+    sequences, rows = (parse_spec(str(tmp_path / name)) for name in ("a.npz", "b.npy"))
 
-    assert recipe_of(parse_spec(str(tmp_path / "a.npz")), {}) == "image"
-    assert recipe_of(parse_spec(str(tmp_path / "b.npy")), {}) == "table"
+    assert recipe_of(rows, {}) == "table"
+    assert recipe_of(sequences, {"model": "cnn"}) == "image"
+    assert recipe_of(sequences, {"model": "net.py:Net"}) == "table"
+    assert recipe_of(sequences, {"model": "net.py:Net", "layout": "nhw"}) == "image"

@@ -8,7 +8,8 @@ import pytest
 import torch
 from refusals import assert_reports
 
-from dlkit.data.arrays.load import as_stored
+from dlkit.data.arrays.axes import Reading, readings
+from dlkit.data.arrays.inputs import as_stored
 from dlkit.data.dataset import DataSet
 from dlkit.data.kinds import load_dataset
 from dlkit.errors import ConfigError, DataError
@@ -64,7 +65,7 @@ def test_a_column_of_large_numbers_keeps_its_small_spread(tmp_path: Path) -> Non
     expected = (chosen - chosen.mean(0)) / chosen.std(0, correction=0)
     torch.testing.assert_close(inputs_of(dataset, "train"), expected.float())
     assert train.inputs.dtype == torch.float64
-    assert as_stored(x * [1, 100] - [1.7e7, 0], "a.npz")[0].dtype == torch.float32
+    assert as_stored(x * [1, 100] - [1.7e7, 0], Reading("rows"), "a.npz")[0].dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,9 @@ def test_a_column_of_large_numbers_keeps_its_small_spread(tmp_path: Path) -> Non
 def test_inputs_are_stored_small_with_bands_first(
     array: np.ndarray, shape: tuple[int, ...], dtype: torch.dtype, scale: float
 ) -> None:
-    stored, found = as_stored(array, "a.npz")
+    (reading,) = readings(array.shape, array.dtype, {"model": "cnn"})
+
+    stored, found = as_stored(array, reading, "a.npz")
 
     assert (tuple(stored.shape), stored.dtype, found) == (shape, dtype, scale)
 
@@ -98,7 +101,9 @@ def test_bands_that_come_last_are_moved_not_mixed(tmp_path: Path) -> None:
 
     assert dataset.description.kind == "pictures"
     assert dataset.description.input_shape == (5, 6, 7)
-    assert dataset.notes[0] == "inputs of shape 40x6x7x5 are images of 6x7 with 5 bands, which come last"
+    assert dataset.notes[0].startswith(
+        "inputs of shape 40x6x7x5 are images of 6x7 with 5 bands, which come last; --layout nchw"
+    )
     row = int(dataset.splits["train"].rows[0])
     torch.testing.assert_close(inputs_of(dataset, "train")[0].permute(1, 2, 0), torch.tensor(x[row]) / 255)
 

@@ -1,0 +1,101 @@
+"""Inputs of arrays as they are stored: their types, which bands are taken, and that all of them are finite."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlkit.data.arrays.axes import ROWS, SEQUENCES, Reading
+from dlkit.data.dataset import Request
+from dlkit.errors import ConfigError, DataError
+from dlkit.settings.texts import parse_bands
+
+_ROWS_AT_ONCE = 4096
+_BYTE = 255.0
+_WORD = 65535.0
+_BLUR = 1e-3
+
+
+def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor, float]:
+    """Return inputs as they are stored, and the value that counts as 1.
+
+    Bytes stay bytes, codes become int64, and all other numbers float32, but for columns of rows or sequences that vary
+    so little around large numbers that they would drown. Images get their bands first.
+
+    Args:
+        array: Shape (N, ...).
+        reading: How its axes are meant.
+        source: What they are called in messages.
+
+    Raises:
+        DataError: They are no numbers, or some are not finite.
+    """
+    if array.dtype.kind not in "fiub":
+        raise DataError(
+            f"{source}: inputs of type {array.dtype} are no numbers",
+            "convert them, e.g. with .astype('float32')",
+        )
+    scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0) if reading.is_image else 1.0
+    if reading.layout == "nhwc":
+        array = array.transpose(0, 3, 1, 2)
+    elif reading.layout == "nhw" or array.ndim == 1:
+        array = array[:, None]
+    if reading.codes:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)), scale
+    kind: type[np.generic] = np.uint8 if array.dtype in (np.uint8, np.bool_) else np.float32
+    columns = reading.layout == ROWS or reading.layout in SEQUENCES
+    if columns and array.dtype.itemsize == 8 and _drowns(array, reading.axis):
+        kind = np.float64
+    with np.errstate(over="ignore"):
+        stored = torch.from_numpy(np.ascontiguousarray(array, dtype=kind))
+    if kind != np.uint8:
+        _check_finite(stored, source)
+    return stored, scale
+
+
+def pick_bands(inputs: Tensor, request: Request) -> Tensor:
+    """Return the bands that --bands names, of stored images, shape (N, C, H, W).
+
+    Raises:
+        ConfigError: They are no images, or have fewer bands.
+    """
+    asked = request.config.bands or ""
+    have = inputs.shape[1] if inputs.ndim == 4 else 0
+    numbers = [int(band) if band.isdecimal() else 0 for band in parse_bands(asked)]
+    wrong = next(
+        (band for band, number in zip(parse_bands(asked), numbers, strict=True) if not 0 < number <= have), ""
+    )
+    if not have or wrong:
+        what = (
+            f"images of {have} bands"
+            if have
+            else f"samples of shape {tuple(inputs.shape[1:])}, which are no images"
+        )
+        raise ConfigError(
+            f"--bands {wrong or asked}: {request.spec.text} has {what}",
+            f"bands are counted from 1 to {have}" if have else "leave it out",
+        )
+    return inputs[:, [number - 1 for number in numbers]]
+
+
+def _drowns(values: np.ndarray, axis: int) -> bool:
+    """Return whether float32 would blur a column of values, shape (N, ...), by more than a thousandth of its spread."""
+    others = tuple(each for each in range(values.ndim) if each != axis)
+    with np.errstate(all="ignore"):
+        spread = values.std(others, dtype=np.float64)
+        blur = np.abs(values).max(others, initial=0) * np.finfo(np.float32).eps
+    return bool((blur > _BLUR * spread)[spread > 0].any())
+
+
+def _check_finite(inputs: Tensor, source: str) -> None:
+    bad: list[int] = []
+    for start in range(0, len(inputs), _ROWS_AT_ONCE):
+        part = inputs[start : start + _ROWS_AT_ONCE]
+        found = (~part.to(torch.float32).isfinite()).reshape(len(part), -1).any(1).nonzero()[:, 0]
+        bad += (found + start).tolist()
+    if bad:
+        shown = ", ".join(f"{row:,}" for row in bad[:8]) + (", ..." if len(bad) > 8 else "")
+        raise DataError(
+            f"{source} holds NaN, infinities or numbers beyond 3e38 in {len(bad):,} of {len(inputs):,} samples, "
+            f"in rows {shown}",
+            "fill them in or leave those rows out; row 0 is the first",
+        )
