@@ -9,16 +9,17 @@ _ROWS_A_CLASS = 5
 _ORDERED = 1.2
 
 
-def infer_task(what: str, values: np.ndarray) -> tuple[str, str]:
+def infer_task(what: str, values: np.ndarray, unit: str = "") -> tuple[str, str]:
     """Return the task that targets are for, `classification` or `regression`, and why.
 
     Texts and booleans are classes, and so are up to 10 different whole numbers that each have 5 rows on average,
-    whatever their dtype. From 11 to 30 of them may be either: they are numbers if neighbouring ones are about equally
-    frequent, as grades, counts and ages are, and else classes. Other numbers are a regression.
+    whatever their dtype. From 11 to 30 of them may be either: they are numbers if they have a unit or neighbouring ones
+    are about equally frequent, as grades, counts and ages are, and else classes. Other numbers are a regression.
 
     Args:
         what: What the targets are called in the message.
         values: Shape (N,): texts, booleans, or numbers, NaN where one is missing.
+        unit: What numbers are written with, as `%`.
     """
     if values.dtype.kind in "OSU":
         return "classification", f"{what} is text, so its values are classes"
@@ -36,6 +37,11 @@ def infer_task(what: str, values: np.ndarray) -> tuple[str, str]:
             f"{what} has {count} different whole numbers, so they are classes; --task regression takes them as numbers"
         )
     either = f"{what} is ambiguous, {count} different whole numbers from {different[0]:.0f} to {different[-1]:.0f}:"
+    if unit:
+        return "regression", (
+            f"{either} taken as a regression, since they are written with a unit ({unit}); --task classification takes "
+            "them as classes"
+        )
     if _is_ordered(counts):
         return "regression", (
             f"{either} taken as a regression, since their frequencies rise and fall as those of grades, counts and "

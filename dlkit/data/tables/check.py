@@ -59,7 +59,7 @@ def check_table(
 def _is_classes(table: Table, column: Column, task: str) -> bool:
     if column.kind != "number" or task != "auto":
         return column.kind != "number" or task == "classification"
-    return infer_task("it", table.numbers(column.name))[0] == "classification"
+    return infer_task("it", table.numbers(column.name), column.unit)[0] == "classification"
 
 
 def _of_column(table: Table, column: Column) -> Iterator[Finding]:

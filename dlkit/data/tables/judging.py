@@ -23,6 +23,8 @@ from dlkit.data.tables.options import TableOptions
 
 _STRAY_SHARE = 0.1
 _MANY_NUMBERS = 20
+_FEWEST_UNITS = 2  # columns with a word in the first row
+_MOST_UNITS = 4  # rows
 
 
 def plan_columns(
@@ -43,12 +45,13 @@ def plan_columns(
         options: What the user says.
     """
     readers = {name: judge(name, values, options) for name, values in sample.items()}
-    doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault == "comma"}
-    if options.marks is None and doubtful:
+    doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault in ("comma", "marks")}
+    if doubtful and None in (options.decimal, options.thousands):
         written = {
             name: sample[name] for name, each in readers.items() if each.kind == "number" or name in doubtful
         }
-        if marks := recognise_marks(_numbers_in(values, options) for values in written.values()):
+        numbers = [_numbers_in(values, options) for values in written.values()]
+        if marks := recognise_marks(numbers, options.decimal, options.thousands):
             readers |= {name: judge(name, values, options, marks) for name, values in written.items()}
     for name, reader in readers.items():
         reader.exact = exact
@@ -159,3 +162,25 @@ def _numbers_in(values: pa.Array, options: TableOptions) -> list[str]:
     missing = options.written.is_missing(texts)
     shapes = [shape_of(text) for text, absent in zip(texts, missing, strict=True) if not absent]
     return [shape.number for shape in shapes if shape is not None]
+
+
+def units_below(sample: Mapping[str, pa.Array], readers: Mapping[str, ColumnReader]) -> int:
+    """Return in how many rows below the names no number stands, but words where columns have numbers, as units do.
+
+    Args:
+        sample: The texts of the first rows, by column.
+        readers: How they are to be read.
+    """
+    numbers = {
+        name
+        for name, each in readers.items()
+        if each.kind == "number" or (each.odd is not None and each.odd.fault == "word")
+    }
+    strange = [name for name in numbers if (odd := readers[name].odd) is not None and odd.row == 0]
+    if len(strange) < _FEWEST_UNITS:
+        return 0
+    for row in range(_MOST_UNITS):
+        fields = [sample[name][row].as_py() or "" for name in numbers if row < len(sample[name])]
+        if any(field[:1].isdigit() for field in fields):
+            return row
+    return 0

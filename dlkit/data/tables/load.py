@@ -40,10 +40,9 @@ def load_tabular(request: Request) -> DataSet:
     config, spec = request.config, request.spec
     source = "-" if spec.path is None else str(spec.path)
     if request.trained_on is None:
-        names = _target_of(config, peek_names(source), spec.text)
-        table = request.table or read_table(
-            source, options=TableOptions.of(config), progress=report(spec.name)
-        )
+        options = TableOptions.of(config)
+        names = _target_of(config, peek_names(source, options), spec.text)
+        table = request.table or read_table(source, options=options, progress=report(spec.name))
         return _new(request, table, names or _target_of(config, table.names, table.source))
     learned = _Learned(request.trained_on)
     table = read_table(

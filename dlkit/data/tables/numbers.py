@@ -285,14 +285,24 @@ def is_grouped(number: str) -> bool:
     return _GROUPED.fullmatch(number.lstrip("+-")) is not None
 
 
-def recognise_marks(columns: Iterable[Sequence[str]]) -> Marks | None:
+def recognise_marks(
+    columns: Iterable[Sequence[str]], decimal: str | None = None, thousands: str | None = None
+) -> Marks | None:
     """Return how the numbers of a table are written where it shows: a decimal comma, or marks between thousands.
 
     Args:
         columns: Numbers of each column as they are written.
+        decimal: What stands before decimals, if that was given.
+        thousands: What stands between thousands, likewise.
     """
     given = [text for column in columns for text in column]
-    fitting = [marks for marks in _MARKS if all(map(marks.fits, given))]
+    fitting = [
+        marks
+        for marks in _MARKS
+        if decimal in (None, marks.decimal)
+        and thousands in (None, marks.thousands)
+        and all(map(marks.fits, given))
+    ]
     decimals = {marks.decimal for marks in fitting}
     return fitting[0] if len(decimals) == 1 else None
 

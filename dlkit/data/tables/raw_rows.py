@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlkit.data.row_hashes import hash_columns, words_of
-from dlkit.data.tables.table import Table
-
-_COUNTER_NAMES = ("", "Unnamed: 0")
+from dlkit.data.tables.table import Table, is_index
 
 
 def compared(table: Table, names: Sequence[str]) -> list[str]:
@@ -71,7 +69,7 @@ def _values(table: Table, name: str, rows: np.ndarray | None) -> np.ndarray:
 
 def _numbers_rows(table: Table, name: str) -> bool:
     """Return whether a column counts the rows, as the index does that pandas writes."""
-    if name in _COUNTER_NAMES:
+    if is_index(name):
         return True
     if table.column(name).kind != "number":
         return False

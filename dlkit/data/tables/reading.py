@@ -18,8 +18,9 @@ from typing import IO, Any, BinaryIO, cast
 import pyarrow as pa
 
 from dlkit.data.tables.columns import ColumnReader, not_of_kind
-from dlkit.data.tables.faults import read_header, rewritten, wide_encoding
-from dlkit.data.tables.judging import plan_columns
+from dlkit.data.tables.faults import rewritten
+from dlkit.data.tables.header import read_header, wide_encoding
+from dlkit.data.tables.judging import plan_columns, units_below
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
 from dlkit.data.tables.notes import notes_of, refuse_idle
 from dlkit.data.tables.options import Asked, TableOptions
@@ -79,8 +80,12 @@ def read_table(
         raise unreadable(err, path) from err
 
 
-def peek_names(source: str) -> tuple[str, ...]:
+def peek_names(source: str, options: TableOptions) -> tuple[str, ...]:
     """Return the names of a file's columns without reading its rows; none where they cannot be seen beforehand.
+
+    Args:
+        source: A path, or `-` for standard input.
+        options: How it is to be read.
 
     Raises:
         DataError: It is missing, or begins with no line of names.
@@ -97,7 +102,8 @@ def peek_names(source: str) -> tuple[str, ...]:
                 return ()
             file.seek(0)
             named = printable(source, 200)
-            return read_header(cast("BinaryIO", file), named, "\t" if suffix == ".tsv" else None).names
+            delimiter = "\t" if suffix == ".tsv" else None
+            return read_header(cast("BinaryIO", file), named, delimiter, named=options.header).names
     except OSError as err:
         raise unreadable(err, path) from err
 
@@ -142,25 +148,39 @@ class _Reading:
 
     def _read(self, size: int, store: IO[bytes] | None) -> Table:
         if self.suffix == ".parquet":
+            if self.asked.options.header is False:
+                raise DataError(
+                    f"--no-header: {self.source} is a parquet file, whose columns always have names",
+                    "leave it out",
+                )
             parquet = ParquetFile(self.file, self.source)
             return self._table(parquet, parquet.readers(exact=store is None), size, store)
         delimiter = "\t" if self.suffix == ".tsv" else None
-        delimited = DelimitedFile(self.file, self.source, delimiter)
+        named = self.asked.options.header
+        delimited = DelimitedFile(self.file, self.source, delimiter, named=named)
         try:
             return self._delimited(delimited, size, store)
         except NotForArrowError:
             with rewritten(self.file, self.source, delimited.header) as copy:
-                clean = DelimitedFile(copy, self.source, delimiter, clean=True)
+                clean = DelimitedFile(copy, self.source, delimiter, named=named, clean=True)
                 return replace(self._delimited(clean, size, store), fingerprint=sha256_of(self.file))
 
     def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
+        sample = file.sample()
         readers = plan_columns(
-            file.sample(),
+            sample,
             self.asked.kinds,
             self.asked.orders,
             exact=store is None,
             options=self.asked.options,
         )
+        if units := units_below(sample, readers):
+            first, last = file.first_line, file.first_line + units - 1
+            lines = f"line {first:,} to {last:,}" if units > 1 else f"line {first:,}"
+            raise DataError(
+                f"{self.source} {lines} seems to have units of columns instead of numbers",
+                f"sed {first},{last}d {self.source} > new.csv takes {'them' if units > 1 else 'it'} out",
+            )
         return self._table(file, readers, size, store)
 
     def _table(

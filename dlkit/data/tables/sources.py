@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from dlkit.data.tables.columns import ColumnReader
-from dlkit.data.tables.faults import find_fault, read_header, records
+from dlkit.data.tables.faults import find_fault, records
+from dlkit.data.tables.header import read_header
 from dlkit.errors import DataError, printable
 
 BLOCK_BYTES = 4 * 2**20
@@ -37,6 +38,7 @@ class DelimitedFile:
         file: Can be read more than once, and has a file number.
         source: What it is called in messages.
         delimiter: What stands between fields; None finds it in the header.
+        named: Whether its first line has the names of the columns; None looks.
         clean: It was written by `rewritten`.
 
     Raises:
@@ -44,16 +46,28 @@ class DelimitedFile:
     """
 
     place = "line"
-    first_line = 2
 
-    def __init__(self, file: BinaryIO, source: str, delimiter: str | None, *, clean: bool = False) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        source: str,
+        delimiter: str | None,
+        *,
+        named: bool | None = None,
+        clean: bool = False,
+    ) -> None:
         self._file, self._source, self._clean = file, source, clean
         file.seek(0)
-        self.header = read_header(file, source, delimiter)
+        self.header = read_header(file, source, delimiter, named=named)
+        self.first_line = self.header.lines + 1
         self._tap: _Tap | None = None
         self.most_rows = file.seek(0, 2) // len(self.header.names) + 1
         found = _DELIMITER_WORDS.get(self.header.delimiter) if delimiter is None else None
         self.notes = [f"{source} has {found} between its columns"] if found else []
+        if self.header.comments:
+            self.notes.append(
+                f"{source}: {self.header.comments} lines at the beginning are comments and skipped"
+            )
 
     def sample(self) -> Batch:
         """Return the texts of the first rows.
@@ -101,12 +115,12 @@ class DelimitedFile:
         return self._tap.digest.hexdigest()
 
     def lines(self, rows: int) -> np.ndarray | None:
-        """Return the line that each row begins in, shape (N,); None where row i stands in line i + 2, as in most files.
+        """Return the line that each row begins in, shape (N,); None where they follow one another.
 
         Raises:
             DataError: There are more or fewer records than rows.
         """
-        if self.header.lines == 1 and self._tap and self._tap.newlines == rows:
+        if self._tap and self._tap.newlines == rows:
             return None
         found = np.fromiter((line for line, _ in self._records()), np.int64)
         if len(found) != rows:
@@ -114,7 +128,7 @@ class DelimitedFile:
                 f"{self._source} can be read in two ways: as {len(found):,} records or as {rows:,}",
                 "quote fields that hold line ends, and give each line the same line end",
             )
-        return None if np.array_equal(found, np.arange(2, rows + 2)) else found
+        return None if np.array_equal(found, np.arange(self.first_line, self.first_line + rows)) else found
 
     def line_of(self, row: int) -> int:
         """Return the line that a row begins in."""

@@ -46,7 +46,7 @@ class Stray:
             ),
             "comma": (
                 ", which has a comma or marks between thousands",
-                "--decimal , or --thousands , decides how it is read; or write 1234.5",
+                f"{_marks_of(self.value)} decides how it is read; or write 1234.5",
             ),
             "marks": (", which has other marks than the rest", "write all numbers with the same marks"),
             "units": ("among numbers of another unit", f"write all in one unit; {as_text}"),
@@ -213,6 +213,18 @@ class Table:
 
     def _example(self, column: Column) -> str:
         return printable(column.categories[0], 40) if column.categories else "..."
+
+
+def _marks_of(number: str) -> str:
+    """Return the option that reads a number with a comma."""
+    _, _, last = number.rpartition(",")
+    if "." in last or number.count(",") > 1:
+        return "--thousands ,"
+    return (
+        "--decimal , or --thousands ,"
+        if re.fullmatch(r"\d{3}\D*", last) and "." not in number
+        else "--decimal ,"
+    )
 
 
 def is_index(name: str) -> bool:

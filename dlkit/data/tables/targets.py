@@ -94,6 +94,8 @@ def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
             f"--task classification takes one target; --target names {len(names)}", "name one of them"
         )
     else:
+        if task == "auto":
+            _refuse_several_classes(table, columns)
         task, why = "regression", ""
     if task == "classification":
         values, class_names = _classes(table, columns[0])
@@ -173,7 +175,24 @@ def _infer(table: Table, column: Column) -> tuple[str, str]:
     values: np.ndarray = np.array([], dtype=object if column.kind == "text" else bool)
     if column.kind == "number":
         values = table.numbers(column.name)
-    return infer_task(f"target {printable(column.name)}", values)
+    return infer_task(f"target {printable(column.name)}", values, column.unit)
+
+
+def _refuse_several_classes(table: Table, columns: Sequence[Column]) -> None:
+    """Refuse several targets that are each true or false: they would be learned as numbers, and nobody would know."""
+    if all(
+        column.kind == "boolean" or (column.kind == "number" and _is_binary(table.numbers(column.name)))
+        for column in columns
+    ):
+        raise DataError(
+            f"--target {_some([column.name for column in columns])} are true or false each; only one target can be of "
+            "classes",
+            "name one of them; or --task regression takes them as numbers, 0 and 1",
+        )
+
+
+def _is_binary(numbers: np.ndarray) -> bool:
+    return bool(np.array_equal(np.unique(numbers[~np.isnan(numbers)]), [0, 1]))
 
 
 def _classes(table: Table, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -53,7 +53,7 @@ def test_the_delimiter_is_told_by_the_header(sign: str, header: str) -> None:
 BAD: dict[str, tuple[bytes, list[str]]] = {
     "empty": (b"", ["is empty"]),
     "blank-first-line": (b"\n1\n", ["line 1", "blank"]),
-    "no-names": (b"1,2\n3,4\n", ["line 1", "numbers, 1, 2"]),
+    "no-names": (b"1,2\n3,4\n", ["line 1", "values", "1, 2", "--no-header", "--header"]),
     "same-name-twice": (b"a,b,a\n", ["line 1", "columns 1 and 3", "both a"]),
     "no-name": (b"a,,b\n", ["line 1", "column 2 of 3"]),
     "too-few-fields": (b"a,b\n1,2\n3\n4\n", ["line 3", "1 field;", "2 columns", "more", ": 1", "a,,c"]),

@@ -1,0 +1,274 @@
+"""The first line of a delimited file: names of the columns, or values; and what is no table of text at all."""
+
+import csv
+import io
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from dlkit.errors import DataError, printable
+
+MAX_RECORD_BYTES = 4 * 2**20
+DELIMITERS = (",", ";", "\t", "|")
+
+_BOM = b"\xef\xbb\xbf"
+_ROWS_SEEN = 200
+_BYTES_SEEN = 2**18
+_FEWEST_COUNTED = 3  # names as 1990, 1991, 1992 count
+_MANY_COUNTED = 10
+_OTHER_FILES = {
+    b"PK\x03\x04": ("an Excel or zip file", "export it as CSV; a zipped CSV is read under the name .csv.zip"),
+    b"PAR1": ("a parquet file", "name it .parquet"),
+    b"\x1f\x8b": ("a gzip file", "name it .csv.gz"),
+    b"<!DOCTYPE": ("a web page", "export it as CSV"),
+    b"<html": ("a web page", "export it as CSV"),
+    b"\x89HDF": ("an HDF5 file", "export it as CSV"),
+    b"%PDF": ("a PDF", "export it as CSV"),
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the rows, and how those are separated.
+
+    Args:
+        names: Of the columns.
+        delimiter: What stands between fields.
+        end: Where the rows begin, in bytes.
+        lines: How many lines stand before the rows.
+        comments: How many of them begin with # and are skipped.
+    """
+
+    names: tuple[str, ...]
+    delimiter: str
+    end: int
+    lines: int
+    comments: int = 0
+
+
+def read_header(
+    file: BinaryIO, source: str, delimiter: str | None = None, *, named: bool | None = None
+) -> Header:
+    """Read the names of the columns, and leave the file at the first row.
+
+    Args:
+        file: At its beginning.
+        source: What it is called in messages.
+        delimiter: What stands between fields; None finds it.
+        named: Whether the first line has the names; None looks, False calls the columns c0, c1, ...
+
+    Raises:
+        DataError: It is empty, no text, or begins with no line of names.
+    """
+    start = file.read(4096)
+    _check_start(start, source)
+    file.seek(len(_BOM) if start.startswith(_BOM) else 0)
+    comments, line, begin, record = _first_record(file)
+    if fault := text_fault(record, source, line, begin):
+        raise fault
+    text = record.decode().rstrip("\r\n")
+    if "\r" in text.split("\n", maxsplit=1)[0].split('"', maxsplit=1)[0]:
+        raise fault_in(
+            source, line, "ends with a carriage return alone", "tr '\\r' '\\n' < old.csv > new.csv"
+        )
+    if not text.strip():
+        raise fault_in(source, line, "is blank; it has to hold the column names", "write them there")
+    delimiter = delimiter or _delimiter_of(text)
+    names = tuple(name.strip() for name in _split(text, delimiter))
+    if named is False:
+        file.seek(begin)
+        numbered = tuple(f"c{place}" for place in range(len(names)))
+        return Header(numbered, delimiter, begin, line - 1, comments)
+    end = file.tell()
+    if named is None and are_values(names, _next_rows(file, delimiter)):
+        shown = printable(", ".join(names[:3]), 60) + (", ..." if len(names) > 3 else "")
+        raise fault_in(
+            source,
+            line,
+            f"looks like values, not like names of columns: {shown}",
+            "--no-header takes it as a row, and the columns are c0, c1, ...; --header takes it as names",
+        )
+    _check_names(names, source, line)
+    file.seek(end)
+    return Header(names, delimiter, end, line - 1 + record.count(b"\n"), comments)
+
+
+def are_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first line of a table seems to be a row as the others.
+
+    Names may be numbers: those that count, as years and wavelengths do, and those beyond the numbers of their column.
+
+    Args:
+        names: The fields of the first line.
+        rows: Fields of the next rows.
+    """
+    columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True)) or [()] * len(names)
+    pairs = [(name, column) for name, column in zip(names, columns, strict=True) if name]
+    texts = [name in column for name, column in pairs if not _is_number(name)]
+    numbers = [(float(name), column) for name, column in pairs if _is_number(name)]
+    if not numbers:
+        return bool(texts) and all(texts)
+    if any(texts):
+        return True
+    within = sum(_is_within(number, column) for number, column in numbers)
+    counted = _do_count([number for number, _ in numbers])
+    if texts:
+        return not counted and within > len(numbers) / 2
+    decimals = any("." in field for _, column in numbers for field in column)
+    return not (counted and (decimals or len(numbers) >= _MANY_COUNTED))
+
+
+def fault_in(source: str, line: int, what: str, hint: str = "") -> DataError:
+    """Return the error of what is wrong in a line."""
+    return DataError(f"{source} line {line:,} {what}", hint)
+
+
+def wide_encoding(start: bytes) -> str:
+    """Return the encoding of text of two or four bytes a letter, by its mark or its zeros; empty for any other."""
+    if start[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "UTF-32"
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "UTF-16"
+    zeros = [byte == 0 for byte in start[:4]]
+    if zeros == [False, True, False, True]:
+        return "UTF-16LE"
+    return "UTF-16BE" if zeros == [True, False, True, False] else ""
+
+
+def text_fault(data: bytes, source: str, line: int, offset: int) -> DataError | None:
+    """Return the error of a line that is no text; None if it is.
+
+    Args:
+        data: Its bytes.
+        source: What the file is called.
+        line: Its number.
+        offset: Where in the file it begins.
+    """
+    zero = data.find(b"\0")
+    if zero >= 0:
+        what = f"has a NUL at byte {offset + zero:,}: this is no text"
+        return fault_in(source, line, what, "export the table as CSV again")
+    try:
+        data.decode()
+    except UnicodeDecodeError as err:
+        return fault_in(
+            source,
+            line,
+            f"is not UTF-8: byte {offset + err.start:,} is 0x{data[err.start]:02x}",
+            "if the file is Latin-1: iconv -f LATIN1 -t UTF-8 old.csv > new.csv; if encodings are mixed, fix that line",
+        )
+    return None
+
+
+def _first_record(file: BinaryIO) -> tuple[int, int, int, bytes]:
+    """Return how many lines of comments are skipped, and line, place and bytes of the first record after them.
+
+    A last comment with as many fields as the next line is the line of names, as numpy writes it.
+    """
+    skipped: list[tuple[int, bytes]] = []
+    begin = file.tell()
+    while (line := file.readline(MAX_RECORD_BYTES)).startswith(b"#"):
+        skipped.append((begin, line))
+        begin = file.tell()
+    if skipped and _names_columns(skipped, line):
+        begin, record = skipped.pop()
+        file.seek(begin + len(record))
+        return len(skipped), len(skipped) + 1, begin, record.lstrip(b"# ")
+    file.seek(begin)
+    record = b""
+    while not record or record.count(b'"') % 2:
+        line = file.readline(MAX_RECORD_BYTES)
+        if not line or len(record) > MAX_RECORD_BYTES:
+            break
+        record += line
+    return len(skipped), len(skipped) + 1, begin, record
+
+
+def _names_columns(comments: list[tuple[int, bytes]], line: bytes) -> bool:
+    """Return whether the last of some comments has names for the fields of the next line."""
+    row, last = (data.decode(errors="replace").rstrip("\r\n") for data in (line, comments[-1][1]))
+    delimiter = _delimiter_of(row)
+    fields = _split(row, delimiter)
+    alike = len(fields) == len(_split(last, delimiter)) and (len(fields) > 1 or len(comments) == 1)
+    return alike and (any(map(_is_number, fields)) or not row)
+
+
+def _next_rows(file: BinaryIO, delimiter: str) -> list[list[str]]:
+    lines = file.readlines(_BYTES_SEEN)[:_ROWS_SEEN]
+    text = b"".join(lines).decode(errors="replace").replace("\0", "")
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return []
+
+
+def _delimiter_of(text: str) -> str:
+    """Return what stands between the fields of the first line: what gives most of them, but for decimal commas."""
+    best = max(DELIMITERS, key=lambda sign: len(_split(text, sign)))
+    others = [sign for sign in DELIMITERS[1:] if sign in text]
+    if best == "," and others and re.sub(r"\d,\d", "", text).count(",") == 0:
+        return max(others, key=lambda sign: len(_split(text, sign)))
+    return best
+
+
+def _is_within(number: float, column: Sequence[str]) -> bool:
+    values = [float(field) for field in column if _is_number(field)]
+    return bool(values) and min(values) <= number <= max(values)
+
+
+def _do_count(numbers: Sequence[float]) -> bool:
+    """Return whether numbers rise in equal steps."""
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    return (
+        len(numbers) >= _FEWEST_COUNTED
+        and steps[0] > 0
+        and all(math.isclose(step, steps[0], rel_tol=1e-3) for step in steps)
+    )
+
+
+def _check_start(start: bytes, source: str) -> None:
+    if not start:
+        raise DataError(f"{source} is empty", "a table begins with a line of column names")
+    if encoding := wide_encoding(start):
+        raise DataError(
+            f"{source} is {encoding} text without a mark that says so, seen in its first bytes",
+            f"iconv -f {encoding} -t UTF-8 {source} > utf8.csv",
+        )
+    for magic, (kind, hint) in _OTHER_FILES.items():
+        if start.lstrip()[: len(magic)].lower() == magic.lower():
+            raise DataError(f"{source} is {kind}, not a table of text", hint)
+
+
+def _check_names(names: tuple[str, ...], source: str, line: int) -> None:
+    seen: dict[str, int] = {}
+    for place, name in enumerate(names, 1):
+        if name in seen and name:
+            raise fault_in(
+                source,
+                line,
+                f"names columns {seen[name]} and {place} both {printable(name)}",
+                "give every column a name of its own",
+            )
+        if not name and place > 1:
+            raise fault_in(
+                source,
+                line,
+                f"has no name for column {place} of {len(names)}",
+                "name it, or take the last delimiter away",
+            )
+        seen[name] = place
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, skipinitialspace=True), [""])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.lower() not in ("nan", "inf", "infinity")

@@ -1,0 +1,172 @@
+"""The first line of a table: names, or values that a wrong reader would take for names; and what stands before it."""
+
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from refusals import assert_reports
+
+from dlkit.data.tables.header import are_values
+from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.reading import peek_names, read_table
+from dlkit.data.tables.table import Table
+from dlkit.errors import DataError
+
+RANDOM = np.random.default_rng(0)
+
+
+def read(text: str, header: bool | None = None) -> Table:
+    return read_table("-", stdin=io.BytesIO(text.encode()), options=TableOptions(header=header))
+
+
+def frame(rows: int = 40) -> pd.DataFrame:
+    values = RANDOM.normal(size=(rows, 3)).round(2)
+    return pd.DataFrame(values, columns=list("abc")).assign(
+        n=RANDOM.integers(0, 5, rows), y=RANDOM.choice(["active", "inactive"], rows)
+    )
+
+
+NO_NAMES = {
+    "mixed": lambda: frame().to_csv(index=False, header=False),
+    "numbers": lambda: frame().drop(columns="y").to_csv(index=False, header=False),
+    "integers": lambda: frame()[["n"]].assign(m=frame().n, k=frame().n).to_csv(index=False, header=False),
+    "numbered": lambda: frame().to_csv(header=False),
+    "texts": lambda: frame()[["y"]].assign(z=frame().y).to_csv(index=False, header=False),
+    "semicolons": lambda: frame().to_csv(index=False, header=False, sep=";", decimal=","),
+    "twice the same number": lambda: (
+        "3,-0.5,3,x\n" + frame()[["n", "a", "n", "y"]].to_csv(index=False, header=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_first_line_of_values_is_refused_and_read_with_no_header(name: str) -> None:
+    text = NO_NAMES[name]()
+    sign, decimal = (";", ",") if name == "semicolons" else (",", ".")
+    wanted = pd.read_csv(io.StringIO(text), header=None, sep=sign, decimal=decimal)
+
+    with pytest.raises(DataError) as caught:
+        read(text)
+    found = read(text, header=False)
+
+    assert_reports(caught.value, "line 1", "values", "--no-header", "--header")
+    assert caught.value.exit_code == 3
+    assert found.names == tuple(f"c{place}" for place in range(wanted.shape[1]))
+    assert len(found) == len(wanted)
+    assert found.line(0) == 1
+    for place, column in enumerate(found.names):
+        if found.columns[column].kind == "number":
+            np.testing.assert_allclose(found.numbers(column), wanted[place])
+        else:
+            assert found.texts(column).tolist() == wanted[place].tolist()
+
+
+NAMES = {
+    "words": ["a", "b", "c", "n", "y"],
+    "years": ["country", "1990", "1991", "1992", "y"],
+    "places": ["0", "1", "2", "3", "y"],
+    "wavelengths": ["400.5", "410.5", "420.5", "430.5", "y"],
+    "identifiers": ["7157", "672", "1017", "5728", "y"],
+    "one year": ["country", "b", "c", "2020", "y"],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_are_numbers_are_names(name: str) -> None:
+    text = frame().set_axis(NAMES[name], axis=1).to_csv(index=False)
+
+    assert read(text).names == tuple(NAMES[name])
+
+
+def test_names_of_pandas_and_numpy_are_names() -> None:
+    values = pd.DataFrame(RANDOM.normal(size=(20, 4)))
+    text = io.StringIO()
+    np.savetxt(text, values, delimiter=",", header="a,b,c,d")
+
+    assert read(values.to_csv(index=False)).names == ("0", "1", "2", "3")
+    assert read(values.to_csv()).names == ("", "0", "1", "2", "3")
+    found = read(text.getvalue())
+    assert found.names == ("a", "b", "c", "d")
+    np.testing.assert_allclose(found.numbers("d"), values[3])
+    assert found.line(0) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "values"),
+    [
+        (["x", "y"], [], False),
+        (["1", "2"], [], True),
+        (["bob", "34"], [["ann", "30"], ["eve", "40"]], True),
+        (["name", "age"], [["ann", "30"], ["eve", "40"]], False),
+        (["1", "2", "3"], [["4", "5", "6"]], True),
+    ],
+)
+def test_short_tables_are_judged(names: list[str], rows: list[list[str]], values: bool) -> None:
+    assert are_values(names, rows) is values
+
+
+def test_a_row_is_taken_as_names_where_that_is_asked_for() -> None:
+    found = read("1,2\n3,4\n", header=True)
+
+    assert found.names == ("1", "2")
+    assert found.numbers("2").tolist() == [4]
+
+
+def test_comments_before_the_names_are_skipped() -> None:
+    found = read("# station 1\n# made in 2024, by hand\na,b\n1,2\n3,4\n")
+
+    assert found.names == ("a", "b")
+    assert [found.line(row) for row in range(2)] == [4, 5]
+    assert any("2 lines" in note and "comments" in note for note in found.notes)
+
+
+def test_names_are_peeked_at_as_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(frame().to_csv(index=False, header=False))
+
+    assert peek_names(str(path), TableOptions(header=False)) == ("c0", "c1", "c2", "c3", "c4")
+    with pytest.raises(DataError):
+        peek_names(str(path), TableOptions())
+
+
+def test_a_parquet_file_has_names(tmp_path: Path) -> None:
+    frame().to_parquet(tmp_path / "t.parquet")
+
+    with pytest.raises(DataError) as caught:
+        read_table(str(tmp_path / "t.parquet"), options=TableOptions(header=False))
+
+    assert_reports(caught.value, "--no-header", "parquet", "leave it out")
+
+
+BEFORE = {
+    "units": (lambda t: t.replace("\n", "\nkg,m/s,C,-,\n", 1), "line 2"),
+    "units and kinds": (lambda t: t.replace("\n", "\nkg,m/s,C,-,\nAvg,Avg,Smp,Smp,\n", 1), "line 2 to 3"),
+    "a title": (lambda t: f"measured in May\n{t}", "line 1"),
+    "titles": (lambda t: f"measured in May\nby hand, and eye\n{t}", "line 1"),
+    "row names of R": (lambda t: t.replace("i,", "", 1), "line 1"),
+    "delimiters at the end": (lambda t: t.replace("\n", ",\n").replace(",\n", "\n", 1), "line 1"),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_the_hint_for_lines_that_are_no_rows_works(name: str, tmp_path: Path) -> None:
+    change, place = BEFORE[name]
+    table = frame()
+    text = table.to_csv(index=name == "row names of R", index_label="i" if name == "row names of R" else None)
+    path = tmp_path / "t.csv"
+    path.write_text(change(text))
+
+    with pytest.raises(DataError) as caught:
+        read_table(str(path))
+    hint = caught.value.hint
+    command = hint[hint.index("sed" if "sed" in hint else "tail") : hint.index("new.csv") + len("new.csv")]
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    found = read_table(str(tmp_path / "new.csv"))
+
+    assert_reports(caught.value, place)
+    assert len(found) == len(table)
+    for column in "abcn":
+        np.testing.assert_allclose(found.numbers(column), table[column])
