@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.inputs import Inputs, call
-from dlkit.inspection.layer_table import Row
+from dlkit.inspection.distribution import quantiles, sample_rows, stable_rank
+from dlkit.inspection.layer_table import Row, in_order
 from dlkit.inspection.mode import as_in_training
 from dlkit.inspection.tally import merge, read_tallies, shape_text, tally
 
@@ -25,19 +26,24 @@ _IDENTITY_LAYERS = (nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropou
 
 @dataclass
 class _Layer:
-    """Running statistics of one layer's outputs, on the device."""
+    """Running statistics of one layer's outputs, on the device.
+
+    `sample` are some of the outputs, one column a unit, shape (N, U).
+    """
 
     shape: tuple[int, ...]
     tally: Tensor
     count: int
     alive: Tensor | None
     saturated: Tensor | None
+    sample: Tensor
     outputs: list[Tensor] = field(default_factory=list)
 
     def add(self, other: "_Layer") -> None:
         """Add the outputs of another batch."""
         self.tally = merge(self.tally, other.tally)
         self.count += other.count
+        self.sample = sample_rows(torch.cat([self.sample, other.sample]))
         if self.alive is not None and other.alive is not None:
             self.alive |= other.alive
         if self.saturated is not None and other.saturated is not None:
@@ -100,15 +106,24 @@ class ActivationRecorder:
         statistics = read_tallies([layer.tally for layer in layers], [layer.count for layer in layers])
         shares = torch.stack([layer.share() for layer in layers]).tolist() if layers else []
         return [
-            {
-                "layer": name,
-                "shape": shape_text(layer.shape),
-                **row,
-                "dead": share if layer.alive is not None else None,
-                "saturated": share if layer.saturated is not None else None,
-            }
+            in_order(
+                "acts",
+                {
+                    "layer": name,
+                    "shape": shape_text(layer.shape),
+                    **row,
+                    **quantiles(layer.sample.flatten().float().cpu()),
+                    "stable_rank": stable_rank(layer.sample),
+                    "dead": share if layer.alive is not None else None,
+                    "saturated": share if layer.saturated is not None else None,
+                },
+            )
             for (name, layer), row, share in zip(self._layers.items(), statistics, shares, strict=True)
         ]
+
+    def samples(self) -> dict[str, Tensor]:
+        """Return some of the outputs, by layer, one column a unit, shape (N, U)."""
+        return {name: layer.sample for name, layer in self._layers.items()}
 
     def outputs(self) -> dict[str, Tensor]:
         """Return the outputs that were kept, by layer, shape (N, ...)."""
@@ -134,12 +149,19 @@ class ActivationRecorder:
 def _observe(module: nn.Module, output: Tensor) -> _Layer:
     counted = tally(output)
     alive = saturated = None
+    unit = 1 if output.ndim > 3 else output.ndim - 1
+    units = (
+        output.detach().movedim(unit, -1).reshape(-1, output.shape[unit])
+        if output.ndim
+        else output.reshape(1, 1)
+    )
     if isinstance(module, _RELU_LIKE):
-        unit = 1 if output.ndim > 3 else output.ndim - 1
-        alive = (output != 0).movedim(unit, 0).flatten(1).any(1).to(counted.device)
+        alive = (units != 0).any(0).to(counted.device)
     if ends := _SATURATES.get(type(module)):
         saturated = ((output < ends[0]) | (output > ends[1])).sum().float().to(counted.device)
-    return _Layer(tuple(output.shape[1:]), counted, output.numel(), alive, saturated)
+    return _Layer(
+        tuple(output.shape[1:]), counted, output.numel(), alive, saturated, sample_rows(units).clone()
+    )
 
 
 def _returns_input(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> bool:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.inputs import Inputs, call
-from dlkit.inspection.layer_table import Row
+from dlkit.inspection.distribution import distribution_cells
+from dlkit.inspection.layer_table import Row, in_order
 from dlkit.inspection.mode import as_in_training
 from dlkit.inspection.tally import read_tallies, shape_text, tally
 
@@ -51,15 +52,16 @@ def gradient_rows(model: nn.Module, gradients: dict[str, Tensor]) -> list[Row]:
     tensors = [*gradients.values(), *(weights[name] for name in gradients)]
     statistics = read_tallies([tally(tensor) for tensor in tensors], [tensor.numel() for tensor in tensors])
     of_gradients, of_weights = statistics[: len(gradients)], statistics[len(gradients) :]
+    spreads = distribution_cells(list(gradients.values()))
     rows: list[Row] = []
-    for name, row, weight in zip(gradients, of_gradients, of_weights, strict=True):
+    for name, row, weight, spread in zip(gradients, of_gradients, of_weights, spreads, strict=True):
         norm, weight_norm = row["norm"], weight["norm"]
         ratio = (
             norm / weight_norm
             if isinstance(norm, float) and isinstance(weight_norm, float) and weight_norm
             else None
         )
-        rows.append(
-            {"layer": name, "shape": shape_text(gradients[name].shape), **row, "grad_to_weight": ratio}
-        )
+        shape = shape_text(gradients[name].shape)
+        cells = {"layer": name, "shape": shape, **row, **spread, "grad_to_weight": ratio}
+        rows.append(in_order("grads", cells))
     return rows

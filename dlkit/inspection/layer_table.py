@@ -11,10 +11,11 @@ Cell = str | int | float | None
 Row = Mapping[str, Cell]
 
 _STATISTICS = ("layer", "shape", "norm", "mean", "std", "min", "max", "zeros", "non_finite")
+_SPREAD = ("stable_rank", "q05", "median", "q95")
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "weights": _STATISTICS,
-    "grads": (*_STATISTICS, "grad_to_weight"),
-    "acts": (*_STATISTICS, "dead", "saturated"),
+    "weights": (*_STATISTICS, *_SPREAD),
+    "grads": (*_STATISTICS, "grad_to_weight", *_SPREAD),
+    "acts": (*_STATISTICS, "dead", "saturated", *_SPREAD),
     "nan": (
         "layer",
         "type",
@@ -45,6 +46,11 @@ def check_column(kind: str, column: str | None) -> None:
             f"--sort {column} is not a column; choose from {', '.join(columns)}",
             did_you_mean(column, columns),
         )
+
+
+def in_order(kind: str, row: Row) -> Row:
+    """Return a row with its cells in the order of the table's columns."""
+    return {column: row[column] for column in COLUMNS[kind]}
 
 
 def select_layers(names: Sequence[str], pattern: str | None) -> list[str]:

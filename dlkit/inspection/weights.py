@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from dlkit.inspection.layer_table import Row
+from dlkit.inspection.distribution import distribution_cells
+from dlkit.inspection.layer_table import Row, in_order
 from dlkit.inspection.tally import read_tallies, shape_text, tally
 from dlkit.models.extra_state import weights_of
 
@@ -17,7 +18,8 @@ def weight_rows(tensors: dict[str, Tensor]) -> list[Row]:
     statistics = read_tallies(
         [tally(tensor) for tensor in tensors.values()], [tensor.numel() for tensor in tensors.values()]
     )
+    spreads = distribution_cells(list(tensors.values()))
     return [
-        {"layer": name, "shape": shape_text(tensor.shape), **row}
-        for (name, tensor), row in zip(tensors.items(), statistics, strict=True)
+        in_order("weights", {"layer": name, "shape": shape_text(tensor.shape), **row, **spread})
+        for (name, tensor), row, spread in zip(tensors.items(), statistics, spreads, strict=True)
     ]

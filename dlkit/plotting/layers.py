@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
 
+from dlkit.plotting.histograms import draw_histograms
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.style import (
     CM,
@@ -30,7 +31,14 @@ from dlkit.plotting.style import (
 Row = Mapping[str, float | str | None]
 
 # Width of each panel against the others, in the order in which they are drawn.
-_PANELS = {"norm": 1.0, "grad_to_weight": 1.0, "update_ratio": 1.0, "mean": 1.3, "share": 0.7}
+_PANELS = {
+    "norm": 1.0,
+    "grad_to_weight": 1.0,
+    "update_ratio": 1.0,
+    "mean": 1.3,
+    "histogram": 1.3,
+    "share": 0.7,
+}
 _SIZE_NAMES = {
     "norm": "norm",
     "grad_to_weight": "gradient / weight norm",
@@ -64,7 +72,9 @@ _FLAG: dict[str, Any] = {"facecolor": "none", "edgecolor": WARNING_COLOUR, "hatc
 
 
 @house_style()
-def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
+def plot_layers(
+    table: Sequence[Row], *, title: str = "", values: Mapping[str, np.ndarray] | None = None
+) -> Figure:
     """Draw what was measured of each layer, in network order from the top.
 
     The panels, each drawn when its columns are there: `norm`, `grad_to_weight` and `update_ratio` on
@@ -75,13 +85,15 @@ def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
     Args:
         table: One row a layer with `layer` (its name) and any of the columns above; None is not measured.
         title: A line above the panels; empty for none.
+        values: The values of each layer, or many of them, shape (N,), for a panel of histograms; None for none.
 
     Raises:
         ValueError: There is no row, or none of the columns.
     """
     measured = {name for row in table for name in row if _number(row, name) is not None}
     shares = [name for name in _SHARES if name in measured]
-    parts = [name for name in _PANELS if name in measured or (name == "share" and shares)]
+    drawn = measured | ({"share"} if shares else set()) | ({"histogram"} if values else set())
+    parts = [name for name in _PANELS if name in drawn]
     if not parts:
         raise ValueError("no row has a finite norm, mean or share")
     height = min(_MAX_HEIGHT, max(2.0 * CM, _MAX_ROW * len(table)))
@@ -95,6 +107,9 @@ def plot_layers(table: Sequence[Row], *, title: str = "") -> Figure:
             _draw_spread(axes, table)
         elif part == "share":
             _draw_shares(axes, table, shares)
+        elif part == "histogram":
+            _choose_scale(axes, _widths(table))
+            draw_histograms(axes, [str(row["layer"]) for row in table], values or {})
         else:
             _draw_sizes(axes, table, part)
         for place in flagged:
@@ -126,10 +141,16 @@ def _draw_spread(axes: Axes, table: Sequence[Row]) -> None:
     axes.plot([*lows, *highs], [*places, *places], zorder=2, **_RANGE | {"linestyle": "none"})
     axes.barh(places, 2 * stds, left=means - stds, height=0.56, zorder=3, **_STD)
     axes.plot(means, places, zorder=4, **_MEAN)
-    widths = np.abs(means) + np.nan_to_num(stds)
-    _choose_scale(axes, widths[widths > 0].tolist())
+    _choose_scale(axes, _widths(table))
     axes.axvline(0, color=GUIDE, linewidth=0.6, zorder=1)
     axes.set_xlabel("mean and spread")
+
+
+def _widths(table: Sequence[Row]) -> list[float]:
+    """Return how far each layer reaches from zero: its mean and a standard deviation."""
+    _, means, stds = _columns(table, "mean", "std")
+    widths = np.abs(means) + np.nan_to_num(stds)
+    return list(map(float, widths[widths > 0]))
 
 
 def _choose_scale(axes: Axes, widths: Sequence[float]) -> None:
@@ -139,7 +160,7 @@ def _choose_scale(axes: Axes, widths: Sequence[float]) -> None:
         return
     first, last = math.floor(math.log10(min(widths))), math.floor(math.log10(max(widths)))
     axes.set_xscale("symlog", linthresh=10.0**first, linscale=0.5)
-    stride = max(1, (last - first + 1) // 2)
+    stride = max(1, (last - first + 2) // 2)
     powers = [10.0**power for power in range(last, first, -stride)]
     axes.xaxis.set_major_locator(FixedLocator([*(-power for power in powers), 0, *powers]))
     axes.xaxis.set_minor_locator(NullLocator())

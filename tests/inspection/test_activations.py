@@ -38,9 +38,13 @@ def test_rows_equal_those_worked_by_hand() -> None:
         "mean": pytest.approx(1 / 6),
         "std": pytest.approx(math.sqrt(5) / 6),
         "min": 0.0,
+        "q05": 0.0,
+        "median": 0.0,
+        "q95": pytest.approx(0.75),
         "max": 1.0,
         "zeros": pytest.approx(5 / 6),
         "non_finite": 0,
+        "stable_rank": pytest.approx(1),
         "dead": pytest.approx(2 / 3),
         "saturated": None,
     }

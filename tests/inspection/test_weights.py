@@ -29,7 +29,11 @@ def test_rows_hold_every_column() -> None:
         "mean": 0.0,
         "std": pytest.approx(math.sqrt(26 / 5)),
         "min": -4.0,
+        "q05": pytest.approx(-3.2),
+        "median": 0.0,
+        "q95": pytest.approx(2.6),
         "max": 3.0,
         "zeros": pytest.approx(1 / 3),
         "non_finite": 1,
+        "stable_rank": None,
     }

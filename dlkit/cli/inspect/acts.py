@@ -38,4 +38,5 @@ def acts(
     recorder.watch(subject.model, subject.batches)
     rows = {str(row["layer"]): row for row in recorder.rows()}
     chosen = [rows[name] for name in select_layers(list(rows), layers)]
-    print_or_write("acts", checkpoint, arrange(chosen, sort, top), recorder.outputs(), out, source)
+    shown = arrange(chosen, sort, top)
+    print_or_write("acts", checkpoint, shown, recorder.outputs(), out, source, recorder.samples())

@@ -117,8 +117,19 @@ def print_or_write(
     tensors: Mapping[str, "Tensor"],
     out: Path | None,
     source: str,
+    samples: Mapping[str, "Tensor"] | None = None,
 ) -> None:
-    """Print the rows, or write them, their tensors or a plot."""
+    """Print the rows, or write them, their tensors or a plot.
+
+    Args:
+        kind: The table, a key of `COLUMNS`.
+        checkpoint: What was inspected.
+        rows: Its layers.
+        tensors: By layer, for a file of tensors.
+        out: The file; None prints.
+        source: What the rows are over; empty for the weights themselves.
+        samples: Values by layer, for histograms; None takes the tensors.
+    """
     if out is None:
         print_rows(kind, rows)
         return
@@ -133,13 +144,14 @@ def print_or_write(
         metadata: dict[str, Any] = {"inspected": kind, "checkpoint": str(checkpoint.path), "over": source}
         write_tensors(out, {str(row["layer"]): tensors[str(row["layer"])] for row in rows}, metadata)
     else:
+        from dlkit.inspection.distribution import sample_values
         from dlkit.plotting.figure_file import save_figure
         from dlkit.plotting.layers import plot_layers
 
         over = f", {source}" if source else ""
-        save_figure(
-            plot_layers(rows, title=f"{kind} of {printable(checkpoint.config.model_name)}{over}"), out
-        )
+        title = f"{kind} of {printable(checkpoint.config.model_name)}{over}"
+        values = {name: sample_values(tensor).numpy() for name, tensor in (samples or tensors).items()}
+        save_figure(plot_layers(rows, title=title, values=values), out)
     console.print_paths([out])
 
 
