@@ -10,6 +10,7 @@ from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import recipe_of
 
 _RATE_FACTOR = 10.0
+_BOUNDED = ("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign")
 
 
 def usual(config: Mapping[str, Any], name: str) -> Any:
@@ -53,6 +54,13 @@ def argument(recording: Recording, name: str, value: str | int | float) -> Cure 
     if record is None or name not in record.arguments:
         return None
     return Cure(f"-s {name}={value}", "-s", f"{name}={value}")
+
+
+def other_activation(recording: Recording) -> Cure | None:
+    """Return the cure that gives ReLU in place of another function that the network was given; None for no such one."""
+    given = recording.config.get("arguments", {})
+    name = next((name for name, value in given.items() if value in _BOUNDED), None)
+    return Cure(f"-s {name}=relu instead of {given[name]}", "-s", f"{name}=relu") if name else None
 
 
 def current_argument(recording: Recording, name: str) -> Any:

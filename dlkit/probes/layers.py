@@ -32,7 +32,7 @@ _UNCHANGED = frozenset(
 _MAX_CALLS = 4
 _MAX_VALUES = 2**16
 _MAX_UNITS, _MAX_ROWS = 128, 512
-_RANK = 1e-4
+_RANK, _TINY = 1e-4, 1e-30
 
 
 class LayerProbe:
@@ -196,7 +196,8 @@ def spread_signals(layer: str, what: str, values: Tensor) -> list[Signal]:
 
 def _rank(values: Tensor) -> Tensor:
     """Return in how many directions the units of a layer, the second axis, vary over samples: a rank."""
-    units = values.transpose(0, 1).flatten(1)[:_MAX_UNITS, :_MAX_ROWS].double()
+    units = values.transpose(0, 1).flatten(1)[:_MAX_UNITS, :_MAX_ROWS].nan_to_num(0.0, 0.0, 0.0)
+    units = units / units.abs().amax().clamp_min(_TINY)
     spectrum = torch.linalg.svdvals(units - units.mean(1, keepdim=True))
     return torch.count_nonzero(spectrum > _RANK * spectrum.amax())
 

@@ -220,11 +220,13 @@ class Signals:
                 evaluated = parts.predict(self._model, rows_of(inputs, 0, count))
         finally:
             self._model.train()
-        return [
+        found: list[Signal] = [
             ("", "train_loss", self._objective.loss(outputs[:count], few)),
             ("", "eval_loss", self._objective.loss(evaluated, few)),
-            ("", "output_spread", evaluated.float().std(0, correction=0).mean()),
         ]
+        if count > 1:
+            found.append(("", "output_spread", evaluated.float().std(0, correction=0).mean()))
+        return found
 
 
 def _network_signals(model: nn.Module) -> Iterator[Signal]:

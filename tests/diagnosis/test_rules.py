@@ -229,7 +229,8 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
             {
                 "grad_norm": {"first.weight": [*constant(1.0), (202, 1e4)]},
                 "mean_loss": {"": [(20, 1.0), (40, 0.8), (60, 1.0)]},
-            }
+            },
+            history=stuck(0.4),
         ),
         "warning",
         "--grad-clip",

@@ -66,6 +66,22 @@ def test_a_unit_is_a_channel_or_the_last_axis(shape: tuple[int, ...], unit: int)
     assert watch(nn.Sequential(nn.ReLU()), values, find_dead=True)["0", "dead"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(("directions", "scale"), [(1, 1.0), (3, 1e-2), (3, 1e38)])
+def test_the_rank_is_the_number_of_directions_that_samples_differ_in(directions: int, scale: float) -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(50, directions)
+
+    found = watch(nn.Sequential(nn.Linear(directions, 8)), scale * inputs, find_faults=True)
+
+    assert found["0", "act_rank"] == directions
+
+
+def test_outputs_that_are_not_finite_have_a_rank_of_their_own() -> None:
+    inputs = torch.full((6, 2), torch.inf)
+
+    assert watch(nn.Sequential(nn.Linear(2, 3)), inputs, find_faults=True)["0", "act_rank"] == 0
+
+
 def test_functions_of_an_own_network_are_seen_and_its_faults_found() -> None:
     model = Own()
 

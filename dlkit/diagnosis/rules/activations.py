@@ -2,7 +2,7 @@
 
 import math
 
-from dlkit.diagnosis.cures import argument, change, current_argument
+from dlkit.diagnosis.cures import argument, change, other_activation
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, first_above, late, median, persists
 from dlkit.diagnosis.rule import Rule
@@ -39,7 +39,7 @@ def vanishing(recording: Recording, limit: float) -> Evidence | None:
         value=min(start, end),
         layer=layers[0],
         step=next((step for step, value in ratios if value < limit), None),
-        cure=_other_activation(recording, "use ReLU or GELU, a normalisation layer, or fewer layers"),
+        cure=other_activation(recording) or Cure("use ReLU or GELU, a normalisation layer, or fewer layers"),
         confirm="dlkit inspect grads RUN",
         level="warning" if _below(recording, _WELL if start < limit else _LEARNED) else "note",
     )
@@ -66,6 +66,7 @@ def exploding(recording: Recording, limit: float) -> Evidence | None:
         step=above,
         cure=change("grad_clip", recording.config.get("grad_clip"), 1.0),
         confirm="dlkit inspect updates RUN",
+        level="warning" if _below(recording, _WELL) else "note",
     )
 
 
@@ -106,19 +107,9 @@ def saturated(recording: Recording, limit: float) -> Evidence | None:
         value=share,
         layer=layer,
         step=first_above(found[layer], _NOTE_SATURATED),
-        cure=_other_activation(recording, "a smaller start (Xavier), normalised inputs, or ReLU"),
+        cure=other_activation(recording) or Cure("a smaller start (Xavier), normalised inputs, or ReLU"),
         confirm="dlkit inspect acts RUN",
         level="warning" if alarm else "note",
-    )
-
-
-def _other_activation(recording: Recording, otherwise: str) -> Cure:
-    """Return ReLU for a network of dlkit's own that has another function; else words."""
-    chosen = argument(recording, "activation", "relu")
-    return (
-        chosen
-        if chosen and current_argument(recording, "activation") not in (None, "relu")
-        else Cure(otherwise)
     )
 
 

@@ -84,7 +84,7 @@ def bottleneck(recording: Recording, limit: float) -> Evidence | None:
         cure=argument(recording, "hidden", int(max(64, widest)))
         or Cure("make that place as wide as those beside it"),
         confirm="dlkit inspect model RUN",
-        level="warning" if skill < _WELL else "note",
+        level="warning" if skill < _WELL and classes != 2 else "note",
     )
 
 
@@ -149,6 +149,6 @@ RULES = (
         source="measured here",
         cure="-s hidden=128",
         find=bottleneck,
-        explains=("underfit", "flat_loss", "majority", "dead", "labels"),
+        explains=("underfit", "flat_loss", "majority", "dead", "labels", "inputs_ignored"),
     ),
 )

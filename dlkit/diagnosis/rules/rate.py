@@ -18,6 +18,7 @@ _SMOOTHING = 0.99
 _SETTLED = 51
 _LARGE_LATE = 0.1
 _SHRANK = 0.3
+_STILL = 0.9
 _RISE = 1.5
 _LARGE_MEAN = 0.15
 _SMALL = 4
@@ -171,7 +172,7 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
     if not ratios or skill is None:
         return None
     largest = max(ratios)
-    if not 0 < largest <= limit or skill > _LEARNED:
+    if not 0 < largest <= limit or (skill > _LEARNED and not _stands_still(recording)):
         return None
     return Evidence(
         message=f"no step moves a layer by more than {largest:.2g} of its norm, {_learned(skill)}",
@@ -180,6 +181,12 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
         cure=raise_rate(recording),
         confirm="dlkit inspect lr finds a rate",
     )
+
+
+def _stands_still(recording: Recording) -> bool:
+    """Return whether the loss of a network that was not trained before is about what it was at the start."""
+    losses = recording.train_losses
+    return not recording.config.get("init") and len(losses) > 1 and losses[-1] > _STILL * losses[0]
 
 
 def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
@@ -299,7 +306,7 @@ RULES = (
         signals=("update_ratio", "train_loss", "constant_loss"),
         threshold=2e-3,
         condition="no step moves any weight matrix by 2e-3 of its norm, and validation gets less than half of the way"
-        " to a perfect answer",
+        " to a perfect answer, or the loss stays above 0.9 of its start",
         healthy="1.4e-3 to 1.5e-2",
         source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
         cure="raise --lr to that of the recipe, or tenfold",

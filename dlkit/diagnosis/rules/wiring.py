@@ -292,7 +292,7 @@ RULES = (
         source="TheDeepChecker; Karpathy, A Recipe for Training Neural Networks",
         cure="use the inputs in forward()",
         find=inputs_ignored,
-        explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low", "bottleneck"),
+        explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low"),
     ),
     Rule(
         name="mode_gap",
