@@ -11,6 +11,8 @@ from dlkit.errors import ConfigError
 from dlkit.files.description import DataDescription
 from dlkit.metrics import Metric, count_correct, sum_absolute_errors
 
+_WIDE = 256
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -22,6 +24,7 @@ class Objective:
         metric_sum: Maps outputs and targets to the sum of the metric over the samples, a scalar.
         predictions: Maps outputs to probabilities, shape (N, K), or to numbers in the target's own unit.
         monitored: A metric beside that one, which --monitor asks for; None for most runs.
+        width: K, the outputs of a sample.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
@@ -29,6 +32,7 @@ class Objective:
     metric_sum: Callable[[Tensor, Tensor], Tensor]
     predictions: Callable[[Tensor], Tensor] = torch.Tensor.detach
     monitored: Metric | None = None
+    width: int = 1
 
     def monitored_rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return what is kept of N samples for the monitored metric, in float64 where the device has it.
@@ -84,13 +88,14 @@ def build_objective(
     Raises:
         ConfigError: The loss does not fit the task.
     """
-    classes = description.task == "classification"
+    classes, width = description.task == "classification", description.num_outputs
     if not classes and loss in ("cross-entropy", "bce"):
         raise ConfigError(f"--loss {loss} takes classes; the target is a number", "mse, l1 or huber fit it")
     if classes and loss == "log1p":
         raise ConfigError("--loss log1p takes numbers; the target is a class", "cross-entropy fits it")
     if classes and loss in ("auto", "cross-entropy"):
-        return Objective(_cross_entropy(label_smoothing, weights), "accuracy", count_correct, _probabilities)
+        loss_fn = _cross_entropy(label_smoothing, weights)
+        return Objective(loss_fn, "accuracy", count_correct, _probabilities, width=width)
     elementwise = _ELEMENTWISE["mse" if loss == "auto" else loss]
     scale, shift = _target_scaling(description, device)
 
@@ -116,12 +121,13 @@ def build_objective(
         return _shaped(outputs, description) * scale + shift
 
     if classes:
-        return Objective(mean_loss, "accuracy", count_correct, _probabilities)
+        return Objective(mean_loss, "accuracy", count_correct, _probabilities, width=width)
     return Objective(
         mean_loss,
         "mae",
         lambda outputs, targets: sum_absolute_errors(numbers(outputs), targets),
         numbers,
+        width=width,
     )
 
 
@@ -155,12 +161,13 @@ class RunningMean:
     """Loss and metric over the samples seen so far, kept on the device.
 
     Adding a batch launches nothing: losses, outputs and targets are kept until `fold_every` batches are there
-    and then folded in with a few operations for all of them. Where the folds fall depends on the number of
-    batches alone, so that a run that was stopped in between comes to the same bits.
+    and then folded in with a few operations for all of them; wide outputs, of which copies cost more than
+    operations, at once. Where the folds fall depends on the number of batches alone, so that a run that was stopped
+    in between comes to the same bits.
 
     Args:
         objective: Gives the metric.
-        fold_every: Batches to keep before they are folded in.
+        fold_every: Batches to keep before they are folded in; 1 for wide outputs.
         rewindable: Keep them until `settle` all the same, so that the newest batches can be taken back.
     """
 
@@ -173,6 +180,10 @@ class RunningMean:
     _monitored: list[Tensor] = field(default_factory=list)
     _kept: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
     _pending: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.objective.width > _WIDE:
+            self.fold_every = 1
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """Take in one batch: its mean loss, its outputs (N, K) and its targets (N,) or (N, D)."""

@@ -194,6 +194,24 @@ def test_running_mean_equals_a_direct_computation(size: int, fold_every: int) ->
     assert running.last_loss() == F.cross_entropy(last_outputs, last_targets).item()
 
 
+def test_wide_outputs_are_folded_in_at_once_and_not_kept() -> None:
+    classes = tuple(str(number) for number in range(1000))
+    objective = build_objective(replace(OF_CLASSES, class_names=classes))
+    running = RunningMean(objective, 16, rewindable=True)
+    outputs = torch.randn(60, 1000, generator=GENERATOR)
+    targets = torch.where(torch.arange(60) % 3 == 0, outputs.argmax(1), 0)
+
+    feed(running, objective, list(zip(outputs.split(7), targets.split(7), strict=True)))
+    state = running.state()
+    running.rewind(5)
+
+    assert "pending_outputs" not in state
+    assert sum(tensor.numel() for tensor in state.values()) == 3 * 9  # sizes, losses and sums of nine batches
+    loss, metric = running.read()
+    assert loss == pytest.approx(F.cross_entropy(outputs[:35], targets[:35]).item(), rel=1e-6)
+    assert metric == pytest.approx((outputs[:35].argmax(1) == targets[:35]).double().mean().item())
+
+
 def test_reading_changes_nothing() -> None:
     objective = build_objective(OF_CLASSES)
     read, unread = RunningMean(objective, 4), RunningMean(objective, 4)

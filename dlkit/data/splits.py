@@ -26,11 +26,13 @@ def split_rows(targets: np.ndarray, share: float, seed: int, salt: str) -> tuple
         The rows that stay and the rows cut off, both sorted; together all of 0..N-1.
     """
     order = _shuffled(len(targets), seed, salt)
-    classes, inverse = np.unique(targets, return_inverse=True)
-    counts = _apportion(np.bincount(inverse, minlength=len(classes)), share)
+    _, inverse, sizes = np.unique(targets, return_inverse=True, return_counts=True)
+    counts = _apportion(sizes, share)
+    by_class = order[np.argsort(inverse[order], kind="stable")]
+    starts = sizes.cumsum() - sizes
+    place = np.arange(len(targets)) - np.repeat(starts, sizes)  # of a row among those of its class
     cut = np.zeros(len(targets), dtype=bool)
-    for index, count in enumerate(counts):
-        cut[order[inverse[order] == index][:count]] = True
+    cut[by_class[place < np.repeat(counts, sizes)]] = True
     return np.flatnonzero(~cut), np.flatnonzero(cut)
 
 

@@ -43,6 +43,12 @@ def test_split_is_a_function_of_seed_and_salt_alone() -> None:
     assert split_rows(TARGETS, 0.1, 0, "val/y")[1].tolist() != first
 
 
+def test_rows_of_a_split_stay_those_of_earlier_versions() -> None:
+    _, cut = split_rows(TARGETS, 0.01, 0, "val/x")
+
+    assert cut.tolist() == [25, 141, 241, 347, 402, 588, 652, 764, 868, 923]
+
+
 def test_no_class_is_emptied() -> None:
     targets = np.array([0] * 50 + [1, 1] + [2])
 
