@@ -134,9 +134,9 @@ def print_paths(paths: Iterable[Path]) -> None:
         print_line(str(path))
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document; NaN and infinities become null."""
-    text = json.dumps(_finite(value), indent=2, ensure_ascii=False)
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """Print one JSON document, in a single line without `indent`; NaN and infinities become null."""
+    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False)
     print_line("".join(char if _is_printable(char) else json.dumps(char)[1:-1] for char in text))
 
 

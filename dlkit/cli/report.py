@@ -12,6 +12,7 @@ from dlkit.errors import ConfigError, DataError
 from dlkit.files.atomic import write_file
 from dlkit.files.history import read_history, read_rows
 from dlkit.files.run_dir import RunDir
+from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.spec import CodeSpec
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
 
     (checkpoint,) = load_checkpoints([run.best], code)
     with show_preparing():
-        found = evaluate_checkpoint(checkpoint, None, split, pick_device("auto"))
+        found = evaluate_checkpoint(checkpoint, EvalConfig(split=split), pick_device("auto"))
     predictions = run.predictions(split)
     write_file(predictions, found.predictions_csv().encode())
     kind, values = read_input(predictions)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -162,6 +163,7 @@ class DataSet:
         notes: Messages for the user, e.g. what was inferred.
         files: The file that each stored row is from, by split; empty where there is none.
         otherwise: Reads the inputs in another way that they may be meant; None where there is none.
+        table: The table whose rows the samples are; None if they are none.
     """
 
     description: DataDescription
@@ -170,17 +172,24 @@ class DataSet:
     notes: Sequence[str] = ()
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     otherwise: "Callable[[], DataSet] | None" = None
+    table: "Table | None" = None
 
     def places(self, name: str) -> list[int] | list[str]:
         """Return where each sample of a split, or of `all`, is from: its file, or its row of the stored data."""
         if not self.files:
-            return [int(row) for row in self.split(name).rows.tolist()]
+            return [int(row) for row in self.stored_rows(name)]
         parts = [part for part in SPLITS if part in self.splits] if name == "all" else [name]
         return [
             printable(self.files[part][row], _LONGEST_PATH)
             for part in parts
             for row in self.splits[part].rows.tolist()
         ]
+
+    def stored_rows(self, name: str) -> np.ndarray:
+        """Return the stored rows of a split, shape (N,); of `all` those of a table, else their place among all."""
+        if name != "all" or self.table is None:
+            return self.split(name).rows.numpy()
+        return np.concatenate([self.splits[part].rows.numpy() for part in SPLITS if part in self.splits])
 
     def split(self, name: str) -> Split:
         """Return the split `train`, `val`, `test`, or `all` three one after the other.

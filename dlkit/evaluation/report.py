@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,13 +17,17 @@ from dlkit.data.dataset import DataSet
 from dlkit.data.kinds import kind_of, load_dataset
 from dlkit.errors import ConfigError
 from dlkit.evaluation.evaluate import predict, predict_draws
+from dlkit.evaluation.intervals import Certainty, Intervals, few_groups_note, intervals
 from dlkit.evaluation.objective import objective_of
 from dlkit.evaluation.tasks import Outputs, Results, results_of, scores_of_results
 from dlkit.files.checkpoint import Checkpoint
-from dlkit.metrics import known, number
+from dlkit.files.run_dir import RunDir
+from dlkit.metrics import Metric, known, number
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.objectives import Objective
+from dlkit.settings.config import TrainConfig
+from dlkit.settings.eval_config import EvalConfig
 
 _BATCH_SIZE = 256
 
@@ -37,6 +42,9 @@ class Report:
         split: Which part of it.
         loss: Mean loss over the samples whose target is known; NaN where none is.
         metrics: Numbers by name; empty where no target is known.
+        measured: The records of these metrics.
+        intervals: The ends of the 95 % interval of each metric that has one.
+        certainty: How the intervals were made.
         places: One a sample: its row in the stored data, or its file.
         results: Targets and outputs, with what its kind of data has to tell.
         notes: Messages for the user of the data.
@@ -50,8 +58,17 @@ class Report:
     metrics: Mapping[str, float]
     places: Sequence[int | str]
     results: Results
+    measured: Sequence[Metric] = ()
+    intervals: Intervals = field(default_factory=dict)
+    certainty: Certainty = field(default_factory=Certainty)
     notes: Sequence[str] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What messages call the network: its run folder if it is the best of the run, else its file."""
+        run = RunDir(self.checkpoint.parent)
+        return str(run.path if run.path.name and self.checkpoint == run.best else self.checkpoint)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the predictions as JSON values."""
@@ -62,7 +79,10 @@ class Report:
             "n": len(self.places),
             "loss": number(self.loss),
             "metrics": {
-                name: {"value": value, "lo": None, "hi": None} for name, value in self.metrics.items()
+                name: dict(
+                    zip(("value", "lo", "hi"), (value, *self.intervals.get(name, (None, None))), strict=True)
+                )
+                for name, value in self.metrics.items()
             },
             "per_class": [],
             "confusion": [],
@@ -77,26 +97,13 @@ class Report:
         return buffer.getvalue()
 
 
-def evaluate_checkpoint(
-    checkpoint: Checkpoint,
-    data: str | None,
-    split: str,
-    device: torch.device,
-    *,
-    draws: int | None = None,
-    baselines: bool = False,
-    names: Sequence[str] | None = None,
-) -> Report:
+def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torch.device) -> Report:
     """Evaluate a checkpoint on a split.
 
     Args:
         checkpoint: Network, settings and description of the data.
-        data: Other data than it was trained on; None takes the same.
-        split: `test`, `val`, `train` or `all`.
+        config: What to report, and of which samples.
         device: Where to compute.
-        draws: Random draws of neighbours to predict the mean of, for points; None takes the nearest.
-        baselines: Score simpler methods on the same samples, for tables and points.
-        names: The metrics to report; None takes those that the task reports by default.
 
     Raises:
         DataError: The data are not here, have changed, or do not fit the network.
@@ -105,31 +112,43 @@ def evaluate_checkpoint(
     """
     model = restore_model(checkpoint, device)
     dataset = load_dataset(
-        checkpoint.config, checkpoint.description, context_in(checkpoint.weights), other=data
+        checkpoint.config, checkpoint.description, context_in(checkpoint.weights), other=config.data
     )
-    part = dataset.split(split)
+    part = dataset.split(config.split)
     objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
-    _check_asked(dataset, draws=draws, baselines=baselines)
+    _check_asked(dataset, config)
     outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
     spread = None
     drawings = kind_of(dataset).drawings
-    if draws is not None and drawings is not None:
-        each = predict_draws(model, [Batches(one, _BATCH_SIZE, device) for one in drawings(part, draws)])
+    if config.draws is not None and drawings is not None:
+        drawn = drawings(part, config.draws)
+        each = predict_draws(model, [Batches(one, _BATCH_SIZE, device) for one in drawn])
         outputs, spread = each.mean(0), objective.predictions(each).std(0, correction=0).numpy()
     preds = objective.predictions(outputs).numpy()
     results = results_of(
         Outputs(dataset=dataset, split=part, targets=targets.numpy(), preds=preds, spread=spread)
     )
+    metrics = scores_of_results(results, config.metric_names)
+    measured = [metric for metric in results.metrics() if metric.name in metrics]
+    certainty = Certainty(
+        draws=config.ci,
+        seed=checkpoint.config.seed,
+        groups=_groups(checkpoint.config, dataset, config.split, known(targets.numpy())),
+    )
+    few = few_groups_note(certainty)
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
-        split=split,
+        split=config.split,
         loss=_loss(objective, outputs, targets),
-        metrics=scores_of_results(results, names),
-        places=dataset.places(split),
+        metrics=metrics,
+        measured=measured,
+        intervals=intervals(measured, metrics, *results.pairs(), certainty) if metrics else {},
+        certainty=certainty,
+        places=dataset.places(config.split),
         results=results,
-        notes=dataset.notes,
-        baselines=_baselines(dataset, split, checkpoint.config.seed) if baselines else {},
+        notes=[*dataset.notes, *few],
+        baselines=_baselines(dataset, config.split, checkpoint.config.seed) if config.baselines else {},
     )
 
 
@@ -139,11 +158,21 @@ def _loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
     return objective.loss(outputs[there], targets[there]).item() if there.any() else math.nan
 
 
-def _check_asked(dataset: DataSet, *, draws: int | None, baselines: bool) -> None:
+def _groups(config: TrainConfig, dataset: DataSet, split: str, there: np.ndarray) -> np.ndarray | None:
+    """Return the group of each sample whose target is known, where the split was by group and they are here."""
+    table = dataset.table
+    if config.group is None or table is None or config.group not in table.columns:
+        return None
+    rows = dataset.stored_rows(split)[there]
+    read = table.codes if table.column(config.group).kind == "text" else table.numbers
+    return read(config.group, rows)
+
+
+def _check_asked(dataset: DataSet, config: EvalConfig) -> None:
     kind, name = kind_of(dataset), dataset.description.name
-    if draws is not None and kind.drawings is None:
-        raise ConfigError(f"--draws {draws} is for points; {name} has none", "leave it out")
-    if baselines and kind.baselines is None:
+    if config.draws is not None and kind.drawings is None:
+        raise ConfigError(f"--draws {config.draws} is for points; {name} has none", "leave it out")
+    if config.baselines and kind.baselines is None:
         raise ConfigError(f"--baselines is for tables and points; {name} has none", "leave it out")
 
 

@@ -6,6 +6,7 @@ from dlkit.device import pick_device
 from dlkit.evaluation.report import evaluate_checkpoint
 from dlkit.files.atomic import write_file
 from dlkit.files.checkpoint import Checkpoint
+from dlkit.settings.eval_config import EvalConfig
 
 
 def store_predictions(checkpoint: Checkpoint, split: str, path: Path) -> None:
@@ -14,5 +15,5 @@ def store_predictions(checkpoint: Checkpoint, split: str, path: Path) -> None:
     Raises:
         DlkitError: As `evaluate_checkpoint`, or the file cannot be written.
     """
-    report = evaluate_checkpoint(checkpoint, None, split, pick_device("auto"))
+    report = evaluate_checkpoint(checkpoint, EvalConfig(split=split, ci=0), pick_device("auto"))
     write_file(path, report.predictions_csv().encode())

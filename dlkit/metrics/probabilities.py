@@ -32,26 +32,28 @@ def ranked_classes(preds: np.ndarray, targets: np.ndarray) -> list[tuple[np.ndar
     return [(is_it, prob) for is_it, prob in found if is_it.any() and not is_it.all()]
 
 
-def midranks(values: np.ndarray) -> np.ndarray:
-    """Return the ranks from 1 of values, shape (N,), those of equal values their mean."""
-    order = np.argsort(values, kind="stable")
-    ends = _ends_of_ties(values[order])
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat((starts + ends) / 2 + 1, ends - starts + 1)
-    return ranks
-
-
-def area(is_it: np.ndarray, prob: np.ndarray) -> float:
-    """Return the area under the ROC curve of one class, by Mann and Whitney's count of pairs.
+def placements(is_it: np.ndarray, prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each of P samples of a class the share of the Q others with a smaller probability, ties halved.
 
     Args:
         is_it: Whether a sample is of the class, shape (N,).
         prob: Its probability of it, shape (N,).
+
+    Returns:
+        These shares, shape (P,), and for each other sample the share of those of the class with a larger one, (Q,).
     """
-    positive = int(is_it.sum())
-    pairs = midranks(prob)[is_it].sum() - positive * (positive + 1) / 2
-    return float(pairs / (positive * (len(is_it) - positive)))
+    order = np.argsort(prob)
+    ends = _ends_of_ties(prob[order])
+    of_it = is_it[order].cumsum()[ends]
+    others = ends + 1 - of_it
+    middle_of_it, middle_of_others = (
+        (np.concatenate([[0], counts[:-1]]) + counts) / 2 for counts in (of_it, others)
+    )
+    tie = np.empty(len(prob), dtype=np.int64)
+    tie[order] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+    above = middle_of_others[tie[is_it]] / others[-1]
+    below = 1 - middle_of_it[tie[~is_it]] / of_it[-1]
+    return above, below
 
 
 def roc_auc(preds: np.ndarray, targets: np.ndarray) -> float:
@@ -61,7 +63,7 @@ def roc_auc(preds: np.ndarray, targets: np.ndarray) -> float:
         preds: Probabilities, shape (N, K).
         targets: Class indices, shape (N,).
     """
-    areas = [area(*each) for each in ranked_classes(preds, targets)]
+    areas = [placements(*each)[0].mean() for each in ranked_classes(preds, targets)]
     return float(np.mean(areas)) if areas else float("nan")
 
 
@@ -158,7 +160,6 @@ OF_PROBABILITIES = (
         higher_is_better=False,
         terms=_calibration_terms,
         value=_calibration_error,
-        is_biased=True,
     ),
     *(
         Metric(

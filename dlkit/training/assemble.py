@@ -134,6 +134,7 @@ def assemble(
     config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device, notes: list[str]
 ) -> Assembly:
     """Build everything around a network that has its weights."""
+    dataset = replace(dataset, table=None)  # the samples are encoded
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
     balanced = config.balance == "sampler"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from dlkit.data.prepared import write_prepared
 
 Dlkit = Callable[..., Any]
 DEFAULT = ("accuracy", "macro_f1", "balanced_accuracy", "roc_auc", "brier", "ece")
+HEADER = [column for name in DEFAULT for column in (name, f"{name}_lo", f"{name}_hi")]
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def test_three_tables_come_tab_separated_in_a_pipe(run_copy: Path, dlkit: Dlkit)
 
     assert (result.code, result.stderr) == (0, "")
     scores, classes, confusion = tables(result.stdout)
-    assert scores[0] == ["checkpoint", "data", "split", "n", "loss", *DEFAULT]
+    assert scores[0] == ["checkpoint", "data", "split", "n", "loss", *HEADER]
     assert scores[1][:4] == ["run/best.safetensors", "digits", "test", "180"]
     assert classes[0] == ["class", "precision", "recall", "f1", "support"]
     assert [row[0] for row in classes[1:]] == list("0123456789")
@@ -57,9 +59,10 @@ def test_the_checkpoint_alone_is_enough(run_copy: Path, dlkit: Dlkit, home: Path
     assert {**found, "checkpoint": ""} == {**expected, "checkpoint": ""}
 
 
-def test_json_is_one_object_or_a_list(run_copy: Path, dlkit: Dlkit) -> None:
+def test_json_is_one_object_or_one_a_line(run_copy: Path, dlkit: Dlkit) -> None:
     one = json.loads(dlkit("eval", "run", "--json").stdout)
-    two = json.loads(dlkit("eval", "run", "run/last.safetensors", "--json", "--split", "val").stdout)
+    lines = dlkit("eval", "run", "run/last.safetensors", "--json", "--split", "val").stdout.splitlines()
+    two = [json.loads(line) for line in lines]
 
     assert list(one) == [
         *("checkpoint", "data", "split", "n", "loss"),
@@ -67,18 +70,22 @@ def test_json_is_one_object_or_a_list(run_copy: Path, dlkit: Dlkit) -> None:
     ]
     assert [each["checkpoint"] for each in two] == ["run/best.safetensors", "run/last.safetensors"]
     assert {each["n"] for each in two} == {162}
+    assert two[1]["difference"]["against"] == two[0]["checkpoint"]
 
 
 def test_several_checkpoints_share_one_table(run_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "run/last.safetensors", "run/last.prev.safetensors")
 
-    (table,) = tables(result.stdout)
+    table, differences = tables(result.stdout)
     assert len(table) == 4
     assert [row[0] for row in table[1:]] == [
         "run/best.safetensors",
         "run/last.safetensors",
         "run/last.prev.safetensors",
     ]
+    assert differences[0] == ["metric", "checkpoint", "against", "difference", "lo", "hi"]
+    assert len(differences) == 1 + 2 * len(DEFAULT)
+    assert result.stderr.count("McNemar") == 2
 
 
 @pytest.mark.parametrize(("split", "count"), [("val", "162"), ("train", "1455"), ("all", "1797")])
@@ -93,6 +100,29 @@ def test_metrics_are_those_asked_for(run_copy: Path, dlkit: Dlkit) -> None:
 
     assert list(found["metrics"]) == ["log_loss", "mcc"]
     assert found["metrics"]["log_loss"]["value"] == pytest.approx(found["loss"], rel=1e-4)
+
+
+def test_intervals_are_left_out_on_request_and_are_those_of_the_seed(run_copy: Path, dlkit: Dlkit) -> None:
+    none = json.loads(dlkit("eval", "run", "--ci", "0", "--json").stdout)
+    some = json.loads(dlkit("eval", "run", "--json").stdout)
+
+    assert tables(dlkit("eval", "run", "--ci", "0").stdout)[0][0][5:] == list(DEFAULT)
+    assert {end for each in none["metrics"].values() for end in (each["lo"], each["hi"])} == {None}
+    assert all(each["lo"] < each["value"] < each["hi"] for each in some["metrics"].values())
+    assert json.loads(dlkit("eval", "run", "--json").stdout) == some
+
+
+def test_a_terminal_has_a_line_for_each_metric(
+    run_copy: Path, dlkit: Dlkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+
+    one, two = dlkit("eval", "run").stdout, dlkit("eval", "run", "run/last.safetensors").stdout
+
+    one = re.sub("\x1b\\[[0-9;]*m", "", one)
+    assert [line.split()[0] for line in one.splitlines()[1:9]] == ["metric", "loss", *DEFAULT]
+    assert len(one.splitlines()[3].split()) == 4
+    assert " to " in next(line for line in two.splitlines() if line.startswith("accuracy"))
 
 
 def test_predictions_go_to_a_file(run_copy: Path, dlkit: Dlkit) -> None:
@@ -166,6 +196,7 @@ def test_data_of_another_shape_are_refused(run_copy: Path, dlkit: Dlkit) -> None
         (["run", "--predict", "-", "--json"], 2, "--predict - and --json", ""),
         (["run", "--metrics", "acuracy"], 2, "--metrics acuracy ", "accuracy"),
         (["run", "--metrics", "mae"], 2, "--metrics mae ", ""),
+        (["run", "--ci", "5"], 2, "--ci 5 ", "1000"),
         (["nothing.safetensors"], 4, "nothing.safetensors", "dlkit train"),
         (["run/none.safetensors"], 4, "run/none.safetensors", "best.safetensors"),
         (["run/history.csv"], 4, "run/history.csv", ""),

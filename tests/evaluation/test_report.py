@@ -24,6 +24,7 @@ from dlkit.files.checkpoint import Checkpoint, load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.files.run_dir import RunDir
 from dlkit.models.build import restore_model
+from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.resolve import resolve
 from dlkit.training.run import start_run
 
@@ -37,7 +38,7 @@ def checkpoint(trained_run: Path) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def report(checkpoint: Checkpoint) -> Report:
-    return evaluate_checkpoint(checkpoint, None, "test", CPU)
+    return evaluate_checkpoint(checkpoint, EvalConfig(), CPU)
 
 
 def make_report(results: Classes | Numbers) -> Report:
@@ -95,7 +96,7 @@ def test_outputs_are_probabilities_of_the_stored_network(checkpoint: Checkpoint,
 
 
 def test_validation_scores_are_those_of_the_history(checkpoint: Checkpoint, trained_run: Path) -> None:
-    found = evaluate_checkpoint(checkpoint, None, "val", CPU)
+    found = evaluate_checkpoint(checkpoint, EvalConfig(split="val"), CPU)
 
     history = read_history(RunDir(trained_run).history)
     row = history.best_row()
@@ -113,14 +114,14 @@ def test_the_loss_is_the_one_that_was_trained_with(settings: dict[str, Any], tmp
     for _ in run:
         pass
 
-    found = evaluate_checkpoint(load_checkpoint(run.dir.best), None, "val", CPU)
+    found = evaluate_checkpoint(load_checkpoint(run.dir.best), EvalConfig(split="val"), CPU)
 
     assert found.loss == pytest.approx(read_history(run.dir.history).columns["val_loss"][0], rel=1e-5)
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 1455), ("val", 162), ("test", 180), ("all", 1797)])
 def test_every_split_can_be_evaluated(checkpoint: Checkpoint, split: str, count: int) -> None:
-    found = evaluate_checkpoint(checkpoint, None, split, CPU)
+    found = evaluate_checkpoint(checkpoint, EvalConfig(split=split), CPU)
 
     assert found.results.confusion.sum() == len(found.places) == count
 
@@ -134,7 +135,9 @@ def test_json_has_the_promised_shape(report: Report, trained_run: Path) -> None:
     ]
     assert found["checkpoint"] == str(trained_run / "best.safetensors")
     assert (found["data"], found["split"], found["n"]) == ("digits", "test", 180)
-    assert found["metrics"]["accuracy"] == {"value": report.metrics["accuracy"], "lo": None, "hi": None}
+    assert found["metrics"]["accuracy"] == dict(
+        zip(("value", "lo", "hi"), (report.metrics["accuracy"], *report.intervals["accuracy"]), strict=True)
+    )
     assert list(found["per_class"][0]) == ["class", "precision", "recall", "f1", "support"]
     assert np.array(found["confusion"]).shape == (10, 10)
     assert found["baselines"] == {}
@@ -200,7 +203,7 @@ def write_mnist(samples: int = 50, size: int = 28, classes: int = 10) -> None:
 def test_other_data_are_normalised_as_the_checkpoint_says(checkpoint: Checkpoint, home: Path) -> None:
     write_mnist(size=8)
 
-    found = evaluate_checkpoint(checkpoint, "mnist", "all", CPU)
+    found = evaluate_checkpoint(checkpoint, EvalConfig(data="mnist", split="all"), CPU)
 
     assert found.data == "mnist"
     assert len(found.places) == 100
@@ -211,7 +214,7 @@ def test_other_data_of_another_shape_are_refused(checkpoint: Checkpoint, home: P
     write_mnist()
 
     with pytest.raises(DataError) as caught:
-        evaluate_checkpoint(checkpoint, "mnist", "test", CPU)
+        evaluate_checkpoint(checkpoint, EvalConfig(data="mnist", split="test"), CPU)
 
     assert "--data mnist has samples of shape (1, 28, 28) and 10 outputs" in caught.value.message
     assert "takes (1, 8, 8) and gives 10" in caught.value.message
@@ -219,7 +222,10 @@ def test_other_data_of_another_shape_are_refused(checkpoint: Checkpoint, home: P
 
 
 def test_the_data_trained_on_can_be_named(checkpoint: Checkpoint, report: Report) -> None:
-    assert evaluate_checkpoint(checkpoint, "digits", "test", CPU).to_dict() == report.to_dict()
+    assert (
+        evaluate_checkpoint(checkpoint, EvalConfig(data="digits", split="test"), CPU).to_dict()
+        == report.to_dict()
+    )
 
 
 def test_changed_data_are_refused_unless_they_are_named(checkpoint: Checkpoint) -> None:
@@ -228,11 +234,11 @@ def test_changed_data_are_refused_unless_they_are_named(checkpoint: Checkpoint) 
     )
 
     with pytest.raises(DataError) as caught:
-        evaluate_checkpoint(stale, None, "test", CPU)
+        evaluate_checkpoint(stale, EvalConfig(), CPU)
     assert "--data digits has changed since the checkpoint was trained on it" in caught.value.message
     assert caught.value.hint == "name it with --data to evaluate on what is here now"
 
-    found = evaluate_checkpoint(stale, "digits", "test", CPU)
+    found = evaluate_checkpoint(stale, EvalConfig(data="digits", split="test"), CPU)
     assert len(found.places) == 1797
     assert found.notes == ["all 1,797 samples are evaluated: they are not those trained on"]
 
@@ -243,10 +249,10 @@ def test_other_data_are_weighed_by_the_classes_trained_on(tmp_path: Path) -> Non
     for _ in run:
         pass
     checkpoint = load_checkpoint(run.dir.best)
-    same = evaluate_checkpoint(checkpoint, None, "test", CPU)
+    same = evaluate_checkpoint(checkpoint, EvalConfig(), CPU)
 
     images, targets = (array.numpy() for array in load_digits().parts["all"])
     np.savez(tmp_path / "new.npz", x=images[same.places], y=targets[same.places])
-    other = evaluate_checkpoint(checkpoint, str(tmp_path / "new.npz"), "test", CPU)
+    other = evaluate_checkpoint(checkpoint, EvalConfig(data=str(tmp_path / "new.npz"), split="test"), CPU)
 
     assert other.loss == pytest.approx(same.loss, rel=1e-5)

@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from dlkit.metrics import METRICS
-from dlkit.metrics.probabilities import midranks
+from dlkit.metrics.probabilities import placements
 from dlkit.plotting.calibration import expected_error
 
 RANDOM = np.random.default_rng(0)
@@ -105,8 +105,11 @@ def test_classes_without_samples_are_left_out(name: str) -> None:
     assert np.isnan(METRICS[name].of(probs[:5], np.zeros(5, dtype=int)))
 
 
-def test_equal_values_share_their_rank() -> None:
-    assert midranks(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [3.5, 1.0, 3.5, 2.0]
+def test_a_tie_counts_half() -> None:
+    above, below = placements(np.array([True, True, False, False]), np.array([3.0, 1.0, 1.0, 2.0]))
+
+    assert above.tolist() == [1.0, 0.25]
+    assert below.tolist() == [0.75, 0.5]
 
 
 def test_weighted_precision_counts_each_sample_as_often_as_its_weight() -> None:

@@ -13,6 +13,7 @@ from dlkit.evaluation.report import evaluate_checkpoint
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.files.run_dir import RunDir
+from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.resolve import read_config_file, resolve
 from dlkit.training.run import TrainRun, start_run
 
@@ -183,7 +184,7 @@ def test_a_kept_checkpoint_is_of_its_step_and_can_be_evaluated(tmp_path: Path) -
     rows = read_history(run.dir.history).columns
     for step, loss, accuracy in zip((19, 38, 57), rows["val_loss"], rows["val_accuracy"], strict=True):
         checkpoint = load_checkpoint(run.dir.numbered(step))
-        report = evaluate_checkpoint(checkpoint, None, "val", pick_device("cpu"))
+        report = evaluate_checkpoint(checkpoint, EvalConfig(split="val"), pick_device("cpu"))
         assert checkpoint.metadata["progress"]["position"]["step"] == step
         assert checkpoint.extras == {}, "only last is for resuming"
         assert report.loss == pytest.approx(loss, rel=1e-6)

@@ -129,7 +129,9 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     )
     suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
     notes = [*table.notes, suspects, targets.note, *_notes(table, targets, rows, encoding, left_out)]
-    return DataSet(description, _splits(inputs, targets, rows), notes=[note for note in notes if note])
+    return DataSet(
+        description, _splits(inputs, targets, rows), notes=[note for note in notes if note], table=table
+    )
 
 
 def _same(request: Request, table: Table, learned: "_Learned") -> DataSet:
@@ -145,7 +147,7 @@ def _same(request: Request, table: Table, learned: "_Learned") -> DataSet:
     rows = split_table(table, targets, config)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     inputs = learned.encoding.encode(table)
-    return DataSet(about, _splits(inputs, targets, rows))
+    return DataSet(about, _splits(inputs, targets, rows), table=table)
 
 
 def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
@@ -182,7 +184,7 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
         split_sizes={"test": len(table)},
         fingerprint=table.fingerprint,
     )
-    return DataSet(description, _splits(inputs, targets, rows), notes=notes)
+    return DataSet(description, _splits(inputs, targets, rows), notes=notes, table=table)
 
 
 def _seen_in_training(request: Request, table: Table, learned: "_Learned") -> int:
