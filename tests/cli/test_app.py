@@ -41,7 +41,7 @@ FLAGS = {
     --no-stratify --out --seed --split-by-block --stratify --target --task --test --thousands --val
     -f -o
 """,
-    "eval": "--at --baselines --data --device --draws --grid --metrics --model --out --predict --split -d -o",
+    "eval": "--at --baselines --ci --data --device --draws --grid --metrics --model --out --predict --split -d -o",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
