@@ -47,6 +47,7 @@ def check_table(
     findings = [finding for column in columns for finding in _of_column(table, column)]
     findings += _codes(table, [*used, *targets])
     findings += [finding for name in used for finding in find_limits(table, name, target=False)]
+    findings += _total(table, [*used, *targets])
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
     findings += _of_rows(table, used, of_classes)
     for name, classes in of_classes.items():
@@ -142,6 +143,22 @@ def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
                 "like a code for a missing value"
             ),
             cure=f"--missing {each.code} takes it as missing",
+        )
+
+
+def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
+    """Find a last row that holds the sums of the others, in two columns or more and most of those of numbers."""
+    numbers = [name for name in names if table.column(name).kind == "number"]
+    columns = [values for values in map(table.numbers, numbers) if np.isfinite(values).all() and values.any()]
+    sums = sum(bool(np.isclose(values[:-1].sum(), values[-1], rtol=1e-3, atol=0)) for values in columns)
+    if len(table) >= _FEWEST_ROWS and sums >= max(2, len(columns) / 2):
+        yield Finding(
+            level="warning",
+            rule="total",
+            where=f"line {table.line(len(table) - 1):,}",
+            count=1,
+            message=f"the last row holds the sums of all others in {sums} columns",
+            cure="it is no sample: take it out",
         )
 
 

@@ -113,7 +113,8 @@ def _ragged(source: str, header: Header, line: int, found: int, count: int) -> D
     hint = (
         "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
         if found > wanted
-        else "write a value that is missing as an empty field: a,,c"
+        else "write a value that is missing as an empty field: a,,c; what stands below the table is no row of it: "
+        f"head -n {line - 1} old.csv > new.csv"
     )
     columns = "column" if wanted == 1 else "columns"
     fields = "field" if found == 1 else "fields"

@@ -257,7 +257,7 @@ def _check_names(names: tuple[str, ...], source: str, line: int) -> None:
                 source,
                 line,
                 f"has no name for column {place} of {len(names)}",
-                "name it, or take the last delimiter away",
+                "name it, or take the last delimiter of each line away: sed -E 's/[,;\\t]\\r?$//' old.csv > new.csv",
             )
         seen[name] = place
 

@@ -64,6 +64,9 @@ _SHAPE = re.compile(
     rf"(?P<number>{_NUMBER})(?P<space>\s*)(?P<after>[%‰$€£¥₹₩₽]|°\s?[CFK]?|(?:per cent|sq\.? ?ft|{_UNIT})"
     rf"(?: {_UNIT})?)?"
 )
+_BRACKETS = re.compile(rf"\((?:(?:{_CURRENCY})\s*)?{_NUMBER}\)")
+_CLOCK = re.compile(r"[+-]?\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?")
+_CLOCK_PARTS = r"^(?P<sign>[+-]?)(?P<first>\d+):(?P<second>\d+)(?::(?P<third>[\d.]+))?$"
 _GROUPED = re.compile(r"\d{1,3}([.,' ]\d{3})*,\d+|\d{1,3}([,' ]\d{3})+(\.\d+)?|\d+,\d+")
 
 
@@ -111,6 +114,8 @@ class Written:
         before: The currency before each number, as `$`.
         after: The unit behind each number, as `%` or `months`; may be missing, but for a percent sign.
         factors: Numbers may be followed by k, M or bn, which multiply them.
+        brackets: Numbers in brackets are negative, as accountants write them.
+        clock: How parts with colons between are read, in words; empty where there are none.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
         typed: Words that stand for a missing value because the user says so.
     """
@@ -119,6 +124,8 @@ class Written:
     before: str = ""
     after: str = ""
     factors: bool = False
+    brackets: bool = False
+    clock: str = ""
     censored: str = ""
     typed: frozenset[str] = frozenset()
 
@@ -130,7 +137,8 @@ class Written:
     @property
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
-        return ", ".join(filter(None, (self.before, self.after, "k, M, bn" if self.factors else "")))
+        factors, brackets = "k, M, bn" * self.factors, "(1) as -1" * self.brackets
+        return ", ".join(filter(None, (self.before, self.after, factors, brackets, self.clock)))
 
     def read(self, texts: pa.Array) -> pa.Array | None:
         """Return texts as float64, null where one is missing; None where one is no number."""
@@ -172,6 +180,10 @@ class Written:
         texts = pc.if_else(absent, pa.nulls(len(texts), pa.string()), texts)
         if not self.unit and self.marks.plain and not self.censored:
             return texts
+        if self.clock:
+            return _clock_numbers(texts)
+        if self.brackets:
+            texts = pc.replace_substring_regex(texts, r"^\((.*)\)$", r"-\1")
         bare = pc.replace_substring_regex(texts, self._pattern, r"\1\2\3")
         bare = pc.replace_substring(bare, self.marks.thousands, "") if self.marks.thousands else bare
         bare = pc.replace_substring(bare, self.marks.decimal, ".")
@@ -210,6 +222,7 @@ class Shape:
     limit: str = ""
     before: str = ""
     after: str = ""
+    brackets: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,7 +244,8 @@ class Around:
 
 def shape_of(text: str) -> Shape | None:
     """Return the number that a text holds with what stands around it; None where it holds something else."""
-    match = _SHAPE.fullmatch(text.strip())
+    brackets = _BRACKETS.fullmatch(text.strip()) is not None
+    match = _SHAPE.fullmatch(f"-{text.strip()[1:-1]}" if brackets else text.strip())
     if match is None or (match["sign"] and match["sign2"]):
         return None
     after = match["after"] or ""
@@ -247,7 +261,7 @@ def shape_of(text: str) -> Shape | None:
         return None
     sign = (match["sign"] or match["sign2"] or "").replace("\u2212", "-")
     number = match["number"].replace("\u00a0", " ").replace("\u202f", " ")
-    return Shape(sign + number, match["limit"] or "", match["before"] or "", _one(after))
+    return Shape(sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets)
 
 
 def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, share: float) -> Around | None:
@@ -259,6 +273,9 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
         written: How numbers are written as far as that is known.
         share: The share of the texts that must be numbers.
     """
+    if all(map(_CLOCK.fullmatch, texts)) and len({text.count(":") for text in texts}) == 1:
+        clock = "h:mm:ss as hours" if texts[0].count(":") > 1 else "1:30 as 1.5"
+        return Around(replace(written, clock=clock), np.ones(len(texts), dtype=bool))
     shapes = [shape_of(text) for text in texts]
     fits = np.array([shape is not None for shape in shapes], dtype=bool)
     if counts[fits].sum() < share * counts.sum():
@@ -273,6 +290,7 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
     if len(befores) > 1 or len(units) > 1 or (units == {"%"} and "" in afters):
         return None if few or len(befores) + len(units) > _MAX_UNITS else Around(None, fits, "units", numbers)
     known = replace(written, before="".join(befores), after="".join(units), factors=factors)
+    known = replace(known, brackets=any(shape.brackets for shape in found))
     limits = any(shape.limit for shape in found)
     if limits and not written.censored:
         plain = {shape.number for shape in found if not shape.limit}
@@ -313,6 +331,21 @@ def _tidy(texts: pa.Array) -> pa.Array:
     for odd, plain in (("\u2212", "-"), ("\u00a0", " "), ("\u202f", " ")):
         texts = pc.replace_substring(texts, odd, plain)
     return texts
+
+
+def _clock_numbers(texts: pa.Array) -> pa.Array:
+    """Return parts with colons between, each a sixtieth of the one before, in the unit of the first, as texts."""
+    parts = pc.extract_regex(texts, _CLOCK_PARTS)
+    first, second, third = (
+        pc.replace_substring_regex(pc.struct_field(parts, name), "^$", "0").cast(pa.float64())
+        for name in ("first", "second", "third")
+    )
+    number = pc.add(first, pc.divide(pc.add(second, pc.divide(third, 60.0)), 60.0))
+    number = pc.if_else(pc.equal(pc.struct_field(parts, "sign"), "-"), pc.negate(number), number).cast(
+        pa.string()
+    )
+    strange = pc.and_(pc.is_valid(texts), pc.is_null(number))
+    return pc.if_else(strange, strings([_NO_NUMBER])[0], number)
 
 
 def _one(unit: str) -> str:

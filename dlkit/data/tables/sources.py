@@ -246,6 +246,17 @@ class ParquetFile:
         self._size = os.fstat(file.fileno()).st_size
         if not self.most_rows:
             raise DataError(f"{source} has columns and no rows")
+        kinds = {field.name: _parquet_kind(field.type) for field in self._file.schema_arrow}
+        self._kinds = {name: kind for name, kind in kinds.items() if kind}
+        for field in self._file.schema_arrow:
+            if field.name not in self._kinds:
+                self.notes.append(
+                    f"column {printable(field.name)} is left out: it holds {printable(str(field.type))}"
+                )
+        if not self._kinds:
+            raise DataError(
+                f"{source} has no column of numbers, truths, dates or texts", "write it with some"
+            )
         names = self._file.schema_arrow.names
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -257,8 +268,7 @@ class ParquetFile:
         Args:
             exact: Keep all numbers in float64.
         """
-        kinds = {field.name: self._kind(field) for field in self._file.schema_arrow}
-        return {name: ColumnReader(name, kind, exact=exact) for name, kind in kinds.items()}
+        return {name: ColumnReader(name, kind, exact=exact) for name, kind in self._kinds.items()}
 
     def batches(self, readers: Mapping[str, ColumnReader]) -> Iterator[tuple[int, Batch]]:
         """Yield the values of some columns, float64 or texts, and how many bytes are read, about.
@@ -286,28 +296,6 @@ class ParquetFile:
         """Return the number of a row, from 0."""
         return row
 
-    def _kind(self, field: Any) -> str:
-        types = pa.types
-        found = field.type.value_type if types.is_dictionary(field.type) else field.type
-        if types.is_boolean(found):
-            return "boolean"
-        if (
-            types.is_integer(found)
-            or types.is_floating(found)
-            or types.is_decimal(found)
-            or types.is_null(found)
-        ):
-            return "number"
-        if types.is_timestamp(found) or types.is_date(found):
-            return "date"
-        if types.is_string(found) or types.is_large_string(found) or types.is_string_view(found):
-            return "text"
-        raise DataError(
-            f"{self._source}: column {printable(field.name)} holds {printable(str(found))}, which is neither number, "
-            "truth, date nor text",
-            "leave that column out when the file is written",
-        )
-
     def _unreadable(self, err: Exception) -> DataError:
         return DataError(
             f"{self._source} is no whole parquet file: {printable(str(err).splitlines()[0], 120)}",
@@ -333,3 +321,18 @@ def sha256_of(file: BinaryIO) -> str:
     """Return the SHA-256 over a file."""
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _parquet_kind(found: Any) -> str:
+    """Return the kind of a column by its type in a parquet file; empty where it is none that a table may have."""
+    types = pa.types
+    found = found.value_type if types.is_dictionary(found) else found
+    numbers = (types.is_integer, types.is_floating, types.is_decimal, types.is_null)
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    if types.is_boolean(found):
+        return "boolean"
+    if any(is_one(found) for is_one in numbers):
+        return "number"
+    if types.is_timestamp(found) or types.is_date(found):
+        return "date"
+    return "text" if any(is_one(found) for is_one in texts) else ""

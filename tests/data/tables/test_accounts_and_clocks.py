@@ -1,0 +1,103 @@
+"""Numbers as accounts and stopwatches write them, columns and rows that are none."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from refusals import assert_refused
+
+from dlkit.data.tables.reading import read_table
+
+RNG = np.random.default_rng(0)
+
+
+def read(folder: Path, texts: list[str]) -> Any:
+    path = folder / "t.csv"
+    pd.DataFrame({"a": texts, "y": range(len(texts))}).to_csv(path, index=False)
+    return read_table(str(path))
+
+
+def test_brackets_are_negative_and_reported(tmp_path: Path) -> None:
+    values = RNG.normal(0, 3000, 200).round(2)
+    table = read(tmp_path, [f"({-value:,.2f})" if value < 0 else f"{value:,.2f}" for value in values])
+
+    assert table.column("a").kind == "number"
+    np.testing.assert_allclose(table.numbers("a"), values)
+    assert "(1) as -1" in "\n".join(table.notes)
+
+
+def test_brackets_may_hold_a_currency(tmp_path: Path) -> None:
+    table = read(tmp_path, ["($1.50)", "$2", "($3)", "$4.25"] * 20)
+
+    np.testing.assert_allclose(table.numbers("a"), [-1.5, 2, -3, 4.25] * 20)
+
+
+def test_brackets_around_words_are_text(tmp_path: Path) -> None:
+    assert read(tmp_path, ["(a)", "(b)"] * 20).column("a").kind == "text"
+
+
+@pytest.mark.parametrize(("with_seconds", "divisor"), [(True, 3600), (False, 60)])
+def test_clocks_are_numbers_in_their_first_unit(with_seconds: bool, divisor: int, tmp_path: Path) -> None:
+    seconds = RNG.integers(0, 90_000 if with_seconds else 6000, 200)
+    texts = [
+        f"{s // 3600}:{s // 60 % 60:02}:{s % 60:02}" if with_seconds else f"{s // 60}:{s % 60:02}"
+        for s in seconds
+    ]
+    texts[3] = ""
+    table = read(tmp_path, texts)
+
+    assert table.column("a").kind == "number"
+    expected = seconds / divisor
+    expected[3] = np.nan
+    np.testing.assert_allclose(table.numbers("a"), expected)
+    assert " as " in "\n".join(table.notes)
+
+
+def test_odd_clock_behind_the_first_rows_is_a_fault(tmp_path: Path) -> None:
+    table = read(tmp_path, ["1:30", "2:45"] * 40_000 + ["soon"])
+
+    assert table.column("a").stray is not None
+
+
+def test_parquet_column_of_lists_is_left_out_and_reported(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"a": [1.0, 2.0], "tags": [["x"], ["y"]]}), path)
+    table = read_table(str(path))
+
+    assert list(table.names) == ["a"]
+    assert "tags" in "\n".join(table.notes)
+    np.testing.assert_array_equal(table.numbers("a"), [1, 2])
+
+
+def test_row_of_totals_is_found(home: Path, dlkit: Callable[..., Any]) -> None:
+    frame = pd.DataFrame({"who": [f"D{i % 9}" for i in range(60)], "a": RNG.random(60), "y": RNG.random(60)})
+    frame.to_csv("plain.csv", index=False)
+    total = pd.DataFrame([{"who": "Total", "a": frame.a.sum(), "y": frame.y.sum()}])
+    pd.concat([frame, total]).round(4).to_csv("total.csv", index=False)
+
+    found = dlkit("data", "check", "total.csv", "--target", "y").stdout
+    assert "\ttotal\tline 62\t" in found
+    assert "\ttotal\t" not in dlkit("data", "check", "plain.csv", "--target", "y").stdout
+
+
+def test_notes_below_a_table_are_refused_with_the_command_that_cuts_them(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    Path("t.csv").write_text("a,y\n" + "1,2\n3,4\n" * 30 + "\nSource: office\n")
+
+    assert_refused(dlkit("train", "mlp", "--data", "t.csv", "--target", "y"), 3, "line 63", "head -n 62")
+
+
+def test_empty_last_column_is_refused_with_the_command_that_cuts_it(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    Path("t.csv").write_text("a,y,\n" + "1,2,\n3,4,\n" * 30)
+
+    assert_refused(
+        dlkit("train", "mlp", "--data", "t.csv", "--target", "y"), 3, "column 3", r"sed -E 's/[,;\t]\r?$//'"
+    )
