@@ -36,6 +36,9 @@ def main() -> None:
         start = time.monotonic()
         cases = choose_cases(asked)
         outcomes = _run(cases, root, asked)
+        if asked.train_only:
+            print(f"{len(outcomes)} runs in {time.monotonic() - start:.0f} s")
+            return
         runs = judge(cases, outcomes)
         cured = {} if asked.no_cures else _cure(runs, root, asked)
         report = _report(runs, cured, time.monotonic() - start, asked)
@@ -57,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--runs", type=Path, help="keep the runs there")
     parser.add_argument("--reuse", action="store_true", help="do not train again what --runs holds")
+    parser.add_argument("--train-only", action="store_true", help="leave the diagnosis to a later --reuse")
     parser.add_argument("--no-cures", action="store_true", help="do not try the cures")
     parser.add_argument(
         "--misses", action="store_true", help="list what was missed, wrongly named, or a false alarm"
@@ -79,7 +83,8 @@ def choose_cases(asked: argparse.Namespace) -> list[Case]:
 
 def _run(cases: Iterable[Case], root: Path, asked: argparse.Namespace) -> dict[str, Outcome]:
     jobs = [prepare(case, root) for case in cases]
-    return {outcome.key: outcome for outcome in run_all(jobs, asked.processes, reuse=asked.reuse)}
+    outcomes = run_all(jobs, asked.processes, reuse=asked.reuse, diagnose=not asked.train_only)
+    return {outcome.key: outcome for outcome in outcomes}
 
 
 def _cure(runs: Iterable[Judged], root: Path, asked: argparse.Namespace) -> dict[str, Outcome]:
@@ -90,7 +95,7 @@ def _cure(runs: Iterable[Judged], root: Path, asked: argparse.Namespace) -> dict
         if run.truth == "harmful" and primary is not None and (primary["cure"] or {}).get("option"):
             option, value = primary["cure"]["option"], primary["cure"]["value"]
             jobs.append(prepare(run.case, root, [(str(option), str(value))], "cure"))
-    return {outcome.key: outcome for outcome in run_all(jobs, asked.processes, reuse=False)}
+    return {outcome.key: outcome for outcome in run_all(jobs, asked.processes, reuse=asked.reuse)}
 
 
 def _report(

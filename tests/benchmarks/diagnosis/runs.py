@@ -88,13 +88,14 @@ def prepare(case: Case, root: Path, more: Iterable[tuple[str, str]] = (), name: 
     return Job(case=case, folder=root / case.key / name, data=tuple(options), more=more)
 
 
-def run_all(jobs: Iterable[Job], processes: int, *, reuse: bool) -> Iterator[Outcome]:
+def run_all(jobs: Iterable[Job], processes: int, *, reuse: bool, diagnose: bool = True) -> Iterator[Outcome]:
     """Run every job, a process each, and yield what came of it; those that start from another run come last.
 
     Args:
         jobs: What to run.
         processes: So many at a time.
-        reuse: Take training runs that are done already; the diagnosis is made anew.
+        reuse: Take what the same command has trained already; the diagnosis is made anew.
+        diagnose: Ask `inspect run`.
     """
     for name in ("dlkit.cli.app", "dlkit.training.run", "dlkit.data.kinds", "pandas", "sklearn"):
         importlib.import_module(name)  # once, before the processes fork
@@ -104,23 +105,23 @@ def run_all(jobs: Iterable[Job], processes: int, *, reuse: bool) -> Iterator[Out
     jobs = list(jobs)
     context = multiprocessing.get_context("fork")
     for late in (False, True):
-        chosen = [(job, reuse) for job in jobs if job.case.change.start_from_base is late]
+        chosen = [(job, reuse, diagnose) for job in jobs if job.case.change.start_from_base is late]
         with context.Pool(processes, maxtasksperchild=1) as pool:
             yield from pool.imap_unordered(_run, chosen)
 
 
-def _run(asked: tuple[Job, bool]) -> Outcome:
+def _run(asked: tuple[Job, bool, bool]) -> Outcome:
     """Train and diagnose; runs in a process of its own."""
-    job, reuse = asked
+    job, reuse, diagnose = asked
     job.folder.parent.mkdir(parents=True, exist_ok=True)
-    kept = job.folder.with_suffix(".json")
+    kept, words = job.folder.with_suffix(".json"), job.case.words(job.data, job.folder, job.more)
     trained = json.loads(kept.read_text()) if reuse and kept.exists() else None
-    if trained is None:
+    if trained is None or trained["words"] != words:
         start = time.monotonic()
-        code = _dlkit(job.case.words(job.data, job.folder, job.more), job.folder)
-        trained = {"code": code, "seconds": time.monotonic() - start}
+        code = _dlkit(words, job.folder)
+        trained = {"code": code, "seconds": time.monotonic() - start, "words": words}
         kept.write_text(json.dumps(trained))
-    findings = _findings(job.folder) if trained["code"] in (0, 5) else None
+    findings = _findings(job.folder) if diagnose and trained["code"] in (0, 5) else None
     return Outcome(
         key=job.case.key,
         code=trained["code"],
