@@ -16,6 +16,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "weights": (*_STATISTICS, *_SPREAD),
     "grads": (*_STATISTICS, "grad_to_weight", *_SPREAD),
     "acts": (*_STATISTICS, "dead", "saturated", *_SPREAD),
+    "updates": ("layer", "sampled", "first", "min", "median", "max", "max_step", "last"),
+    "check": ("layer", "shape", "autograd", "difference", "error", "verdict"),
     "nan": (
         "layer",
         "type",

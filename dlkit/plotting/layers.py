@@ -96,7 +96,7 @@ def plot_layers(
     parts = [name for name in _PANELS if name in drawn]
     if not parts:
         raise ValueError("no row has a finite norm, mean or share")
-    height = min(_MAX_HEIGHT, max(2.0 * CM, _MAX_ROW * len(table)))
+    height = panels_height(len(table))
     flagged = [place for place, row in enumerate(table) if _non_finite(row)]
     blocks = _legend(title, table, parts, shares, num_flagged=len(flagged))
     figure, below = add_legend_strip(blocks, PAGE_WIDTH, height + 1.1 * CM)
@@ -115,8 +115,13 @@ def plot_layers(
         for place in flagged:
             axes.axhspan(place - 0.4, place + 0.4, **_FLAG)
         axes.grid(visible=True, axis="x")
-    _name_layers(all_axes[0], table, flagged, height)
+    name_layers(all_axes[0], [str(row["layer"]) for row in table], flagged, height)
     return figure
+
+
+def panels_height(num_layers: int) -> float:
+    """Return the height of panels with a row a layer, in inches."""
+    return min(_MAX_HEIGHT, max(2.0 * CM, _MAX_ROW * num_layers))
 
 
 def _draw_sizes(axes: Axes, table: Sequence[Row], name: str) -> None:
@@ -182,20 +187,27 @@ def _share_style(index: int) -> dict[str, Any]:
     return {"marker": _SHARE_MARKERS[index], "linestyle": "none", "color": colour, "markerfacecolor": PAPER}
 
 
-def _name_layers(axes: Axes, table: Sequence[Row], flagged: Sequence[int], height: float) -> None:
-    """Name the layers in a size that fits, every second, third, ... of very many, and always the flagged."""
-    stride = math.ceil(len(table) / _MAX_LABELS)
+def name_layers(axes: Axes, layers: Sequence[str], flagged: Sequence[int], height: float) -> None:
+    """Name the layers in a size that fits, every second, third, ... of very many, and always the flagged.
+
+    Args:
+        axes: With a row a layer, at 0, 1, ... from the top.
+        layers: Their names.
+        flagged: The places of those in a warning colour.
+        height: Of the axes, in inches.
+    """
+    stride = math.ceil(len(layers) / _MAX_LABELS)
     clear = [
         place
-        for place in range(0, len(table), stride)
+        for place in range(0, len(layers), stride)
         if all(abs(place - flag) >= stride for flag in flagged)
     ]
     places = sorted({*clear, *flagged})
-    size = min(6.5, 0.85 * height * 72 / len(table) * stride)
-    names = [shorten(str(table[place]["layer"]), _LETTERS) for place in places]
+    size = min(6.5, 0.85 * height * 72 / len(layers) * stride)
+    names = [shorten(layers[place], _LETTERS) for place in places]
     axes.yaxis.set_major_locator(FixedLocator(places))
     axes.yaxis.set_major_formatter(FixedFormatter(names))
-    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.tick_params(axis="y", labelsize=size, length=1.5)
     for place, label in zip(places, axes.get_yticklabels(), strict=True):
         if place in flagged:

@@ -307,3 +307,49 @@ def test_missing_data_are_exit_3(dlkit: Run, trained_run: Path, home: Path, kind
     result = dlkit("inspect", kind, "mnist.safetensors")
 
     assert_refused(result, 3, "--data mnist ", "dlkit data get mnist")
+
+
+def test_updates_are_printed_written_and_drawn(dlkit: Run, trained_run: Path, home: Path) -> None:
+    result = dlkit("inspect", "updates", trained_run, "--sort", "median", "--top", "2")
+    header, rows = table(result.stdout)
+    assert (result.code, header) == (0, list(COLUMNS["updates"]))
+    assert float(rows[0][4]) >= float(rows[1][4])
+
+    assert dlkit("inspect", "updates", trained_run, "-o", "u.csv").stdout == "u.csv\n"
+    assert len((home / "u.csv").read_text().splitlines()) == 1 + 4
+    assert dlkit("inspect", "updates", trained_run, "-o", "u.png", "--layers", "*.weight").code == 0
+    assert (home / "u.png").read_bytes().startswith(b"\x89PNG")
+    assert_refused(
+        dlkit("inspect", "updates", trained_run, "-o", "u.safetensors"), 2, "u.safetensors", "updates.csv"
+    )
+
+
+def test_check_says_right_of_a_built_in_network(dlkit: Run, trained_run: Path) -> None:
+    result = dlkit("inspect", "grads", trained_run, "--check", "--json")
+    rows = json.loads(result.stdout)
+    assert result.code == 0
+    assert tuple(rows[0]) == COLUMNS["check"]
+    assert [row["verdict"] for row in rows] == ["right"] * 4
+    assert max(row["error"] for row in rows) < 1e-6
+
+
+def test_check_exits_with_6_where_a_network_of_ones_own_is_wrong(dlkit: Run, home: Path) -> None:
+    (home / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.a, self.b = nn.Linear(64, 8), nn.Linear(8, 10)\n"
+        "    def forward(self, x):\n"
+        "        return self.b(self.a(x.flatten(1)).detach())\n"
+    )
+    options = ("--data", "digits", "--epochs", "1", "--out", "own", "--quiet", "--no-plot")
+    assert dlkit("train", "net.py:Net", *options).code == 0
+
+    result = dlkit("inspect", "grads", "own", "--check", "--model", "net.py:Net", "--json")
+
+    verdicts = {row["layer"]: row["verdict"] for row in json.loads(result.stdout)}
+    assert result.code == 6
+    assert verdicts == {"a.weight": "wrong", "a.bias": "wrong", "b.weight": "right", "b.bias": "right"}
+    assert "a.weight, a.bias" in result.stderr
+    assert_refused(dlkit("inspect", "grads", "own", "--check", "-o", "x.png"), 2, "x.png", "check.csv")

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dlkit.inspection.subject import Subject
 
 _SPLITS = ("train", "val", "test", "all")
+_WRITES: Mapping[str, tuple[str, ...]] = {
+    "updates": (".csv", *FIGURE_SUFFIXES),
+    "check": (".csv",),
+}
 _SUFFIXES = (".csv", ".safetensors", *FIGURE_SUFFIXES)
 
 OutOption = Annotated[
@@ -63,11 +67,12 @@ def check_asked(
                 did_you_mean(split, _SPLITS),
             )
         )
-    if out is not None and out.suffix.lower() not in _SUFFIXES:
+    suffixes = _WRITES.get(kind, _SUFFIXES)
+    if out is not None and out.suffix.lower() not in suffixes:
         faults.append(
             ConfigError(
-                f"-o {out} does not end in {', '.join(_SUFFIXES)}",
-                did_you_mean(out.suffix.lower(), _SUFFIXES) or f"for example -o {kind}.csv",
+                f"-o {out} does not end in {', '.join(suffixes)}",
+                did_you_mean(out.suffix.lower(), suffixes) or f"for example -o {kind}.csv",
             )
         )
     elif out is not None and _is_of_a_run(out, file_of(path)):
