@@ -44,7 +44,7 @@ FLAGS = {
     "eval": "--at --baselines --ci --data --device --draws --grid --metrics --model --out --predict --split -d -o",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
-    "inspect grads": "--batches --data --device --layers --model --out --sort --split --top -d -o",
+    "inspect grads": "--batches --check --data --device --layers --model --out --sort --split --top -d -o",
     "inspect lr": """
     --batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o
     -s
@@ -55,6 +55,7 @@ FLAGS = {
     "inspect rules": "",
     "inspect run": "--strict",
     "inspect show": "",
+    "inspect updates": "--layers --out --sort --top -o",
     "inspect weights": "--layers --model --out --sort --top -o",
     "plot": """
     --columns --follow --group --join --kind --label --log-y --model --out --report --smooth --style
@@ -85,6 +86,7 @@ ARGUMENTS = {
     "inspect history": "FILE",
     "inspect run": "RUN",
     "inspect show": "CKPT",
+    "inspect updates": "CKPT",
     "inspect weights": "CKPT",
     "plot": "FILE|RUN",
     "train": "MODEL",
