@@ -10,6 +10,9 @@ from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import recipe_of
 
 _RATE_FACTOR = 10.0
+_HEALTHY_FIRST, _RMSPROP_FIRST = 0.03, 10.0
+_SPAN = 3.0
+_BATCH_NORM_FROM = 8
 _BOUNDED = ("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign")
 
 
@@ -31,21 +34,46 @@ def change(name: str, before: Any, after: Any) -> Cure:
 
 
 def lower_rate(recording: Recording) -> Cure:
-    """Return the cure of a rate that is too high: the recipe's, or a tenth if that is lower still."""
+    """Return the cure of a rate that is too high: from the first steps, the recipe's, or a tenth if that is lower."""
     rate = recording.config.get("lr")
     if rate is None:
         return Cure("lower --lr tenfold", "--lr")
+    fitting = _fitting_rate(recording, rate)
+    if fitting is not None and fitting < rate / 2:
+        return change("lr", rate, fitting)
     recipe = usual(recording.config, "lr")
     return change("lr", rate, recipe if recipe <= rate / 2 else rounded(rate / _RATE_FACTOR))
 
 
 def raise_rate(recording: Recording) -> Cure:
-    """Return the cure of a rate that is too low: the recipe's, or ten times as much if that is higher still."""
+    """Return the cure of a rate that is too low: from the first steps, the recipe's, or ten times as much."""
     rate = recording.config.get("lr")
     if rate is None:
         return Cure("raise --lr tenfold", "--lr")
+    fitting = _fitting_rate(recording, rate)
+    if fitting is not None and fitting > 2 * rate:
+        return change("lr", rate, fitting)
     recipe = usual(recording.config, "lr")
     return change("lr", rate, recipe if recipe >= 2 * rate else rounded(rate * _RATE_FACTOR))
+
+
+def _fitting_rate(recording: Recording, rate: float) -> float | None:
+    """Return the rate at which the first step would move the layer that moves most by a healthy share of its norm.
+
+    The first step is proportional to the rate, unless the schedule begins with another one; the recipe bounds it.
+    """
+    config = recording.config
+    if config.get("warmup_steps") or config.get("schedule") in ("onecycle", "cyclic") or recording.steps < 1:
+        return None
+    points = [recording.points("update_ratio", layer) for layer in recording.matrices]
+    first = [found[0][1] for found in points if found and found[0][0] == 1]
+    if config.get("optimizer") == "rmsprop":
+        first = [value / _RMSPROP_FIRST for value in first]
+    if not first or not max(first) > 0:
+        return None
+    recipe = usual(config, "lr")
+    fitting = min(max(rate * _HEALTHY_FIRST / max(first), recipe / _SPAN), recipe * _SPAN)
+    return rounded(fitting, 1)
 
 
 def argument(recording: Recording, name: str, value: str | int | float) -> Cure | None:
@@ -56,6 +84,15 @@ def argument(recording: Recording, name: str, value: str | int | float) -> Cure 
     return Cure(f"-s {name}={value}", "-s", f"{name}={value}")
 
 
+def batch_norm(recording: Recording) -> Cure | None:
+    """Return the cure that normalises between layers; None where the network takes no such argument, or has it."""
+    given = recording.config.get("arguments", {})
+    if given.get("norm", "none") != "none" or recording.config.get("batch_size", 0) < _BATCH_NORM_FROM:
+        return None
+    own = Cure("-s norm=batch", "-s", "norm=batch") if "norm" in given else None
+    return argument(recording, "norm", "batch") or own
+
+
 def other_activation(recording: Recording) -> Cure | None:
     """Return the cure that gives ReLU in place of another function that the network was given; None for no such one."""
     given = recording.config.get("arguments", {})
@@ -63,14 +100,23 @@ def other_activation(recording: Recording) -> Cure | None:
     return Cure(f"-s {name}=relu instead of {given[name]}", "-s", f"{name}=relu") if name else None
 
 
+def own_argument(recording: Recording, value: int, instead: int) -> Cure | None:
+    """Return the cure for an argument that an own network was given a value for; None where none or several have it."""
+    given = recording.config.get("arguments", {})
+    names = [name for name, number in given.items() if number == value and not isinstance(number, bool)]
+    if len(names) != 1:
+        return None
+    return Cure(f"-s {names[0]}={instead} instead of {value}", "-s", f"{names[0]}={instead}")
+
+
 def current_argument(recording: Recording, name: str) -> Any:
     """Return what the run's network was given with `-s`; None where it was given nothing."""
     return recording.config.get("arguments", {}).get(name)
 
 
-def rounded(value: float) -> float:
-    """Return a number with two significant digits."""
-    return float(f"{value:.2g}")
+def rounded(value: float, digits: int = 2) -> float:
+    """Return a number with so many significant digits."""
+    return float(f"{value:.{digits}g}")
 
 
 def _shown(value: Any) -> str:

@@ -50,7 +50,7 @@ def test_the_cause_comes_first_with_a_cure_that_train_takes(dlkit, hot: Path) ->
     assert found.code == 0
     assert (first["rule"], first["level"], first["cause"], first["step"]) == ("lr_high", "warning", True, 1)
     assert first["value"] > first["threshold"] == 0.3
-    assert (first["cure"]["option"], first["cure"]["value"]) == ("--lr", 0.01)
+    assert (first["cure"]["option"], first["cure"]["value"]) == ("--lr", 0.03)
     assert others
     assert {other["because_of"] for other in others} == {"lr_high"}
     assert json.loads((hot / "findings.json").read_text()) == json.loads(found.stdout)
@@ -77,7 +77,7 @@ def test_text_indents_what_follows_and_strict_exits_with_1(dlkit, hot: Path) -> 
     lines = found.stdout.splitlines()
     assert found.code == 1
     assert lines[0].startswith("warning: ")
-    assert "lower --lr from 5 to 0.01" in lines[1]
+    assert "lower --lr from 5 to 0.03" in lines[1]
     assert all(line.startswith("  ") for line in lines[1:])
 
 
@@ -88,7 +88,7 @@ def test_train_warns_once_while_it_runs_and_names_the_command_at_the_end(dlkit) 
     warnings = [line for line in lines if line.startswith("warning:")]
     assert found.code == 0
     assert len(warnings) == 1
-    assert "--lr from 5 to 0.01" in warnings[0]
+    assert "--lr from 5 to 0.03" in warnings[0]
     assert lines.index(warnings[0]) < lines.index("dlkit inspect run a says why")
     assert found.stdout == "a/best.safetensors\n"
 

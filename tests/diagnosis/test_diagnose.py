@@ -51,7 +51,7 @@ def test_lines_have_one_cure_and_indent_what_follows() -> None:
     lines = to_lines(diagnose(hot()))
 
     assert lines[0].startswith("warning: learning rate too high: ")
-    assert lines[1] == "  cure: lower --lr from 2 to 0.01"
+    assert lines[1] == "  cure: lower --lr from 2 to 0.02"
     assert lines[3].startswith("  warning: dead units: 100%")
     assert lines[6].startswith("note: frozen layers")
     assert sum(line.startswith("  cure") for line in lines) == 2
@@ -82,7 +82,7 @@ def test_json_has_every_key_and_no_nan() -> None:
         3.0,
         0.3,
     )
-    assert (first["cure"]["option"], first["cure"]["value"]) == ("--lr", 0.01)
+    assert (first["cure"]["option"], first["cure"]["value"]) == ("--lr", 0.02)
 
 
 def test_a_cure_never_names_an_argument_that_the_network_has_not() -> None:

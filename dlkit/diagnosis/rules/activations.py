@@ -2,7 +2,7 @@
 
 import math
 
-from dlkit.diagnosis.cures import argument, change, other_activation
+from dlkit.diagnosis.cures import argument, batch_norm, change, current_argument, other_activation
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, first_above, late, median, persists
 from dlkit.diagnosis.rule import Rule
@@ -11,6 +11,7 @@ _NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
 _NOTHING, _LEARNED, _WELL = 0.05, 0.5, 0.85
 _FIRST_CHECKS = 4
 _JUMP = 100.0
+_SMALLER_START = Cure("start with smaller weights (Xavier), normalise the inputs, or use ReLU")
 
 
 def vanishing(recording: Recording, limit: float) -> Evidence | None:
@@ -39,7 +40,9 @@ def vanishing(recording: Recording, limit: float) -> Evidence | None:
         value=min(start, end),
         layer=layers[0],
         step=next((step for step, value in ratios if value < limit), None),
-        cure=other_activation(recording) or Cure("use ReLU or GELU, a normalisation layer, or fewer layers"),
+        cure=batch_norm(recording)
+        or other_activation(recording)
+        or Cure("use ReLU or GELU, a normalisation layer, or fewer layers"),
         confirm="dlkit inspect grads RUN",
         level="warning" if _below(recording, _WELL if start < limit else _LEARNED) else "note",
     )
@@ -107,10 +110,17 @@ def saturated(recording: Recording, limit: float) -> Evidence | None:
         value=share,
         layer=layer,
         step=first_above(found[layer], _NOTE_SATURATED),
-        cure=other_activation(recording) or Cure("a smaller start (Xavier), normalised inputs, or ReLU"),
+        cure=_less_saturated(recording, at_once=found[layer][0][1] > limit),
         confirm="dlkit inspect acts RUN",
         level="warning" if alarm else "note",
     )
+
+
+def _less_saturated(recording: Recording, *, at_once: bool) -> Cure:
+    """Return a smaller start for units that are saturated from the first step on, else another function."""
+    if at_once and current_argument(recording, "init") not in (None, "default"):
+        return argument(recording, "init", "default") or _SMALLER_START
+    return _SMALLER_START if at_once else other_activation(recording) or _SMALLER_START
 
 
 def _below(recording: Recording, limit: float) -> bool:
@@ -144,7 +154,7 @@ RULES = (
         " the late steps; a note where the loss fell by half",
         healthy="0.044 or more",
         source="AutoTrainer (Zhang et al. 2021); SageMaker Debugger, VanishingGradient",
-        cure="-s activation=relu",
+        cure="-s norm=batch, -s activation=relu",
         find=vanishing,
         explains=(*_SYMPTOMS, "saturated"),
         live=True,

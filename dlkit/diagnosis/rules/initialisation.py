@@ -3,7 +3,7 @@
 import math
 from itertools import pairwise
 
-from dlkit.diagnosis.cures import argument, current_argument
+from dlkit.diagnosis.cures import argument, current_argument, own_argument
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording
 from dlkit.diagnosis.rule import Rule
@@ -82,6 +82,7 @@ def bottleneck(recording: Recording, limit: float) -> Evidence | None:
         layer=layer,
         step=1,
         cure=argument(recording, "hidden", int(max(64, widest)))
+        or own_argument(recording, int(passes), 64)
         or Cure("make that place as wide as those beside it"),
         confirm="dlkit inspect model RUN",
         level="warning" if skill < _WELL and classes != 2 else "note",
@@ -101,7 +102,7 @@ def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | No
     ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
     for places in (widths, ranks[:-1]):
         for (_, before), (layer, passes) in pairwise(places):
-            if passes <= needed < before and passes < _FEW:
+            if 1 <= passes <= needed < before and passes < _FEW:
                 return layer, passes
     return None
 

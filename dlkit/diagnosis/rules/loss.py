@@ -40,7 +40,8 @@ def underfit(recording: Recording, limit: float) -> Evidence | None:
     gain = recording.gain() or 0.0
     fall = _last_fall(recording)
     falling = (
-        fall > (_STILL_FALLING if recording.steps > _SHORT else _STILL_FALLING / 2) and train_gain < _FELL
+        fall > _STILL_FALLING * (1 if recording.steps > _SHORT else 0.5 if recording.epochs > 2 else 0.25)
+        and train_gain < _FELL
     )
     if max(train_gain, skill) > limit and not falling:
         return None
@@ -51,7 +52,9 @@ def underfit(recording: Recording, limit: float) -> Evidence | None:
         + (", and it is still falling" if fall > _FALLS else ""),
         value=train_gain,
         step=None,
-        cure=change("epochs", epochs, 5 * epochs) if fall > _FALLS or recording.steps < _SHORT else wider,
+        cure=change("epochs", epochs, max(10, 5 * epochs))
+        if fall > _FALLS or recording.steps < _SHORT
+        else wider,
         confirm="dlkit plot RUN",
     )
 
@@ -142,8 +145,8 @@ RULES = (
         signals=("train_loss", "val_loss", "constant_loss"),
         threshold=0.35,
         condition="training and validation get less than 35 % of the way from a constant to a perfect answer; or the"
-        " training loss, above a quarter of the constant answer's, fell by 15 % of that (7.5 % in fewer than 100 steps)"
-        " in the last fifth of the run, and validation with it",
+        " training loss, above a quarter of the constant answer's, fell by 15 % of that (7.5 % in fewer than 100 steps,"
+        " 3.75 % in one or two epochs) in the last fifth of the run, and validation with it",
         healthy="0.5 to 1",
         source="AutoTrainer, slow convergence",
         cure="--epochs, or a larger network",

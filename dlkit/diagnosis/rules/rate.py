@@ -18,10 +18,14 @@ _SMOOTHING = 0.99
 _SETTLED = 51
 _LARGE_LATE = 0.1
 _SHRANK = 0.3
+_AT_ONCE = 2
+_NOT_FINITE_AT_ONCE = Cure(
+    "keep log, sqrt and divisions there away from zero and below: add 1e-6, or clamp(min=1e-6)"
+)
 _STILL = 0.9
 _RISE = 1.5
 _LARGE_MEAN = 0.15
-_SMALL = 4
+_SMALL, _USUAL = 4, 32
 
 
 def not_finite(recording: Recording, _limit: float) -> Evidence | None:
@@ -34,7 +38,7 @@ def not_finite(recording: Recording, _limit: float) -> Evidence | None:
                 value=float(points[0][0]),
                 layer=layer,
                 step=points[0][0],
-                cure=lower_rate(recording),
+                cure=lower_rate(recording) if points[0][0] > _AT_ONCE else _NOT_FINITE_AT_ONCE,
                 confirm="dlkit inspect nan RUN replays the batch",
             )
     for name in ("train_loss", "val_loss"):
@@ -200,7 +204,9 @@ def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
         message=f"a step sees {batch} sample{'s' * (batch > 1)}, {_learned(skill)}",
         value=float(batch),
         step=None,
-        cure=change("batch_size", recording.config["batch_size"], usual(recording.config, "batch_size")),
+        cure=change(
+            "batch_size", recording.config["batch_size"], min(_USUAL, usual(recording.config, "batch_size"))
+        ),
         confirm="dlkit plot RUN",
     )
 

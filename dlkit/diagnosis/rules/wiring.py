@@ -132,7 +132,7 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
 
 def inputs_ignored(recording: Recording, limit: float) -> Evidence | None:
     """Find outputs that are the same whatever the input is, from the first step to the last."""
-    spreads, sizes = recording.points("output_spread"), dict(recording.points("output_std"))
+    spreads, sizes = recording.points("output_spread"), _output_sizes(recording)
     if len(spreads) < 2:
         return None
     ratios = [value / max(sizes.get(step, 0.0), 1e-30) for step, value in spreads]
@@ -147,6 +147,15 @@ def inputs_ignored(recording: Recording, limit: float) -> Evidence | None:
         ),
         confirm="dlkit inspect acts RUN shows the first layer without spread",
     )
+
+
+def _output_sizes(recording: Recording) -> dict[int, float]:
+    """Return the largest output by step, without its sign."""
+    sizes: dict[int, float] = {}
+    for signal in ("output_std", "output_min", "output_max"):
+        for step, value in recording.points(signal):
+            sizes[step] = max(sizes.get(step, 0.0), abs(value))
+    return sizes
 
 
 def mode_gap(recording: Recording, limit: float) -> Evidence | None:
@@ -285,7 +294,7 @@ RULES = (
         name="inputs_ignored",
         title="inputs that do not matter",
         stage="wiring",
-        signals=("output_spread", "output_std"),
+        signals=("output_spread", "output_std", "output_min", "output_max"),
         threshold=1e-6,
         condition="the outputs' spread over samples is below 1e-6 of their size in every measured step",
         healthy="0.1 to 1",
