@@ -14,6 +14,8 @@ _TRAIN = ("train", "training")
 _VAL = ("val", "valid", "validation", "eval", "dev")
 _EMPTY = ("", "none", "null", "na", "n/a", "-")
 _SHOWN = 6
+_RANGES = ("__MIN", "__MAX")
+_TENSORBOARD = {"wall_time", "step", "value"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def is_history(header: Sequence[str]) -> bool:
     """Return whether a file with this header is a history of training, by whatever program."""
     names = set(_renamed(header).values())
     pairs = (name for name in names if name.startswith("val_") and f"train_{name[4:]}" in names)
-    return bool(names & {"epoch", "train_loss", "val_loss"}) or any(pairs)
+    return bool(names & {"epoch", "train_loss", "val_loss"}) or any(pairs) or names >= _TENSORBOARD
 
 
 def parse_any_history(
@@ -46,14 +48,16 @@ def parse_any_history(
         DataError: There is no row, no column of training or validation, or a loss or epoch that is no number.
     """
     names = _renamed(header)
-    if is_ours(header) or not any(map(_has_split, names.values())):
+    known = any(map(_has_split, names.values())) or set(names.values()) >= _TENSORBOARD
+    if is_ours(header) or not known:
         return parse_history(path, header, rows)
     if not rows:
         raise DataError(f"{path} has no epochs yet", "a row is written when an epoch ends")
     columns, notes = _numbers(path, header, rows, names)
     if "epoch" not in columns:
         columns = {"epoch": [float(row) for row in range(1, len(rows) + 1)], **columns}
-        notes.append(f"{path} has no column epoch: its rows are counted from 1")
+        steps = "; -x step draws them over steps" if "step" in columns else ""
+        notes.append(f"{path} has no column epoch: its rows are counted from 1{steps}")
     columns, note = _one_row_an_epoch(path, columns)
     changed = [
         f"{old.strip() or 'the first column'} as {new}"
@@ -68,7 +72,7 @@ def parse_any_history(
 
 def _renamed(header: Sequence[str]) -> dict[str, str]:
     """Return the names that dlkit has for columns, by those in the file; the first of those that come to one wins."""
-    plain = {name: _plain(name) for name in header}
+    plain = {name: _plain(name) for name in header if not name.endswith(_RANGES)}
     names = set(plain.values())
     tested = not any(name.startswith("val_") for name in names)
     found: dict[str, str] = {}
@@ -93,7 +97,8 @@ def _has_split(name: str) -> bool:
 
 def _plain(name: str) -> str:
     """Return a column's name in the form that dlkit's have: `Valid Loss` and `loss/val` are `val_loss`."""
-    plain = re.sub(r"[\s/.\-]+", "_", name.strip().lower()).strip("_")
+    tag = name.rpartition(" - ")[2]  # Weights & Biases writes the run's name before it
+    plain = re.sub(r"[\s/.\-]+", "_", tag.strip().lower()).strip("_")
     if re.fullmatch(r"(lr|learning_rate)(_.*)?", plain):
         return "lr"
     first, _, rest = plain.partition("_")

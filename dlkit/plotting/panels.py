@@ -159,6 +159,10 @@ def _within_reach(value: float) -> float:
 
 def _usual(histories: Sequence[History]) -> list[str]:
     metrics = dict.fromkeys(name for history in histories for name in _split_columns(history))
+    if not metrics and any(
+        "value" in history.columns for history in histories
+    ):  # a download of TensorBoard holds one column of values
+        return ["value"]
     return [f"{split}_{name}" for name in ("loss", *(m for m in metrics if m != "loss")) for split in _SPLITS]
 
 

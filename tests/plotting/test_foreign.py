@@ -85,6 +85,14 @@ LOGS: dict[str, tuple[list[str], Columns]] = {
         ["train-rmse-mean,test-rmse-mean", "2,3", "1,2"],
         {"epoch": [1, 2], "train_rmse_mean": [2, 1], "val_rmse_mean": [3, 2]},
     ),
+    "wandb": (
+        ["Step,sun-3 - train/loss,sun-3 - train/loss__MIN,sun-3 - val/loss", "0,2,2,3", "10,1,1,2"],
+        {"epoch": [1, 2], "step": [0, 10], "train_loss": [2, 1], "val_loss": [3, 2]},
+    ),
+    "tensorboard": (
+        ["Wall time,Step,Value", "1700000000.5,0,2", "1700000001.5,10,1"],
+        {"epoch": [1, 2], "wall_time": [1700000000.5, 1700000001.5], "step": [0, 10], "value": [2, 1]},
+    ),
     "split last": (
         ["Epoch,loss_train,loss_val", "1,2,3"],
         {"epoch": [1], "train_loss": [2], "val_loss": [3]},
@@ -176,6 +184,15 @@ def test_what_is_no_history_is_refused(case: str, tmp_path: Path) -> None:
         parse(tmp_path, *lines)
 
     assert_reports(caught.value, *parts)
+
+
+def test_a_download_of_tensorboard_is_drawn(tmp_path: Path, dlkit: Callable[..., Any]) -> None:
+    (tmp_path / "tb.csv").write_text("Wall time,Step,Value\n1.5,0,2\n2.5,10,1\n")
+
+    result = dlkit("plot", tmp_path / "tb.csv", "-x", "step", "-o", "tb.svg")
+
+    assert (result.code, result.stdout) == (0, "tb.svg\n")
+    assert "value" in Path("tb.svg").read_text()
 
 
 def test_a_table_that_is_no_history_is_refused_by_plot(home: Path, dlkit: Callable[..., Any]) -> None:

@@ -106,10 +106,20 @@ def _check_lengths(pairs: Pairs, source: str) -> None:
         if len(inputs) != len(targets):
             raise DataError(
                 f"{source} has {len(inputs):,} inputs{of} and {len(targets):,} targets",
-                "each sample needs one target",
+                _samples_first(inputs.shape, len(targets)),
             )
         if not inputs.size:
             raise DataError(f"{source} has no samples{of}: the inputs have the shape {inputs.shape}")
+
+
+def _samples_first(shape: tuple[int, ...], count: int) -> str:
+    """Return the way out where targets are as many as another axis of the inputs is long."""
+    if len(shape) < 3 or shape.count(count) != 1:
+        return "each sample needs one target"
+    return (
+        f"the samples have to come first; axis {shape.index(count)} is as long as the targets: save "
+        f"numpy.moveaxis(inputs, {shape.index(count)}, 0)"
+    )
 
 
 def _labels(targets: Mapping[str, np.ndarray], request: Request) -> Labels:

@@ -408,3 +408,14 @@ def test_bands_that_arrays_do_not_have_are_refused(
         load_dataset(configure(tmp_path / "a.npz", bands=bands))
 
     assert_reports(caught.value, f"--bands {bands}", part)
+
+
+def test_samples_on_the_last_axis_are_refused_with_the_call_that_moves_them(tmp_path: Path) -> None:
+    inputs, targets = np.arange(2 * 3 * 7.0).reshape(2, 3, 7), np.arange(7) % 2
+    np.savez(tmp_path / "x.npz", X=inputs, y=targets)
+
+    with pytest.raises(DataError) as caught:
+        load_dataset(resolve({"model": "mlp", "data": str(tmp_path / "x.npz")}, {}))
+
+    assert "numpy.moveaxis(inputs, 2, 0)" in caught.value.hint
+    assert len(np.moveaxis(inputs, 2, 0)) == len(targets)
