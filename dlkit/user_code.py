@@ -37,7 +37,7 @@ def check_file(code: CodeSpec, option: str) -> None:
 def load_code(code: CodeSpec, option: str, failure: type[DlkitError] = ConfigError) -> Any:
     """Run a Python file and return its object `name`; an unchanged file is not run again.
 
-    Imports are searched in its folder, as `python file.py` does.
+    Imports are searched in its folder, as `python file.py` does; relative ones in the package that it is part of.
 
     Args:
         code: The file and the name.
@@ -139,13 +139,36 @@ def _run(code: CodeSpec, source: bytes, sha256: str, option: str, failure: type[
     module = ModuleType(f"_dlkit_{code.path.stem}_{sha256[:8]}")
     module.__file__ = str(code.path)
     sys.modules[module.__name__] = module
+    root, module.__package__ = _package_of(code.path)
+    what = f"{option} {code.short}: the file"
     try:
-        with _on_sys_path(code.path.parent), running(code, f"{option} {code.short}: the file", failure):
+        with (
+            _on_sys_path(root),
+            _on_sys_path(code.path.parent),
+            running(code, what, failure, _hint(source, code)),
+        ):
             exec(compiled, vars(module))  # noqa: S102 - the command line names this file
     except BaseException:
         del sys.modules[module.__name__]
         raise
     return module
+
+
+def _package_of(path: Path) -> tuple[Path, str]:
+    """Return the package that a file is part of, empty where it is in none, and the folder that holds it."""
+    root = path.parent
+    names: list[str] = []
+    while (root / "__init__.py").exists():
+        names.insert(0, root.name)
+        root = root.parent
+    return root, ".".join(names)
+
+
+def _hint(source: bytes, code: CodeSpec) -> str:
+    """Return the hint for a file that fails: relative imports need a package."""
+    if b"from ." not in source or (code.path.parent / "__init__.py").exists():
+        return ""
+    return f"relative imports need a package: make an empty {code.path.parent.name}/__init__.py"
 
 
 @contextlib.contextmanager

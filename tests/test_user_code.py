@@ -134,3 +134,30 @@ def test_an_error_after_loading_is_reported_with_its_line(tmp_path: Path) -> Non
 
     assert blame(caught.value) == "net.py line 2, in Net: KeyError: 'width'"
     assert blame(KeyError("width")) == ""
+
+
+@pytest.mark.parametrize(
+    "line", ["from .blocks_of import WIDTH", "from package_of.inner.blocks_of import WIDTH"]
+)
+def test_a_file_in_a_package_imports_from_it(tmp_path: Path, line: str) -> None:
+    inner = tmp_path / "package_of" / "inner"
+    inner.mkdir(parents=True)
+    for folder in (inner, inner.parent):
+        (folder / "__init__.py").touch()
+    (inner / "blocks_of.py").write_text("WIDTH = 5\n")
+
+    assert load_code(code(inner, f"{line}\nNet = WIDTH\n"), "MODEL") == 5
+
+
+def test_a_relative_import_outside_a_package_is_led_to_what_works(tmp_path: Path) -> None:
+    folder = tmp_path / "no_package_yet"
+    folder.mkdir()
+    (folder / "blocks_beside.py").write_text("WIDTH = 5\n")
+    spec = code(folder, "from .blocks_beside import WIDTH as Net\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load_code(spec, "MODEL")
+    (folder / "__init__.py").touch()
+
+    assert "no_package_yet/__init__.py" in caught.value.hint
+    assert load_code(spec, "MODEL") == 5

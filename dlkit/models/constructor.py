@@ -150,7 +150,7 @@ def plan_call(
         faults.append(
             ConfigError(
                 f"MODEL {code.short} needs {' and '.join(needed)}, which the data do not tell; it takes {takes}",
-                f"add {' '.join(f'-s {name}=VALUE' for name in needed)}",
+                _telling(needed, description) or f"add {' '.join(f'-s {name}=VALUE' for name in needed)}",
             )
         )
     if faults:
@@ -161,6 +161,12 @@ def plan_call(
         if name not in values and isinstance(one.default, bool | int | float | str)
     }
     return Call(code, values, typed, defaults)
+
+
+def _telling(needed: Sequence[str], description: DataDescription) -> str:
+    """Return the option with which the data tell what is needed; empty where there is none."""
+    sequences = description.kind == "arrays" and len(description.input_shape) == 2
+    return "--layout nhw reads the inputs as images" if needed == ["in_channels"] and sequences else ""
 
 
 def _signature(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -116,8 +116,18 @@ def _check_outputs(code: CodeSpec, outputs: Any, description: DataDescription, s
     raise ConfigError(
         f"MODEL {code.short}: forward gives the shape {tuple(outputs.shape)} for {samples} samples; "
         f"{printable(description.name, 100)} has {what} to predict, so it must be {wanted}",
-        f"take {'num_classes' if classes else 'num_outputs'} as an argument of the constructor: the data fill it",
+        _reordered(tuple(outputs.shape), wanted)
+        or f"take {'num_classes' if classes else 'num_outputs'} as an argument of the constructor: the data fill it",
     )
+
+
+def _reordered(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Return how outputs become those wanted where only their axes differ; empty where more does."""
+    if [size for size in found if size != 1] == [size for size in wanted if size != 1]:
+        return f"return outputs.reshape(len(outputs), {', '.join(map(str, wanted[1:]))})"
+    if len(wanted) > 2 and (found[0], *found[2:], found[1]) == wanted:
+        return "the channels of the targets come last: return outputs.movedim(1, -1)"
+    return ""
 
 
 def _shapes(description: DataDescription, samples: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from dlkit.data.arrays.headers import PARTS, ArrayEntry, find_roles
+from dlkit.data.arrays.headers import JOINED, PARTS, ArrayEntry, find_roles
 from dlkit.data.arrays.load import dataset_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.device import seed_all
@@ -42,7 +42,7 @@ def load_function(request: Request) -> DataSet:
     with running(code, f"--data {code.short}", DataError):
         made = function()
     pairs = {
-        part: (_array(inputs, code.short), _array(targets, code.short))
+        part: (_array(_single(inputs, targets, code.short), code.short), _array(targets, code.short))
         for part, inputs, targets in _parts(made, request)
     }
     return dataset_of(pairs, request)
@@ -93,6 +93,16 @@ def _named_parts(made: Mapping[Any, Any], name: str, *, need_train: bool) -> lis
             f"--data {name} returned no part to train on, only {', '.join(map(str, made))}", _FORMS
         )
     return [(part, *pair) for part, pair in zip(parts, made.values(), strict=True)]
+
+
+def _single(inputs: Any, targets: Any, name: str) -> Any:
+    """Return inputs that are one array; several, of all samples each, are refused."""
+    several = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
+    if not isinstance(several, tuple | list) or len(several) == len(targets):
+        return inputs
+    if all(getattr(each, "ndim", 0) and len(each) == len(targets) for each in several):
+        raise DataError(f"--data {name} returned {len(several)} inputs a sample; a network gets one", JOINED)
+    return inputs
 
 
 def _array(values: Any, name: str) -> np.ndarray:

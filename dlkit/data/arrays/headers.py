@@ -19,6 +19,9 @@ from dlkit.settings.spec import Spec
 
 INPUT_NAMES = ("x", "inputs", "input", "images", "image", "features", "data", "arr_0")
 TARGET_NAMES = ("y", "targets", "target", "labels", "label", "arr_1")
+JOINED = (
+    "join them, numpy.concatenate((x1, x2), 1), and take them apart in forward, e.g. x1, x2 = x.chunk(2, 1)"
+)
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _MAX_MEMBERS = 10_000
@@ -110,8 +113,7 @@ def find_roles(
             )
             raise DataError(
                 f"{option + ' ' + printable(typed) + ': ' if typed else ''}{source} {problem}",
-                did_you_mean(typed or "", entries)
-                or f"{option} NAME names one; it holds {_list(entries)}; taken unnamed are {', '.join(usual[:-1])}",
+                did_you_mean(typed or "", entries) or _naming(option, entries, usual, need_train=need_train),
             )
         for part, names in by_part.items():
             if len(names) > 1:
@@ -121,6 +123,23 @@ def find_roles(
                 )
             found.setdefault(part, []).append(f"{option}={names[0]}")
     return _paired(found, source, entries, need_train=need_train)
+
+
+def _naming(
+    option: str, entries: Mapping[str, ArrayEntry], usual: tuple[str, ...], *, need_train: bool
+) -> str:
+    """Return the ways out where no array is called as inputs or targets are."""
+    ways = [
+        f"{option} NAME names one",
+        f"it holds {_list(entries)}",
+        f"taken unnamed are {', '.join(usual[:-1])}",
+    ]
+    if option == "--target" and not need_train:
+        ways.append(f"without labels, add any as {usual[0]} and read --predict FILE alone")
+    targets = [name for part in (_by_part(entries, TARGET_NAMES, exact=False)).values() for name in part]
+    if option == "--features" and len(entries) - len(targets) > 1:
+        ways.append(f"for several, {JOINED}")
+    return "; ".join(ways)
 
 
 def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:

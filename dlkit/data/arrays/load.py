@@ -15,6 +15,7 @@ from dlkit.data.arrays.headers import ArrayEntry, find_roles, read_entries
 from dlkit.data.arrays.inputs import as_stored, pick_bands
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels
 from dlkit.data.dataset import DataSet, Request
+from dlkit.data.infer_task import SOME_CLASSES
 from dlkit.data.memory import available_memory, size_text
 from dlkit.data.prepared import Source, fingerprint
 from dlkit.data.stored import split_source
@@ -22,6 +23,7 @@ from dlkit.errors import ConfigError, DataError, did_you_mean, file_error, print
 from dlkit.files.description import DataDescription
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
+_SAMPLED_MASKS = 256
 _MAPPED = "a .npy file of float32 or bytes is mapped and needs no memory: numpy.save, then --data x.npy --target y.npy"
 
 
@@ -74,6 +76,7 @@ def dataset_of(pairs: Pairs, request: Request, *, name: str = "", turn: int = 0)
         raise DataError(
             f"{source}: samples of the parts differ in shape: {shown}", "they must be of one shape"
         )
+    _refuse_masks(next(iter(pairs.values()))[1], next(iter(shapes.values())), source)
     labels = _labels({part: targets for part, (_, targets) in pairs.items()}, request)
     parts = {part: (inputs, labels.values[part]) for part, (inputs, _) in stored.items()}
     found = Source(parts, next(iter(stored.values()))[1], fingerprint(parts), axis=reading.axis)
@@ -126,6 +129,20 @@ def _labels(targets: Mapping[str, np.ndarray], request: Request) -> Labels:
     if request.trained_on is not None:
         return labels_like(targets, request.trained_on, request.spec.text)
     return read_labels(targets, request.config.task, request.spec.text)
+
+
+def _refuse_masks(targets: np.ndarray, shape: tuple[int, ...], source: str) -> None:
+    """Refuse a class for each place of an image, stored in the shape (C, H, W), or (H, W)."""
+    places = tuple(size for size in targets.shape[1:] if size != 1)
+    if len(places) < 2 or places != shape[-2:] or targets.dtype.kind not in "iub":
+        return
+    different = len(np.unique(targets[:: max(1, len(targets) // _SAMPLED_MASKS)]))
+    if different <= SOME_CLASSES:
+        raise DataError(
+            f"{source}: the targets are masks of {places[0]}x{places[1]} with {different} different values; "
+            "segmentation cannot be learned",
+            "one target a sample can, e.g. the share of its mask: (y > 0).reshape(len(y), -1).mean(1)",
+        )
 
 
 def _describe(source: Source, labels: Labels, request: Request) -> DataDescription:

@@ -8,6 +8,7 @@ from dlkit.data.findings import Finding
 from dlkit.data.images.image_file import suffixes_of
 from dlkit.data.images.listing import list_images
 from dlkit.data.images.plan import find_faults
+from dlkit.data.images.series import SERIES_CURE, series_in
 from dlkit.errors import DataError, printable
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_spec
@@ -22,7 +23,20 @@ def check_folder(config: TrainConfig) -> list[Finding]:
     findings = check_loaded(config)
     if any(finding.rule == "readable" for finding in findings):
         return list(unreadable(root, config.layout)) or findings
-    return [*findings, *misnamed(root, config.layout)]
+    return [*findings, *misnamed(root, config.layout), *_series(root, config)]
+
+
+def _series(root: Path, config: TrainConfig) -> Iterator[Finding]:
+    """Find images of one series, which splits at random share."""
+    if config.split_file is None and (series := series_in(list_images(root, None, config.layout))):
+        yield Finding(
+            level="warning",
+            rule="series",
+            where=printable(root.name, _LONGEST),
+            count=1,
+            message=f"{series}; splits at random share them",
+            cure=SERIES_CURE,
+        )
 
 
 def unreadable(root: Path, layout: str = "auto") -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from dlkit.data.images.prepared_folder import (
     read_prepared_folder,
     starts_of,
 )
+from dlkit.data.images.series import SERIES_CURE, series_in
 from dlkit.data.images.streaming import StreamedSplit, Streams
 from dlkit.data.memory import available_memory, size_text
 from dlkit.data.prepared import Source
@@ -79,7 +80,9 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     source = Source(by_part(listing, tensors["inputs"]), plan.scale, found, files, missing=plan.frame.missing)
     description = _describe(listing, plan, request, found)
     dataset = split_source(source, description, request, sorted_rows=True, salt=listing.content)
-    return replace(dataset, notes=[*plan.notes, *_said_of(listing, request.config), *dataset.notes])
+    return replace(
+        dataset, notes=[*plan.notes, *_said_of(listing, request.config, in_memory=True), *dataset.notes]
+    )
 
 
 def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int, int]) -> DataSet:
@@ -114,7 +117,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
     needed, free = map(size_text, memory)
     notes = [
         *plan.notes,
-        *_said_of(listing),
+        *_said_of(listing, request.config, in_memory=False),
         f"the images take {needed} in memory, of which {free} may be used: they are decoded anew in every epoch, by "
         f"{threads} thread{'s' * (threads != 1)} (--num-workers); a smaller --size would keep them in memory",
         *dataset.notes,
@@ -154,11 +157,13 @@ def _describe(listing: Listing, plan: Plan, request: Request, found: str) -> Dat
     )
 
 
-def _said_of(listing: Listing, config: TrainConfig | None = None) -> list[str]:
+def _said_of(listing: Listing, config: TrainConfig, *, in_memory: bool) -> list[str]:
     """Return notes about files and settings that are not used."""
     notes = [*listing.notes]
     if listing.ignored:
         notes.append(f"files that are no images were ignored ({listing.ignored:,}) in {listing.root}")
-    if config is not None and config.num_workers != "auto":
+    if config.split_file is None and (series := series_in(listing)):
+        notes.append(f"{series}: splits at random share them, so scores may be too good; {SERIES_CURE}")
+    if in_memory and config.num_workers != "auto":
         notes.append(f"--num-workers {config.num_workers} does nothing: the images are in memory")
     return notes

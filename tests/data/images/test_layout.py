@@ -169,3 +169,17 @@ def test_images_in_no_class_folder_lead_to_where_their_labels_are(
 
     assert_reports(caught.value, "2 images")
     assert hint in caught.value.hint
+
+
+def test_images_without_labels_to_predict_lead_to_a_folder_called_as_a_class(tmp_path: Path) -> None:
+    root = make(tmp_path / "new", "")
+
+    with pytest.raises(DataError) as caught:
+        list_images(root, ["a", "b"])
+    assert "new/a/" in caught.value.hint
+    assert "--predict" in caught.value.hint
+    for image in root.glob("*.png"):
+        save(root / "a" / image.name, noise(8, 8))
+        image.unlink()
+
+    assert list_images(root, ["a", "b"]).sizes == {"all": 2}

@@ -1,0 +1,135 @@
+"""Arrays that cannot be learned as they are: each hint is followed, and then works."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+NETS = """
+from torch import nn
+class Pictures(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__(); self.conv = nn.Conv2d(in_channels, in_channels, 3, padding=1)
+    def forward(self, x):
+        outputs = self.conv(x)
+        return {result}
+class Siamese(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__(); self.f = nn.Linear(4, 4); self.out = nn.Linear(4, num_classes)
+    def forward(self, {inputs}):
+        {split}
+        return self.out((self.f(x1) - self.f(x2)).abs())
+"""
+DRAW = np.random.default_rng(0)
+
+
+@pytest.fixture
+def train(dlkit: Any, home: Path) -> Any:
+    def call(model: str, data: str = "a.npz", *options: str, **code: str) -> Any:
+        filled = {"result": "outputs", "inputs": "x1, x2", "split": "pass", **code}
+        (home / "net.py").write_text(NETS.format(**filled))
+        return dlkit(
+            "train", model, "--data", data, "--epochs", "1", "--no-plot", "--force", "--out", "run", *options
+        )
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("mask", "different"),
+    [
+        (lambda n: DRAW.integers(0, 2, (n, 12, 10)), 2),
+        (lambda n: 255 * DRAW.integers(0, 2, (n, 1, 12, 10)).astype("uint8"), 2),
+        (lambda n: DRAW.integers(0, 2, (n, 12, 10, 1)) > 0, 2),
+        (lambda n: DRAW.integers(0, 5, (n, 12, 10)), 5),
+    ],
+    ids=["zero-one", "bytes", "bool", "classes"],
+)
+def test_masks_are_refused_and_their_share_is_learned(
+    train: Any, home: Path, mask: Any, different: int
+) -> None:
+    x, y = DRAW.integers(0, 256, (60, 12, 10)).astype("uint8"), mask(60)
+    np.savez(home / "a.npz", images=x, targets=y)
+
+    refused = train("cnn")
+    np.savez(home / "a.npz", images=x, targets=(y > 0).reshape(len(y), -1).mean(1))
+    followed = train("cnn")
+
+    assert refused.code == 3
+    assert f"12x10 with {different} different values" in refused.stderr
+    assert "(y > 0).reshape(len(y), -1).mean(1)" in refused.stderr
+    assert followed.code == 0, followed.stderr
+
+
+@pytest.mark.parametrize("form", ["file", "tuple", "named"])
+def test_several_inputs_are_refused_and_joined_ones_are_learned(train: Any, home: Path, form: str) -> None:
+    x1, x2, y = DRAW.normal(size=(40, 4)), DRAW.normal(size=(40, 4)), np.arange(40) % 2
+    np.savez(home / "a.npz", x1=x1, x2=x2, y=y)
+    returned = {"tuple": "(d['x1'], d['x2']), d['y']", "named": "{'x1': d['x1'], 'x2': d['x2']}, d['y']"}
+    (home / "data.py").write_text(
+        f"import numpy as np\nd = np.load('a.npz')\ndef make(): return {returned.get(form, '')}\n"
+    )
+
+    refused = train("net.py:Siamese", "a.npz" if form == "file" else "data.py:make")
+    np.savez(home / "b.npz", x=np.concatenate((x1, x2), 1), y=y)
+    followed = train("net.py:Siamese", "b.npz", inputs="x", split="x1, x2 = x.chunk(2, 1)")
+
+    assert refused.code == 3
+    assert "numpy.concatenate((x1, x2), 1)" in refused.stderr
+    assert "x1, x2 = x.chunk(2, 1)" in refused.stderr
+    assert followed.code == 0, followed.stderr
+
+
+def test_a_list_of_samples_is_no_list_of_inputs(train: Any, home: Path) -> None:
+    (home / "data.py").write_text(
+        "import numpy as np\ndef make(): return [np.full(4, float(i)) for i in range(40)], [i % 2 for i in range(40)]\n"
+    )
+
+    assert train("mlp", "data.py:make").code == 0
+
+
+def test_an_autoencoder_of_grey_images_is_led_to_what_works(train: Any, home: Path) -> None:
+    x = DRAW.uniform(size=(40, 8, 8)).astype("float32")
+    np.savez(home / "a.npz", x=x, y=x)
+
+    unread = train("net.py:Pictures")
+    shape = train("net.py:Pictures", "a.npz", "--layout", "nhw")
+    followed = train(
+        "net.py:Pictures", "a.npz", "--layout", "nhw", result="outputs.reshape(len(outputs), 8, 8)"
+    )
+
+    assert (unread.code, shape.code) == (2, 2)
+    assert "--layout nhw" in unread.stderr
+    assert "outputs.reshape(len(outputs), 8, 8)" in shape.stderr
+    assert followed.code == 0, followed.stderr
+
+
+def test_an_autoencoder_of_bands_last_is_led_to_what_works(train: Any, home: Path) -> None:
+    x = DRAW.uniform(size=(40, 8, 8, 3)).astype("float32")
+    np.savez(home / "a.npz", x=x, y=x)
+
+    refused = train("net.py:Pictures")
+    followed = train("net.py:Pictures", result="outputs.movedim(1, -1)")
+
+    assert refused.code == 2
+    assert "outputs.movedim(1, -1)" in refused.stderr
+    assert followed.code == 0, followed.stderr
+
+
+def test_data_without_labels_are_predicted_with_any(train: Any, dlkit: Any, home: Path) -> None:
+    x = DRAW.normal(size=(200, 3)) * 3
+    y = (x[:, 0] > 0).astype(int)
+    np.savez(home / "a.npz", x=x, y=y)
+    np.savez(home / "new.npz", x=x[:20])
+    assert train("mlp", "a.npz", "--epochs", "20").code == 0
+
+    refused = dlkit("eval", "run", "--data", "new.npz")
+    np.savez(home / "new.npz", x=x[:20], y=np.zeros(20, int))
+    followed = dlkit("eval", "run", "--data", "new.npz", "--predict", "p.csv")
+
+    assert refused.code == 3
+    assert "--predict" in refused.stderr
+    assert followed.code == 0, followed.stderr
+    preds = [int(line.split(",")[2]) for line in (home / "p.csv").read_text().splitlines()[1:]]
+    assert np.mean(preds == y[:20]) > 0.9
