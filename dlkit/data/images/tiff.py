@@ -28,6 +28,7 @@ _NODATA, _METADATA, _ORIENTATION = 42113, 42112, 274  # the first two are GDAL's
 _BAND_NAME = re.compile(r'<Item(?=[^>]*name="DESCRIPTION")(?=[^>]*sample="(\d+)")[^>]*>([^<]+)</Item>')
 _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _GREY = (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.PALETTE)
+_NARROW = 8
 _MAX_VALUES = 2**29
 _BYTES_TO_WORDS = 257
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -207,6 +208,8 @@ def _read(opened: tifffile.TiffFile) -> Tiff:
         raise ImageFault(
             f"holds a stack of the axes {series.axes} ({shape}); put such images into a .npz file"
         )
+    if not photograph and stacked and samples == 1:
+        _refuse_rows(stacked[0], int(page.imagelength), int(page.imagewidth))
     if page.dtype is None or page.dtype.kind not in "uifb":
         raise ImageFault(f"holds values of type {page.dtype}; put such images into a .npz file")
     bands = samples if photograph else samples * math.prod(stacked)
@@ -230,6 +233,15 @@ def _read(opened: tifffile.TiffFile) -> Tiff:
         photograph,
         bool(photograph and stacked) or any(not other.keyframe.is_reduced for other in others),
     )
+
+
+def _refuse_rows(pages: int, height: int, width: int) -> None:
+    """Refuse pages that seem to be the rows of an image, as tifffile writes an array of shape (H, W, C) by default."""
+    if pages == height != width or width < _NARROW <= min(pages, height):
+        raise ImageFault(
+            f"holds {pages} pages of {height}x{width}, which seem to be {pages}x{height} pixels of {width} bands; "
+            "write such arrays by tifffile.imwrite(..., photometric='minisblack', planarconfig='contig')"
+        )
 
 
 def _is_photograph(page: Any, *, alpha: bool) -> bool:

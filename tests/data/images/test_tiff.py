@@ -199,3 +199,22 @@ def test_no_damage_escapes_as_anything_but_a_fault(tmp_path: Path, way: str) -> 
             refused += 1
 
     assert refused > 20
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 2), (16, 16, 30), (20, 12, 5)], ids=str)
+def test_an_array_written_row_by_row_is_no_stack_of_bands(
+    tmp_path: Path, shape: tuple[int, int, int]
+) -> None:
+    height, width, bands = shape
+    pixels, path = DRAW.normal(size=shape).astype(np.float32), tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels)
+
+    with pytest.raises(ImageFault) as caught:
+        measure(str(path))
+    tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="contig")
+
+    assert f"{height}x{width} pixels of {bands} bands" in str(caught.value)
+    assert "photometric='minisblack', planarconfig='contig'" in str(caught.value)
+    np.testing.assert_array_equal(
+        decode(str(path), Frame(bands, height, width, FLOATS)), pixels.transpose(2, 0, 1)
+    )
