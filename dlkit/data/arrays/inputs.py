@@ -66,13 +66,13 @@ def pick_bands(inputs: Tensor, request: Request) -> Tensor:
     )
     if not have or wrong:
         what = (
-            f"images of {have} bands"
+            f"images of {have} band{'s' * (have != 1)}"
             if have
             else f"samples of shape {tuple(inputs.shape[1:])}, which are no images"
         )
         raise ConfigError(
             f"--bands {wrong or asked}: {request.spec.text} has {what}",
-            f"bands are counted from 1 to {have}" if have else "leave it out",
+            f"bands are counted from 1 to {have}" if have > 1 else "leave it out",
         )
     return inputs[:, [number - 1 for number in numbers]]
 

@@ -180,8 +180,10 @@ def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False)
         return
     if not complete and len(listing) <= _MOST_GONE_THROUGH:
         faults = find_faults(listing)
-    shown = "; ".join(f"{printable(name, 100)} {text}" for name, text in faults[:_SHOWN])
-    more = f"; and {len(faults) - _SHOWN:,} more" if len(faults) > _SHOWN else ""
+    alike = len(faults) > _SHOWN and len({text for _, text in faults}) == 1
+    most = 1 if alike else _SHOWN
+    shown = "; ".join(f"{printable(name, 100)} {text}" for name, text in faults[:most])
+    more = f"; and {len(faults) - most:,} more{' likewise' if alike else ''}" if len(faults) > most else ""
     root = printable(str(listing.root), 300)
     total = len(listing) + len(listing.faults)
     which = "1 image" if len(faults) == 1 else f"{len(faults):,} images"

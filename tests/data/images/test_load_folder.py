@@ -416,3 +416,15 @@ def test_a_folder_of_nothing_but_empty_files_is_refused_by_name(tmp_path: Path) 
 
     assert "a/1.png" in caught.value.message
     assert "b/2.png" in caught.value.message
+
+
+def test_many_images_of_one_fault_are_reported_in_one_line(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / "p" / name).mkdir(parents=True)
+        for number in range(10):
+            (tmp_path / "p" / name / f"{number:02}.png").touch()
+
+    with pytest.raises(DataError) as caught:
+        load_dataset(configure(tmp_path / "p"))
+
+    assert "20 images of 20 cannot be read: a/00.png is empty; and 19 more" in caught.value.message
