@@ -17,6 +17,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "grads": (*_STATISTICS, "grad_to_weight", *_SPREAD),
     "acts": (*_STATISTICS, "dead", "saturated", *_SPREAD),
     "updates": ("layer", "sampled", "first", "min", "median", "max", "max_step", "last"),
+    "diff": ("layer", "change", "shape", "norm_a", "norm_b", "distance", "relative", "cosine"),
     "check": ("layer", "shape", "autograd", "difference", "error", "verdict"),
     "nan": (
         "layer",

@@ -44,6 +44,8 @@ FLAGS = {
     "eval": "--at --baselines --ci --data --device --draws --grid --metrics --model --out --predict --split -d -o",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
+    "inspect diff": "--layers --sort --top",
+    "inspect env": "",
     "inspect grads": "--batches --check --data --device --layers --model --out --sort --split --top -d -o",
     "inspect lr": """
     --batch-size --config --data --device --end --optimizer --out --seed --start --steps --target -b -d -o
@@ -79,6 +81,7 @@ ARGUMENTS = {
     "data split": "SPEC",
     "eval": "CKPT...",
     "inspect acts": "CKPT",
+    "inspect diff": "A B",
     "inspect grads": "CKPT",
     "inspect lr": "MODEL",
     "inspect model": "CKPT|MODEL",

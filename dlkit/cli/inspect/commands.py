@@ -1,6 +1,8 @@
 """dlkit inspect: the group of its commands."""
 
 from dlkit.cli.inspect.acts import acts
+from dlkit.cli.inspect.diff import diff
+from dlkit.cli.inspect.env import env
 from dlkit.cli.inspect.grads import grads
 from dlkit.cli.inspect.history import history
 from dlkit.cli.inspect.lr import lr
@@ -15,5 +17,5 @@ from dlkit.cli.options import add_command, command_group
 
 app = command_group("inspect", "Look inside: checkpoints, networks, weights, gradients, activations.")
 
-for function in (run, history, rules, show, model, weights, grads, acts, updates, lr, nan):
+for function in (run, history, rules, show, model, weights, grads, acts, updates, diff, lr, nan, env):
     add_command(app, function.__name__, function)
