@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,8 @@ from dlkit.errors import ConfigError, DlkitError, did_you_mean, printable, reaso
 from dlkit.settings.spec import CodeSpec
 
 _MAX_LENGTH = 300
+_DLKIT = Path(__file__).parent
+_STDLIB = Path(traceback.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -99,18 +101,39 @@ def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = ""
             f"{what} asked Python to exit{_place(err, code)}",
             "put what should run only as a script under if __name__ == '__main__':",
         ) from err
-    except Exception as err:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as err:
         raise failure(
             f"{what} raised {_error_text(err)}{_place(err, code)}", hint or "--debug shows the traceback"
         ) from err
 
 
 def blame(err: BaseException) -> str:
-    """Return the line of the user's code that raised an error, with the error; empty if none was involved."""
-    for frame in reversed(traceback.extract_tb(err.__traceback__)):
-        if Path(frame.filename) in _loaded:
-            return f"{Path(frame.filename).name} line {frame.lineno}, in {frame.name}: {_error_text(err)}"
+    """Return the line of the user's code that raised an error, with the error; empty if none was involved.
+
+    Args:
+        err: The error; one that another led to is looked for where the other was raised too, as Python turns a
+            StopIteration within a generator into a RuntimeError.
+    """
+    folders = {path.parent for path in _loaded}
+    found: BaseException | None = err
+    while found is not None:
+        for frame in reversed(traceback.extract_tb(found.__traceback__)):
+            if _is_users(Path(frame.filename), folders):
+                return (
+                    f"{Path(frame.filename).name} line {frame.lineno}, in {frame.name}: {_error_text(found)}"
+                )
+        found = found.__cause__
     return ""
+
+
+def _is_users(path: Path, folders: Iterable[Path]) -> bool:
+    """Return whether a file is one of the user's, or lies in the folder of one; installed packages do not count."""
+    if path in _loaded:
+        return True
+    installed = "site-packages" in path.parts or any(path.is_relative_to(each) for each in (_DLKIT, _STDLIB))
+    return not installed and any(path.is_relative_to(folder) for folder in folders)
 
 
 def _source(code: CodeSpec, option: str) -> bytes:

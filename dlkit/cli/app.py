@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+import traceback
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -67,7 +69,7 @@ def _run(words: list[str]) -> int:
         code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
         console.flush()
         return code if isinstance(code, int) else 0
-    except (BrokenPipeError, StdoutClosed, SystemExit):  # Typer and Rich exit when a pipe breaks
+    except StdoutClosed:
         streams.discard(sys.stdout)
         return 0
     except KeyboardInterrupt:
@@ -83,7 +85,12 @@ def _run(words: list[str]) -> int:
         if debug:
             raise
         return _usage_error(err, words)
-    except Exception as err:
+    except BaseException as err:
+        if _is_closed_pipe(err):
+            streams.discard(sys.stdout)
+            return 0
+        if not isinstance(err, Exception):  # SystemExit, GeneratorExit, or one of the user's own
+            return _foreign_exit(err, debug=debug)
         if debug:
             raise
         console.error(_unexpected(err))
@@ -152,6 +159,31 @@ def _unexpected(err: Exception) -> DlkitError:
         f"unexpected {type(err).__name__}: {first_line}",
         "this is a bug in dlkit; --debug shows the traceback",
     )
+
+
+def _is_closed_pipe(err: BaseException) -> bool:
+    """Return whether an error means that the reader of stdout is gone, for which Typer and Rich exit."""
+    if isinstance(err, SystemExit):
+        *_, last = traceback.extract_tb(err.__traceback__)
+        return bool({"typer", "rich"} & set(Path(last.filename).parts))
+    return isinstance(err, BrokenPipeError) and not blame(err)
+
+
+def _foreign_exit(err: BaseException, *, debug: bool) -> int:
+    """Report that code which is not dlkit's ended the command, and return the exit code."""
+    *_, last = traceback.extract_tb(err.__traceback__)
+    place = (
+        blame(err) or f"{Path(last.filename).name} line {last.lineno}, in {last.name}: {type(err).__name__}"
+    )
+    asked = "asked Python to exit" if isinstance(err, SystemExit) else "ended the command"
+    error = DlkitError(
+        f"{'your' if blame(err) else 'foreign'} code {asked} at {place}",
+        "raise an ordinary exception instead; --debug shows the traceback",
+    )
+    if debug:
+        raise error from err
+    console.error(error)
+    return error.exit_code
 
 
 def _is_out_of_memory(err: Exception) -> bool:

@@ -12,7 +12,7 @@ from rich.text import Text
 from dlkit.cli import streams
 from dlkit.errors import DataError
 from dlkit.files.run_dir import RunDir
-from dlkit.files.run_lock import is_locked
+from dlkit.files.run_lock import is_held
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _STYLES = {"train": "cyan", "val": "bold yellow", "": "default"}
@@ -49,7 +49,7 @@ def follow_runs(histories: Sequence[Path], draw: Callable[[], None]) -> None:
     training = True
     while training:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-        training = any(is_locked(RunDir(path.parent).lock) for path in histories)
+        training = any(is_held(RunDir(path.parent).lock) for path in histories)
         if (now := _changes(histories)) != seen:
             seen = now
             draw()

@@ -15,7 +15,7 @@ from dlkit.errors import (
 )
 from dlkit.files import atomic
 from dlkit.files.atomic import backups, error_context, make_folder, probe_folder, sweep_temporaries
-from dlkit.files.run_lock import MOUNTS, hold_lock, shared_by_network
+from dlkit.files.run_lock import MOUNTS, hold_lock, last_process, shared_by_network
 
 _NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
 
@@ -151,6 +151,16 @@ class RunDir:
         """Return the checkpoints that --save-every kept, the oldest first."""
         found = [file for file in self.path.glob("step-*.safetensors") if _NUMBERED.fullmatch(file.name)]
         return sorted(found, key=lambda file: int(file.stem.removeprefix("step-")))
+
+    def vanished(self) -> list[str]:
+        """Return a message if the last process that trained here ended without a word."""
+        last = last_process(self.lock)
+        if last is None or last.state != "vanished":
+            return []
+        return [
+            f"the run ended without a word ({last.holder}): it was killed, or its code crashed or left Python; what "
+            "came after the last save is trained again"
+        ]
 
     def files(self) -> list[Path]:
         """Return the files of a run that are there, the lock left out."""

@@ -7,11 +7,13 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.errors import DlkitError, file_error, printable
+from dlkit.errors import DivergedError, DlkitError, InterruptedRun, file_error, printable
 
 MOUNTS = Path("/proc/self/mounts")
+_ENDED = ("done", "stopped", "diverged", "failed")
 _ESCAPE = re.compile(r"\\([0-7]{3})")  # how a space in a name is written there
 _NETWORK = (
     "nfs",
@@ -54,28 +56,58 @@ def hold_lock(path: Path) -> Iterator[None]:
         no_locks = err.errno in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
         hint = "its file system has no locks; choose an --out on another one" if no_locks else error.hint
         raise DlkitError(error.message, hint) from err
+    holder, ended = f"process {os.getpid()} on {socket.gethostname()} since {_now()}", "failed"
     try:
-        started = time.strftime("%Y-%m-%d %H:%M:%S")
-        with contextlib.suppress(OSError):  # a full disk: the first checkpoint reports how much is needed
-            path.write_text(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        _write(path, f"{holder}\n")
         yield
+        ended = "done"
+    except InterruptedRun:
+        ended = "stopped"
+        raise
+    except DivergedError:
+        ended = "diverged"
+        raise
     finally:
+        _write(path, f"{holder}, {ended} at {_now()}\n")
         lock.release()
 
 
-def is_locked(path: Path) -> bool:
-    """Return whether a process holds a lock; one that cannot be asked counts as not held."""
-    from filelock import FileLock, Timeout
+@dataclass(frozen=True)
+class LastProcess:
+    """The process that trained last in a run folder.
 
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0, thread_local=False, fallback_to_soft=False):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
+    Args:
+        holder: Its number, its machine, and when it began, as text.
+        state: `done`, `stopped`, `diverged` or `failed` when it ended; `running`; or `vanished`, when it ended without
+            a word: killed, or by a crash.
+    """
+
+    holder: str
+    state: str
+
+
+def last_process(path: Path) -> LastProcess | None:
+    """Return which process held a lock last, and how it ended; None if the file does not say.
+
+    Args:
+        path: The lock file; left as it is.
+    """
+    holder, _, rest = _holder(path).partition(", ")
+    if not holder.startswith("process "):
+        return None
+    if is_held(path):
+        return LastProcess(holder, "running")
+    state = rest.partition(" ")[0]
+    return LastProcess(holder, state if state in _ENDED else "vanished")
+
+
+def _write(path: Path, text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: the first checkpoint reports how much is needed
+        path.write_text(text)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def shared_by_network(path: Path, mounts: Path = MOUNTS) -> str:

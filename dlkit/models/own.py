@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dlkit.errors import ConfigError, instance_of, printable
 from dlkit.files.description import DataDescription
-from dlkit.inputs import call, zeros
+from dlkit.inputs import RETURN_HINT, call, call_unchecked, kind_of_outputs, zeros
 from dlkit.models.constructor import plan_call
 from dlkit.models.untouched import untouched
 from dlkit.settings.arguments import ArgumentValue
@@ -48,6 +48,7 @@ def build_own(code: CodeSpec, description: DataDescription, arguments: Mapping[s
             f"MODEL {code.short} has no parameters to train",
             "layers must be attributes of the module; a list of them an nn.ModuleList",
         )
+    _check_trainable(code, model)
     return model
 
 
@@ -92,18 +93,37 @@ def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> N
         for samples in _CHECKED_SAMPLES:
             what = f"MODEL {code.short}: forward with {_shapes(description, samples)}"
             with running(code, what, ConfigError, hint):
-                outputs = call(model.eval(), zeros(description, samples))
+                outputs = call_unchecked(model.eval(), zeros(description, samples))
             _check_outputs(code, outputs, description, samples)
             hint = f"{samples} samples did pass: forward must take any number of them"
     model.train(training)
 
 
+def _check_trainable(code: CodeSpec, model: nn.Module) -> None:
+    """Check that something can be trained, and that its gradients are ones that the optimizers take."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError(
+            f"MODEL {code.short} has nothing to train: all its parameters have requires_grad=False",
+            "leave requires_grad_(False) out for the layers that should learn; --freeze GLOB freezes others",
+        )
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse:
+            raise ConfigError(
+                f"MODEL {code.short}: layer {name} is {type(module).__name__}(sparse=True); "
+                "the optimizers take dense gradients",
+                "leave sparse=True out",
+            )
+
+
 def _check_outputs(code: CodeSpec, outputs: Any, description: DataDescription, samples: int) -> None:
     """Check the outputs for some samples against the shape that the loss takes."""
-    if not isinstance(outputs, Tensor):
+    if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
         raise ConfigError(
-            f"MODEL {code.short}: forward returns {instance_of(outputs)}, not one tensor",
-            "return the outputs alone, before any softmax",
+            f"MODEL {code.short}: forward returns {kind_of_outputs(outputs).rstrip(',')}", RETURN_HINT
+        )
+    if outputs.layout != torch.strided:
+        raise ConfigError(
+            f"MODEL {code.short}: forward returns a sparse tensor", "return a dense one: .to_dense()"
         )
     count = description.num_outputs
     classes = description.task == "classification"

@@ -15,6 +15,7 @@ from dlkit.files.history import EpochRecord
 from dlkit.inputs import Inputs
 from dlkit.objectives import RunningMean
 from dlkit.probes.parameters import ProbeRow
+from dlkit.training.own_faults import raise_own_fault
 from dlkit.training.step import Batch, Parts, train_step
 
 
@@ -121,7 +122,11 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
         for batches in _batches_of_steps(parts, position):
             lr = _set_lr(parts.optimizer, parts.schedule(position.step))
             probed = parts.signals.due(position.step) or parts.probe.due(position.batch // parts.accumulate)
-            train_step(parts, batches, position.step, probed=probed)
+            try:
+                train_step(parts, batches, position.step, probed=probed)
+            except Exception as err:
+                raise_own_fault(err, parts, batches)
+                raise
             position.batch += len(batches)
             position.step += 1
             clock.tick(training=True)

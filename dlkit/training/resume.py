@@ -49,6 +49,7 @@ def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ())
     check_named(checkpoint)
     check_progress(checkpoint)
     progress = checkpoint.metadata["progress"]
+    notes = [*run_dir.vanished(), *notes]
     notes += resume_threads(parse_threads(config.threads), progress["threads"])
     context = context_in(checkpoint.weights)
     dataset = load_dataset(config, checkpoint.description, context, named="data" in named)

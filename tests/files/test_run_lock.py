@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import fcntl
 import os
@@ -7,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dlkit.errors import DlkitError
+from dlkit.errors import DivergedError, DlkitError, InterruptedRun
 from dlkit.files.run_dir import RunDir
-from dlkit.files.run_lock import hold_lock, shared_by_network
+from dlkit.files.run_lock import hold_lock, last_process, shared_by_network
 
 MOUNTS = """\
 /dev/vda / ext4 rw,relatime 0 0
@@ -124,3 +125,48 @@ def test_place_that_cannot_be_locked_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DlkitError, match=f"cannot lock {tmp_path}/file/run.lock: ") as caught:
         hold_lock(tmp_path / "file" / "run.lock").__enter__()
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (None, "done"),
+        (InterruptedRun(2, "stopped"), "stopped"),
+        (DivergedError("diverged"), "diverged"),
+        (DlkitError("the disk is full"), "failed"),
+        (SystemExit(), "failed"),
+    ],
+)
+def test_how_a_process_ended_is_known_afterwards(
+    error: BaseException | None, state: str, tmp_path: Path
+) -> None:
+    lock = tmp_path / "run.lock"
+
+    with contextlib.suppress(BaseException), hold_lock(lock):
+        during = last_process(lock)
+        if error is not None:
+            raise error
+
+    assert during is not None
+    assert during.state == "running"
+    after = last_process(lock)
+    assert after is not None
+    assert (after.holder, after.state) == (during.holder, state)
+
+
+def test_a_process_that_ended_without_a_word_has_vanished(tmp_path: Path) -> None:
+    script = f"{HOLD}import os\nwith hold_lock(Path('run.lock')): os._exit(0)"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+
+    last = last_process(tmp_path / "run.lock")
+
+    assert last is not None
+    assert last.state == "vanished"
+
+
+@pytest.mark.parametrize("text", ["", "something else", None])
+def test_nothing_is_known_of_other_files(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "run.lock").write_text(text)
+
+    assert last_process(tmp_path / "run.lock") is None
