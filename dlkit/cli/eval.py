@@ -111,7 +111,7 @@ def evaluate(
     if console.mode.json:
         for number, report in enumerate(reports):
             other = {"difference": compared[number].to_dict()} if number in compared else {}
-            console.print_json({**report.to_dict(), **other}, indent=2 if len(reports) == 1 else None)
+            console.print_json({**report.to_dict(), **other}, indent=None)
         return
     print_scores(reports)
     print_differences(list(compared.values()))

@@ -59,7 +59,7 @@ def test_the_checkpoint_alone_is_enough(run_copy: Path, dlkit: Dlkit, home: Path
     assert {**found, "checkpoint": ""} == {**expected, "checkpoint": ""}
 
 
-def test_json_is_one_object_or_one_a_line(run_copy: Path, dlkit: Dlkit) -> None:
+def test_json_is_one_object_a_line_for_each_checkpoint(run_copy: Path, dlkit: Dlkit) -> None:
     one = json.loads(dlkit("eval", "run", "--json").stdout)
     lines = dlkit("eval", "run", "run/last.safetensors", "--json", "--split", "val").stdout.splitlines()
     two = [json.loads(line) for line in lines]
