@@ -11,8 +11,8 @@ DlkitError                 1  failed while running
 └── InterruptedRun         129, 130, 143  stopped by SIGHUP, Ctrl-C or SIGTERM
 """
 
-import difflib
 import errno
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -92,9 +92,27 @@ class InterruptedRun(DlkitError):  # noqa: N818 - requested, not an error
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """Return a suggestion for a mistyped name; empty when no allowed name comes close."""
-    close = difflib.get_close_matches(name, list(allowed), n=2, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else ""
+    """Return a suggestion for a mistyped name; empty where none is one or two typing errors away or has its words."""
+    close = sorted((_errors(name, other), other) for other in dict.fromkeys(allowed))
+    most = (len(name.strip("-")) > 1) + (len(name.strip("-")) > 5)
+    found = [other for errors, other in close if errors <= most]
+    words = set(re.split(r"[\W_]+", name.lower())) - {""}
+    found += [other for _, other in close if words and words <= set(re.split(r"[\W_]+", other.lower()))]
+    found = list(dict.fromkeys(found))[:2]
+    return f"did you mean {' or '.join(found)}?" if found else ""
+
+
+def _errors(name: str, other: str) -> int:
+    """Return how many letters are too many, too few, wrong or swapped (optimal string alignment)."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(name, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != wanted)))
+            if i > 1 and j > 1 and (name[i - 2], letter) == (wanted, other[j - 2]):
+                row[j] = min(row[j], rows[-2][j - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 def printable(text: str, limit: int = 80) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torchvision.models import resnet18
 
 from dlkit.data.arrays.headers import INPUT_NAMES, TARGET_NAMES
 from dlkit.data.images.frame import MAX_PIXELS
@@ -30,6 +32,7 @@ def test_examples_run_one_after_the_other(page: str, dlkit: Callable[..., Any], 
     for source in blocks(page, "python"):
         (home / source.split()[1]).write_text(source)  # its first line is a comment with its name
 
+    torch.save(resnet18().state_dict(), "resnet18.pth")  # noqa: TID251 - as others write it
     for line in "".join(blocks(page, "sh")).splitlines():
         program, *words = shlex.split(line)
         if program == "python":

@@ -17,12 +17,13 @@ from typer.exceptions import TyperException
 from dlkit import __version__
 from dlkit.cli import console, plot, streams, train
 from dlkit.cli import eval as eval_command
+from dlkit.cli.aliases import instead_of_command, instead_of_option
 from dlkit.cli.data import commands as data
 from dlkit.cli.environment import prepare_environment
 from dlkit.cli.inspect import commands as inspect
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.cli.verbose import report
-from dlkit.errors import ConfigError, DlkitError, StdoutError
+from dlkit.errors import ConfigError, DlkitError, StdoutError, did_you_mean
 from dlkit.user_code import blame
 
 app = command_group("dlkit", "Train, evaluate, plot and debug PyTorch models from the shell.")
@@ -125,7 +126,7 @@ def _exit(code: int) -> None:
     os._exit(code)
 
 
-def _usage_error(err: TyperException, words: list[str]) -> int:
+def _usage_error(err: Any, words: list[str]) -> int:
     """Print one of Typer's usage errors in the two-line form."""
     message = " ".join(err.format_message().split())
     message = message[:1].lower() + message[1:].rstrip(".")
@@ -136,8 +137,31 @@ def _usage_error(err: TyperException, words: list[str]) -> int:
         message = f"{_name_given(err)} {found['input']} {should}"
     context = getattr(err, "ctx", None)
     command = context.command_path if context else f"dlkit {words[0]}"
-    console.error(ConfigError(message, f"{command} --help lists what can be given"))
+    hint = ""
+    if hasattr(err, "possibilities"):  # Typer's: options that are merely near in letters
+        message, hint = f"no such option: {err.option_name}", _right_option(err.option_name, words, context)
+    elif message.startswith("no such command"):
+        name = message.split("'")[1]
+        message, hint = f"no such command '{name}'", _right_command(name, context)
+    console.error(ConfigError(message, hint or f"{command} --help lists what can be given"))
     return ConfigError.exit_code
+
+
+def _right_option(option: str, words: list[str], context: Any) -> str:
+    """Return what to type in place of an option that the command does not have; empty where nothing comes close."""
+    options = [name for param in context.command.params for name in (*param.opts, *param.secondary_opts)]
+    return instead_of_option(option, words, options) or did_you_mean(option, options)
+
+
+def _right_command(name: str, context: Any) -> str:
+    """Return what to type in place of a command that there is not; empty where nothing comes close."""
+    path = [*context.command_path.split()[1:], name]
+    groups = {
+        group: list(command.commands)
+        for group, command in context.command.commands.items()
+        if hasattr(command, "commands")
+    }
+    return instead_of_command(path, groups) or did_you_mean(name, context.command.commands)
 
 
 def _name_given(err: Any) -> str:

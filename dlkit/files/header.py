@@ -27,7 +27,8 @@ _OTHER_FORMATS = {
     "compressed with gzip": (b"\x1f\x8b",),
 }
 _NEVER_UNPICKLED = (
-    "dlkit never unpickles, since that can run any code; write it again with safetensors.torch.save_file"
+    "dlkit never unpickles, since that can run any code; to start from such weights, load them in the constructor of a "
+    "network of your own: see Pretrained weights in own-code.md"
 )
 
 

@@ -191,14 +191,14 @@ def test_version_is_printed(dlkit: Dlkit) -> None:
 @pytest.mark.parametrize(
     ("words", "message", "command"),
     [
-        (["trian"], "'trian'", ""),
-        (["train", "mlp", "--epoch", "3"], "--epoch", "train "),
+        (["zzz"], "'zzz'", ""),
+        (["train", "mlp", "--zzz", "3"], "--zzz", "train "),
         (["train", "mlp", "--epochs", "many"], "--epochs many", "train "),
         (["train", "mlp", "--lr="], "--lr ", "train "),
         (["train", "mlp", "--epochs"], "--epochs", "train "),
         (["train", "mlp", "cnn"], "(cnn)", "train "),
         (["inspect", "acts", "x", "--batches", "0"], "--batches 0", "inspect acts "),
-        (["inspect", "sho"], "'sho'", "inspect "),
+        (["inspect", "zzz"], "'zzz'", "inspect "),
         (["eval"], "'CKPT...'", "eval "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

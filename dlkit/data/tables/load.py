@@ -29,6 +29,8 @@ from dlkit.settings.config import TrainConfig
 from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_spec
 
+_USUAL_TARGETS = ("target", "label", "class", "y")
+
 
 def load_tabular(request: Request) -> DataSet:
     """Load a table.
@@ -234,9 +236,12 @@ def _target_of(config: TrainConfig, names: Sequence[str], source: str) -> tuple[
             if names
             else ""
         )
+        usual = [name for name in names if name.lower() in _USUAL_TARGETS]
         raise ConfigError(
             f"--target is missing: it names the column of {printable(source, 200)} to predict{shown}",
-            f"for example --target {printable(names[-1])}" if names else "",
+            f"for example --target {printable(usual[0])}"
+            if usual
+            else "--target COLUMN, or several: --target A,B",
         )
     return target_names(names, config.target, printable(source, 200)) if names else ()
 

@@ -251,7 +251,7 @@ def test_name_is_refused_when_it_cannot_be_got(name: str) -> None:
     assert (
         caught.value.message == f"NAME {name} is not known; choose from mnist, fashion-mnist, kmnist, cifar10"
     )
-    assert caught.value.hint == ("did you mean mnist or kmnist?" if name == "mnits" else "")
+    assert caught.value.hint == ("did you mean mnist?" if name == "mnits" else "")
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str, int]] = {
     "no-target": (
         {"target": None},
         "--target is missing: it names the column of {0} to predict; it has a, colour, patient, day, price, kind",
-        "for example --target kind",
+        "--target COLUMN, or several: --target A,B",
         2,
     ),
     "unknown-target": (

@@ -1,0 +1,155 @@
+"""Words that people know from elsewhere, and the option or command that does it here; nothing of it is run."""
+
+from collections.abc import Mapping, Sequence
+from shlex import quote
+from typing import NamedTuple
+
+
+class Alias(NamedTuple):
+    """What to write in place of a foreign option.
+
+    Args:
+        words: The option, with what always follows it; ends in `=` where the value joins it.
+        value: An example of its value; empty where it takes none.
+    """
+
+    words: str
+    value: str = ""
+
+
+def _of(alias: Alias, names: str) -> dict[str, Alias]:
+    return dict.fromkeys(names.split(), alias)
+
+
+OPTIONS: Mapping[str, Alias] = {
+    **_of(Alias("--lr", "0.01"), "learning-rate learning-rate-init learningrate eta"),
+    **_of(Alias("--epochs", "10"), "epoch num-epochs n-epochs max-epochs nepochs"),
+    **_of(Alias("--max-steps", "1000"), "steps iterations iters max-iter num-steps"),
+    **_of(Alias("--batch-size", "64"), "bs batch batchsize minibatch-size"),
+    **_of(
+        Alias("-s hidden=", "64,64"), "hidden hidden-size hidden-dim hidden-units hidden-layers layers width"
+    ),
+    **_of(Alias("-s dropout=", "0.2"), "dropout"),
+    **_of(Alias("-s activation=", "relu"), "activation"),
+    **_of(Alias("--schedule", "cosine"), "lr-scheduler scheduler lr-schedule lr-decay-schedule sched"),
+    **_of(Alias("--warmup-steps", "100"), "warmup lr-warmup"),
+    **_of(Alias("--patience", "5"), "early-stopping early-stop es-patience"),
+    **_of(Alias("--device cuda"), "gpu gpus cuda use-gpu"),
+    **_of(Alias("--device cpu"), "cpu no-cuda no-gpu"),
+    **_of(Alias("--num-workers", "2"), "workers n-workers n-jobs jobs"),
+    **_of(Alias("--optimizer", "adam"), "opt optim optimiser"),
+    **_of(Alias("--weight-decay", "0.01"), "wd l2 decay"),
+    **_of(Alias("--grad-clip", "1"), "clip gradient-clip clip-grad max-grad-norm gradient-clip-val"),
+    **_of(Alias("--accumulate", "4"), "grad-accum accumulate-grad-batches gradient-accumulation-steps"),
+    **_of(Alias("--precision bf16"), "amp half mixed-precision bf16 autocast"),
+    **_of(Alias("--data", "data.csv"), "dataset csv train-data input data-dir data-path root"),
+    **_of(Alias("--target", "COLUMN"), "label labels y target-column label-column"),
+    **_of(Alias("--val", "0.1"), "val-split validation-split val-size val-fraction validation"),
+    **_of(Alias("--test", "0.2"), "test-size test-split test-fraction"),
+    **_of(Alias("--fold 1 --folds", "5"), "cv kfold k-fold cross-validation n-splits"),
+    **_of(Alias("--seed", "0"), "random-state random-seed rng"),
+    **_of(Alias("--balance loss"), "class-weight class-weights balanced"),
+    **_of(Alias("--augment", "light"), "augmentation augmentations aug transforms"),
+    **_of(Alias("--size", "64"), "image-size img-size imgsz resize"),
+    **_of(Alias("--normalize", "auto"), "normalise normalization standardize"),
+    **_of(Alias("--out", "RUN"), "output output-dir out-dir save-dir log-dir logdir save run-name name"),
+    **_of(Alias("--resume", "RUN"), "continue restart resume-from resume-from-checkpoint"),
+    **_of(
+        Alias("--init", "RUN"), "checkpoint ckpt load weights load-weights finetune fine-tune from-checkpoint"
+    ),
+    **_of(Alias("--log tensorboard"), "tensorboard tb"),
+    **_of(Alias("--predict", "predictions.csv"), "predictions save-predictions"),
+    **_of(Alias("--kind confusion"), "confusion confusion-matrix"),
+}
+"""By option without its dashes; taken where the command has what stands first."""
+
+COMMANDS: Mapping[str, str] = {
+    **dict.fromkeys(("fit", "run", "finetune", "fine-tune"), "dlkit train mlp"),
+    **dict.fromkeys(("test", "evaluate", "score", "validate", "metrics"), "dlkit eval RUN"),
+    **dict.fromkeys(("predict", "infer", "inference", "apply"), "dlkit eval RUN --predict predictions.csv"),
+    **dict.fromkeys(("resume", "continue", "restart"), "dlkit train --resume RUN"),
+    **dict.fromkeys(("models", "list", "networks"), "dlkit train --list"),
+    **dict.fromkeys(("datasets", "data-list"), "dlkit data ls"),
+    **dict.fromkeys(("download", "fetch"), "dlkit data get mnist"),
+    **dict.fromkeys(("visualize", "visualise", "draw", "curves", "figure", "tensorboard"), "dlkit plot RUN"),
+    **dict.fromkeys(("compare", "diff", "leaderboard"), "dlkit eval RUN OTHER"),
+    **dict.fromkeys(("info", "summary", "describe"), "dlkit inspect show RUN"),
+    **dict.fromkeys(("diagnose", "diagnosis", "debug", "doctor"), "dlkit inspect run RUN"),
+    **dict.fromkeys(("lr-find", "find-lr", "lr-finder"), "dlkit inspect lr mlp"),
+    **dict.fromkeys(("validate-data", "lint"), "dlkit data check SPEC"),
+    "version": "dlkit --version",
+    "help": "dlkit --help",
+    "data list": "dlkit data ls",
+    "data download": "dlkit data get mnist",
+    "data info": "dlkit data show SPEC",
+}
+"""By the words after `dlkit`."""
+
+SENTENCES: Mapping[str, str] = {
+    "export": "best.safetensors in the run folder has the weights under their names in state_dict(): "
+    "model.load_state_dict(safetensors.torch.load_file(path))",
+    **dict.fromkeys(
+        ("sweep", "tune", "search", "hpo"),
+        "a loop of the shell does it, a run for each value of an option, and dlkit eval compares them: "
+        "see the quickstart",
+    ),
+    "--list": "dlkit train --list lists the networks, dlkit data ls the data sets",
+    "--pretrained": "write a class whose constructor loads the weights, as torchvision.models.resnet18(weights="
+    '"DEFAULT") does, and train it as file.py:Class; see Pretrained weights in own-code.md',
+}
+"""By option or command: what there is no command for."""
+
+
+def instead_of_option(option: str, words: Sequence[str], options: Sequence[str]) -> str:
+    """Return the command line with the options that the command has in place of foreign ones; empty if there is none.
+
+    Args:
+        option: The first that it does not have, with its dashes.
+        words: All words after `dlkit`.
+        options: Those of the command.
+    """
+    if sentence := SENTENCES.get(f"--{_name(option)}"):
+        return sentence
+    if _alias(option, options) is None:
+        return ""
+    found, rest = ["dlkit"], list(words)
+    while rest:
+        typed, joined, value = rest.pop(0).partition("=")
+        alias = _alias(typed, options)
+        if alias is None:
+            found.append(quote(f"{typed}{joined}{value}"))
+            continue
+        if not joined and rest and _is_value(rest[0], alias):
+            value = rest.pop(0)
+        value = quote(value or alias.value) if alias.value else ""
+        found.append(f"{alias.words}{'' if alias.words.endswith('=') or not value else ' '}{value}")
+    return " ".join(found)
+
+
+def _name(option: str) -> str:
+    return option.lstrip("-").replace("_", "-").lower()
+
+
+def _alias(option: str, options: Sequence[str]) -> Alias | None:
+    alias = OPTIONS.get(_name(option)) if option.startswith("--") and option not in options else None
+    return alias if alias is not None and alias.words.split()[0] in options else None
+
+
+def _is_value(word: str, alias: Alias) -> bool:
+    """Return whether the word after a foreign option is its value: a number where the option here takes one."""
+    number = not alias.value or alias.value[0].isdecimal()
+    return not word.startswith("-") and (word[:1].isdecimal() or not number)
+
+
+def instead_of_command(path: Sequence[str], groups: Mapping[str, Sequence[str]]) -> str:
+    """Return the command that does what a foreign one names; empty where there is none.
+
+    Args:
+        path: The words after `dlkit` up to the foreign one.
+        groups: Names of the commands of each group, as inspect.
+    """
+    words = " ".join(path).replace("_", "-").lower()
+    for group, names in groups.items():
+        if len(path) == 1 and words in names:
+            return f"dlkit {group} {words} --help"
+    return COMMANDS.get(words) or SENTENCES.get(words, "")
