@@ -29,6 +29,7 @@ LINES: dict[str, str] = {
     "inspect rules": "inspect rules",
     "inspect run": "inspect run run",
     "inspect show": "inspect show run",
+    "inspect updates": "inspect updates run",
     "inspect weights": "inspect weights run",
     "plot": "plot run",
     "train": "train mlp --limit 100 --epochs 1 --out new",
