@@ -21,6 +21,8 @@ LINES: dict[str, str] = {
     "data split": "data split digits -o split.csv",
     "eval": "eval run",
     "inspect acts": "inspect acts run",
+    "inspect diff": "inspect diff run run/last.safetensors",
+    "inspect env": "inspect env",
     "inspect grads": "inspect grads run",
     "inspect history": "inspect history run/history.csv",
     "inspect lr": "inspect lr mlp",
