@@ -7,11 +7,22 @@ import numpy as np
 import pyarrow as pa
 
 
-def strings(texts: Sequence[str]) -> pa.Array:
-    """Return an Arrow array of texts."""
-    data = [text.encode() for text in texts]
-    offsets = np.cumsum([0, *map(len, data)], dtype=np.int32)
-    return pa.StringArray.from_buffers(len(data), pa.py_buffer(offsets), pa.py_buffer(b"".join(data)))
+def strings(texts: Sequence[str], *, empty: bool = False) -> pa.Array:
+    """Return an Arrow array of texts.
+
+    Args:
+        texts: The texts.
+        empty: Empty ones are null.
+    """
+    joined = "".join(texts)
+    if joined.isascii():
+        lengths, data = np.fromiter(map(len, texts), np.int32, len(texts)), joined.encode()
+    else:
+        parts = [text.encode() for text in texts]
+        lengths, data = np.fromiter(map(len, parts), np.int32, len(texts)), b"".join(parts)
+    offsets = np.append(np.int32(0), np.cumsum(lengths, dtype=np.int32))
+    valid = pa.py_buffer(np.packbits(lengths > 0, bitorder="little")) if empty else None
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(data), valid)
 
 
 def as_array(values: Any, missing: float = np.nan) -> np.ndarray:

@@ -25,15 +25,9 @@ _PAIRS = (
 
 def guess_coordinates(names: Sequence[str]) -> tuple[str, str] | None:
     """Return the columns whose names say that they are coordinates, the one to the east first; None if none do."""
-    for first, second in _PAIRS:
-        found = [
-            [
-                name
-                for name in names
-                if re.fullmatch(rf"(?:.*[ _.])?{pattern}(?:[ _.(].*)?", name, re.IGNORECASE)
-            ]
-            for pattern in (first, second)
-        ]
+    for pair in _PAIRS:
+        patterns = [re.compile(rf"(?:.*[ _.])?{pattern}(?:[ _.(].*)?", re.IGNORECASE) for pattern in pair]
+        found = [list(filter(pattern.fullmatch, names)) for pattern in patterns]
         if len(found[0]) == len(found[1]) == 1:
             return found[0][0], found[1][0]
     return None

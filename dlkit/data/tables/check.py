@@ -1,5 +1,6 @@
 """Faults of a table: values, columns and rows that a network should not be given as they are."""
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,10 +10,10 @@ from dlkit.data.findings import Finding, some_of
 from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.tables.encoding import overflows, too_large
-from dlkit.data.tables.limits import find_limits
+from dlkit.data.tables.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.raw_rows import compared, hash_raw
 from dlkit.data.tables.suspects import suspects_of
-from dlkit.data.tables.table import Column, Table, is_index
+from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import printable
 
@@ -44,9 +45,10 @@ def check_table(
         name for name in features or table.names if name not in targets and (features or not is_index(name))
     ]
     columns = [table.column(name, "--features") for name in used]
-    findings = [finding for column in columns for finding in _of_column(table, column)]
+    seen = _remarkable(table, columns)
+    findings = [finding for column in seen for finding in _of_column(table, column)]
     findings += _codes(table, [*used, *targets])
-    findings += [finding for name in used for finding in find_limits(table, name, target=False)]
+    findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
     findings += _total(table, [*used, *targets])
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
     findings += _of_rows(table, used, of_classes)
@@ -61,6 +63,21 @@ def _is_classes(table: Table, column: Column, task: str) -> bool:
     if column.kind != "number" or task != "auto":
         return column.kind != "number" or task == "classification"
     return infer_task("it", table.numbers(column.name), column.unit)[0] == "classification"
+
+
+def _remarkable(table: Table, columns: Sequence[Column]) -> list[Column]:
+    """Return the columns without those of numbers in which nothing can be found, judged many at once."""
+    dull: set[str] = set()
+    for block in blocks_of([column for column in columns if column.kind == "number"], len(table)):
+        if len(block) > 1:
+            values = np.sort([table.numbers(column.name) for column in block], axis=1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                sound = np.isfinite(values.std(1)) & (values[:, 0] < values[:, -1])
+            broken = (values != np.floor(values)).any(1)
+            piled = np.maximum((values == values[:, :1]).sum(1), (values == values[:, -1:]).sum(1))
+            chosen = sound & broken & (piled < FEWEST_AT_END)
+            dull |= {column.name for column in itertools.compress(block, chosen)}
+    return [column for column in columns if column.name not in dull]
 
 
 def _of_column(table: Table, column: Column) -> Iterator[Finding]:
@@ -149,9 +166,13 @@ def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
 def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
     """Find a last row that holds the sums of the others, in two columns or more and most of those of numbers."""
     numbers = [name for name in names if table.column(name).kind == "number"]
-    columns = [values for values in map(table.numbers, numbers) if np.isfinite(values).all() and values.any()]
-    sums = sum(bool(np.isclose(values[:-1].sum(), values[-1], rtol=1e-3, atol=0)) for values in columns)
-    if len(table) >= _FEWEST_ROWS and sums >= max(2, len(columns) / 2):
+    columns = sums = 0
+    for block in blocks_of(numbers, len(table)):
+        values = np.stack([table.numbers(name) for name in block])
+        values = values[np.isfinite(values).all(1) & values.any(1)]
+        columns += len(values)
+        sums += int(np.isclose(values[:, :-1].sum(1), values[:, -1], rtol=1e-3, atol=0).sum())
+    if len(table) >= _FEWEST_ROWS and sums >= max(2, columns / 2):
         yield Finding(
             level="warning",
             rule="total",
@@ -251,13 +272,14 @@ def _giving_away(
         return
     rows = np.random.RandomState(0).permutation(rows)[:_TELLING_ROWS]
     truth = _stored(table, target.name)[rows]
-    if len(np.unique(truth)) < 2:
+    places = np.unique(truth, return_inverse=True)[1]
+    if not places.any():
         return
     for column in columns:
         if column.hashed or column.stray is not None:
             continue
         score = _telling(
-            _stored(table, column.name)[rows], truth, text=column.kind == "text", classes=classes
+            _stored(table, column.name)[rows], places, text=column.kind == "text", classes=classes
         )
         if score >= _GIVES_AWAY:
             measure = "balanced accuracy" if classes else "R2 of ranks"
@@ -271,14 +293,19 @@ def _giving_away(
             )
 
 
-def _telling(values: np.ndarray, truth: np.ndarray, *, text: bool, classes: bool) -> float:
+def _telling(values: np.ndarray, places: np.ndarray, *, text: bool, classes: bool) -> float:
     """Return how well one column predicts the target on the half of the rows that was not learnt from.
 
     Numbers are cut into bins that hold equally many rows, a text is a bin of its own; each bin predicts the mean
     rank of its targets, or their commonest class. Ranks, so that a few large targets do not decide.
+
+    Args:
+        values: Of the column, shape (N,).
+        places: The ranks of the targets, or their classes, shape (N,).
+        text: The column holds codes of texts.
+        classes: The target is one of classes.
     """
     half = len(values) // 2
-    places = np.unique(truth, return_inverse=True)[1]
     bins = values.astype(np.int64) + 1 if text else _equal_bins(values, half)
     if classes:
         counts = np.zeros((bins.max() + 1, places.max() + 1))

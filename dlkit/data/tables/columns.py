@@ -241,7 +241,10 @@ def first_padded(values: pa.Array) -> int | None:
     letters = np.frombuffer(data, np.uint8)
     lengths = np.diff(starts)
     rows = np.flatnonzero(lengths > 1)
-    rows = rows[letters[starts[:-1][rows]] == ord("0")]
+    first = starts[:-1][rows]
+    rows = rows[
+        (letters[first] == ord("0")) & (letters[first + 1] >= ord("0")) & (letters[first + 1] <= ord("9"))
+    ]
     return next((int(row) for row in rows if PADDED.fullmatch(values[int(row)].as_py())), None)
 
 

@@ -1,13 +1,14 @@
 """How the columns of a table become inputs, by what was learned of them, and what a checkpoint keeps of that."""
 
+import functools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
-from dlkit.data.tables.table import Column, Table
+from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 
 _DAY = 86_400.0
@@ -48,7 +49,7 @@ class ColumnCode:
     embedded: bool = False
     unit: str = ""
 
-    @property
+    @functools.cached_property
     def features(self) -> tuple[str, ...]:
         """The names of the features that the column becomes."""
         if self.kind == "text":
@@ -58,10 +59,21 @@ class ColumnCode:
         waves = tuple(f"{self.name} {cycle} {wave}" for cycle in self.cycles for wave in ("sin", "cos"))
         return (self.name, *waves, *([f"{self.name} is missing"] if self.indicator else []))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what differs from the defaults, in plain lists, strings and numbers."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(self, name)) != default
+        }
+
     @property
     def num_codes(self) -> int:
         """How many codes an embedded column has, that for any other text counted in."""
         return len(self.categories) + 1
+
+
+_DEFAULTS = {field.name: field.default for field in fields(ColumnCode)}
 
 
 @dataclass(frozen=True)
@@ -115,13 +127,15 @@ class Encoding:
         """
         count = len(table) if rows is None else len(rows)
         inputs = np.zeros((count, len(self.feature_names)), dtype=np.float32)
+        numbers = []
         for first, code in self._firsts():
             check_column(table, code)
-            part = inputs[:, first : first + len(code.features)]
             if code.kind == "text":
-                _encode_texts(code, table, rows, part)
+                _encode_texts(code, table, rows, inputs[:, first : first + len(code.features)])
             else:
-                _encode_numbers(code, table, rows, part)
+                numbers.append((first, code))
+        for block in blocks_of(numbers, count):
+            _encode_numbers(block, table, rows, inputs)
         return inputs
 
     def without_scaling(self) -> Self:
@@ -146,10 +160,7 @@ class Encoding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, strings and numbers."""
-        columns = [
-            {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(code).items()}
-            for code in self.columns
-        ]
+        columns = [code.to_dict() for code in self.columns]
         return {"columns": columns, "left_out": dict(self.left_out)}
 
     @classmethod
@@ -219,28 +230,48 @@ def _places(code: ColumnCode, column: Column) -> np.ndarray:
     return np.array([place.get(text, -1) for text in (*column.categories, None)], dtype=np.int64)
 
 
-def _encode_numbers(code: ColumnCode, table: Table, rows: np.ndarray | None, part: np.ndarray) -> None:
-    values = table.numbers(code.name, rows)
-    check_finite(table, code.name, rows, values)
+def _encode_numbers(
+    block: Sequence[tuple[int, ColumnCode]], table: Table, rows: np.ndarray | None, inputs: np.ndarray
+) -> None:
+    """Encode columns of numbers, booleans or dates, each with the index of its first feature."""
+    firsts, codes = np.array([first for first, _ in block]), [code for _, code in block]
+    values = np.stack([table.numbers(code.name, rows) for code in codes])
+    for place in np.flatnonzero(np.isinf(values).any(1)):
+        check_finite(table, codes[place].name, rows, values[place])
     missing = np.isnan(values)
-    seconds = values
-    if code.kind == "date":
-        values = values / YEAR
-    values = np.where(missing, code.fill, values)
-    if code.log:
-        values = np.log1p(np.maximum(values, 0) / code.log)
+    for (first, code), seconds, gaps in zip(block, values, missing, strict=True):
+        _encode_waves(code, seconds, gaps, inputs[:, first + 1 :])
+    means, stds, logs, fills = np.array([(code.mean, code.std, code.log, code.fill) for code in codes]).T[
+        ..., None
+    ]
+    dates = np.array([code.kind == "date" for code in codes], dtype=bool)
+    values[dates] /= YEAR
+    values = np.where(missing, fills, values)
+    if len(logged := np.flatnonzero(logs)):
+        values[logged] = np.log1p(np.maximum(values[logged], 0) / logs[logged])
     with np.errstate(over="ignore"):
-        part[:, 0] = (values - code.mean) / code.std
-    if not np.isfinite(part[:, 0]).all():
-        place = int(np.flatnonzero(~np.isfinite(part[:, 0]))[0])
-        raise too_large(table, code.name, place if rows is None else int(rows[place]), float(values[place]))
+        scaled = ((values - means) / stds).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        column, place = np.argwhere(~np.isfinite(scaled))[0]
+        raise too_large(
+            table,
+            codes[column].name,
+            int(place if rows is None else rows[place]),
+            float(values[column, place]),
+        )
+    inputs[:, firsts] = scaled.T
+    for (first, code), gaps in zip(block, missing, strict=True):
+        if code.indicator:
+            inputs[:, first + len(code.features) - 1] = gaps
+
+
+def _encode_waves(code: ColumnCode, seconds: np.ndarray, missing: np.ndarray, part: np.ndarray) -> None:
+    """Encode where dates stand in their cycles, as sines and cosines."""
     for index, name in enumerate(code.cycles):
         period, offset = CYCLES[name]
         angle = np.where(missing, 0.0, (seconds - offset) % period) * (2 * np.pi / period)
-        part[:, 1 + 2 * index] = np.where(missing, 0, np.sin(angle))
-        part[:, 2 + 2 * index] = np.where(missing, 0, np.cos(angle))
-    if code.indicator:
-        part[:, -1] = missing
+        part[:, 2 * index] = np.where(missing, 0, np.sin(angle))
+        part[:, 2 * index + 1] = np.where(missing, 0, np.cos(angle))
 
 
 def check_finite(table: Table, name: str, rows: np.ndarray | None, values: np.ndarray) -> None:

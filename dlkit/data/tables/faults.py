@@ -13,6 +13,7 @@ from dlkit.errors import DataError
 
 _END = "\0end"
 _FEWEST_ROWS = 3
+_BYTES_A_FIELD = 64
 
 
 def find_fault(file: BinaryIO, source: str, header: Header) -> DataError | None:
@@ -52,11 +53,10 @@ def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, 
     file.seek(header.end)
 
     def lines() -> Iterator[str]:
-        last = "\n"
         for line in file:
-            last = line.decode()
-            yield last
-        yield _END if last.endswith("\n") else f"\n{_END}"  # part of the last field if its quote is left open
+            text = line.decode()
+            yield text if text.endswith("\n") else f"{text}\n"
+        yield _END  # part of the last field if its quote is left open
 
     line = header.lines + 1
     before = csv.field_size_limit(MAX_RECORD_BYTES)  # a limit for the whole process
@@ -92,9 +92,10 @@ def _text_faults(file: BinaryIO, source: str, header: Header) -> Iterator[DataEr
     """Yield the lines that are no text, or have no end."""
     number, offset, quoted, returned = header.lines + 1, header.end, False, None
     file.seek(offset)
-    while line := file.readline(MAX_RECORD_BYTES + 1):
+    longest = max(MAX_RECORD_BYTES, _BYTES_A_FIELD * len(header.names))
+    while line := file.readline(longest + 1):
         quoted = quoted or b'"' in line
-        if len(line) > MAX_RECORD_BYTES:
+        if len(line) > longest:
             yield _endless(source, number, quoted=b'"' in line)
         if fault := text_fault(line, source, number, offset):
             yield fault

@@ -69,6 +69,13 @@ def read_header(
     comments, line, begin, record = _first_record(file)
     if fault := text_fault(record, source, line, begin):
         raise fault
+    if len(record) >= MAX_RECORD_BYTES:
+        raise fault_in(
+            source,
+            line,
+            f"is longer than {MAX_RECORD_BYTES / 2**20:.0f} MiB: it has no end, or names too many columns",
+            "keep fewer columns, or save so many numbers as an array (.npy), which has no names",
+        )
     text = record.decode().rstrip("\r\n")
     if "\r" in text.split("\n", maxsplit=1)[0].split('"', maxsplit=1)[0]:
         raise fault_in(
@@ -107,11 +114,12 @@ def are_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """
     columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True)) or [()] * len(names)
     pairs = [(name, column) for name, column in zip(names, columns, strict=True) if name]
-    texts = [name in column for name, column in pairs if not _is_number(name)]
     numbers = [(float(name), column) for name, column in pairs if _is_number(name)]
+    texts = len(pairs) > len(numbers)
+    repeated = (name in column for name, column in pairs if not _is_number(name))
     if not numbers:
-        return bool(texts) and all(texts)
-    if any(texts):
+        return texts and all(repeated)
+    if any(repeated):
         return True
     within = sum(_is_within(number, column) for number, column in numbers)
     counted = _do_count([number for number, _ in numbers])
@@ -263,12 +271,17 @@ def _check_names(names: tuple[str, ...], source: str, line: int) -> None:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, skipinitialspace=True), [""])
+    reader = csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        return next(reader, [""])
+    except csv.Error:  # a field of more than 131,072 letters: it stands somewhere else
+        return [line]
 
 
 def _is_number(text: str) -> bool:
+    if text[:1].isalpha():
+        return False
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return text.lower() not in ("nan", "inf", "infinity")

@@ -20,6 +20,7 @@ from dlkit.data.tables.columns import (
 from dlkit.data.tables.dates import forms_of, in_order
 from dlkit.data.tables.numbers import Marks, is_grouped, look_around, recognise_marks, shape_of
 from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.together import judge_together
 
 _STRAY_SHARE = 0.1
 _MANY_NUMBERS = 20
@@ -44,7 +45,9 @@ def plan_columns(
         exact: Keep all numbers in float64.
         options: What the user says.
     """
-    readers = {name: judge(name, values, options) for name, values in sample.items()}
+    plain = replace(options.written, marks=options.marks or Marks())
+    found = {} if plain.censored or plain.typed else judge_together(sample, plain, options.codes)
+    readers = {name: found.get(name) or judge(name, values, options) for name, values in sample.items()}
     doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault in ("comma", "marks")}
     if doubtful and None in (options.decimal, options.thousands):
         written = {

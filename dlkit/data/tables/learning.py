@@ -1,7 +1,8 @@
 """What is learned of the columns of a table from its training rows."""
 
-import math
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from dlkit.data.tables.encoding import (
     shown_text,
     too_large,
 )
-from dlkit.data.tables.table import Column, Table
+from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 
 ONE_HOT_UP_TO = 32
@@ -41,15 +42,13 @@ def learn_columns(
     Raises:
         DataError: A column that is named or made of numbers cannot be read; or no column is left.
     """
-    codes: list[ColumnCode] = []
-    left_out: dict[str, str] = {}
-    for name in names:
-        column = table.column(name, "--features" if chosen else "")
-        code = _learn(table, column, rows, chosen=chosen, embed=embed)
-        if isinstance(code, str):
-            left_out[name] = code
-        else:
-            codes.append(code)
+    columns = [table.column(name, "--features" if chosen else "") for name in names]
+    learned: dict[str, ColumnCode | str] = _learn_plain(table, columns, rows)
+    for column in columns:
+        if column.name not in learned:
+            learned[column.name] = _learn(table, column, rows, chosen=chosen, embed=embed)
+    codes = [code for name in names if not isinstance(code := learned[name], str)]
+    left_out = {name: code for name in names if isinstance(code := learned[name], str)}
     if not codes:
         why = "; ".join(f"{printable(name)} {reason}" for name, reason in left_out.items())
         raise DataError(
@@ -72,22 +71,53 @@ def _learn(table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embe
     if given.min() == given.max() and not missing:
         return f"is {table.texts(column.name, rows[:1])[0]} in all training rows"
     _check_spread(table, column.name, rows, values)
-    if column.kind == "date":
-        given = given / YEAR
-    scale = _log_scale(given) if column.kind == "number" else 0.0
-    scaled = np.log1p(given / scale) if scale else given
-    std = float(scaled.std())
-    return ColumnCode(
-        name=column.name,
-        kind=column.kind,
-        mean=float(scaled.mean()),
-        std=std if std > 0 and math.isfinite(std) else 1.0,
-        log=scale,
-        fill=float(np.median(given)),
-        indicator=missing,
-        cycles=_cycles_of(given * YEAR) if column.kind == "date" else (),
-        unit=column.unit,
+    fitted = _fit([column], given[None] / YEAR if column.kind == "date" else given[None])[0]
+    cycles = _cycles_of(given) if column.kind == "date" else ()
+    return replace(fitted, indicator=missing, cycles=cycles)
+
+
+def _learn_plain(table: Table, columns: Sequence[Column], rows: np.ndarray) -> dict[str, ColumnCode | str]:
+    """Learn the columns of numbers without gaps, many at a time where there are few rows."""
+    numbers = [column for column in columns if column.kind == "number"]
+    learned: dict[str, ColumnCode | str] = {}
+    for block in blocks_of(numbers, len(rows)):
+        values = np.stack([table.numbers(column.name, rows) for column in block])
+        with np.errstate(over="ignore", invalid="ignore"):
+            plain = np.isfinite(values.std(1)) & (values.min(1) < values.max(1))
+        chosen = list(itertools.compress(block, plain))
+        learned |= {code.name: code for code in _fit(chosen, values[plain])}
+    return learned
+
+
+def _fit(columns: Sequence[Column], given: np.ndarray) -> list[ColumnCode]:
+    """Return the codes of columns of numbers.
+
+    Args:
+        columns: C columns.
+        given: Their values, shape (C, N), none missing, not all alike, of a finite standard deviation.
+    """
+    numbers = np.array([column.kind == "number" for column in columns], dtype=bool)
+    scales = np.where(numbers, _log_scales(given), 0.0)
+    logged = np.flatnonzero(scales)
+    scaled = given
+    if len(logged):
+        scaled = given.copy()
+        scaled[logged] = np.log1p(given[logged] / scales[logged, None])
+    stds = scaled.std(1)
+    stds[~(np.isfinite(stds) & (stds > 0))] = 1.0
+    learned = zip(
+        scaled.mean(1).tolist(),
+        stds.tolist(),
+        scales.tolist(),
+        np.median(given, axis=1).tolist(),
+        strict=True,
     )
+    return [
+        ColumnCode(
+            name=column.name, kind=column.kind, mean=mean, std=std, log=log, fill=fill, unit=column.unit
+        )
+        for column, (mean, std, log, fill) in zip(columns, learned, strict=True)
+    ]
 
 
 def _check_spread(table: Table, name: str, rows: np.ndarray, values: np.ndarray) -> None:
@@ -97,20 +127,28 @@ def _check_spread(table: Table, name: str, rows: np.ndarray, values: np.ndarray)
         raise too_large(table, name, int(rows[largest]), values[largest])
 
 
-def _log_scale(given: np.ndarray) -> float:
-    """Return the unit in which a strongly skewed column without negative values is taken as a logarithm; else 0."""
-    if given.min() < 0 or _skew(given) <= _SKEWED:
-        return 0.0
-    positive = given[given > 0]
-    scale = float(np.median(positive))
-    return scale if abs(_skew(np.log1p(given / scale))) < _skew(given) else 0.0
+def _log_scales(given: np.ndarray) -> np.ndarray:
+    """Return the units in which strongly skewed columns without negative values are taken as logarithms; else 0.
+
+    Args:
+        given: Shape (C, N).
+    """
+    scales = np.zeros(len(given))
+    skews = _skews(given)
+    skewed = np.flatnonzero((given.min(1) >= 0) & (skews > _SKEWED))
+    if len(skewed):
+        units = np.array([np.median(row[row > 0]) for row in given[skewed]])
+        better = np.abs(_skews(np.log1p(given[skewed] / units[:, None]))) < skews[skewed]
+        scales[skewed] = np.where(better, units, 0.0)
+    return scales
 
 
-def _skew(values: np.ndarray) -> float:
-    """Return the third standardised moment."""
-    centred = values - values.mean()
-    std = float(np.sqrt(np.mean(centred**2)))
-    return float(np.mean((centred / std) ** 3)) if std > 0 else 0.0
+def _skews(values: np.ndarray) -> np.ndarray:
+    """Return the third standardised moment of each row, shape (C,)."""
+    centred = values - values.mean(1, keepdims=True)
+    stds = np.sqrt(np.square(centred).mean(1, keepdims=True))
+    skews: np.ndarray = ((centred / np.where(stds > 0, stds, 1.0)) ** 3).mean(1)
+    return skews
 
 
 def _cycles_of(seconds: np.ndarray) -> tuple[str, ...]:

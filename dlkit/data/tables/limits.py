@@ -9,7 +9,7 @@ from dlkit.data.tables.table import Table
 from dlkit.errors import printable
 
 _FEWEST_VALUES = 30
-_FEWEST_ROWS = 10
+FEWEST_AT_END = 10
 _NEXT = 5
 _TIMES = 5
 
@@ -30,7 +30,7 @@ def find_limits(table: Table, name: str, *, target: bool) -> Iterator[Finding]:
         value, *next_values = different[::step][: _NEXT + 1]
         count, *next_counts = counts[::step][: _NEXT + 1]
         rest = different[1:] if step == 1 else different[:-1]
-        if count < max(_FEWEST_ROWS, _TIMES * max(next_counts)):
+        if count < max(FEWEST_AT_END, _TIMES * max(next_counts)):
             continue
         if abs(value - next_values[0]) > rest[-1] - rest[0] or (
             end == "minimum" and value == 0 and not target

@@ -334,8 +334,11 @@ def _notes(
     unknown = int((~targets.known).sum())
     if unknown:
         yield f"{unknown:,} rows without {', '.join(targets.names)} are left out"
-    gaps = {code.name: int(table.missing(code.name, rows["train"]).sum()) for code in encoding.columns}
-    filled = [f"{printable(name)} ({count:,})" for name, count in gaps.items() if count]
+    filled = [
+        f"{printable(code.name)} ({table.missing(code.name, rows['train']).sum():,})"
+        for code in encoding.columns
+        if code.indicator or None in code.categories
+    ]
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
     if left_out:

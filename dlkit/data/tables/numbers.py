@@ -134,7 +134,7 @@ class Written:
         """All texts that stand for a missing number."""
         return MISSING | self.typed
 
-    @property
+    @functools.cached_property
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
         factors, brackets = "k, M, bn" * self.factors, "(1) as -1" * self.brackets

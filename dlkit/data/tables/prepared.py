@@ -65,7 +65,10 @@ class GrowingColumns:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the values of each column, shape (N,); those on the disk are mapped."""
         if self._file is None:
-            return {name: np.concatenate(parts) for name, parts in self._parts.items()}
+            return {
+                name: np.concatenate(parts) if len(parts) > 1 else parts[0]
+                for name, parts in self._parts.items()
+            }
         self._file.flush()
         mapped = np.memmap(self._file, np.uint8, mode="r+")
         return {

@@ -1,16 +1,18 @@
 """Rows as they stand in the file, to find the same row again: in another split, or in another table."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from dlkit.data.row_hashes import hash_columns, words_of
-from dlkit.data.tables.table import Table, is_index
+from dlkit.data.tables.table import Table, blocks_of, is_index
 
 
 def compared(table: Table, names: Sequence[str]) -> list[str]:
     """Return the columns of those named that say something of a row, without those that number the rows."""
-    return [name for name in names if not _numbers_rows(table, name)] or list(names)
+    counting = _counters(table, names)
+    return [name for name in names if name not in counting and not is_index(name)] or list(names)
 
 
 def shared_columns(table: Table, other: Table, targets: Sequence[str]) -> list[str]:
@@ -67,13 +69,15 @@ def _values(table: Table, name: str, rows: np.ndarray | None) -> np.ndarray:
     return found
 
 
-def _numbers_rows(table: Table, name: str) -> bool:
-    """Return whether a column counts the rows, as the index does that pandas writes."""
-    if is_index(name):
-        return True
-    if table.column(name).kind != "number":
-        return False
-    values = table.numbers(name)
-    if len(values) < 2 or np.isnan(values).any() or values.max() - values.min() + 1 != len(values):
-        return False
-    return bool(len(np.unique(values)) == len(values))
+def _counters(table: Table, names: Sequence[str]) -> set[str]:
+    """Return the columns that count the rows, as an index does."""
+    numbers = [name for name in names if table.column(name).kind == "number"]
+    found: set[str] = set()
+    for block in blocks_of(numbers, len(table)):
+        values = np.stack([table.numbers(name) for name in block])
+        spans = values.max(1) - values.min(1) + 1
+        counting = itertools.compress(
+            zip(block, values, strict=True), (spans == len(table)) & (len(table) > 1)
+        )
+        found |= {name for name, column in counting if len(np.unique(column)) == len(table)}
+    return found

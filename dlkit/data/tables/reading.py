@@ -27,6 +27,8 @@ from dlkit.data.tables.options import Asked, TableOptions
 from dlkit.data.tables.prepared import GrowingColumns, is_prepared, keep_table, kept_table, prepared_folder
 from dlkit.data.tables.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
 from dlkit.data.tables.table import Progress, Stray, Table
+from dlkit.data.tables.together import convert_together
+from dlkit.data.tables.wide import WIDE_COLUMNS, WideFile
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PREPARED_FROM_BYTES = 32 * 2**20
@@ -158,6 +160,8 @@ class _Reading:
         delimiter = "\t" if self.suffix == ".tsv" else None
         named = self.asked.options.header
         delimited = DelimitedFile(self.file, self.source, delimiter, named=named)
+        if len(delimited.header.names) >= WIDE_COLUMNS:
+            return self._delimited(WideFile(delimited), size, store)
         try:
             return self._delimited(delimited, size, store)
         except NotForArrowError:
@@ -171,7 +175,7 @@ class _Reading:
             sample,
             self.asked.kinds,
             self.asked.orders,
-            exact=store is None,
+            exact=store is None or isinstance(file, WideFile),
             options=self.asked.options,
         )
         if units := units_below(sample, readers):
@@ -229,8 +233,10 @@ class _Reading:
         rows = 0
         turned: dict[str, ColumnReader] = {}
         for done, batch in file.batches(readers):
+            together = convert_together(readers, batch)
             for name, reader in readers.items():
-                found = turned.get(name) or reader.convert(batch[name], rows)
+                found = turned.get(name) or together.get(name)
+                found = reader.convert(batch[name], rows) if found is None else found
                 if not isinstance(found, ColumnReader):
                     growing.add(name, found)
                 elif found.forced and found.odd is not None:

@@ -24,7 +24,7 @@ _PARQUET_ROWS = 65_536
 _DELIMITER_WORDS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _SPACED_QUOTE = re.compile(rb'[,;|\t] +"[^"]')
 
-Batch = dict[str, pa.Array]
+Batch = Mapping[str, pa.Array]
 
 
 class NotForArrowError(Exception):
@@ -77,10 +77,7 @@ class DelimitedFile:
         """
         data = os.pread(self._file.fileno(), 2 * BLOCK_BYTES, self.header.end)
         if not data.strip(b"\r\n"):
-            raise DataError(
-                f"{self._source} has a line of column names and no rows",
-                "export the table again, rows and all",
-            )
+            raise self._without_rows()
         with self._refusals():
             first = next(iter(self._open(pa.BufferReader(data), {})))
         return self._named(first.slice(0, _SAMPLE_ROWS))
@@ -158,6 +155,11 @@ class DelimitedFile:
 
     def _named(self, batch: Any) -> Batch:
         return {self.header.names[int(number)]: batch.column(number) for number in batch.schema.names}
+
+    def _without_rows(self) -> DataError:
+        return DataError(
+            f"{self._source} has a line of column names and no rows", "export the table again, rows and all"
+        )
 
     def _fault(self) -> DataError | None:
         return find_fault(self._file, self._source, self.header)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlkit.data.tables.table import Table
+from dlkit.data.tables.table import Table, blocks_of
 from dlkit.errors import printable
 
 _REPEATED = re.compile(r"(7{2,6}|8{2,6}|9{2,6})0*")
 _OTHERS = frozenset((97.0, 98.0, 997.0, 998.0, 999.25, 32767.0, 32768.0, 65535.0, 2147483647.0, 2147483648.0))
+_BEGINNINGS = (77, 88, 97, 98, 99, 32, 65, 21)
 _HUGE = 1e20
 _FEWEST_OTHERS = 3
 _SHOWN = 8
@@ -41,10 +42,6 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
         column: Its name.
         values: Shape (N,), NaN where missing.
     """
-    with np.errstate(invalid="ignore"):
-        low, high = np.nanmin(values), np.nanmax(values)
-    if not (_is_code(low) or _is_code(high)):
-        return []
     different, counts = np.unique(values[np.isfinite(values)], return_counts=True)
     codes = np.array([_is_code(value) for value in different], dtype=bool)
     others = np.flatnonzero(~codes)
@@ -63,13 +60,15 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
 
 def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
     """Return the suspects in some columns of a table, those of numbers."""
+    found: list[Suspect] = []
     numeric = [name for name in names if table.columns[name].kind == "number" and len(table)]
-    return [
-        suspect
-        for name in numeric
-        if not table.missing(name).all()
-        for suspect in find_suspects(name, table.numbers(name))
-    ]
+    for block in blocks_of(numeric, len(table)):
+        values = np.stack([table.numbers(name) for name in block])
+        ends = np.stack([np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)])
+        for place in np.flatnonzero(_may_be_codes(ends).any(0)).tolist():
+            if any(map(_is_code, ends[:, place].tolist())):
+                found += find_suspects(block[place], values[place])
+    return found
 
 
 def note_of_suspects(suspects: list[Suspect]) -> str:
@@ -83,6 +82,14 @@ def note_of_suspects(suspects: list[Suspect]) -> str:
         f"this looks like a code for a missing value, far from the rest: {', '.join(shown)}{more}; --missing {codes} "
         "takes it as missing"
     )
+
+
+def _may_be_codes(values: np.ndarray) -> np.ndarray:
+    """Return which numbers begin as a code does, bool: with two digits of one."""
+    size = np.abs(values)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        digits = np.floor(size / 10.0 ** (np.floor(np.log10(size)) - 1) + 1e-6)
+    return np.asarray(np.isin(digits, _BEGINNINGS) | (size >= _HUGE))
 
 
 def _is_code(value: float) -> bool:

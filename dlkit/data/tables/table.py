@@ -2,14 +2,19 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from dlkit.errors import DataError, did_you_mean, printable
 
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
+
+_CELLS_AT_ONCE = 2**20
+_INDEX = re.compile(r"Unnamed: \d+(\.\d+)*(_level_\d+)?|__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -229,9 +234,14 @@ def _marks_of(number: str) -> str:
 
 def is_index(name: str) -> bool:
     """Return whether a column seems to number the rows: pandas writes one so, and reads one without a name so."""
-    return (
-        not name or re.fullmatch(r"Unnamed: \d+(\.\d+)*(_level_\d+)?|__index_level_\d+__", name) is not None
-    )
+    return not name or (name[0] in "U_" and _INDEX.fullmatch(name) is not None)
+
+
+def blocks_of(columns: Sequence[T], rows: int) -> Iterator[Sequence[T]]:
+    """Yield columns in blocks that are computed at once: many where there are few rows, one where there are many."""
+    size = max(1, _CELLS_AT_ONCE // max(rows, 1))
+    for start in range(0, len(columns), size):
+        yield columns[start : start + size]
 
 
 def table_of(

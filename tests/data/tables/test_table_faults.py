@@ -57,6 +57,7 @@ BAD: dict[str, tuple[bytes, list[str]]] = {
     "same-name-twice": (b"a,b,a\n", ["line 1", "columns 1 and 3", "both a"]),
     "no-name": (b"a,,b\n", ["line 1", "column 2 of 3"]),
     "too-few-fields": (b"a,b\n1,2\n3\n4\n", ["line 3", "1 field;", "2 columns", "more", ": 1", "a,,c"]),
+    "too-few-fields-and-no-newline": (b"a,b\n1,2\n3", ["line 3", "1 field;", "2 columns", "a,,c"]),
     "too-many-fields": (b"a,b\n1,5,2\n", ["line 2", "3 fields;", "2 columns", "1.5 not 1,5"]),
     "latin-1": (
         "a,b\n1,2\n1,é\n".encode("latin-1"),
