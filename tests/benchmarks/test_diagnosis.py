@@ -50,19 +50,34 @@ def test_detection_causes_alarms_and_cures_are_counted():
     faults = [
         _case(base, "right", ("lr_low",)),
         _case(base, "wrong", ("dead",)),
+        _case(base, "words", ("lr_low",)),
         _case(base, "silent", ("nan",)),
     ]
     outcomes = {case.key: _outcome(case, 0.95) for case in healthy}
     outcomes[healthy[3].key] = _outcome(healthy[3], 0.95, findings=[WARNING])
-    for case, findings in zip(faults, ([WARNING], [WARNING], []), strict=True):
+    printed = WARNING | {"cure": {"option": "--lr", "value": 0.1}}
+    for case, findings in zip(faults, ([printed], [printed], [WARNING], []), strict=True):
         outcomes[case.key] = _outcome(case, 0.1, findings=findings)
-    cured = {faults[0].key: _outcome(faults[0], 0.95), faults[1].key: _outcome(faults[1], 0.2)}
+    cured = {
+        case.key: _outcome(case, value) for case, value in zip(faults[:3], (0.95, 0.2, 0.95), strict=True)
+    }
     figures = summarise(judge([*healthy, *faults], outcomes), cured)
     counts = {name: (share.count, share.total) for name, share in figures.items()}
-    assert counts["harmful runs detected"] == (2, 3)
-    assert counts["right primary cause"] == (1, 3)
+    assert counts["harmful runs detected"] == (3, 4)
+    assert counts["right primary cause"] == (2, 4)
     assert counts["healthy runs with a warning"] == (1, 4)
-    assert counts["cured by the printed option, of all detected"] == (1, 2)
+    assert counts["healthy runs with a warning while training"] == (0, 4)
+    assert counts["cured by the printed option, of the detected that print one"] == (1, 2)
+    assert counts["cured in code or data, of the detected that print words"] == (1, 1)
+    assert counts["cured, of all detected"] == (2, 3)
+
+
+def test_a_cure_in_words_takes_out_the_fault_alone():
+    in_code = _case(BASES[1], "x", ("dead",), Change(arguments={"fault": "detached", "act": "tanh"}))
+    in_data = _case(BASES[1], "x", ("labels",), Change(data="shuffled", settings={"lr": 0.1}))
+    assert in_code.mended().change == Change(arguments={"act": "tanh"})
+    assert in_data.mended().change == Change(settings={"lr": 0.1})
+    assert _case(BASES[1], "x", ("lr_low",), Change(settings={"lr": 0.1})).mended() is None
 
 
 def test_parts_share_neither_families_nor_bases():

@@ -88,13 +88,18 @@ def _run(cases: Iterable[Case], root: Path, asked: argparse.Namespace) -> dict[s
 
 
 def _cure(runs: Iterable[Judged], root: Path, asked: argparse.Namespace) -> dict[str, Outcome]:
-    """Train every detected harmful run again with the option that its primary cause prints, and nothing else."""
+    """Train every detected harmful run again with the cure of its primary cause, and nothing else.
+
+    A cure without an option says what to change in the code or the data; where its cause is right, that is done.
+    """
     jobs = []
     for run in runs:
-        primary = run.outcome.primary
-        if run.truth == "harmful" and primary is not None and (primary["cure"] or {}).get("option"):
-            option, value = primary["cure"]["option"], primary["cure"]["value"]
-            jobs.append(prepare(run.case, root, [(str(option), str(value))], "cure"))
+        if run.truth != "harmful" or not is_detected(run):
+            continue
+        if run.outcome.cure is not None:
+            jobs.append(prepare(run.case, root, [run.outcome.cure], "cure"))
+        elif is_right(run) and (mended := run.case.mended()) is not None:
+            jobs.append(prepare(mended, root, name="mended"))
     return {outcome.key: outcome for outcome in run_all(jobs, asked.processes, reuse=asked.reuse)}
 
 

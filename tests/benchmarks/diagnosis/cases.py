@@ -1,7 +1,7 @@
 """What is run: every base with every fault and every healthy variant that it allows, at several seeds."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.benchmarks.diagnosis.bases import NETWORKS, Base, Value
 
@@ -60,6 +60,12 @@ class Case:
         if not self.change.own_band:
             return self.base.name
         return f"{self.base.name}/{self.name}"
+
+    def mended(self) -> "Case | None":
+        """Return the run with its fault in the code or the data taken out; None where it is in neither."""
+        arguments = {name: value for name, value in self.change.arguments.items() if name != "fault"}
+        change = replace(self.change, arguments=arguments, data="clean")
+        return replace(self, change=change) if change != self.change else None
 
     def words(self, data: Iterable[str], folder: object, cure: Iterable[tuple[str, str]] = ()) -> list[str]:
         """Return the command line.

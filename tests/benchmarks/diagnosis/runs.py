@@ -52,6 +52,12 @@ class Outcome:
             (finding for finding in self.warnings if finding["cause"]), next(iter(self.warnings), None)
         )
 
+    @property
+    def cure(self) -> tuple[str, str] | None:
+        """Return the option of the primary cause's cure, with its value; None where the cure is words alone."""
+        cure = (self.primary or {}).get("cure") or {}
+        return (str(cure["option"]), str(cure["value"])) if cure.get("option") else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -116,7 +122,7 @@ def _run(asked: tuple[Job, bool, bool]) -> Outcome:
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     kept, words = job.folder.with_suffix(".json"), job.case.words(job.data, job.folder, job.more)
     trained = json.loads(kept.read_text()) if reuse and kept.exists() else None
-    if trained is None or trained["words"] != words:
+    if trained is None or trained.get("words") != words:
         start = time.monotonic()
         code = _dlkit(words, job.folder)
         trained = {"code": code, "seconds": time.monotonic() - start, "words": words}

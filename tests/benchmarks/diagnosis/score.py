@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,15 +73,18 @@ def summarise(runs: Iterable[Judged], cured: Mapping[str, Outcome]) -> dict[str,
     harmful = [run for run in runs if run.truth == "harmful"]
     healthy = [run for run in runs if run.truth == "healthy"]
     detected = [run for run in harmful if is_detected(run)]
-    with_option = [run for run in detected if run.case.key in cured]
-    helped = [run for run in with_option if _is_back(run, cured[run.case.key])]
+    by_option = [run for run in detected if run.outcome.cure is not None]
+    by_hand = [run for run in detected if run.outcome.cure is None]
+    back = {key for run in detected if (key := run.case.key) in cured and _is_back(run, cured[key])}
     return {
         "harmful runs detected": Share(len(detected), len(harmful)),
         "right primary cause": Share(sum(is_right(run) for run in harmful), len(harmful)),
         "right cause of the detected": Share(sum(is_right(run) for run in detected), len(detected)),
         "healthy runs with a warning": Share(sum(is_detected(run) for run in healthy), len(healthy)),
-        "cured by the printed option, of the detected that print one": Share(len(helped), len(with_option)),
-        "cured by the printed option, of all detected": Share(len(helped), len(detected)),
+        "healthy runs with a warning while training": Share(sum(map(_warned, healthy)), len(healthy)),
+        "cured by the printed option, of the detected that print one": _of(by_option, back),
+        "cured in code or data, of the detected that print words": _of(by_hand, back),
+        "cured, of all detected": _of(detected, back),
         "harmless faults with a warning": _share(runs, "harmless"),
         "weak variants with a warning": _share(runs, "weak"),
         "refused before training": Share(sum(run.truth == "refused" for run in runs), len(runs)),
@@ -110,6 +113,14 @@ def family_rows(runs: Iterable[Judged], cured: Mapping[str, Outcome]) -> list[di
             }
         )
     return rows
+
+
+def _warned(run: Judged) -> bool:
+    return "warning: " in run.outcome.message
+
+
+def _of(runs: Sequence[Judged], back: Collection[str]) -> Share:
+    return Share(sum(run.case.key in back for run in runs), len(runs))
 
 
 def _share(runs: Iterable[Judged], truth: str) -> Share:
