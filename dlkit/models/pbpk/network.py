@@ -164,7 +164,8 @@ class OrganNet(nn.Module):
             received = (self.gather @ messages.flatten(1)).view(nodes.shape)
             nodes = update(nodes, received).transpose(0, 1)
         with torch.autocast(doses.device.type, enabled=False):  # half precision would not integrate
-            return self._integrated(nodes.float(), edges.float(), doses, times)
+            dtype = self.place.dtype
+            return self._integrated(nodes.to(dtype), edges.to(dtype), doses, times)
 
     def _integrated(self, nodes: Tensor, edges: Tensor, doses: Tensor, times: Tensor) -> Tensor:
         """Integrate what the last state of the nodes decides."""

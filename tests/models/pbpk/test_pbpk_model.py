@@ -51,6 +51,17 @@ def test_concentrations_have_a_place_for_each_organ_and_time(linear: bool, flows
     assert found.dtype == torch.float32
 
 
+@KINDS
+def test_double_precision_gives_the_same_concentrations(linear: bool) -> None:
+    model, inputs = make_model(linear=linear), make_inputs()
+    found = model(**inputs)
+
+    exact = model.double()(**{name: each.double() for name, each in inputs.items()})
+
+    assert exact.dtype == torch.float64
+    torch.testing.assert_close(found, exact.float(), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("factor", [0.01, 3.0, 1000.0])
 def test_scaling_the_dose_scales_the_curve(factor: float) -> None:
     model, inputs = make_model(), make_inputs()
