@@ -37,6 +37,10 @@ def evaluate(
     baselines: Annotated[
         bool, Option("--baselines", help="Score simpler methods on the same samples, for tables and points.")
     ] = False,
+    allow_nan: Annotated[
+        bool,
+        Option("--allow-nan", help="Count samples whose outputs are NaN or infinite, and score the others."),
+    ] = False,
     draws: Annotated[
         int | None,
         Option(
@@ -72,7 +76,9 @@ def evaluate(
 ) -> None:
     """Evaluate checkpoints: loss, accuracy, precision, recall and F1 per class, confusion matrix."""
     asked = MapOptions(grid=grid, draws=draws, at=at, out=out)
-    config = EvalConfig(data=data, split=split, metrics=metrics, ci=ci, baselines=baselines, draws=draws)
+    config = EvalConfig(
+        data=data, split=split, metrics=metrics, ci=ci, baselines=baselines, draws=draws, allow_nan=allow_nan
+    )
     faults = [*faults_of(config, checkpoints, predict, device), *asked.faults(len(checkpoints))]
     if grid is not None:
         typed = {"--data": data, "--predict": predict, "--metrics": metrics, "--baselines": baselines or None}

@@ -8,6 +8,8 @@ import numpy as np
 
 from dlkit import metrics
 
+_MOST_CLASSES = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
@@ -22,26 +24,39 @@ class Classes:
     names: Sequence[str]
     targets: np.ndarray
     probs: np.ndarray
-    note = ""
+
+    @property
+    def note(self) -> str:
+        """What is left out."""
+        if len(self.names) <= _MOST_CLASSES:
+            return ""
+        return (
+            f"the confusion matrix of {len(self.names):,} classes is left out; --predict has every prediction"
+        )
 
     @property
     def confusion(self) -> np.ndarray:
-        """Counts over the samples whose class is known, shape (K, K), rows the truth."""
-        known = metrics.known(self.targets)
-        return metrics.confusion_matrix(self.probs[known].argmax(1), self.targets[known], len(self.names))
+        """Counts over the samples that can be scored, shape (K, K), rows the truth."""
+        probs, targets = self.pairs()
+        return metrics.confusion_matrix(probs.argmax(1), targets, len(self.names))
 
     def metrics(self) -> list[metrics.Metric]:
         """Return the metrics there are."""
         return metrics.metrics_of("classification")
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities and classes of the samples whose class is known."""
-        known = metrics.known(self.targets)
+        """Return probabilities and classes of the samples whose class is known and whose probabilities are finite."""
+        known = metrics.known(self.targets, self.probs)
         return self.probs[known], self.targets[known]
 
     def per_class(self) -> list[dict[str, Any]]:
         """Return precision, recall, F1 and support of each class; None where there is nothing to divide by."""
-        columns = metrics.per_class(self.confusion)
+        probs, targets = self.pairs()
+        preds, count = probs.argmax(1), len(self.names)
+        right = targets[preds == targets]
+        columns = metrics.scores_by_class(
+            *(np.bincount(labels, minlength=count) for labels in (right, targets, preds))
+        )
         support = columns.pop("support")
         return [
             {
@@ -54,25 +69,27 @@ class Classes:
 
     def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
         """Return the header and the rows of the scores of each class, and of the confusion matrix."""
-        counts = self.confusion
-        if not counts.any():
+        if not len(self.pairs()[1]):
             return []
         rows = self.per_class()
-        matrix = [[name, *row] for name, row in zip(self.names, counts.tolist(), strict=True)]
-        return [
-            (list(rows[0]), [list(row.values()) for row in rows]),
-            (["true \\ predicted", *self.names], matrix),
-        ]
+        by_class = (list(rows[0]), [list(row.values()) for row in rows])
+        if len(self.names) > _MOST_CLASSES:
+            return [by_class]
+        matrix = [[name, *row] for name, row in zip(self.names, self.confusion.tolist(), strict=True)]
+        return [by_class, (["true \\ predicted", *self.names], matrix)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as JSON values."""
-        counts = self.confusion
-        return {"per_class": self.per_class(), "confusion": counts.tolist()} if counts.any() else {}
+        if not len(self.pairs()[1]):
+            return {}
+        confusion = self.confusion.tolist() if len(self.names) <= _MOST_CLASSES else []
+        return {"per_class": self.per_class(), "confusion": confusion}
 
     def lines(self, places: Sequence[int | str]) -> Iterator[Sequence[Any]]:
         """Return a header, then a line a sample: its place, both classes, and the probability of each class."""
-        names = [*self.names, ""]  # -1, a target that is not known, is the last
+        names = [*self.names, ""]  # -1, a class that is not known, is the last
         yield ["index", "target", "pred", *(f"prob_{name}" for name in self.names)]
-        preds = self.probs.argmax(1)
+        preds = np.where(metrics.finite(self.probs), self.probs.argmax(1), -1)
         for place, target, pred, probs in zip(places, self.targets, preds, self.probs, strict=True):
-            yield [place, names[target], names[pred], *(f"{prob:.6g}" for prob in probs)]
+            shown = ["" if pred < 0 else f"{prob:.6g}" for prob in probs]
+            yield [place, names[target], names[pred], *shown]

@@ -63,6 +63,8 @@ def compare(first: "Report", second: "Report") -> Comparison | None:
     (_, targets), (_, others) = first.results.pairs(), second.results.pairs()
     same = list(first.places) == list(second.places) and np.array_equal(targets, others)
     metrics = [metric for metric in first.measured if metric.name in second.metrics]
+    if first.non_finite or second.non_finite:
+        return None
     if not same or not metrics or not first.certainty.draws or len(targets) < 2:
         return None
     pair = (first.results.pairs()[0], second.results.pairs()[0])

@@ -1,12 +1,13 @@
 """How well concentration curves are met, as pharmacologists report it."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dlkit.metrics import FLOOR, Metric, curve_metrics, curve_scores, number
+from dlkit.metrics import FLOOR, Metric, curve_metrics, curve_scores, finite, number
 from dlkit.plotting.inputs import CURVE_COLUMNS
 
 
@@ -34,7 +35,7 @@ class Curves:
         return curve_metrics(self._late())
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return predicted and true concentrations after t = 0."""
+        """Return predicted and true concentrations after t = 0 of the compounds whose predictions are finite."""
         targets, preds = self._scored()
         return preds, targets
 
@@ -71,11 +72,12 @@ class Curves:
         for place, targets, preds in zip(places, self.targets, self.preds, strict=True):
             for organ, true, predicted in zip(self.organs, targets.tolist(), preds.tolist(), strict=True):
                 for time, target, pred in zip(times, true, predicted, strict=True):
-                    yield [place, organ, time, f"{target:.6g}", f"{pred:.6g}"]
+                    yield [place, organ, time, f"{target:.6g}", f"{pred:.6g}" if math.isfinite(pred) else ""]
 
     def _late(self) -> np.ndarray:
         return self.times[self.times > 0].astype(np.float64)
 
     def _scored(self) -> tuple[np.ndarray, np.ndarray]:
-        late = self.times > 0
-        return self.targets[..., late].astype(np.float64), self.preds[..., late].astype(np.float64)
+        late, there = self.times > 0, finite(self.preds)
+        targets, preds = self.targets[there], self.preds[there]
+        return targets[..., late].astype(np.float64), preds[..., late].astype(np.float64)

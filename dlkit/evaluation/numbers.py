@@ -34,8 +34,8 @@ class Numbers:
         return metrics_of("regression")
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return predictions and targets of the samples whose target is known, in one shape."""
-        there = known(self.targets)
+        """Return predictions and targets, in one shape, of the samples that have both."""
+        there = known(self.targets, self.preds)
         preds, targets = self.preds[there], self.targets[there]
         return preds, targets.reshape(preds.shape)
 
@@ -80,7 +80,7 @@ class Numbers:
         suffixes = self._suffixes(flat[0].shape[1])
         yield ["index", *(f"{column}{suffix}" for column in columns for suffix in suffixes)]
         for place, values in zip(places, np.concatenate(flat, axis=1), strict=True):
-            yield [place, *("" if math.isnan(value) else value for value in values)]
+            yield [place, *(value if math.isfinite(value) else "" for value in values)]
 
     def _suffixes(self, count: int) -> list[str]:
         """Return what tells the columns of so many outputs apart."""

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from torch import Tensor
 from dlkit.data.batches import Batches
 from dlkit.data.dataset import DataSet
 from dlkit.data.kinds import kind_of, load_dataset
-from dlkit.errors import ConfigError
+from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.evaluate import predict, predict_draws
 from dlkit.evaluation.intervals import Certainty, Intervals, few_groups_note, intervals
 from dlkit.evaluation.objective import objective_of
 from dlkit.evaluation.tasks import Outputs, Results, results_of, scores_of_results
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.files.run_dir import RunDir
-from dlkit.metrics import Metric, known, number
+from dlkit.metrics import Metric, finite, known, number
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.objectives import Objective
@@ -47,6 +47,7 @@ class Report:
         certainty: How the intervals were made.
         places: One a sample: its row in the stored data, or its file.
         results: Targets and outputs, with what its kind of data has to tell.
+        non_finite: Samples whose outputs are NaN or infinite; they are not scored.
         notes: Messages for the user of the data.
         baselines: Metrics of simpler methods by their name.
     """
@@ -61,6 +62,7 @@ class Report:
     measured: Sequence[Metric] = ()
     intervals: Intervals = field(default_factory=dict)
     certainty: Certainty = field(default_factory=Certainty)
+    non_finite: int = 0
     notes: Sequence[str] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -77,6 +79,7 @@ class Report:
             "data": self.data,
             "split": self.split,
             "n": len(self.places),
+            **({"non_finite": self.non_finite} if self.non_finite else {}),
             "loss": number(self.loss),
             "metrics": {
                 name: dict(
@@ -109,6 +112,7 @@ def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torc
         DataError: The data are not here, have changed, or do not fit the network.
         CheckpointError: The network cannot be built from the checkpoint.
         ConfigError: Metrics, draws or baselines are asked for of data that have none.
+        DlkitError: Outputs are NaN or infinite, and that is not allowed.
     """
     model = restore_model(checkpoint, device)
     dataset = load_dataset(
@@ -124,37 +128,55 @@ def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torc
         drawn = drawings(part, config.draws)
         each = predict_draws(model, [Batches(one, _BATCH_SIZE, device) for one in drawn])
         outputs, spread = each.mean(0), objective.predictions(each).std(0, correction=0).numpy()
-    preds = objective.predictions(outputs).numpy()
-    results = results_of(
-        Outputs(dataset=dataset, split=part, targets=targets.numpy(), preds=preds, spread=spread)
-    )
+    preds, truth = objective.predictions(outputs).numpy(), targets.numpy()
+    places, broken, scored = dataset.places(config.split), ~finite(preds), known(truth, preds)
+    notes = [*dataset.notes, *_non_finite_notes(checkpoint.path, places, broken, config)]
+    results = results_of(Outputs(dataset=dataset, split=part, targets=truth, preds=preds, spread=spread))
     metrics = scores_of_results(results, config.metric_names)
     measured = [metric for metric in results.metrics() if metric.name in metrics]
     certainty = Certainty(
         draws=config.ci,
         seed=checkpoint.config.seed,
-        groups=_groups(checkpoint.config, dataset, config.split, known(targets.numpy())),
+        groups=_groups(checkpoint.config, dataset, config.split, scored),
     )
     few = few_groups_note(certainty)
     return Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
         split=config.split,
-        loss=_loss(objective, outputs, targets),
+        loss=_loss(objective, outputs, targets, scored),
         metrics=metrics,
         measured=measured,
         intervals=intervals(measured, metrics, *results.pairs(), certainty) if metrics else {},
         certainty=certainty,
-        places=dataset.places(config.split),
+        places=places,
         results=results,
-        notes=[*dataset.notes, *few],
+        non_finite=int(broken.sum()),
+        notes=[*notes, *few],
         baselines=_baselines(dataset, config.split, checkpoint.config.seed) if config.baselines else {},
     )
 
 
-def _loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
-    """Return the mean loss over the samples whose target is known; NaN where none is."""
-    there = torch.from_numpy(known(targets.numpy()))
+def _non_finite_notes(
+    path: Path, places: Sequence[int | str], broken: np.ndarray, config: EvalConfig
+) -> Iterator[str]:
+    """Report the samples whose outputs are NaN or infinite.
+
+    Raises:
+        DlkitError: There are some, and they are not allowed.
+    """
+    if not broken.any():
+        return
+    first = f"the first at index {places[int(broken.argmax())]}"
+    text = f"{path} gives NaN or infinity for {broken.sum():,} of {len(broken):,} samples, {first}"
+    if not config.allow_nan:
+        raise DlkitError(text, "dlkit eval --allow-nan counts them and scores the others")
+    yield f"{text}; they are not scored"
+
+
+def _loss(objective: Objective, outputs: Tensor, targets: Tensor, scored: np.ndarray) -> float:
+    """Return the mean loss over the samples that are scored; NaN where none is."""
+    there = torch.from_numpy(scored)
     return objective.loss(outputs[there], targets[there]).item() if there.any() else math.nan
 
 

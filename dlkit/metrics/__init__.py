@@ -13,6 +13,7 @@ from dlkit.metrics.confusion import (
     confusion_matrix,
     count_correct,
     per_class,
+    scores_by_class,
 )
 from dlkit.metrics.curves import FLOOR, FOLDS, IN_EVAL_ONLY, OF_CURVES, curve_metrics, curve_scores
 from dlkit.metrics.metric import Metric
@@ -33,6 +34,7 @@ __all__ = [
     "count_correct",
     "curve_metrics",
     "curve_scores",
+    "finite",
     "higher_is_better",
     "known",
     "metrics_of",
@@ -40,6 +42,7 @@ __all__ = [
     "number",
     "per_class",
     "regression_scores",
+    "scores_by_class",
     "scores_of",
     "sum_absolute_errors",
 ]
@@ -107,11 +110,22 @@ def higher_is_better(column: str) -> bool:
     return name in METRICS and METRICS[name].higher_is_better
 
 
-def known(targets: np.ndarray) -> np.ndarray:
-    """Return which samples have a target, shape (N,): a class index that is not -1, or numbers without NaN."""
+def known(targets: np.ndarray, preds: np.ndarray | None = None) -> np.ndarray:
+    """Return which samples can be scored, shape (N,): those with a target and, if given, a finite prediction.
+
+    Args:
+        targets: Class indices, shape (N,), -1 where not known, or numbers, shape (N, ...), NaN where not known.
+        preds: Probabilities or numbers, shape (N, ...).
+    """
     there: np.ndarray = targets >= 0
     if targets.dtype.kind == "f":
         there = ~np.isnan(targets.reshape(len(targets), -1)).any(1)
+    return there if preds is None else there & finite(preds)
+
+
+def finite(preds: np.ndarray) -> np.ndarray:
+    """Return which samples have a prediction without NaN and infinities, shape (N,)."""
+    there: np.ndarray = np.isfinite(preds.reshape(len(preds), -1)).all(1)
     return there
 
 

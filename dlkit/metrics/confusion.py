@@ -50,7 +50,11 @@ def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
     Returns:
         Arrays of shape (K,) under `precision`, `recall`, `f1` and `support`.
     """
-    correct, true, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    return scores_by_class(np.diag(confusion), confusion.sum(1), confusion.sum(0))
+
+
+def scores_by_class(correct: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what `per_class` does, from the samples of each class that are right, true and predicted, shape (K,)."""
     return {
         "precision": ratio(correct, predicted),
         "recall": ratio(correct, true),

@@ -19,6 +19,7 @@ class EvalConfig:
         ci: Random draws of the samples behind the intervals; 0 for none.
         baselines: Score simpler methods on the same samples.
         draws: Random draws of neighbours to predict the mean of, for points; None takes the nearest.
+        allow_nan: Count samples whose outputs are NaN or infinite instead of refusing them.
     """
 
     data: str | None = None
@@ -27,6 +28,7 @@ class EvalConfig:
     ci: int = 1_000
     baselines: bool = False
     draws: int | None = None
+    allow_nan: bool = False
 
     @property
     def metric_names(self) -> list[str] | None:

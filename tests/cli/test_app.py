@@ -41,7 +41,10 @@ FLAGS = {
     --no-stratify --out --seed --split-by-block --stratify --target --task --test --thousands --val
     -f -o
 """,
-    "eval": "--at --baselines --ci --data --device --draws --grid --metrics --model --out --predict --split -d -o",
+    "eval": """
+    --allow-nan --at --baselines --ci --data --device --draws --grid --metrics --model --out --predict
+    --split -d -o
+""",
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",
     "inspect diff": "--layers --sort --top",
