@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -116,15 +116,20 @@ def blame(err: BaseException) -> str:
         err: The error; one that another led to is looked for where the other was raised too, as Python turns a
             StopIteration within a generator into a RuntimeError.
     """
-    folders = {path.parent for path in _loaded}
     found: BaseException | None = err
     while found is not None:
-        for frame in reversed(traceback.extract_tb(found.__traceback__)):
-            if _is_users(Path(frame.filename), folders):
-                return (
-                    f"{Path(frame.filename).name} line {frame.lineno}, in {frame.name}: {_error_text(found)}"
-                )
+        if place := users_line(traceback.extract_tb(found.__traceback__)):
+            return f"{place}: {_error_text(found)}"
         found = found.__cause__
+    return ""
+
+
+def users_line(frames: Sequence[traceback.FrameSummary]) -> str:
+    """Return the innermost line of the user's code among the frames of a call, with its function; else empty."""
+    folders = {path.parent for path in _loaded}
+    for frame in reversed(frames):
+        if _is_users(Path(frame.filename), folders):
+            return f"{Path(frame.filename).name} line {frame.lineno}, in {frame.name}"
     return ""
 
 

@@ -1,15 +1,19 @@
-"""What fails in training because of a network of the user's own, in one line that names its layer."""
+"""What fails in training because of a network of the user's own, in one line that says where in its code."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from numpy import ndarray
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from dlkit.errors import ConfigError, DlkitError, printable
 from dlkit.inputs import call_unchecked, forward_of
 from dlkit.training.step import Batch, Parts
-from dlkit.user_code import blame
+from dlkit.user_code import blame, users_line
 
 _NO_GRADIENT = "does not require grad"
 _TWICE = "backward through the graph a second time"
@@ -64,30 +68,57 @@ _HINT_GRADIENT = (
 )
 
 
+class _Detachments(TorchFunctionMode):
+    """Follows through a pass where torch made what has no gradients of tensors that have some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[
+            int, tuple[object, str]
+        ] = {}  # of what was made, which is kept so that its id is its own
+        self._last = ""
+
+    def place(self, outputs: object) -> str:
+        """Return the line of the user's code where outputs lost their gradients; empty if they never had any."""
+        return self._places[id(outputs)][1] if id(outputs) in self._places else self._last
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor | ndarray | float | list) and not _has_gradients(made):
+            used = list(_parts((args, kwargs)))
+            if _has_gradients(used):
+                self._last = users_line(traceback.extract_stack()) or self._last
+                self._places[id(made)] = made, self._last
+            elif cut := [self._places[id(value)][1] for value in used if id(value) in self._places]:
+                self._places[id(made)] = made, cut[0]
+        return made
+
+
+def _parts(value: object) -> Iterator[object]:
+    """Yield a value, or those in tuples, lists and dictionaries."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield value
+
+
+def _has_gradients(value: object) -> bool:
+    return any(isinstance(part, Tensor) and part.requires_grad for part in _parts(value))
+
+
 def _where_detached(parts: Parts, batch: Batch) -> str:
-    """Return which of its layers is the last whose outputs still have gradients, in words."""
-    last = ""
-
-    def watch(name: str) -> Callable[[nn.Module, object, object], None]:
-        def hook(_module: nn.Module, _inputs: object, outputs: object) -> None:
-            nonlocal last
-            if isinstance(outputs, Tensor) and outputs.requires_grad:
-                last = name
-
-        return hook
-
-    hooks = [
-        module.register_forward_hook(watch(name)) for name, module in parts.model.named_modules() if name
-    ]
-    try:
-        with contextlib.suppress(Exception):
-            call_unchecked(parts.model, batch[0])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if last:
-        return f"returns outputs without gradients: they are lost after layer {last}"
-    return "returns outputs without gradients: no layer's outputs have any"
+    """Return where outputs lose their gradients, in words."""
+    outputs: object = None
+    with contextlib.suppress(Exception), torch.enable_grad(), _Detachments() as seen:
+        outputs = call_unchecked(parts.model, batch[0])
+    if place := seen.place(outputs):
+        return f"returns outputs without gradients: they are lost at {place}"
+    return "returns outputs that depend on no parameter"
 
 
 def _shape_of_outputs(parts: Parts, batch: Batch) -> str:
