@@ -1,6 +1,6 @@
-"""Runs on MNIST, killed and stopped at random instants, come to the bits of one that never was.
+"""Runs of ten kinds, killed and stopped at random instants, come to the bits of one that never was.
 
-`DLKIT_TEST_KILLS=300` makes it so many.
+`DLKIT_TEST_KILLS=500` makes it so many, shared by the kinds.
 """
 
 import os
@@ -18,35 +18,60 @@ from dlkit.files.run_dir import RunDir
 
 KILLS = int(os.environ.get("DLKIT_TEST_KILLS", "30"))
 RUN = (
-    *("train", "mlp", "--data", "mnist", "--limit", "1500", "--batch-size", "50", "--epochs", "3"),
-    *(
-        "-s",
-        "dropout=0.2",
-        "--ema",
-        "0.9",
-        "--save-every",
-        "7",
-        "--keep",
-        "2",
-        "--device",
-        "cpu",
-        "--no-plot",
-    ),
+    *("--batch-size", "50", "--epochs", "3", "--save-every", "7", "--keep", "2", "--device", "cpu"),
+    "--no-plot",
 )
+MNIST = ("--data", "mnist", "--limit", "1500")
+RUNS: dict[str, tuple[str, ...]] = {
+    "mlp": ("mlp", *MNIST, "-s", "dropout=0.2", "--ema", "0.9"),
+    "adam": ("mlp", *MNIST, "--optimizer", "adam", "--schedule", "cosine", "--warmup-steps", "5"),
+    "accumulate": ("mlp", *MNIST, "--optimizer", "rmsprop", "--lr", "1e-3", "--accumulate", "3"),
+    "plateau": ("mlp", *MNIST, "--schedule", "plateau", "--patience", "5", "--grad-clip", "0.5"),
+    "onecycle": ("mlp", *MNIST, "-s", "norm=batch", "--schedule", "onecycle", "--l1", "1e-4"),
+    "sampler": ("mlp", "--data", "digits", "--balance", "sampler", "--optimizer", "adagrad"),
+    "cnn": ("cnn", "--data", "digits", "-s", "width=4", "-s", "dropout=0.3", "--augment", "light"),
+    "spatial": ("spatial", "--data", "spatial:n=600", "-s", "phi=8", "-s", "omega=8", "-s", "theta=16"),
+    "pbpk": ("pbpk", "--data", "pbpk:n=300,times=20", "-s", "hidden=4"),
+    "own": ("net.py:Net", "--data", "digits", "--ema", "0.9"),
+}
+NET = """
+import random
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, in_features, num_classes):
+        super().__init__()
+        self.layers = nn.Linear(in_features, num_classes)
+        self.register_buffer("mean", torch.zeros(in_features), persistent=False)
+        self.draw, self.noise, self.passes = random.Random(1), torch.Generator().manual_seed(2), 0
+
+    def forward(self, x):
+        x = x.flatten(1)
+        if self.training:
+            self.passes += 1
+            self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
+            x = x + self.draw.random() * torch.rand(x.shape, generator=self.noise) / self.passes
+        return self.layers(x - self.mean)
+"""
 
 
 class Killed:
     """Starts runs and resumes them until they are done, and holds what is left each time to what is promised."""
 
-    def __init__(self, forks: ForkServer, home: Path, work: Path) -> None:
+    def __init__(self, forks: ForkServer, home: Path, work: Path, run: tuple[str, ...]) -> None:
         self._forks = forks
         self._home = home
         self._work = work
+        self._run = ("train", *run, *RUN)
+        self._resume = ("train", *run[:1], "--resume") if ".py:" in run[0] else ("train", "--resume")
+        (work / "net.py").write_text(NET)
         self.done = 0
         self.left_behind = 0
-        assert self._start(*RUN, "--out", "warm").wait() == 0
+        assert self._start(*self._run, "--out", "warm").wait() == 0
         start = time.monotonic()
-        assert self._start(*RUN, "--out", "whole").wait() == 0
+        assert self._start(*self._run, "--out", "whole").wait() == 0
         self.seconds = time.monotonic() - start
         self._expected = self._essence("whole")
 
@@ -63,8 +88,8 @@ class Killed:
         name = f"run-{self.done}"
         run_dir = RunDir(self._work / name)
         if run_dir.last.exists() or run_dir.last_prev.exists():
-            return self._start("train", "--resume", name)
-        return self._start(*RUN, "--out", name, "--force")
+            return self._start(*self._resume, name)
+        return self._start(*self._run, "--out", name, "--force")
 
     def check(self, child: Child, code: int) -> None:
         """Hold what a process left: every checkpoint whole, no traceback; the bits once done."""
@@ -91,15 +116,16 @@ class Killed:
 
 
 @pytest.fixture
-def killed(forks: ForkServer, mnist_home: Path, home: Path) -> Killed:
-    return Killed(forks, mnist_home, home)
+def killed(request: pytest.FixtureRequest, forks: ForkServer, mnist_home: Path, home: Path) -> Killed:
+    return Killed(forks, mnist_home, home, RUNS[request.param])
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("killed", RUNS, indirect=True)
 def test_kills_at_random_instants_lose_nothing(killed: Killed) -> None:
     draw = random.Random(KILLS)
     kills = 0
-    while kills < KILLS:
+    while kills < KILLS // len(RUNS):
         child = killed.next()
         time.sleep(draw.uniform(0, killed.seconds))
         child.signal(signal.SIGKILL)
@@ -112,6 +138,7 @@ def test_kills_at_random_instants_lose_nothing(killed: Killed) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("killed", ["mlp"], indirect=True)
 def test_signals_at_random_instants_lose_nothing_and_report_how_to_resume(killed: Killed) -> None:
     draw = random.Random(KILLS)
     codes = []
