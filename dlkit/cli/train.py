@@ -129,7 +129,9 @@ def train(
         run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
-    if not run.done_reason:
+    if run.done_reason:
+        run.complete()
+    else:
         with phase("train"), _stopped_by_signals(run), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)

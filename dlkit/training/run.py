@@ -16,7 +16,7 @@ from dlkit.diagnosis.watch import Watch, warning_text
 from dlkit.errors import DlkitError, InterruptedRun
 from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
-from dlkit.files.run_dir import clear_run, create_run
+from dlkit.files.run_dir import clear_run, create_run, is_newer
 from dlkit.metrics import higher_is_better
 from dlkit.models.extra_state import weights_of
 from dlkit.settings.config import TrainConfig
@@ -71,9 +71,10 @@ class TrainRun(RunState):
             InterruptedRun: `stop_signal` was set; everything is saved.
             DlkitError: A file cannot be written.
         """
+        if self.done_reason:
+            self.complete()
+            return
         with self.dir.locked():
-            if self.done_reason:
-                return
             self._prepare_folder()
             with self._open_logs() as logs:
                 last_reading = 0.0
@@ -103,9 +104,18 @@ class TrainRun(RunState):
                         raise self._interrupted(self.stop_signal)
             if self.config.deterministic:
                 self.messages.append(f"sha256 of the weights {hash_of_weights(self.parts.model)}")
-            if self.config.plot:
-                self._draw()
-            self._diagnose()
+            self._draw_and_diagnose()
+
+    def complete(self) -> None:
+        """Draw and diagnose a run that is done but was killed before it had; remove what unfinished writes left.
+
+        Raises:
+            DlkitError: Another process holds the folder, or a file cannot be written.
+        """
+        with self.dir.locked():
+            if self.dir.history.exists() and not is_newer(self.dir.findings, self.dir.history):
+                self._read_recording()
+                self._draw_and_diagnose()
 
     @property
     def notes(self) -> list[str]:
@@ -172,8 +182,11 @@ class TrainRun(RunState):
         write_file(self.dir.config, self.config.to_toml().encode())
         self.resumed = None
         if self.dir.history.exists():
-            recording, _ = read_run(self.dir.path)
-            self.watch = Watch(replace(recording, config=self.config.to_dict()))
+            self._read_recording()
+
+    def _read_recording(self) -> None:
+        recording, _ = read_run(self.dir.path)
+        self.watch = Watch(replace(recording, config=self.config.to_dict()))
 
     def _open_logs(self) -> Logs:
         names = parse_log(self.config.log)
@@ -270,8 +283,10 @@ class TrainRun(RunState):
             f"continue with dlkit train --resume {self.dir.path}",
         )
 
-    def _diagnose(self) -> None:
-        """Keep what the rules find in the whole run, and report what is wrong."""
+    def _draw_and_diagnose(self) -> None:
+        """Plot the history, keep what the rules find in the whole run, and report what is wrong."""
+        if self.config.plot:
+            self._draw()
         findings, new = self.watch.finish()
         write_file(self.dir.findings, to_json(str(self.dir.path), findings).encode())
         self.warnings += map(warning_text, new)

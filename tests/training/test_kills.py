@@ -26,7 +26,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "mlp": ("mlp", *MNIST, "-s", "dropout=0.2", "--ema", "0.9"),
     "adam": ("mlp", *MNIST, "--optimizer", "adam", "--schedule", "cosine", "--warmup-steps", "5"),
     "accumulate": ("mlp", *MNIST, "--optimizer", "rmsprop", "--lr", "1e-3", "--accumulate", "3"),
-    "plateau": ("mlp", *MNIST, "--schedule", "plateau", "--patience", "5", "--grad-clip", "0.5"),
+    "plateau": ("mlp", *MNIST, "--schedule", "plateau", "--lr", "0.05", "--grad-clip", "0.5"),
     "onecycle": ("mlp", *MNIST, "-s", "norm=batch", "--schedule", "onecycle", "--l1", "1e-4"),
     "sampler": ("mlp", "--data", "digits", "--balance", "sampler", "--optimizer", "adagrad"),
     "cnn": ("cnn", "--data", "digits", "-s", "width=4", "-s", "dropout=0.3", "--augment", "light"),
@@ -102,6 +102,7 @@ class Killed:
         self.left_behind += bool(temporaries)
         if code == 0:
             assert not temporaries
+            assert RunDir(folder).findings.exists()
             assert child.stdout() == f"{folder.name}/best.safetensors\n"
             assert self._essence(folder.name) == self._expected
             self.done += 1

@@ -1,6 +1,7 @@
 """Where a run ends, what it keeps, and how it resumes from there."""
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,22 @@ def test_a_run_ends_after_so_many_steps_with_a_validated_row(max_steps: int, tmp
     best = load_checkpoint(run.dir.best).metadata["progress"]["best"]
     assert best["val_loss"] == min(rows["val_loss"])
     assert best == run.best
+
+
+def test_a_done_run_that_was_killed_before_its_diagnosis_gets_it(unbroken: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken, folder)
+    run = resume(folder)
+    run.dir.findings.unlink()
+    (folder / ".dlkit-tmp-1-0123abcd").write_text("half")
+
+    assert drive(run) is None
+
+    assert run.dir.findings.read_text() == (unbroken / "findings.json").read_text().replace(
+        str(unbroken), str(folder)
+    )
+    assert not list(folder.glob(".dlkit-tmp-*"))
+    assert essence(folder) == essence(unbroken)
 
 
 def test_more_steps_than_the_epochs_have_change_nothing(unbroken: Path, tmp_path: Path) -> None:
