@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from dlkit.errors import ConfigError, instance_of, printable
 from dlkit.files.description import DataDescription
@@ -101,6 +102,12 @@ def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> N
 
 def _check_trainable(code: CodeSpec, model: nn.Module) -> None:
     """Check that something can be trained, and that its gradients are ones that the optimizers take."""
+    lazy = [name for name, tensor in model.state_dict().items() if is_lazy(tensor)]
+    if lazy:
+        raise ConfigError(
+            f"MODEL {code.short}: forward does not use {lazy[0]}, a lazy layer that gets its size when it is used",
+            "leave the layer out, or give it its size (nn.Linear instead of nn.LazyLinear)",
+        )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError(
             f"MODEL {code.short} has nothing to train: all its parameters have requires_grad=False",
