@@ -55,7 +55,9 @@ def predict(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]]) -> tuple
     model.eval()
     pairs = [(call(model, inputs), targets) for inputs, targets in batches]
     outputs, targets = zip(*pairs, strict=True)
-    return torch.cat(outputs).cpu(), torch.cat(targets).cpu()
+    joined = torch.cat(outputs).cpu()
+    # NumPy has no bfloat16.
+    return joined.to(torch.promote_types(joined.dtype, torch.float32)), torch.cat(targets).cpu()
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ def kind_of(value: object) -> str | None:
     """Return which kind of generator a value is; None if it is none."""
     if isinstance(value, torch.Generator):
         return "torch"
-    if isinstance(value, random.Random):
+    if isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):  # which has no state
         return "python"
     if isinstance(value, np.random.Generator):
         return "numpy"

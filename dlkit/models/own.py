@@ -97,7 +97,7 @@ def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> N
                 outputs = call_unchecked(model.eval(), zeros(description, samples))
             _check_outputs(code, outputs, description, samples)
             hint = f"{samples} samples did pass: forward must take any number of them"
-    model.train(training)
+    model.train(bool(training))
 
 
 def _check_trainable(code: CodeSpec, model: nn.Module) -> None:
@@ -112,6 +112,17 @@ def _check_trainable(code: CodeSpec, model: nn.Module) -> None:
         raise ConfigError(
             f"MODEL {code.short} has nothing to train: all its parameters have requires_grad=False",
             "leave requires_grad_(False) out for the layers that should learn; --freeze GLOB freezes others",
+        )
+    for name, buffer in model.named_buffers():
+        if buffer.layout != torch.strided or buffer.is_quantized:
+            kind = "quantized" if buffer.is_quantized else "sparse"
+            raise ConfigError(
+                f"MODEL {code.short}: buffer {name} is {kind}, which a checkpoint cannot hold",
+                "keep it dense, and convert it in forward",
+            )
+    if model.state_dict().keys().isdisjoint(dict(model.named_parameters())):
+        raise ConfigError(
+            f"MODEL {code.short}: its state_dict() holds none of its parameters", "leave state_dict as it is"
         )
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse:

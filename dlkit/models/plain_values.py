@@ -13,16 +13,26 @@ _MOST_ITEMS = 10_000
 
 
 def is_plain(value: object) -> bool:
-    """Return whether a value is of numbers, texts, None, and lists, tuples and dictionaries of them by name."""
+    """Return whether a value is of numbers, texts, None, and lists, tuples and dictionaries of them by name.
+
+    A list that holds itself, or is nested as deep as Python's stack, is not.
+    """
+    try:
+        return _is_plain(value)
+    except RecursionError:
+        return False
+
+
+def _is_plain(value: object) -> bool:
     kind = type(value)
     if kind in _SCALARS:
         return True
     if kind in (list, tuple):
-        return len(value) <= _MOST_ITEMS and all(map(is_plain, value))  # type: ignore[arg-type, call-overload]
+        return len(value) <= _MOST_ITEMS and all(map(_is_plain, value))  # type: ignore[arg-type, call-overload]
     if kind is dict:
         items: dict[Any, Any] = value  # type: ignore[assignment]
         return len(items) <= _MOST_ITEMS and all(
-            type(name) is str and is_plain(item) for name, item in items.items()
+            type(name) is str and _is_plain(item) for name, item in items.items()
         )
     return False
 
