@@ -32,6 +32,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of a command line; the help of a network needs its name before that."""
+        args = _with_value(args)
         ctx.meta[_MODEL] = self.make_parser(ctx).parse_args(list(args))[0].get("model")
         return super().parse_args(ctx, args)
 
@@ -63,6 +64,15 @@ class Command(TyperCommand):
             "More options; --help-all explains them",
             {panel: " ".join(names) for panel, names in others.items()},
         )
+
+
+def _with_value(words: list[str]) -> list[str]:
+    """Return the words of a command line with the folder of runs behind a --resume that names none."""
+    return [
+        part
+        for word, after in zip(words, [*words[1:], "-"], strict=False)
+        for part in ([word, "runs"] if word == "--resume" and after.startswith("-") else [word])
+    ]
 
 
 def _show_all(context: Context, wanted: bool) -> None:

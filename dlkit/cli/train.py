@@ -1,6 +1,7 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,10 +21,12 @@ from dlkit.cli.verbose import phase
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.atomic import probe_folder, sweep_temporaries
 from dlkit.files.run_dir import RunDir, check_out, open_run
+from dlkit.inspection.runs import is_folder_of_runs, newest_unfinished
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import resolve, stored_settings
+from dlkit.settings.texts import parse_log
 
 if TYPE_CHECKING:
     from dlkit.training.run import TrainRun
@@ -42,7 +45,14 @@ def train(
     out: Annotated[
         Path | None, Option("--out", "-o", help="The run folder. Default: the next runs/MODEL-DATA-NNN.")
     ] = None,
-    resume: Annotated[Path | None, Option("--resume", metavar="RUN", help="Resume a run.")] = None,
+    resume: Annotated[
+        Path | None,
+        Option(
+            "--resume",
+            metavar="[RUN]",
+            help="Resume a run; without a name the newest in runs/ that did not come to its end.",
+        ),
+    ] = None,
     force: Annotated[bool, Option("--force", "-f", help="Replace the run in --out.")] = False,
     download: Annotated[
         bool,
@@ -191,7 +201,7 @@ def _open_to_resume(resume: Path, faults: list[ConfigError]) -> RunDir:
     """Return the run to resume, once the options are valid and its folder is writable."""
     if faults:
         raise ConfigError.of(faults)
-    run_dir = open_run(resume)
+    run_dir = open_run(newest_unfinished(resume).path if is_folder_of_runs(resume) else resume)
     probe_folder(run_dir.path)
     return run_dir
 
@@ -242,6 +252,8 @@ def _print_result(run: "TrainRun") -> None:
             f"{run.metric} {console.figure(best[column])}; "
             f"the run is in {run.dir.path}"
         )
+    if console.stderr().is_terminal:
+        console.note(f"next: {', '.join(_next_commands(run))}")
     if console.mode.json:
         console.print_json(
             {
@@ -254,6 +266,17 @@ def _print_result(run: "TrainRun") -> None:
         )
     else:
         console.print_line(str(run.dir.best))
+
+
+def _next_commands(run: "TrainRun") -> list[str]:
+    """Return what one does with a trained run."""
+    path = shlex.quote(str(run.dir.path))
+    logged = "tensorboard" in parse_log(run.config.log)
+    return [
+        f"dlkit eval {path}",
+        f"dlkit plot {path}",
+        f"tensorboard --logdir {path}" if logged else f"dlkit inspect run {path}",
+    ]
 
 
 def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:

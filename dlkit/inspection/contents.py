@@ -92,6 +92,7 @@ class Contents:
             "arguments": _joined(_inside(self.metadata, "config", "arguments")),
             "data": _data(self.metadata.get("description")),
             "settings": _joined(_chosen(self.metadata.get("config"), _SHOWN_SETTINGS)),
+            "changed": _listed(_inside(self.metadata, "progress", "changes")),
             "best epoch": _joined(_metrics(_inside(self.metadata, "progress", "best"))),
             "metadata": _joined(self.foreign),
             "tensors": f"{network:,} of the network, {resuming:,} for resuming" if resuming else network,
@@ -140,6 +141,10 @@ def _inside(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def _listed(value: Any) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list) else ""
 
 
 def _chosen(value: Any, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def name_runs(runs: Sequence[Settings], fallback: Sequence[str]) -> list[str]:
     if not all(runs) or not 0 < len(names) <= _MOST_SETTINGS:
         return list(fallback)
     labels = [
-        ", ".join(f"{name.removeprefix('s.')} {_shown(run.get(name))}" for name in names) for run in runs
+        ", ".join(f"{name.removeprefix('s.')} {shown(run.get(name))}" for name in names) for run in runs
     ]
     return labels if len(set(labels)) == len(labels) else list(fallback)
 
@@ -153,7 +153,8 @@ def _end(rows: Mapping[float, Mapping[str, float | None]]) -> dict[str, float]:
     return {name: value for name in ("epoch", "step", "seconds") if (value := last.get(name)) is not None}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return the value of a setting as it is named."""
     if isinstance(value, list):
         return "-".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

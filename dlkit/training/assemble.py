@@ -86,7 +86,7 @@ def assemble_new(config: TrainConfig) -> Assembly:
         )
     model = model.to(device)
     _set_threads(config, dataset, model, device)
-    notes.insert(0, _plan(config, dataset.description, model, device))
+    notes.insert(0, plan_of(config, dataset.description, model, device))
     if is_emulated(config.precision, device):
         notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
     if config.init is not None:
@@ -234,7 +234,8 @@ def _freeze(model: nn.Module, globs: str) -> str:
     return f"frozen: {', '.join(dict.fromkeys(frozen))}"
 
 
-def _plan(config: TrainConfig, description: DataDescription, model: nn.Module, device: torch.device) -> str:
+def plan_of(config: TrainConfig, description: DataDescription, model: nn.Module, device: torch.device) -> str:
+    """Return what is trained, on which data and how, in a line."""
     count = sum(parameter.numel() for parameter in model.parameters())
     sizes = description.split_sizes
     return (

@@ -18,7 +18,7 @@ from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import read_config_file
 from dlkit.settings.spec import CodeSpec, parse_code
 from dlkit.settings.texts import parse_log, parse_threads
-from dlkit.training.assemble import Assembly, assemble, build_run_schedule, prepare_device
+from dlkit.training.assemble import Assembly, assemble, build_run_schedule, plan_of, prepare_device
 from dlkit.training.compute import resume_threads
 from dlkit.training.logs import check_logs
 from dlkit.training.loop import Position
@@ -53,25 +53,34 @@ def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ())
     notes += resume_threads(parse_threads(config.threads), progress["threads"])
     context = context_in(checkpoint.weights)
     dataset = load_dataset(config, checkpoint.description, context, named="data" in named)
-    assembly = assemble(config, dataset, restore_model(checkpoint, device), device, notes)
+    position = Position(**progress["position"])
+    new = list(changes_of(config, checkpoint.config, position.step))
+    model = restore_model(checkpoint, device)
+    header = [plan_of(config, dataset.description, model, device), _place(run_dir, position), *new]
+    assembly = assemble(config, dataset, model, device, [*header, *notes])
     restore_checked(assembly.parts, checkpoint)
-    notes.extend(changed_settings(run_dir, checkpoint))
+    assembly.notes.extend(changed_settings(run_dir, checkpoint))
     for name, value in progress["plateau"].items():
         setattr(assembly.plateau, name, value)
-    position = Position(**progress["position"])
     assembly = resume_schedule(assembly, config, checkpoint, position)
-    notes.extend(changes_since(checkpoint, device))
+    assembly.notes.extend(changes_since(checkpoint, device))
     run = TrainRun(
         dir=run_dir,
         assembly=assembly,
         position=position,
         stop_rule=StopRule(config, assembly.parts.steps_per_epoch, progress["early_stopping"]),
         best=progress["best"],
+        changes=[*progress.get("changes", ()), *new],
         resumed=stamp,
         damaged=checkpoint.path != run_dir.last,
     )
     _note_end(run)
     return run
+
+
+def _place(run_dir: RunDir, position: Position) -> str:
+    within = f"in epoch {position.epoch}" if position.batch else f"after epoch {position.epoch - 1}"
+    return f"resuming {run_dir.path} {within}, step {position.step}"
 
 
 def _note_end(run: TrainRun) -> None:
@@ -132,6 +141,15 @@ def changed_settings(run_dir: RunDir, checkpoint: Checkpoint) -> list[str]:
         return []
     shown = ", ".join(f"{name} ({printable(str(written[name]))})" for name in names[:4]) or "it"
     return [f"{run_dir.config} is not what the run uses: {shown}; the settings in {checkpoint.path} count"]
+
+
+def changes_of(now: TrainConfig, before: TrainConfig, step: int) -> Iterator[str]:
+    """Report which settings the run goes on with that it did not have so far: `lr 0.01 -> 0.1 from step 465`."""
+    old, new = before.to_dict(), now.to_dict()
+    for name, value in new.items():
+        if value != old.get(name):
+            shown = [printable(str(each)) for each in (old.get(name), value)]
+            yield f"{name} {' -> '.join(shown)} from step {step + 1}"
 
 
 def resume_schedule(

@@ -5,7 +5,7 @@ before any of it is used.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ class RunState:
         position: Where the run stands.
         stop_rule: Knows when it ends, and counts for early stopping.
         best: The row of history.csv of the best epoch; None before the first.
+        changes: Settings that were changed when it was resumed, in words.
     """
 
     dir: RunDir
@@ -56,6 +57,7 @@ class RunState:
     position: Position
     stop_rule: StopRule
     best: Mapping[str, Any] | None = None
+    changes: Sequence[str] = ()
 
     @property
     def config(self) -> TrainConfig:
@@ -99,6 +101,7 @@ class RunState:
             progress={
                 "position": asdict(self.position),
                 "best": self.best,
+                "changes": list(self.changes),
                 "threads": torch.get_num_threads(),
                 "device": hardware(self.parts.device),
                 "schedule_steps": self.assembly.schedule_steps,

@@ -112,7 +112,7 @@ def test_nothing_is_asked_where_nothing_depends_on_it(
 
     run = resume(tmp_path / "run", **typed)
 
-    assert not any("sched" in note for note in run.notes)
+    assert not any("--sched-on-resume" in note for note in run.notes)
 
 
 def test_another_schedule_spans_the_whole_run(tmp_path: Path) -> None:

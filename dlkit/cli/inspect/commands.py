@@ -10,6 +10,7 @@ from dlkit.cli.inspect.model import model
 from dlkit.cli.inspect.nan import nan
 from dlkit.cli.inspect.rules import rules
 from dlkit.cli.inspect.run import run
+from dlkit.cli.inspect.runs import runs
 from dlkit.cli.inspect.show import show
 from dlkit.cli.inspect.updates import updates
 from dlkit.cli.inspect.weights import weights
@@ -17,5 +18,5 @@ from dlkit.cli.options import add_command, command_group
 
 app = command_group("inspect", "Look inside: checkpoints, networks, weights, gradients, activations.")
 
-for function in (run, history, rules, show, model, weights, grads, acts, updates, diff, lr, nan, env):
+for function in (runs, run, history, rules, show, model, weights, grads, acts, updates, diff, lr, nan, env):
     add_command(app, function.__name__, function)
