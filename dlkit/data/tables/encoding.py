@@ -1,79 +1,14 @@
 """How the columns of a table become inputs, by what was learned of them, and what a checkpoint keeps of that."""
 
-import functools
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
+from dlkit.data.tables.column_code import CYCLES, YEAR, ColumnCode, pack_columns, unpack_columns
 from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
-
-_DAY = 86_400.0
-YEAR = 365.2425 * _DAY
-_WEEK = 7 * _DAY
-_MONDAY = 4 * _DAY  # 1970-01-05
-CYCLES = {"year": (YEAR, 0.0), "week": (_WEEK, _MONDAY), "day": (_DAY, 0.0)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColumnCode:
-    """How one column becomes input features.
-
-    Args:
-        name: The column.
-        kind: `number`, `boolean`, `date` or `text`.
-        mean: Mean over the training rows, after the logarithm where there is one.
-        std: Standard deviation, likewise.
-        log: The value v is taken as log(1 + v / log); 0 takes it as it is.
-        fill: What stands for a missing value, in the column's own unit.
-        indicator: A feature tells where the value is missing.
-        cycles: Periods of a date that have a sine and a cosine each.
-        categories: Texts that have a feature, or a code, of their own; None stands for a missing one.
-        embedded: One feature holds codes, 0 for any other text and i + 1 for category i, which the network
-            embeds; otherwise each category is a feature of 0 or 1.
-        unit: What stood around its numbers, or what came first in its dates; see `table.Column`.
-    """
-
-    name: str
-    kind: str
-    mean: float = 0.0
-    std: float = 1.0
-    log: float = 0.0
-    fill: float = 0.0
-    indicator: bool = False
-    cycles: tuple[str, ...] = ()
-    categories: tuple[str | None, ...] = ()
-    embedded: bool = False
-    unit: str = ""
-
-    @functools.cached_property
-    def features(self) -> tuple[str, ...]:
-        """The names of the features that the column becomes."""
-        if self.kind == "text":
-            if self.embedded:
-                return (self.name,)
-            return tuple(f"{self.name}={shown_text(text)}" for text in self.categories)
-        waves = tuple(f"{self.name} {cycle} {wave}" for cycle in self.cycles for wave in ("sin", "cos"))
-        return (self.name, *waves, *([f"{self.name} is missing"] if self.indicator else []))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what differs from the defaults, in plain lists, strings and numbers."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, default in _DEFAULTS.items()
-            if (value := getattr(self, name)) != default
-        }
-
-    @property
-    def num_codes(self) -> int:
-        """How many codes an embedded column has, that for any other text counted in."""
-        return len(self.categories) + 1
-
-
-_DEFAULTS = {field.name: field.default for field in fields(ColumnCode)}
 
 
 @dataclass(frozen=True)
@@ -160,8 +95,7 @@ class Encoding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, strings and numbers."""
-        columns = [code.to_dict() for code in self.columns]
-        return {"columns": columns, "left_out": dict(self.left_out)}
+        return {"columns": pack_columns(self.columns), "left_out": dict(self.left_out)}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
@@ -171,7 +105,7 @@ class Encoding:
             ValueError: It is something else.
         """
         try:
-            columns = tuple(_read_code(code) for code in plain["columns"])
+            columns = unpack_columns(plain["columns"])
             return cls(columns, {str(name): str(why) for name, why in plain["left_out"].items()})
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not the columns of a table: {err}") from err
@@ -294,31 +228,3 @@ def check_finite(table: Table, name: str, rows: np.ndarray | None, values: np.nd
             f"{table.place(row, name)} is infinite{more}",
             "empty the field if the value is missing, or leave the column out with --features",
         )
-
-
-def _read_code(plain: Mapping[str, Any]) -> ColumnCode:
-    """Read one column's code back, held to its kinds."""
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
-    }
-    code = ColumnCode(**values)
-    numbers = (code.mean, code.std, code.log, code.fill)
-    sound = (
-        isinstance(code.name, str)
-        and isinstance(code.unit, str)
-        and code.kind in ("number", "boolean", "date", "text")
-        and all(isinstance(number, float | int) and math.isfinite(number) for number in numbers)
-        and code.std > 0
-        and code.log >= 0
-        and all(isinstance(flag, bool) for flag in (code.indicator, code.embedded))
-        and all(cycle in CYCLES for cycle in code.cycles)
-        and all(text is None or isinstance(text, str) for text in code.categories)
-    )
-    if not sound:
-        raise ValueError(f"not the columns of a table: {printable(str(code.name))}")
-    return code
-
-
-def shown_text(text: str | None) -> str:
-    """Return a text of a table for names and messages."""
-    return "(missing)" if text is None else printable(text, 40)

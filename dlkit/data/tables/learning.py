@@ -6,16 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dlkit.data.tables.encoding import (
-    CYCLES,
-    YEAR,
-    ColumnCode,
-    Encoding,
-    check_finite,
-    overflows,
-    shown_text,
-    too_large,
-)
+from dlkit.data.tables.column_code import CYCLES, YEAR, ColumnCode, shown_text
+from dlkit.data.tables.encoding import Encoding, check_finite, overflows, too_large
 from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
 from dlkit.errors import CheckpointError, ConfigError, DataError, printable
 from dlkit.files.description import DataDescription, Normalisation
+from dlkit.files.header import MAX_PARTS
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_spec
@@ -110,6 +112,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
         "encoding": replace(encoding, left_out=left_out).to_dict(),
         **_for_network(encoding, inputs[rows["train"]], config),
     }
+    _check_size(table, encoding, learned)
     if config.split_file is not None:
         learned["split_file"] = digest_of(Path(config.split_file))
     regression = targets.task == "regression"
@@ -134,6 +137,17 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     return DataSet(
         description, _splits(inputs, targets, rows), notes=[note for note in notes if note], table=table
     )
+
+
+def _check_size(table: Table, encoding: Encoding, learned: Mapping[str, Any]) -> None:
+    """Refuse more columns than the header of a checkpoint has room for."""
+    text = json.dumps(learned)
+    parts = text.count(",") + text.count(":") + len(encoding.feature_names)
+    if parts > 0.9 * MAX_PARTS:
+        raise DataError(
+            f"{table.source} becomes {len(encoding.feature_names):,} features, more than a checkpoint can name",
+            "choose fewer with --features; or save numbers as an array (.npy or .npz), which has no names",
+        )
 
 
 def _same(request: Request, table: Table, learned: "_Learned") -> DataSet:

@@ -75,7 +75,8 @@ def _counters(table: Table, names: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for block in blocks_of(numbers, len(table)):
         values = np.stack([table.numbers(name) for name in block])
-        spans = values.max(1) - values.min(1) + 1
+        with np.errstate(over="ignore", invalid="ignore"):
+            spans = values.max(1) - values.min(1) + 1
         counting = itertools.compress(
             zip(block, values, strict=True), (spans == len(table)) & (len(table) > 1)
         )

@@ -182,8 +182,10 @@ class _Reading:
             first, last = file.first_line, file.first_line + units - 1
             lines = f"line {first:,} to {last:,}" if units > 1 else f"line {first:,}"
             raise DataError(
-                f"{self.source} {lines} seems to have units of columns instead of numbers",
-                f"sed {first},{last}d {self.source} > new.csv takes {'them' if units > 1 else 'it'} out",
+                f"{self.source} {lines} seems to have names or units instead of numbers",
+                "leave out --no-header if they are the names of the columns"
+                if self.asked.options.header is False
+                else f"sed {first},{last}d {self.source} > new.csv takes {'them' if units > 1 else 'it'} out",
             )
         return self._table(file, readers, size, store)
 

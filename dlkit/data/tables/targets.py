@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, infer_task
+from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, SOME_CLASSES, infer_task
 from dlkit.data.tables.encoding import too_large
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 
-_MANY_CLASSES = 200
 UNLABELLED = -1
 
 
@@ -220,7 +219,7 @@ def _classes(table: Table, column: Column) -> tuple[np.ndarray, tuple[str, ...]]
             "name another column, or add rows of other classes",
         )
     labelled = int((indices >= 0).sum())
-    if len(names) > MAX_CLASSES or (len(names) > _MANY_CLASSES and len(names) > labelled / 2):
+    if len(names) > MAX_CLASSES or (len(names) > SOME_CLASSES and len(names) > labelled / 2):
         raise DataError(
             f"--target {name} has {len(names):,} different values in {labelled:,} rows, too many to be classes",
             "name another column" if column.kind == "text" else "--task regression takes them as numbers",

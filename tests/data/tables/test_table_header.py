@@ -108,6 +108,13 @@ def test_short_tables_are_judged(names: list[str], rows: list[list[str]], values
     assert are_values(names, rows) is values
 
 
+def test_names_that_are_taken_as_a_row_are_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        read(frame()[["a", "b"]].to_csv(index=False), header=False)
+
+    assert_reports(caught.value, "line 1", "names", "leave out --no-header")
+
+
 def test_a_row_is_taken_as_names_where_that_is_asked_for() -> None:
     found = read("1,2\n3,4\n", header=True)
 

@@ -1,6 +1,7 @@
 """Tables of many columns: read and judged as narrow ones are, in a time that grows with their cells."""
 
 import io
+import json
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from refusals import assert_reports
 
 from dlkit.data.kinds import load_dataset
-from dlkit.data.tables import check, learning, reading, wide
+from dlkit.data.tables import check, column_code, learning, reading, wide
 from dlkit.data.tables import table as tables
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.reading import read_table
@@ -156,6 +157,40 @@ def test_a_line_of_too_many_columns_says_so(monkeypatch: pytest.MonkeyPatch) -> 
         read(text)
 
     assert_reports(caught.value, "line 1", "columns", ".npy")
+
+
+def test_a_run_of_columns_is_packed_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = read(frame_of_all_kinds().to_csv(index=False))
+    encoding = learning.learn_columns(made, np.arange(40), made.names)
+    monkeypatch.setattr(column_code, "_FEWEST", 3)
+
+    plain = encoding.to_dict()
+    text = json.dumps(plain)
+
+    assert [part["names"].count("\n") + 1 for part in plain["columns"] if "names" in part] == [12]
+    assert encoding.from_dict(json.loads(text)) == encoding
+    for broken in (
+        {"numbers": "no base64"},
+        {"numbers": plain["columns"][0]["numbers"][:-8]},
+        {"names": "a"},
+    ):
+        plain["columns"][0] |= broken
+        with pytest.raises(ValueError, match="not the"):
+            encoding.from_dict(plain)
+        plain = json.loads(text)
+
+
+def test_more_columns_than_a_checkpoint_can_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.csv"
+    frame_of_all_kinds().to_csv(path, index=False)
+    monkeypatch.setattr("dlkit.data.tables.load.MAX_PARTS", 50)
+
+    with pytest.raises(DataError) as caught:
+        load_dataset(TrainConfig(model="mlp", data=str(path), target="y"))
+
+    assert_reports(caught.value, "features", "--features", ".npy")
 
 
 def write_wide(path: Path, columns: int) -> Path:
