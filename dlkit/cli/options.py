@@ -11,6 +11,7 @@ from typer import Argument, Context, Option, Typer
 from dlkit.cli import console
 from dlkit.cli.help import Command
 from dlkit.cli.streams import result_apart
+from dlkit.user_code import blame
 
 Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a run folder for its best one.")]
 DeviceOption = Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
@@ -57,6 +58,8 @@ def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
                 function(**options)
                 console.flush()
         except BrokenPipeError as err:
+            if blame(err):  # raised by the user's own code
+                raise
             raise StdoutClosed from err
 
     own = inspect.signature(function, eval_str=True)

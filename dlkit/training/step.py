@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
+from dlkit.errors import ConfigError, printable
 from dlkit.inputs import Inputs, rows_of
 from dlkit.models.hidden_state import GROUP, HiddenState, set_buffer
 from dlkit.objectives import Objective, RunningMean
@@ -206,11 +207,14 @@ class WeightAverage:
     Args:
         model: The network that is trained.
         decay: In (0, 1); 0.999 averages over about a thousand steps.
+
+    Raises:
+        ConfigError: The network cannot be copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._model = model
-        self._averaged_model = copy.deepcopy(model).requires_grad_(False)
+        self._averaged_model = _copied(model).requires_grad_(False)
         self._newest = [parameter.detach() for parameter in model.parameters()]
         self._averaged = [parameter.detach() for parameter in self._averaged_model.parameters()]
         self._decay = decay
@@ -246,3 +250,14 @@ class WeightAverage:
         self._steps = int(state[_EMA_STEPS].item())
         for name, parameter in self._averaged_model.named_parameters():
             parameter.copy_(state[name])
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except Exception as err:
+        raise ConfigError(
+            f"--ema needs a copy of {type(model).__name__}, which cannot be copied: {type(err).__name__}: "
+            f"{printable(' '.join(str(err).split()), 200)}",
+            "leave --ema out, or make what cannot be copied outside of the network",
+        ) from err

@@ -51,3 +51,42 @@ def test_outputs_without_gradients_are_refused_with_the_line_where_they_are_lost
     ((message, hint),) = faults(result.stderr)
     assert f"lost at net.py line {FIRST + offset}, in " in message
     assert ".detach()" in hint
+
+
+@pytest.mark.parametrize(
+    ("made", "run", "words", "code", "named"),
+    [
+        ("self.lazy = nn.LazyLinear(4)", "pass", (), 2, "lazy"),
+        ("self.register_buffer('s', torch.eye(2).to_sparse())", "pass", (), 2, "buffer s is sparse"),
+        ("self.lock = threading.Lock()", "pass", ("--ema", "0.9"), 2, "--ema"),
+        (
+            "pass",
+            "if self.training: raise BrokenPipeError",
+            (),
+            1,
+            "net.py line 11, in forward: BrokenPipeError",
+        ),
+    ],
+    ids=["lazy", "sparse", "no copy", "broken pipe"],
+)
+def test_what_is_no_bug_of_dlkit_is_refused_and_named(
+    made: str,
+    run: str,
+    words: tuple[str, ...],
+    code: int,
+    named: str,
+    dlkit: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "import threading\nimport torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        f"        super().__init__(); self.a = nn.Linear(64, 10); {made}\n\n    def forward(self, x):\n"
+        f"        {run}\n        return self.a(x.flatten(1))\n"
+    )
+    result = dlkit(
+        *("train", f"{tmp_path}/net.py:Net", "--data", "digits", "--limit", "50", "--epochs", "1"),
+        *("--device", "cpu", "--out", tmp_path / "run", *words),
+    )
+    assert (result.code, result.stdout) == (code, "")
+    ((message, _),) = faults(result.stderr)
+    assert named in message
