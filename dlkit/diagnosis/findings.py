@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 LEVELS = ("warning", "note")
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,12 @@ def _option(cure: Cure) -> str | None:
     return None if cure.option == "code" else cure.option
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of layers, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(name or "the network" for name in names[:_SHOWN]) + more
+
+
 def to_lines(findings: Sequence[Finding]) -> list[str]:
     """Return findings as text: the cause, its consequences indented below it, then what stands by itself."""
     lines = []
@@ -112,6 +119,15 @@ def to_lines(findings: Sequence[Finding]) -> list[str]:
             if finding.evidence.confirm:
                 lines.append(f"  confirm: {finding.evidence.confirm}")
     return lines
+
+
+def to_hint(findings: Sequence[Finding]) -> str:
+    """Return what stands by itself among findings in one line, each with its cure."""
+    return "; ".join(
+        f"{finding.evidence.message}: {finding.evidence.cure.text}"
+        for finding in findings
+        if not finding.because_of
+    )
 
 
 def to_json(run: str, findings: Sequence[Finding]) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from torch import nn
-
+from dlkit.diagnosis.diagnose import diagnose
+from dlkit.diagnosis.findings import to_hint
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.table import RULES
 from dlkit.errors import DlkitError
 from dlkit.settings.config import TrainConfig
 from dlkit.training.loop import Position, fit
@@ -19,6 +21,7 @@ _DIVISOR = 5.0
 _AVERAGED_SHARE = 0.1
 _MIN_DECREASE = 0.01
 _NOISE_WIDTHS = 3.0
+_STAGES = ("data", "wiring", "initialisation")
 
 
 class Point(NamedTuple):
@@ -62,7 +65,7 @@ def rising_rates(start: float, end: float, steps: int) -> list[float]:
     return [start * (end / start) ** (step / (steps - 1)) for step in range(steps)]
 
 
-def raise_rate(parts: Parts, rates: Sequence[float]) -> Iterator[Point]:
+def raise_rate(parts: Parts, rates: Sequence[float], recording: Recording) -> Iterator[Point]:
     """Train with an increasing rate until the loss diverges.
 
     The test of Smith 2017 (https://arxiv.org/abs/1506.01186, section 3.3) with an exponential increase. The loss is
@@ -72,6 +75,7 @@ def raise_rate(parts: Parts, rates: Sequence[float]) -> Iterator[Point]:
     Args:
         parts: What to train; its model is changed.
         rates: The rate of each step.
+        recording: Takes what the rules of diagnosis read.
 
     Yields:
         A point for each step, up to the last rate or to a smoothed loss of four times its minimum; a NaN or
@@ -81,6 +85,9 @@ def raise_rate(parts: Parts, rates: Sequence[float]) -> Iterator[Point]:
     keep = 1 - 1 / _averaged_steps(rates)
     total, weight, lowest = 0.0, 0.0, math.inf
     for step in fit(rising, Position(), epochs=len(rates)):
+        if step.record is not None:
+            recording.add_epoch(step.record.to_row())
+            recording.add_signals(step.probe_rows)
         loss = step.running.last_loss()
         if step.diverged or rising.guard.skipped() or not math.isfinite(loss):
             return
@@ -92,7 +99,7 @@ def raise_rate(parts: Parts, rates: Sequence[float]) -> Iterator[Point]:
             return
 
 
-def suggest_rate(points: Sequence[Point], rates: Sequence[float], model: nn.Module) -> Suggestion:
+def suggest_rate(points: Sequence[Point], rates: Sequence[float], recording: Recording) -> Suggestion:
     """Suggest a rate to train with; see `RULE`, where midway is on the logarithmic axis.
 
     Half way down is found too early where the loss falls in two stages, lowest too late where it stays low up to
@@ -102,7 +109,7 @@ def suggest_rate(points: Sequence[Point], rates: Sequence[float], model: nn.Modu
     Args:
         points: The points of `raise_rate`.
         rates: All rates of the test.
-        model: The model after the last step; its gradients help to explain a loss that does not fall.
+        recording: What `raise_rate` recorded; the rules find in it why a loss does not fall.
 
     Raises:
         DlkitError: The loss never fell by more than its noise and a hundredth; the hint lists likely causes.
@@ -112,7 +119,7 @@ def suggest_rate(points: Sequence[Point], rates: Sequence[float], model: nn.Modu
     if lowest is None or lowest.smoothed >= _clearly_below(early):
         raise DlkitError(
             f"the loss never fell at {len(points)} of {len(rates)} rates from {rates[0]:g} to {rates[-1]:g}",
-            "; ".join(_likely_causes(points, rates, model)),
+            "; ".join(_likely_causes(points, rates, recording)),
         )
     goal = (_mean_loss(early) + lowest.smoothed) / 2
     half_way = next(point for point in later if point.smoothed <= goal)
@@ -141,17 +148,13 @@ def _clearly_below(early: Sequence[Point]) -> float:
     return first - max(_MIN_DECREASE * first, _NOISE_WIDTHS * noise)
 
 
-def _likely_causes(points: Sequence[Point], rates: Sequence[float], model: nn.Module) -> Iterator[str]:
+def _likely_causes(points: Sequence[Point], rates: Sequence[float], recording: Recording) -> Iterator[str]:
     """List the most likely causes of a loss that does not fall."""
-    without_gradient = [
-        name
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
-    ]
+    found = to_hint(diagnose(recording, [rule for rule in RULES if rule.stage in _STAGES]))
     if len(points) < len(rates):
         yield f"the loss only grew: try --start {rates[0] / 1000:g}, and check the scale of the inputs"
-    elif without_gradient:
-        yield f"no gradient reaches {', '.join(without_gradient[:3])} (zero weights, dead units or unused)"
+    if found:
+        yield found
     elif rates[-1] < 1:
         yield f"the rates are too low: try --end {rates[-1] * 1000:g}"
     yield "the inputs may not predict the targets: dlkit train --overfit 32 checks that they can be learned"

@@ -11,6 +11,10 @@ import torch
 from dlkit.data.batches import Batches
 from dlkit.data.dataset import DataSet
 from dlkit.device import peak_memory_mib
+from dlkit.diagnosis.diagnose import diagnose
+from dlkit.diagnosis.findings import to_hint
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.table import RULES
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.inputs import call, rows_of
@@ -137,14 +141,18 @@ def memorise(config: TrainConfig, samples: int, note: Callable[[str], object] = 
     goal = _SHARE_LEFT * _best_constant_loss(parts, few)
     position = Position()
     loss = first
+    recording = Recording(config=plain.to_dict())
     for step in fit(parts, position, _MEMORY_STEPS):
         record = step.record
         if record is not None and record.val_loss is not None:
             loss, metric = record.val_loss, record.val_metric or 0.0
+            recording.add_epoch(record.to_row())
+            recording.add_signals(step.probe_rows)
             if loss <= goal or position.step >= _MEMORY_STEPS or loss != loss:
                 break
         if step.diverged:
             loss = math.nan
+            recording.add_epoch({"train_loss": loss})
     report: Report = {
         "samples": samples,
         "steps": position.step,
@@ -157,7 +165,7 @@ def memorise(config: TrainConfig, samples: int, note: Callable[[str], object] = 
         raise DlkitError(
             f"--overfit {samples}: the loss is {loss:.4g} after {position.step} steps, above {goal:.4g}; "
             f"the network cannot memorise {samples} samples",
-            _likely_causes(parts, first, loss, config),
+            _likely_causes(recording, config),
         )
     return report
 
@@ -181,27 +189,10 @@ def _best_constant_loss(parts: Parts, few: Batches) -> float:
     return best_constant_loss(parts.objective, targets, outputs.shape[1] if outputs.ndim > 1 else 1)
 
 
-def _likely_causes(parts: Parts, first: float, last: float, config: TrainConfig) -> str:
+def _likely_causes(recording: Recording, config: TrainConfig) -> str:
     """Return what prevents memorising most often, the likeliest first."""
-    without = [name for name, parameter in parts.model.named_parameters() if parameter.grad is None]
-    dead = [
-        name
-        for name, parameter in parts.model.named_parameters()
-        if parameter.grad is not None and not parameter.grad.any()
-    ]
-    causes = []
-    if last != last or last == float("inf"):
-        causes.append(f"the loss is not finite: try --lr {config.lr / 10:g}")
-    if without:
-        causes.append(f"no gradient reaches {', '.join(without[:3])} (frozen, detached or unused)")
-    if dead:
-        causes.append(
-            f"the gradient of {', '.join(dead[:3])} is zero (zero weights, dead or saturated units)"
-        )
-    if last > 0.9 * first:
-        causes.append(f"the loss hardly moves: --lr {config.lr:g} may be too low, or the inputs are constant")
-    else:
+    found = to_hint(diagnose(recording, [rule for rule in RULES if rule.stage != "generalisation"]))
+    if not found:
         other = "" if config.optimizer.startswith("adam") else " or --optimizer adam"
-        causes.append(f"it learns, but slowly: try --lr {config.lr * 10:g}{other}")
-    causes.append("equal inputs with different labels cannot be distinguished")
-    return "; ".join(causes)
+        found = f"it learns, but slowly: try --lr {config.lr * 10:g}{other}"
+    return f"{found}; equal inputs with different labels cannot be distinguished"

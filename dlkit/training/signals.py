@@ -123,6 +123,7 @@ class Signals:
         self._add(step, [("", "loss", loss)])
         self._add(step, _batch_signals(inputs, targets, outputs))
         if step - 1 in _EVALUATED_STEPS:
+            self._add(step, _spreads_of_units(self._model))
             self._add(step, self._evaluation_signals(parts, batch, outputs))
 
     def close_epoch(self, running: RunningMean, position_step: int, epoch_start: int) -> list[ProbeRow]:
@@ -230,7 +231,7 @@ class Signals:
 
 
 def _network_signals(model: nn.Module) -> Iterator[Signal]:
-    """Yield what the network has before its first step: sizes, frozen parameters, units that are all alike."""
+    """Yield what the network has before its first step: sizes, and which parameters are frozen."""
     for name, parameter in model.named_parameters():
         yield name, "size", parameter.numel()
         if not parameter.requires_grad:
@@ -238,14 +239,19 @@ def _network_signals(model: nn.Module) -> Iterator[Signal]:
         if parameter.ndim > 1 and parameter.numel():
             yield name, "units", parameter.shape[0]
             yield name, "inputs", parameter.shape[1]
-            if parameter.shape[0] > 1:
-                ranges = parameter.float().amax(0) - parameter.float().amin(0)
-                yield name, "unit_spread", ranges.mean() / parameter.float().abs().amax().clamp_min(_TINY)
     for name, module in model.named_modules():
         if isinstance(module, _BATCH_NORMS):
             yield name, "batch_norm", 1.0
         if isinstance(module, _DROPOUTS):
             yield name, "dropout", module.p
+
+
+def _spreads_of_units(model: nn.Module) -> Iterator[Signal]:
+    """Yield how far the units of each matrix differ, as a share of its largest weight."""
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1 and parameter.numel() and parameter.shape[0] > 1:
+            ranges = parameter.float().amax(0) - parameter.float().amin(0)
+            yield name, "unit_spread", ranges.mean() / parameter.float().abs().amax().clamp_min(_TINY)
 
 
 @torch.no_grad()

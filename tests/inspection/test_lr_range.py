@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from dlkit.diagnosis.recording import Recording
 from dlkit.errors import DlkitError
 from dlkit.inspection.lr_range import (
     Point,
@@ -35,12 +36,13 @@ def make_parts() -> Callable[..., Parts]:
     return make
 
 
-def network_with_gradients(*missing: str) -> nn.Module:
-    """A network whose parameters all have a gradient, but for those named."""
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
-    for name, parameter in model.named_parameters():
-        parameter.grad = None if name in missing else torch.ones_like(parameter)
-    return model
+def recording_of(*missing: str) -> Recording:
+    """The recording of a network whose parameters all have a gradient, but for those named."""
+    recording = Recording()
+    for name in ("0.weight", "0.bias", "1.weight", "1.bias"):
+        recording.add_signals([(1, name, "grad_norm", 0.0 if name in missing else 1.0)])
+        recording.add_signals([(1, name, "grad_missing", 1.0)] if name in missing else [])
+    return recording
 
 
 def points_of(losses: Sequence[float], rates: Sequence[float] = RATES) -> list[Point]:
@@ -77,7 +79,9 @@ def test_each_step_is_taken_with_its_own_rate(make_parts: Callable[..., Parts]) 
     rates = rising_rates(1e-4, 1e-2, 60)  # more steps than an epoch has
     weight = next(parts.model.parameters())
 
-    seen = [(point.lr, parts.optimizer.param_groups[0]["lr"]) for point in raise_rate(parts, rates)]
+    seen = [
+        (point.lr, parts.optimizer.param_groups[0]["lr"]) for point in raise_rate(parts, rates, Recording())
+    ]
 
     assert seen == [(lr, lr) for lr in rates]
     assert len(parts.train) < len(rates)
@@ -91,7 +95,7 @@ def test_loss_is_that_of_the_batch_and_smoothing_is_the_corrected_average(
     inputs, targets = next(parts.train.shuffled(1))
     first = parts.objective.loss(parts.model(inputs), targets).item()
 
-    points = list(raise_rate(parts, rising_rates(1e-6, 1e-3, 50)))
+    points = list(raise_rate(parts, rising_rates(1e-6, 1e-3, 50), Recording()))
 
     keep = 1 - 1 / 5  # a tenth of 50 steps
     for step, point in enumerate(points):
@@ -103,7 +107,7 @@ def test_loss_is_that_of_the_batch_and_smoothing_is_the_corrected_average(
 
 
 def test_test_ends_when_the_loss_has_grown(make_parts: Callable[..., Parts]) -> None:
-    points = list(raise_rate(make_parts(), RATES))
+    points = list(raise_rate(make_parts(), RATES, Recording()))
 
     smoothed = [point.smoothed for point in points]
     assert len(points) < len(RATES)
@@ -124,12 +128,13 @@ def test_test_ends_before_a_loss_that_is_not_finite(make_parts: Callable[..., Pa
     objective = Objective(break_down, "accuracy", parts.objective.metric_sum)
     broken = replace(parts, objective=objective)
 
-    assert len(list(raise_rate(broken, RATES))) == 3
+    assert len(list(raise_rate(broken, RATES, Recording()))) == 3
 
 
 def test_two_tests_at_one_seed_are_equal_and_another_seed_differs(make_parts: Callable[..., Parts]) -> None:
     first, second, other = (
-        list(raise_rate(make_parts({"dropout": "0.3"}, seed=seed), RATES[::4])) for seed in (0, 0, 1)
+        list(raise_rate(make_parts({"dropout": "0.3"}, seed=seed), RATES[::4], Recording()))
+        for seed in (0, 0, 1)
     )
 
     assert first == second != other
@@ -137,7 +142,7 @@ def test_two_tests_at_one_seed_are_equal_and_another_seed_differs(make_parts: Ca
 
 def test_a_run_that_follows_is_the_same_as_without_a_test(make_parts: Callable[..., Parts]) -> None:
     before = make_parts().model.state_dict()
-    list(raise_rate(make_parts(), RATES[::10]))
+    list(raise_rate(make_parts(), RATES[::10], Recording()))
 
     after = make_parts().model.state_dict()
 
@@ -146,7 +151,7 @@ def test_a_run_that_follows_is_the_same_as_without_a_test(make_parts: Callable[.
 
 @pytest.mark.parametrize("at", [1e-3, 0.1])
 def test_suggestion_is_a_fifth_of_the_middle_between_half_way_and_lowest(at: float) -> None:
-    found = suggest_rate(points_of(dip(at)), RATES, network_with_gradients())
+    found = suggest_rate(points_of(dip(at)), RATES, recording_of())
 
     half_way = at / 10 ** math.sqrt(math.log(2))  # where exp(-x**2) is a half
     assert found.lowest.lr == pytest.approx(at, rel=0.2)
@@ -159,14 +164,14 @@ def test_suggestion_is_a_fifth_of_the_middle_between_half_way_and_lowest(at: flo
 def test_a_loss_that_is_lowest_at_the_last_rate_is_still_falling() -> None:
     falling = points_of([2.3 - 0.02 * step for step in range(100)])
 
-    assert suggest_rate(falling, RATES, network_with_gradients()).still_falling
-    assert not suggest_rate(falling[:-1], RATES, network_with_gradients()).still_falling
+    assert suggest_rate(falling, RATES, recording_of()).still_falling
+    assert not suggest_rate(falling[:-1], RATES, recording_of()).still_falling
 
 
 def test_a_lucky_first_batch_is_not_taken_for_the_lowest_loss() -> None:
     lucky = points_of([0.1, *dip(0.1)[1:]])
 
-    found = suggest_rate(lucky, RATES, network_with_gradients())
+    found = suggest_rate(lucky, RATES, recording_of())
 
     assert found.lowest.lr == pytest.approx(0.1, rel=0.2)
 
@@ -199,7 +204,7 @@ def test_a_loss_that_never_fell_is_refused_with_causes(
     losses: list[float], rates: list[float], missing: tuple[str, ...], message: str, hint: str
 ) -> None:
     with pytest.raises(DlkitError) as caught:
-        suggest_rate(points_of(losses, rates), rates, network_with_gradients(*missing))
+        suggest_rate(points_of(losses, rates), rates, recording_of(*missing))
 
     assert caught.value.exit_code == 1
     assert message in caught.value.message
@@ -211,7 +216,8 @@ def test_suggestion_lies_where_training_works(make_parts: Callable[..., Parts], 
     """Three epochs at rates from 0.03 (sgd) or 0.003 (the others) up to 0.1 or 0.03 reach 0.94 and more."""
     parts = make_parts(optimizer=optimizer)
 
-    found = suggest_rate(list(raise_rate(parts, RATES)), RATES, parts.model)
+    recording = Recording()
+    found = suggest_rate(list(raise_rate(parts, RATES, recording)), RATES, recording)
 
     low, high = {"sgd": (0.01, 0.2), "adagrad": (0.005, 0.1)}.get(optimizer, (0.001, 0.03))
     assert low < found.lr < high

@@ -162,9 +162,10 @@ CAUSES: dict[str, tuple[int, dict[str, str], dict[str, Any], tuple[str, ...]]] =
         {"freeze": "hidden.*,output.weight"},
         ("hidden.0.linear.bias", "output.weight", "frozen"),
     ),
-    "rate-too-low": (8, {}, {"lr": 1e-9}, ("--lr 1e-09",)),
-    "rate-rather-low": (32, {}, {"lr": 3e-4}, ("slowly", "--lr 0.003", "--optimizer adam")),
-    "rate-too-high": (8, {}, {"lr": 1e30}, ("--lr 1e+29",)),
+    "rate-too-low": (8, {}, {"lr": 1e-9}, ("raise --lr from 1e-09 to 0.03",)),
+    "rate-rather-low": (32, {}, {"lr": 3e-4}, ("raise --lr from 0.0003 to 0.03",)),
+    "rate-nearly-high-enough": (32, {}, {"lr": 1e-3}, ("slowly", "--lr 0.01", "--optimizer adam")),
+    "rate-too-high": (8, {}, {"lr": 1e30}, ("lower --lr from 1e+30 to 0.01",)),
 }
 
 
@@ -178,9 +179,9 @@ def test_the_cause_is_found_when_nothing_is_learned(
 
 
 def test_adam_is_not_proposed_to_those_who_have_it() -> None:
-    hint = failure(32, optimizer="adam", lr=3e-5).hint
+    hint = failure(32, optimizer="adam", lr=6e-5).hint
 
-    assert "--lr 0.0003" in hint
+    assert "--lr 0.0006" in hint
     assert "--optimizer" not in hint
 
 

@@ -101,7 +101,7 @@ def test_what_the_network_has_is_recorded_once() -> None:
 
     rows = rows_of(2, model=model)
 
-    assert of_signal(rows, "unit_spread", "0.weight") == {1: 0.0}
+    assert of_signal(rows, "unit_spread", "0.weight")[1] == 0.0
     assert of_signal(rows, "unit_spread", "3.weight")[1] > 0.5
     assert of_signal(rows, "frozen", "3.bias") == {1: 1.0}
     assert of_signal(rows, "dropout", "2") == {1: pytest.approx(0.3)}

@@ -79,6 +79,7 @@ def lr(
     if out is not None:
         probe_folder(out.parent)
 
+    from dlkit.diagnosis.recording import Recording
     from dlkit.inspection.lr_range import RULE, raise_rate, range_settings, rising_rates, suggest_rate
     from dlkit.training.assemble import assemble_new
 
@@ -86,8 +87,9 @@ def lr(
     for text in assembly.notes[1:]:
         console.note(text)
     rates = rising_rates(start, end, steps)
-    points = list(_with_bar(raise_rate(assembly.parts, rates), steps))
-    found = suggest_rate(points, rates, assembly.parts.model)
+    recording = Recording(config=config.to_dict())
+    points = list(_with_bar(raise_rate(assembly.parts, rates, recording), steps))
+    found = suggest_rate(points, rates, recording)
     what = f"{config.model_name} on {config.data} with {config.optimizer}, batch {config.batch_size}"
     console.note(
         f"{what}: {len(points)} steps from {start:g} to {points[-1].lr:.3g}; {found.lr:g} is {RULE} "

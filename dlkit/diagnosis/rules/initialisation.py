@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 from dlkit.diagnosis.cures import argument, current_argument, own_argument
-from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.findings import Cure, Evidence, listed
 from dlkit.diagnosis.recording import Recording
 from dlkit.diagnosis.rule import Rule
 
@@ -29,7 +29,7 @@ def _alike_units(recording: Recording) -> Evidence | None:
     layer = next(iter(alike))
     zero = (recording.number("weight_norm", layer) or 0.0) == 0.0
     return Evidence(
-        message=f"all units of {layer} start {'at zero' if zero else 'alike'} and stay alike",
+        message=f"all units of {listed(list(alike))} start {'at zero' if zero else 'alike'} and stay alike",
         value=alike[layer][0][1],
         layer=layer,
         step=alike[layer][0][0],

@@ -3,7 +3,7 @@
 import math
 
 from dlkit.diagnosis.cures import change
-from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.findings import Cure, Evidence, listed
 from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
 
@@ -29,7 +29,7 @@ def no_gradient(recording: Recording, limit: float) -> Evidence | None:
     cut = [*recording.layers("detached"), *recording.layers("no_grad")]
     place = f"; gradients are cut off in {cut[0] or 'the forward pass'}" if cut else ""
     return Evidence(
-        message=f"no gradient reaches {_listed(list(missing))}{place}",
+        message=f"no gradient reaches {listed(list(missing))}{place}",
         value=1.0,
         layer=next(iter(missing)),
         step=next(iter(missing.values())),
@@ -44,7 +44,7 @@ def unregistered(recording: Recording, _limit: float) -> Evidence | None:
     if not found:
         return None
     return Evidence(
-        message=f"{_listed(list(found))} computes with parameters that the network does not have, so they never train",
+        message=f"{listed(list(found))} computes with parameters that the network does not have, so they never train",
         value=float(len(found)),
         layer=next(iter(found)),
         step=1,
@@ -66,7 +66,7 @@ def not_updated(recording: Recording, limit: float) -> Evidence | None:
     if not still or len(still) == len(updates):
         return None
     return Evidence(
-        message=f"no step changes {_listed(still)}, though it has a gradient",
+        message=f"no step changes {listed(still)}, though it has a gradient",
         value=0.0,
         layer=still[0],
         step=updates[still[0]][0][0],
@@ -91,7 +91,7 @@ def frozen(recording: Recording, limit: float) -> Evidence | None:
         else Cure("requires_grad_(True), or name it in --freeze")
     )
     return Evidence(
-        message=f"{share:.0%} of the parameters are frozen ({_listed(names)})"
+        message=f"{share:.0%} of the parameters are frozen ({listed(names)})"
         + ("" if loaded else " at their random start"),
         value=share,
         layer=names[0],
@@ -197,11 +197,6 @@ def _reaches(points: list[tuple[int, float]], bound: float) -> bool:
     """Return whether the late values all lie within a bound and come close to it, as tanh's do."""
     values = [abs(value) for _, value in late(points)]
     return bool(values) and max(values) <= abs(bound) + _BOUNDED and min(values) > 0.95 * abs(bound)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(name or "the network" for name in names[:_SHOWN]) + more
 
 
 _EVERYTHING = (
