@@ -40,6 +40,24 @@ def test_the_earliest_warning_is_the_cause_and_the_others_follow() -> None:
     ]
 
 
+def test_a_cause_is_what_no_other_finding_explains_even_if_it_is_looked_for_later() -> None:
+    recording = healthy(
+        {
+            "output_min": {"": constant(0.03)},
+            "output_max": {"": constant(0.08)},
+            "output_spread": {"": constant(0.0)},
+            "dead": {"relu": constant(1.0)},
+            "mean_loss": {"": constant(CONSTANT)},
+        },
+        history=stuck(),
+    )
+
+    found = {finding.rule: (finding.cause, finding.because_of) for finding in diagnose(recording)}
+
+    assert found["dead"] == (True, None)
+    assert found["softmax"] == found["inputs_ignored"] == found["flat_loss"] == (False, "dead")
+
+
 def test_while_a_run_goes_on_only_sure_rules_look() -> None:
     recording = hot()
     recording.finished = False

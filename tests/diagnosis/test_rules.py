@@ -348,3 +348,11 @@ def test_a_rule_bears_signals_that_are_not_finite() -> None:
 
     for rule in RULES:
         rule.find(recording, rule.threshold)
+
+
+def test_a_branch_that_ends_in_one_number_is_no_narrow_place() -> None:
+    branch = {"first": [(1, 63.0)], "branch": [(1, 1.0)], "second": [(1, 60.0)], "output": [(1, 1.0)]}
+    units = {"first.weight": [(1, 128.0)], "branch.weight": [(1, 1.0)], "second.weight": [(1, 128.0)]}
+    recording = healthy({"act_rank": branch, "units": units}, history=stuck(0.6))
+
+    assert BY_NAME["bottleneck"].find(recording, BY_NAME["bottleneck"].threshold) is None

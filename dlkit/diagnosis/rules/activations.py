@@ -184,7 +184,7 @@ RULES = (
         source="SageMaker Debugger, DeadRelu; AutoTrainer",
         cure="-s activation=leaky_relu",
         find=dead_units,
-        explains=(*_SYMPTOMS, "vanishing"),
+        explains=(*(rule for rule in _SYMPTOMS if rule != "bottleneck"), "vanishing", "softmax"),
     ),
     Rule(
         name="saturated",

@@ -1,6 +1,7 @@
 """Rules about how the network starts: its weights, its first loss, and the width of its layers."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 from dlkit.diagnosis.cures import argument, current_argument, own_argument
@@ -92,7 +93,7 @@ def bottleneck(recording: Recording, limit: float) -> Evidence | None:
 def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | None:
     """Return the matrix that takes the fewest numbers from another one before it, and how many, if they are too few.
 
-    By the numbers of inputs, or by the rank of what a layer puts out for different samples at the first step.
+    By the numbers of inputs, or by the rank of what a wider layer puts out for different samples at the first step.
     """
     widths = [
         (layer, recording.number("inputs", layer) or math.inf)
@@ -100,11 +101,21 @@ def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | No
         if layer in recording.layers("grad_norm")
     ]
     ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
-    for places in (widths, ranks[:-1]):
-        for (_, before), (layer, passes) in pairwise(places):
-            if 1 <= passes <= needed < before and passes < _FEW:
-                return layer, passes
+    return _first_narrow(widths, needed) or _first_narrow(
+        [place for place in ranks[:-1] if _is_wide(recording, *place) or place[1] > needed], needed
+    )
+
+
+def _first_narrow(places: Sequence[tuple[str, float]], needed: float) -> tuple[str, float] | None:
+    for (_, before), (layer, passes) in pairwise(places):
+        if 1 <= passes <= needed < before and passes < _FEW:
+            return layer, passes
     return None
+
+
+def _is_wide(recording: Recording, layer: str, rank: float) -> bool:
+    """Return whether a layer has more units than its outputs have directions: it is not made for so few."""
+    return (recording.number("units", f"{layer}.weight") or 0.0) > rank
 
 
 RULES = (

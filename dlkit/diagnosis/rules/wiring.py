@@ -282,7 +282,7 @@ RULES = (
         source="UMLAUT (Schoop et al. 2021); NeuraLint",
         cure="leave it out after the last layer",
         find=output_activation,
-        explains=_EVERYTHING,
+        explains=tuple(rule for rule in _EVERYTHING if rule not in ("inputs_ignored", "dead")),
         live=True,
     ),
     Rule(
@@ -296,7 +296,7 @@ RULES = (
         source="TheDeepChecker; Karpathy, A Recipe for Training Neural Networks",
         cure="use the inputs in forward()",
         find=inputs_ignored,
-        explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low"),
+        explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low", "softmax"),
     ),
     Rule(
         name="mode_gap",
