@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from dlkit.torch_compat import without_functions
 
 Signal = tuple[str, str, Tensor | float]
-"""Layer, signal and value; a tensor is a scalar on the device."""
+"""Layer, signal and value; a tensor is a scalar on the device, but for `act_rank`, of which `rank_of` makes one."""
 
 RECTIFIERS = frozenset({"relu", "relu_", "relu6", "ReLU", "ReLU6"})
 """Functions and modules whose units are dead where they are zero for every sample."""
@@ -31,7 +31,7 @@ _UNCHANGED = frozenset(
 )
 _MAX_CALLS = 4
 _MAX_VALUES = 2**16
-_MAX_UNITS, _MAX_ROWS = 128, 512
+_MAX_UNITS, _MAX_SAMPLES = 64, 128
 _RANK, _TINY = 1e-4, 1e-30
 
 
@@ -154,7 +154,7 @@ class LayerProbe:
         few = _some(values)
         self._signals += spread_signals(layer, "act", few)
         if self._find_faults and few.ndim in (2, 4):
-            self._signals.append((layer, "act_rank", _rank(few)))
+            self._signals.append((layer, "act_rank", _some_units(few)))
         if kind in RECTIFIERS:
             self._signals.append((layer, "zeros", (few == 0).float().mean()))
         if ends := SATURATES.get(kind):
@@ -194,9 +194,14 @@ def spread_signals(layer: str, what: str, values: Tensor) -> list[Signal]:
     return [(layer, f"{what}_mean", values.mean()), (layer, f"{what}_rms", norm)]
 
 
-def _rank(values: Tensor) -> Tensor:
-    """Return in how many directions the units of a layer, the second axis, vary over samples: a rank."""
-    units = values.transpose(0, 1).flatten(1)[:_MAX_UNITS, :_MAX_ROWS].nan_to_num(0.0, 0.0, 0.0)
+def _some_units(values: Tensor) -> Tensor:
+    """Return what some units, the second axis, give for some samples, shape (units, samples)."""
+    return values.transpose(0, 1).flatten(1)[:_MAX_UNITS, :_MAX_SAMPLES].clone()
+
+
+def rank_of(units: Tensor) -> Tensor:
+    """Return in how many directions units vary over samples, from the values of `act_rank`; waits for the device."""
+    units = units.nan_to_num(0.0, 0.0, 0.0)
     units = units / units.abs().amax().clamp_min(_TINY)
     spectrum = torch.linalg.svdvals(units - units.mean(1, keepdim=True))
     return torch.count_nonzero(spectrum > _RANK * spectrum.amax())

@@ -10,12 +10,13 @@ ProbeRow = tuple[int, str, str, float]
 """A row of probes.csv: step, layer, signal, value."""
 
 SAMPLES_PER_EPOCH = 20
+_LEAST_INTERVAL = 25
 _MAX_ROWS = 6_000
 _MISSING = -1.0
 
 
 class Probe:
-    """Measures about twenty steps of each epoch, on the device.
+    """Measures the first step of each epoch and every 25th, of long epochs about twenty steps, on the device.
 
     Args:
         model: The network; its trainable parameters are watched.
@@ -26,7 +27,7 @@ class Probe:
         named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
         self._names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
-        self._interval = max(1, steps_per_epoch // SAMPLES_PER_EPOCH)
+        self._interval = max(_LEAST_INTERVAL, steps_per_epoch // SAMPLES_PER_EPOCH)
         self._steps: list[int] = []
         self._values: list[Tensor] = []
         self._before: list[Tensor] = []

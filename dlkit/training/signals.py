@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, rows_of
 from dlkit.objectives import Objective, RunningMean, best_constant_loss
-from dlkit.probes.layers import LayerProbe, Signal, spread_signals, std_of
+from dlkit.probes.layers import LayerProbe, Signal, rank_of, spread_signals, std_of
 from dlkit.probes.parameters import ProbeRow
 from dlkit.training.compute import uncompiled
 
@@ -206,7 +206,11 @@ class Signals:
             self._unread = None
             found = _data_signals(train, self._objective, width)
             self._rows[:0] = [(1, layer, signal, value) for layer, signal, value in found]
-        tensors = [row[3].float() for row in self._rows if isinstance(row[3], Tensor)]
+        tensors = [
+            (rank_of(row[3]) if row[3].ndim else row[3]).float()
+            for row in self._rows
+            if isinstance(row[3], Tensor)
+        ]
         read = iter(torch.stack(tensors).tolist() if tensors else [])
         return [next(read) if isinstance(row[3], Tensor) else float(row[3]) for row in self._rows]
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's own name
 
-from dlkit.probes.layers import LayerProbe, std_of
+from dlkit.probes.layers import LayerProbe, rank_of, std_of
 
 
 def watch(model: nn.Module, *batches: Tensor, **options: bool) -> dict[tuple[str, str], float]:
@@ -13,7 +13,10 @@ def watch(model: nn.Module, *batches: Tensor, **options: bool) -> dict[tuple[str
     for batch in batches:
         with probe.watching():
             model(batch)
-    return {(layer, signal): float(value) for layer, signal, value in probe.finish()}
+    return {
+        (layer, signal): float(rank_of(value) if isinstance(value, Tensor) and value.ndim else value)
+        for layer, signal, value in probe.finish()
+    }
 
 
 class Own(nn.Module):
