@@ -129,6 +129,8 @@ MADE = (
     "self.register_buffer('s', torch.zeros(2, dtype=torch.complex64), persistent=False)",
     "self.register_buffer('s', torch.zeros(2, dtype=torch.complex128), persistent=False)",
     "self.register_buffer('s', None)",
+    "self.register_buffer('s', torch.full((3, 3), float('-inf')).triu(1))",
+    "self.register_buffer('s', torch.full((3, 3), float('-inf')).triu(1), persistent=False)",
     "self.register_buffer('s', torch.zeros(1).expand(5))",
     "self.register_buffer('s', torch.zeros(1).expand(5), persistent=False)",
     "self.register_buffer('s', torch.tensor(float('nan')))",

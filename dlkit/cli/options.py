@@ -11,6 +11,7 @@ from typer import Argument, Context, Option, Typer
 from dlkit.cli import console
 from dlkit.cli.help import Command
 from dlkit.cli.streams import result_apart
+from dlkit.errors import DlkitError
 from dlkit.user_code import blame
 
 Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a run folder for its best one.")]
@@ -58,8 +59,8 @@ def add_command(group: Typer, name: str, function: Callable[..., None]) -> None:
                 function(**options)
                 console.flush()
         except BrokenPipeError as err:
-            if blame(err):  # raised by the user's own code
-                raise
+            if place := blame(err):  # the user's own; Typer would exit for it without a word
+                raise DlkitError(f"your code failed at {place}", "--debug shows the traceback") from err
             raise StdoutClosed from err
 
     own = inspect.signature(function, eval_str=True)

@@ -50,6 +50,7 @@ class HiddenState:
         self._name = name
         self._seen = {each.name: Seen(each.value) for each in attributes(model)}
         self._placed = frozenset(self._seen)
+        self._seen |= {name: Seen(buffer) for name, buffer in _unlisted_buffers(model)}
         self._changed: set[str] = set()
         self._reported: set[str] = set()
 
@@ -114,7 +115,7 @@ class HiddenState:
             else:
                 unsaved[each.name] = type(value).__name__
         for name, buffer in _unlisted_buffers(self._model):
-            if not _fits(buffer):
+            if not _fits(buffer) and (name not in self._seen or self._seen[name].differs(buffer)):
                 unsaved[name] = f"{buffer.layout} buffer of {buffer.dtype}".replace("torch.", "")
         for path, module in with_extra_state(self._model):
             try:

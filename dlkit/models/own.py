@@ -50,6 +50,7 @@ def build_own(code: CodeSpec, description: DataDescription, arguments: Mapping[s
             "layers must be attributes of the module; a list of them an nn.ModuleList",
         )
     _check_trainable(code, model)
+    _check_saved(code, model)
     return model
 
 
@@ -102,7 +103,7 @@ def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> N
 
 def _check_trainable(code: CodeSpec, model: nn.Module) -> None:
     """Check that something can be trained, and that its gradients are ones that the optimizers take."""
-    lazy = [name for name, tensor in model.state_dict().items() if is_lazy(tensor)]
+    lazy = [name for name, tensor in (*model.named_parameters(), *model.named_buffers()) if is_lazy(tensor)]
     if lazy:
         raise ConfigError(
             f"MODEL {code.short}: forward does not use {lazy[0]}, a lazy layer that gets its size when it is used",
@@ -113,23 +114,30 @@ def _check_trainable(code: CodeSpec, model: nn.Module) -> None:
             f"MODEL {code.short} has nothing to train: all its parameters have requires_grad=False",
             "leave requires_grad_(False) out for the layers that should learn; --freeze GLOB freezes others",
         )
-    for name, buffer in model.named_buffers():
-        if buffer.layout != torch.strided or buffer.is_quantized:
-            kind = "quantized" if buffer.is_quantized else "sparse"
-            raise ConfigError(
-                f"MODEL {code.short}: buffer {name} is {kind}, which a checkpoint cannot hold",
-                "keep it dense, and convert it in forward",
-            )
-    if model.state_dict().keys().isdisjoint(dict(model.named_parameters())):
-        raise ConfigError(
-            f"MODEL {code.short}: its state_dict() holds none of its parameters", "leave state_dict as it is"
-        )
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse:
             raise ConfigError(
                 f"MODEL {code.short}: layer {name} is {type(module).__name__}(sparse=True); "
                 "the optimizers take dense gradients",
                 "leave sparse=True out",
+            )
+
+
+def _check_saved(code: CodeSpec, model: nn.Module) -> None:
+    """Check that checkpoints can hold what the network learns."""
+    saved = model.state_dict()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and name not in saved:
+            raise ConfigError(
+                f"MODEL {code.short}: its state_dict leaves out {name}, which is trained",
+                "checkpoints hold what state_dict returns",
+            )
+    for name, buffer in model.named_buffers():
+        if name in saved and (buffer.layout != torch.strided or buffer.is_quantized):
+            kind = "quantized" if buffer.is_quantized else "sparse"
+            raise ConfigError(
+                f"MODEL {code.short}: buffer {name} is {kind}, which a checkpoint cannot hold",
+                "if the constructor makes it, register_buffer(..., persistent=False); else keep it dense",
             )
 
 
@@ -150,12 +158,16 @@ def _check_outputs(code: CodeSpec, outputs: Any, description: DataDescription, s
     single = not classes and count == 1 and outputs.shape == (samples,)
     if tuple(outputs.shape) == wanted or single:
         return
+    one_logit = (
+        "return one output for each class, even for two: " if classes and outputs.numel() == samples else ""
+    )
     what = f"{count} classes" if classes else f"{count} number{'s' * (count != 1)}"
     raise ConfigError(
         f"MODEL {code.short}: forward gives the shape {tuple(outputs.shape)} for {samples} samples; "
         f"{printable(description.name, 100)} has {what} to predict, so it must be {wanted}",
         _reordered(tuple(outputs.shape), wanted)
-        or f"take {'num_classes' if classes else 'num_outputs'} as an argument of the constructor: the data fill it",
+        or f"{one_logit}take {'num_classes' if classes else 'num_outputs'} as an argument of the constructor: the data "
+        "fill it",
     )
 
 

@@ -20,7 +20,7 @@ from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import recipe_of
 from dlkit.settings.spec import parse_code
 from dlkit.training.failing_batch import FailingBatch, find_batch, find_validation_batch
-from dlkit.training.guard import all_finite
+from dlkit.training.guard import all_finite, non_finite
 from dlkit.training.loop import Position, Step
 from dlkit.training.optimizers import optimizer_state
 from dlkit.training.replay import Finding
@@ -128,9 +128,8 @@ def lower_rate(config: TrainConfig) -> float:
 def _keep_state(run: RunState, troubles: list[str]) -> str:
     """Save the state of the last good step if it is useful, and return which state `last` holds."""
     last = run.dir.last
-    tensors = [*weights_of(run.parts.model).values()]
-    tensors += optimizer_state(run.parts.optimizer, run.parts.model).values()
-    if not all_finite(tensors):
+    state = optimizer_state(run.parts.optimizer, run.parts.model)
+    if non_finite(run.parts.model) or not all_finite(state.values()):
         return f"the weights were NaN or infinite too; {_as_saved(run.dir)}"
     drawn = random_state(run.parts.device)
     now, before = _losses_now_and_saved(run)

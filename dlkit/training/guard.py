@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.models.context import MODULE as CONTEXT
+from dlkit.models.extra_state import weights_of
 from dlkit.torch_compat import any_non_finite, raise_flag, step_unless, total_norm
 from dlkit.training.precision import LossScale
 
@@ -101,6 +102,8 @@ class KeptBuffers:
         for path, module in model.named_modules():
             if path != CONTEXT:
                 for name, buffer in module.named_buffers(recurse=False):
+                    if buffer.layout != torch.strided:
+                        continue
                     self._places.setdefault(buffer.dtype, []).append((module, name))
         self._kept = {dtype: self._joined(dtype) for dtype in self._places}
 
@@ -134,6 +137,20 @@ class KeptBuffers:
         return torch.cat(
             [buffer if buffer.ndim == 1 else buffer.reshape(-1) for buffer in self._buffers(dtype)]
         )
+
+
+def non_finite(model: nn.Module) -> list[str]:
+    """Return the names of a network's tensors that training has broken; waits for the device.
+
+    Parameters and running statistics must be finite. Other buffers may hold infinities, as a mask for attention
+    does, but no NaN.
+    """
+    buffers = {name for name, _ in model.named_buffers(remove_duplicate=False) if "running_" not in name}
+    found = weights_of(model)
+    sound = [
+        (~tensor.isnan() if name in buffers else tensor.isfinite()).all() for name, tensor in found.items()
+    ]
+    return [name for name, each in zip(found, torch.stack(sound).tolist(), strict=True) if not each]
 
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:

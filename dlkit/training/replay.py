@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.inputs import Inputs, call
+from dlkit.training.guard import non_finite
 
 _NEAR_OVERFLOW = 0.1  # of the range of a dtype: what is computed from such a number may overflow
 _NAMES_SHOWN = 5
@@ -135,7 +136,7 @@ def replay(
         training: In training mode and with gradients; else as in validation.
         forward: Passes inputs through the network.
     """
-    weights = [name for name, value in _state(model) if not value.isfinite().all()]
+    weights = non_finite(model)
     samples = sum(len(targets) for _, targets in batches)
     model.train(training).zero_grad(set_to_none=True)
     for index, (inputs, targets) in enumerate(batches):
@@ -256,11 +257,6 @@ def _bad_samples(value: Inputs) -> list[int]:
         finite = tensor.isfinite().reshape(len(tensor), -1).all(1)
         bad |= set((~finite).nonzero()[:, 0].tolist())
     return sorted(bad)
-
-
-def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
 
 
 def _some(names: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ from dlkit.settings.texts import parse_log, parse_save_every
 from dlkit.training.assemble import assemble_new
 from dlkit.training.compute import hash_of_weights
 from dlkit.training.divergence import stop_diverged
-from dlkit.training.guard import all_finite
+from dlkit.training.guard import non_finite
 from dlkit.training.logs import Logs, check_logs, open_logs
 from dlkit.training.loop import Clock, Position, Reading, Step, close_epoch, fit
 from dlkit.training.state import RunState
@@ -201,7 +201,7 @@ class TrainRun(RunState):
         if self.parts.guard.skipped():
             raise stop_diverged(self, step, "step")
         networks = {self.parts.model, self.parts.validated}
-        if not all(all_finite(weights_of(network).values()) for network in networks):
+        if any(map(non_finite, networks)):
             raise stop_diverged(self, step, "weights")
 
     def _record_epoch(self, record: EpochRecord, step: Step, logs: Logs) -> None:
@@ -334,7 +334,7 @@ def checkpoint_bytes(model: nn.Module, config: TrainConfig, epochs: int, steps: 
         epochs: Epochs of the whole run.
         steps: Steps of the whole run.
     """
-    weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in (*model.parameters(), *model.buffers()))
+    weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in weights_of(model).values())
     last = weights * (1 + OPTIMIZERS[config.optimizer].moments + (config.ema is not None))
     kept = 0
     if config.save_every is not None:

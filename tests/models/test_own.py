@@ -114,7 +114,10 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "tuple": (forward("return (self.a(x), x)"), ("a tuple", "return the")),
     "outputs": (forward("return self.a(x)[:, :2]"), ("(2, 2)", "toy has 3 classes", "(2, 3)", "num_classes")),
-    "one-output": (forward("return self.a(x)[:, 0]"), ("(2,)", "toy has 3 classes", "num_classes")),
+    "one-output": (
+        forward("return self.a(x)[:, 0]"),
+        ("(2,)", "toy has 3 classes", "one output for each class", "num_classes"),
+    ),
     "raises": (
         forward("return self.a(x)", "        raise ValueError('no luck')\n"),
         ("ValueError: no luck", "net.py line 7", "net.py:Net()"),
@@ -122,6 +125,26 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "bare": (
         "class Net(nn.Module):\n    def forward(self, x):\n        return x[:, :3]\n",
         ("no parameters", "nn.ModuleList"),
+    ),
+    "frozen": (
+        forward("return self.a(x)", "        self.requires_grad_(False)\n"),
+        ("nothing to train", "requires_grad=False", "--freeze"),
+    ),
+    "sparse gradients": (
+        forward("return self.a(x)", "        self.e = nn.Embedding(5, 2, sparse=True)\n"),
+        ("layer e", "sparse=True"),
+    ),
+    "lazy layer never called": (
+        forward("return self.a(x)", "        self.b = nn.LazyLinear(2)\n"),
+        ("forward does not use b.weight", "nn.Linear"),
+    ),
+    "weights out of the state_dict": (
+        forward("return self.a(x)", "        self.state_dict = lambda *a, **k: {}\n"),
+        ("state_dict leaves out a.weight",),
+    ),
+    "sparse buffer": (
+        forward("return self.a(x)", "        self.register_buffer('adj', torch.eye(2).to_sparse())\n"),
+        ("buffer adj is sparse", "persistent=False"),
     ),
     "no-module": ("class Net: pass\n", ("a Net", "torch.nn.Module")),
     "number": ("Net = 3\n", ("an int", "class")),

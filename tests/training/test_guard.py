@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 from toys import make_blobs, make_network, make_parts, train
 
 from dlkit.models.context import Context
-from dlkit.training.guard import FiniteGuard, all_finite
+from dlkit.training.guard import FiniteGuard, all_finite, non_finite
 from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")
@@ -119,6 +119,26 @@ def test_all_finite_finds_one_bad_value(bad: float) -> None:
     spoiled = copy.deepcopy(tensors)
     spoiled[0][1, 2] = bad
     assert not all_finite(spoiled)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "broken"),
+    [
+        ("0.weight", math.inf, True),
+        ("1.running_var", math.inf, True),
+        ("mask", math.nan, True),
+        ("mask", -math.inf, False),
+        ("mask", 1.0, False),
+    ],
+)
+def test_infinity_breaks_parameters_and_running_statistics_but_no_mask(
+    name: str, value: float, broken: bool
+) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    model.register_buffer("mask", torch.zeros(2, 2))
+    model.state_dict()[name].view(-1)[0] = value
+
+    assert non_finite(model) == [name] * broken
 
 
 def test_loop_ends_with_the_epoch_of_a_bad_batch_and_reports_it() -> None:
