@@ -32,8 +32,7 @@ def draw_histograms(axes: Axes, layers: Sequence[str], values: Mapping[str, np.n
     shades = LinearSegmentedColormap.from_list("shades", [(*colour, 0.0), (*colour, 1.0)])
     # The root shows tails that hold a hundredth of the fullest bin.
     axes.pcolormesh(edges, places, np.sqrt(counts / fullest), cmap=shades, vmin=0, vmax=1, rasterized=True)
-    for place in places[1:-1]:
-        axes.axhline(place, color=PAPER, linewidth=min(1.0, 20 / len(layers)))
+    axes.hlines(places[1:-1], edges[0], edges[-1], color=PAPER, linewidth=min(1.0, 20 / len(layers)))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel("histogram")
 

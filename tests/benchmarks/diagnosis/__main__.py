@@ -100,7 +100,9 @@ def _cure(runs: Iterable[Judged], root: Path, asked: argparse.Namespace) -> dict
             jobs.append(prepare(run.case, root, [run.outcome.cure], "cure"))
         elif is_right(run) and (mended := run.case.mended()) is not None:
             jobs.append(prepare(mended, root, name="mended"))
-    return {outcome.key: outcome for outcome in run_all(jobs, asked.processes, reuse=asked.reuse)}
+    return {
+        outcome.key: outcome for outcome in run_all(jobs, asked.processes, reuse=asked.reuse, diagnose=False)
+    }
 
 
 def _report(

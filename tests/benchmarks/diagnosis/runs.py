@@ -10,14 +10,14 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.diagnosis.cases import Case
 from tests.benchmarks.diagnosis.data import SETS, write_data
 
-_SECONDS = 90  # a run that takes longer counts as failed
+_STOPPED = 128  # exit codes above it are of runs that were stopped, not of ones that failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def _run(asked: tuple[Job, bool, bool]) -> Outcome:
     job.folder.parent.mkdir(parents=True, exist_ok=True)
     kept, words = job.folder.with_suffix(".json"), job.case.words(job.data, job.folder, job.more)
     trained = json.loads(kept.read_text()) if reuse and kept.exists() else None
-    if trained is None or trained.get("words") != words:
+    if trained is None or trained.get("words") != words or trained["code"] > _STOPPED:
         start = time.monotonic()
         code = _dlkit(words, job.folder)
         trained = {"code": code, "seconds": time.monotonic() - start, "words": words}
@@ -181,8 +181,3 @@ def _last_value(history: Path, metric: str) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return value if metric in ("accuracy", "balanced_accuracy", "r2") else -value
-
-
-def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
-    """Write what came of the runs, one JSON object a line."""
-    path.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes))
