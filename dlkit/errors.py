@@ -7,6 +7,7 @@ DlkitError                 1  failed while running
 ├── DataError              3  data that are missing, of another format or faulty
 ├── CheckpointError        4  a checkpoint that is missing, damaged or of another network
 ├── DivergedError          5  the loss or the gradients became NaN or infinite
+├── GateError              6  a metric beyond a limit of --min or --max
 ├── MissingError           7  an extra or a device that is not installed
 └── InterruptedRun         129, 130, 143  stopped by SIGHUP, Ctrl-C or SIGTERM
 """
@@ -53,6 +54,16 @@ class ConfigError(DlkitError):
 
 class RunExistsError(ConfigError):
     """The run folder asked for exists already."""
+
+
+class GateError(DlkitError):
+    """A metric is beyond a limit; each fault names one."""
+
+    exit_code = 6
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(DlkitError(text) for text in faults)
 
 
 class DataError(DlkitError):

@@ -1,7 +1,8 @@
 """dlkit eval: how good is it, and where is it wrong."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
@@ -9,13 +10,17 @@ from dlkit.cli import console
 from dlkit.cli.bars import show_preparing
 from dlkit.cli.eval_checks import faults_of
 from dlkit.cli.eval_map import MapOptions, write_map
-from dlkit.cli.eval_tables import print_baselines, print_differences, print_scores, print_tables, summary
+from dlkit.cli.eval_tables import print_reports, summary
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
-from dlkit.errors import ConfigError
+from dlkit.errors import ConfigError, DlkitError, GateError
 from dlkit.settings.eval_config import EvalConfig
 
+if TYPE_CHECKING:
+    from dlkit.evaluation.report import Report
+
 _POINTS = "Points (spatial)"
+_FAILURES = "Where it fails"
 
 
 def evaluate(
@@ -34,9 +39,57 @@ def evaluate(
     ci: Annotated[
         int, Option("--ci", metavar="N", help="Random draws behind the 95 % intervals; 0 for none.")
     ] = EvalConfig.ci,
-    baselines: Annotated[
-        bool, Option("--baselines", help="Score simpler methods on the same samples, for tables and points.")
+    by: Annotated[
+        str | None,
+        Option(
+            metavar="COL",
+            help="Metrics of each part of the samples: class, or a column of the table.",
+            rich_help_panel=_FAILURES,
+        ),
+    ] = None,
+    worst: Annotated[
+        int,
+        Option(
+            metavar="N", help="The N samples with the largest loss, images too.", rich_help_panel=_FAILURES
+        ),
+    ] = 0,
+    importance: Annotated[
+        bool,
+        Option(
+            "--importance",
+            help="How much worse without each column, by shuffling it.",
+            rich_help_panel=_FAILURES,
+        ),
     ] = False,
+    calibrate: Annotated[
+        bool,
+        Option(
+            "--calibrate",
+            help="Fit a temperature of the probabilities on val first.",
+            rich_help_panel=_FAILURES,
+        ),
+    ] = False,
+    baselines: Annotated[
+        bool, Option("--baselines", help="Score simpler methods on the same samples.")
+    ] = False,
+    interval: Annotated[
+        float | None,
+        Option(
+            metavar="SHARE",
+            help="Intervals that hold this share of new numbers, as 0.9.",
+            show_default=False,
+        ),
+    ] = None,
+    minimum: Annotated[
+        list[str] | None,
+        Option(
+            "--min", metavar="M=V", help="Exit with 6 if a metric is below; M.lo is the end of its interval."
+        ),
+    ] = None,
+    maximum: Annotated[
+        list[str] | None, Option("--max", metavar="M=V", help="Exit with 6 if a metric is above.")
+    ] = None,
+    bench: Annotated[bool, Option("--bench", help="Time forward passes by batch size.")] = False,
     allow_nan: Annotated[
         bool,
         Option("--allow-nan", help="Count samples whose outputs are NaN or infinite, and score the others."),
@@ -75,17 +128,30 @@ def evaluate(
     model: ModelOption = None,
 ) -> None:
     """Evaluate checkpoints: loss, accuracy, precision, recall and F1 per class, confusion matrix."""
-    asked = MapOptions(grid=grid, draws=draws, at=at, out=out)
+    asked = MapOptions(grid=grid, draws=draws, at=at, out=out, interval=interval)
     config = EvalConfig(
-        data=data, split=split, metrics=metrics, ci=ci, baselines=baselines, draws=draws, allow_nan=allow_nan
+        data=data,
+        split=split,
+        metrics=metrics,
+        ci=ci,
+        by=by,
+        worst=worst,
+        importance=importance,
+        calibrate=calibrate,
+        baselines=baselines,
+        interval=interval,
+        bench=bench,
+        min=tuple(minimum or ()),
+        max=tuple(maximum or ()),
+        draws=draws,
+        allow_nan=allow_nan,
     )
     faults = [*faults_of(config, checkpoints, predict, device), *asked.faults(len(checkpoints))]
     if grid is not None:
-        typed = {"--data": data, "--predict": predict, "--metrics": metrics, "--baselines": baselines or None}
+        typed = [*config.typed("draws", "interval"), *([] if predict is None else ["--predict"])]
         faults += [
             ConfigError(f"--grid does not go with {option}", "it predicts a map, from the checkpoint alone")
-            for option, value in typed.items()
-            if value is not None
+            for option in typed
         ]
     if faults:
         raise ConfigError.of(faults)
@@ -103,25 +169,37 @@ def evaluate(
     loaded = load_checkpoints(checkpoints, code)
     with show_preparing():
         reports = [evaluate_checkpoint(checkpoint, config, where) for checkpoint in loaded]
-    for text in dict.fromkeys(text for report in reports for text in report.notes):
-        console.note(text)
+    _keep(reports)
+    _tell(reports)
     if predict is not None and str(predict) == "-":
         console.note(summary(reports[0]))
         console.print_text(reports[0].predictions_csv())
-        return
-    if predict is not None:
-        write_file(predict, reports[0].predictions_csv().encode())
-        console.note(f"wrote {len(reports[0].places):,} predictions to {predict}")
-    against = [compare(reports[0], report) for report in reports[1:]]
-    compared = {number: found for number, found in enumerate(against, 1) if found is not None}
-    if console.mode.json:
-        for number, report in enumerate(reports):
-            other = {"difference": compared[number].to_dict()} if number in compared else {}
-            console.print_json({**report.to_dict(), **other}, indent=None)
-        return
-    print_scores(reports)
-    print_differences(list(compared.values()))
+    else:
+        if predict is not None:
+            write_file(predict, reports[0].predictions_csv().encode())
+            console.note(f"wrote {len(reports[0].places):,} predictions to {predict}")
+        print_reports(reports, [compare(reports[0], report) for report in reports[1:]])
+    if unmet := [text for report in reports for text in report.unmet(config.gates)]:
+        raise GateError(unmet)
+
+
+def _tell(reports: "Sequence[Report]") -> None:
+    for text in dict.fromkeys(text for report in reports for text in report.notes):
+        console.note(text)
     for report in reports:
-        print_baselines(report)
-    if len(reports) == 1:
-        print_tables(reports[0])
+        for text in report.warnings:
+            console.warn(text if len(reports) == 1 else f"{report.name}: {text}")
+
+
+def _keep(reports: "Sequence[Report]") -> None:
+    """Write what plots draw into the run folders; a folder that takes no files is no error here."""
+    from dlkit.evaluation.failures.files import keep_failures
+
+    for report in reports:
+        if report.run is None:
+            continue
+        try:
+            for path in keep_failures(report.run, report.split, report.sections, report.images):
+                console.note(f"wrote {path}")
+        except DlkitError as err:
+            console.warn(f"not kept in the run folder: {err.message}")

@@ -17,7 +17,10 @@ def faults_of(
     config: EvalConfig, checkpoints: list[Path], predict: Path | None, device: str
 ) -> list[ConfigError]:
     """Check what was typed, before torch is loaded."""
-    faults = [*config.faults(), *_metric_faults(config.metric_names)]
+    faults = [*config.faults(), *_metric_faults("--metrics", config.metric_names or [])]
+    if not faults:
+        for gate in config.gates:
+            faults += _metric_faults(gate.option, [gate.metric] if gate.metric != "loss" else [])
     faults += list(check_device(device))
     if config.data is not None:
         try:
@@ -35,9 +38,9 @@ def faults_of(
     return faults
 
 
-def _metric_faults(names: list[str] | None) -> Iterator[ConfigError]:
+def _metric_faults(option: str, names: list[str]) -> Iterator[ConfigError]:
     """Find names that no task has; whether the task at hand has them is seen when it is known."""
-    if names is None:
+    if not names:
         return
     from dlkit.metrics import IN_EVAL_ONLY, METRICS
 
@@ -45,7 +48,7 @@ def _metric_faults(names: list[str] | None) -> Iterator[ConfigError]:
     for name in names:
         if name not in there:
             yield ConfigError(
-                f"--metrics {name} is not known; choose from {', '.join(there)}", did_you_mean(name, there)
+                f"{option} {name} is not known; choose from {', '.join(there)}", did_you_mean(name, there)
             )
 
 
@@ -57,7 +60,7 @@ def _predict_faults(predict: Path) -> Iterator[ConfigError]:
         yield ConfigError(
             f"--predict {predict} does not end in .csv", "for example --predict predictions.csv"
         )
-    elif predict in RunDir(predict.parent).files():
+    elif predict in set((run := RunDir(predict.parent)).files()) - set(run.evaluations()):
         yield ConfigError(
             f"--predict {predict} would replace a file of a run", "choose another name, as predictions.csv"
         )

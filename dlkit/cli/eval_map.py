@@ -21,12 +21,14 @@ class MapOptions:
         draws: Number of random draws of neighbours.
         at: The time of the map.
         out: The file; None is stdout.
+        interval: Share of new values that the intervals are to hold.
     """
 
     grid: int | None
     draws: int | None
     at: float | None
     out: Path | None
+    interval: float | None = None
 
     def faults(self, num_checkpoints: int) -> Iterator[ConfigError]:
         """Check the options."""
@@ -74,6 +76,7 @@ def write_map(checkpoint: Path, options: MapOptions, device: str) -> None:
         pick_device(device),
         draws=options.draws or DRAWS,
         at=options.at,
+        level=options.interval,
     )
     for text in found.notes:
         console.note(text)

@@ -1,12 +1,13 @@
 """The tables of dlkit eval: scores with their intervals, differences, simpler methods, and what the task has."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dlkit.cli import console
 from dlkit.cli.streams import result
 
 if TYPE_CHECKING:
+    from dlkit.evaluation.across import Spread
     from dlkit.evaluation.comparison import Comparison
     from dlkit.evaluation.report import Report
 
@@ -20,7 +21,34 @@ def summary(report: "Report") -> str:
     return f"{where}: loss {console.figure(report.loss)}, {metrics}"
 
 
-def print_scores(reports: "Sequence[Report]") -> None:
+def print_reports(reports: "Sequence[Report]", against: "Sequence[Comparison | None]") -> None:
+    """Print what was found: tables, or an object for each checkpoint.
+
+    Args:
+        reports: One a checkpoint.
+        against: What each but the first has over the first; None where the samples are others.
+    """
+    from dlkit.evaluation.across import are_repeats, over_runs
+
+    spread = over_runs(reports) if are_repeats(reports) else {}
+    compared = {number: found for number, found in enumerate(against, 1) if found is not None}
+    if console.mode.json:
+        for number, report in enumerate(reports):
+            other: dict[str, Any] = {"difference": compared[number].to_dict()} if number in compared else {}
+            if spread and report is reports[-1]:
+                other["over_runs"] = spread
+            console.print_json({**report.to_dict(), **other}, indent=None)
+        return
+    _print_scores(reports)
+    _print_spread(spread, len(reports))
+    _print_differences(list(compared.values()))
+    for report in reports:
+        _print_baselines(report)
+    for report in reports if len(reports) == 1 else ():
+        _print_tables(report)
+
+
+def _print_scores(reports: "Sequence[Report]") -> None:
     """Print the metrics: a line a checkpoint in a pipe, a line a metric on a terminal."""
     names = list(dict.fromkeys(name for report in reports for name in report.metrics))
     if result().isatty() and names:
@@ -46,7 +74,17 @@ def print_scores(reports: "Sequence[Report]") -> None:
     )
 
 
-def print_differences(found: "Sequence[Comparison]") -> None:
+def _print_spread(spread: "Mapping[str, Spread]", runs: int) -> None:
+    """Print mean and spread of each metric over runs."""
+    if spread:
+        console.print_line("")
+        console.print_table(
+            ["metric", "runs", "mean", "sd", "min", "max"],
+            [[name, runs, *of.values()] for name, of in spread.items()],
+        )
+
+
+def _print_differences(found: "Sequence[Comparison]") -> None:
     """Print what each checkpoint has over the first, and say it in a sentence."""
     if not result().isatty() and found:
         console.print_line("")
@@ -68,7 +106,7 @@ def print_differences(found: "Sequence[Comparison]") -> None:
         console.note(each.sentence())
 
 
-def print_baselines(report: "Report") -> None:
+def _print_baselines(report: "Report") -> None:
     """Print simpler methods, and the network beside them."""
     if not report.baselines:
         return
@@ -80,13 +118,17 @@ def print_baselines(report: "Report") -> None:
     )
 
 
-def print_tables(report: "Report") -> None:
+def _print_tables(report: "Report") -> None:
     """Print what its kind of data has beside the scores."""
     if report.results.note:
         console.note(report.results.note)
     for columns, rows in report.results.tables():
         console.print_line("")
         console.print_table(columns, rows)
+    for section in report.sections:
+        if shown := section.rows[: section.shown]:
+            console.print_line("")
+            console.print_table(section.columns, shown)
 
 
 def _draw_scores(reports: "Sequence[Report]", names: Sequence[str]) -> None:

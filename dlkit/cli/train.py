@@ -17,6 +17,7 @@ from dlkit.cli.own_code import check_named
 from dlkit.cli.progress import show_progress
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
+from dlkit.cli.train_folds import configs_of_folds, folds_asked, note_spread
 from dlkit.cli.verbose import phase
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.atomic import probe_folder, sweep_temporaries
@@ -113,6 +114,10 @@ def train(
     modes = {name for name, value in own.items() if value and name in counted}
     given = given_settings(context, {**settings, "model": model}, arguments, config_file, resuming=resuming)
     given.faults.extend(_clashes(modes, resuming=resuming))
+    folds = 0 if resuming or modes & {"print_config", "dry_run", "overfit"} else folds_asked(given)
+    if folds > 1:
+        _train_folds(given, folds, out, force=force)
+        return
     run_dir = None if resume is None else _open_to_resume(resume, given.faults)
     if run_dir is None:
         config = resolve(given.settings, given.arguments, file=given.file, faults=given.faults)
@@ -129,13 +134,31 @@ def train(
         check_out(out, force=force)
     if download and "download" in counted:
         _download(config)
+    _print_result(_run(config, run_dir, set(given.typed), out, force=force))
 
+
+def _train_folds(given: Given, folds: int, out: Path | None, *, force: bool) -> None:
+    """Train one run a fold, each of which tests another part of the rows."""
+    configs = configs_of_folds(given, folds, out, force=force)
+    check_named(configs[0][0], given.settings)
+    runs = []
+    for number, (config, folder) in enumerate(configs, 1):
+        console.note(f"fold {number} of {folds}")
+        runs.append(_run(config, None, set(given.typed), folder, force=force))
+    note_spread(runs)
+    for run in runs:
+        _print_result(run, indent=None)
+
+
+def _run(
+    config: TrainConfig, run_dir: RunDir | None, named: set[str], out: Path | None, *, force: bool
+) -> "TrainRun":
+    """Train a new run, or the one in a folder to its end."""
     with phase("load torch"):
         from dlkit.training.resume import resume_run
         from dlkit.training.run import start_run
 
     with phase("load the data, build the network"), show_preparing():
-        named = set(given.typed)
         run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
     for text in run.notes:
         console.note(text)
@@ -149,7 +172,7 @@ def train(
     _show_messages(run)
     if run.ended_early:
         console.note(f"stopped early: {run.done_reason}")
-    _print_result(run)
+    return run
 
 
 def _show_messages(run: "TrainRun") -> None:
@@ -243,7 +266,7 @@ def _download(config: TrainConfig) -> None:
         get(config.data, progress=progress, note=console.note)
 
 
-def _print_result(run: "TrainRun") -> None:
+def _print_result(run: "TrainRun", indent: int | None = 2) -> None:
     best = run.best or {}
     column = f"val_{run.metric}"
     if best:
@@ -262,7 +285,8 @@ def _print_result(run: "TrainRun") -> None:
                 "last": str(run.dir.last),
                 "epochs": run.config.epochs,
                 "metrics": best,
-            }
+            },
+            indent=indent,
         )
     else:
         console.print_line(str(run.dir.best))

@@ -8,6 +8,7 @@ import numpy as np
 
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.intervals import differences, mcnemar
+from dlkit.evaluation.section import shown
 
 if TYPE_CHECKING:
     from dlkit.evaluation.report import Report
@@ -53,9 +54,9 @@ class Comparison:
             verdict = f"no difference is shown between {second} and {first}"
         else:
             verdict = f"{second} is {'better' if better else 'worse'} than {first}"
-        numbers = f"{name} {self.second.metrics[name]:.4g} against {self.first.metrics[name]:.4g}"
+        numbers = f"{name} {shown(self.second.metrics[name])} against {shown(self.first.metrics[name])}"
         test = f"; McNemar's p = {self.alone[2]:.3g}" if self.alone and name == "accuracy" else ""
-        return f"{verdict}: {numbers}, a difference of {value:.3g} (95 % interval {lo:.3g} to {hi:.3g}{test})"
+        return f"{verdict}: {numbers}, a difference of {shown(value)} (95 % interval {shown(lo)} to {shown(hi)}{test})"
 
 
 def compare(first: "Report", second: "Report") -> Comparison | None:

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.batches import Batches
 from dlkit.data.dataset import DataSet
-from dlkit.data.kinds import kind_of, load_dataset
+from dlkit.data.kinds import kind_of
 from dlkit.errors import ConfigError, DlkitError
-from dlkit.evaluation.evaluate import predict, predict_draws
+from dlkit.evaluation.baselines.judge import Judged, judge
+from dlkit.evaluation.bench import measure
+from dlkit.evaluation.calibration import calibrated
+from dlkit.evaluation.conformal import with_intervals
+from dlkit.evaluation.failures.sections import failures_of
 from dlkit.evaluation.intervals import Certainty, Intervals, few_groups_note, intervals
-from dlkit.evaluation.objective import objective_of
-from dlkit.evaluation.tasks import Outputs, Results, results_of, scores_of_results
+from dlkit.evaluation.section import Section
+from dlkit.evaluation.subject import load_subject
+from dlkit.evaluation.tasks import Results, results_of, scores_of_results
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.files.run_dir import RunDir
 from dlkit.metrics import Metric, finite, known, number
-from dlkit.models.build import restore_model
-from dlkit.models.context import context_in
 from dlkit.objectives import Objective
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.eval_config import EvalConfig
-
-_BATCH_SIZE = 256
+from dlkit.settings.gates import ENDS, Gate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,12 @@ class Report:
         results: Targets and outputs, with what its kind of data has to tell.
         non_finite: Samples whose outputs are NaN or infinite; they are not scored.
         notes: Messages for the user of the data.
+        warnings: That the network is no better than a constant answer.
         baselines: Metrics of simpler methods by their name.
+        leads: By how much the network is better than each by the deciding metric, and the ends of the interval.
+        sections: Tables that say where the network fails.
+        images: The worst samples as PNG files, where they are images.
+        run: The folder of the run, which keeps files on its own data; None for other data, or a checkpoint elsewhere.
     """
 
     checkpoint: Path
@@ -64,7 +70,12 @@ class Report:
     certainty: Certainty = field(default_factory=Certainty)
     non_finite: int = 0
     notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    leads: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
+    images: Sequence[bytes] = ()
+    run: RunDir | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +102,23 @@ class Report:
             "confusion": [],
             "baselines": self.baselines,
             **self.results.to_dict(),
+            **({"leads": leads} if (leads := _leads(self.leads)) else {}),
+            **{section.name: section.to_dicts() for section in self.sections},
         }
+
+    def unmet(self, gates: Sequence[Gate]) -> list[str]:
+        """Return a message for each limit that a metric is beyond."""
+        found = []
+        for gate in gates:
+            value = self.loss if gate.metric == "loss" else self.metrics.get(gate.metric)
+            if gate.end:
+                value = dict(zip(ENDS, self.intervals.get(gate.metric, (None, None)), strict=True))[gate.end]
+            if not gate.holds(value):
+                shown = "not defined" if value is None or math.isnan(value) else f"{value:.6g}"
+                found.append(
+                    f"{gate.option} {gate.name}={gate.limit:g} is not met by {self.name}: it is {shown}"
+                )
+        return found
 
     def predictions_csv(self) -> str:
         """Return the predictions as the kind of data has them: a line a sample, or a line a value."""
@@ -111,50 +138,80 @@ def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torc
     Raises:
         DataError: The data are not here, have changed, or do not fit the network.
         CheckpointError: The network cannot be built from the checkpoint.
-        ConfigError: Metrics, draws or baselines are asked for of data that have none.
+        ConfigError: Something is asked for that the data or the task do not have.
         DlkitError: Outputs are NaN or infinite, and that is not allowed.
     """
-    model = restore_model(checkpoint, device)
-    dataset = load_dataset(
-        checkpoint.config, checkpoint.description, context_in(checkpoint.weights), other=config.data
-    )
+    subject = load_subject(checkpoint, config, device)
+    dataset = subject.dataset
     part = dataset.split(config.split)
-    objective = objective_of(checkpoint.config, dataset, torch.device("cpu"))
-    _check_asked(dataset, config)
-    outputs, targets = predict(model, Batches(part, _BATCH_SIZE, device).in_order())
-    spread = None
-    drawings = kind_of(dataset).drawings
-    if config.draws is not None and drawings is not None:
-        drawn = drawings(part, config.draws)
-        each = predict_draws(model, [Batches(one, _BATCH_SIZE, device) for one in drawn])
-        outputs, spread = each.mean(0), objective.predictions(each).std(0, correction=0).numpy()
-    preds, truth = objective.predictions(outputs).numpy(), targets.numpy()
-    places, broken, scored = dataset.places(config.split), ~finite(preds), known(truth, preds)
+    if config.draws is not None and kind_of(dataset).drawings is None:
+        raise ConfigError(
+            f"--draws {config.draws} is for points; {dataset.description.name} has none", "leave it out"
+        )
+    raw, found = subject.predict(part, config.draws)
+    places, broken, scored = (
+        dataset.places(config.split),
+        ~finite(found.preds),
+        known(found.targets, found.preds),
+    )
     notes = [*dataset.notes, *_non_finite_notes(checkpoint.path, places, broken, config)]
-    results = results_of(Outputs(dataset=dataset, split=part, targets=truth, preds=preds, spread=spread))
-    metrics = scores_of_results(results, config.metric_names)
+    results = results_of(found)
+    if config.calibrate:
+        results, raw, text = calibrated(subject, results, raw)
+        notes.append(text)
+    if config.interval is not None or config.draws is not None:
+        results, text = with_intervals(subject, part, results, config.interval, config.draws)
+        notes.append(text)
+    also = {gate.metric: gate.option for gate in config.gates if gate.metric != "loss"}
+    metrics = scores_of_results(results, config.metric_names, also)
     measured = [metric for metric in results.metrics() if metric.name in metrics]
+    rows = dataset.stored_rows(config.split)[scored]
     certainty = Certainty(
         draws=config.ci,
         seed=checkpoint.config.seed,
-        groups=_groups(checkpoint.config, dataset, config.split, scored),
+        groups=_groups(checkpoint.config, dataset, rows),
     )
-    few = few_groups_note(certainty)
-    return Report(
+    run = _run_of(checkpoint, dataset)
+    ends = intervals(measured, metrics, *results.pairs(), certainty) if metrics else {}
+    judged = Judged()
+    if metrics:
+        how = (measured, ends, certainty, run)
+        judged = judge(subject, found, config.split, *how, asked=config.baselines)
+    report = Report(
         checkpoint=checkpoint.path,
         data=dataset.description.name,
         split=config.split,
-        loss=_loss(objective, outputs, targets, scored),
+        loss=_loss(subject.objective, raw, torch.from_numpy(found.targets), scored),
         metrics=metrics,
         measured=measured,
-        intervals=intervals(measured, metrics, *results.pairs(), certainty) if metrics else {},
+        intervals=ends,
         certainty=certainty,
         places=places,
+        run=run,
         results=results,
         non_finite=int(broken.sum()),
-        notes=[*notes, *few],
-        baselines=_baselines(dataset, config.split, checkpoint.config.seed) if config.baselines else {},
+        notes=[*notes, *few_groups_note(certainty), *judged.notes],
+        warnings=judged.warnings,
+        baselines=judged.scores,
+        leads=judged.leads,
     )
+    sections, images = failures_of(report, subject, found, rows, config) if metrics else ([], [])
+    if config.bench:
+        sections.append(measure(subject, config.split))
+        notes = [*report.notes, f"forward passes on {device}, {torch.get_num_threads()} threads on a CPU"]
+        report = replace(report, notes=notes)
+    return replace(report, sections=sections, images=images)
+
+
+def _leads(leads: Mapping[str, tuple[float, float, float]]) -> dict[str, dict[str, float]]:
+    return {method: dict(zip(("value", "lo", "hi"), lead, strict=True)) for method, lead in leads.items()}
+
+
+def _run_of(checkpoint: Checkpoint, dataset: DataSet) -> RunDir | None:
+    """Return the run folder that a checkpoint lies in, if the data are those of the run."""
+    run = RunDir(checkpoint.path.parent)
+    same = dataset.description.fingerprint == checkpoint.description.fingerprint
+    return run if same and run.config.exists() else None
 
 
 def _non_finite_notes(
@@ -180,26 +237,10 @@ def _loss(objective: Objective, outputs: Tensor, targets: Tensor, scored: np.nda
     return objective.loss(outputs[there], targets[there]).item() if there.any() else math.nan
 
 
-def _groups(config: TrainConfig, dataset: DataSet, split: str, there: np.ndarray) -> np.ndarray | None:
-    """Return the group of each sample whose target is known, where the split was by group and they are here."""
+def _groups(config: TrainConfig, dataset: DataSet, rows: np.ndarray) -> np.ndarray | None:
+    """Return the group of each sample, by its stored row, where the split was by group and groups are here."""
     table = dataset.table
     if config.group is None or table is None or config.group not in table.columns:
         return None
-    rows = dataset.stored_rows(split)[there]
     read = table.codes if table.column(config.group).kind == "text" else table.numbers
     return read(config.group, rows)
-
-
-def _check_asked(dataset: DataSet, config: EvalConfig) -> None:
-    kind, name = kind_of(dataset), dataset.description.name
-    if config.draws is not None and kind.drawings is None:
-        raise ConfigError(f"--draws {config.draws} is for points; {name} has none", "leave it out")
-    if config.baselines and kind.baselines is None:
-        raise ConfigError(f"--baselines is for tables and points; {name} has none", "leave it out")
-
-
-def _baselines(dataset: DataSet, split: str, seed: int) -> Mapping[str, Mapping[str, float]]:
-    """Score simpler methods on the samples whose target is known."""
-    score = kind_of(dataset).baselines
-    assert score is not None, "it was checked"
-    return score(dataset, split, seed)

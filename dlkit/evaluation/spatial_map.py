@@ -15,11 +15,16 @@ from dlkit.data.spatial.load import Learned
 from dlkit.data.spatial.neighbors import Points, find_neighbors, to_space
 from dlkit.data.spatial.split import SpatialSplit
 from dlkit.data.spatial.stored_points import points_of
-from dlkit.errors import ConfigError
+from dlkit.errors import ConfigError, DlkitError
+from dlkit.evaluation.conformal import USUAL_LEVEL, learn_widths
 from dlkit.evaluation.evaluate import predict_draws
+from dlkit.evaluation.spatial_distances import distances
+from dlkit.evaluation.subject import load_subject
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
+from dlkit.models.spatial.geometry import Geometry
+from dlkit.settings.eval_config import EvalConfig
 
 DRAWS = 20
 MOST_OBSERVATIONS = 10_000
@@ -37,6 +42,7 @@ class Map:
         cells: Where the cells' middles are, shape (N, 2).
         mean: Mean over the draws, shape (N,); NaN where no training point was so far from its neighbours.
         spread: Standard deviation over the draws, shape (N,), likewise.
+        half: Half width of the prediction interval, shape (N,), likewise.
         places: Where observations are that it can see, shape (M, 2).
         values: What they are, shape (M,).
         notes: Messages for the user.
@@ -46,28 +52,38 @@ class Map:
     cells: np.ndarray
     mean: np.ndarray
     spread: np.ndarray
+    half: np.ndarray
     places: np.ndarray
     values: np.ndarray
     notes: tuple[str, ...]
 
     def to_csv(self) -> str:
-        """Return a row a cell (mean, sd), then a row an observation (the value)."""
+        """Return a row a cell (mean, sd_draws, half_width), then a row an observation (the value)."""
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer, lineterminator="\n")
         x, y, value = self.names
-        writer.writerow([x, y, "mean", "sd", value])
-        for (east, north), mean, spread in zip(self.cells, self.mean, self.spread, strict=True):
-            shown = ("", "") if np.isnan(mean) else (f"{mean:.7g}", f"{spread:.4g}")
+        writer.writerow([x, y, "mean", "sd_draws", "half_width", value])
+        columns = (self.cells, self.mean, self.spread, self.half)
+        for (east, north), mean, spread, half in zip(*columns, strict=True):
+            shown = ("", "", "")
+            if not np.isnan(mean):
+                shown = (f"{mean:.7g}", f"{spread:.4g}", "" if np.isnan(half) else f"{half:.4g}")
             writer.writerow([f"{east:.8g}", f"{north:.8g}", *shown, ""])
         for (east, north), observed in zip(self.places, self.values, strict=True):
-            writer.writerow([f"{east:.8g}", f"{north:.8g}", "", "", f"{observed:.7g}"])
+            writer.writerow([f"{east:.8g}", f"{north:.8g}", "", "", "", f"{observed:.7g}"])
         return buffer.getvalue()
 
 
 def predict_map(
-    checkpoint: Checkpoint, size: int, device: torch.device, *, draws: int = DRAWS, at: float | None = None
+    checkpoint: Checkpoint,
+    size: int,
+    device: torch.device,
+    *,
+    draws: int = DRAWS,
+    at: float | None = None,
+    level: float | None = None,
 ) -> Map:
-    """Predict on a grid over the training points, from the checkpoint alone.
+    """Predict on a grid over the training points, from the checkpoint; only intervals take the data, for their errors.
 
     A cell has the features that the nearest training points have on average.
 
@@ -78,9 +94,12 @@ def predict_map(
         draws: Random draws of neighbours for mean and standard deviation.
         at: The time to predict for, as in the table, dates in days since 1970; that of the newest training point by
             default.
+        level: The share of new points that the intervals are to hold; None takes 0.9, and does without them where the
+            data are not here.
 
     Raises:
         ConfigError: The points have no time, and one is asked for.
+        DataError: The data are not here, have changed, or have too few validation points for the level.
         CheckpointError: It is of no points.
     """
     learned, context = Learned.of_run(checkpoint.description), context_in(checkpoint.weights)
@@ -94,7 +113,8 @@ def predict_map(
     outputs = predict_draws(model, batches)[:, :, 0].double() * scaling.std[0] + scaling.mean[0]
     mean, spread = outputs.mean(0), outputs.std(0, correction=0)
     far = _too_far(split, context, learned, max(1, checkpoint.config.min_neighbors))
-    mean[far] = spread[far] = torch.nan
+    half, about_half = _half_widths(checkpoint, split, context, (level, draws))
+    mean[far] = spread[far] = half[far] = torch.nan
     centre = np.asarray(learned.geometry["centre"])
     seen = _seen(split, context, checkpoint.config.window)
     step = max(1, -(-len(seen) // MOST_OBSERVATIONS))
@@ -104,9 +124,10 @@ def predict_map(
         cells=split.coords.double().numpy() + centre,
         mean=mean.numpy(),
         spread=spread.numpy(),
+        half=half.numpy(),
         places=context["coords"][seen[::step]].double().numpy() + centre,
         values=values.numpy(),
-        notes=_notes(split, far, learned, len(seen), step),
+        notes=(*_notes(split, far, learned, len(seen), step), about_half),
     )
 
 
@@ -168,6 +189,23 @@ def _seen(split: SpatialSplit, context: Mapping[str, Tensor], window: float | No
         return torch.arange(len(context["values"]))
     ago = split.times[0] - context["times"]
     return ((ago > 0) & (ago <= (torch.inf if window is None else window))).nonzero()[:, 0]
+
+
+def _half_widths(
+    checkpoint: Checkpoint, split: SpatialSplit, context: Mapping[str, Tensor], how: tuple[float | None, int]
+) -> tuple[Tensor, str]:
+    """Return the half width of the interval of each cell, shape (N,), and a message; NaN without the data."""
+    level, draws = how
+    try:
+        subject = load_subject(checkpoint, EvalConfig(), torch.device("cpu"))
+        widths = learn_widths(subject, level or USUAL_LEVEL, draws)
+    except DlkitError as err:
+        if level is not None:
+            raise
+        return torch.full((len(split),), torch.nan), f"half_width is empty: {err.message}"
+    geometry = Geometry.from_dict(Learned.of_run(checkpoint.description).geometry)
+    half = torch.from_numpy(widths.of(distances(split, context, geometry), len(split))[:, 0])
+    return half.double(), widths.note()
 
 
 def _notes(

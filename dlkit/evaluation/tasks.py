@@ -82,19 +82,26 @@ TASKS: dict[str, Callable[[Outputs], Results]] = {
 }
 
 
-def scores_of_results(results: Results, names: Sequence[str] | None = None) -> dict[str, float]:
+def scores_of_results(
+    results: Results, names: Sequence[str] | None = None, also: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Return metrics by name; nothing where no target is known.
 
     Args:
         results: Targets and outputs.
         names: Which; None takes those reported by default.
+        also: Further ones, and the option that names each.
 
     Raises:
         ConfigError: The task has no such metric.
     """
     asked = chosen(results.metrics(), names)
+    further = [chosen(results.metrics(), [name], option)[0] for name, option in (also or {}).items()]
     preds, targets = results.pairs()
-    return scores_of(asked, preds, targets, asked=names is not None) if len(targets) else {}
+    if not len(targets):
+        return {}
+    found = scores_of(asked, preds, targets, asked=names is not None)
+    return found | scores_of([m for m in further if m.name not in found], preds, targets, asked=True)
 
 
 def results_of(found: Outputs) -> Results:

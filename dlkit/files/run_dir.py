@@ -96,6 +96,19 @@ class RunDir:
         """Return what the best weights predict for a split, kept for plots."""
         return self.path / f"predictions-{split}.csv"
 
+    def baselines(self, split: str) -> Path:
+        """Return what simpler methods predict for a split."""
+        return self.path / f"baselines-{split}.safetensors"
+
+    def worst(self, split: str) -> Path:
+        """Return the worst samples of a split; their images lie in a folder of the same name without the suffix."""
+        return self.path / f"worst-{split}.csv"
+
+    @property
+    def importance(self) -> Path:
+        """How much each column of a table counts."""
+        return self.path / "importance.csv"
+
     @property
     def findings(self) -> Path:
         """What the diagnosis of the run found."""
@@ -173,8 +186,18 @@ class RunDir:
             self.nan,
             self.log_lines,
             self.findings,
+            *self.evaluations(),
         )
         return [file for file in (*names, *aside, *self.all_numbered(), *self.events()) if file.exists()]
+
+    def evaluations(self) -> list[Path]:
+        """Return what evaluations left: predictions, those of simpler methods, importance and worst samples."""
+        by_split = [
+            path(split)
+            for split in ("train", "val", "test", "all")
+            for path in (self.predictions, self.baselines, self.worst)
+        ]
+        return [*by_split, self.importance, *self.path.glob("worst-*/[0-9]*.png")]
 
     def shortage(self, needed: int) -> list[str]:
         """Return a warning when the disk has too little room for what a run will write.

@@ -57,8 +57,13 @@ def metrics_of(task: str) -> list[Metric]:
     return [metric for metric in METRICS.values() if task in metric.tasks]
 
 
-def chosen(metrics: Sequence[Metric], names: Sequence[str] | None) -> list[Metric]:
+def chosen(metrics: Sequence[Metric], names: Sequence[str] | None, option: str = "--metrics") -> list[Metric]:
     """Return the metrics of these names, in their order; without names, those reported by default.
+
+    Args:
+        metrics: Those of the task.
+        names: Which.
+        option: It names them, for the message.
 
     Raises:
         ConfigError: The task has no such metric.
@@ -69,7 +74,7 @@ def chosen(metrics: Sequence[Metric], names: Sequence[str] | None) -> list[Metri
     for name in names:
         if name not in by_name:
             raise ConfigError(
-                f"--metrics {printable(name)} is not a metric of these data; choose from {', '.join(by_name)}",
+                f"{option} {printable(name)} is not a metric of these data; choose from {', '.join(by_name)}",
                 did_you_mean(name, by_name),
             )
     return [by_name[name] for name in names]

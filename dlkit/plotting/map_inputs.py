@@ -1,4 +1,4 @@
-"""A map in a CSV: cells with mean and standard deviation, then observations; no matplotlib needed."""
+"""A map in a CSV: cells with mean and half width of their interval, then observations; no matplotlib needed."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlkit.errors import DataError, printable
 
-_MEAN, _SPREAD = "mean", "sd"
+_CELL = ["mean", "sd_draws", "half_width"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class MapValues:
 
     Args:
         names: Of the two coordinates and of the value.
-        cells: East, north, mean and standard deviation of each cell; NaN for the last two where it is empty.
+        cells: East, north, mean and half width of the interval of each cell; NaN for the last two where it is empty.
         observations: East, north and value of each.
     """
 
@@ -26,8 +26,8 @@ class MapValues:
 
 
 def is_map(header: Sequence[str]) -> bool:
-    """Tell by its header whether a CSV is a map: X,Y,mean,sd,VALUE."""
-    return len(header) == 5 and list(header[2:4]) == [_MEAN, _SPREAD]
+    """Tell by its header whether a CSV is a map: X,Y,mean,sd_draws,half_width,VALUE."""
+    return len(header) == 6 and list(header[2:5]) == _CELL
 
 
 def parse_map(path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -> MapValues:
@@ -39,23 +39,23 @@ def parse_map(path: Path, header: Sequence[str], rows: Sequence[tuple[int, Seque
     if not is_map(header):
         shown = printable(", ".join(header), 200)
         raise DataError(
-            f"{path} is no map (X,Y,mean,sd,VALUE); its columns are {shown}",
+            f"{path} is no map (X,Y,mean,sd_draws,half_width,VALUE); its columns are {shown}",
             "dlkit eval CKPT --grid 50 -o map.csv",
         )
     cells, observations = [], []
     for line, row in rows:
-        x, y, mean, spread, value = (
+        x, y, mean, _, half, value = (
             _number(path, line, name, text) for name, text in zip(header, row, strict=True)
         )
         if math.isnan(x) or math.isnan(y):
             raise DataError(f"{path} line {line}: a coordinate is empty", "each row has both")
         if math.isnan(value):
-            cells.append((x, y, mean, spread))
+            cells.append((x, y, mean, half))
         else:
             observations.append((x, y, value))
     if all(math.isnan(mean) for _, _, mean, _ in cells):
         raise DataError(f"{path} has no cell with a mean", "dlkit eval CKPT --grid 50 -o map.csv")
-    return MapValues((header[0], header[1], header[4]), cells, observations)
+    return MapValues((header[0], header[1], header[5]), cells, observations)
 
 
 def _number(path: Path, line: int, name: str, text: str) -> float:

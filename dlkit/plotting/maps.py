@@ -1,4 +1,4 @@
-"""A map: the mean and the standard deviation side by side, with observations on top."""
+"""A map: the mean and the half width of its interval side by side, with observations on top."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,10 +15,10 @@ _DEGREES = (("lon", "lat"), ("longitude", "latitude"), ("lng", "lat"))
 
 @house_style()
 def plot_map(found: MapValues) -> Figure:
-    """Draw the mean of each cell, with observations in the same colours on top, and its standard deviation.
+    """Draw the mean of each cell, with observations in the same colours on top, and the half width of its interval.
 
     Where there are many observations, some 400 of them are shown. Degrees are stretched as they are in the middle
-    of the map. Empty cells stay white.
+    of the map. Empty cells stay white. Without half widths there is the mean alone.
     """
     cells = np.array(found.cells)
     observed = np.array(found.observations).reshape(-1, 3)
@@ -28,7 +28,8 @@ def plot_map(found: MapValues) -> Figure:
     shape = (edges[1][-1] - edges[1][0]) * stretch / (edges[0][-1] - edges[0][0])
     height = min(PAGE_WIDTH, PAGE_WIDTH * 0.39 * shape + 0.62)
     figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
-    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    known = not np.isnan(cells[:, 3]).all()
+    left, *others = figure.subplots(1, 1 + known, sharex=True, sharey=True, squeeze=False)[0]
     both = np.concatenate([cells[:, 2], shown[:, 2]])
     limits = tuple(np.nanquantile(both, [0.01, 0.99]))
     _fill(figure, left, edges, cells[:, [0, 1, 2]], _VALUES, limits)
@@ -38,15 +39,15 @@ def plot_map(found: MapValues) -> Figure:
             *shown[:, :2].T, c=shown[:, 2], s=size, cmap=_VALUES, vmin=limits[0], vmax=limits[1],
             edgecolors=PAPER, linewidths=0.4, zorder=3,
         )  # fmt: skip
+    for right in others:
         right.scatter(*shown[:, :2].T, s=0.25 * size, color=WARNING_COLOUR, linewidths=0, zorder=3)
-    _fill(
-        figure, right, edges, cells[:, [0, 1, 3]], _SPREADS, (0.0, float(np.nanquantile(cells[:, 3], 0.99)))
-    )
+        limits = (float(np.nanmin(cells[:, 3])) / 2, float(np.nanquantile(cells[:, 3], 0.99)))
+        _fill(figure, right, edges, cells[:, [0, 1, 3]], _SPREADS, limits)
+        right.set_title("half width of the prediction interval")
     counted = f"{len(observed):,}" if len(shown) == len(observed) else f"{len(shown):,} of {len(observed):,}"
     value = shorten(found.names[2], 40)
     left.set_title(f"{value}: mean, and {counted} observations" if len(observed) else f"{value}: mean")
-    right.set_title("standard deviation")
-    for axes in (left, right):
+    for axes in (left, *others):
         axes.set_aspect(stretch)
         axes.set_xlabel(shorten(found.names[0], 30))
         axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from dlkit.settings.config import TrainConfig
     from dlkit.settings.spec import Spec
 
-    Scores = Mapping[str, Mapping[str, float]]
-
-
 FOLDER_LAYOUTS = ("classes", "splits")
 ARRAY_LAYOUTS = ("nchw", "nhwc", "nhw", "ntf", "nft")
 _CHECK = deferred("dlkit.data.check:check_loaded")
+_BASELINES = deferred("dlkit.evaluation.baselines.plain:plain_baselines")
 _DESCRIBE = deferred("dlkit.data.summary:describe")
 _SPLITS = deferred("dlkit.data.summary:rows_of_splits")
 
@@ -75,7 +73,8 @@ class DataKind:
         splits: Returns the rows of each split and the number of all rows; what `data split` writes.
         draw: Returns up to N samples as images, shape (N, H, W, C), and their titles; None if they are no images.
         task: The evaluation task, where the description's own task does not decide it.
-        baselines: Scores simpler methods on a split, given the seed; None if there are none.
+        baselines: Predicts a split by simpler methods, given the seed: by name, shaped as the network's predictions.
+        distances: Returns the distance of each sample to its nearest observation; None if there is none.
         drawings: Returns a split as N random draws of what its samples see, to be averaged; None if nothing is drawn.
     """
 
@@ -99,7 +98,8 @@ class DataKind:
     splits: "Callable[[TrainConfig], tuple[Mapping[str, np.ndarray], int]]" = _SPLITS
     draw: "Callable[[DataSet, int], tuple[Tensor, list[str]]] | None" = None
     task: str = ""
-    baselines: "Callable[[DataSet, str, int], Scores] | None" = None
+    baselines: "Callable[[DataSet, str, int], Mapping[str, np.ndarray]]" = _BASELINES
+    distances: "Callable[[DataSet, Split], np.ndarray] | None" = None
     drawings: "Callable[[Split, int], list[Split]] | None" = None
 
 

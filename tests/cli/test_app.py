@@ -42,8 +42,8 @@ FLAGS = {
     -f -o
 """,
     "eval": """
-    --allow-nan --at --baselines --ci --data --device --draws --grid --metrics --model --out --predict
-    --split -d -o
+    --allow-nan --at --baselines --bench --by --calibrate --ci --data --device --draws --grid --importance
+    --interval --max --metrics --min --model --out --predict --split --worst -d -o
 """,
     "inspect": "",
     "inspect acts": "--batches --data --device --layers --model --out --sort --split --top -d -o",

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from refusals import assert_refused, faults
+from sklearn.datasets import load_digits
 
 from dlkit.data.prepared import write_prepared
 
@@ -26,6 +29,10 @@ def run_copy(trained_run: Path, home: Path) -> Path:
     return Path("run")
 
 
+def read_csv(path: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(Path(path).read_text().splitlines()))
+
+
 def tables(stdout: str) -> list[list[list[str]]]:
     return [[line.split("\t") for line in block.splitlines()] for block in stdout.split("\n\n")]
 
@@ -34,7 +41,8 @@ def test_three_tables_come_tab_separated_in_a_pipe(run_copy: Path, dlkit: Dlkit)
     result = dlkit("eval", "run/best.safetensors")
 
     assert (result.code, result.stderr) == (0, "")
-    scores, classes, confusion = tables(result.stdout)
+    scores, classes, confusion, confused = tables(result.stdout)
+    assert confused[0] == ["true", "predicted", "count", "share"]
     assert scores[0] == ["checkpoint", "data", "split", "n", "loss", *HEADER]
     assert scores[1][:4] == ["run/best.safetensors", "digits", "test", "180"]
     assert classes[0] == ["class", "precision", "recall", "f1", "support"]
@@ -66,7 +74,7 @@ def test_json_is_one_object_a_line_for_each_checkpoint(run_copy: Path, dlkit: Dl
 
     assert list(one) == [
         *("checkpoint", "data", "split", "n", "loss"),
-        *("metrics", "per_class", "confusion", "baselines"),
+        *("metrics", "per_class", "confusion", "baselines", "confused"),
     ]
     assert [each["checkpoint"] for each in two] == ["run/best.safetensors", "run/last.safetensors"]
     assert {each["n"] for each in two} == {162}
@@ -76,7 +84,8 @@ def test_json_is_one_object_a_line_for_each_checkpoint(run_copy: Path, dlkit: Dl
 def test_several_checkpoints_share_one_table(run_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "run/last.safetensors", "run/last.prev.safetensors")
 
-    table, differences = tables(result.stdout)
+    table, spread, differences = tables(result.stdout)
+    assert spread[0] == ["metric", "runs", "mean", "sd", "min", "max"]
     assert len(table) == 4
     assert [row[0] for row in table[1:]] == [
         "run/best.safetensors",
@@ -197,6 +206,16 @@ def test_data_of_another_shape_are_refused(run_copy: Path, dlkit: Dlkit) -> None
         (["run", "--metrics", "acuracy"], 2, "--metrics acuracy ", "accuracy"),
         (["run", "--metrics", "mae"], 2, "--metrics mae ", ""),
         (["run", "--ci", "5"], 2, "--ci 5 ", "1000"),
+        (["run", "--interval", "1.5"], 2, "--interval 1.5 ", "0.9"),
+        (["run", "--interval", "0.9"], 2, "--interval 0.9 ", "--calibrate"),
+        (["run", "--min", "accuracy"], 2, "--min accuracy ", "accuracy=0.95"),
+        (["run", "--min", "acuracy=1"], 2, "--min acuracy ", "accuracy"),
+        (["run", "--max", "mae=1"], 2, "--max mae ", ""),
+        (["run", "--min", "accuracy.lo=0.5", "--ci", "0"], 2, "--ci 0 ", ""),
+        (["run", "--worst", "-1"], 2, "--worst -1 ", "20"),
+        (["run", "--by", "clas"], 2, "--by clas", "class"),
+        (["run", "--importance"], 2, "--importance ", ""),
+        (["run", "--grid", "5", "--by", "class"], 2, "--by", ""),
         (["nothing.safetensors"], 4, "nothing.safetensors", "dlkit train"),
         (["run/none.safetensors"], 4, "run/none.safetensors", "best.safetensors"),
         (["run/history.csv"], 4, "run/history.csv", ""),
@@ -221,3 +240,113 @@ def test_all_faults_are_reported_together(dlkit: Dlkit, home: Path) -> None:
         "--device",
         "--split",
     ]
+
+
+def test_worst_images_are_kept_in_the_run_folder(run_copy: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", "run", "--worst", "3", "--by", "class", "--json")
+
+    found = json.loads(result.stdout)
+    assert [row["class"] for row in found["by"]] == list("0123456789")
+    rows = read_csv("run/worst-test.csv")
+    assert [int(row["index"]) for row in rows] == [row["index"] for row in found["worst"]]
+    digits = load_digits()
+    for row in rows:
+        assert digits.target[int(row["index"])] == int(row["target"])
+        pixels = np.asarray(Image.open(Path("run") / row["image"]))
+        np.testing.assert_allclose(pixels, digits.images[int(row["index"])] / 16 * 255, atol=1)
+
+
+def test_calibration_is_reported_and_stands_in_the_predictions(run_copy: Path, dlkit: Dlkit) -> None:
+    before = json.loads(dlkit("eval", "run", "--metrics", "accuracy,log_loss", "--json").stdout)
+    result = dlkit(
+        "eval", "run", "--calibrate", "--metrics", "accuracy,log_loss", "--json", "--predict", "p.csv"
+    )
+
+    after = json.loads(result.stdout)
+    assert f"temperature of {after['temperature']:.4g}" in result.stderr
+    assert after["metrics"]["accuracy"] == before["metrics"]["accuracy"]
+    assert after["metrics"]["log_loss"]["value"] < before["metrics"]["log_loss"]["value"]
+    assert after["loss"] == pytest.approx(after["metrics"]["log_loss"]["value"], rel=1e-4)
+    lines = read_csv("p.csv")
+    assert [float(line["temperature"]) for line in lines] == pytest.approx(
+        [after["temperature"]] * 180, rel=1e-5
+    )
+
+
+def test_importance_and_residuals_of_a_table(home: Path, dlkit: Dlkit) -> None:
+    random = np.random.default_rng(0)
+    x, noise = random.normal(size=(2, 400))
+    kind = random.choice(["a", "b"], 400)
+    y = 3 * x + 2 * (kind == "a") + 0.1 * random.normal(size=400)
+    lines = [f"{a},{b},{k},{c}" for a, b, k, c in zip(x, noise, kind, y, strict=True)]
+    Path("t.csv").write_text("\n".join(["x,noise,kind,y", *lines]))
+    dlkit("train", "mlp", "--data", "t.csv", "--target", "y", "--epochs", "30", "--out", "t", "-q")
+
+    found = json.loads(dlkit("eval", "t", "--importance", "--json").stdout)
+
+    rows = read_csv("t/importance.csv")
+    assert [row["feature"] for row in rows] == ["x", "kind", "noise"]
+    assert [float(row["importance"]) for row in rows] == [row["importance"] for row in found["importance"]]
+    assert {row["metric"] for row in rows} == {"mae"}
+    assert float(rows[0]["lo"]) > 0.5 * float(rows[0]["importance"]) > 10 * abs(float(rows[2]["importance"]))
+    assert {row["column"] for row in found["residuals"]} == {"x", "noise", "kind"}
+
+
+def test_gates_decide_the_exit_code(run_copy: Path, dlkit: Dlkit) -> None:
+    met = dlkit("eval", "run", "--min", "accuracy=0.5", "--max", "log_loss=5", "--max", "loss=5")
+    unmet = dlkit("eval", "run", "--min", "accuracy=0.999", "--min", "accuracy.lo=0.99", "--json")
+
+    assert (met.code, met.stderr) == (0, "")
+    accuracy = json.loads(unmet.stdout)["metrics"]["accuracy"]
+    assert unmet.code == 6
+    first, second = unmet.stderr.splitlines()
+    assert "accuracy=0.999" in first
+    assert f"{accuracy['value']:.6g}" in first
+    assert "accuracy.lo=0.99" in second
+    assert f"{accuracy['lo']:.6g}" in second
+
+
+def test_forward_passes_are_timed_by_batch_size(run_copy: Path, dlkit: Dlkit) -> None:
+    found = json.loads(dlkit("eval", "run", "--bench", "--json").stdout)["bench"]
+
+    assert [row["batch_size"] for row in found] == [1, 8, 32, 128, 512]
+    for row in found:
+        assert 0 < row["ms_5"] <= row["ms"] <= row["ms_95"]
+        assert row["samples_per_second"] == pytest.approx(row["batch_size"] / row["ms"] * 1000)
+
+
+def test_a_network_that_learned_nothing_is_said_to_be_no_better_than_the_majority(
+    home: Path, dlkit: Dlkit
+) -> None:
+    random = np.random.default_rng(0)
+    lines = [
+        f"{x},{'yes' if y else 'no'}"
+        for x, y in zip(random.random(400), random.random(400) < 0.2, strict=True)
+    ]
+    Path("t.csv").write_text("\n".join(["x,y", *lines]))
+    dlkit("train", "mlp", "--data", "t.csv", "--target", "y", "--epochs", "3", "--out", "t", "-q")
+
+    result = dlkit("eval", "t")
+
+    assert result.code == 0
+    assert "majority class (no)" in result.stderr
+
+
+def test_intervals_of_numbers_hold_about_as_many_as_asked_for(home: Path, dlkit: Dlkit) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=3000)
+    y = x + random.normal(size=3000)
+    Path("t.csv").write_text("\n".join(["x,y", *(f"{a},{b}" for a, b in zip(x, y, strict=True))]))
+    dlkit("train", "mlp", "--data", "t.csv", "--target", "y", "--epochs", "3", "--out", "t", "-q")
+    Path("new.csv").write_text("x\n0.5\n-1\n")
+
+    (held,) = json.loads(dlkit("eval", "t", "--interval", "0.8", "--json").stdout)["interval"]
+    new = dlkit("eval", "t", "--data", "new.csv", "--interval", "0.8", "--predict", "-")
+
+    assert held["level"] == 0.8
+    assert held["coverage"] == pytest.approx(0.8, abs=0.1)
+    rows = list(csv.DictReader(new.stdout.splitlines()))
+    assert all(
+        float(row["hi"]) - float(row["lo"]) == pytest.approx(held["mean_width"], rel=1e-5) for row in rows
+    )
+    assert new.code == 0

@@ -72,13 +72,14 @@ def test_baselines_are_listed_with_the_model(points_copy: Path, dlkit: Dlkit) ->
     assert rows[0] == ["method", "mae", "rmse", "r2", "median_error"]
     assert [row[0].partition(" (")[0] for row in rows[1:]] == [
         "run/best.safetensors",
+        "mean",
         "inverse distance",
         "local linear",
         "gradient boosting",
     ]
     shown = json.loads(dlkit("eval", "run", "--baselines", "--json").stdout)
     assert list(shown["baselines"]) == [row[0] for row in rows[2:]]
-    assert shown["baselines"]["gradient boosting"]["rmse"] == pytest.approx(float(rows[4][2]), abs=5e-5)
+    assert shown["baselines"]["gradient boosting"]["rmse"] == pytest.approx(float(rows[5][2]), abs=5e-5)
 
 
 def test_draws_give_a_mean_and_a_standard_deviation(points_copy: Path, dlkit: Dlkit) -> None:
@@ -86,8 +87,8 @@ def test_draws_give_a_mean_and_a_standard_deviation(points_copy: Path, dlkit: Dl
 
     assert result.code == 0, result.stderr
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert list(rows[0]) == ["index", "target", "pred", "sd"]
-    assert max(float(row["sd"]) for row in rows) > 0
+    assert list(rows[0]) == ["index", "target", "pred", "sd_draws", "lo", "hi"]
+    assert max(float(row["sd_draws"]) for row in rows) > 0
     assert result.stdout == dlkit("eval", "run", "--draws", 4, "--predict", "-").stdout
     nearest = list(csv.DictReader(io.StringIO(dlkit("eval", "run", "--predict", "-").stdout)))
     assert list(nearest[0]) == ["index", "target", "pred"]
@@ -101,17 +102,22 @@ def test_a_map_is_predicted_from_the_checkpoint_alone_and_drawn(points_copy: Pat
 
     assert (result.code, result.stdout) == (0, "map.csv\n"), result.stderr
     assert "t = " in result.stderr
-    assert Path("map.csv").read_text().startswith("lon,lat,mean,sd,value\n")
+    assert Path("map.csv").read_text().startswith("lon,lat,mean,sd_draws,half_width,value\n")
     drawn = dlkit("plot", "map.csv")
     assert (drawn.code, drawn.stdout) == (0, "map.png\n"), drawn.stderr
     assert Path("map.png").stat().st_size > 10_000
+    half = {
+        row["half_width"] for row in csv.DictReader(Path("map.csv").read_text().splitlines()) if row["mean"]
+    }
+    assert half != {""}
+    assert all(float(text) > 0 for text in half)
 
 
 def test_a_map_goes_to_stdout_without_a_file(points_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "--grid", 3, "--draws", 2, "--at", 30)
 
     assert result.code == 0, result.stderr
-    assert result.stdout.startswith("lon,lat,mean,sd,value\n")
+    assert result.stdout.startswith("lon,lat,mean,sd_draws,half_width,value\n")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +149,7 @@ def test_options_of_maps_are_checked(
     assert hint
 
 
-@pytest.mark.parametrize("words", [["--draws", 3], ["--baselines"]], ids=str)
+@pytest.mark.parametrize("words", [["--draws", 3]], ids=str)
 def test_options_of_points_are_refused_for_images(run_copy: Path, dlkit: Dlkit, words: list[str]) -> None:
     assert_refused(dlkit("eval", "run", *words), 2, " ".join(map(str, words)))
 

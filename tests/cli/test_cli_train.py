@@ -273,3 +273,34 @@ def test_digits_are_learned_as_well_as_promised(dlkit: Dlkit, home: Path) -> Non
         accuracies.append(max(history.columns["val_accuracy"]))
 
     assert statistics.mean(accuracies) >= 0.935
+
+
+def test_folds_without_a_number_are_all_trained(home: Path, dlkit: Dlkit) -> None:
+    rows = [f"{x},{'yes' if x % 3 else 'no'}" for x in range(60)]
+    Path("t.csv").write_text("\n".join(["x,y", *rows]))
+    words = ("train", "mlp", "--data", "t.csv", "--target", "y", "--folds", "3", "--epochs", "1")
+
+    result = dlkit(*words, "--out", "cv")
+
+    assert result.code == 0, result.stderr
+    paths = [f"cv/fold-{number}/best.safetensors" for number in (1, 2, 3)]
+    assert result.stdout.splitlines() == paths
+    lines = [json.loads(line) for line in dlkit("eval", *paths, "--json").stdout.splitlines()]
+    assert sum(line["n"] for line in lines) == 60, "each row is tested once"
+    values = [line["metrics"]["accuracy"]["value"] for line in lines]
+    spread = lines[-1]["over_runs"]["accuracy"]
+    assert spread["mean"] == pytest.approx(statistics.mean(values))
+    assert spread["sd"] == pytest.approx(statistics.stdev(values))
+    assert f"accuracy {spread['mean']:.4g} ± {spread['sd']:.4g}" in result.stderr
+    again = dlkit(*words, "--out", "cv", "--json")
+    assert_refused(again, 2, "cv/fold-1", "--force")
+    objects = [
+        json.loads(line) for line in dlkit(*words, "--out", "cv", "--force", "--json").stdout.splitlines()
+    ]
+    assert [each["best"] for each in objects] == paths
+
+
+def test_folds_of_standard_input_are_refused(home: Path, dlkit: Dlkit) -> None:
+    result = dlkit("train", "mlp", "--data", "-", "--target", "y", "--folds", "3")
+
+    assert_refused(result, 2, "--data -", "file")

@@ -131,7 +131,7 @@ def test_json_has_the_promised_shape(report: Report, trained_run: Path) -> None:
 
     assert list(found) == [
         *("checkpoint", "data", "split", "n", "loss"),
-        *("metrics", "per_class", "confusion", "baselines"),
+        *("metrics", "per_class", "confusion", "baselines", "confused"),
     ]
     assert found["checkpoint"] == str(trained_run / "best.safetensors")
     assert (found["data"], found["split"], found["n"]) == ("digits", "test", 180)

@@ -84,6 +84,7 @@ def test_the_csv_has_cells_and_then_observations() -> None:
         cells=np.array([[1.0, 2.0], [1.5, 2.0]]),
         mean=np.array([3.25, np.nan]),
         spread=np.array([0.5, np.nan]),
+        half=np.array([1.25, np.nan]),
         places=np.array([[1.1, 2.1]]),
         values=np.array([4.0]),
         notes=(),
@@ -92,10 +93,10 @@ def test_the_csv_has_cells_and_then_observations() -> None:
     rows = list(csv.reader(io.StringIO(found.to_csv())))
 
     assert rows == [
-        ["x", "y", "mean", "sd", "depth, m"],
-        ["1", "2", "3.25", "0.5", ""],
-        ["1.5", "2", "", "", ""],
-        ["1.1", "2.1", "", "", "4"],
+        ["x", "y", "mean", "sd_draws", "half_width", "depth, m"],
+        ["1", "2", "3.25", "0.5", "1.25", ""],
+        ["1.5", "2", "", "", "", ""],
+        ["1.1", "2.1", "", "", "", "4"],
     ]
 
 

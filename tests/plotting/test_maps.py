@@ -75,7 +75,7 @@ def test_one_cell_or_one_value_is_drawn(values: list[tuple[float, float, float, 
 
 def test_a_map_is_known_by_its_header(tmp_path: Path) -> None:
     path = tmp_path / "map.csv"
-    path.write_text("lon,lat,mean,sd,depth\n1,2,3,0.5,\n1,3,,,\n1.5,2.5,,,7\n")
+    path.write_text("lon,lat,mean,sd_draws,half_width,depth\n1,2,3,0.1,0.5,\n1,3,,,,\n1.5,2.5,,,,7\n")
 
     found = read_input(path)
 
@@ -89,9 +89,9 @@ def test_a_map_is_known_by_its_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("lon,lat,mean,sd,depth\n1,2,x,0.5,\n", None, "map.csv line 2: mean is 'x'"),
-        ("lon,lat,mean,sd,depth\n1,,3,0.5,\n", None, "line 2: "),
-        ("lon,lat,mean,sd,depth\n1,2,,,7\n", None, "mean"),
+        ("lon,lat,mean,sd_draws,half_width,depth\n1,2,x,0.1,0.5,\n", None, "map.csv line 2: mean is 'x'"),
+        ("lon,lat,mean,sd_draws,half_width,depth\n1,,3,0.1,0.5,\n", None, "line 2: "),
+        ("lon,lat,mean,sd_draws,half_width,depth\n1,2,,,,7\n", None, "mean"),
         ("a,b\n1,2\n", "map", "a, b"),
     ],
     ids=["text", "no coordinate", "no cell", "other"],

@@ -11,6 +11,7 @@ SPATIAL = DataKind(
     panel=SPATIAL_PANEL,
     refuses=("augment", "bands", "num_workers", "size"),
     check_samples=deferred("dlkit.data.spatial.check:check_neighbors"),
-    baselines=deferred("dlkit.evaluation.spatial_baselines:spatial_baselines"),
+    baselines=deferred("dlkit.evaluation.baselines.spatial:spatial_baselines"),
+    distances=deferred("dlkit.evaluation.spatial_distances:nearest_distances"),
     drawings=deferred("dlkit.data.spatial.split:drawings"),
 )

@@ -76,5 +76,4 @@ TABLE = DataKind(
     check=check,
     describe=describe,
     splits=deferred("dlkit.data.tables.load:rows_of_splits"),
-    baselines=deferred("dlkit.evaluation.table_baselines:table_scores"),
 )

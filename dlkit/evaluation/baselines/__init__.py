@@ -1,0 +1,1 @@
+"""Simpler methods on the same samples, and whether the network is better."""

@@ -1,0 +1,1 @@
+"""Where a network fails: by group, sample, class and column."""
