@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from dlkit.data.arrays.headers import JOINED, PARTS, ArrayEntry, find_roles
+from dlkit.data.arrays.labels import unknown_targets
 from dlkit.data.arrays.load import dataset_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.device import seed_all
@@ -43,9 +44,16 @@ def load_function(request: Request) -> DataSet:
         made = function()
     pairs = {
         part: (_array(_single(inputs, targets, code.short), code.short), _array(targets, code.short))
-        for part, inputs, targets in _parts(made, request)
+        for part, inputs, targets in (_with_targets(*each, request) for each in _parts(made, request))
     }
     return dataset_of(pairs, request)
+
+
+def _with_targets(part: str, inputs: Any, targets: Any, request: Request) -> tuple[str, Any, Any]:
+    """Put targets that are not known in the place of None, which other data than those trained on may have."""
+    if targets is None and request.trained_on is not None and not request.same_data:
+        return part, inputs, unknown_targets(len(_array(inputs, request.spec.text)))
+    return part, inputs, targets
 
 
 def _needed(function: Callable[..., Any]) -> list[str]:

@@ -125,6 +125,25 @@ def find_roles(
     return _paired(found, source, entries, need_train=need_train)
 
 
+def find_inputs(
+    entries: Mapping[str, ArrayEntry], features: str | None, target: str | None
+) -> dict[str, str]:
+    """Return which arrays are inputs, by part, where the file holds nothing else; else nothing.
+
+    Args:
+        entries: The arrays of the file.
+        features: What --features named in the data trained on; None takes the usual names.
+        target: What --target named.
+    """
+    if len(entries) == 1:
+        (name,) = entries
+        return {} if name == target or name.lower() in TARGET_NAMES else {"all": name}
+    by_part = _by_part(entries, (features,), exact=True) if features is not None else {}
+    by_part = by_part or _by_part(entries, INPUT_NAMES, exact=False)
+    found = {part: names[0] for part, names in by_part.items()}
+    return found if len(found) == len(entries) else {}
+
+
 def _naming(
     option: str, entries: Mapping[str, ArrayEntry], usual: tuple[str, ...], *, need_train: bool
 ) -> str:
@@ -135,7 +154,7 @@ def _naming(
         f"taken unnamed are {', '.join(usual[:-1])}",
     ]
     if option == "--target" and not need_train:
-        ways.append(f"without labels, add any as {usual[0]} and read --predict FILE alone")
+        ways.append("without labels, leave out all but the inputs")
     targets = [name for part in (_by_part(entries, TARGET_NAMES, exact=False)).values() for name in part]
     if option == "--features" and len(entries) - len(targets) > 1:
         ways.append(f"for several, {JOINED}")

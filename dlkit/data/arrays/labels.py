@@ -67,12 +67,36 @@ def labels_like(parts: Mapping[str, np.ndarray], trained_on: DataDescription, so
         DataError: They are of another kind, or of a class that it does not know.
     """
     parts = {name: _plain(array, source) for name, array in parts.items()}
+    if all(are_unknown(array) for array in parts.values()):
+        return _unknown({name: len(array) for name, array in parts.items()}, trained_on)
     if trained_on.task == "regression":
         return Labels("regression", {name: _numbers(array, source) for name, array in parts.items()})
     if all(_is_one_hot(array) for array in parts.values()):
         parts = {name: array.argmax(1) for name, array in parts.items()}
     names = trained_on.class_names
     return Labels("classification", _indices(parts, names, source), names)
+
+
+def unknown_targets(count: int) -> np.ndarray:
+    """Return what stands for N targets that are not known, shape (N,)."""
+    return np.full(count, np.nan)
+
+
+def are_unknown(targets: np.ndarray) -> bool:
+    """Return whether no target is known: all are NaN."""
+    return targets.dtype.kind == "f" and bool(np.isnan(targets).all())
+
+
+def _unknown(sizes: Mapping[str, int], trained_on: DataDescription) -> Labels:
+    """Return targets that are not known, in the form of those trained on."""
+    note = "no sample has a target: they are predicted and not scored"
+    if trained_on.task == "classification":
+        indices = {name: torch.full((count,), -1) for name, count in sizes.items()}
+        return Labels("classification", indices, trained_on.class_names, note)
+    numbers = {
+        name: torch.full((count, *trained_on.target_shape), torch.nan) for name, count in sizes.items()
+    }
+    return Labels("regression", numbers, note=note)
 
 
 def _plain(array: np.ndarray, source: str) -> np.ndarray:

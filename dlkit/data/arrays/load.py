@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from dlkit.data.arrays.axes import Reading, features_last_or_first, reading_like, readings, settings_of
-from dlkit.data.arrays.headers import ArrayEntry, find_roles, read_entries
+from dlkit.data.arrays.headers import ArrayEntry, find_inputs, find_roles, read_entries
 from dlkit.data.arrays.inputs import as_stored, pick_bands
-from dlkit.data.arrays.labels import Labels, labels_like, read_labels
+from dlkit.data.arrays.labels import Labels, labels_like, read_labels, unknown_targets
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.infer_task import SOME_CLASSES
 from dlkit.data.memory import available_memory, size_text
@@ -41,11 +41,14 @@ def load_arrays(request: Request) -> DataSet:
         pairs, name = {"all": _single_arrays(path, entries[""], request)}, path.stem
     else:
         roles = _roles(entries, request)
-        wanted = {name for pair in roles.values() for name in pair}
+        wanted = {name for pair in roles.values() for name in pair if name}
         refuse_objects(path, [entries[name] for name in wanted])
         check_room(path, [entries[name] for name in wanted], _MAPPED)
         arrays = load_zipped(path, wanted)
-        pairs = {part: (arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()}
+        pairs = {
+            part: (arrays[inputs], arrays[targets] if targets else unknown_targets(len(arrays[inputs])))
+            for part, (inputs, targets) in roles.items()
+        }
         name = next(iter(roles.values()))[0]
     return dataset_of(pairs, request, name=name)
 
@@ -167,8 +170,10 @@ def _describe(source: Source, labels: Labels, request: Request) -> DataDescripti
 
 
 def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tuple[str, str]]:
-    """Find inputs and targets; data to evaluate a network on need no part to train on."""
+    """Find inputs and targets; other data to evaluate a network on need no part to train on, and no targets."""
     config, source, need_train = request.config, request.spec.text, request.trained_on is None
+    if not request.same_data and (found := find_inputs(entries, config.features, config.target)):
+        return {part: (name, "") for part, name in found.items()}
     try:
         return find_roles(entries, source, config.features, config.target, need_train=need_train)
     except DataError:
@@ -182,10 +187,8 @@ def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np
     """Load inputs from one .npy file and targets from the one that --target names."""
     target, trained_on = request.config.target, request.trained_on
     if trained_on is not None and trained_on.name != request.spec.text:
-        raise ConfigError(
-            f"{path.name} holds inputs alone, and the targets of other data cannot be named",
-            "put both into one file: numpy.savez('other.npz', x=..., y=...)",
-        )
+        refuse_objects(path, [inputs])
+        return _map(path), unknown_targets(inputs.shape[0] if inputs.shape else 0)
     if request.config.features is not None:
         raise ConfigError(f"--features does not go with {path.name}, which is one array", "leave it out")
     others = [file.name for file in sorted(path.parent.glob("*.npy")) if file != path]

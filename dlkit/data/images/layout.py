@@ -59,9 +59,7 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
     if not folder.folders:
         loose = len(folder.images)
         what = "holds no sub-folders" + (f", but {loose:,} image{'s' * (loose != 1)}" if loose else "")
-        raise DataError(
-            f"--data {shown} {what}", _for_loose_images(root, known) if loose else f"it needs {LAYOUT}"
-        )
+        raise DataError(f"--data {shown} {what}", _for_loose_images(root) if loose else f"it needs {LAYOUT}")
     named = _named_parts(folder)
     if asked == "splits" and not named:
         raise ConfigError(
@@ -248,11 +246,8 @@ def _refuse_masks(shown: str, folder: Folder, otherwise: str) -> None:
         )
 
 
-def _for_loose_images(root: Path, known: Collection[str]) -> str:
+def _for_loose_images(root: Path) -> str:
     """Return the way out for images that lie in no class folder."""
-    if known:
-        inside = printable(f"{root.name}/{next(iter(known))}", 100)
-        return f"without labels, move them into {inside}/, as any class, and read --predict FILE alone"
     places = (root, root.absolute().parent)
     images = sorted(
         path.name for path in root.iterdir() if path.suffix.lower() not in ("", ".csv", ".tsv", ".txt")

@@ -13,6 +13,7 @@ from dlkit.data.images.tree import Folder, Found, walk
 from dlkit.errors import DataError, did_you_mean, printable, reason
 
 _SHOWN = 8
+_NO_CLASS = ""  # in the place of a folder's name
 _MASK = re.compile(rb"(.+)[ _-]mask(?:_\d+)?\.[^./]+", re.IGNORECASE)
 
 
@@ -24,7 +25,7 @@ class Listing:
         root: The folder, absolute.
         class_names: The classes, in the order of their indices.
         names: Paths inside the folder.
-        targets: The class index of each.
+        targets: The class index of each; -1 where not known.
         sizes: How many belong to each part: `all`, or `train` and maybe `val` and `test`.
         state: SHA-256 over names, sizes and times of change: another one means that the folder has changed.
         content: SHA-256 over names and sizes alone, which a copy of the folder shares.
@@ -78,6 +79,8 @@ def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "a
         raise DataError(
             f"--data {printable(str(root), 300)} cannot be read: {reason(err)}", "check the path"
         ) from err
+    if known is not None and top.images and not top.filled:
+        return _unlabelled(root, tuple(known), top)
     laid_out = find_layout(root, top, known or (), layout)
     found = {
         part: {
@@ -93,6 +96,13 @@ def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "a
     return _listing(root, class_names, found, laid_out)
 
 
+def _unlabelled(root: Path, class_names: tuple[str, ...], top: Folder) -> Listing:
+    """List images that lie in no class folder: their classes are not known."""
+    note = f"{len(top.images):,} images lie in no class folder: they are predicted and not scored"
+    laid_out = Layout({"all": {_NO_CLASS: top}}, {}, [], [note])
+    return _listing(root, class_names, {"all": {_NO_CLASS: _class_of(top)}}, laid_out)
+
+
 def _listing(
     root: Path, class_names: tuple[str, ...], found: dict[str, dict[str, _Class]], laid_out: Layout
 ) -> Listing:
@@ -101,7 +111,8 @@ def _listing(
     state, content = hashlib.sha256(), hashlib.sha256()
     for part, classes in found.items():
         for class_name, each in classes.items():
-            targets += [class_names.index(class_name)] * len(each.images)
+            target = -1 if class_name == _NO_CLASS else class_names.index(class_name)
+            targets += [target] * len(each.images)
             names += [os.fsdecode(name) for name, _, _ in each.images]
             content.update(b"".join([b"%s\0%d\0" % (name, size) for name, size, _ in each.images]))
             state.update(b"".join([b"%s\0%d\0%d\0" % image for image in each.images]))
@@ -188,7 +199,8 @@ def _refuse_foreign(root: Path, found: dict[str, dict[str, _Class]], class_names
                 f"--data {where} has the class {_some(foreign)}, none of the {len(class_names)} trained on: "
                 f"{_some(class_names)}",
                 did_you_mean(foreign[0], class_names)
-                or "a class that training has not seen cannot be recognised; remove or rename the folder",
+                or "a class that training has not seen cannot be recognised; images of unknown classes lie in a folder "
+                "without sub-folders",
             )
 
 

@@ -32,7 +32,8 @@ def series_in(listing: Listing) -> str:
 
 def _key(name: str) -> str:
     """Return the series of an image by its path inside the data folder; empty where its name tells none."""
-    _, *inner, file = name.split("/")
+    *inner, file = name.split("/")
+    inner = inner[1:]
     if inner:
         return "/".join(inner)
     match = _NUMBERED.fullmatch(file.rpartition(".")[0].lower())

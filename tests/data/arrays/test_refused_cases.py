@@ -117,19 +117,15 @@ def test_an_autoencoder_of_bands_last_is_led_to_what_works(train: Any, home: Pat
     assert followed.code == 0, followed.stderr
 
 
-def test_data_without_labels_are_predicted_with_any(train: Any, dlkit: Any, home: Path) -> None:
+def test_data_without_labels_are_predicted(train: Any, dlkit: Any, home: Path) -> None:
     x = DRAW.normal(size=(200, 3)) * 3
     y = (x[:, 0] > 0).astype(int)
     np.savez(home / "a.npz", x=x, y=y)
     np.savez(home / "new.npz", x=x[:20])
     assert train("mlp", "a.npz", "--epochs", "20").code == 0
 
-    refused = dlkit("eval", "run", "--data", "new.npz")
-    np.savez(home / "new.npz", x=x[:20], y=np.zeros(20, int))
     followed = dlkit("eval", "run", "--data", "new.npz", "--predict", "p.csv")
 
-    assert refused.code == 3
-    assert "--predict" in refused.stderr
     assert followed.code == 0, followed.stderr
     preds = [int(line.split(",")[2]) for line in (home / "p.csv").read_text().splitlines()[1:]]
     assert np.mean(preds == y[:20]) > 0.9

@@ -171,15 +171,12 @@ def test_images_in_no_class_folder_lead_to_where_their_labels_are(
     assert hint in caught.value.hint
 
 
-def test_images_without_labels_to_predict_lead_to_a_folder_called_as_a_class(tmp_path: Path) -> None:
+def test_images_in_no_class_folder_have_no_class_for_a_network(tmp_path: Path) -> None:
     root = make(tmp_path / "new", "")
 
-    with pytest.raises(DataError) as caught:
-        list_images(root, ["a", "b"])
-    assert "new/a/" in caught.value.hint
-    assert "--predict" in caught.value.hint
-    for image in root.glob("*.png"):
-        save(root / "a" / image.name, noise(8, 8))
-        image.unlink()
+    found = list_images(root, ["a", "b"])
 
-    assert list_images(root, ["a", "b"]).sizes == {"all": 2}
+    assert found.sizes == {"all": 2}
+    assert found.targets == [-1, -1]
+    with pytest.raises(DataError):
+        list_images(root)
