@@ -163,7 +163,6 @@ def evaluate(
     from dlkit.device import pick_device
     from dlkit.evaluation.comparison import compare
     from dlkit.evaluation.report import evaluate_checkpoint
-    from dlkit.files.atomic import write_file
 
     where = pick_device(device)
     loaded = load_checkpoints(checkpoints, code)
@@ -173,10 +172,11 @@ def evaluate(
     _tell(reports)
     if predict is not None and str(predict) == "-":
         console.note(summary(reports[0]))
-        console.print_text(reports[0].predictions_csv())
+        for text in reports[0].predictions_csv():
+            console.print_text(text)
     else:
         if predict is not None:
-            write_file(predict, reports[0].predictions_csv().encode())
+            reports[0].write_predictions(predict)
             console.note(f"wrote {len(reports[0].places):,} predictions to {predict}")
         print_reports(reports, [compare(reports[0], report) for report in reports[1:]])
     if unmet := [text for report in reports for text in report.unmet(config.gates)]:

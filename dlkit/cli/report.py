@@ -71,7 +71,7 @@ def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
     with show_preparing():
         found = evaluate_checkpoint(checkpoint, EvalConfig(split=split), pick_device("auto"))
     predictions = run.predictions(split)
-    write_file(predictions, found.predictions_csv().encode())
+    found.write_predictions(predictions)
     kind, values = read_input(predictions)
     return RunFacts(
         path=run.path,

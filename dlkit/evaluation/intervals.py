@@ -105,6 +105,8 @@ def differences(
 ) -> dict[str, tuple[float, float, float]]:
     """Return the second less the first of two networks on the same samples, and the ends of its 95 % interval.
 
+    Nothing is returned of a single sample, or group.
+
     Args:
         metrics: Which.
         pair: What each predicts, shape (N, K) or (N, D, ...).
@@ -112,6 +114,8 @@ def differences(
         certainty: How.
     """
     resampling = certainty.resampling(len(targets))
+    if resampling.units < 2:
+        return {}
     drawn_of = [m for m in metrics if m.name != "roc_auc"]
     drawn = [resampling.values(drawn_of, preds, targets) for preds in pair]
     found = {}

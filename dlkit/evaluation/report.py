@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dlkit.evaluation.intervals import Certainty, Intervals, few_groups_note, in
 from dlkit.evaluation.section import Section
 from dlkit.evaluation.subject import load_subject
 from dlkit.evaluation.tasks import Results, results_of, scores_of_results
+from dlkit.files.atomic import new_file
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.files.run_dir import RunDir
 from dlkit.metrics import Metric, finite, known, number
@@ -31,6 +33,9 @@ from dlkit.objectives import Objective
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.gates import ENDS, Gate
+
+_LINES_AT_ONCE = 10_000
+_BYTES_A_LINE = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +125,23 @@ class Report:
                 )
         return found
 
-    def predictions_csv(self) -> str:
-        """Return the predictions as the kind of data has them: a line a sample, or a line a value."""
-        buffer = io.StringIO(newline="")
-        csv.writer(buffer, lineterminator="\n").writerows(self.results.lines(self.places))
-        return buffer.getvalue()
+    def predictions_csv(self) -> Iterator[str]:
+        """Yield the predictions as the kind of data has them, a line a sample or a value, many lines at a time."""
+        lines = self.results.lines(self.places)
+        while some := list(islice(lines, _LINES_AT_ONCE)):
+            buffer = io.StringIO(newline="")
+            csv.writer(buffer, lineterminator="\n").writerows(some)
+            yield buffer.getvalue()
+
+    def write_predictions(self, path: Path) -> None:
+        """Write the predictions into a CSV.
+
+        Raises:
+            DlkitError: It cannot be written.
+        """
+        roughly = _BYTES_A_LINE * len(self.places)
+        with new_file(path, roughly) as new, new.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(self.predictions_csv())
 
 
 def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torch.device) -> Report:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from dlkit.device import pick_device
 from dlkit.evaluation.report import evaluate_checkpoint
-from dlkit.files.atomic import write_file
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.settings.eval_config import EvalConfig
 
@@ -16,4 +15,4 @@ def store_predictions(checkpoint: Checkpoint, split: str, path: Path) -> None:
         DlkitError: As `evaluate_checkpoint`, or the file cannot be written.
     """
     report = evaluate_checkpoint(checkpoint, EvalConfig(split=split, ci=0), pick_device("auto"))
-    write_file(path, report.predictions_csv().encode())
+    report.write_predictions(path)

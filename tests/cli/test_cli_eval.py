@@ -283,6 +283,9 @@ def test_importance_and_residuals_of_a_table(home: Path, dlkit: Dlkit) -> None:
     dlkit("train", "mlp", "--data", "t.csv", "--target", "y", "--epochs", "30", "--out", "t", "-q")
 
     found = json.loads(dlkit("eval", "t", "--importance", "--json").stdout)
+    Path("few.csv").write_text("\n".join(["x,noise,kind,y", lines[0]]))
+    assert_refused(dlkit("eval", "t", "--data", "few.csv", "--importance"), 3, "--importance", "leave it out")
+    assert dlkit("eval", "t", "--data", "few.csv", "--worst", "2", "--by", "kind").code == 0
 
     rows = read_csv("t/importance.csv")
     assert [row["feature"] for row in rows] == ["x", "kind", "noise"]

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_a_class_that_is_missing_has_no_scores() -> None:
 
 
 def test_predictions_are_a_row_a_sample() -> None:
-    text = make_report(ANIMALS).predictions_csv()
+    text = "".join(make_report(ANIMALS).predictions_csv())
 
     assert text.splitlines() == [
         "index,target,pred,prob_cat,prob_dog,prob_eel",
@@ -175,7 +176,7 @@ def test_predictions_are_a_row_a_sample() -> None:
 def test_predictions_of_numbers(width: int, header: str) -> None:
     targets, outputs = np.arange(4.0).repeat(width).reshape(4, width), np.full((4, width), 0.5)
 
-    text = make_report(Numbers(names=(), targets=targets, preds=outputs)).predictions_csv()
+    text = "".join(make_report(Numbers(names=(), targets=targets, preds=outputs)).predictions_csv())
 
     lines = list(csv.reader(io.StringIO(text)))
     assert ",".join(lines[0]) == header
@@ -256,3 +257,18 @@ def test_other_data_are_weighed_by_the_classes_trained_on(tmp_path: Path) -> Non
     other = evaluate_checkpoint(checkpoint, EvalConfig(data=str(tmp_path / "new.npz"), split="test"), CPU)
 
     assert other.loss == pytest.approx(same.loss, rel=1e-5)
+
+
+def test_predictions_come_in_parts_that_join_without_a_gap(tmp_path: Path) -> None:
+    values = np.arange(25_000.0)
+    report = make_report(Numbers(names=(), targets=values, preds=values))
+    report = replace(report, places=range(25_000))
+
+    parts = list(report.predictions_csv())
+    report.write_predictions(tmp_path / "p.csv")
+
+    assert len(parts) == 3
+    lines = "".join(parts).splitlines()
+    assert lines[0] == "index,target,pred"
+    assert [line.partition(",")[0] for line in lines[1:]] == [str(row) for row in range(25_000)]
+    assert (tmp_path / "p.csv").read_text().splitlines() == lines

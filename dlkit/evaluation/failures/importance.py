@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlkit.data.dataset import Split
 from dlkit.data.tables.encoding import Encoding
-from dlkit.errors import ConfigError
+from dlkit.errors import ConfigError, DataError
 from dlkit.evaluation.intervals import Certainty, differences
 from dlkit.evaluation.section import Cell, Section
 from dlkit.evaluation.subject import Subject
@@ -17,6 +17,7 @@ from dlkit.inputs import call
 from dlkit.metrics import Metric
 
 _SHUFFLES = 10
+_FEWEST = 10
 _MOST_ROWS = 10_000
 _AT_ONCE = 4096
 _DRAWS = 200
@@ -50,8 +51,13 @@ def permutation_importance(
 
     Raises:
         ConfigError: The samples have no columns.
+        DataError: There are too few samples.
     """
     columns = _inputs_of_columns(subject)
+    if len(results.pairs()[1]) < _FEWEST:
+        raise DataError(
+            f"--importance shuffles at least {_FEWEST} samples that have a target", "leave it out"
+        )
     random = np.random.default_rng(certainty.seed)
     preds, targets = results.pairs()
     rows = split.rows.numpy()[scored]
