@@ -161,10 +161,7 @@ def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torc
     subject = load_subject(checkpoint, config, device)
     dataset = subject.dataset
     part = dataset.split(config.split)
-    if config.draws is not None and kind_of(dataset).drawings is None:
-        raise ConfigError(
-            f"--draws {config.draws} is for points; {dataset.description.name} has none", "leave it out"
-        )
+    _check_asked(dataset, config)
     raw, found = subject.predict(part, config.draws)
     places, broken, scored = (
         dataset.places(config.split),
@@ -218,6 +215,18 @@ def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torc
         notes = [*report.notes, f"forward passes on {device}, {torch.get_num_threads()} threads on a CPU"]
         report = replace(report, notes=notes)
     return replace(report, sections=sections, images=images)
+
+
+def _check_asked(dataset: DataSet, config: EvalConfig) -> None:
+    """Refuse what the data do not have, before anything is computed."""
+    name = dataset.description.name
+    if config.draws is not None and kind_of(dataset).drawings is None:
+        raise ConfigError(f"--draws {config.draws} is for points; {name} has none", "leave it out")
+    if config.baselines and "train" not in dataset.splits:
+        raise ConfigError(
+            f"--baselines learn from the training samples; {name} is not what was trained on",
+            "leave --data out",
+        )
 
 
 def _leads(leads: Mapping[str, tuple[float, float, float]]) -> dict[str, dict[str, float]]:

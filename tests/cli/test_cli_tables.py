@@ -164,7 +164,7 @@ def test_simpler_methods_stand_beside_the_network(dlkit: Dlkit, run: Path) -> No
     result = dlkit("eval", run, "--baselines", "--json")
 
     found = json.loads(result.stdout)["baselines"]
-    assert list(found) == ["gradient boosting", "linear"]
+    assert list(found) == ["mean", "gradient boosting", "linear", "nearest neighbours"]
     assert found["linear"]["rmse"] < 1
 
 
@@ -251,9 +251,9 @@ def test_built_in_images_are_split_and_no_file_is_replaced(dlkit: Dlkit, home: P
 @pytest.mark.parametrize(
     ("words", "code", "message", "hint"),
     [
-        (["train", "mlp", "-d", "t.csv"], 2, "--target is missing", "--target kind"),
+        (["train", "mlp", "-d", "t.csv"], 2, "--target is missing", "--target COLUMN"),
         (["train", "mlp", "-d", "t.csv", "--target", "prise"], 3, "--target prise", "price?"),
-        (["train", "mlp", "-d", "tt.csv", "--target", "price"], 3, "/tt.csv", "t.csv or new.csv?"),
+        (["train", "mlp", "-d", "tt.csv", "--target", "price"], 3, "/tt.csv", "did you mean t.csv"),
         (
             ["train", "mlp", "-d", "t.csv", "--target", "price", "--group", "kind", "--by-time", "size"],
             *(2, "--by-time does not go with --group", "one"),

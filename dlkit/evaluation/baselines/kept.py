@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from dlkit.data.dataset import DataSet
 from dlkit.data.kinds import kind_of
-from dlkit.errors import ConfigError, DlkitError
+from dlkit.errors import DlkitError
 from dlkit.evaluation.baselines.constant import constant_answer
 from dlkit.files.atomic import write_file
 from dlkit.files.run_dir import RunDir
@@ -28,15 +28,7 @@ def baselines_of(
         name: The split.
         seed: Of the methods.
         run: Where they are kept; None keeps nothing.
-
-    Raises:
-        ConfigError: The training samples are not at hand.
     """
-    if "train" not in dataset.splits:
-        raise ConfigError(
-            f"--baselines learn from the training samples; {dataset.description.name} is not what was trained on",
-            "leave --data out",
-        )
     key = _key(dataset, name, seed)
     if run is not None and (kept := _read(run, name, key)):
         return kept, []

@@ -11,7 +11,6 @@ from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
 from dlkit.data.dataset import DataSet, TensorSplit
-from dlkit.errors import ConfigError
 from dlkit.evaluation.baselines.constant import constant_answer
 from dlkit.evaluation.baselines.kept import baselines_of
 from dlkit.evaluation.baselines.plain import plain_baselines
@@ -67,16 +66,6 @@ def test_classes_get_probabilities_also_one_that_training_did_not_see() -> None:
         np.testing.assert_allclose(outputs.sum(1), 1, rtol=1e-6)
         assert (outputs[:, 0] == 0).all()
         assert (outputs.argmax(1)[:99] == targets[300:399]).mean() > 0.9
-
-
-def test_other_rows_have_nothing_to_learn_from() -> None:
-    with pytest.raises(ConfigError) as caught:
-        baselines_of(dataset(INPUTS[:, :1], parts=("test",)), "test", 0, None)
-
-    assert caught.value.message == (
-        "--baselines learn from the training samples; t.csv is not what was trained on"
-    )
-    assert caught.value.hint == "leave --data out"
 
 
 def test_nearest_neighbours_and_linear_see_categories_as_columns() -> None:
