@@ -16,7 +16,7 @@ from rich.text import Text
 
 from dlkit.cli.streams import discard_stderr, result
 from dlkit.cli.tables import Cell, draw_table, format_column
-from dlkit.errors import DlkitError, StdoutError, file_error
+from dlkit.errors import DlkitError, InterruptedRun, StdoutError, file_error
 
 _TINY, _LARGE = 1e-3, 1e3
 
@@ -83,7 +83,8 @@ def error(err: DlkitError) -> None:
     """Print an error: a line for each fault, and its hint below it."""
     console = stderr()
     for fault in err.faults:
-        console.print(f"[bold red]error:[/] {_safe(fault.message)}")
+        label = "[yellow]interrupted:[/]" if isinstance(fault, InterruptedRun) else "[bold red]error:[/]"
+        console.print(f"{label} {_safe(fault.message)}")
         if fault.hint:
             console.print(f"[cyan]hint:[/] {_safe(fault.hint)}")
 

@@ -54,7 +54,7 @@ def plot(
         str | None,
         Option(
             metavar="KIND",
-            help=f"{_listed_kinds()}; else the header tells.",
+            help=f"{_listed_kinds()}; by default the header decides.",
         ),
     ] = None,
     columns: Annotated[

@@ -89,7 +89,7 @@ def train(
             "--overfit",
             metavar="N",
             min=1,
-            help="Memorise N samples, or report why not.",
+            help="Overfit N samples (sanity check), or report why it fails.",
             rich_help_panel=_TRY_PANEL,
         ),
     ] = None,
@@ -311,6 +311,6 @@ def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
 
     return stop_signals(
         request_stop,
-        notify=lambda: console.note("finishing the step and saving; once more stops at once"),
+        notify=lambda: console.note("finishing this step and saving; press Ctrl-C again to quit now"),
         clean_up=lambda: sweep_temporaries(run.dir.path, os.getpid()),
     )

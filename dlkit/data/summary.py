@@ -1,4 +1,4 @@
-"""What `data show` tells of a data set: shapes, ranges, classes, and how many samples are where."""
+"""What `data show` reports of a data set: shapes, ranges, classes, and how many samples are where."""
 
 from collections.abc import Mapping
 from typing import Any

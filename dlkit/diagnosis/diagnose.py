@@ -11,7 +11,7 @@ from dlkit.diagnosis.table import RULES
 def diagnose(recording: Recording, rules: Sequence[Rule] = RULES) -> list[Finding]:
     """Return what the rules find: the cause, its consequences, then what stands by itself.
 
-    While a run goes on, only the rules look that are sure enough.
+    While a run trains, only the rules look that are sure enough.
     """
     found = []
     for rule in rules:

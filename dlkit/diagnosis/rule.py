@@ -25,7 +25,7 @@ class Rule:
         cure: What it suggests, in words.
         find: Looks; returns what it found, or None.
         explains: Rules whose findings follow from this one.
-        live: It is sure enough to warn while the run goes on.
+        live: It is sure enough to warn while the run trains.
     """
 
     name: str

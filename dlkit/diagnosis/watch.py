@@ -1,4 +1,4 @@
-"""The rules while a run goes on: a warning once for each cause, and all findings at the end."""
+"""The rules while a run trains: a warning once for each cause, and all findings at the end."""
 
 import time
 from collections.abc import Iterable, Mapping

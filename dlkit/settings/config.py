@@ -59,7 +59,7 @@ class TrainConfig:
     )
     epochs: int = _setting(10, "Passes over the training split.", low=1)
     lr: float = _setting(0.01, "Learning rate.", above=0, hint="0.01 suits sgd, 0.001 adam and adamw")
-    batch_size: int = _setting(64, "Samples per batch.", low=1, short="-b")
+    batch_size: int = _setting(64, "Batch size: samples per step.", low=1, short="-b")
     optimizer: str = _setting(
         "sgd", f"{', '.join([*OPTIMIZERS][:-1])} or {[*OPTIMIZERS][-1]}.", choices=OPTIMIZERS
     )
@@ -126,7 +126,7 @@ class TrainConfig:
     )
     val: float = _setting(
         0.1,
-        "Fraction of the samples kept for validation.",
+        "Validation fraction: the part of the training samples kept for validation.",
         above=0,
         below=1,
         hint="0.1 keeps 10 % of the training samples for validation",
@@ -162,8 +162,8 @@ class TrainConfig:
     limit: int | None = _setting(None, "Use only the first N training samples.", low=10, panel=DATA_PANEL)
     balance: str = _setting(
         "none",
-        "none, loss (weight classes by inverse frequency) or sampler (sample classes, or low and high "
-        "targets, equally often).",
+        "none, loss (weight classes by inverse frequency) or sampler (class-balanced sampling; low and high "
+        "targets equally often).",
         choices=("none", "loss", "sampler"),
         panel=DATA_PANEL,
     )

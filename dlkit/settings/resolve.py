@@ -81,7 +81,7 @@ def resolve(
     Args:
         typed: Settings by name, only those the user gave, on the command line or in the environment.
         arguments: The model's arguments as typed with `-s`.
-        stored: The settings of the run to go on with.
+        stored: The settings of the run to continue.
         file: The settings of a configuration file.
         faults: What was found before, to be reported together with what is found here.
 
@@ -135,7 +135,7 @@ def read_config_file(path: Path) -> tuple[dict[str, Any], list[ConfigError]]:
 
 
 def stored_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the settings that a checkpoint tells; whoever wrote them, each is of the kind that its setting has.
+    """Take the settings in a checkpoint; whoever wrote them, each is of the kind that its setting has.
 
     Raises:
         ConfigError: One is of another kind, or is no setting.

@@ -178,9 +178,7 @@ class _Recorder:
         def record(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
             layer = LayerCall(name or "the network", type(module).__name__, _measure([inputs, named]))
             if layer.inputs.non_finite:
-                self._found(
-                    layer, layer.inputs, "the first number that is not finite was computed before layer {}"
-                )
+                self._found(layer, layer.inputs, "the first NaN or infinity was produced before layer {}")
             self._open.append(layer)
 
         return record
@@ -192,7 +190,7 @@ class _Recorder:
             self._seen.calls.append(layer)
         if layer.outputs.non_finite:
             reach = f", from inputs up to {layer.inputs.largest:.3g}"
-            self._found(layer, layer.outputs, "layer {} gave the first number that is not finite" + reach)
+            self._found(layer, layer.outputs, "layer {} produced the first NaN or infinity" + reach)
         for tensor in _tensors(output):
             if tensor.requires_grad:
                 tensor.register_hook(self._gradient_of(layer))

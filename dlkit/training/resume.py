@@ -144,7 +144,7 @@ def changed_settings(run_dir: RunDir, checkpoint: Checkpoint) -> list[str]:
 
 
 def changes_of(now: TrainConfig, before: TrainConfig, step: int) -> Iterator[str]:
-    """Report which settings the run goes on with that it did not have so far: `lr 0.01 -> 0.1 from step 465`."""
+    """Report which settings the run continues with that it did not have so far: `lr 0.01 -> 0.1 from step 465`."""
     old, new = before.to_dict(), now.to_dict()
     for name, value in new.items():
         if value != old.get(name):

@@ -324,7 +324,7 @@ def test_a_second_signal_leaves_at_once(start_process: Callable[..., subprocess.
     process = start_process(*words.split())  # a step takes about a second
     read_until(process, "epoch 1/")
     process.send_signal(signal.SIGINT)
-    read_until(process, "once more stops at once")
+    read_until(process, "again to quit now")
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=120)
 

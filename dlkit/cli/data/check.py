@@ -24,7 +24,7 @@ def check(
     help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
-    """Find faults in data before an hour is lost on them; exit code 3 tells that there are errors."""
+    """Find faults in data before an hour is lost on them; exit code 3 means that there are errors."""
     config = data_config(context, spec, settings)
     with show_preparing():
         findings = _find(config)

@@ -56,7 +56,7 @@ def get(
 ) -> None:
     """Download a data set, check it, and keep it in the form that training maps into memory.
 
-    Prints the path of the prepared file. A download that was cut off goes on from there.
+    Prints the path of the prepared file. A download that was cut off is resumed.
     """
     _check_name("NAME", name)
     if from_dir is not None and mirror is not None:

@@ -91,7 +91,7 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             where=f"column {name}",
             count=len(missing),
             message=f"{len(missing):,} values are missing ({share:.1%}), e.g. in line {table.line(int(missing[0])):,}",
-            cure="they are filled in, and a feature tells where; fill them yourself if you know better",
+            cure="they are filled in, and a feature marks where; fill them yourself if you know better",
         )
     if column.stray is not None:
         fault = column.stray.error(table.source, column.name)
@@ -135,7 +135,7 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             where=f"column {name}",
             count=len(table),
             message="every row has the same value" if different else "every value is missing",
-            cure="it tells nothing: leave it out with --features",
+            cure="it carries no information: leave it out with --features",
         )
     elif _names_rows(column, given, different):
         yield Finding(
@@ -288,7 +288,7 @@ def _giving_away(
                 rule="gives-away",
                 where=f"column {printable(column.name)}",
                 count=len(table),
-                message=f"it tells {printable(target.name)} by itself ({measure} {score:.3f} on rows held out)",
+                message=f"it predicts {printable(target.name)} by itself ({measure} {score:.3f} on rows held out)",
                 cure="leave it out with --features unless it is known before the target is",
             )
 

@@ -33,7 +33,7 @@ class ColumnCode:
         std: Standard deviation, likewise.
         log: The value v is taken as log(1 + v / log); 0 takes it as it is.
         fill: What stands for a missing value, in the column's own unit.
-        indicator: A feature tells where the value is missing.
+        indicator: A feature marks where the value is missing.
         cycles: Periods of a date that have a sine and a cosine each.
         categories: Texts that have a feature, or a code, of their own; None stands for a missing one.
         embedded: One feature holds codes, 0 for any other text and i + 1 for category i, which the network

@@ -78,9 +78,7 @@ def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
     )
     if config.target is None:
         if config.stratify:
-            raise ConfigError(
-                "--stratify needs --target: the column whose values are shared out", "add --target"
-            )
+            raise ConfigError("--stratify needs --target: the column to stratify by", "add --target")
         targets = Targets("regression", (), np.zeros((len(table), 1), dtype=np.float32))
     else:
         targets = read_targets(table, target_names(table.names, config.target, table.source), config.task)

@@ -1,4 +1,4 @@
-"""What `data show` tells of a table: of each column its kind, gaps, different values and range."""
+"""What `data show` reports of a table: of each column its kind, gaps, different values and range."""
 
 from typing import Any
 

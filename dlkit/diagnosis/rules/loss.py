@@ -28,7 +28,7 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
         value=best / constant,
         step=None,
         cure=raise_rate(recording),
-        confirm="dlkit train --overfit 32 tells a wrong network from data that cannot be learned",
+        confirm="dlkit train --overfit 32 distinguishes a wrong network from data that cannot be learned",
     )
 
 
