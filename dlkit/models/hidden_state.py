@@ -4,7 +4,7 @@ Buffers that its `state_dict` leaves out, random-number generators, plain values
 `get_extra_state` returns. What else changes is reported.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,13 +63,11 @@ class HiddenState:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what checkpoints hold, as tensors by name."""
-        self._look()
+        held, _ = self._look()
         found, values = _buffers(self._model), {}
-        for name, value, _ in self._saved():
+        for name, value, _ in held:
             if kind := kind_of(value):
                 found[f"{_GENERATORS}{kind}.{name}"] = generator_state(value)
-            elif name not in self._changed:
-                continue
             elif isinstance(value, Tensor):
                 found[(_TENSORS if value.device.type == "cpu" else _ON_DEVICE) + name] = value.detach()
             elif isinstance(value, np.ndarray):
@@ -86,7 +84,7 @@ class HiddenState:
 
     def warnings(self) -> list[str]:
         """Return a line that names what has changed since it was last looked at and is not saved; each name once."""
-        new = {name: kind for name, kind in self._look().items() if name not in self._reported}
+        new = {name: kind for name, kind in self._look()[1].items() if name not in self._reported}
         self._reported |= new.keys()
         if not new:
             return []
@@ -99,21 +97,24 @@ class HiddenState:
             f"{'it' if one else 'them'} in a buffer, a number or a tensor"
         ]
 
-    def _look(self) -> dict[str, str]:
-        """Note which attributes have changed; return name and type of those that cannot be saved."""
+    def _look(self) -> tuple[list[Attribute], dict[str, str]]:
+        """Note which attributes have changed; return what is saved, and name and type of what cannot be."""
+        held: list[Attribute] = []
         unsaved: dict[str, str] = {}
-        parts = _places((*self._model.parameters(), *self._model.buffers()))
         for each in attributes(self._model):
             value, before = each.value, self._seen.get(each.name)
-            if (before is not None and not before.differs(value)) or kind_of(value) is not None:
-                continue
-            self._seen[each.name] = Seen(value)
-            if isinstance(value, Tensor) and _place(value) in parts:
-                continue
+            if kind_of(value) is None:
+                if before is None or before.differs(value):
+                    self._seen[each.name] = Seen(value)
+                    if isinstance(value, Tensor) and self._is_part(value):
+                        continue
+                    self._changed.add(each.name)
+                    if not self._is_saved(each):
+                        unsaved[each.name] = type(value).__name__
+                elif each.name not in self._changed:
+                    continue
             if self._is_saved(each):
-                self._changed.add(each.name)
-            else:
-                unsaved[each.name] = type(value).__name__
+                held.append(each)
         for name, buffer in _unlisted_buffers(self._model):
             if not _fits(buffer) and (name not in self._seen or self._seen[name].differs(buffer)):
                 unsaved[name] = f"{buffer.layout} buffer of {buffer.dtype}".replace("torch.", "")
@@ -122,10 +123,14 @@ class HiddenState:
                 pack(module.get_extra_state())
             except TypeError as err:
                 unsaved[f"{path}.get_extra_state()" if path else "get_extra_state()"] = str(err)
-        return unsaved
+        return held, unsaved
 
-    def _saved(self) -> Iterator[Attribute]:
-        return filter(self._is_saved, attributes(self._model))
+    def _is_part(self, tensor: Tensor) -> bool:
+        """Return whether a tensor is a parameter or a buffer, or a view of one."""
+        place = _place(tensor)
+        return place != 0 and any(
+            place == _place(part) for part in (*self._model.parameters(), *self._model.buffers())
+        )
 
     def _is_saved(self, attribute: Attribute) -> bool:
         """Return whether checkpoints hold an attribute if it changes: the network made anew has a place for it."""
@@ -190,8 +195,9 @@ def _buffers(model: nn.Module) -> dict[str, Tensor]:
 
 def _unlisted_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for path, module in model.named_modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            if name in module._non_persistent_buffers_set:
+        for name in sorted(module._non_persistent_buffers_set):
+            buffer = module._buffers.get(name)
+            if buffer is not None:
                 yield f"{path}.{name}" if path else name, buffer
 
 
@@ -241,10 +247,6 @@ def _put(model: nn.Module, found: Mapping[str, Attribute], name: str, value: Any
     if owner is None or name.rpartition(".")[2] in vars(nn.Module()):
         raise ValueError(f"no {name}")
     vars(owner)[name.rpartition(".")[2]] = value
-
-
-def _places(tensors: Iterable[Tensor]) -> set[int]:
-    return {_place(tensor) for tensor in tensors} - {0}
 
 
 def _place(tensor: Tensor) -> int:
