@@ -171,7 +171,8 @@ def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
         values = np.stack([table.numbers(name) for name in block])
         values = values[np.isfinite(values).all(1) & values.any(1)]
         columns += len(values)
-        sums += int(np.isclose(values[:, :-1].sum(1), values[:, -1], rtol=1e-3, atol=0).sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums += int(np.isclose(values[:, :-1].sum(1), values[:, -1], rtol=1e-3, atol=0).sum())
     if len(table) >= _FEWEST_ROWS and sums >= max(2, columns / 2):
         yield Finding(
             level="warning",

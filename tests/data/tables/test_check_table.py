@@ -63,6 +63,7 @@ def test_a_code_for_missing_values_is_found_in_features_and_in_the_target() -> N
 @pytest.mark.filterwarnings("error")
 def test_numbers_at_both_ends_are_too_large_and_overflow_nothing_else() -> None:
     assert find(b=with_value(with_value(B, 4, 1e308), 5, -1e308))["too-large"].level == "error"
+    assert find(b=with_value(with_value(B, 4, 1e308), 5, 1e308))["too-large"].level == "error"
 
 
 @pytest.mark.filterwarnings("error")
