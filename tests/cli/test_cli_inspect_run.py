@@ -259,6 +259,39 @@ def test_ten_thousand_parameters_are_read_in_time(dlkit, home: Path, run_copy: P
     assert time.process_time() - start < 20
 
 
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.tied = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.tied.weight = self.first.weight
+        self.codes = nn.Embedding(20, 64)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, inputs):
+        inputs = inputs.flatten(1)
+        codes = self.codes((4 * inputs.abs()).long().clamp(0, 19)).mean(1)
+        hidden = torch.relu(self.tied(torch.relu(self.first(inputs) + codes)))
+        return self.head(torch.relu(self.first(hidden)))
+"""
+
+
+def test_tied_weights_and_layers_used_twice_are_healthy_through_five_resumptions(dlkit, home: Path) -> None:
+    (home / "net.py").write_text(OWN)
+    words = ("--data", "digits", "--epochs", 4, "--lr", 0.05, "--no-plot", "--out", "a")
+    assert dlkit("train", "net.py:Net", *words).code == 0
+    for epochs in range(5, 10):
+        assert dlkit("train", "net.py:Net", "--resume", "a", "--epochs", epochs).code == 0
+
+    found = dlkit("inspect", "run", "a", "--json")
+
+    assert (found.code, json.loads(found.stdout)["findings"]) == (0, [])
+    assert "9 epochs" in found.stderr
+
+
 def test_rules_are_listed_as_they_are(dlkit) -> None:
     listed = dlkit("inspect", "rules", "--json")
     plain = dlkit("inspect", "rules")
