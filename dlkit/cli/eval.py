@@ -161,7 +161,7 @@ def evaluate(
     code = check_options(model, data)
 
     from dlkit.device import pick_device
-    from dlkit.evaluation.comparison import compare
+    from dlkit.evaluation.certainty.comparison import compare
     from dlkit.evaluation.report import evaluate_checkpoint
 
     where = pick_device(device)

@@ -8,7 +8,7 @@ from dlkit.cli.streams import result
 
 if TYPE_CHECKING:
     from dlkit.evaluation.across import Spread
-    from dlkit.evaluation.comparison import Comparison
+    from dlkit.evaluation.certainty.comparison import Comparison
     from dlkit.evaluation.report import Report
 
 

@@ -69,7 +69,9 @@ def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
 
     (checkpoint,) = load_checkpoints([run.best], code)
     with show_preparing():
-        found = evaluate_checkpoint(checkpoint, EvalConfig(split=split), pick_device("auto"))
+        found = evaluate_checkpoint(
+            checkpoint, EvalConfig(split=split, baselines=run.baselines(split).exists()), pick_device("auto")
+        )
     predictions = run.predictions(split)
     found.write_predictions(predictions)
     kind, values = read_input(predictions)

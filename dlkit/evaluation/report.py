@@ -19,9 +19,9 @@ from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.baselines.judge import Judged, judge
 from dlkit.evaluation.bench import measure
 from dlkit.evaluation.calibration import calibrated
-from dlkit.evaluation.conformal import with_intervals
+from dlkit.evaluation.certainty.conformal import with_intervals
+from dlkit.evaluation.certainty.intervals import Certainty, Intervals, few_groups_note, intervals
 from dlkit.evaluation.failures.sections import failures_of
-from dlkit.evaluation.intervals import Certainty, Intervals, few_groups_note, intervals
 from dlkit.evaluation.section import Section
 from dlkit.evaluation.subject import load_subject
 from dlkit.evaluation.tasks import Results, results_of, scores_of_results

@@ -16,7 +16,7 @@ from dlkit.data.spatial.neighbors import Points, find_neighbors, to_space
 from dlkit.data.spatial.split import SpatialSplit
 from dlkit.data.spatial.stored_points import points_of
 from dlkit.errors import ConfigError, DlkitError
-from dlkit.evaluation.conformal import USUAL_LEVEL, learn_widths
+from dlkit.evaluation.certainty.conformal import USUAL_LEVEL, learn_widths
 from dlkit.evaluation.evaluate import predict_draws
 from dlkit.evaluation.spatial_distances import distances
 from dlkit.evaluation.subject import load_subject

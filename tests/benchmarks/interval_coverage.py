@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dlkit.evaluation.intervals import Certainty, differences, intervals
+from dlkit.evaluation.certainty.intervals import Certainty, differences, intervals
 from dlkit.metrics import METRICS, Metric, metrics_of, scores_of
 
 Samples = tuple[np.ndarray, np.ndarray]

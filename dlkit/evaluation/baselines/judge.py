@@ -14,7 +14,7 @@ from dlkit.evaluation.baselines.verdict import (
     lead_over,
     no_better_than_constant,
 )
-from dlkit.evaluation.intervals import Certainty, Intervals
+from dlkit.evaluation.certainty.intervals import Certainty, Intervals
 from dlkit.evaluation.subject import Subject
 from dlkit.evaluation.tasks import Outputs, Results, results_of
 from dlkit.files.run_dir import RunDir

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dlkit.evaluation.intervals import Certainty, Intervals, differences
+from dlkit.evaluation.certainty.intervals import Certainty, Intervals, differences
 from dlkit.evaluation.section import shown
 from dlkit.metrics import METRICS, Metric
 

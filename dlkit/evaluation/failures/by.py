@@ -8,8 +8,8 @@ import numpy as np
 
 from dlkit.data.dataset import DataSet
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
+from dlkit.evaluation.certainty.intervals import Certainty, intervals
 from dlkit.evaluation.classes import Classes
-from dlkit.evaluation.intervals import Certainty, intervals
 from dlkit.evaluation.section import Cell, Section
 from dlkit.evaluation.tasks import Results
 from dlkit.metrics import Metric, number, scores_of

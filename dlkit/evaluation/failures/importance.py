@@ -9,7 +9,7 @@ from torch import Tensor
 from dlkit.data.dataset import Split
 from dlkit.data.tables.encoding import Encoding
 from dlkit.errors import ConfigError, DataError
-from dlkit.evaluation.intervals import Certainty, differences
+from dlkit.evaluation.certainty.intervals import Certainty, differences
 from dlkit.evaluation.section import Cell, Section
 from dlkit.evaluation.subject import Subject
 from dlkit.evaluation.tasks import Results

@@ -10,11 +10,11 @@ from scipy.stats import kruskal, spearmanr
 from dlkit.data.dataset import DataSet, TensorSplit
 from dlkit.data.tables.table import table_of
 from dlkit.errors import ConfigError, DataError
+from dlkit.evaluation.certainty.intervals import Certainty, wilson
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.failures.by import metrics_by
 from dlkit.evaluation.failures.residuals import residuals_by_column
 from dlkit.evaluation.failures.worst import worst_samples
-from dlkit.evaluation.intervals import Certainty, wilson
 from dlkit.evaluation.numbers import Numbers
 from dlkit.files.description import DataDescription
 from dlkit.metrics import METRICS

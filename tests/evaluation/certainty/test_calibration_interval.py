@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlkit.evaluation.calibration_interval import calibration_interval
+from dlkit.evaluation.certainty.calibration_interval import calibration_interval
 from dlkit.metrics import METRICS
 
 RANDOM = np.random.default_rng(0)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkit.evaluation.certainty.intervals import differences, mcnemar
 from dlkit.evaluation.classes import Classes
-from dlkit.evaluation.intervals import differences, mcnemar
 from dlkit.evaluation.section import shown
 
 if TYPE_CHECKING:

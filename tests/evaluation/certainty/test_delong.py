@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlkit.evaluation.delong import area_terms, standard_error
+from dlkit.evaluation.certainty.delong import area_terms, standard_error
 from dlkit.metrics.probabilities import roc_auc
 
 RANDOM = np.random.default_rng(0)

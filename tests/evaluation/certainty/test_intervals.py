@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from dlkit.evaluation.intervals import Certainty, differences, few_groups_note, intervals, mcnemar, wilson
-from dlkit.evaluation.resampling import Resampling
+from dlkit.evaluation.certainty.intervals import (
+    Certainty,
+    differences,
+    few_groups_note,
+    intervals,
+    mcnemar,
+    wilson,
+)
+from dlkit.evaluation.certainty.resampling import Resampling
 from dlkit.metrics import METRICS, Metric, chosen, metrics_of, scores_of
 
 RANDOM = np.random.default_rng(0)
@@ -187,7 +194,7 @@ def test_few_groups_are_reported() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classes", "numbers", "groups"])
 def test_intervals_hold_what_they_estimate(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
     import interval_coverage as simulation
 
     make = {

@@ -7,9 +7,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from dlkit.evaluation.calibration_interval import calibration_interval
-from dlkit.evaluation.delong import area_terms, standard_error
-from dlkit.evaluation.resampling import Drawn, Resampling
+from dlkit.evaluation.certainty.calibration_interval import calibration_interval
+from dlkit.evaluation.certainty.delong import area_terms, standard_error
+from dlkit.evaluation.certainty.resampling import Drawn, Resampling
 from dlkit.metrics import Metric, class_terms
 
 Z = 1.959963984540054

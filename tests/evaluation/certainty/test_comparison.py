@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlkit.evaluation.certainty.comparison import compare
+from dlkit.evaluation.certainty.intervals import Certainty
 from dlkit.evaluation.classes import Classes
-from dlkit.evaluation.comparison import compare
-from dlkit.evaluation.intervals import Certainty
 from dlkit.evaluation.report import Report
 from dlkit.evaluation.tasks import scores_of_results
 

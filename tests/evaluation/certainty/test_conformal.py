@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dlkit.evaluation.conformal import widths_of
+from dlkit.evaluation.certainty.conformal import widths_of
 
 RANDOM = np.random.default_rng(0)
 
