@@ -174,3 +174,17 @@ def test_data_are_shown_and_checked(dlkit: Dlkit, home: Path) -> None:
     result = dlkit("data", "check", "own.npz")
     assert result.code == 3
     assert "doses[0] is nan" in result.stdout + result.stderr
+
+
+def test_the_mean_curve_stands_beside_the_network(home: Path, dlkit: Dlkit) -> None:
+    dlkit("train", "pbpk", "--data", "pbpk:n=40", "--epochs", "1", "--out", "run", "-q")
+
+    result = dlkit("eval", "run", "--baselines", "--json")
+
+    assert result.code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert list(found["baselines"]) == ["mean"]
+    lead = found["leads"]["mean"]
+    assert lead["lo"] <= lead["value"] <= lead["hi"]
+    network, mean = found["metrics"]["rmse"]["value"], found["baselines"]["mean"]["rmse"]
+    assert lead["value"] == pytest.approx(mean - network)

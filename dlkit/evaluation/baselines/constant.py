@@ -1,6 +1,7 @@
 """The answer that needs no input: the most frequent class, or the mean."""
 
 import numpy as np
+import torch
 
 from dlkit.data.dataset import DataSet
 
@@ -26,7 +27,8 @@ def constant_answer(dataset: DataSet, count: int) -> tuple[str, np.ndarray] | No
     if scaling is not None and scaling.scale == 1 and len(about.target_shape) == 1:
         return "mean", np.tile(np.array(scaling.mean), (count, 1))
     train = dataset.splits.get("train")
-    if train is None or train.in_memory is None:
+    if train is None:
         return None
-    mean = train.in_memory[1][train.rows].double().mean(0).numpy()
+    _, targets = train.batch(train.rows, torch.device("cpu"))
+    mean = targets.double().mean(0).numpy()
     return "mean", np.broadcast_to(mean, (count, *mean.shape))
