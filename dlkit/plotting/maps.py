@@ -41,7 +41,7 @@ def plot_map(found: MapValues) -> Figure:
         )  # fmt: skip
     for right in others:
         right.scatter(*shown[:, :2].T, s=0.25 * size, color=WARNING_COLOUR, linewidths=0, zorder=3)
-        limits = (float(np.nanmin(cells[:, 3])) / 2, float(np.nanquantile(cells[:, 3], 0.99)))
+        limits = (0.5 * float(np.nanmin(cells[:, 3])), 1.5 * float(np.nanquantile(cells[:, 3], 0.99)))
         _fill(figure, right, edges, cells[:, [0, 1, 3]], _SPREADS, limits)
         right.set_title("half width of the prediction interval")
     counted = f"{len(observed):,}" if len(shown) == len(observed) else f"{len(shown):,} of {len(observed):,}"
