@@ -102,6 +102,9 @@ def test_a_cure_replaces_the_option_of_the_run():
     assert words[words.index("--lr") + 1] == "0.01"
     assert words.count("--lr") == 1
     assert "activation=relu" in words
+    left_out = case.words(["--data", "digits"], "run", [("--lr", "None"), ("--ema", "True")])
+    assert "--lr" not in left_out
+    assert "--ema" in left_out
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -7,6 +7,11 @@
 Thresholds may be set by what the part `tuned` shows; `heldout` has other faults on other bases, and `mixed` the faults
 of one part on the bases of the other. A fault counts where the last validation metric is worse than the band of the
 healthy runs.
+
+At the commit "diagnosis: thresholds frozen": harmful runs detected 175/182 tuned-on, 91/110 held-out; right primary
+cause 164/182 and 71/110; healthy runs with a warning 9/394 and 39/403, 33 of them of the built-in pbpk network;
+held-out cures that helped 53/91. Two seeds; held-out one of the faults, and 459 of the 490 healthy runs.
+docs/diagnosis.md has intervals.
 """
 
 import argparse

@@ -84,7 +84,8 @@ class Case:
                 name, _, text = value.partition("=")
                 arguments[name] = text
             else:
-                settings[option.lstrip("-")] = True if value in ("", "None", "True") else value
+                named: dict[str, Value | None] = {"None": None, "": True, "True": True}  # None leaves it out
+                settings[option.lstrip("-")] = named.get(value, value)
         options: list[str] = []
         for name, setting in settings.items():
             if setting is True:
