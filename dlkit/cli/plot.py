@@ -13,7 +13,7 @@ from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.report import check_report, write_report
 from dlkit.errors import ConfigError, did_you_mean, file_error, printable
 from dlkit.files.atomic import write_file
-from dlkit.files.run_dir import RunDir, is_newer
+from dlkit.files.run_dir import RunDir, is_made_from
 from dlkit.plotting.figure_file import LOOKS, figure_bytes, look, picture_format, titled
 from dlkit.plotting.inputs import find_csv, is_cut_off
 from dlkit.plotting.kinds import PLOT_KINDS, Drawing, PlotKind, PlotOptions, read_input
@@ -36,7 +36,7 @@ def plot(
         list[Path],
         Argument(
             metavar="FILE|RUN",
-            help="A history.csv, a run folder, or a CSV of dlkit eval --predict or --grid. With a --kind of "
+            help="A history.csv, a run folder, or a CSV that --predict or --grid of dlkit eval wrote. With a --kind of "
             "predictions, a run folder is evaluated on its test split.",
         ),
     ],
@@ -242,7 +242,7 @@ def _find(path: Path, kind: str | None, code: CodeSpec | None) -> Path:
     if kind is None or not run.best.exists() or PLOT_KINDS[kind].holds != "predictions":
         return find_csv(path)
     predictions = run.predictions(_SPLIT)
-    if not is_newer(predictions, run.best):
+    if not is_made_from(predictions, run.best):
         from dlkit.evaluation.stored_predictions import store_predictions
 
         (checkpoint,) = load_checkpoints([run.best], code)

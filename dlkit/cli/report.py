@@ -11,7 +11,7 @@ from dlkit.cli.own_code import load_checkpoints
 from dlkit.errors import ConfigError, DataError
 from dlkit.files.atomic import write_file
 from dlkit.files.history import read_history, read_rows
-from dlkit.files.run_dir import RunDir
+from dlkit.files.run_dir import RunDir, stamp_as
 from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.spec import CodeSpec
 
@@ -74,6 +74,7 @@ def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
         )
     predictions = run.predictions(split)
     found.write_predictions(predictions)
+    stamp_as(predictions, run.best)
     kind, values = read_input(predictions)
     return RunFacts(
         path=run.path,

@@ -5,6 +5,7 @@ from pathlib import Path
 from dlkit.device import pick_device
 from dlkit.evaluation.report import evaluate_checkpoint
 from dlkit.files.checkpoint import Checkpoint
+from dlkit.files.run_dir import stamp_as
 from dlkit.settings.eval_config import EvalConfig
 
 
@@ -16,3 +17,4 @@ def store_predictions(checkpoint: Checkpoint, split: str, path: Path) -> None:
     """
     report = evaluate_checkpoint(checkpoint, EvalConfig(split=split, ci=0), pick_device("auto"))
     report.write_predictions(path)
+    stamp_as(path, checkpoint.path)

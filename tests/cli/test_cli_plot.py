@@ -256,8 +256,10 @@ def test_plot_of_a_run_evaluates_it_once_for_a_kind_of_predictions(dlkit, home):
     assert dlkit("eval", "r", "--predict", "p.csv").code == 0
     assert (home / "r/predictions-test.csv").read_bytes() == (home / "p.csv").read_bytes()
     assert dlkit("plot", "r", "--kind", "calibration").stderr == ""
-    os.utime(home / "r/best.safetensors")
-    assert "evaluating" in dlkit("plot", "r", "--kind", "roc").stderr
+    for clock in (None, (1e9, 1e9), (4e9, 4e9)):  # now, and set back and forward meanwhile
+        os.utime(home / "r/best.safetensors", clock)
+        assert "evaluating" in dlkit("plot", "r", "--kind", "roc").stderr
+        assert dlkit("plot", "r", "--kind", "roc").stderr == ""
     result = dlkit("plot", "r", "--kind", "parity")
     assert_refused(result, 3, "prob_", "--kind confusion")
 
