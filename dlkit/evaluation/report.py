@@ -253,7 +253,7 @@ def _non_finite_notes(
     first = f"the first at index {places[int(broken.argmax())]}"
     text = f"{path} gives NaN or infinity for {broken.sum():,} of {len(broken):,} samples, {first}"
     if not config.allow_nan:
-        raise DlkitError(text, "dlkit eval --allow-nan counts them and scores the others")
+        raise DlkitError(text, "dlkit eval RUN --allow-nan counts them and scores the others")
     yield f"{text}; they are not scored"
 
 

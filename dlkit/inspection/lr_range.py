@@ -157,4 +157,4 @@ def _likely_causes(points: Sequence[Point], rates: Sequence[float], recording: R
         yield found
     elif rates[-1] < 1:
         yield f"the rates are too low: try --end {rates[-1] * 1000:g}"
-    yield "the inputs may not predict the targets: dlkit train --overfit 32 checks that they can be learned"
+    yield "the inputs may not predict the targets: dlkit train MODEL --overfit 32 checks that they can be learned"

@@ -30,9 +30,7 @@ def read_updates(path: Path) -> tuple[dict[str, list[Point]], list[str]]:
     probes = RunDir(path if path.is_dir() else path.parent).probes
     found = recording.layers(SIGNAL)
     if not found:
-        raise DataError(
-            f"{probes} has no update ratios", "dlkit train records them at the sampled steps (--probe-every)"
-        )
+        raise DataError(f"{probes} has no update ratios", "dlkit train records them at sampled steps")
     return found, [note for note in notes if str(probes) in note]
 
 

@@ -125,7 +125,7 @@ def _kind_of(path: Path, header: Sequence[str], rows: Rows) -> PlotKind:
     raise DataError(
         f"{path} is neither a history (it would have the columns epoch, train_loss, val_loss) "
         f"nor predictions (target, pred); its columns are {shown}",
-        "dlkit train writes history.csv, dlkit eval --predict FILE.csv writes predictions",
+        "dlkit train writes history.csv, dlkit eval RUN --predict FILE.csv writes predictions",
     )
 
 

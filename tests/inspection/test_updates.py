@@ -37,7 +37,7 @@ def test_a_run_without_probes_is_refused(run_copy: Path) -> None:
     (run_copy / "probes.csv").unlink()
     with pytest.raises(DataError) as caught:
         read_updates(run_copy)
-    assert_reports(caught.value, "probes.csv", "--probe-every")
+    assert_reports(caught.value, "probes.csv", "sampled steps")
 
 
 def test_a_row_that_is_cut_off_is_left_out_with_a_note(run_copy: Path) -> None:

@@ -26,7 +26,7 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
         cure=Cure(
             "check that inputs and targets are read in the same order, and the split's validation part"
         ),
-        confirm="dlkit data check; dlkit eval RUN --worst 20",
+        confirm="dlkit data check; dlkit eval RUN --predict predictions.csv",
     )
 
 

@@ -28,7 +28,7 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
         value=best / constant,
         step=None,
         cure=raise_rate(recording),
-        confirm="dlkit train --overfit 32 distinguishes a wrong network from data that cannot be learned",
+        confirm="dlkit train MODEL --overfit 32 distinguishes a wrong network from data that cannot be learned",
     )
 
 
@@ -107,7 +107,7 @@ def memory(recording: Recording, _limit: float) -> Evidence | None:
         value=median(pieces),
         step=pieces[0][0],
         cure=change("batch_size", batch, int(pieces[-1][1])),
-        confirm="dlkit train --dry-run reports the memory",
+        confirm="dlkit train MODEL --dry-run reports the memory",
         level="note",
     )
 

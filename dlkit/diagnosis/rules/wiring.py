@@ -34,7 +34,7 @@ def no_gradient(recording: Recording, limit: float) -> Evidence | None:
         layer=next(iter(missing)),
         step=next(iter(missing.values())),
         cure=Cure("take out detach(), no_grad() or .data there, or call the layer in forward()"),
-        confirm="dlkit train --overfit 32",
+        confirm="dlkit train MODEL --overfit 32",
     )
 
 
