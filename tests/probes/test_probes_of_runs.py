@@ -59,7 +59,9 @@ def test_rows_of_probes_equal_what_hooks_see(tmp_path: Path) -> None:
     assert {signal for _, _, signal in compared} == {
         *("grad_norm", "update_ratio", "weight_norm", "act_mean", "act_std")
     }
-    assert len([key for key in compared if key[2] == "grad_norm"]) == (done.step - 1) * len(weights)
+    measured = {step for step, _, signal in compared if signal == "grad_norm"}
+    assert measured >= {1, 2, 3, 6, 11}
+    assert len([key for key in compared if key[2] == "grad_norm"]) == len(measured) * len(weights)
     assert {key: rows[key] for key in compared} == pytest.approx({k: seen[k] for k in compared}, rel=1e-3)
 
 
