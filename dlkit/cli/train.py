@@ -15,6 +15,16 @@ from dlkit.cli.help import HelpAllOption
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import check_named
 from dlkit.cli.progress import show_progress
+from dlkit.cli.search import (
+    SEARCH_OPTIONS,
+    Asked,
+    JoinOption,
+    PrunerOption,
+    SamplerOption,
+    SearchOption,
+    TrialsOption,
+    run_search,
+)
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
 from dlkit.cli.train_folds import configs_of_folds, folds_asked, note_spread
@@ -93,6 +103,11 @@ def train(
             rich_help_panel=_TRY_PANEL,
         ),
     ] = None,
+    search: SearchOption = None,
+    trials: TrialsOption = None,
+    sampler: SamplerOption = "tpe",
+    pruner: PrunerOption = "median",
+    join: JoinOption = None,
     list_models: Annotated[bool, Option("--list", help="List the built-in models and exit.")] = False,
     help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
@@ -113,6 +128,10 @@ def train(
     }
     modes = {name for name, value in own.items() if value and name in counted}
     given = given_settings(context, {**settings, "model": model}, arguments, config_file, resuming=resuming)
+    if searching := counted & SEARCH_OPTIONS:
+        asked = Asked(search=search or [], trials=trials, sampler=sampler, pruner=pruner, join=join, out=out)
+        run_search(asked, given, searching | modes | ({"resume"} if resuming else set()))
+        return
     given.faults.extend(_clashes(modes, resuming=resuming))
     folds = 0 if resuming or modes & {"print_config", "dry_run", "overfit"} else folds_asked(given)
     if folds > 1:

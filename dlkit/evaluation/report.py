@@ -28,6 +28,7 @@ from dlkit.evaluation.tasks import Results, results_of, scores_of_results
 from dlkit.files.atomic import new_file
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.files.run_dir import RunDir
+from dlkit.files.sweep_dir import count_trials
 from dlkit.metrics import Metric, finite, known, number
 from dlkit.objectives import Objective
 from dlkit.settings.config import TrainConfig
@@ -106,6 +107,7 @@ class Report:
             "per_class": [],
             "confusion": [],
             "baselines": self.baselines,
+            **({"chosen_from": trials} if (trials := count_trials(self.checkpoint)) else {}),
             **self.results.to_dict(),
             **({"leads": leads} if (leads := _leads(self.leads)) else {}),
             **{section.name: section.to_dicts() for section in self.sections},
@@ -204,7 +206,12 @@ def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torc
         run=run,
         results=results,
         non_finite=int(broken.sum()),
-        notes=[*notes, *few_groups_note(certainty), *judged.notes],
+        notes=[
+            *notes,
+            *few_groups_note(certainty),
+            *judged.notes,
+            *_notes_on_choice(checkpoint.path, config),
+        ],
         warnings=judged.warnings,
         baselines=judged.scores,
         leads=judged.leads,
@@ -238,6 +245,16 @@ def _run_of(checkpoint: Checkpoint, dataset: DataSet) -> RunDir | None:
     run = RunDir(checkpoint.path.parent)
     same = dataset.description.fingerprint == checkpoint.description.fingerprint
     return run if same and run.config.exists() else None
+
+
+def _notes_on_choice(path: Path, config: EvalConfig) -> Iterator[str]:
+    """Report of a trial of a search how many there are: the best of many looks better on val than it is."""
+    if trials := count_trials(path):
+        note = (
+            f"{path.parent.name} is one of {trials} trials of a search, which compares them by the val split"
+        )
+        optimistic = config.split in ("val", "all") and config.data is None
+        yield f"{note}: scores on it are optimistic for the best" if optimistic else note
 
 
 def _non_finite_notes(

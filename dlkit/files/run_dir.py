@@ -281,7 +281,7 @@ def create_run(out: Path | None, name: str, *, force: bool = False) -> RunDir:
         DlkitError: It cannot be made.
     """
     if out is None:
-        return RunDir(_next_numbered(Path("runs"), name), new=True)
+        return RunDir(next_numbered(Path("runs"), name), new=True)
     check_out(out, force=force)
     make_folder(out)
     return RunDir(out, new=not force)
@@ -333,7 +333,12 @@ def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
         )
 
 
-def _next_numbered(parent: Path, name: str) -> Path:
+def next_numbered(parent: Path, name: str) -> Path:
+    """Make the next free folder `<name>-NNN` and return it.
+
+    Raises:
+        DlkitError: It cannot be made.
+    """
     make_folder(parent)
     taken = [path.name.removeprefix(f"{name}-") for path in parent.glob(f"{name}-*")]
     number = max((int(text) for text in taken if text.isdecimal()), default=0)

@@ -142,7 +142,7 @@ def stored_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
         KeyError: There are no arguments among them.
     """
     for name, value in stored.items():
-        if name not in FIELDS or not (name == "arguments" or _fits(_kinds(name), value)):
+        if name not in FIELDS or not (name == "arguments" or _fits(kinds_of(name), value)):
             raise ConfigError(f"its setting {name} is {value!r}")
     arguments: dict[str, Any] = {}
     for name, value in stored["arguments"].items():
@@ -304,8 +304,8 @@ def _wrong_key(path: Path, name: str, value: Any) -> Iterator[ConfigError]:
             yield _not_shown(path, name)
         return
     default = FIELDS[name].default
-    if not _fits(_kinds(name), value):
-        words = " or ".join(_WORDS[kind] for kind in _kinds(name))
+    if not _fits(kinds_of(name), value):
+        words = " or ".join(_WORDS[kind] for kind in kinds_of(name))
         yield ConfigError(
             f"{path}: {name} = {_as_toml(value)} is not {words}",
             "" if default in (None, "") else f"the default is {_as_toml(default)}",
@@ -319,7 +319,7 @@ def recipe_settings() -> set[str]:
     return {"data", *(name for recipe in RECIPES.values() for name in recipe)}
 
 
-def _kinds(name: str) -> tuple[type, ...]:
+def kinds_of(name: str) -> tuple[type, ...]:
     """Return the types that a setting may have, None left out."""
     annotation: Any = FIELDS[name].type
     if isinstance(annotation, types.UnionType):
@@ -344,4 +344,4 @@ def _as_toml(value: Any) -> str:
 
 
 def _widened(name: str, value: Any) -> Any:
-    return float(value) if name != "arguments" and float in _kinds(name) and type(value) is int else value
+    return float(value) if name != "arguments" and float in kinds_of(name) and type(value) is int else value

@@ -46,6 +46,7 @@ class TrainRun(RunState):
         resumed: What `last` was when it was loaded; None for a new run.
         damaged: `last` is damaged, and the run was loaded from the one before it.
         stop_signal: Set it to let the run save and stop after the step under way.
+        pruned: Set it at the end of an epoch to let the run end there, as a run that is done.
         messages: What happened since `pop_messages`.
         warnings: What is wrong, since `pop_warnings`.
     """
@@ -54,6 +55,7 @@ class TrainRun(RunState):
     resumed: tuple[int, int, int] | None = None
     damaged: bool = False
     stop_signal: int | None = None
+    pruned: bool = False
     start_step: int = field(init=False)
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -96,7 +98,7 @@ class TrainRun(RunState):
                         reading, last_reading = self._read(shown), time.monotonic()
                         logs.reading(shown, reading, self.position.seconds)
                     yield shown, reading
-                    if done:
+                    if done or self.pruned:
                         break
                     if self.stop_signal is not None and self.position.step < self.total_steps:
                         self._check_finite(step)

@@ -1,0 +1,1 @@
+"""Searches with Optuna: trials that are ordinary runs."""
