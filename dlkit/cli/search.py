@@ -3,18 +3,19 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Exit, Option
 
 from dlkit.cli import console
 from dlkit.cli.bars import show_preparing
 from dlkit.cli.own_code import check_named
+from dlkit.cli.search_jobs import WORKER, Jobs
 from dlkit.cli.settings import Given
 from dlkit.cli.signals import stop_signals
 from dlkit.cli.tables import draw_table
 from dlkit.cli.verbose import phase
-from dlkit.errors import ConfigError, DlkitError
+from dlkit.errors import ConfigError, DlkitError, InterruptedRun
 from dlkit.files.atomic import probe_folder, sweep_temporaries
 from dlkit.files.run_dir import next_numbered
 from dlkit.files.sweep_dir import SweepDir
@@ -24,9 +25,8 @@ from dlkit.settings.spec import parse_code, parse_spec
 if TYPE_CHECKING:
     from dlkit.search.results import Results, TrialResult
     from dlkit.search.study import Search
-    from dlkit.search.worker import Worker
 
-SEARCH_OPTIONS = {"search", "trials", "sampler", "pruner", "join"}
+SEARCH_OPTIONS = {"search", "trials", "sampler", "pruner", "jobs", "join"}
 
 _PANEL = "Search"
 _SHOWN = 5
@@ -56,6 +56,17 @@ PrunerOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+JobsOption = Annotated[
+    int,
+    Option(
+        "--jobs",
+        metavar="N",
+        min=1,
+        max=256,
+        help="Processes that train trials at the same time, with one thread each.",
+        rich_help_panel=_PANEL,
+    ),
+]
 JoinOption = Annotated[
     Path | None,
     Option("--join", metavar="SWEEP", help="Train trials of a search that exists.", rich_help_panel=_PANEL),
@@ -73,6 +84,7 @@ class Asked:
         pruner: What ends trials early.
         join: The search to continue.
         out: The folder of a new search.
+        jobs: How many processes train.
     """
 
     search: list[str]
@@ -81,6 +93,7 @@ class Asked:
     pruner: str
     join: Path | None
     out: Path | None
+    jobs: int = 1
 
 
 def run_search(asked: Asked, given: Given, typed: set[str]) -> None:
@@ -97,13 +110,64 @@ def run_search(asked: Asked, given: Given, typed: set[str]) -> None:
     joining = asked.join is not None
     faults = [*given.faults, *_clashes(typed, joining=joining)]
     search = _join(asked, given, faults) if joining else _begin(asked, given, faults)
+    if WORKER in os.environ:
+        _work(search, given)
+        return
+    with phase("train"):
+        if asked.jobs > 1:
+            _train_in_processes(search, asked.jobs, given)
+        else:
+            _train_here(search, given)
+    print_results(search)
+
+
+def _work(search: "Search", given: Given) -> None:
+    """Train trials as one process of --jobs: what came of them is reported by the process that started it."""
+    try:
+        _train_here(search, given)
+    except InterruptedRun as err:
+        raise Exit(err.exit_code) from err
+
+
+def _train_here(search: "Search", given: Given) -> None:
     from dlkit.search.worker import Worker
 
     worker = Worker(search=search, named=set(given.typed))
-    with phase("train"), _stopped_by_signals(worker):
+
+    def clean_up() -> None:
+        if worker.run is not None:
+            sweep_temporaries(worker.run.dir.path, os.getpid())
+
+    with stop_signals(worker.request_stop, notify=_note_stop, clean_up=clean_up):
         for number in worker:
             console.note(_line(_results(search), number, search.plan.trials))
-    print_results(search)
+
+
+def _train_in_processes(search: "Search", count: int, given: Given) -> None:
+    """Let processes train, and report each trial when it has ended."""
+    from dlkit.search.worker import interrupted
+
+    code = [given.typed["model"]] if parse_code(given.typed.get("model", "")) else []
+    data = given.typed.get("data")
+    code += ["--data", data] if data is not None and parse_spec(data).code else []
+    reported = {trial.number for trial in _results(search).trials if trial.state != "running"}
+
+    def look() -> None:
+        results = _results(search)
+        for trial in results.trials:
+            if trial.state != "running" and trial.number not in reported:
+                reported.add(trial.number)
+                console.note(_line(results, trial.number, search.plan.trials))
+
+    jobs = Jobs(count=count, sweep=search.sweep.path, named=code)
+    with stop_signals(jobs.request_stop, notify=_note_stop, clean_up=jobs.end_at_once):
+        jobs.run(look)
+    if jobs.stop_signal is not None:
+        raise interrupted(search, jobs.stop_signal)
+
+
+def _note_stop() -> None:
+    console.note("finishing the step and saving; once more stops at once")
 
 
 def print_results(search: "Search") -> None:
@@ -227,7 +291,7 @@ def _whole(name: str, text: str) -> str:
 
 def _clashes(typed: set[str], *, joining: bool) -> list[ConfigError]:
     """Find options that do not go with a search."""
-    allowed = {"join", "trials"} if joining else {*SEARCH_OPTIONS, "out", "config_file"}
+    allowed = {"join", "trials", "jobs"} if joining else {*SEARCH_OPTIONS, "out", "config_file"}
     option = "--join" if joining else "--search"
     hint = "the search has its own; begin another to change it" if joining else "leave one of them out"
     flags = [f"--{name.removesuffix('_file').replace('_', '-')}" for name in sorted(typed - allowed)]
@@ -273,17 +337,3 @@ def _outcome(trial: "TrialResult", results: "Results", best: "TrialResult | None
 
 def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _stopped_by_signals(worker: "Worker") -> Any:
-    """Let the first Ctrl-C, SIGTERM or SIGHUP finish the step and save; the second ends the process."""
-
-    def clean_up() -> None:
-        if worker.run is not None:
-            sweep_temporaries(worker.run.dir.path, os.getpid())
-
-    return stop_signals(
-        worker.request_stop,
-        notify=lambda: console.note("finishing the step and saving; once more stops at once"),
-        clean_up=clean_up,
-    )

@@ -18,6 +18,7 @@ from dlkit.cli.progress import show_progress
 from dlkit.cli.search import (
     SEARCH_OPTIONS,
     Asked,
+    JobsOption,
     JoinOption,
     PrunerOption,
     SamplerOption,
@@ -107,6 +108,7 @@ def train(
     trials: TrialsOption = None,
     sampler: SamplerOption = "tpe",
     pruner: PrunerOption = "median",
+    jobs: JobsOption = 1,
     join: JoinOption = None,
     list_models: Annotated[bool, Option("--list", help="List the built-in models and exit.")] = False,
     help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
@@ -129,7 +131,9 @@ def train(
     modes = {name for name, value in own.items() if value and name in counted}
     given = given_settings(context, {**settings, "model": model}, arguments, config_file, resuming=resuming)
     if searching := counted & SEARCH_OPTIONS:
-        asked = Asked(search=search or [], trials=trials, sampler=sampler, pruner=pruner, join=join, out=out)
+        asked = Asked(
+            search=search or [], trials=trials, sampler=sampler, pruner=pruner, join=join, out=out, jobs=jobs
+        )
         run_search(asked, given, searching | modes | ({"resume"} if resuming else set()))
         return
     given.faults.extend(_clashes(modes, resuming=resuming))

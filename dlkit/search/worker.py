@@ -92,7 +92,7 @@ class Worker:
                 self._train(trial)
             yield trial.number
             if self.stop_signal is not None:
-                raise _interrupted(self.search, self.stop_signal)
+                raise interrupted(self.search, self.stop_signal)
 
     def request_stop(self, number: int) -> None:
         """Let the step under way finish, save, and stop."""
@@ -106,7 +106,7 @@ class Worker:
         try:
             value = self._value_of(trial)
         except InterruptedRun as err:
-            raise _interrupted(self.search, err.exit_code - 128) from err
+            raise interrupted(self.search, err.exit_code - 128) from err
         except (DlkitError, RuntimeError, MemoryError) as err:
             if not _is_own_fault(err):
                 raise
@@ -182,7 +182,8 @@ def _is_own_fault(err: BaseException) -> bool:
     )
 
 
-def _interrupted(search: Search, number: int) -> InterruptedRun:
+def interrupted(search: Search, number: int) -> InterruptedRun:
+    """Return the error that a search ends with when a signal stops it."""
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     return InterruptedRun(
         number,

@@ -1,8 +1,13 @@
 """dlkit train --search as a user runs it."""
 
+import contextlib
 import csv
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,3 +150,32 @@ def test_without_optuna_the_exit_code_is_7(dlkit: Dlkit, home: Path, monkeypatch
 
     assert_refused(dlkit(*SEARCH, "--trials", "2"), 7, "optuna", "dlkit[search]")
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_jobs_train_the_trials_of_one_process_and_replace_a_killed_one(dlkit: Dlkit, home: Path) -> None:
+    words = ("--epochs", "20", "--batch-size", "4", "--pruner", "none", "--trials", "6")
+    dlkit(*SEARCH, *words, "--out", "one")
+    command = [sys.executable, "-m", "dlkit", *SEARCH, *words, "--jobs", "2", "--out", "two"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    killed = [kill_a_trainer(home / "two", number) for number in (0, 2, 4)]
+    stdout, stderr = process.communicate(timeout=300)
+
+    assert process.returncode == 0, stderr
+    assert stdout.startswith("two/trial-")
+    assert stderr.count("killed") == sum(killed) == 3
+    losses = [[lowest_loss(home / name / f"trial-{n:03d}") for n in range(6)] for name in ("one", "two")]
+    assert losses[0] == losses[1]
+
+
+def kill_a_trainer(sweep: Path, number: int) -> bool:
+    """Kill the process that trains a trial, once it has trained an epoch; return whether that was in time."""
+    run = sweep / f"trial-{number:03d}"
+    deadline = time.monotonic() + 120
+    while not (run / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
+        words = (run / "run.lock").read_text().split()
+        os.kill(int(words[1]), signal.SIGKILL)
+        return "done" not in words
+    return False

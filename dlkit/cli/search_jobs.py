@@ -1,0 +1,88 @@
+"""--jobs: several processes that train trials of one search, watched by a process that trains none."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlkit.cli import console
+from dlkit.errors import DlkitError
+
+WORKER = "DLKIT_SEARCH_WORKER"
+"""Variable that marks a process of --jobs."""
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@dataclass(kw_only=True)
+class Jobs:
+    """The processes of a search.
+
+    Args:
+        count: How many.
+        sweep: The folder of the search.
+        named: Own code that the command line names, as it is typed: a worker runs no other.
+        stop_signal: Set by `request_stop`.
+    """
+
+    count: int
+    sweep: Path
+    named: Sequence[str]
+    stop_signal: int | None = None
+    _workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def run(self, look: Callable[[], None]) -> None:
+        """Run the workers until all have ended; one that was killed is replaced.
+
+        Args:
+            look: Reports what is new, every half second.
+
+        Raises:
+            DlkitError: A worker failed.
+        """
+        self._workers = [self._start() for _ in range(self.count)]
+        failed = 0
+        while self._workers:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            look()
+            for worker in [worker for worker in self._workers if worker.poll() is not None]:
+                self._workers.remove(worker)
+                code = worker.returncode
+                if code < 0 and self.stop_signal is None:
+                    name = signal.Signals(-code).name
+                    console.warn(f"a worker was killed ({name}); another resumes its trial")
+                    self._workers.append(self._start())
+                elif code > 0 and self.stop_signal is None:
+                    failed = failed or code
+        look()
+        if failed:
+            error = DlkitError(
+                "a worker of the search failed",
+                f"dlkit train --join {self.sweep} continues once that is mended",
+            )
+            error.exit_code = failed
+            raise error
+
+    def request_stop(self, number: int) -> None:
+        """Let the workers finish their steps, save, and end."""
+        self.stop_signal = number
+        for worker in self._workers:
+            worker.send_signal(number)
+
+    def end_at_once(self) -> None:
+        """End the workers where they are."""
+        for worker in self._workers:
+            worker.kill()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "dlkit", "train", *self.named, "--join", str(self.sweep)]
+        return subprocess.Popen(
+            [*command, "--threads", "1", "--quiet"],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, WORKER: "1"},
+            start_new_session=True,  # Ctrl-C comes from `request_stop` alone
+        )
