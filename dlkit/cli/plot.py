@@ -10,6 +10,7 @@ from typer import Argument, Option
 from dlkit.cli import console, streams
 from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
+from dlkit.cli.plot_search import check_sweep, draw_sweep, find_sweep
 from dlkit.cli.report import check_report, write_report
 from dlkit.errors import ConfigError, did_you_mean, file_error, printable
 from dlkit.files.atomic import write_file
@@ -35,9 +36,9 @@ def plot(
     files: Annotated[
         list[Path],
         Argument(
-            metavar="FILE|RUN",
-            help="A history.csv, a run folder, or a CSV that --predict or --grid of dlkit eval wrote. With a --kind of "
-            "predictions, a run folder is evaluated on its test split.",
+            metavar="FILE|RUN|SWEEP",
+            help="A history.csv, a run folder, the folder of a search, or a CSV that --predict or --grid of dlkit "
+            "eval wrote. With a --kind of predictions, a run folder is evaluated on its test split.",
         ),
     ],
     out: Annotated[
@@ -54,7 +55,7 @@ def plot(
         str | None,
         Option(
             metavar="KIND",
-            help=f"{_listed_kinds()}; by default the header decides.",
+            help=f"{_listed_kinds()}; parallel of a search; by default the header decides.",
         ),
     ] = None,
     columns: Annotated[
@@ -110,17 +111,30 @@ def plot(
     options = PlotOptions(
         columns=_split(columns), x=x, labels=_split(label), smooth=smooth, log_y=log_y, join=join, group=group
     )
+    sweep = find_sweep(files)
+    asked = [
+        *options.typed(),
+        *(["--report"] * (report is not None)),
+        *(["--term"] * term),
+        *(["--follow"] * follow),
+    ]
     faults = [
         *_output_faults(out),
-        *_kind_faults(kind),
+        *(_kind_faults(kind) if sweep is None else check_sweep(kind, asked)),
         *_style_faults(style),
         *_term_faults(out, term=term, follow=follow),
         *_curve_faults(options, len(files)),
     ]
-    if report is not None:
+    if report is not None and sweep is None:
         faults += check_report(report, files, _typed(out, kind, style, options))
     if faults:
         raise ConfigError.of(faults)
+    if sweep is not None:
+        with look(style):
+            figure = titled(draw_sweep(sweep, kind), title)
+            suffix = "png" if out in (None, _STDOUT) else picture_format(out)
+            _deliver(figure_bytes(figure, suffix), out or sweep.path / f"{kind or 'search'}.png", again=False)
+        return
     code = None if model is None else check_options(model, None)
     if report is not None:
         write_report(report, files, _SPLIT, code, title)

@@ -70,6 +70,7 @@ FLAGS = {
     "train": DATA_FLAGS
     + """
     --accumulate --batch-size --compile --config --data --deterministic --device --download --dry-run --ema
+    --search --trials --sampler --pruner --jobs --join
     --epochs --force --freeze --grad-clip --help-all --init --keep --l1 --label-smoothing --list --log
     --log-every --loss --lr
     --max-steps --max-time --min-delta --momentum --monitor --nesterov --no-compile --no-deterministic
@@ -96,7 +97,7 @@ ARGUMENTS = {
     "inspect show": "CKPT",
     "inspect updates": "CKPT",
     "inspect weights": "CKPT",
-    "plot": "FILE|RUN",
+    "plot": "FILE|RUN|SWEEP",
     "train": "MODEL",
 }
 
@@ -168,6 +169,7 @@ def test_every_setting_has_an_option_of_its_name() -> None:
     assert set(by_name) - set(TrainConfig.__dataclass_fields__) == {
         *("out", "resume", "force", "download", "config_file", "print_config", "dry_run", "overfit"),
         *("list_models", "help_all"),
+        *("search", "trials", "sampler", "pruner", "jobs", "join"),
         *("quiet", "verbose", "json", "debug"),
     }
 

@@ -179,3 +179,14 @@ def kill_a_trainer(sweep: Path, number: int) -> bool:
         os.kill(int(words[1]), signal.SIGKILL)
         return "done" not in words
     return False
+
+
+def test_plot_draws_a_search(dlkit: Dlkit, home: Path) -> None:
+    dlkit(*SEARCH, "--trials", "5", "--out", "a")
+
+    assert dlkit("plot", "a").stdout == "a/search.png\n"
+    assert dlkit("plot", "a", "--kind", "parallel", "-o", "p.svg").stdout == "p.svg\n"
+    assert (home / "a" / "search.png").stat().st_size > 10_000
+    assert_refused(dlkit("plot", "a", "--kind", "paralel"), 2, "paralel", "parallel")
+    assert_refused(dlkit("plot", "a", "--smooth", "3"), 2, "--smooth")
+    assert_refused(dlkit("plot", "a/trial-000", "--kind", "parallel"), 2, "parallel")
