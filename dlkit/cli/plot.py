@@ -304,7 +304,7 @@ def _default_path(typed: Sequence[Path], paths: Sequence[Path], kind: PlotKind) 
         return Path(f"{kind.name}.png")
     if typed[0].is_dir():
         run = RunDir(typed[0])
-        return run.curves if kind.name == "history" else run.path / f"{kind.name}.png"
+        return run.curves if kind.name == "curves" else run.path / f"{kind.name}.png"
     return paths[0].with_name(f"{paths[0].stem}{kind.suffix}.png")
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +180,10 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise DataError(f"{path} is not text: byte {err.start} is not UTF-8") from err
     except OSError as err:
         raise _unreadable(err, path) from err
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    mark = _delimiter(text)
+    if mark == "\t":  # a table that a command printed into a pipe: an empty line ends it
+        text = re.sub(r"(\n)\r?\n.*", r"\1", text, flags=re.DOTALL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
     try:
         lines = [(reader.line_num, row) for row in reader if row]
     except csv.Error as err:

@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from dlkit.errors import DataError, printable
 from dlkit.files.history import read_rows
+from dlkit.plotting.eval_inputs import (
+    are_layers,
+    are_scores,
+    is_importance,
+    is_worst,
+    parse_importance,
+    parse_layers,
+    parse_scores,
+    parse_worst,
+)
 from dlkit.plotting.foreign import is_history, parse_any_history
 from dlkit.plotting.inputs import CURVE_COLUMNS, parse_curves
 from dlkit.plotting.map_inputs import is_map, parse_map
@@ -149,7 +159,7 @@ def _has_curves(header: Sequence[str], _: Rows = ()) -> bool:
 
 _RECORDS = (
     PlotKind(
-        name="history",
+        name="curves",
         holds="histories",
         recognise=lambda header, _: is_history(header) and not has_predictions(header),
         read=parse_any_history,
@@ -157,6 +167,36 @@ _RECORDS = (
         write=deferred("dlkit.plotting.histories:write_histories"),
         options=("-y", "-x", "--label", "--smooth", "--log-y", "--join", "--group"),
         several=True,
+    ),
+    PlotKind(
+        name="importance",
+        holds="the importance of columns",
+        recognise=lambda header, _: is_importance(header),
+        read=parse_importance,
+        draw=_with("dlkit.plotting.scores:plot_importance"),
+    ),
+    PlotKind(
+        name="worst",
+        holds="the worst samples",
+        recognise=lambda header, _: is_worst(header),
+        read=parse_worst,
+        draw=_with("dlkit.plotting.scores:plot_worst"),
+    ),
+    PlotKind(
+        name="compare",
+        holds="scores of checkpoints",
+        recognise=lambda header, _: are_scores(header),
+        read=parse_scores,
+        draw=_with("dlkit.plotting.scores:plot_scores"),
+        note="scores of checkpoints",
+    ),
+    PlotKind(
+        name="layers",
+        holds="statistics of layers",
+        recognise=lambda header, _: are_layers(header),
+        read=parse_layers,
+        draw=_with("dlkit.plotting.layers:plot_layers"),
+        note="weights, gradients or activations",
     ),
     PlotKind(
         name="organs",

@@ -77,10 +77,10 @@ def plot_layers(
 ) -> Figure:
     """Draw what was measured of each layer, in network order from the top.
 
-    The panels, each drawn when its columns are there: `norm`, `grad_to_weight` and `update_ratio` on
-    logarithmic axes; `mean`
-    with `std` as a bar and `min` to `max` as a thin line; the shares `zeros`, `dead` and `saturated`. A layer
-    with `non_finite` values, or whose own statistics are not finite, is hatched and named in a warning colour.
+    The panels, each drawn when its columns are there: `norm`, `grad_to_weight` and `update_ratio` on logarithmic axes;
+    `mean` with `std` as a bar and `min` to `max` as a thin line; those of the shares `zeros`, `dead` and `saturated` that
+    are above 0 anywhere. A layer with `non_finite` values, or whose own statistics are not finite, is hatched and named
+    in a warning colour.
 
     Args:
         table: One row a layer with `layer` (its name) and any of the columns above; None is not measured.
@@ -91,7 +91,7 @@ def plot_layers(
         ValueError: There is no row, or none of the columns.
     """
     measured = {name for row in table for name in row if _number(row, name) is not None}
-    shares = [name for name in _SHARES if name in measured]
+    shares = [name for name in _SHARES if any(_number(row, name) for row in table)]
     drawn = measured | ({"share"} if shares else set()) | ({"histogram"} if values else set())
     parts = [name for name in _PANELS if name in drawn]
     if not parts:

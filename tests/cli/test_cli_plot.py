@@ -66,7 +66,7 @@ def test_plot_prints_the_paths_as_json(dlkit, files):
     [
         ["-y", "loss,lr", "-x", "step", "--smooth", "2"],
         ["-y", "val_loss, lr", "-x", "seconds", "--log-y"],
-        ["--kind", "history", "--label", "a run"],
+        ["--kind", "curves", "--label", "a run"],
     ],
     ids=" ".join,
 )
@@ -123,7 +123,7 @@ def test_plot_names_the_runs_by_label(dlkit, files):
         (["runs"], 3, "runs has no history.csv", "dlkit plot runs/"),
         (["runs/mlp-001/best.safetensors"], 3, "checkpoint", "dlkit plot runs/mlp-001"),
         (["history.csv", "-y", "val_los"], 2, "-y val_los ", "val_loss"),
-        (["history.csv", "--kind", "histroy"], 2, "--kind histroy ", "history"),
+        (["history.csv", "--kind", "curvse"], 2, "--kind curvse ", "curves"),
         (["history.csv", "-x", "epocs"], 2, "-x epocs ", "epoch?"),
         (["noval.csv", "-x", "seconds"], 2, "-x seconds", "-x epoch"),
         (["history.csv", "--label", "a,b"], 2, "--label a,b ", ""),
@@ -137,7 +137,7 @@ def test_plot_names_the_runs_by_label(dlkit, files):
         (["history.csv", "predictions.csv"], 2, "1 of the 2", ""),
         (["predictions.csv", "predictions.csv"], 2, "--kind confusion", "predictions.csv"),
         (["predictions.csv", "--smooth", "3"], 2, "--smooth", ""),
-        (["predictions.csv", "--kind", "history"], 3, "column epoch", "dlkit train"),
+        (["predictions.csv", "--kind", "curves"], 3, "column epoch", "dlkit train"),
         (["history.csv", "--kind", "confusion"], 3, "column target", "dlkit eval"),
         (["history.csv", "-o", "none/a.png"], 1, "none/a.png", "path"),
     ],

@@ -112,9 +112,9 @@ def test_read_input_refuses_more_classes_than_a_figure_shows(written):
 def test_read_input_takes_the_kind_that_was_asked_for(written):
     both = "epoch,val_loss,target,pred\n1,0.5,a,b\n"
     assert isinstance(read_input(written(both)), Predictions)
-    assert read_input(written("epoch,val_loss\n1,0.5\n"), "history").columns["val_loss"] == [0.5]
+    assert read_input(written("epoch,val_loss\n1,0.5\n"), "curves").columns["val_loss"] == [0.5]
     assert "no column target" in refused(written(HISTORY), "confusion").message
-    assert "no column epoch" in refused(written(PREDICTIONS), "history").message
+    assert "no column epoch" in refused(written(PREDICTIONS), "curves").message
 
 
 def test_find_csv_takes_the_history_of_a_run_folder(written, tmp_path):
@@ -153,7 +153,7 @@ def test_read_input_refuses_a_missing_file(tmp_path):
 def test_gallery_shows_every_kind_and_every_picture_of_it_is_there():
     docs = Path(__file__).resolve().parents[2] / "docs"
     text = (docs / "gallery.md").read_text()
-    by_header = {"history", "map"}
+    by_header = {"curves", "map"}
     assert [name for name in kinds.PLOT_KINDS if f"--kind {name}" not in text and name not in by_header] == []
     shown = re.findall(r"\(gallery/(\w+)\.png\)", text)
     assert sorted(shown) == sorted(file.stem for file in (docs / "gallery").glob("*.png"))
