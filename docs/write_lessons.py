@@ -10,9 +10,9 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 PAGES = [DOCS / folder / "7-curves.md" for folder in ("learn", "pt/learn")]
 CURED = {
-    "slow": "mlp --epochs 10 --lr 0.01",
-    "fast": "mlp --epochs 10 --lr 0.01",
-    "deep": "mlp -s hidden=64,64,64,64,64,64 -s activation=relu --lr 0.05 --epochs 10",
+    "slow": "mlp --epochs 10 --lr 0.03",
+    "fast": "mlp --epochs 10 --lr 0.03",
+    "deep": "mlp -s hidden=64,64,64,64,64,64 -s activation=sigmoid -s norm=batch --epochs 10",
     "zeros": "mlp -s init=default --epochs 10",
     "cut": "whole.py:Net --data digits --epochs 10 --lr 0.05",
     "decay": "mlp --epochs 10 --weight-decay 0",
@@ -20,9 +20,9 @@ CURED = {
 }
 _FLAGS = re.MULTILINE | re.DOTALL
 LABELS = {
-    "slow": "lr 0.00001,lr 0.01",
-    "fast": "lr 5,lr 0.01",
-    "deep": "sigmoid,relu with lr 0.05",
+    "slow": "lr 0.00001,lr 0.03",
+    "fast": "lr 5,lr 0.03",
+    "deep": "sigmoid,sigmoid with batch norm",
     "zeros": "zeros,random",
     "cut": "detach,without",
     "decay": "weight decay 1,none",
