@@ -1,6 +1,7 @@
 """Draw the pictures of docs/gallery.md: python docs/write_gallery.py (some two minutes)."""
 
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -20,10 +21,16 @@ RUNS = (
     "train spatial --epochs 5 --out spatial",
     "train pbpk --epochs 15 --out pbpk",
     "eval spatial --grid 50 -o map.csv",
+    "train mlp --data own.csv --target y --epochs 30 --out table",
+    "inspect weights mlp -o layers.csv",
 )
 FIGURES = {
     "curves": "plot mlp",
-    "compare": "plot sweep/a0 sweep/b0 sweep/c0 sweep/d0",
+    "runs": "plot sweep/a0 sweep/b0 sweep/c0 sweep/d0",
+    "compare": "plot scores.tsv",
+    "worst": "plot mlp --kind worst",
+    "importance": "plot table --kind importance",
+    "layers": "plot layers.csv",
     "group": "plot sweep/a0 sweep/a1 sweep/b0 sweep/b1 sweep/c0 sweep/c1 sweep/d0 sweep/d1 --group",
     "confusion": "plot mlp --kind confusion",
     "roc": "plot mlp --kind roc",
@@ -46,15 +53,30 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "DLKIT_HOME": str(Path(folder) / "home")}
+        _write_table(Path(folder) / "own.csv")
         for line in RUNS:
             _dlkit(line, folder, environment)
+        scores = _dlkit("eval sweep/a0 sweep/b0 sweep/c0 sweep/d0", folder, environment)
+        (Path(folder) / "scores.tsv").write_text(scores)
         for name, line in FIGURES.items():
             _dlkit(f"{line} -o {PICTURES / name}.png", folder, environment)
 
 
-def _dlkit(line: str, folder: str, environment: dict[str, str]) -> None:
+def _dlkit(line: str, folder: str, environment: dict[str, str]) -> str:
     command = [sys.executable, "-m", "dlkit", *line.split(), "--quiet"]
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def _write_table(path: Path) -> None:
+    """Write a table whose target depends on three of five columns."""
+    rng = random.Random(0)  # noqa: S311 - no secret
+    lines = ["dose,age,weight,site,day,y"]
+    for _ in range(600):
+        dose, age, weight, day = rng.random() * 5, rng.randint(20, 80), rng.gauss(70, 10), rng.randint(1, 28)
+        y = 3 * dose + 0.1 * age + 0.05 * weight + rng.gauss(0, 0.5)
+        lines.append(f"{dose:.3f},{age},{weight:.1f},{rng.choice('abc')},{day},{y:.3f}")
+    path.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -253,16 +253,21 @@ def _find(path: Path, kind: str | None, code: CodeSpec | None) -> Path:
         DlkitError: There is none, or the run cannot be evaluated.
     """
     run = RunDir(path)
-    if kind is None or not run.best.exists() or PLOT_KINDS[kind].holds != "predictions":
+    kept = {"worst": run.worst(_SPLIT), "importance": run.importance}.get(kind or "")
+    if kept is None and kind is not None and PLOT_KINDS[kind].holds == "predictions":
+        kept = run.predictions(_SPLIT)
+    if kept is None or not run.best.exists():
         return find_csv(path)
-    predictions = run.predictions(_SPLIT)
-    if not is_made_from(predictions, run.best):
-        from dlkit.evaluation.stored_predictions import store_predictions
+    if not is_made_from(kept, run.best):
+        from dlkit.evaluation.stored_predictions import store_failures, store_predictions
 
         (checkpoint,) = load_checkpoints([run.best], code)
         console.note(f"evaluating {run.best} on its {_SPLIT} split")
-        store_predictions(checkpoint, _SPLIT, predictions)
-    return predictions
+        if kind in ("worst", "importance"):
+            store_failures(checkpoint, _SPLIT, importance=kind == "importance")
+        else:
+            store_predictions(checkpoint, _SPLIT, kept)
+    return kept
 
 
 def _read(path: Path, kind: str | None) -> tuple[PlotKind, Any]:
@@ -318,7 +323,8 @@ def _figure_bytes(kind: PlotKind, drawing: Drawing, out: Path | None, style: str
 def _default_title(paths: Sequence[Path]) -> str:
     """Name the run, the data and the split that predictions kept in its folder are of."""
     path = paths[0]
-    if path != RunDir(path.parent).predictions(_SPLIT):
+    run = RunDir(path.parent)
+    if path not in (run.predictions(_SPLIT), run.worst(_SPLIT), run.importance):
         return ""
     data = parse_spec(read_settings(path)["data"]).name
     return f"{path.resolve().parent.name} on {printable(data, limit=40)}, {_SPLIT} split"

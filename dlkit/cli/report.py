@@ -16,9 +16,11 @@ from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.spec import CodeSpec
 
 if TYPE_CHECKING:
+    from dlkit.evaluation.report import Report
     from dlkit.plotting.report.sections import RunFacts
 
 _SUFFIX = ".html"
+_NUM_WORST = 12
 
 
 def check_report(report: Path, runs: Sequence[Path], typed: Sequence[str]) -> list[ConfigError]:
@@ -69,9 +71,8 @@ def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
 
     (checkpoint,) = load_checkpoints([run.best], code)
     with show_preparing():
-        found = evaluate_checkpoint(
-            checkpoint, EvalConfig(split=split, baselines=run.baselines(split).exists()), pick_device("auto")
-        )
+        asked = EvalConfig(split=split, worst=_NUM_WORST, baselines=run.baselines(split).exists())
+        found = evaluate_checkpoint(checkpoint, asked, pick_device("auto"))
     predictions = run.predictions(split)
     found.write_predictions(predictions)
     stamp_as(predictions, run.best)
@@ -86,8 +87,20 @@ def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
         evaluation=found.to_dict(),
         predictions=values if kind.name in ("confusion", "parity") else None,
         layers=_layers(run.probes),
+        worst=_worst(found),
         findings=_findings(run.path / "findings.json"),
     )
+
+
+def _worst(found: "Report") -> tuple[Sequence[bytes], list[str]]:
+    """Return images of the worst samples with captions; none where the samples are no images."""
+    if not found.images:
+        return (), []
+    (section,) = (section for section in found.sections if section.name == "worst")
+    place = {name: number for number, name in enumerate(section.columns)}
+    return found.images, [
+        f"{row[place['index']]}: {row[place['target']]} as {row[place['pred']]}" for row in section.rows
+    ]
 
 
 def _subtitle(run: "RunFacts") -> str:

@@ -78,9 +78,9 @@ def plot_layers(
     """Draw what was measured of each layer, in network order from the top.
 
     The panels, each drawn when its columns are there: `norm`, `grad_to_weight` and `update_ratio` on logarithmic axes;
-    `mean` with `std` as a bar and `min` to `max` as a thin line; those of the shares `zeros`, `dead` and `saturated` that
-    are above 0 anywhere. A layer with `non_finite` values, or whose own statistics are not finite, is hatched and named
-    in a warning colour.
+    `mean` with `std` as a bar and `min` to `max` as a thin line; those of the shares `zeros`, `dead` and `saturated`
+    that are above 0 anywhere. A layer with `non_finite` values, or whose own statistics are not finite, is hatched and
+    named in a warning colour.
 
     Args:
         table: One row a layer with `layer` (its name) and any of the columns above; None is not measured.

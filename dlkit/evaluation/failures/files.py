@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dlkit.evaluation.section import Section
 from dlkit.files.atomic import make_folder, write_file
-from dlkit.files.run_dir import RunDir
+from dlkit.files.run_dir import RunDir, stamp_as
 
 
 def keep_failures(
@@ -27,6 +27,8 @@ def keep_failures(
     if "worst" in by_name:
         path = run.worst(split)
         written.append(_write(path, _with_images(path, by_name["worst"], images)))
+    for path in written:
+        stamp_as(path, run.best)
     return written
 
 
