@@ -60,13 +60,13 @@ def test_other_files_are_refused(text: str, kind: str, message: str, tmp_path: P
     assert message in caught.value.message
 
 
-def test_a_run_is_evaluated_for_its_worst_samples(trained_run: Path, dlkit: Dlkit, tmp_path: Path) -> None:
+def test_a_run_is_evaluated_for_its_worst_samples(run_copy: Path, dlkit: Dlkit, tmp_path: Path) -> None:
     figure = tmp_path / "worst.png"
 
-    result = dlkit("plot", trained_run, "--kind", "worst", "-o", figure)
+    result = dlkit("plot", run_copy, "--kind", "worst", "-o", figure)
 
     assert result.code == 0, result.stderr
-    with (trained_run / "worst-test.csv").open(newline="") as file:
+    with (run_copy / "worst-test.csv").open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert losses == sorted(losses, reverse=True)
     assert figure.stat().st_size > 1000
