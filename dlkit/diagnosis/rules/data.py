@@ -29,9 +29,10 @@ def bad_numbers(recording: Recording, _limit: float) -> Evidence | None:
 
 
 def constant_inputs(recording: Recording, limit: float) -> Evidence | None:
-    """Find inputs that are the same for all samples."""
-    for name, points in recording.layers("input_constant").items():
-        if median(points) >= limit:
+    """Find inputs that are the same for all samples; of several, as curves and their times, one may be."""
+    inputs = recording.layers("input_constant")
+    for name, points in inputs.items():
+        if all(median(each) >= limit for each in inputs.values()):
             what = f"input {name}" if name else "the input"
             return Evidence(
                 message=f"{what} is the same for all samples of a batch",

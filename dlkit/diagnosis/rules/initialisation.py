@@ -12,6 +12,7 @@ from dlkit.diagnosis.rule import Rule
 _ALIKE = 1e-6
 _LEARNED, _WELL = 0.5, 0.85
 _FEW = 8
+_NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
 
 
 def bad_start(recording: Recording, limit: float) -> Evidence | None:
@@ -67,12 +68,15 @@ def _default_start(recording: Recording) -> Cure:
     )
 
 
+_NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
+
+
 def bottleneck(recording: Recording, limit: float) -> Evidence | None:
     """Find a place in the network that lets fewer numbers through than it takes to answer."""
     classes, skill = recording.number("classes"), recording.skill
     needed = max(1.0, (classes - 1) / limit) if classes else 1.0
     narrow = _narrow_place(recording, needed)
-    if narrow is None or skill is None:
+    if narrow is None or skill is None or recording.config.get("model") in _NARROW_BY_DESIGN:
         return None
     layer, passes = narrow
     widest = max((points[0][1] for points in recording.layers("units").values()), default=0.0)

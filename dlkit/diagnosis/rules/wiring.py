@@ -107,6 +107,8 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
     low, high = recording.points("output_min"), recording.points("output_max")
     if not low or not high or recording.config.get("loss", "auto") not in _CROSS_ENTROPIES:
         return None
+    if recording.config.get("model") == "pbpk":  # concentrations are positive
+        return None
     classes = bool(recording.points("output_sum_error"))
     lowest, highest = min(value for _, value in low), max(value for _, value in high)
     name = ""
