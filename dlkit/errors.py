@@ -105,11 +105,13 @@ class InterruptedRun(DlkitError):  # noqa: N818 - requested, not an error
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Return a suggestion for a mistyped name; empty where none is one or two typing errors away or has its words."""
     close = sorted((_errors(name, other), other) for other in dict.fromkeys(allowed))
-    most = (len(name.strip("-")) > 1) + (len(name.strip("-")) > 5)
-    found = [other for errors, other in close if errors <= most]
+    length = len(name.strip("-"))
+    most = (length > 1) + (length > 4)
+    found = [other for errors, other in close if errors <= most and errors == close[0][0]]
+    found += [other for _, other in close if length > 3 and other.startswith(name)]
     words = set(re.split(r"[\W_]+", name.lower())) - {""}
     found += [other for _, other in close if words and words <= set(re.split(r"[\W_]+", other.lower()))]
-    found = list(dict.fromkeys(found))[:2]
+    found = list(dict.fromkeys(found))[:3]
     return f"did you mean {' or '.join(found)}?" if found else ""
 
 

@@ -43,7 +43,7 @@ SENTENCES = {
     "is",
 }
 """What may follow the name where no command is meant."""
-NEEDS_ONE_OF = {("train",): {"--resume", "--config", "--list"}}
+NEEDS_ONE_OF = {("train",): {"--resume", "--config", "--list", "--join"}}
 """MODEL may be left out beside one of these alone."""
 
 

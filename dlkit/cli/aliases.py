@@ -36,7 +36,7 @@ OPTIONS: Mapping[str, Alias] = {
     **_of(Alias("--patience", "5"), "early-stopping early-stop es-patience"),
     **_of(Alias("--device cuda"), "gpu gpus cuda use-gpu"),
     **_of(Alias("--device cpu"), "cpu no-cuda no-gpu"),
-    **_of(Alias("--num-workers", "2"), "workers n-workers n-jobs jobs"),
+    **_of(Alias("--num-workers", "2"), "workers n-workers n-jobs"),
     **_of(Alias("--optimizer", "adam"), "opt optim optimiser"),
     **_of(Alias("--weight-decay", "0.01"), "wd l2 decay"),
     **_of(Alias("--grad-clip", "1"), "clip gradient-clip clip-grad max-grad-norm gradient-clip-val"),

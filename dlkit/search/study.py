@@ -170,7 +170,7 @@ def open_search(sweep: SweepDir, changes: Mapping[str, Any] | None = None) -> Se
         ConfigError: There is none, or it was not made by dlkit.
     """
     if not sweep.journal.exists():
-        raise ConfigError(f"no search at {sweep.path}", "name the folder that dlkit train --search made")
+        raise ConfigError(f"no search at {sweep.path}", "name the folder of a search")
     lock = sweep.study_lock()
     with _files_of(sweep):
         try:
@@ -181,7 +181,7 @@ def open_search(sweep: SweepDir, changes: Mapping[str, Any] | None = None) -> Se
         except (KeyError, TypeError, ValueError) as err:
             raise ConfigError(
                 f"{sweep.journal} holds no search of dlkit's",
-                "name the folder that dlkit train --search made",
+                "name the folder of a search",
             ) from err
 
 

@@ -154,7 +154,7 @@ def test_all_faults_are_reported_together(dlkit: Run) -> None:
         "MODEL mpl ": "mlp?",
         "--data mnst ": "mnist",
         "--batch-size 0 ": "",
-        "--optimizer adm ": "adam or adamw?",
+        "--optimizer adm ": "adam?",
         "--device gpu ": "auto",
         "--start 0 ": "1e-6",
         "--end -1 ": "--start",

@@ -30,6 +30,7 @@ LINES: dict[str, str] = {
     "inspect nan": "inspect nan diverged",
     "inspect rules": "inspect rules",
     "inspect run": "inspect run run",
+    "inspect runs": "inspect runs .",
     "inspect show": "inspect show run",
     "inspect updates": "inspect updates run",
     "inspect weights": "inspect weights run",

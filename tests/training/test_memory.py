@@ -297,7 +297,7 @@ def test_a_resumed_run_keeps_the_size_of_its_pieces_and_comes_to_the_same_bits(t
     resumed = cramped(resume(parts), 3)
     drive(resumed)
 
-    assert resumed.pop_messages() == []
+    assert [text for text in resumed.pop_messages() if "dlkit inspect run" not in text] == []
     assert essence(parts) == essence(whole)
 
 

@@ -165,7 +165,7 @@ def test_a_schedule_that_spans_other_steps_is_reported(schedule: str, tmp_path: 
 
     stretched = resume(tmp_path / "run", max_steps=40, sched_on_resume="stretch")
     assert any(f"{schedule} schedule" in note and "40 steps" in note for note in stretched.notes)
-    assert not any("schedule" in note for note in resume(tmp_path / "run", lr=0.1).notes)
+    assert not any(f"{schedule} schedule" in note for note in resume(tmp_path / "run", lr=0.1).notes)
 
 
 def numbered(folder: Path) -> list[int]:
