@@ -83,7 +83,9 @@ def _described(results: Results, which: np.ndarray, places: Sequence[int | str])
         ]
         return [["index", "target", "pred", "prob_target", "prob_pred"], *rows]
     if isinstance(results, Numbers):
-        few = replace(results, targets=results.targets[which], preds=results.preds[which], spread=None)
+        few = replace(
+            results, targets=results.targets[which], preds=results.preds[which], spread=None, half=None
+        )
         return [list(line) for line in few.lines(places)]
     return [["index"], *([place] for place in places)]
 

@@ -121,7 +121,7 @@ def test_worst_samples_of_classes_are_those_of_the_largest_loss() -> None:
 def test_worst_samples_of_numbers_are_those_of_the_largest_error() -> None:
     targets = RANDOM.normal(size=(50, 2))
     preds = targets + RANDOM.normal(size=(50, 2))
-    results = Numbers(names=("u", "v"), targets=targets, preds=preds)
+    results = Numbers(names=("u", "v"), targets=targets, preds=preds, half=np.ones((50, 2)), level=0.9)
 
     section, which = worst_samples(3, results, np.arange(50), range(50))
 
