@@ -46,9 +46,9 @@ OPTIONS: Mapping[str, Alias] = {
     **_of(Alias("--target", "COLUMN"), "label labels y target-column label-column"),
     **_of(Alias("--val", "0.1"), "val-split validation-split val-size val-fraction validation"),
     **_of(Alias("--test", "0.2"), "test-size test-split test-fraction"),
-    **_of(Alias("--fold 1 --folds", "5"), "cv kfold k-fold cross-validation n-splits"),
+    **_of(Alias("--folds", "5"), "cv kfold k-fold cross-validation n-splits"),
     **_of(Alias("--seed", "0"), "random-state random-seed rng"),
-    **_of(Alias("--balance loss"), "class-weight class-weights balanced"),
+    **_of(Alias("--balance loss"), "class-weight class-weights balanced imbalance weighted"),
     **_of(Alias("--augment", "light"), "augmentation augmentations aug transforms"),
     **_of(Alias("--size", "64"), "image-size img-size imgsz resize"),
     **_of(Alias("--normalize", "auto"), "normalise normalization standardize"),
@@ -59,7 +59,10 @@ OPTIONS: Mapping[str, Alias] = {
     ),
     **_of(Alias("--log tensorboard"), "tensorboard tb"),
     **_of(Alias("--predict", "predictions.csv"), "predictions save-predictions"),
-    **_of(Alias("--kind confusion"), "confusion confusion-matrix"),
+    **_of(Alias("--trials 20 --search", "lr=1e-4..1e-1:log"), "sweep tune hpo grid-search"),
+    **_of(Alias("--baselines"), "baseline boosting gradient-boosting"),
+    **_of(Alias("--deterministic"), "reproducible determinism"),
+    **_of(Alias("--interval", "0.9"), "intervals prediction-intervals"),
 }
 """By option without its dashes; taken where the command has what stands first."""
 
@@ -72,6 +75,10 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("datasets", "data-list"), "dlkit data ls"),
     **dict.fromkeys(("download", "fetch"), "dlkit data get mnist"),
     **dict.fromkeys(("visualize", "visualise", "draw", "curves", "figure", "tensorboard"), "dlkit plot RUN"),
+    "report": "dlkit plot RUN --report report.html",
+    **dict.fromkeys(
+        ("sweep", "tune", "search", "hpo"), "dlkit train mlp --trials 20 --search lr=1e-4..1e-1:log"
+    ),
     **dict.fromkeys(("compare", "diff", "leaderboard"), "dlkit eval RUN OTHER"),
     **dict.fromkeys(("info", "summary", "describe"), "dlkit inspect show RUN"),
     **dict.fromkeys(("diagnose", "diagnosis", "debug", "doctor"), "dlkit inspect run RUN"),
@@ -85,14 +92,22 @@ COMMANDS: Mapping[str, str] = {
 }
 """By the words after `dlkit`."""
 
+KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("predicted", "predictions", "predicted-vs-true", "scatter"), "parity"),
+    **dict.fromkeys(("loss", "history"), "curves"),
+    **dict.fromkeys(("features", "shap"), "importance"),
+    "reliability": "calibration",
+}
+"""Names of plots, and the kind here."""
+
 SENTENCES: Mapping[str, str] = {
     "export": "best.safetensors in the run folder has the weights under their names in state_dict(): "
     "model.load_state_dict(safetensors.torch.load_file(path))",
     **dict.fromkeys(
-        ("sweep", "tune", "search", "hpo"),
-        "a loop of the shell does it, a run for each value of an option, and dlkit eval compares them: "
-        "see the quickstart",
+        ("--confusion", "--confusion-matrix"),
+        "dlkit eval RUN prints the confusion matrix, dlkit plot RUN --kind confusion draws it",
     ),
+    "--seeds": "train once for each seed, as dlkit train mlp --seed 1; dlkit eval RUN OTHER compares the runs",
     "--list": "dlkit train --list lists the networks, dlkit data ls the data sets",
     "--pretrained": "write a class whose constructor loads the weights, as torchvision.models.resnet18(weights="
     '"DEFAULT") does, and train it as file.py:Class; see Pretrained weights in own-code.md',
@@ -137,6 +152,8 @@ def _alias(option: str, options: Sequence[str]) -> Alias | None:
 
 def _is_value(word: str, alias: Alias) -> bool:
     """Return whether the word after a foreign option is its value: a number where the option here takes one."""
+    if not alias.value and word in ("auto", "balanced", "true"):
+        return True
     number = not alias.value or alias.value[0].isdecimal()
     return not word.startswith("-") and (word[:1].isdecimal() or not number)
 

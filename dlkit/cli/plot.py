@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from dlkit.cli import console, streams
+from dlkit.cli.aliases import KINDS
 from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.plot_search import check_sweep, draw_sweep, find_sweep
@@ -216,7 +217,8 @@ def _term_faults(out: Path | None, *, term: bool, follow: bool) -> Iterator[Conf
 def _kind_faults(kind: str | None) -> Iterator[ConfigError]:
     if kind is not None and kind not in PLOT_KINDS:
         yield ConfigError(
-            f"--kind {kind} is not known; choose from {', '.join(PLOT_KINDS)}", did_you_mean(kind, PLOT_KINDS)
+            f"--kind {kind} is not known; choose from {', '.join(PLOT_KINDS)}",
+            did_you_mean(KINDS.get(kind, kind), PLOT_KINDS),
         )
 
 

@@ -224,7 +224,9 @@ def _freeze(model: nn.Module, globs: str) -> str:
         if not matching:
             raise ConfigError(
                 f"--freeze {glob} matches no parameter; there are {', '.join(list(named)[:8])}",
-                did_you_mean(glob, named),
+                f'--freeze "{glob}.*" takes all of it'
+                if any(fnmatchcase(name, f"{glob}.*") for name in named)
+                else did_you_mean(glob, named),
             )
         frozen += matching
     if len(set(frozen)) == len(named):
