@@ -185,6 +185,8 @@ class Signals:
         """
         if not state:
             return
+        if any(state[name].ndim != 1 for name in ("names", "steps", "values")):
+            raise ValueError("the signals are no lists")
         names = bytes(state["names"].tolist()).decode().split("\n")[:-1]
         columns = (state["steps"].tolist(), names[::2], names[1::2], state["values"].tolist())
         self._rows = list(zip(*columns, strict=True))

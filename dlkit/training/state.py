@@ -221,7 +221,7 @@ def restore_checked(parts: Parts, checkpoint: Checkpoint) -> None:
             parts.running.read_monitored()
         probed = parts.probe.state()
         layers = len(parts.probe.parameters)
-        _require(not probed or probed["values"].shape == (len(probed["steps"]), 3, layers), "probe.values")
+        _require(not probed or probed["values"].shape == (*probed["steps"].shape, 3, layers), "probe.values")
 
 
 @contextmanager

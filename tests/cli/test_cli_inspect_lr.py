@@ -159,7 +159,7 @@ def test_all_faults_are_reported_together(dlkit: Run) -> None:
         "--start 0 ": "1e-6",
         "--end -1 ": "--start",
         "--steps 3 ": "100",
-        "-o curve.jpg ": ".png?",
+        "-o curve.jpg ": ".png",
     }.items():
         (message,) = (message for message in found if message.startswith(start))
         assert hint in found[message]

@@ -108,8 +108,8 @@ class Killed:
             self.done += 1
 
     def finish(self) -> None:
-        """Let the run that is under way end."""
-        if (self._work / f"run-{self.done}").exists():
+        """Let the run that is under way end, or one if none has ended yet."""
+        if not self.done or (self._work / f"run-{self.done}").exists():
             child = self.next()
             code = child.wait()
             assert code == 0, child.stderr()
