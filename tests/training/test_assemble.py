@@ -165,6 +165,7 @@ REFUSED = {
         "output.bias",
         "output.weight",
     ),
+    "layer": ("hidden.0", "--freeze hidden.0", "hidden.0.linear.weight", '--freeze "hidden.0.*"'),
     "empty": ("", "--freeze", "output.bias", ""),
     "everything": ("*", "--freeze *", "nothing to train", "fewer"),
     "everything-in-parts": ("hidden.*,output.*", "--freeze hidden.*,output.*", "nothing to train", "fewer"),
