@@ -102,10 +102,15 @@ class InterruptedRun(DlkitError):  # noqa: N818 - requested, not an error
         self.exit_code = 128 + signal_number
 
 
+_LONGEST_NAME = 100
+
+
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Return a suggestion for a mistyped name; empty where none is one or two typing errors away or has its words."""
     close = sorted((_errors(name, other), other) for other in dict.fromkeys(allowed))
     length = len(name.strip("-"))
+    if length > _LONGEST_NAME:
+        return ""
     most = (length > 1) + (length > 4)
     found = [other for errors, other in close if errors <= most and errors == close[0][0]]
     found += [other for _, other in close if length > 3 and other.startswith(name)]

@@ -92,6 +92,7 @@ def test_constant_answers_are_those_of_the_training_samples() -> None:
     assert constant_answer(unknown, 2) is None
 
 
+@pytest.mark.slow
 def test_predictions_are_kept_and_not_computed_again(tmp_path: Path) -> None:
     data, run = dataset(INPUTS[:, :1]), RunDir(tmp_path)
 

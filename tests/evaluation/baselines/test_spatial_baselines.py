@@ -85,6 +85,7 @@ def test_baselines_are_scored_in_the_unit_of_the_target(dataset: DataSet) -> Non
     assert METRICS["r2"].of(found["local linear"], targets) > 0.5
 
 
+@pytest.mark.slow
 def test_baselines_do_without_validation_points(dataset: DataSet) -> None:
     only_test = DataSet(dataset.description, {"test": dataset.splits["test"]}, dataset.context)
 
