@@ -107,10 +107,10 @@ _LONGEST_NAME = 100
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Return a suggestion for a mistyped name; empty where none is one or two typing errors away or has its words."""
-    close = sorted((_errors(name, other), other) for other in dict.fromkeys(allowed))
     length = len(name.strip("-"))
     if length > _LONGEST_NAME:
         return ""
+    close = sorted((_errors(name, other), other) for other in dict.fromkeys(allowed))
     most = (length > 1) + (length > 4)
     found = [other for errors, other in close if errors <= most and errors == close[0][0]]
     found += [other for _, other in close if length > 3 and other.startswith(name)]
