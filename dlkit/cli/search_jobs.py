@@ -62,7 +62,7 @@ class Jobs:
         if failed:
             error = DlkitError(
                 "a worker of the search failed",
-                f"dlkit train --join {self.sweep} continues once that is mended",
+                f"dlkit train --join {self.sweep} continues once that is fixed",
             )
             error.exit_code = failed
             raise error

@@ -1,4 +1,4 @@
-"""A worker of a search: take a trial, train it as an ordinary run, tell Optuna how it did, take the next."""
+"""A worker of a search: take a trial, train it as an ordinary run, report to Optuna how it did, take the next."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""What a search can be told: `--search KEY=RANGE` taken apart and checked, and the plan of all its trials."""
+"""The ranges of a search: `--search KEY=RANGE` parsed and checked, and the plan of all its trials."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
