@@ -26,7 +26,7 @@ def open_closed_streams() -> None:
             os.set_inheritable(number, True)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # stays open until the end
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - never closed
 
 
 @contextlib.contextmanager
