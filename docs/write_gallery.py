@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/gallery.md: python docs/write_gallery.py (some two minutes)."""
+"""Draw the figures of docs/gallery.md: python docs/write_gallery.py (some two minutes)."""
 
 import os
 import random
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PICTURES = Path(__file__).resolve().parent / "gallery"
+FIGURES_FOLDER = Path(__file__).resolve().parent / "gallery"
 RUNS = (
     "train mlp --epochs 15 --out mlp",
     "train mlp --epochs 6 --lr 0.003 --out sweep/a0",
@@ -50,7 +50,7 @@ FIGURES = {
 
 def main() -> None:
     """Train small runs in a folder of their own, and draw each figure from them."""
-    PICTURES.mkdir(exist_ok=True)
+    FIGURES_FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "DLKIT_HOME": str(Path(folder) / "home")}
         _write_table(Path(folder) / "own.csv")
@@ -59,7 +59,7 @@ def main() -> None:
         scores = _dlkit("eval sweep/a0 sweep/b0 sweep/c0 sweep/d0", folder, environment)
         (Path(folder) / "scores.tsv").write_text(scores)
         for name, line in FIGURES.items():
-            _dlkit(f"{line} -o {PICTURES / name}.png", folder, environment)
+            _dlkit(f"{line} -o {FIGURES_FOLDER / name}.png", folder, environment)
 
 
 def _dlkit(line: str, folder: str, environment: dict[str, str]) -> str:

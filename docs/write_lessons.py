@@ -1,4 +1,4 @@
-"""Run the commands of docs/learn/7-curves.md, write what they print into it, and draw its pictures."""
+"""Run the commands of docs/learn/7-curves.md, write what they print into it, and draw its figures."""
 
 import os
 import re

@@ -106,7 +106,7 @@ def show(
     facts = dict(summary.facts)
     if out is not None:
         _draw(spec, summary, out)
-        facts["picture"] = str(out)
+        facts["figure"] = str(out)
     if console.mode.json:
         listed = [dict(zip(summary.columns, row, strict=True)) for row in summary.rows]
         console.print_json({**facts, summary.listing: listed})

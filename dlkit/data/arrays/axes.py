@@ -145,12 +145,12 @@ def _of_three(
     asked = given.get("augment") not in (None, "none") or given.get("bands") is not None
     image = small or asked or name.lower() in _IMAGE_NAMES
     for_images = record is not None and record.recipe in ("image", "torchvision")
-    picture = Reading("nhw", note=_note("nhw", shape, "" if small else "ntf"))
+    as_image = Reading("nhw", note=_note("nhw", shape, "" if small else "ntf"))
     sequence = Reading("ntf", note=_note("ntf", shape, "nft or nhw"))
     if own:
-        yield from (picture, sequence) if image else (sequence, picture)
+        yield from (as_image, sequence) if image else (sequence, as_image)
     else:
-        yield picture if image or for_images or shape[1] == shape[2] else sequence
+        yield as_image if image or for_images or shape[1] == shape[2] else sequence
 
 
 def _of_four(shape: tuple[int, ...]) -> Reading:

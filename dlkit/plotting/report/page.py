@@ -27,7 +27,7 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class Plot:
     """A figure.
 
     Args:
@@ -39,7 +39,7 @@ class Picture:
     figure: Figure
     description: str
     readings: Mapping[str, Any] | None = None
-    kind: str = field(default="picture", init=False)
+    kind: str = field(default="plot", init=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Section:
     """A heading and what stands below it; one that is folded is not printed."""
 
     heading: str
-    blocks: Sequence[Table | Picture | Images | Text]
+    blocks: Sequence[Table | Plot | Images | Text]
     wide: bool = False
     folded: bool = False
 
@@ -100,14 +100,14 @@ class _Figures:
     def __init__(self) -> None:
         self._count = 0
 
-    def svg(self, picture: Picture) -> dict[str, Any]:
+    def svg(self, plot: Plot) -> dict[str, Any]:
         """Return a figure's SVG, and the readings with the places of its panels."""
         self._count += 1
-        svg = inline_svg(picture.figure, self._count, str(escape(picture.description)))
+        svg = inline_svg(plot.figure, self._count, str(escape(plot.description)))
         readings = None
-        if picture.readings is not None:
-            panels = picture.figure.get_axes()[: picture.readings["panels"]]
-            readings = {**picture.readings, "panels": panel_boxes(picture.figure, panels)}
+        if plot.readings is not None:
+            panels = plot.figure.get_axes()[: plot.readings["panels"]]
+            readings = {**plot.readings, "panels": panel_boxes(plot.figure, panels)}
         return {"svg": Markup(svg), "readings": readings}
 
 

@@ -16,7 +16,7 @@ from dlkit.plotting.layers import plot_layers
 from dlkit.plotting.panels import choose_panels
 from dlkit.plotting.parity import plot_parity
 from dlkit.plotting.predictions import PredictedNumbers, Predictions
-from dlkit.plotting.report.page import Images, Picture, Section, Table, Text
+from dlkit.plotting.report.page import Images, Plot, Section, Table, Text
 from dlkit.plotting.residual import plot_residual
 from dlkit.plotting.runs import Settings, differing, name_runs
 
@@ -147,7 +147,7 @@ def _different_data(runs: Sequence[RunFacts]) -> list[Text]:
     ]
 
 
-def _curves(runs: Sequence[RunFacts], names: Sequence[str]) -> Picture:
+def _curves(runs: Sequence[RunFacts], names: Sequence[str]) -> Plot:
     histories = [run.history for run in runs]
     titles = read_axis_titles([RunDir(run.path).history for run in runs])
     figure = plot_history(histories, names, titles=titles)
@@ -163,7 +163,7 @@ def _curves(runs: Sequence[RunFacts], names: Sequence[str]) -> Picture:
         for column in columns
         if (len(runs) == 1 or column.startswith("val_")) and column in history.columns
     ]
-    return Picture(
+    return Plot(
         figure=figure,
         description="Loss and metric after each epoch; train is the mean during the epoch.",
         readings={"x": epochs, "name": "epoch", "series": series, "panels": len(choose_panels(histories))},
@@ -186,7 +186,7 @@ def _predictions(run: RunFacts) -> list[Section]:
             Section(
                 heading="Confusion",
                 blocks=[
-                    Picture(
+                    Plot(
                         figure=plot_confusion(counts, found.class_names),
                         description="Samples by true and predicted class.",
                     )
@@ -194,21 +194,21 @@ def _predictions(run: RunFacts) -> list[Section]:
             )
         ]
         if found.probs:
-            picture = Picture(
+            plot = Plot(
                 figure=plot_calibration(found),
                 description="Share that was right over the probability given; dots below the line are overconfident.",
             )
-            sections.append(Section(heading="Calibration", blocks=[picture]))
+            sections.append(Section(heading="Calibration", blocks=[plot]))
         return sections
     return [
         Section(
             heading="Parity",
-            blocks=[Picture(figure=plot_parity(found), description="Predicted over true values.")],
+            blocks=[Plot(figure=plot_parity(found), description="Predicted over true values.")],
         ),
         Section(
             heading="Residuals",
             blocks=[
-                Picture(
+                Plot(
                     figure=plot_residual(found),
                     description="Prediction minus truth over the prediction; the dashed lines hold the middle 90 %.",
                 )
@@ -227,14 +227,14 @@ def _worst(run: RunFacts) -> list[Images | Text]:
     ]
 
 
-def _layers(run: RunFacts) -> list[Picture]:
+def _layers(run: RunFacts) -> list[Plot]:
     rows = run.layers[:_MOST_LAYERS]
     if not rows:
         return []
     text = "Gradient norm and update-to-weight ratio of each parameter at the last sampled step."
     if len(run.layers) > _MOST_LAYERS:
         text += f" The first {_MOST_LAYERS} of {len(run.layers):,}."
-    return [Picture(figure=plot_layers(rows), description=text)]
+    return [Plot(figure=plot_layers(rows), description=text)]
 
 
 def _findings(run: RunFacts) -> list[Text]:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from dlkit.plotting.predictions import Predictions
-from dlkit.plotting.report.page import Images, Picture, Section, Table, Text, render
+from dlkit.plotting.report.page import Images, Plot, Section, Table, Text, render
 from dlkit.plotting.report.sections import RunFacts, sections_of_comparison, sections_of_run
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m&\"'=1+1"
@@ -79,7 +79,7 @@ def facts(history, tmp_path):
 def test_every_block_is_shown_and_every_text_is_text():
     blocks = [
         Table(header=["a", HOSTILE], rows=[[HOSTILE, 0.123456], ["b", None]]),
-        Picture(figure=Figure(figsize=(2, 2)), description=HOSTILE),
+        Plot(figure=Figure(figsize=(2, 2)), description=HOSTILE),
         Images(contents=[PNG], captions=[HOSTILE]),
         Text(text=HOSTILE, warning=True),
         Text(text=HOSTILE, code=True),
