@@ -15,7 +15,6 @@ from dlkit.data.row_hashes import copies, hash_rows
 from dlkit.data.tables.raw_rows import compared, hash_raw
 from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
-from dlkit.files.description import DataDescription
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_spec
 
@@ -77,7 +76,7 @@ def check_dataset(dataset: DataSet, table: Table | None = None) -> list[Finding]
     classes: dict[str, np.ndarray] = {}
     if description.task == "classification":
         classes = {name: split.strata().numpy() for name, split in dataset.splits.items()}
-    findings = list(_of_classes(description, classes)) if classes else []
+    findings = list(_of_classes(dataset, classes)) if classes else []
     if table is None:
         findings += [each for name, split in dataset.splits.items() for each in _not_finite(name, split)]
         findings += _constant(dataset)
@@ -124,9 +123,9 @@ def _is_whole(name: str) -> bool:
     return name.removeprefix("-").isdecimal() and name == str(int(name))
 
 
-def _of_classes(description: DataDescription, targets: dict[str, np.ndarray]) -> Iterator[Finding]:
+def _of_classes(dataset: DataSet, targets: dict[str, np.ndarray]) -> Iterator[Finding]:
     """Find classes that are missing from a split or much rarer than others."""
-    names = [printable(name) for name in description.class_names]
+    names = [printable(name) for name in dataset.description.class_names]
     counts = {split: np.bincount(found, minlength=len(names)) for split, found in targets.items()}
     for split, found in counts.items():
         absent = [names[index] for index in np.flatnonzero(found == 0)]
@@ -137,7 +136,9 @@ def _of_classes(description: DataDescription, targets: dict[str, np.ndarray]) ->
                 where=split,
                 count=len(absent),
                 message=f"{split} has no sample of class {some_of(absent)}",
-                cure="collect more of them, or split otherwise (--stratify, --val, --test, --seed)",
+                cure=f"add samples of it: {split} comes with the data, and is taken as it is"
+                if split in dataset.given
+                else "collect more of them, or split otherwise (--stratify, --val, --test, --seed)",
             )
     whole = np.sum(list(counts.values()), axis=0)
     most, least = int(whole.max()), int(whole.min())

@@ -164,6 +164,7 @@ class DataSet:
         files: The file that each stored row is from, by split; empty where there is none.
         otherwise: Reads the inputs in another way that they may be meant; None where there is none.
         table: The table whose rows the samples are; None if they are none.
+        given: The splits that the data come with.
     """
 
     description: DataDescription
@@ -173,6 +174,7 @@ class DataSet:
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     otherwise: "Callable[[], DataSet] | None" = None
     table: "Table | None" = None
+    given: frozenset[str] = frozenset()
 
     def places(self, name: str) -> list[int] | list[str]:
         """Return where each sample of a split, or of `all`, is from: its file, or its row of the stored data."""

@@ -38,6 +38,7 @@ class Stock:
         sorted_rows: The samples may stand in the order of their classes, so that --limit draws at random.
         files: The file that each stored row is from, by part; empty where there is none.
         axis: The axis of the inputs whose places are normalised each by itself.
+        groups: Group of each sample of `all`, shape (N,), which no two splits share; None for none.
     """
 
     strata: Mapping[str, np.ndarray]
@@ -49,6 +50,7 @@ class Stock:
     sorted_rows: bool = False
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     axis: int = 1
+    groups: np.ndarray | None = None
 
 
 def split_source(
@@ -58,6 +60,7 @@ def split_source(
     *,
     sorted_rows: bool = False,
     salt: str | None = None,
+    groups: np.ndarray | None = None,
 ) -> DataSet:
     """Cut samples that are stored as tensors into splits and choose their normalisation.
 
@@ -67,6 +70,7 @@ def split_source(
         request: Seed, shares, limit, normalisation and augmentation.
         sorted_rows: The samples may stand in the order of their classes.
         salt: What the splits are drawn by; None takes the fingerprint.
+        groups: Group of each sample of `all`, shape (N,), which no two splits share; None for none.
 
     Raises:
         ConfigError: The normalisation does not fit the channels, or rows of numbers are to be augmented.
@@ -90,6 +94,7 @@ def split_source(
         sorted_rows=sorted_rows,
         files=source.files,
         axis=source.axis,
+        groups=groups,
     )
     return split_stock(stock, description, request)
 
@@ -106,7 +111,9 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
         if "all" in sizes:
             notes.append(f"all {sizes['all']:,} samples are evaluated: they are not those trained on")
     else:
-        places = place_rows(stock.strata, config, stock.salt, sorted_rows=stock.sorted_rows)
+        places = place_rows(
+            stock.strata, config, stock.salt, sorted_rows=stock.sorted_rows, groups=stock.groups
+        )
         description = with_split_file(description, request)
     splits = {name: stock.make(part, torch.from_numpy(rows)) for name, (part, rows) in places.items()}
     split_sizes = {name: len(split) for name, split in splits.items()}
@@ -128,6 +135,7 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
         },
         notes=notes,
         files={name: stock.files[part] for name, (part, _) in places.items() if stock.files},
+        given=frozenset(name for name, (part, _) in places.items() if part == name),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dlkit.data.dataset import SPLITS
-from dlkit.data.splits import split_folds, split_rows
+from dlkit.data.splits import split_folds, split_groups, split_rows
 from dlkit.data.tables.splits import read_split_file
 from dlkit.errors import ConfigError, DataError
 from dlkit.settings.config import TrainConfig, flag
@@ -17,7 +17,12 @@ _TENTHS = np.linspace(0.1, 0.9, 9)
 
 
 def place_rows(
-    strata: Mapping[str, np.ndarray], config: TrainConfig, salt: str, *, sorted_rows: bool
+    strata: Mapping[str, np.ndarray],
+    config: TrainConfig,
+    salt: str,
+    *,
+    sorted_rows: bool,
+    groups: np.ndarray | None = None,
 ) -> Places:
     """Return which rows of which part make each split; what the source does not keep apart is cut off.
 
@@ -27,6 +32,7 @@ def place_rows(
         config: Seed, shares, limit, folds or a split file.
         salt: What the splits are drawn by, beside the seed.
         sorted_rows: The limit is drawn at random.
+        groups: Group of each sample of `all`, shape (N,), which no two splits share; None for none.
 
     Returns:
         Part and rows of train, val and test.
@@ -35,7 +41,7 @@ def place_rows(
         ConfigError: A way to split is asked for that these data do not have.
         DataError: A split file does not fit, or folds leave a split empty.
     """
-    _check_way(strata, config)
+    _check_way(strata, config, grouped=groups is not None)
     if config.split_file is not None:
         everything = np.arange(len(strata["all"]))
         rows = read_split_file(Path(config.split_file), len(everything), everything)
@@ -43,15 +49,20 @@ def place_rows(
     elif config.folds is not None and config.fold is not None:
         rows = dict(
             split_folds(
-                strata["all"],
+                strata["all"] if groups is None else groups,
                 fold=config.fold,
                 folds=config.folds,
                 val=config.val,
                 seed=config.seed,
                 fingerprint=salt,
+                grouped=groups is not None,
             )
         )
         places = {name: ("all", members) for name, members in rows.items()}
+    elif groups is not None:
+        val = config.val * (1 - config.test)
+        apart = split_groups(groups, val=val, test=config.test, seed=config.seed, fingerprint=salt)
+        places = {name: ("all", members) for name, members in apart.items()}
     else:
         places = _cut(strata, config, salt)
     part, train = places["train"]
@@ -97,14 +108,14 @@ def strata_of(targets: np.ndarray, stratify: bool | None) -> np.ndarray:
     return targets
 
 
-def _check_way(strata: Mapping[str, np.ndarray], config: TrainConfig) -> None:
+def _check_way(strata: Mapping[str, np.ndarray], config: TrainConfig, *, grouped: bool) -> None:
     for name in ("group", "by_time"):
-        if getattr(config, name) is not None:
+        if getattr(config, name) is not None and not grouped:
             raise ConfigError(
                 f"{flag(name)} names a column of a table; {config.data} has none",
                 "leave it out, or --split-file",
             )
-    for name in ("split_file", "folds"):
+    for name in ("split_file", "folds", "group"):
         if getattr(config, name) is not None and "all" not in strata:
             raise ConfigError(
                 f"{flag(name)} cuts data that are in one piece; {config.data} comes in parts: {', '.join(strata)}",

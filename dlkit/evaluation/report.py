@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dlkit.data.dataset import DataSet
+from dlkit.data.images.series import number_series
 from dlkit.data.kinds import kind_of
 from dlkit.errors import ConfigError, DlkitError
 from dlkit.evaluation.baselines.judge import Judged, judge
@@ -185,7 +186,7 @@ def evaluate_checkpoint(checkpoint: Checkpoint, config: EvalConfig, device: torc
     certainty = Certainty(
         draws=config.ci,
         seed=checkpoint.config.seed,
-        groups=_groups(checkpoint.config, dataset, rows),
+        groups=_groups(checkpoint.config, dataset, config.split, scored),
     )
     run = _run_of(checkpoint, dataset)
     ends = intervals(measured, metrics, *results.pairs(), certainty) if metrics else {}
@@ -280,10 +281,14 @@ def _loss(objective: Objective, outputs: Tensor, targets: Tensor, scored: np.nda
     return objective.loss(outputs[there], targets[there]).item() if there.any() else math.nan
 
 
-def _groups(config: TrainConfig, dataset: DataSet, rows: np.ndarray) -> np.ndarray | None:
-    """Return the group of each sample, by its stored row, where the split was by group and groups are here."""
+def _groups(config: TrainConfig, dataset: DataSet, split: str, scored: np.ndarray) -> np.ndarray | None:
+    """Return the group of each sample that is scored, where the split was by group and groups are here."""
+    if config.group is not None and dataset.files:
+        names = [str(place) for place in dataset.places(split)]
+        every = number_series(names, dataset.description.class_names)
+        return np.asarray(every[scored])
     table = dataset.table
     if config.group is None or table is None or config.group not in table.columns:
         return None
     read = table.codes if table.column(config.group).kind == "text" else table.numbers
-    return read(config.group, rows)
+    return read(config.group, dataset.stored_rows(split)[scored])

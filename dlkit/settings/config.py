@@ -147,7 +147,10 @@ class TrainConfig:
         panel=DATA_PANEL,
     )
     group: str | None = _setting(
-        None, "A column whose groups are never divided between splits, e.g. patient.", panel=DATA_PANEL
+        None,
+        "A column whose groups are never divided between splits, e.g. patient; of a folder of images: series, by "
+        "their names.",
+        panel=DATA_PANEL,
     )
     by_time: str | None = _setting(
         None, "A time column: train on the oldest rows, test on the newest.", panel=DATA_PANEL

@@ -89,6 +89,16 @@ def test_a_class_that_is_missing_from_training_is_an_error() -> None:
 
     assert (found.level, found.where, found.count) == ("error", "train", 1)
     assert found.message == "train has no sample of class c"
+    assert "--stratify" in found.cure
+
+
+def test_a_split_that_comes_with_the_data_cannot_be_split_otherwise() -> None:
+    targets = torch.cat([CLASSES[:30], torch.arange(30) % 2, CLASSES[60:]])
+
+    found = found_in(replace(dataset(targets=targets), given=frozenset({"val"})))["missing-class"]
+
+    assert (found.level, found.where) == ("warning", "val")
+    assert "--" not in found.cure
 
 
 def test_a_class_that_is_much_rarer_is_found() -> None:

@@ -1,6 +1,7 @@
 """What is wrong with a folder of images: files that cannot be read, and those whose names say another format."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from dlkit.data.check import check_loaded
@@ -8,7 +9,7 @@ from dlkit.data.findings import Finding
 from dlkit.data.images.image_file import suffixes_of
 from dlkit.data.images.listing import list_images
 from dlkit.data.images.plan import find_faults
-from dlkit.data.images.series import SERIES_CURE, series_in
+from dlkit.data.images.series import BY_SERIES, SERIES_CURE, unheeded_series
 from dlkit.errors import DataError, printable
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_spec
@@ -20,23 +21,31 @@ def check_folder(config: TrainConfig) -> list[Finding]:
     """Look for faults in a folder of images: files that cannot be read, or all that its samples have."""
     root = parse_spec(config.data).path
     assert root is not None, "a folder has a path"
-    findings = check_loaded(config)
+    series = _series(root, config)
+    findings = check_loaded(replace(config, group=BY_SERIES) if series else config)
     if any(finding.rule == "readable" for finding in findings):
         return list(unreadable(root, config.layout)) or findings
-    return [*findings, *misnamed(root, config.layout), *_series(root, config)]
+    return [*series, *findings, *misnamed(root, config.layout)]
 
 
-def _series(root: Path, config: TrainConfig) -> Iterator[Finding]:
-    """Find images of one series, which splits at random share."""
-    if config.split_file is None and (series := series_in(list_images(root, None, config.layout))):
-        yield Finding(
-            level="warning",
+def _series(root: Path, config: TrainConfig) -> list[Finding]:
+    """Find images of one series, which splits at random would share."""
+    try:
+        series = unheeded_series(list_images(root, None, config.layout), config)
+    except DataError:  # reported where the folder is loaded
+        return []
+    if not series:
+        return []
+    return [
+        Finding(
+            level="error",
             rule="series",
             where=printable(root.name, _LONGEST),
             count=1,
-            message=f"{series}; splits at random share them",
+            message=f"{series}; splits at random would share them",
             cure=SERIES_CURE,
         )
+    ]
 
 
 def unreadable(root: Path, layout: str = "auto") -> Iterator[Finding]:

@@ -94,6 +94,11 @@ def own_folders(folder: Folder) -> Iterator[Folder]:
             yield from own_folders(each)
 
 
+def holds_images(name: str) -> bool:
+    """Return whether a folder is called by what lies in it, as `images`."""
+    return _plain(name) in _IMAGES
+
+
 def companions_in(folder: Folder) -> list[str]:
     """Return the sub-folders that hold masks or labels of the images beside them."""
     filled = folder.filled

@@ -19,7 +19,7 @@ from dlkit.data.images.prepared_folder import (
     read_prepared_folder,
     starts_of,
 )
-from dlkit.data.images.series import SERIES_CURE, series_in
+from dlkit.data.images.series import refuse_series, series_of
 from dlkit.data.images.streaming import StreamedSplit, Streams
 from dlkit.data.memory import available_memory, size_text
 from dlkit.data.prepared import Source
@@ -53,6 +53,8 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     assert root is not None, "a folder has a path"
     listing = list_images(root, None if trained_on is None else trained_on.class_names, request.config.layout)
     refuse(listing, listing.faults)
+    if trained_on is None:
+        refuse_series(listing, request.config)
     wanted = None if trained_on is None else _frame_of(trained_on)
     config = request.config
     place = place_of(root, config.size, bands=config.bands)
@@ -79,7 +81,14 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     files = {part: listing.names[start : start + listing.sizes[part]] for part, start in starts.items()}
     source = Source(by_part(listing, tensors["inputs"]), plan.scale, found, files, missing=plan.frame.missing)
     description = _describe(listing, plan, request, found)
-    dataset = split_source(source, description, request, sorted_rows=True, salt=listing.content)
+    dataset = split_source(
+        source,
+        description,
+        request,
+        sorted_rows=True,
+        salt=listing.content,
+        groups=series_of(config, listing.names, listing.class_names),
+    )
     return replace(
         dataset, notes=[*plan.notes, *_said_of(listing, request.config, in_memory=True), *dataset.notes]
     )
@@ -112,6 +121,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
         salt=listing.content,
         sorted_rows=True,
         files=dict.fromkeys(starts, listing.names),
+        groups=series_of(request.config, listing.names, listing.class_names),
     )
     dataset = split_stock(stock, _describe(listing, plan, request, found), request)
     needed, free = map(size_text, memory)
@@ -162,8 +172,6 @@ def _said_of(listing: Listing, config: TrainConfig, *, in_memory: bool) -> list[
     notes = [*listing.notes]
     if listing.ignored:
         notes.append(f"files that are no images were ignored ({listing.ignored:,}) in {listing.root}")
-    if config.split_file is None and (series := series_in(listing)):
-        notes.append(f"{series}: splits at random share them, so scores may be too good; {SERIES_CURE}")
     if in_memory and config.num_workers != "auto":
         notes.append(f"--num-workers {config.num_workers} does nothing: the images are in memory")
     return notes

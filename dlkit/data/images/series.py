@@ -2,12 +2,18 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
+import numpy as np
+
+from dlkit.data.images.layout import holds_images
 from dlkit.data.images.listing import Listing
-from dlkit.errors import printable
+from dlkit.errors import ConfigError, DataError, printable
+from dlkit.settings.config import TrainConfig
 
 _NUMBERED = re.compile(r"(.*\d.*)[ ._-][a-z]*\d+")
-SERIES_CURE = "--split-file keeps each in one split (docs/images.md)"
+BY_SERIES = "series"
+SERIES_CURE = "--group series keeps each in one split; --stratify splits at random, by class, all the same"
 _FEWEST, _SHARE, _EACH = 5, 0.8, 3
 
 
@@ -19,7 +25,7 @@ def series_in(listing: Listing) -> str:
     """
     if set(listing.sizes) != {"all"}:
         return ""
-    keys = [_key(name) for name in listing.names]
+    keys = [_key(name, listing.class_names) for name in listing.names]
     counts = Counter(key for key in keys if key)
     together = sum(count for count in counts.values() if count > 1)
     few = max(_FEWEST, 2 * len(listing.class_names))
@@ -30,11 +36,64 @@ def series_in(listing: Listing) -> str:
     return f"{together:,} images seem to be {len(counts):,} series, e.g. of a patient, by names as {shown}"
 
 
-def _key(name: str) -> str:
+def series_of(config: TrainConfig, names: Sequence[str], class_names: Sequence[str]) -> np.ndarray | None:
+    """Return the number of the series of each image, shape (N,), int64; None where --group does not ask for them.
+
+    Args:
+        config: What --group asks for.
+        names: Paths inside the data folder.
+        class_names: The names of the class folders.
+
+    Raises:
+        ConfigError: --group names something else.
+        DataError: The names tell no series.
+    """
+    if config.group is None:
+        return None
+    if config.group != BY_SERIES:
+        raise ConfigError(
+            f"--group {printable(config.group)} names a column of a table; {config.data} has none",
+            "--group series goes by the names of images, as p07_03.png",
+        )
+    groups = number_series(names, class_names)
+    if len(names) > 1 and groups.max() + 1 == len(names):
+        raise DataError(
+            f"--group series: no two images of {config.data} are of one series by their names, as p07_03.png",
+            "leave it out; --split-file takes any other splits",
+        )
+    return groups
+
+
+def number_series(names: Sequence[str], class_names: Sequence[str]) -> np.ndarray:
+    """Return the number of the series of each image, shape (N,), int64; one of no series has a number of its own."""
+    keys = [_key(name, class_names) or name for name in names]
+    return np.asarray(np.unique(np.array(keys), return_inverse=True)[1], dtype=np.int64)
+
+
+def refuse_series(listing: Listing, config: TrainConfig) -> None:
+    """Refuse to split images of one series at random, unless that is asked for.
+
+    Raises:
+        DataError: There are series.
+    """
+    if series := unheeded_series(listing, config):
+        raise DataError(
+            f"--data {printable(config.data, 300)}: {series}; splits at random would share them", SERIES_CURE
+        )
+
+
+def unheeded_series(listing: Listing, config: TrainConfig) -> str:
+    """Return what the names say of images that belong together, where nothing says how they are to be split."""
+    asked = config.group is not None or config.split_file is not None or config.stratify
+    return "" if asked else series_in(listing)
+
+
+def _key(name: str, class_names: Sequence[str]) -> str:
     """Return the series of an image by its path inside the data folder; empty where its name tells none."""
-    *inner, file = name.split("/")
-    inner = inner[1:]
+    *folders, file = name.split("/")
+    depth = next((place for place, folder in enumerate(folders, 1) if folder in class_names), 0)
+    inner = [folder for folder in folders[depth:] if not holds_images(folder)]
     if inner:
-        return "/".join(inner)
+        return inner[0]
     match = _NUMBERED.fullmatch(file.rpartition(".")[0].lower())
     return match[1] if match else ""

@@ -428,3 +428,9 @@ def test_many_images_of_one_fault_are_reported_in_one_line(tmp_path: Path) -> No
         load_dataset(configure(tmp_path / "p"))
 
     assert "20 images of 20 cannot be read: a/00.png is empty; and 19 more" in caught.value.message
+
+
+def test_a_split_with_a_folder_of_its_own_is_known_as_given(home: Path) -> None:
+    dataset = load(make_folder(home / "p", each=20, parts=("train", "val")))
+
+    assert dataset.given == {"train", "val"}
