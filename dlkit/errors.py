@@ -133,6 +133,12 @@ def _errors(name: str, other: str) -> int:
     return rows[-1][-1]
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 row", "1,234 rows", "2 copies"."""
+    plural = noun[:-1] + "ies" if noun.endswith("py") else noun + "s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
 def printable(text: str, limit: int = 80) -> str:
     """Return text from a file made safe to show: control and direction characters replaced, cut at a limit."""
     shown = "".join(

@@ -11,6 +11,7 @@ from dlkit.errors import (
     DlkitError,
     InterruptedRun,
     RunExistsError,
+    counted,
     did_you_mean,
     file_error,
     is_full,
@@ -135,3 +136,11 @@ def test_text_of_a_file_is_made_safe_to_show(text: str, shown: str) -> None:
 
 def test_endless_text_is_cut_at_once() -> None:
     assert len(printable("\x1b" * 10**8, limit=200)) == 200
+
+
+def test_a_number_stands_with_its_noun() -> None:
+    assert [counted(1, "row"), counted(1234, "row"), counted(0, "copy")] == [
+        "1 row",
+        "1,234 rows",
+        "0 copies",
+    ]

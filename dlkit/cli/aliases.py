@@ -34,7 +34,7 @@ OPTIONS: Mapping[str, Alias] = {
     **_of(Alias("--schedule", "cosine"), "lr-scheduler scheduler lr-schedule lr-decay-schedule sched"),
     **_of(Alias("--warmup-steps", "100"), "warmup lr-warmup"),
     **_of(Alias("--patience", "5"), "early-stopping early-stop es-patience"),
-    **_of(Alias("--device cuda"), "gpu gpus cuda use-gpu"),
+    **_of(Alias("--device auto"), "gpu gpus cuda use-gpu"),
     **_of(Alias("--device cpu"), "cpu no-cuda no-gpu"),
     **_of(Alias("--num-workers", "2"), "workers n-workers n-jobs"),
     **_of(Alias("--optimizer", "adam"), "opt optim optimiser"),
@@ -72,7 +72,7 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("predict", "infer", "inference", "apply"), "dlkit eval RUN --predict predictions.csv"),
     **dict.fromkeys(("resume", "continue", "restart"), "dlkit train --resume RUN"),
     **dict.fromkeys(("models", "list", "networks"), "dlkit train --list"),
-    **dict.fromkeys(("datasets", "data-list"), "dlkit data ls"),
+    **dict.fromkeys(("ls", "datasets", "data-list"), "dlkit data ls"),
     **dict.fromkeys(("download", "fetch"), "dlkit data get mnist"),
     **dict.fromkeys(("visualize", "visualise", "draw", "curves", "figure", "tensorboard"), "dlkit plot RUN"),
     "report": "dlkit plot RUN --report report.html",
@@ -80,6 +80,7 @@ COMMANDS: Mapping[str, str] = {
         ("sweep", "tune", "search", "hpo"), "dlkit train mlp --trials 20 --search lr=1e-4..1e-1:log"
     ),
     **dict.fromkeys(("compare", "diff", "leaderboard"), "dlkit eval RUN OTHER"),
+    **dict.fromkeys(("runs", "status"), "dlkit inspect runs"),
     **dict.fromkeys(("info", "summary", "describe"), "dlkit inspect show RUN"),
     **dict.fromkeys(("diagnose", "diagnosis", "debug", "doctor"), "dlkit inspect run RUN"),
     **dict.fromkeys(("lr-find", "find-lr", "lr-finder"), "dlkit inspect lr mlp"),
@@ -166,7 +167,9 @@ def instead_of_command(path: Sequence[str], groups: Mapping[str, Sequence[str]])
         groups: Names of the commands of each group, as inspect.
     """
     words = " ".join(path).replace("_", "-").lower()
+    if words in COMMANDS:
+        return COMMANDS[words]
     for group, names in groups.items():
         if len(path) == 1 and words in names:
             return f"dlkit {group} {words} --help"
-    return COMMANDS.get(words) or SENTENCES.get(words, "")
+    return SENTENCES.get(words, "")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlkit.cli import console
 from dlkit.cli.streams import result
+from dlkit.errors import counted
 
 if TYPE_CHECKING:
     from dlkit.evaluation.across import Spread
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def summary(report: "Report") -> str:
     """Return loss and metrics in one line."""
-    where = f"{report.checkpoint} on {report.data} {report.split} ({len(report.places):,} samples)"
+    where = f"{report.checkpoint} on {report.data} {report.split} ({counted(len(report.places), 'sample')})"
     if not report.metrics:
         return f"{where}: no targets, so no scores"
     metrics = ", ".join(f"{name} {console.figure(value)}" for name, value in report.metrics.items())
@@ -134,7 +135,7 @@ def _print_tables(report: "Report") -> None:
 def _draw_scores(reports: "Sequence[Report]", names: Sequence[str]) -> None:
     if len(reports) == 1:
         (report,) = reports
-        title = f"{report.name} on {report.data} {report.split}, {len(report.places):,} samples"
+        title = f"{report.name} on {report.data} {report.split}, {counted(len(report.places), 'sample')}"
         rows = [[name, *_values(report, [name], ends=True)] for name in names]
         console.print_line(title)
         console.print_table(

@@ -109,7 +109,7 @@ def split_stock(stock: Stock, description: DataDescription, request: Request) ->
     if trained_on is not None and trained_on.fingerprint != stock.fingerprint:
         places = as_they_are(sizes)
         if "all" in sizes:
-            notes.append(f"all {sizes['all']:,} samples are evaluated: they are not those trained on")
+            notes.append("every sample is evaluated: the data are not those trained on")
     else:
         places = place_rows(
             stock.strata, config, stock.salt, sorted_rows=stock.sorted_rows, groups=stock.groups

@@ -16,7 +16,7 @@ from torch import Tensor
 from dlkit.data.dataset import DataSet
 from dlkit.data.images.series import number_series
 from dlkit.data.kinds import kind_of
-from dlkit.errors import ConfigError, DlkitError
+from dlkit.errors import ConfigError, DlkitError, counted
 from dlkit.evaluation.baselines.judge import Judged, judge
 from dlkit.evaluation.bench import measure
 from dlkit.evaluation.calibration import calibrated
@@ -251,9 +251,8 @@ def _run_of(checkpoint: Checkpoint, dataset: DataSet) -> RunDir | None:
 def _notes_on_choice(path: Path, config: EvalConfig) -> Iterator[str]:
     """Report of a trial of a search how many there are: the best of many looks better on val than it is."""
     if trials := count_trials(path):
-        note = (
-            f"{path.parent.name} is one of {trials} trials of a search, which compares them by the val split"
-        )
+        of = counted(trials, "trial")
+        note = f"{path.parent.name} is one of {of} of a search, which compares them by the val split"
         optimistic = config.split in ("val", "all") and config.data is None
         yield f"{note}: scores on it are optimistic for the best" if optimistic else note
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlkit.errors import counted
 from dlkit.files.history import History
 from dlkit.plotting.axis_titles import read_axis_titles
 from dlkit.plotting.foreign import ForeignHistory
@@ -95,7 +96,7 @@ def _prepare(drawing: "Drawing") -> _Asked:
         for file, column in find_lacking(histories, files, panels):
             drawing.warn(f"{file} has no {column}; it is left out of that panel")
     if hidden := count_not_positive(histories, panels, options.columns, log_y=options.log_y):
-        values = "1 value that is" if hidden == 1 else f"{hidden:,} values that are"
+        values = counted(hidden, "value") + (" that is" if hidden == 1 else " that are")
         drawing.warn(f"--log-y leaves out {values} not above 0")
     runs = [read_settings(path) for path in drawing.paths]
     labels = options.labels or name_runs(runs, _labels(drawing.paths))

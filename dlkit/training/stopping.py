@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlkit.errors import counted
 from dlkit.metrics import higher_is_better
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.texts import parse_duration
@@ -66,10 +67,10 @@ class StopRule:
         config = self._config
         if self.early.should_stop:
             better = f"better by more than {config.min_delta:g}" if config.min_delta else "better"
-            return f"{config.monitor} has not got {better} for {self.early.bad_epochs} epochs (--patience)"
+            return f"{config.monitor} has not got {better} for {counted(self.early.bad_epochs, 'epoch')} (--patience)"
         if position.step >= self.total_steps:
             limit = "--max-steps" if position.epoch <= config.epochs else "--epochs"
-            return f"the run has its {position.step} steps ({limit})"
+            return f"the run has its {counted(position.step, 'step')} ({limit})"
         if position.seconds >= self._max_seconds:
             return f"the run has had its time (--max-time {config.max_time})"
         return ""

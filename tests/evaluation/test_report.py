@@ -241,7 +241,7 @@ def test_changed_data_are_refused_unless_they_are_named(checkpoint: Checkpoint) 
 
     found = evaluate_checkpoint(stale, EvalConfig(data="digits", split="test"), CPU)
     assert len(found.places) == 1797
-    assert found.notes == ["all 1,797 samples are evaluated: they are not those trained on"]
+    assert found.notes == ["every sample is evaluated: the data are not those trained on"]
 
 
 def test_other_data_are_weighed_by_the_classes_trained_on(tmp_path: Path) -> None:

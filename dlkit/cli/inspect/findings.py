@@ -9,6 +9,7 @@ from dlkit.cli import console
 from dlkit.diagnosis.findings import Finding, to_lines
 from dlkit.diagnosis.recording import Recording
 from dlkit.diagnosis.table import RULES
+from dlkit.errors import counted
 
 StrictOption = Annotated[bool, Option("--strict", help="Exit with 1 if there is a warning.")]
 
@@ -28,6 +29,7 @@ def print_findings(
     for line in [] if console.mode.json else to_lines(findings):
         console.print_line(line)
     if not findings:
-        console.note(f"nothing found: {len(RULES)} rules, {recording.epochs} epochs, {recording.steps} steps")
+        epochs, steps = counted(recording.epochs, "epoch"), counted(recording.steps, "step")
+        console.note(f"nothing found: {len(RULES)} rules, {epochs}, {steps}")
     if strict and any(finding.level == "warning" for finding in findings):
         raise Exit(1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dlkit.data.images.frame import BYTES, FLOATS, WORDS, Kind
-from dlkit.errors import ConfigError, DataError, did_you_mean, printable
+from dlkit.errors import ConfigError, DataError, counted, did_you_mean, printable
 
 _SHOWN = 16
 
@@ -81,7 +81,7 @@ def choose_bands(
     elif with_alpha:
         bands = ",".join(map(str, range(1, of + 2)))
         keeps = f"; --bands {bands} keeps it as a band" if everywhere else ""
-        notes.append(f"alpha (transparency) of {with_alpha:,} images is left out{keeps}")
+        notes.append(f"alpha (transparency) of {counted(with_alpha, 'image')} is left out{keeps}")
     if asked is None and of not in (1, 3):
         called = f" ({', '.join(printable(name, 20) for name in all_names[:_SHOWN])})" if all_names else ""
         notes.append(

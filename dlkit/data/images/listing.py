@@ -10,7 +10,7 @@ from pathlib import Path
 from dlkit.data.images.image_file import SUFFIXES
 from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders
 from dlkit.data.images.tree import Folder, Found, walk
-from dlkit.errors import DataError, did_you_mean, printable, reason
+from dlkit.errors import DataError, counted, did_you_mean, printable, reason
 
 _SHOWN = 8
 _NO_CLASS = ""  # in the place of a folder's name
@@ -98,7 +98,7 @@ def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "a
 
 def _unlabelled(root: Path, class_names: tuple[str, ...], top: Folder) -> Listing:
     """List images that lie in no class folder: their classes are not known."""
-    note = f"{len(top.images):,} images lie in no class folder: they are predicted and not scored"
+    note = f"{counted(len(top.images), 'image')} in no class folder: predicted and not scored"
     laid_out = Layout({"all": {_NO_CLASS: top}}, {}, [], [note])
     return _listing(root, class_names, {"all": {_NO_CLASS: _class_of(top)}}, laid_out)
 
@@ -211,12 +211,13 @@ def _left_out(classes: Sequence[_Class], laid_out: Layout) -> Iterator[str]:
         for name, count in each.companions.items():
             companions[name] = companions.get(name, 0) + count
     for name, count in companions.items():
-        yield f"{printable(name, 40)}/ in class folders left out ({count:,} images beside those of the classes)"
+        beside = counted(count, "image")
+        yield f"{printable(name, 40)}/ in class folders left out ({beside} beside those of the classes)"
     if masks := sum(each.masks for each in classes):
-        yield f"{masks:,} images left out that are called as others with _mask"
+        yield f"{counted(masks, 'image')} left out by the name of another with _mask"
     if loose := [name for folder in laid_out.above for name, _, _ in folder.images]:
         shown = _some([os.fsdecode(name) for name in loose])
-        yield f"{len(loose):,} image{'s' * (len(loose) != 1)} left out that lie in no class folder: {shown}"
+        yield f"{counted(len(loose), 'image')} left out that lie in no class folder: {shown}"
 
 
 def _missing(class_names: Sequence[str], found: dict[str, dict[str, _Class]]) -> Iterator[str]:

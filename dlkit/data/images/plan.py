@@ -12,7 +12,7 @@ from dlkit.data.images.frame import BYTES, CHECK, FLOATS, WORDS, Frame, ImageFau
 from dlkit.data.images.image_file import decode, measure
 from dlkit.data.images.listing import Listing
 from dlkit.data.preparing import report
-from dlkit.errors import DataError, printable
+from dlkit.errors import DataError, counted, printable
 
 _SCALES = {BYTES: 255.0, WORDS: 65535.0, FLOATS: 1.0}
 _DEFAULT_SIDE = 224
@@ -186,7 +186,7 @@ def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False)
     more = f"; and {len(faults) - most:,} more{' likewise' if alike else ''}" if len(faults) > most else ""
     root = printable(str(listing.root), 300)
     total = len(listing) + len(listing.faults)
-    which = "1 image" if len(faults) == 1 else f"{len(faults):,} images"
+    which = counted(len(faults), "image")
     raise DataError(
         f"--data {root}: {which} of {total:,} cannot be read: {shown}{more}",
         "fix or remove them",

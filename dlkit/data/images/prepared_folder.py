@@ -18,7 +18,7 @@ from dlkit.data.images.plan import Plan, decode_all, decoder_for, refuse
 from dlkit.data.memory import size_text
 from dlkit.data.prepared import fingerprint
 from dlkit.data.preparing import report
-from dlkit.errors import CheckpointError, DlkitError, file_error
+from dlkit.errors import CheckpointError, DlkitError, counted, file_error
 from dlkit.files.atomic import make_folder
 from dlkit.files.tensor_file import read_tensors, write_tensors
 
@@ -48,8 +48,8 @@ class Missing:
         share = f"{100 * self._values / self._all:.2g} %"
         empty = f", {self._empty:,} of which have no other" if self._empty else ""
         return [
-            f"{share} of the values are missing, in {self._images:,} images{empty}: they become the band's mean over "
-            "the training images"
+            f"{share} of the values are missing, in {counted(self._images, 'image')}{empty}: they become the band's "
+            "mean over the training images"
         ]
 
 

@@ -31,7 +31,7 @@ from dlkit.data.tables.reading import read_table
 from dlkit.data.tables.splits import digest_of
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import Targets, read_targets, targets_like
-from dlkit.errors import CheckpointError, ConfigError, DataError, printable
+from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import TrainConfig
@@ -295,7 +295,7 @@ def _notes(
     """Return what is left out and what is filled in."""
     for lacking, what in ((~targets.known, learned.columns.target), (~located.known, "a place or a time")):
         if count := int(lacking.sum()):
-            yield f"{count:,} rows without {what} are left out"
+            yield f"{counted(count, 'row')} without {what} left out"
     gaps = {code.name: int(table.missing(code.name, train).sum()) for code in learned.encoding.columns}
     filled = [f"{printable(name)} ({count:,})" for name, count in gaps.items() if count]
     if filled:

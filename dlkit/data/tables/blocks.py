@@ -10,7 +10,7 @@ import numpy as np
 from dlkit.data.findings import Finding
 from dlkit.data.splits import split_folds, split_groups
 from dlkit.data.tables.table import Table
-from dlkit.errors import ConfigError, DataError, printable
+from dlkit.errors import ConfigError, DataError, counted, printable
 from dlkit.settings.config import TrainConfig
 
 _WIDE = 100
@@ -138,7 +138,7 @@ def _coordinates(table: Table, known: np.ndarray, config: TrainConfig) -> np.nda
         values = table.numbers(name, known)
         if len(gaps := np.flatnonzero(~np.isfinite(values))):
             raise DataError(
-                f"--coords {printable(name)} is missing in {len(gaps):,} rows, first in "
+                f"--coords {printable(name)} is missing in {counted(len(gaps), 'row')}, first in "
                 f"{table.place(int(known[gaps[0]]))}",
                 "fill it in, or take those rows out",
             )

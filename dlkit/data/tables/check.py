@@ -15,7 +15,7 @@ from dlkit.data.tables.raw_rows import compared, hash_raw
 from dlkit.data.tables.suspects import suspects_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
-from dlkit.errors import printable
+from dlkit.errors import counted, printable
 
 _ID_NAME = re.compile(r"(^|[_ ])(id|uuid|guid|key|index|row|nr|no|number)$", re.IGNORECASE)
 _FEWEST_ROWS = 20
@@ -90,7 +90,10 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             rule="missing",
             where=f"column {name}",
             count=len(missing),
-            message=f"{len(missing):,} values are missing ({share:.1%}), e.g. in line {table.line(int(missing[0])):,}",
+            message=(
+                f"{counted(len(missing), 'value')} missing ({share:.1%}), e.g. in line "
+                f"{table.line(int(missing[0])):,}"
+            ),
             cure="they are filled in, and a feature marks where; fill them yourself if you know better",
         )
     if column.stray is not None:
@@ -156,8 +159,8 @@ def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
             where=f"column {printable(each.column)}",
             count=each.count,
             message=(
-                f"{each.count:,} values are {each.code}, the others lie from {each.low:g} to {each.high:g}: it looks "
-                "like a code for a missing value"
+                f"{counted(each.count, 'value')} of {each.code} where the others lie from {each.low:g} to "
+                f"{each.high:g}: it looks like a code for a missing value"
             ),
             cure=f"--missing {each.code} takes it as missing",
         )
@@ -208,7 +211,7 @@ def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> 
             rule="duplicates",
             where=f"line {some_of([table.line(row) for row in repeated])}",
             count=len(repeated),
-            message=f"{len(repeated):,} rows repeat an earlier one",
+            message=f"{counted(len(repeated), 'copy')} of earlier rows",
             cure="drop them, or keep copies together in one split with --group",
         )
 
@@ -229,8 +232,8 @@ def _conflicts(table: Table, inputs: np.ndarray, truth: np.ndarray, target: str)
             where=f"line {some_of([table.line(int(row)) for row in rows])}",
             count=len(rows),
             message=(
-                f"{len(rows):,} rows have the inputs of another row and another {printable(target)}, e.g. lines "
-                f"{table.line(min(first, twin)):,} and {table.line(max(first, twin)):,}"
+                f"{counted(len(rows), 'row')} with the inputs of another row and another {printable(target)}, e.g. "
+                f"lines {table.line(min(first, twin)):,} and {table.line(max(first, twin)):,}"
             ),
             cure="no network can tell them apart: correct the labels, or add the column that does",
         )
@@ -245,7 +248,7 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
             rule="unlabelled",
             where=f"column {name}",
             count=len(missing),
-            message=f"{len(missing):,} rows have no target, e.g. in line {table.line(int(missing[0])):,}",
+            message=f"no target in {counted(len(missing), 'row')}, e.g. in line {table.line(int(missing[0])):,}",
             cure="they are of no use for training; fill them in or drop them",
         )
     by_plain: dict[str, list[str]] = {}

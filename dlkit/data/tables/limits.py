@@ -6,7 +6,7 @@ import numpy as np
 
 from dlkit.data.findings import Finding
 from dlkit.data.tables.table import Table
-from dlkit.errors import printable
+from dlkit.errors import counted, printable
 
 _FEWEST_VALUES = 30
 FEWEST_AT_END = 10
@@ -42,8 +42,8 @@ def find_limits(table: Table, name: str, *, target: bool) -> Iterator[Finding]:
             where=f"{'target' if target else 'column'} {printable(name)}",
             count=int(count),
             message=(
-                f"{count:,} rows ({count / len(table):.1%}) are {value:g}, its {end}, and at most {max(next_counts):,} "
-                f"are any value next to it"
+                f"{counted(int(count), 'row')} at {value:g}, its {end} ({count / len(table):.1%}), and at most "
+                f"{max(next_counts):,} at any value next to it"
             ),
             cure=_cure(end, value, target=target),
         )

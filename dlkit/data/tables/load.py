@@ -24,7 +24,7 @@ from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
-from dlkit.errors import CheckpointError, ConfigError, DataError, printable
+from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.files.header import MAX_PARTS
 from dlkit.settings.config import TrainConfig
@@ -177,19 +177,19 @@ def _others(request: Request, table: Table, learned: "_Learned") -> DataSet:
     targets = targets_like(table, learned.target, about.task, about.class_names)
     inputs = learned.encoding.encode(table)
     unknown = len(table) - int(targets.known.sum())
-    notes = [f"all {len(table):,} rows of {table.source} are evaluated: it is not the table trained on"]
+    notes = [f"every row of {table.source} is evaluated: it is not the table trained on"]
     target = ", ".join(map(printable, learned.target))
     if unknown == len(table):
         notes.append(f"no row has a {target}, so there are no scores")
     elif unknown:
-        notes.append(f"{unknown:,} rows have no {target}: they are predicted and not scored")
+        notes.append(f"{counted(unknown, 'row')} without {target}: predicted and not scored")
     notes += [
-        f"column {printable(name)}: {count:,} values that the training rows did not have"
+        f"column {printable(name)}: {counted(count, 'value')} that the training rows did not have"
         for name, count in learned.encoding.unseen(table).items()
     ]
     if seen := _seen_in_training(request, table, learned):
         scored = "" if unknown == len(table) else ": scores on them are too good"
-        notes.append(f"{seen:,} of the {len(table):,} rows stand in the training part too{scored}")
+        notes.append(f"found in the training part too: {seen:,} of the {counted(len(table), 'row')}{scored}")
     rows = {"test": np.arange(len(table))}
     description = replace(
         about,
@@ -345,7 +345,7 @@ def _notes(
     """Yield what is filled in and left out."""
     unknown = int((~targets.known).sum())
     if unknown:
-        yield f"{unknown:,} rows without {', '.join(targets.names)} are left out"
+        yield f"{counted(unknown, 'row')} without {', '.join(targets.names)} left out"
     filled = [
         f"{printable(code.name)} ({table.missing(code.name, rows['train']).sum():,})"
         for code in encoding.columns

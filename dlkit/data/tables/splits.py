@@ -12,7 +12,7 @@ from dlkit.data.splits import NAMES, checked, split_at_random, split_by_time, sp
 from dlkit.data.tables.blocks import split_blocks
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import Targets
-from dlkit.errors import DataError, did_you_mean, file_error, printable
+from dlkit.errors import DataError, counted, did_you_mean, file_error, printable
 from dlkit.settings.config import TrainConfig
 
 HEADER = ("row", "split")
@@ -170,6 +170,7 @@ def _refuse_gaps(table: Table, option: str, name: str, known: np.ndarray) -> Non
     gaps = known[table.missing(name, known)]
     if len(gaps):
         raise DataError(
-            f"{option} {printable(name)} is missing in {len(gaps):,} rows, first in {table.place(int(gaps[0]))}",
+            f"{option} {printable(name)} is missing in {counted(len(gaps), 'row')}, first in "
+            f"{table.place(int(gaps[0]))}",
             "fill it in, or take those rows out",
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlkit.data.tables.table import Table, blocks_of
-from dlkit.errors import printable
+from dlkit.errors import counted, printable
 
 _REPEATED = re.compile(r"(7{2,6}|8{2,6}|9{2,6})0*")
 _OTHERS = frozenset((97.0, 98.0, 997.0, 998.0, 999.25, 32767.0, 32768.0, 65535.0, 2147483647.0, 2147483648.0))
@@ -75,7 +75,10 @@ def note_of_suspects(suspects: list[Suspect]) -> str:
     """Return one line about all suspects; empty where there are none."""
     if not suspects:
         return ""
-    shown = [f"{printable(each.column)} has {each.code} in {each.count:,} rows" for each in suspects[:_SHOWN]]
+    shown = [
+        f"{printable(each.column)} has {each.code} in {counted(each.count, 'row')}"
+        for each in suspects[:_SHOWN]
+    ]
     more = f" and {len(suspects) - _SHOWN:,} more" if len(suspects) > _SHOWN else ""
     codes = ",".join(dict.fromkeys(each.code for each in suspects))
     return (

@@ -24,7 +24,7 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
         value=val,
         step=None,
         cure=Cure(
-            "check that inputs and targets are read in the same order, and the split's validation part"
+            "check that inputs and targets are read in the same order, and how the validation part was split off"
         ),
         confirm="dlkit data check; dlkit eval RUN --predict predictions.csv",
     )

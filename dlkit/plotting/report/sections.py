@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlkit.errors import counted
 from dlkit.files.history import History
 from dlkit.files.run_dir import RunDir
 from dlkit.plotting.axis_titles import read_axis_titles
@@ -114,7 +115,7 @@ def _metrics(run: RunFacts) -> list[Table | Text]:
     rows: list[list[Any]] = [["loss", found["loss"], ""]]
     rows += [[name, of["value"], _interval(of)] for name, of in found["metrics"].items()]
     blocks: list[Table | Text] = [
-        Text(text=f"{found['split']} split of {found['data']}, {found['n']:,} samples"),
+        Text(text=f"{found['split']} split of {found['data']}, {counted(found['n'], 'sample')}"),
         Table(header=["metric", "value", "95 % interval"], rows=rows),
     ]
     if found.get("baselines"):

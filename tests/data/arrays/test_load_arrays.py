@@ -345,7 +345,7 @@ def test_other_data_are_evaluated_whole_and_the_same_are_split_alike(rows: Path,
         assert torch.equal(again.splits[name].rows, trained.splits[name].rows)
         assert torch.equal(by_name.splits[name].rows, trained.splits[name].rows)
     assert {name: len(split) for name, split in other.splits.items()} == {"test": 7}
-    assert other.notes == ["all 7 samples are evaluated: they are not those trained on"]
+    assert other.notes == ["every sample is evaluated: the data are not those trained on"]
     assert other.description.normalisation == trained.description.normalisation
     assert other.description.target_scaling == trained.description.target_scaling
 

@@ -275,7 +275,7 @@ def test_other_folders_are_brought_to_what_the_network_takes(root: Path, home: P
     assert other.description.input_shape == (3, 10, 12)
     assert {name: len(split) for name, split in other.splits.items()} == {"test": 5}
     assert set(other.splits["test"].strata().tolist()) == {1}
-    assert other.notes == ["all 5 samples are evaluated: they are not those trained on"]
+    assert other.notes == ["every sample is evaluated: the data are not those trained on"]
     assert other.description.normalisation == trained.normalisation
 
 

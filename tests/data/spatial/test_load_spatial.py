@@ -190,8 +190,8 @@ def test_rows_without_place_or_value_are_left_out_and_told(home: Path) -> None:
     dataset = points(write_points(home / "p.csv", lon=lon, value=value))
 
     assert sum(map(len, dataset.splits.values())) == 197
-    assert "1 rows without value are left out" in dataset.notes
-    assert "2 rows without a place or a time are left out" in dataset.notes
+    assert "1 row without value left out" in dataset.notes
+    assert "2 rows without a place or a time left out" in dataset.notes
 
 
 def test_dates_count_in_days(home: Path) -> None:

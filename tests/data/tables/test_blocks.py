@@ -181,7 +181,7 @@ def test_a_row_without_a_place_is_named(home: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_dataset(config)
 
-    assert_reports(caught.value, "--coords lat", "1 rows", "line 14")
+    assert_reports(caught.value, "--coords lat", "1 row", "line 14")
 
 
 def test_images_have_no_places() -> None:

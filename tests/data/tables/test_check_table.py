@@ -40,7 +40,7 @@ def test_missing_values_are_counted_with_their_line() -> None:
     found = find(a=with_value(with_value(A, 3, np.nan), 7, np.nan))["missing"]
 
     assert (found.level, found.where, found.count) == ("warning", "column a", 2)
-    assert found.message == "2 values are missing (1.0%), e.g. in line 5"
+    assert found.message == "2 values missing (1.0%), e.g. in line 5"
 
 
 def test_infinities_are_an_error() -> None:

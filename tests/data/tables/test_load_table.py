@@ -90,7 +90,7 @@ def test_what_was_decided_is_said(path: Path) -> None:
     notes = load(path, group="patient").notes
 
     assert notes[0].startswith("target price is a number (")
-    assert "1 rows without price are left out" in notes
+    assert "1 row without price left out" in notes
     assert any(
         note.startswith("missing values in the training rows are filled in and marked: a (") for note in notes
     )
@@ -147,10 +147,10 @@ def test_other_rows_are_all_evaluated_with_what_was_learned(path: Path) -> None:
     assert stored(found, "test").inputs[0, 2:4].tolist() == [0, 0]
     assert stored(found, "test").inputs[1, 1] == 1
     assert found.notes == [
-        f"all 2 rows of {other} are evaluated: it is not the table trained on",
+        f"every row of {other} is evaluated: it is not the table trained on",
         "no row has a price, so there are no scores",
-        "column colour: 1 values that the training rows did not have",
-        "column patient: 1 values that the training rows did not have",
+        "column colour: 1 value that the training rows did not have",
+        "column patient: 1 value that the training rows did not have",
     ]
 
 
@@ -162,7 +162,7 @@ def test_other_rows_may_have_some_targets(path: Path) -> None:
     found = load(path, first.description, other=other, target="kind")
 
     assert stored(found, "test").targets.tolist() == [1, -1]
-    assert "1 rows have no kind: they are predicted and not scored" in found.notes
+    assert "1 row without kind: predicted and not scored" in found.notes
 
 
 def test_other_rows_without_a_column_are_refused(path: Path) -> None:

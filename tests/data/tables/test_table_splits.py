@@ -170,7 +170,7 @@ COLUMNS: dict[str, tuple[dict[str, str], str, str]] = {
     ),
     "gaps": (
         {"group": "gap"},
-        "--group gap is missing in 1 rows, first in standard input line 9",
+        "--group gap is missing in 1 row, first in standard input line 9",
         "fill it in, or take those rows out",
     ),
     "no-time": ({"by_time": "dai"}, "--by-time dai: standard input has no such column", "did you mean day?"),
@@ -181,7 +181,7 @@ COLUMNS: dict[str, tuple[dict[str, str], str, str]] = {
     ),
     "gaps-in-time": (
         {"by_time": "gap"},
-        "--by-time gap is missing in 1 rows, first in standard input line 9",
+        "--by-time gap is missing in 1 row, first in standard input line 9",
         "fill it in, or take those rows out",
     ),
 }
