@@ -143,19 +143,23 @@ class Worker:
             with contextlib.suppress(CheckpointError):
                 checkpoint, _ = newest_state(folder, parse_code(config.model))
                 run = resume_run(checkpoint.config, folder, self.named)
-                _report_again(trial, folder, self.search.monitor)
+                _report_again(trial, run, self.search.monitor)
                 return run
         return start_run(config, folder.path, force=True)
 
 
-def _report_again(trial: "optuna.Trial", folder: RunDir, monitor: str) -> None:
-    """Report the epochs that a killed worker wrote to the history and could not report."""
-    if not folder.history.exists():
+def _report_again(trial: "optuna.Trial", run: TrainRun, monitor: str) -> None:
+    """Report the epochs that a killed worker has saved and could not report.
+
+    Rows behind them are not read: their epochs are trained again, and the last line may be cut off.
+    """
+    saved = run.position.epoch - 1
+    if not saved:
         return
     known = trial.storage.get_trial(trial._trial_id).intermediate_values
-    history = read_history(folder.history).columns
+    history = read_history(run.dir.history).columns
     for epoch, value in zip(history["epoch"], history[monitor], strict=True):
-        if epoch is not None and value is not None and int(epoch) not in known:
+        if epoch is not None and epoch <= saved and value is not None and int(epoch) not in known:
             trial.report(value, int(epoch))
 
 

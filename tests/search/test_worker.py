@@ -118,6 +118,22 @@ def test_a_trial_that_was_stopped_continues_to_the_same_numbers(tmp_path: Path, 
     assert (resumed.value, resumed.curve) == (unbroken.value, unbroken.curve)
 
 
+@pytest.mark.parametrize("left", ["", "epoch,step,sec", "HEADER", "HEADER1,6,0."])
+def test_a_trial_killed_while_it_wrote_its_first_epoch_is_not_lost(tmp_path: Path, left: str) -> None:
+    whole = begin(tmp_path / "whole", "lr=1e-3..0.5:log", trials=1, settings={"batch_size": 8})
+    list(Worker(search=whole))
+    parts = begin(tmp_path / "parts", "lr=1e-3..0.5:log", trials=1, settings={"batch_size": 8})
+    with pytest.raises(InterruptedRun):
+        list(StoppedAt(search=parts, step=3))
+    header = whole.sweep.run(0).history.read_text().partition("\n")[0]
+    parts.sweep.run(0).history.write_text(left.replace("HEADER", f"{header}\n"))
+
+    assert list(Worker(search=open_search(SweepDir(tmp_path / "parts")))) == [0]
+    assert history(parts, 0) == history(whole, 0)
+    (resumed,), (unbroken,) = results_of(parts).trials, results_of(whole).trials
+    assert (resumed.value, resumed.curve) == (unbroken.value, unbroken.curve)
+
+
 class StoppedAt(Worker):
     """A worker that a signal reaches at a step."""
 
