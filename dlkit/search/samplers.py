@@ -14,20 +14,27 @@ STARTUP_TRIALS = 10
 """Trials with random settings, before tpe and gp learn from them."""
 
 
-def build_sampler(plan: Plan, seed: int, number: int) -> "BaseSampler":
-    """Return what chooses the settings of one trial.
-
-    Each trial has a seed of its own, so that what is random does not depend on how many workers there are and which
-    of them trains it. A grid is walked through by `study.Search`; its sampler is never asked.
+def own_seed(seed: int, number: int) -> int:
+    """Return the seed of one trial, so that it does not matter how many workers there are and which of them trains it.
 
     Args:
-        plan: Names the sampler.
         seed: Of the search.
         number: Of the trial, from 0.
     """
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def build_sampler(plan: Plan, seed: int) -> "BaseSampler":
+    """Return what chooses the settings of one trial.
+
+    The cells of a grid and the ranges of `cmaes` are chosen by `study.Search`; what is left to choose is random.
+
+    Args:
+        plan: Names the sampler.
+        seed: Of the trial.
+    """
     from optuna import samplers
 
-    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     if plan.sampler == "tpe":
         return samplers.TPESampler(
             n_startup_trials=STARTUP_TRIALS,
@@ -35,13 +42,16 @@ def build_sampler(plan: Plan, seed: int, number: int) -> "BaseSampler":
             multivariate=True,
             group=False,
             constant_liar=True,
-            seed=own,
+            seed=seed,
         )
     if plan.sampler == "gp":
         return samplers.GPSampler(
-            n_startup_trials=STARTUP_TRIALS, deterministic_objective=False, independent_sampler=None, seed=own
+            n_startup_trials=STARTUP_TRIALS,
+            deterministic_objective=False,
+            independent_sampler=None,
+            seed=seed,
         )
-    return samplers.RandomSampler(seed=own)
+    return samplers.RandomSampler(seed=seed)
 
 
 def build_pruner(plan: Plan, epochs: int) -> "BasePruner":

@@ -1,7 +1,6 @@
 """The study of a search: made, opened, and its trials taken one by one, by any number of workers."""
 
 import contextlib
-import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,14 +10,16 @@ from dlkit.errors import ConfigError, MissingError, file_error
 from dlkit.files.atomic import make_folder
 from dlkit.files.sweep_dir import SweepDir
 from dlkit.metrics import higher_is_better
-from dlkit.search.samplers import build_pruner, build_sampler
-from dlkit.settings.search import Plan, Searched, Value, grid_size
+from dlkit.search.samplers import build_pruner, build_sampler, own_seed
+from dlkit.settings.search import Plan, Searched, Value, cell_of_grid, grid_size
 
 try:
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
+
+    from dlkit.search.evolution import next_point
 except ImportError as err:
     raise MissingError(
         f"searches need a package that is not installed: {err.name}", "pip install 'dlkit[search]'"
@@ -97,27 +98,32 @@ class Search:
             begun = self.trials()
             for left in begun:
                 if left.state == TrialState.RUNNING and (held := self._try_lock(left.number)):
+                    self._prepare_sampler(left.number)
                     return self._with_values(optuna.Trial(self.study, left._trial_id)), held
-            if len(begun) >= Plan(**self.study.user_attrs[_PLAN]).trials:
+            number, plan = len(begun), Plan(**self.study.user_attrs[_PLAN])
+            if number >= (min(plan.trials, grid_size(self.space)) if plan.sampler == "grid" else plan.trials):
                 return None, None
-            with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
-                self.study.sampler = build_sampler(self.plan, self.config.seed, len(begun))
-            if self.plan.sampler == "grid" and not self._place_on_grid(len(begun)):
-                return None, None
+            self._prepare_sampler(number)
+            values = self._determined(begun)
+            if values and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+                self.study.enqueue_trial(values)
             trial = self.study.ask()
             held = self._try_lock(trial.number)
             return self._with_values(trial), held
 
-    def _place_on_grid(self, number: int) -> bool:
-        """Let the next trial be the next of the grid; return False where there is none."""
-        if number >= grid_size(self.space):
-            return False
-        if not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            cells = itertools.product(*(one.listed() for one in self.space))
-            cell = next(itertools.islice(cells, number, None))
-            keys = [one.key for one in self.space]
-            self.study.enqueue_trial(dict(zip(keys, cell, strict=True)))
-        return True
+    def _prepare_sampler(self, number: int) -> None:
+        with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
+            self.study.sampler = build_sampler(self.plan, own_seed(self.config.seed, number))
+
+    def _determined(self, begun: "list[FrozenTrial]") -> dict[str, Value]:
+        """Return the values of the next trial that Optuna's samplers do not choose."""
+        number = len(begun)
+        if self.plan.sampler == "grid":
+            return cell_of_grid(self.space, number)
+        if self.plan.sampler == "cmaes":
+            higher = higher_is_better(self.monitor)
+            return next_point(self.space, begun, higher=higher, seed=own_seed(self.config.seed, number))
+        return {}
 
     def _with_values(self, trial: "optuna.Trial") -> "optuna.Trial":
         """Choose the settings of a trial; one that has them keeps them."""

@@ -10,7 +10,7 @@ from dlkit.settings.config import FIELDS, TrainConfig, flag
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import kinds_of, resolve
 
-SAMPLERS = ("tpe", "gp", "random", "grid")
+SAMPLERS = ("tpe", "gp", "cmaes", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")
 SEARCHED = (
     *(
@@ -65,15 +65,21 @@ class Searched:
         """Return the values that must be allowed for all to be."""
         return self.choices or (self.low, self.high)
 
-    def listed(self) -> tuple[Any, ...]:
-        """Return all values, for a grid; empty where there are too many to count."""
+    @property
+    def count(self) -> int:
+        """How many values there are; 0 where there are too many to count."""
         if self.choices or self.step is None:
-            return self.choices
-        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
-        return tuple(
-            self.low + n * self.step if self.whole else float(f"{self.low + n * self.step:.12g}")
-            for n in range(count)
-        )
+            return len(self.choices)
+        return math.floor((self.high - self.low) / self.step + 1e-9) + 1
+
+    def value(self, number: int) -> Value:
+        """Return a value of those that can be counted, from 0."""
+        return self.choices[number] if self.choices else self.number(number)
+
+    def number(self, number: int) -> float:
+        """Return a number of a range with a step, from 0."""
+        value = self.low + number * (self.step or 0)
+        return value if self.whole else float(f"{value:.12g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +157,17 @@ def find_plan_faults(plan: Plan) -> Iterator[ConfigError]:
         yield from err.faults
         return
     yield from _value_faults(plan, space)
+    if plan.sampler == "cmaes" and all(one.choices for one in space):
+        yield ConfigError(
+            "--sampler cmaes needs a range of numbers", "--sampler tpe or random chooses from lists"
+        )
     for one in space:
         if one.key in _CHANGES_LOSS and config.monitor == "val_loss":
             yield ConfigError(
                 f"--search {one.text}: {one.key} changes what val_loss is, so trials could not be compared by it",
                 "add --monitor val_accuracy or another metric",
             )
-        if plan.sampler == "grid" and not one.listed():
+        if plan.sampler == "grid" and not one.count:
             yield ConfigError(
                 f"--search {one.text}: --sampler grid needs values that can be counted",
                 f"list them, as {one.key}={one.low:g},{one.high:g}, or add a step, as 0..0.5:0.1",
@@ -166,7 +176,16 @@ def find_plan_faults(plan: Plan) -> Iterator[ConfigError]:
 
 def grid_size(space: Iterable[Searched]) -> int:
     """Return how many combinations a grid has; 0 if a range has no step."""
-    return math.prod(len(one.listed()) for one in space)
+    return math.prod(one.count for one in space)
+
+
+def cell_of_grid(space: Sequence[Searched], number: int) -> dict[str, Value]:
+    """Return a combination of a grid by its number from 0; the last setting is the fastest."""
+    cell = {}
+    for one in reversed(space):
+        number, index = divmod(number, one.count)
+        cell[one.key] = one.value(index)
+    return dict(reversed(cell.items()))
 
 
 def parse_search(text: str, model: str) -> Searched:
@@ -221,7 +240,7 @@ def _parse_range(key: str, text: str, values: str, kind: type | None) -> Searche
         raise ConfigError(f"--search {text}: the step {rest} does not fit into the range", EXAMPLE)
     step = 1 if kind is int and not log and step is None else step
     searched = Searched(key=key, text=text, low=low, high=high, log=log, step=step)
-    return replace(searched, high=searched.listed()[-1]) if step else searched
+    return replace(searched, high=searched.number(searched.count - 1)) if step else searched
 
 
 def _setting_kind(key: str, text: str) -> type:

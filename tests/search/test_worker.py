@@ -1,6 +1,7 @@
 """Trials are taken one by one, trained as ordinary runs, and not lost when their worker goes."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def test_best_is_the_highest_of_a_metric(tmp_path: Path) -> None:
     assert (best.value, worst.value) == (pytest.approx(max(highest)), pytest.approx(min(highest)))
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes"])
 def test_settings_do_not_depend_on_how_often_a_search_was_opened(tmp_path: Path, sampler: str) -> None:
     whole = begin(tmp_path / "whole", "lr=1e-3..0.5:log", "s.dropout=0..0.5", sampler=sampler, trials=4)
     list(Worker(search=whole))
@@ -70,6 +71,23 @@ def test_settings_do_not_depend_on_how_often_a_search_was_opened(tmp_path: Path,
 
     assert len({trial["lr"] for trial in drawn(whole)}) == 4
     assert drawn(parts) == drawn(whole)
+
+
+def test_cmaes_chooses_among_lists_at_random_and_keeps_no_state(tmp_path: Path) -> None:
+    search = begin(
+        tmp_path / "a",
+        "lr=1e-3..0.5:log",
+        "optimizer=sgd,adamw",
+        sampler="cmaes",
+        trials=9,
+        settings={"epochs": 1},
+    )
+    list(Worker(search=search))
+
+    assert {trial["optimizer"] for trial in drawn(search)} == {"sgd", "adamw"}
+    journal = [json.loads(line) for line in search.sweep.journal.read_text().splitlines()]
+    attributes = {name for line in journal for name in line.get("system_attr", line.get("system_attrs", {}))}
+    assert attributes <= {"fixed_params"}
 
 
 def test_grid_takes_each_combination_once_and_ends(tmp_path: Path) -> None:

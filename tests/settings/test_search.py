@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dlkit.errors import ConfigError
-from dlkit.settings.search import Plan, find_plan_faults, grid_size, parse_search
+from dlkit.settings.search import Plan, cell_of_grid, find_plan_faults, grid_size, parse_search
 
 
 def plan(*searched: str, settings: dict[str, Any] | None = None, **others: Any) -> Plan:
@@ -24,13 +24,14 @@ def plan(*searched: str, settings: dict[str, Any] | None = None, **others: Any) 
         ("batch_size=16..256:log", 16, 256, True, None),
         ("batch_size=16..60:16", 16, 48, False, 16),
         ("epochs=2..5", 2, 5, False, 1),
+        ("max_steps=1..1000000000", 1, 1000000000, False, 1),
     ],
 )
 def test_ranges(text: str, low: float, high: float, log: bool, step: float | None) -> None:
     found = parse_search(text, "mlp")
 
     assert (found.low, found.high, found.log, found.step) == (low, pytest.approx(high), log, step)
-    assert found.whole == text.startswith(("batch", "epochs"))
+    assert found.whole == text.startswith(("batch", "epochs", "max"))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,7 @@ def test_what_is_no_range_is_refused(text: str, named: str, hint: str) -> None:
         (plan("lr=0.1..1", pruner="medain"), "--pruner medain"),
         (plan("lr=0.1..1", trials=0), "--trials 0"),
         (plan("lr=0.1..1", sampler="grid"), "--sampler grid"),
+        (plan("optimizer=sgd,adamw", sampler="cmaes"), "--sampler cmaes"),
         (plan("label_smoothing=0..0.2"), "--search label_smoothing=0..0.2"),
     ],
 )
@@ -136,4 +138,7 @@ def test_grid_counts_its_combinations() -> None:
     space = plan("optimizer=sgd,adamw", "s.dropout=0..0.5:0.1", "epochs=1..3").space
 
     assert grid_size(space) == 2 * 6 * 3
-    assert space[1].listed() == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    assert [space[1].value(n) for n in range(space[1].count)] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    cells = [tuple(cell_of_grid(space, n).values()) for n in range(36)]
+    assert cells[:4] == [("sgd", 0.0, 1), ("sgd", 0.0, 2), ("sgd", 0.0, 3), ("sgd", 0.1, 1)]
+    assert len(set(cells)) == 36
