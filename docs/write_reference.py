@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from dlkit.cli.app import app
+from dlkit.cli.app import build_app
 from dlkit.settings.models import MODELS
 from dlkit.settings.recipes import RECIPES
 
@@ -36,7 +36,7 @@ def reference() -> str:
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Yield every command that is not a group, with its path."""
-    yield from _walk("dlkit", typer.main.get_command(app))
+    yield from _walk("dlkit", typer.main.get_command(build_app()))
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:

@@ -11,11 +11,11 @@ from typer.exceptions import TyperException
 
 import dlkit
 from dlkit.cli import aliases
-from dlkit.cli.app import app
+from dlkit.cli.app import build_app
 from dlkit.errors import DlkitError
 
 ROOT = Path(dlkit.__file__).parent
-TOP = typer.main.get_command(app)
+TOP = typer.main.get_command(build_app())
 GROUPS = {name: command.commands for name, command in TOP.commands.items() if hasattr(command, "commands")}
 LEAVES = {
     **{(name,): command for name, command in TOP.commands.items() if name not in GROUPS},

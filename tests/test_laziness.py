@@ -24,7 +24,7 @@ HEAVY = (
 )
 PROBE = """
 import json, sys
-from dlkit.cli.app import app, run
+from dlkit.cli.app import build_app, run
 import typer
 
 def walk(command, path=()):
@@ -32,7 +32,7 @@ def walk(command, path=()):
     for name, child in getattr(command, "commands", {}).items():
         yield from walk(child, (*path, name))
 
-lines = json.loads(sys.argv[1]) or [[*path, "--help"] for path in walk(typer.main.get_command(app))]
+lines = json.loads(sys.argv[1]) or [[*path, "--help"] for path in walk(typer.main.get_command(build_app()))]
 codes = [run(line) for line in lines]
 json.dump([codes, [name for name in json.loads(sys.argv[2]) if name in sys.modules]], sys.stderr)
 """

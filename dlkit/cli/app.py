@@ -2,12 +2,15 @@
 
 import atexit
 import contextlib
+import gc
 import io
 import os
 import signal
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,23 +18,22 @@ import typer
 from typer.exceptions import TyperException
 
 from dlkit import __version__
-from dlkit.cli import console, plot, streams, train
-from dlkit.cli import eval as eval_command
+from dlkit.cli import console, streams
 from dlkit.cli.aliases import instead_of_command, instead_of_option
-from dlkit.cli.data import commands as data
 from dlkit.cli.environment import prepare_environment
-from dlkit.cli.inspect import commands as inspect
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.cli.verbose import report
 from dlkit.errors import ConfigError, DlkitError, StdoutError, did_you_mean
 from dlkit.user_code import blame
 
-app = command_group("dlkit", "Train, evaluate, plot and debug PyTorch models from the shell.")
-app.add_typer(data.app)
-add_command(app, "train", train.train)
-add_command(app, "eval", eval_command.evaluate)
-add_command(app, "plot", plot.plot)
-app.add_typer(inspect.app)
+_OBJECTS_UNTIL_COLLECTED = 10_000
+_COMMANDS = {
+    "data": "dlkit.cli.data.commands:app",
+    "train": "dlkit.cli.train:train",
+    "eval": "dlkit.cli.eval:evaluate",
+    "plot": "dlkit.cli.plot:plot",
+    "inspect": "dlkit.cli.inspect.commands:app",
+}
 
 
 def _show_version(wanted: bool) -> None:
@@ -40,8 +42,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
-def root(
+def _root(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - the callback acts on it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
@@ -50,6 +51,21 @@ def root(
     """Train, evaluate, plot and debug PyTorch models from the shell."""
     if context.invoked_subcommand is None:
         console.print_line(context.get_help())
+
+
+def build_app(words: Sequence[str] = ()) -> typer.Typer:
+    """Make the command line, of all commands or of the one that the words begin with: importing takes longest."""
+    app = command_group("dlkit", "Train, evaluate, plot and debug PyTorch models from the shell.")
+    app.callback(invoke_without_command=True)(_root)
+    first = next((word for word in words if not word.startswith("-")), "")
+    for name in [first] if first in _COMMANDS else _COMMANDS:
+        module, _, attribute = _COMMANDS[name].partition(":")
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command)
+        else:
+            add_command(app, name, command)
+    return app
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -67,6 +83,7 @@ def run(arguments: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     debug = "--debug" in words
     try:
+        app = build_app(words)
         code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
         console.flush()
         return code if isinstance(code, int) else 0
@@ -100,6 +117,7 @@ def _run(words: list[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    gc.set_threshold(_OBJECTS_UNTIL_COLLECTED)  # 700 cost a tenth of importing torch or matplotlib
     prepare_environment(os.environ)
     streams.open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -12,7 +12,6 @@ from dlkit.cli.aliases import KINDS
 from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.plot_search import check_sweep, draw_sweep, find_sweep
-from dlkit.cli.report import check_report, write_report
 from dlkit.errors import ConfigError, did_you_mean, file_error, printable
 from dlkit.files.atomic import write_file
 from dlkit.files.run_dir import RunDir, is_made_from
@@ -127,6 +126,8 @@ def plot(
         *_curve_faults(options, len(files)),
     ]
     if report is not None and sweep is None:
+        from dlkit.cli.report import check_report, write_report
+
         faults += check_report(report, files, _typed(out, kind, style, options))
     if faults:
         raise ConfigError.of(faults)

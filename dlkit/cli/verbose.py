@@ -1,6 +1,5 @@
 """--verbose: the time of each phase, the files read, the threads and the versions of the libraries, on stderr."""
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -87,6 +86,8 @@ def _threads() -> Iterator[str]:
 
 def _versions() -> str:
     """Return the versions of Python, dlkit and the libraries that this command has loaded."""
+    import importlib.metadata
+
     loaded = [name for name in _LIBRARIES if _MODULES.get(name, name) in sys.modules]
     versions = [f"{name} {importlib.metadata.version(name)}" for name in loaded]
     return ", ".join([f"versions: python {platform.python_version()}", f"dlkit {__version__}", *versions])

@@ -1,7 +1,6 @@
 """Several runs: the settings in which they differ, pieces joined to one, means over seeds; no matplotlib needed."""
 
 import math
-import statistics
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,6 +121,8 @@ def group_runs(histories: Sequence[History], keys: Sequence[Any]) -> dict[Any, G
 
 
 def _group(members: Sequence[History]) -> Group:
+    import statistics  # takes as long as all of this module
+
     names = list(dict.fromkeys(name for history in members for name in history.columns))
     by_epoch: dict[float, list[tuple[History, int]]] = {}
     for history in members:

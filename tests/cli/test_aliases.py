@@ -10,7 +10,7 @@ import typer
 from refusals import assert_refused, faults
 
 from dlkit.cli.aliases import COMMANDS, OPTIONS, SENTENCES
-from dlkit.cli.app import app
+from dlkit.cli.app import build_app
 from dlkit.errors import did_you_mean
 
 Dlkit = Callable[..., Any]
@@ -84,12 +84,12 @@ def leaves(command: Any) -> Iterator[Any]:
 
 
 def test_every_alias_is_of_an_option_there_is_and_hides_none() -> None:
-    there = set().union(*(names_of(command) for command in leaves(typer.main.get_command(app))))
+    there = set().union(*(names_of(command) for command in leaves(typer.main.get_command(build_app()))))
 
     assert [alias for alias in OPTIONS.values() if alias.words.split()[0] not in there] == []
-    train = typer.main.get_command(app).commands["train"]
+    train = typer.main.get_command(build_app()).commands["train"]
     assert [name for name in OPTIONS if f"--{name}" in names_of(train)] == []
-    assert not {*COMMANDS, *SENTENCES} & set(typer.main.get_command(app).commands)
+    assert not {*COMMANDS, *SENTENCES} & set(typer.main.get_command(build_app()).commands)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from refusals import assert_refused
 from shell import in_shell
 
 from dlkit import __version__
-from dlkit.cli.app import app
+from dlkit.cli.app import build_app
 from dlkit.settings.config import TrainConfig, flag
 from dlkit.settings.models import MODELS
 
@@ -109,7 +109,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
         yield from walk(child, (*path, name))
 
 
-COMMANDS = dict(walk(typer.main.get_command(app)))
+COMMANDS = dict(walk(typer.main.get_command(build_app())))
 
 
 def options(command: Any) -> list[Any]:

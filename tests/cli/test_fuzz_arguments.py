@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from dlkit.cli.app import app
+from dlkit.cli.app import build_app
 
 PLAIN_NUMBERS = "-1 0 1 3 0.5 0.01 1e400 -1e-400 1e308 nan inf 0x10 1_000 ٣"
 NUMBERS = (*PLAIN_NUMBERS.split(), "9" * 400)
@@ -31,7 +31,7 @@ def commands() -> Iterator[tuple[list[str], list[Any]]]:
         elif path[-1] not in ("get", "ls"):
             yield path, command.params
 
-    return walk(get_command(app), [])
+    return walk(get_command(build_app()), [])
 
 
 COMMANDS = list(commands())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from dlkit.cli.app import app
+from dlkit.cli.app import build_app
 
 Dlkit = Callable[..., Any]
 LINES: dict[str, str] = {
@@ -88,7 +88,7 @@ def files(run_copy: Path, diverged: Path, home: Path) -> None:
 
 
 def test_every_command_is_read_below() -> None:
-    assert sorted(LINES) == sorted(leaves(typer.main.get_command(app)))
+    assert sorted(LINES) == sorted(leaves(typer.main.get_command(build_app())))
 
 
 @pytest.mark.usefixtures("files")
