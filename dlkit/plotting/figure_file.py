@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.files.atomic import write_file
@@ -95,6 +95,17 @@ def figure_bytes(figure: "Figure", kind: str = "png") -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         width, height = figure.get_size_inches()
         figure.set_size_inches(width * scale(), height * scale())
-        figure.savefig(buffer, format=kind, metadata=dict(_METADATA[kind]))
+        if kind == "png":
+            _write_png(figure, buffer)
+        else:
+            figure.savefig(buffer, format=kind, metadata=dict(_METADATA[kind]))
         figure.set_size_inches(width, height)
     return buffer.getvalue()
+
+
+def _write_png(figure: "Figure", buffer: io.BytesIO) -> None:
+    """Do what `savefig` does, which draws each figure twice."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata=dict(_METADATA["png"]))

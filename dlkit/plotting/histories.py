@@ -10,6 +10,7 @@ from dlkit.errors import counted
 from dlkit.files.history import History
 from dlkit.plotting.axis_titles import read_axis_titles
 from dlkit.plotting.foreign import ForeignHistory
+from dlkit.plotting.loading import load_matplotlib
 from dlkit.plotting.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
 from dlkit.plotting.runs import (
     Setting,
@@ -53,6 +54,7 @@ class _Asked:
 def draw_histories(drawing: "Drawing") -> "Figure":
     """Draw the curves of one or several runs as the options say."""
     asked, options = _prepare(drawing), drawing.options
+    load_matplotlib()
 
     from dlkit.plotting.curves import plot_history
 

@@ -74,8 +74,8 @@ _STYLE: dict[str, Any] = {
     "ytick.minor.size": 1.5,
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
-    "figure.dpi": 100,
-    "savefig.dpi": 300,
+    "figure.dpi": 300,
+    "savefig.dpi": "figure",
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "dlkit",
@@ -95,7 +95,7 @@ def house_style() -> Iterator[None]:
         )
         own["grid.color"] = "0.3"
     if current_look() != "paper":
-        own["savefig.dpi"] = _SCREEN_DPI
+        own["figure.dpi"] = _SCREEN_DPI
     with matplotlib.style.context(["default", _STYLE, own]):
         yield
 
