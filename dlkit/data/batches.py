@@ -13,6 +13,7 @@ from dlkit.inputs import Inputs, rows_of
 _CHUNK_BYTES = 4 * 2**20
 _MAX_CHUNK = 16
 _RESIDENT_SHARE = 0.5
+_MAX_SAMPLE_BYTES = 16 * 2**20
 _CHUNKS_AHEAD = 4
 
 
@@ -103,6 +104,13 @@ class Batches:
         if isinstance(self._split, Expecting):
             return self._split.strata()[:: max(1, -(-len(self._split) // at_most))].to(self.device)
         return self._split.batch(rows, self.device)[1]
+
+    def some_samples(self, at_most: int) -> tuple[Inputs, Tensor] | None:
+        """Return inputs and targets of at most so many samples, as above; None where it takes long to make one."""
+        few = min(at_most, _MAX_SAMPLE_BYTES // max(1, self._split.sample_bytes))
+        if isinstance(self._split, Expecting) or few < 1:
+            return None
+        return self._split.batch(self._split.rows[:: max(1, -(-len(self._split) // few))], self.device)
 
     def _shuffled_rows(self, epoch: int) -> Tensor:
         if self._strata is None:

@@ -1,5 +1,6 @@
 """What the rules of diagnosis need of a run, measured at few steps: the loss, the batch, the outputs of each layer."""
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, rows_of
-from dlkit.objectives import Objective, RunningMean, best_constant_loss
-from dlkit.probes.layers import LayerProbe, Signal, rank_of, spread_signals, std_of
+from dlkit.objectives import Objective, RunningMean
+from dlkit.probes.layers import LayerProbe, Signal, rank_of, std_of
 from dlkit.probes.parameters import ProbeRow
 from dlkit.training.compute import uncompiled
+from dlkit.training.data_signals import batch_signals, data_signals
+from dlkit.training.network_signals import network_signals
 
 if TYPE_CHECKING:
     from dlkit.training.step import Parts
@@ -26,8 +29,6 @@ _EPOCHS = frozenset(round(2 ** (power / 2)) for power in range(60))
 _EVALUATED_STEPS = frozenset(step for step in _STEPS if step == 0 or (step >= 10 and str(step)[0] in "15"))
 _SAMPLES = 512
 _EVALUATED = 256
-_TARGETS = 4096
-_INPUTS_READ = 64
 _LOSSES_PER_EPOCH = 8
 _TINY = 1e-30
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -48,7 +49,7 @@ class Signals:
         self._objective = objective
         self._layers = layers
         self._functions = True
-        self._unread: tuple[Batches, int] | None = None
+        self._unread: tuple[Batches, Batches, int] | None = None
         self._rows: list[tuple[int, str, str, Tensor | float]] = []
         self._watched: tuple[int, LayerProbe] | None = None
 
@@ -118,13 +119,13 @@ class Signals:
         (inputs, targets), (loss, outputs) = batch, result
         if step == 1:
             self._add(step, _network_signals(self._model))
-            self._unread = (parts.train, outputs.shape[1] if outputs.ndim > 1 else 1)
+            self._unread = (parts.train, parts.val, outputs.shape[1] if outputs.ndim > 1 else 1)
         self._add_watched()
         self._add(step, [("", "loss", loss)])
-        self._add(step, _batch_signals(inputs, targets, outputs))
+        self._add(step, batch_signals(inputs, targets, outputs))
         if step - 1 in _EVALUATED_STEPS:
             self._add(step, _spreads_of_units(self._model))
-            self._add(step, self._evaluation_signals(parts, batch, outputs))
+            self._add(step, self._evaluation_signals(parts, batch, outputs, step))
 
     def close_epoch(self, running: RunningMean, position_step: int, epoch_start: int) -> list[ProbeRow]:
         """Return what was measured since the last call; waits for the device.
@@ -204,9 +205,9 @@ class Signals:
     def _read(self) -> list[float]:
         """Return the values of all rows, with one transfer."""
         if self._unread is not None:
-            train, width = self._unread
+            train, val, width = self._unread
             self._unread = None
-            found = _data_signals(train, self._objective, width)
+            found = data_signals(train, val, self._objective, width)
             self._rows[:0] = [(1, layer, signal, value) for layer, signal, value in found]
         tensors = [
             (rank_of(row[3]) if row[3].ndim else row[3]).float()
@@ -216,20 +217,26 @@ class Signals:
         read = iter(torch.stack(tensors).tolist() if tensors else [])
         return [next(read) if isinstance(row[3], Tensor) else float(row[3]) for row in self._rows]
 
-    def _evaluation_signals(self, parts: "Parts", batch: Batch, outputs: Tensor) -> list[Signal]:
+    def _evaluation_signals(self, parts: "Parts", batch: Batch, outputs: Tensor, step: int) -> list[Signal]:
         """Pass some of the batch through the network in evaluation mode, and compare."""
         inputs, targets = batch
         count = min(len(targets), _EVALUATED)
-        few = targets[:count]
+        few, found = targets[:count], list[Signal]()
         self._model.eval()
         try:
             with uncompiled():
                 evaluated = parts.predict(self._model, rows_of(inputs, 0, count))
+                if step == 1:
+                    with contextlib.suppress(Exception):  # own code that takes whole batches alone
+                        found += network_signals(
+                            self._model, parts.forward, rows_of(inputs, 0, count), evaluated
+                        )
         finally:
             self._model.train()
-        found: list[Signal] = [
+        found += [
             ("", "train_loss", self._objective.loss(outputs[:count], few)),
             ("", "eval_loss", self._objective.loss(evaluated, few)),
+            ("", "mode_difference", _difference(outputs[:count].float(), evaluated.float())),
         ]
         if count > 1:
             found.append(("", "output_spread", evaluated.float().std(0, correction=0).mean()))
@@ -260,65 +267,9 @@ def _spreads_of_units(model: nn.Module) -> Iterator[Signal]:
             yield name, "unit_spread", ranges.mean() / parameter.float().abs().amax().clamp_min(_TINY)
 
 
-@torch.no_grad()
-def _data_signals(train: Batches, objective: Objective, width: int) -> Iterator[Signal]:
-    """Yield what is known of the training targets: the loss of the best constant answer, and their spread.
-
-    Waits for the device.
-    """
-    targets = train.some_targets(_TARGETS)
-    yield "", "samples", train.num_samples
-    yield "", "constant_loss", best_constant_loss(objective, targets, width)
-    if objective.metric == "accuracy":
-        shares = _shares(targets, width)
-        yield "", "classes", width
-        yield "", "whole_label_share", shares.max()
-        yield "", "whole_label_entropy", _entropy(shares)
-    else:
-        yield "", "whole_target_variance", targets.float().var(0, correction=0).mean()
-
-
-def _batch_signals(inputs: Inputs, targets: Tensor, outputs: Tensor) -> Iterator[Signal]:
-    """Yield statistics of one batch: its inputs, its targets, and what the network made of it."""
-    named = {"": inputs} if isinstance(inputs, Tensor) else inputs
-    for name, whole in named.items():
-        values = whole[:_INPUTS_READ].reshape(len(whole[:_INPUTS_READ]), -1)
-        if not values.numel() or values.is_complex():
-            continue
-        low, high = values.amin(0), values.amax(0)
-        if len(values) > 1:
-            yield name, "input_constant", (low == high).float().mean()
-        if values.is_floating_point():
-            yield from spread_signals(name, "input", values.float())
-            yield name, "input_max", torch.maximum(-low.min(), high.max())
-    outputs = outputs.float()
-    yield "", "output_min", outputs.min()
-    yield "", "output_max", outputs.max()
-    yield from spread_signals("", "output", outputs)
-    if _is_classes(targets, outputs):
-        width = outputs.shape[1]
-        shares = _shares(targets, width)
-        yield "", "label_share", shares.max()
-        yield "", "label_entropy", _entropy(shares)
-        yield "", "predicted_share", _shares(outputs.argmax(1), width).max()
-        yield "", "output_sum_error", (outputs.sum(1) - 1).abs().max()
-    elif targets.is_floating_point():
-        yield "", "target_variance", targets.float().var(0, correction=0).mean()
-
-
-def _is_classes(targets: Tensor, outputs: Tensor) -> bool:
-    return targets.ndim == 1 and not targets.is_floating_point() and outputs.ndim == 2
-
-
-def _shares(classes: Tensor, width: int) -> Tensor:
-    """Return the share of each of K classes, shape (K,), without waiting for the device."""
-    counts = torch.zeros(width, device=classes.device)
-    counts.scatter_add_(0, classes, torch.ones_like(classes, dtype=counts.dtype))
-    return counts / len(classes)
-
-
-def _entropy(shares: Tensor) -> Tensor:
-    return -(shares * shares.clamp_min(_TINY).log()).sum()
+def _difference(trained: Tensor, evaluated: Tensor) -> Tensor:
+    """Return how far outputs as trained on lie from those in evaluation mode, as a share of their spread."""
+    return (trained - evaluated).square().mean().sqrt() / (evaluated.std(correction=0) + _TINY)
 
 
 def _noise(losses: Sequence[float]) -> float:

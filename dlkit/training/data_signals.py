@@ -1,0 +1,90 @@
+"""What a run records of its data: of the whole at its start, and of a batch where it is measured."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from dlkit.data.batches import Batches
+from dlkit.inputs import Inputs
+from dlkit.objectives import Objective, best_constant_loss
+from dlkit.probes.layers import Signal, spread_signals
+from dlkit.training.sample_signals import sample_signals
+
+_TARGETS = 4096
+_SIMPLE = 384
+_INPUTS_READ = 64
+_TINY = 1e-30
+
+
+@torch.no_grad()
+def data_signals(train: Batches, val: Batches, objective: Objective, width: int) -> Iterator[Signal]:
+    """Yield what is known of the targets, the loss of the best constant answer, and what simple methods make of them.
+
+    Waits for the device.
+    """
+    yield "", "val_samples", val.num_samples
+    targets = train.some_targets(_TARGETS)
+    yield "", "samples", train.num_samples
+    yield "", "constant_loss", best_constant_loss(objective, targets, width)
+    if objective.metric == "accuracy":
+        shares = _shares(targets, width)
+        yield "", "classes", width
+        yield "", "whole_label_share", shares.max()
+        yield "", "whole_label_entropy", _entropy(shares)
+    else:
+        yield "", "whole_target_variance", targets.float().var(0, correction=0).mean()
+        yield "", "whole_target_max", _furthest(targets.float().reshape(len(targets), -1))
+    known, asked = train.some_samples(_SIMPLE), val.some_samples(_SIMPLE)
+    if known is not None and asked is not None:
+        yield from sample_signals(known, asked, width)
+
+
+def _furthest(numbers: Tensor) -> Tensor:
+    """Return how many standard deviations the furthest of some numbers lies from the median."""
+    return (
+        (numbers - numbers.median(0).values).abs().amax(0) / numbers.std(0, correction=0).clamp_min(_TINY)
+    ).max()
+
+
+def batch_signals(inputs: Inputs, targets: Tensor, outputs: Tensor) -> Iterator[Signal]:
+    """Yield statistics of one batch: its inputs, its targets, and what the network made of it."""
+    named = {"": inputs} if isinstance(inputs, Tensor) else inputs
+    for name, whole in named.items():
+        values = whole[:_INPUTS_READ].reshape(len(whole[:_INPUTS_READ]), -1)
+        if not values.numel() or values.is_complex():
+            continue
+        low, high = values.amin(0), values.amax(0)
+        if len(values) > 1:
+            yield name, "input_constant", (low == high).float().mean()
+        if values.is_floating_point():
+            yield from spread_signals(name, "input", values.float())
+            yield name, "input_max", torch.maximum(-low.min(), high.max())
+    outputs = outputs.float()
+    yield "", "output_min", outputs.min()
+    yield "", "output_max", outputs.max()
+    yield from spread_signals("", "output", outputs)
+    if _is_classes(targets, outputs):
+        width = outputs.shape[1]
+        shares = _shares(targets, width)
+        yield "", "label_share", shares.max()
+        yield "", "label_entropy", _entropy(shares)
+        yield "", "predicted_share", _shares(outputs.argmax(1), width).max()
+        yield "", "output_sum_error", (outputs.sum(1) - 1).abs().max()
+    elif targets.is_floating_point():
+        yield "", "target_variance", targets.float().var(0, correction=0).mean()
+
+
+def _is_classes(targets: Tensor, outputs: Tensor) -> bool:
+    return targets.ndim == 1 and not targets.is_floating_point() and outputs.ndim == 2
+
+
+def _shares(classes: Tensor, width: int) -> Tensor:
+    """Return the share of each of K classes, shape (K,), without waiting for the device."""
+    counts = torch.zeros(width, device=classes.device)
+    counts.scatter_add_(0, classes, torch.ones_like(classes, dtype=counts.dtype))
+    return counts / len(classes)
+
+
+def _entropy(shares: Tensor) -> Tensor:
+    return -(shares * shares.clamp_min(_TINY).log()).sum()

@@ -1,0 +1,55 @@
+"""What a network does with a few samples: whether each answer depends on its own input, on all of it, and how."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from dlkit.inputs import Inputs, rows_of
+from dlkit.probes.layers import Signal
+
+Forward = Callable[[nn.Module, Inputs], Tensor]
+
+_SAMPLES = 16
+_TINY = 1e-30
+
+
+def network_signals(model: nn.Module, forward: Forward, inputs: Inputs, outputs: Tensor) -> Iterator[Signal]:
+    """Yield how far outputs depend on other samples, whether they are straight in the inputs, and which inputs count.
+
+    Args:
+        model: The network, in evaluation mode.
+        forward: Passes inputs through it.
+        inputs: Some samples.
+        outputs: What it makes of them.
+    """
+    half = min(len(outputs) // 2, _SAMPLES)
+    if half < 2:
+        return
+    outputs = outputs.float()[: 2 * half]
+    size = outputs.std(correction=0) + outputs.abs().mean() + _TINY
+    alone = forward(model, rows_of(inputs, 0, half)).float()
+    yield "", "batch_dependence", (alone - outputs[:half]).abs().max() / size
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+        return
+    middle = (inputs[:half] + inputs[half : 2 * half]) / 2
+    bend = forward(model, middle).float() - (outputs[:half] + outputs[half:]) / 2
+    yield "", "curvature", bend.square().mean().sqrt() / (outputs.std(0, correction=0).mean() + _TINY)
+    varied = inputs.amax(0) > inputs.amin(0)
+    used = _slopes(model, forward, inputs[: 2 * half]) > 0
+    yield "", "inputs_used", (used & varied).sum() / varied.sum().clamp_min(1)
+
+
+def _slopes(model: nn.Module, forward: Forward, inputs: Tensor) -> Tensor:
+    """Return the largest slope of the outputs by each feature, without its sign, in the shape of a sample."""
+    with (
+        torch.enable_grad(),
+        torch.backends.cudnn.flags(enabled=False),
+    ):  # its recurrent layers differ in training
+        leaf = inputs.detach().clone().requires_grad_()
+        outputs = forward(model, leaf).float()
+        weights = torch.arange(1, outputs.numel() + 1, device=outputs.device).cos().view_as(outputs)
+        if not outputs.requires_grad:
+            return torch.zeros_like(inputs[0])
+        (slopes,) = torch.autograd.grad(outputs, leaf, weights, allow_unused=True)
+    return torch.zeros_like(inputs[0]) if slopes is None else slopes.abs().amax(0)

@@ -1,0 +1,103 @@
+"""What simple methods make of some samples, which a network should reach too, and how validation differs."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's own name
+
+from dlkit.inputs import Inputs
+from dlkit.probes.layers import Signal
+
+Samples = tuple[Inputs, Tensor]
+"""Inputs and targets of N samples."""
+
+_COLUMNS = 128
+_NEIGHBOURS = 5
+_PENALTY = 1.0
+_TINY = 1e-12
+
+
+@torch.no_grad()
+def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]:
+    """Yield how well simple methods answer, and how far validation lies from training.
+
+    Skill is 0 for the best constant answer and 1 for a perfect one, by classes or by squared errors.
+
+    Args:
+        train: Some training samples, without augmentation.
+        val: Some validation samples.
+        width: Outputs of the network: the number of classes.
+    """
+    (train_x, train_y), (val_x, val_y) = ((_columns(x), _numbers(y, width)) for x, y in (train, val))
+    if not train_x.shape[1]:
+        return
+    for name, x, y in (("train", train_x, train_y), ("val", val_x, val_y)):
+        half = len(x) // 2
+        yield "", f"simple_{name}", _skill((x[:half], y[:half]), (x[half:], y[half:]))
+    yield "", "simple_skill", _skill((train_x, train_y), (val_x, val_y))
+    mean, std = train_x.mean(0), train_x.std(0, correction=0)
+    varied = std > 0
+    if varied.any():
+        yield "", "column_scale", std.max() / std[varied].median()
+        shift = (val_x.mean(0) - mean)[varied] / std[varied]
+        yield "", "val_input_shift", shift.square().mean().sqrt()
+        yield "", "val_input_scale", (val_x.std(0, correction=0)[varied] / std[varied]).median()
+    if train[1].is_floating_point():
+        spread = train_y.std(0, correction=0).clamp_min(_TINY)
+        yield "", "val_target_shift", ((val_y.mean(0) - train_y.mean(0)) / spread).abs().max()
+    else:
+        yield "", "val_target_shift", (val_y.mean(0) - train_y.mean(0)).abs().sum() / 2
+
+
+def _columns(inputs: Inputs) -> Tensor:
+    """Return some numbers of each sample, shape (N, C), C at most 128."""
+    tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs.values())
+    values = [
+        each.flatten(1) if each.ndim > 1 else each[:, None] for each in tensors if not each.is_complex()
+    ]
+    columns = torch.cat([each.float().cpu() for each in values], 1)
+    return columns[:, :: max(1, math.ceil(columns.shape[1] / _COLUMNS))].nan_to_num(0.0, 0.0, 0.0)
+
+
+def _numbers(targets: Tensor, width: int) -> Tensor:
+    """Return targets as numbers, shape (N, K): a column for each class."""
+    if targets.is_floating_point():
+        return _columns(targets)
+    return F.one_hot(targets.cpu(), width).float()
+
+
+def _skill(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor]) -> float:
+    """Return the skill of the better of two methods that know some samples, in others; NaN where all are alike."""
+    (x, y), (new_x, new_y) = known, asked
+    if len(x) < _NEIGHBOURS or not len(new_x):
+        return math.nan
+    mean, std = x.mean(0), x.std(0, correction=0)
+    std = torch.where(std > 0, std, 1.0)
+    x, new_x = (x - mean) / std, (new_x - mean) / std
+    return max(_score(answers, new_y) for answers in (_neighbours(x, y, new_x), _linear(x, y, new_x)))
+
+
+def _neighbours(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:
+    """Return the mean of the five nearest."""
+    nearest = torch.cdist(new_x, x).topk(_NEIGHBOURS, largest=False).indices
+    return y[nearest].mean(1)
+
+
+def _linear(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:
+    """Return what ridge regression answers."""
+    middle = y.mean(0)
+    products = x.T @ x + _PENALTY * torch.eye(x.shape[1])
+    weights: Tensor = torch.linalg.solve(products, x.T @ (y - middle))
+    return new_x @ weights + middle
+
+
+def _score(answers: Tensor, targets: Tensor) -> float:
+    if targets.shape[1] > 1 and bool(((targets == 0) | (targets == 1)).all()):
+        right = (answers.argmax(1) == targets.argmax(1)).float().mean().item()
+        share = targets.mean(0).max().item()
+        return (right - share) / (1 - share) if share < 1 else math.nan
+    errors = (answers - targets).square().sum()
+    spread = (targets - targets.mean(0)).square().sum()
+    return 1 - (errors / spread).item() if spread > 0 else math.nan

@@ -1,0 +1,128 @@
+"""What simple methods make of the data, and what a network does with a few samples, beside scikit-learn and by hand."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from toys import CPU, make_blobs, make_split
+
+from dlkit.data.batches import Batches
+from dlkit.inputs import call
+from dlkit.probes.layers import Signal
+from dlkit.training.network_signals import network_signals
+from dlkit.training.sample_signals import sample_signals
+
+
+def named(signals: Iterable[Signal]) -> dict[str, float]:
+    return {signal: float(value) for _, signal, value in signals}
+
+
+def draw(samples: int, features: int, seed: int) -> torch.Tensor:
+    return torch.randn(samples, features, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_skill_on_numbers_is_that_of_ridge_regression() -> None:
+    train_x, val_x = draw(200, 6, 0), draw(100, 6, 1)
+    train_y, val_y = (
+        x[:, :2] @ torch.tensor([[1.0], [2.0]]) + 0.1 * x[:, 2:3] ** 2 for x in (train_x, val_x)
+    )
+
+    found = named(sample_signals((train_x, train_y), (val_x, val_y), 1))
+
+    scaler = StandardScaler().fit(train_x)
+    ridge = Ridge(1.0).fit(scaler.transform(train_x), train_y)
+    assert found["simple_skill"] == pytest.approx(ridge.score(scaler.transform(val_x), val_y), abs=1e-4)
+    assert found["simple_skill"] > 0.95
+
+
+def test_the_skill_on_classes_is_that_of_the_nearest_neighbours() -> None:
+    train_x, val_x = draw(300, 2, 2), draw(200, 2, 3)
+    train_y, val_y = ((x.norm(dim=1) > 1.2).long() for x in (train_x, val_x))
+
+    found = named(sample_signals((train_x, train_y), (val_x, val_y), 2))
+
+    scaler = StandardScaler().fit(train_x)
+    nearest = KNeighborsClassifier(5).fit(scaler.transform(train_x), train_y)
+    accuracy = nearest.score(scaler.transform(val_x), val_y)
+    share = val_y.bincount().max().item() / len(val_y)
+    assert found["simple_skill"] == pytest.approx((accuracy - share) / (1 - share), abs=1e-4)
+
+
+def test_shuffled_training_targets_have_no_skill_but_those_of_validation_do() -> None:
+    train_x, val_x = draw(384, 3, 4), draw(384, 3, 5)
+    train_y, val_y = ((x[:, 0] > 0).long() for x in (train_x, val_x))
+    mixed = train_y[torch.randperm(384, generator=torch.Generator().manual_seed(6))]
+
+    found = named(sample_signals((train_x, mixed), (val_x, val_y), 2))
+
+    assert abs(found["simple_train"]) < 0.2
+    assert found["simple_val"] > 0.8
+
+
+def test_a_shift_of_validation_is_counted_in_standard_deviations() -> None:
+    train_x = draw(300, 4, 7) * torch.tensor([1.0, 1.0, 1.0, 50.0])
+    val_x = 2 * train_x + 3 * train_x.std(0, correction=0) - train_x.mean(0)
+
+    found = named(sample_signals((train_x, train_x[:, :1]), (val_x, val_x[:, :1]), 1))
+
+    assert found["val_input_shift"] == pytest.approx(3.0, rel=1e-4)
+    assert found["val_input_scale"] == pytest.approx(2.0, rel=1e-4)
+    assert found["val_target_shift"] == pytest.approx(3.0, rel=1e-4)
+    assert found["column_scale"] == pytest.approx(50, rel=0.2)
+
+
+def test_samples_are_spread_over_the_split_and_few_where_they_are_large() -> None:
+    split = make_split(torch.arange(1000.0)[:, None], torch.arange(1000.0))
+    inputs, targets = Batches(split, 16, CPU).some_samples(100)
+    assert targets.tolist() == list(np.arange(0, 1000, 10))
+    assert inputs[:, 0].tolist() == targets.tolist()
+
+    large = make_split(torch.zeros(40, 2**20), torch.zeros(40))
+    assert len(Batches(large, 16, CPU).some_samples(100)[1]) <= 4
+
+
+class FirstSample(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs - inputs.mean(0)
+
+
+class FirstColumns(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs[:, :1] ** 2
+
+
+@pytest.mark.parametrize(
+    ("model", "depends", "bends", "used"),
+    [
+        (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), False, False, 1.0),
+        (nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)), False, True, 1.0),
+        (FirstSample(), True, True, 1.0),
+        (FirstColumns(), False, True, 0.25),
+    ],
+)
+def test_what_a_network_does_with_samples(model: nn.Module, depends: bool, bends: bool, used: float) -> None:
+    inputs = make_blobs(40).inputs
+    model.eval()
+    with torch.no_grad():
+        found = named(network_signals(model, call, inputs, call(model, inputs)))
+
+    assert (found["batch_dependence"] > 1e-3) == depends
+    assert (found["curvature"] > 1e-3) == bends
+    assert found["inputs_used"] == used
+
+
+def test_the_skill_on_curves_is_that_of_the_nearest_neighbours() -> None:
+    train_x, val_x = draw(300, 2, 8), draw(200, 2, 9)
+    train_y, val_y = (torch.stack([x[:, 0].cos() * x[:, 1], x[:, 1] ** 2], 1) for x in (train_x, val_x))
+
+    found = named(sample_signals((train_x, train_y), (val_x, val_y), 2))
+
+    scaler = StandardScaler().fit(train_x)
+    answers = KNeighborsRegressor(5).fit(scaler.transform(train_x), train_y).predict(scaler.transform(val_x))
+    errors = ((answers - val_y.numpy()) ** 2).sum() / ((val_y - val_y.mean(0)) ** 2).sum().item()
+    assert found["simple_skill"] == pytest.approx(1 - errors, abs=1e-4)
