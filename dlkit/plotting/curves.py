@@ -187,7 +187,7 @@ def _draw_setting(axes: Axes, setting: Setting, curves: Sequence[_Curve]) -> Non
         log_ticks(axes.xaxis)
     axes.margins(y=0.1)
     axes.set_xlabel(shorten(setting.name.replace("_", " "), 40))
-    axes.set_ylabel(shorten(f"{split_and_name(column)[1].replace('_', ' ')} at best", 26))
+    axes.set_ylabel(shorten(split_and_name(column)[1].replace("_", " "), 26) + "\nin the best epoch")
     axes.grid(visible=True, axis="y")
 
 
@@ -274,11 +274,11 @@ def _title(curve: _Curve) -> LegendBlock:
 
 
 def _run_names(curves: Sequence[_Curve]) -> LegendBlock:
-    bests = [_best_epoch(curve) for curve in curves]
+    bests = [_best_of_several(curve) for curve in curves]
     return LegendBlock(
         [Line2D([], [], color=curve.colour, marker=curve.marker) for curve in curves],
         [
-            shorten(curve.label, 32) + (f", best {best}" if best else "")
+            shorten(curve.label, 32) + (f", {best}" if best else "")
             for curve, best in zip(curves, bests, strict=True)
         ],
     )
@@ -289,6 +289,12 @@ def _best_text(curve: _Curve) -> str:
     row = curve.history.best_row()
     assert row is not None, "there is a best epoch"
     return f"best {_best_epoch(curve)}: val loss {numbers(curve.history, 'val_loss')[row]:.4g}"
+
+
+def _best_of_several(curve: _Curve) -> str:
+    """Return what was reached in the best epoch, in short; empty where there is none."""
+    row, epoch = curve.history.best_row(), _best_epoch(curve)
+    return f"{numbers(curve.history, 'val_loss')[row]:.4g} in {epoch}" if row is not None and epoch else ""
 
 
 def _best_epoch(curve: _Curve) -> str:

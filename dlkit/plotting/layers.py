@@ -41,8 +41,8 @@ _PANELS = {
 }
 _SIZE_NAMES = {
     "norm": "norm",
-    "grad_to_weight": "gradient / weight norm",
-    "update_ratio": "update / weight norm",
+    "grad_to_weight": "gradient norm\n/ weight norm",
+    "update_ratio": "update norm\n/ weight norm",
 }
 _SHARES = ("zeros", "dead", "saturated")
 _SHARE_MARKERS = ("o", "s", "^")
@@ -50,6 +50,7 @@ _MAX_ROW = 0.42 * CM
 _MAX_HEIGHT = 20 * CM
 _MAX_LABELS = 75
 _LETTERS = 34
+_MANY_PANELS = 4
 _FARTHEST = 1e100
 
 _SIZE: dict[str, Any] = {"marker": "o", "color": COLOURS[0], "linestyle": "none"}
@@ -104,11 +105,11 @@ def plot_layers(
     all_axes = below.subplots(1, len(parts), sharey=True, squeeze=False, width_ratios=widths)[0]
     for axes, part in zip(all_axes, parts, strict=True):
         if part == "mean":
-            _draw_spread(axes, table)
+            _draw_spread(axes, table, len(parts))
         elif part == "share":
             _draw_shares(axes, table, shares)
         elif part == "histogram":
-            _choose_scale(axes, _widths(table))
+            _choose_scale(axes, _widths(table), len(parts))
             draw_histograms(axes, [str(row["layer"]) for row in table], values or {})
         else:
             _draw_sizes(axes, table, part)
@@ -140,13 +141,13 @@ def _draw_sizes(axes: Axes, table: Sequence[Row], name: str) -> None:
     axes.set_xlabel(_SIZE_NAMES[name])
 
 
-def _draw_spread(axes: Axes, table: Sequence[Row]) -> None:
+def _draw_spread(axes: Axes, table: Sequence[Row], num_panels: int) -> None:
     places, means, stds, lows, highs = _columns(table, "mean", "std", "min", "max")
     axes.hlines(places, lows, highs, color=_RANGE["color"], linewidth=_RANGE["linewidth"], zorder=2)
     axes.plot([*lows, *highs], [*places, *places], zorder=2, **_RANGE | {"linestyle": "none"})
     axes.barh(places, 2 * stds, left=means - stds, height=0.56, zorder=3, **_STD)
     axes.plot(means, places, zorder=4, **_MEAN)
-    _choose_scale(axes, _widths(table))
+    _choose_scale(axes, _widths(table), num_panels)
     axes.axvline(0, color=GUIDE, linewidth=0.6, zorder=1)
     axes.set_xlabel("mean and spread")
 
@@ -158,10 +159,10 @@ def _widths(table: Sequence[Row]) -> list[float]:
     return list(map(float, widths[widths > 0]))
 
 
-def _choose_scale(axes: Axes, widths: Sequence[float]) -> None:
+def _choose_scale(axes: Axes, widths: Sequence[float], num_panels: int) -> None:
     """Take a logarithmic axis to both sides of zero where the layers' spreads differ too much for a linear one."""
     if not widths or max(widths) < 30 * min(widths):
-        axes.locator_params(axis="x", nbins=5)
+        axes.locator_params(axis="x", nbins=5 if num_panels < _MANY_PANELS else 3)
         return
     first, last = math.floor(math.log10(min(widths))), math.floor(math.log10(max(widths)))
     axes.set_xscale("symlog", linthresh=10.0**first, linscale=0.5)

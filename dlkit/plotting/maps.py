@@ -26,13 +26,14 @@ def plot_map(found: MapValues) -> Figure:
     edges = [_edges(cells[:, axis]) for axis in (0, 1)]
     stretch = _stretch(found.names, cells[:, 1])
     shape = (edges[1][-1] - edges[1][0]) * stretch / (edges[0][-1] - edges[0][0])
-    height = min(PAGE_WIDTH, PAGE_WIDTH * 0.39 * shape + 0.62)
+    height = min(PAGE_WIDTH, PAGE_WIDTH * 0.365 * shape + 0.62)
     figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     known = not np.isnan(cells[:, 3]).all()
+    value = shorten(found.names[2], 40)
     left, *others = figure.subplots(1, 1 + known, sharex=True, sharey=True, squeeze=False)[0]
     both = np.concatenate([cells[:, 2], shown[:, 2]])
     limits = tuple(np.nanquantile(both, [0.01, 0.99]))
-    _fill(figure, left, edges, cells[:, [0, 1, 2]], _VALUES, limits)
+    _fill(figure, left, edges, cells[:, [0, 1, 2]], _VALUES, limits, value)
     size = float(np.clip(600 / max(1, len(shown)), 3, 14))
     if len(shown):
         left.scatter(
@@ -42,11 +43,10 @@ def plot_map(found: MapValues) -> Figure:
     for right in others:
         right.scatter(*shown[:, :2].T, s=0.25 * size, color=WARNING_COLOUR, linewidths=0, zorder=3)
         limits = (0.5 * float(np.nanmin(cells[:, 3])), 1.5 * float(np.nanquantile(cells[:, 3], 0.99)))
-        _fill(figure, right, edges, cells[:, [0, 1, 3]], _SPREADS, limits)
+        _fill(figure, right, edges, cells[:, [0, 1, 3]], _SPREADS, limits, f"\N{PLUS-MINUS SIGN} {value}")
         right.set_title("half width of the prediction interval")
     counted = f"{len(observed):,}" if len(shown) == len(observed) else f"{len(shown):,} of {len(observed):,}"
-    value = shorten(found.names[2], 40)
-    left.set_title(f"{value}: mean, and {counted} observations" if len(observed) else f"{value}: mean")
+    left.set_title(f"mean, and {counted} observations" if len(observed) else "mean")
     for axes in (left, *others):
         axes.set_aspect(stretch)
         axes.set_xlabel(shorten(found.names[0], 30))
@@ -64,14 +64,16 @@ def _fill(
     cells: np.ndarray,
     colours: str,
     limits: tuple[float, ...],
+    label: str,
 ) -> None:
-    """Colour the cells and say what the colours mean."""
+    """Colour the cells and label what the colours mean."""
     table = np.full((len(edges[1]) - 1, len(edges[0]) - 1), np.nan)
     places = [np.searchsorted(edges[axis], cells[:, axis]) - 1 for axis in (0, 1)]
     table[places[1], places[0]] = cells[:, 2]
     low, high = limits if limits[1] > limits[0] else (limits[0] - 0.5, limits[0] + 0.5)
     mesh = axes.pcolormesh(*edges, table, cmap=colours, vmin=low, vmax=high, rasterized=True)
     bar = figure.colorbar(mesh, ax=axes, shrink=0.85, aspect=25, pad=0.02, extend="both")
+    bar.set_label(label)
     bar.ax.yaxis.set_major_formatter(plain_number)
     bar.outline.set_linewidth(0.4)
 

@@ -38,7 +38,9 @@ def hatched(axes):
     [
         pytest.param({}, ["norm", "mean and spread"], id="weights"),
         pytest.param(
-            {"grad_to_weight": 1e-3}, ["norm", "gradient / weight norm", "mean and spread"], id="gradients"
+            {"grad_to_weight": 1e-3},
+            ["norm", "gradient norm\n/ weight norm", "mean and spread"],
+            id="gradients",
         ),
         pytest.param({"zeros": 0.4}, ["norm", "mean and spread", "share of zeros"], id="zeros"),
         pytest.param({"zeros": 0.4, "dead": 0.1}, ["norm", "mean and spread", "share"], id="two-shares"),

@@ -46,11 +46,11 @@ def test_observations_lie_on_top_in_the_colours_of_the_mean() -> None:
     assert dots.get_offsets().flatten().tolist() == pytest.approx([5.5, 0.0, 5.5, 0.1, 5.5, 0.2])
     assert dots.get_clim() == mesh.get_clim()
     assert dots.get_zorder() > mesh.get_zorder()
-    assert left.get_title() == "depth: mean, and 3 observations"
+    assert left.get_title() == "mean, and 3 observations"
 
 
 @pytest.mark.parametrize(
-    ("observations", "title"), [(0, "depth: mean"), (4000, "depth: mean, and 400 of 4,000 observations")]
+    ("observations", "title"), [(0, "mean"), (4000, "mean, and 400 of 4,000 observations")]
 )
 def test_many_observations_are_thinned_and_none_are_accepted(observations: int, title: str) -> None:
     assert plot_map(make_map(observations=observations)).axes[0].get_title() == title
