@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,36 @@ from dlkit.settings.catalogue import DATA
 from dlkit.settings.kinds import data_kinds
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+_BY_PANDAS = (
+    'python -c "import sys, pandas as pd; pd.{reader}.to_csv(sys.argv[2], index=False)" {{old}} {{new}}'
+)
+_BY_FUNCTION = "a function of your own can load it: --data file.py:make, as in docs/own-code.md"
+# What makes a table of a file that is none, by how its name ends.
+_TO_CSV = {
+    **{
+        suffix: f"{_BY_PANDAS.format(reader='read_excel(sys.argv[1])')} makes a table of it (pip install {package})"
+        for suffix, package in (
+            (".xlsx", "openpyxl"),
+            (".xlsm", "openpyxl"),
+            (".xls", "xlrd"),
+            (".ods", "odfpy"),
+        )
+    },
+    **{
+        suffix: f"{_BY_PANDAS.format(reader=reader)} makes a table of it"
+        for suffix, reader in (
+            (".json", "read_json(sys.argv[1])"),
+            (".jsonl", "read_json(sys.argv[1], lines=True)"),
+            (".ndjson", "read_json(sys.argv[1], lines=True)"),
+            (".dta", "read_stata(sys.argv[1])"),
+            (".sas7bdat", "read_sas(sys.argv[1])"),
+            (".xpt", "read_sas(sys.argv[1])"),
+            (".feather", "read_feather(sys.argv[1])"),
+        )
+    },
+    **dict.fromkeys((".txt", ".dat", ".data", ".tab", ".asc"), "if it is a table of text: cp {old} {new}"),
+    **dict.fromkeys((".mat", ".h5", ".hdf5", ".nc", ".pkl", ".pickle", ".pt", ".pth", ".rds"), _BY_FUNCTION),
+}
 _CODE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)", re.DOTALL)
 
 
@@ -107,7 +138,13 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
 def _suggestion(text: str, suffix: str) -> str:
     if suffix == ".py":
         return f"add the name of its function: {text}:make"
-    return "unpack it and give the folder" if suffix in _ARCHIVES else ""
+    if suffix in _ARCHIVES:
+        return "unpack it and give the folder"
+    command = _TO_CSV.get(suffix, "")
+    if command and os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
+        old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}.csv")
+        return command.format(old=old, new=new)
+    return ""
 
 
 def _local_folders() -> list[str]:

@@ -1,7 +1,11 @@
 """Parsing of data specs."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from refusals import assert_reports
 
@@ -105,4 +109,43 @@ def test_an_unknown_spec_is_refused(text: str, message: str, hint: str) -> None:
 
     assert caught.value.message.startswith(f"--data {text}")
     assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["t.json", "rows of.jsonl", "t.dta", "t.feather", "t.txt"])
+def test_a_file_of_another_kind_is_refused_with_a_command_that_makes_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]})
+    {
+        "t.json": frame.to_json,
+        "rows of.jsonl": lambda path: frame.to_json(path, orient="records", lines=True),
+        "t.dta": lambda path: frame.to_stata(path, write_index=False),
+        "t.feather": frame.to_feather,
+        "t.txt": lambda path: frame.to_csv(path, index=False),
+    }[name](name)
+
+    with pytest.raises(ConfigError) as caught:
+        parse_spec(name)
+    command = caught.value.hint.partition(" makes a table")[0].removeprefix("if it is a table of text: ")
+    run_command = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(command, shell=True, check=True, env=run_command)
+
+    made = pd.read_csv(Path(name).with_suffix(".csv"))
+    pd.testing.assert_frame_equal(made, frame, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("b.xlsx", "pip install openpyxl"), ("b.xls", "xlrd"), ("x.mat", "file.py:make")]
+)
+def test_a_file_that_needs_more_is_refused_with_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
+
+    with pytest.raises(ConfigError) as caught:
+        parse_spec(name)
+
     assert hint in caught.value.hint

@@ -1,8 +1,7 @@
 """Faults of a table: values, columns and rows that a network should not be given as they are."""
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,14 +11,12 @@ from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.raw_rows import compared, hash_raw
+from dlkit.data.tables.roles import FEWEST_ROWS, names_rows, total_at_the_end, weights_error, weights_in
 from dlkit.data.tables.suspects import suspects_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import counted, printable
 
-_ID_NAME = re.compile(r"(^|[_ ])(id|uuid|guid|key|index|row|nr|no|number)$", re.IGNORECASE)
-_FEWEST_ROWS = 20
-_MOSTLY = 0.9
 _TELLING_ROWS = 5000
 _GIVES_AWAY = 0.99
 _BINS = 64
@@ -27,7 +24,11 @@ _ROWS_A_BIN = 8
 
 
 def check_table(
-    table: Table, target: str | None, features: Sequence[str] | None = None, task: str = "auto"
+    table: Table,
+    target: str | None,
+    features: Sequence[str] | None = None,
+    task: str = "auto",
+    kinds: Collection[str] = (),
 ) -> list[Finding]:
     """Look for faults in the columns and rows of a table.
 
@@ -36,6 +37,7 @@ def check_table(
         target: The column to predict, or several: A,B; without one its rules are left out.
         features: The columns to predict from; None takes all others.
         task: Whether the target is classes or numbers; `auto` goes by its values.
+        kinds: The columns whose kind the user gave.
 
     Raises:
         DataError: There is no such column.
@@ -48,6 +50,8 @@ def check_table(
     seen = _remarkable(table, columns)
     findings = [finding for column in seen for finding in _of_column(table, column)]
     findings += _codes(table, [*used, *targets])
+    if features is None:
+        findings += _weights(table, [column for column in columns if column.name not in kinds])
     findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
     findings += _total(table, [*used, *targets])
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
@@ -140,7 +144,7 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             message="every row has the same value" if different else "every value is missing",
             cure="it carries no information: leave it out with --features",
         )
-    elif _names_rows(column, given, different):
+    elif names_rows(column, given, different):
         yield Finding(
             level="warning",
             rule="id-like",
@@ -167,36 +171,31 @@ def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
 
 
 def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
-    """Find a last row that holds the sums of the others, in two columns or more and most of those of numbers."""
-    numbers = [name for name in names if table.column(name).kind == "number"]
-    columns = sums = 0
-    for block in blocks_of(numbers, len(table)):
-        values = np.stack([table.numbers(name) for name in block])
-        values = values[np.isfinite(values).all(1) & values.any(1)]
-        columns += len(values)
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums += int(np.isclose(values[:, :-1].sum(1), values[:, -1], rtol=1e-3, atol=0).sum())
-    if len(table) >= _FEWEST_ROWS and sums >= max(2, columns / 2):
+    """Find a last row that holds the sums or means of the others."""
+    if shown := total_at_the_end(table, names):
         yield Finding(
             level="warning",
             rule="total",
             where=f"line {table.line(len(table) - 1):,}",
             count=1,
-            message=f"the last row holds the sums of all others in {sums} columns",
+            message=f"the last row {shown}",
             cure="it is no sample: take it out",
         )
 
 
-def _names_rows(column: Column, given: np.ndarray, different: int) -> bool:
-    """Return whether a column is a counter, a key, or a text that hardly ever comes twice."""
-    if len(given) < _FEWEST_ROWS:
-        return False
-    if column.kind == "text":
-        return different > _MOSTLY * len(given)
-    if column.kind != "number" or different < len(given) or (given != np.floor(given)).any():
-        return False
-    counts = given.max() - given.min() + 1 == len(given)
-    return bool(counts) or _ID_NAME.search(column.name) is not None
+def _weights(table: Table, columns: Sequence[Column]) -> Iterator[Finding]:
+    """Find columns that weigh the rows."""
+    names = [column.name for column in columns]
+    for name in weights_in(table, names):
+        fault = weights_error(table, name, [other for other in names if other != name])
+        yield Finding(
+            level="error",
+            rule="weights",
+            where=f"column {printable(name)}",
+            count=len(table),
+            message=fault.message,
+            cure=fault.hint,
+        )
 
 
 def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> Iterator[Finding]:
@@ -272,7 +271,7 @@ def _giving_away(
 ) -> Iterator[Finding]:
     """Find columns that tell the target by themselves: what they tell of half the rows is asked of the rest."""
     rows = np.flatnonzero(~table.missing(target.name))
-    if len(rows) < 2 * _FEWEST_ROWS or target.hashed:
+    if len(rows) < 2 * FEWEST_ROWS or target.hashed:
         return
     rows = np.random.RandomState(0).permutation(rows)[:_TELLING_ROWS]
     truth = _stored(table, target.name)[rows]

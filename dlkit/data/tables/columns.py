@@ -20,6 +20,7 @@ TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FA
 _MAX_EXACT_FLOAT32 = 2**24
 MAX_WORDS = 3  # so many words among numbers stand for missing values; more are texts
 PADDED = re.compile(r"0\d+")
+EXPONENT = re.compile(r"\d+[eE]\d+")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Odd:
         row: Where it stands.
         text: What stands there.
         fault: `word` for no number, `comma` for marks that may mean either, `marks` for others than the column has,
-            `units`, `censored`, or `order` for a date with day and month in either order.
+            `units`, `censored`, `exponent` for 1E5 among digits, or `order` for a date with day and month in either
+            order.
         more: Further such texts.
     """
 
@@ -50,7 +52,7 @@ class ColumnReader:
         codes: Numbers that stand for a missing value.
         exact: Its numbers are kept in float64.
         hashed: Its texts are kept as hashes.
-        digits: All of its numbers so far are made of digits alone: one that begins with 0 makes it a text.
+        digits: All of its numbers so far are made of digits alone: one that begins with 0, or 1E5, makes it a text.
         odd: What keeps it from being what it seems to be.
         forced: The kind was asked for by the network, or by `--kinds`, and what does not fit it is an error.
         empty: Nothing had been seen in it when its kind was judged.
@@ -157,8 +159,11 @@ class ColumnReader:
             return self._as_text(
                 Odd(first + row, text, fault_of(text, self.written), others_of(texts, strange, text))
             )
-        if self.digits and not pa.types.is_floating(values.type) and first_padded(values) is not None:
-            return ColumnReader(self.name, "text", self.written, codes=self.codes, padded=True)
+        if self.digits and not pa.types.is_floating(values.type):
+            if first_padded(values) is not None:
+                return ColumnReader(self.name, "text", self.written, codes=self.codes, padded=True)
+            if (place := first_exponent(values)) is not None:
+                return self._as_text(Odd(first + place, values[place].as_py().strip(), "exponent"))
         if self.written.censored and not pa.types.is_floating(values.type):
             self.limits += self.written.count_limits(values)
         array = self._emptied(as_array(numbers), values)
@@ -246,6 +251,17 @@ def first_padded(values: pa.Array) -> int | None:
         (letters[first] == ord("0")) & (letters[first + 1] >= ord("0")) & (letters[first + 1] <= ord("9"))
     ]
     return next((int(row) for row in rows if PADDED.fullmatch(values[int(row)].as_py())), None)
+
+
+def first_exponent(values: pa.Array) -> int | None:
+    """Return the first row whose text is digits around an E, as 1E5; None where there is none."""
+    data = values.buffers()[2]
+    letters = np.frombuffer(b"" if data is None else data, np.uint8)
+    if not ((letters | 0x20) == ord("e")).any():
+        return None
+    return next(
+        (row for row, text in enumerate(values.to_pylist()) if EXPONENT.fullmatch((text or "").strip())), None
+    )
 
 
 def fault_of(text: str, written: Written) -> str:

@@ -129,6 +129,17 @@ def are_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return not (counted and (decimals or len(numbers) >= _MANY_COUNTED))
 
 
+def is_ragged(file: BinaryIO, header: Header) -> bool:
+    """Return whether none of the next rows has as many fields as there are names.
+
+    Args:
+        file: At the first row.
+        header: The names.
+    """
+    rows = [row for row in _next_rows(file, header.delimiter) if row]
+    return bool(rows) and all(len(row) != len(header.names) for row in rows)
+
+
 def fault_in(source: str, line: int, what: str, hint: str = "") -> DataError:
     """Return the error of what is wrong in a line."""
     return DataError(f"{source} line {line:,} {what}", hint)

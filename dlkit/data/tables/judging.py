@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from dlkit.data.tables.arrow import coded
 from dlkit.data.tables.columns import (
+    EXPONENT,
     MAX_WORDS,
     PADDED,
     TRUTHS,
@@ -87,9 +88,13 @@ def judge(name: str, values: pa.Array, options: TableOptions, marks: Marks | Non
     plain = replace(written, censored="")
     numeric = missing | ~np.isnan(plain.read_each(texts))
     if numeric.all():
-        reader.digits = all(text.strip().isdecimal() for text in given)
+        exponents = [EXPONENT.fullmatch(text.strip()) is not None for text in texts]
+        reader.digits = all(text.strip().isdecimal() or EXPONENT.fullmatch(text.strip()) for text in given)
         if reader.digits and any(PADDED.fullmatch(text.strip()) for text in given):
             reader.kind, reader.padded = "text", True
+        elif reader.digits and any(exponents):
+            row, text = first_of(np.array(exponents), texts, codes)
+            reader.kind, reader.odd = "text", Odd(row, text.strip(), "exponent")
         return reader
     if all(text in TRUTHS for text in given):
         reader.kind = "boolean"

@@ -37,7 +37,7 @@ def check(config: "TrainConfig") -> "list[Finding]":
         config.data, options=TableOptions.of(config), progress=report(parse_spec(config.data).name)
     )
     features = [name.strip() for name in config.features.split(",")] if config.features else None
-    findings = check_table(table, config.target, features, config.task)
+    findings = check_table(table, config.target, features, config.task, TableOptions.of(config).kinds)
     if config.target is None:
         return findings
     return check_loaded(config, [*findings, *find_random_split(table, config)], table)

@@ -20,6 +20,7 @@ from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading import peek_names, read_table
+from dlkit.data.tables.roles import names_rows, total_at_the_end, weights_error, weights_in
 from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
@@ -100,6 +101,8 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     chosen = _chosen(config, table.names, names)
     features = chosen or [name for name in table.names if name not in (*names, *left_out)]
     embed = config.model in MODELS and MODELS[config.model].embeds
+    if not chosen:
+        _refuse_weights(table, features, config)
     encoding = learn_columns(table, rows["train"], features, chosen=bool(chosen), embed=embed)
     if config.normalize == "none":
         encoding = encoding.without_scaling()
@@ -291,6 +294,13 @@ def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig)
     return left_out
 
 
+def _refuse_weights(table: Table, features: Sequence[str], config: TrainConfig) -> None:
+    """Refuse to learn from a column that weighs the rows, unless the user says that it is a number like others."""
+    asked = TableOptions.of(config).kinds
+    for name in weights_in(table, [name for name in features if name not in asked]):
+        raise weights_error(table, name, [other for other in features if other != name])
+
+
 def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.ndarray:
     """Take --limit of the training rows at random: a file is often sorted."""
     if config.limit is None or config.limit >= len(train):
@@ -353,8 +363,25 @@ def _notes(
     ]
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
+    if shown := total_at_the_end(table, [code.name for code in encoding.columns]):
+        where = table.place(len(table) - 1)
+        yield f"{where}, the last row, {shown}: it seems to be no sample; take it out"
+    if counting := [code.name for code in encoding.columns if _names_rows(table, code.name)]:
+        yield (
+            f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
+            "other columns leaves it out"
+        )
     if left_out:
         reasons = "; ".join(
             f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
         )
         yield f"columns left out: {reasons}"
+
+
+def _names_rows(table: Table, name: str) -> bool:
+    """Return whether a column of numbers counts the rows, or is a key of theirs."""
+    column = table.column(name)
+    if column.kind != "number":
+        return False
+    values = table.numbers(name)
+    return names_rows(column, values, len(np.unique(values)))

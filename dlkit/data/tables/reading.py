@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from dlkit.data.tables.columns import ColumnReader, not_of_kind
 from dlkit.data.tables.faults import rewritten
-from dlkit.data.tables.header import read_header, wide_encoding
+from dlkit.data.tables.header import is_ragged, read_header, wide_encoding
 from dlkit.data.tables.judging import plan_columns, units_below
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
 from dlkit.data.tables.notes import notes_of, refuse_idle
@@ -85,6 +85,8 @@ def read_table(
 def peek_names(source: str, options: TableOptions) -> tuple[str, ...]:
     """Return the names of a file's columns without reading its rows; none where they cannot be seen beforehand.
 
+    Names that do not fit the rows are not returned either: that is reported where the rows are read.
+
     Args:
         source: A path, or `-` for standard input.
         options: How it is to be read.
@@ -105,7 +107,8 @@ def peek_names(source: str, options: TableOptions) -> tuple[str, ...]:
             file.seek(0)
             named = printable(source, 200)
             delimiter = "\t" if suffix == ".tsv" else None
-            return read_header(cast("BinaryIO", file), named, delimiter, named=options.header).names
+            header = read_header(cast("BinaryIO", file), named, delimiter, named=options.header)
+            return () if is_ragged(cast("BinaryIO", file), header) else header.names
     except OSError as err:
         raise unreadable(err, path) from err
 

@@ -59,6 +59,10 @@ class Stray:
                 ", which is a limit, among numbers",
                 "--censored half, value or drop: it becomes half the limit, the limit, or missing",
             ),
+            "exponent": (
+                ", which may be a number, or a name as that of a well",
+                f"--kinds {shlex.quote(f'{column}=text')} or {shlex.quote(f'{column}=number')} decides",
+            ),
             "order": (
                 ", in which day and month may be swapped, as in all rows",
                 "--dayfirst or --monthfirst decides",

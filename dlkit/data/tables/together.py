@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dlkit.data.tables.arrow import as_array
-from dlkit.data.tables.columns import ColumnReader, first_padded
+from dlkit.data.tables.columns import ColumnReader, first_exponent, first_padded
 from dlkit.data.tables.numbers import Written
 from dlkit.data.tables.wide import WideBatch
 
@@ -36,7 +36,7 @@ def judge_together(
         empty = np.isnan(as_array(numbers)).reshape(shape).all(1)
         whole = as_array(pc.match_substring_regex(joined, r"^\s*\d+\s*$").cast(pa.int8()), 1)
         digits = whole.reshape(shape).all(1) & ~empty
-        if digits.any() and first_padded(joined) is not None:
+        if (digits.any() and first_padded(joined) is not None) or first_exponent(joined) is not None:
             return None
         return {
             name: ColumnReader(
@@ -72,8 +72,9 @@ def convert_together(
         if not pa.types.is_string(joined.type):
             return None
         numbers = readers[names[0]].written.read(joined)
-        padded = any(readers[name].digits for name in names) and first_padded(joined) is not None
-        if numbers is None or padded:
+        digits = any(readers[name].digits for name in names)
+        named = digits and (first_padded(joined) is not None or first_exponent(joined) is not None)
+        if numbers is None or named:
             return None
         values = as_array(numbers).reshape(len(names), -1)
         for typed, code in readers[names[0]].codes.items():

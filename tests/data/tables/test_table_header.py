@@ -2,12 +2,14 @@
 
 import io
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from refusals import assert_reports
+from refusals import assert_refused, assert_reports
 
 from dlkit.data.tables.header import are_values
 from dlkit.data.tables.options import TableOptions
@@ -177,3 +179,11 @@ def test_the_hint_for_lines_that_are_no_rows_works(name: str, tmp_path: Path) ->
     assert len(found) == len(table)
     for column in "abcn":
         np.testing.assert_allclose(found.numbers(column), table[column])
+
+
+def test_title_above_the_names_is_reported_before_a_target_that_it_does_not_have(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    Path("t.csv").write_text("TOA5,st1\na,b,y\n" + "1,2,3\n4,5,6\n" * 20)
+
+    assert_refused(dlkit("train", "mlp", "--data", "t.csv", "--target", "y"), 3, "line 1", "tail -n +2")

@@ -1,0 +1,146 @@
+"""Columns and rows that are no features or samples: weights, row numbers, totals; and numbers that may be names."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from refusals import assert_refused
+
+from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.roles import total_at_the_end, weights_in
+from dlkit.data.tables.table import table_of
+from dlkit.settings.resolve import resolve
+
+RNG = np.random.default_rng(0)
+TRAIN = ("train", "mlp", "--target", "y", "--epochs", "1", "--no-plot", "--force", "--out", "run", "--data")
+Run = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "weighs"),
+    [
+        ("weight", RNG.choice([0.2, 1.0], 300), True),
+        ("weight", RNG.normal(70, 12, 300), False),
+        ("weight", RNG.choice([1613, 2372, 3504], 300), False),
+        ("weight", RNG.choice([-0.5, 0.5], 300), False),
+        ("w", (lambda w: w / w.mean())(RNG.gamma(2, 1, 300)), True),
+        ("w", RNG.gamma(2, 1, 300), False),
+        ("sample_weight", RNG.gamma(2, 700, 300), True),
+        ("Survey Weight", RNG.integers(1, 9, 300), True),
+        ("fnlwgt", RNG.integers(10_000, 900_000, 300), True),
+        ("WTMEC2YR", RNG.gamma(2, 700, 300), True),
+        ("pweight", np.ones(300), False),
+        ("birth_weight", RNG.normal(3.4, 0.5, 300), False),
+        ("weight_kg", RNG.choice([0.5, 1.0], 300), False),
+    ],
+)
+def test_weights_are_known_by_name_and_values(name: str, values: np.ndarray, *, weighs: bool) -> None:
+    assert weights_in(table_of("t", {name: values}), [name]) == [name] * weighs
+
+
+def test_column_of_weights_is_refused_and_both_hints_work(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame({"x": RNG.normal(size=200), "weight": RNG.choice([0.2, 1.0], 200)})
+    frame.assign(y=2 * frame.x).round(3).to_csv("t.csv", index=False)
+
+    findings = json.loads(dlkit("data", "check", "t.csv", "--target", "y", "--json").stdout)
+    refused = dlkit(*TRAIN, "t.csv")
+
+    assert [(each["rule"], each["where"]) for each in findings if each["level"] == "error"] == [
+        ("weights", "column weight")
+    ]
+    assert_refused(
+        refused, 3, "column weight (0.2 to 1)", "--features x leaves it out; --kinds weight=number"
+    )
+    for options in (("--features", "x"), ("--kinds", "weight=number"), ("--features", "x,weight")):
+        assert dlkit(*TRAIN, "t.csv", *options).code == 0
+        assert "weights" not in dlkit("data", "check", "t.csv", "--target", "y", *options).stdout
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"),
+    [
+        ({"who": "D1", "a": 1.0, "b": 2.0}, ""),
+        ({"who": "D1", "a": "sum", "b": "sum"}, "sums"),
+        ({"who": "D1", "a": "mean", "b": "mean"}, "means"),
+        ({"who": "Grand total:", "a": 1.0, "b": 2.0}, "Grand total:"),
+        ({"who": "Mittelwert", "a": 1.0, "b": 2.0}, "Mittelwert"),
+    ],
+)
+def test_last_row_of_sums_or_means_is_found(last: dict[str, Any], shown: str) -> None:
+    frame = pd.DataFrame({"who": [f"D{i % 9}" for i in range(60)], "a": RNG.random(60), "b": RNG.random(60)})
+    row = {
+        name: getattr(frame[name], text)() if text in ("sum", "mean") else text for name, text in last.items()
+    }
+    whole = pd.concat([frame, pd.DataFrame([row])])
+
+    found = total_at_the_end(table_of("t", {name: whole[name].to_numpy() for name in whole}), ["a", "b"])
+
+    assert (shown in found) if shown else found == ""
+
+
+def test_training_reports_totals_and_numbered_rows(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame({"id": range(1, 61), "a": RNG.random(60), "b": RNG.random(60), "y": RNG.random(60)})
+    frame.to_csv("plain.csv", index=False)
+    pd.concat([frame, frame.sum().to_frame().T.assign(id=61)]).to_csv("total.csv", index=False)
+
+    said = dlkit(*TRAIN, "total.csv").stderr
+
+    assert "line 62" in said
+    assert "id seems to number the rows" in said
+    without = dlkit(*TRAIN, "plain.csv", "--features", "a,b").stderr
+    assert "last row" not in without
+    assert "number the rows" not in without
+
+
+def test_wells_among_digits_are_refused_until_their_kind_is_given(dlkit: Run, home: Path) -> None:
+    wells = [f"{plate}E{row}" for plate in range(1, 5) for row in range(1, 13)] * 5
+    frame = pd.DataFrame({"well": wells, "a": RNG.random(240), "y": RNG.random(240)})
+    frame.to_csv("t.csv", index=False)
+
+    assert_refused(dlkit(*TRAIN, "t.csv"), 3, "'1E1'", "--kinds well=text or well=number")
+    assert dlkit(*TRAIN, "t.csv", "--kinds", "well=text").code == 0
+    as_number = resolve({"model": "mlp", "data": "t.csv", "target": "y", "kinds": "well=number"}, {})
+    from dlkit.data.tables.options import TableOptions
+
+    table = read_table("t.csv", options=TableOptions.of(as_number))
+    np.testing.assert_array_equal(table.numbers("well"), [float(well) for well in wells])
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1E5", "2e3"] * 20, "text"),
+        (["15", "12E4"] * 20, "text"),
+        (["1e+05", "2e-3"] * 20, "number"),
+        (["1.5e5", "2E3"] * 20, "number"),
+        (["1E5", "0.5"] * 20, "number"),
+        ([str(number) for number in range(40)], "number"),
+    ],
+)
+def test_digits_around_an_e_are_numbers_only_beside_other_signs_of_numbers(
+    tmp_path: Path, values: list[str], kind: str, *, wide: bool
+) -> None:
+    names = [f"c{number}" for number in range(6_000 if wide else 1)]
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "\n".join(["a," + ",".join(names), *(f"{value}" + ",1.5" * len(names) for value in values)]) + "\n"
+    )
+
+    table = read_table(str(path))
+
+    assert table.column("a").kind == kind
+
+
+def test_e_behind_the_first_rows_of_digits_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "15,1\n" * 200_000 + "12E4,1\n")
+
+    stray = read_table(str(path)).column("a").stray
+
+    assert stray is not None
+    assert (stray.value, stray.line, stray.fault) == ("12E4", 200_002, "exponent")
