@@ -11,6 +11,7 @@ from dlkit.files.history import History
 from dlkit.plotting.axis_titles import read_axis_titles
 from dlkit.plotting.foreign import ForeignHistory
 from dlkit.plotting.loading import load_matplotlib
+from dlkit.plotting.long_history import thinned
 from dlkit.plotting.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
 from dlkit.plotting.runs import (
     Setting,
@@ -92,12 +93,14 @@ def _prepare(drawing: "Drawing") -> _Asked:
     for history in histories:
         for note in history.notes if isinstance(history, ForeignHistory) else ():
             drawing.warn(note)
+    if options.smooth == 1 and not (options.join or options.group):
+        histories = [thinned(history) for history in histories]
     check_x(histories, files, options.x)
     panels = choose_panels(histories, options.columns, log_y=options.log_y)
     if options.columns is not None:
         for file, column in find_lacking(histories, files, panels):
             drawing.warn(f"{file} has no {column}; it is left out of that panel")
-    if hidden := count_not_positive(histories, panels, options.columns, log_y=options.log_y):
+    if hidden := count_not_positive(drawing.inputs, panels, options.columns, log_y=options.log_y):
         values = counted(hidden, "value") + (" that is" if hidden == 1 else " that are")
         drawing.warn(f"--log-y leaves out {values} not above 0")
     runs = [read_settings(path) for path in drawing.paths]

@@ -19,6 +19,7 @@ from dlkit.plotting.eval_inputs import (
 )
 from dlkit.plotting.foreign import is_history, parse_any_history
 from dlkit.plotting.inputs import CURVE_COLUMNS, parse_curves
+from dlkit.plotting.long_history import read_large
 from dlkit.plotting.map_inputs import is_map, parse_map
 from dlkit.plotting.predictions import (
     Predictions,
@@ -120,6 +121,8 @@ def read_input(path: Path, kind: str | None = None) -> tuple[PlotKind, Any]:
     Raises:
         DataError: It is missing, empty, no text, of no kind, or a cell is faulty.
     """
+    if kind in (None, "curves") and (history := read_large(path)) is not None:
+        return PLOT_KINDS["curves"], history
     header, rows = read_rows(path)
     if not all(name.isprintable() for name in header):
         raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
