@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's own name
 
+from dlkit.distributed.group import Group
 from dlkit.errors import ConfigError
 from dlkit.files.description import DataDescription
 from dlkit.metrics import Metric, count_correct, sum_absolute_errors
@@ -169,11 +170,14 @@ class RunningMean:
         objective: Gives the metric.
         fold_every: Batches to keep before they are folded in; 1 for wide outputs.
         rewindable: Keep them until `settle` all the same, so that the newest batches can be taken back.
+        group: The processes that each take in a slice of every batch. What is read, and what is kept once it is
+            folded in, is of whole batches.
     """
 
     objective: Objective
     fold_every: int = 16
     rewindable: bool = False
+    group: Group = field(default_factory=Group)
     _sizes: list[int] = field(default_factory=list)
     _losses: list[Tensor] = field(default_factory=list)
     _metric_sums: list[Tensor] = field(default_factory=list)
@@ -185,10 +189,18 @@ class RunningMean:
         if self.objective.width > _WIDE:
             self.fold_every = 1
 
-    def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """Take in one batch: its mean loss, its outputs (N, K) and its targets (N,) or (N, D)."""
-        self._pending.append((loss.detach(), outputs.detach(), targets))
-        self._sizes.append(len(targets))
+    def add(self, loss: Tensor, outputs: Tensor, targets: Tensor, size: int | None = None) -> None:
+        """Take in one batch: its mean loss, its outputs (N, K) and its targets (N,) or (N, D).
+
+        Args:
+            loss: Of the samples that this process has.
+            outputs: Theirs.
+            targets: Theirs.
+            size: Samples in the whole batch; None where this process has all of them.
+        """
+        size = len(targets) if size is None else size
+        self._pending.append((self.group.mean_loss(loss.detach(), size), outputs.detach(), targets))
+        self._sizes.append(size)
         if len(self._pending) == self.fold_every:
             self._monitored = self._folded_monitored()
             losses, metric_sums = self._folded()
@@ -264,10 +276,11 @@ class RunningMean:
             state["monitored_sums"] = torch.cat(self._monitored)
         if self._pending:
             losses, outputs, targets = zip(*self._pending, strict=True)
+            sizes = self._sizes[-len(losses) :]
             state |= {
                 "pending_losses": torch.stack(losses),
-                "pending_outputs": torch.cat(outputs),
-                "pending_targets": torch.cat(targets),
+                "pending_outputs": self.group.whole(outputs, sizes),
+                "pending_targets": self.group.whole(targets, sizes),
             }
         return state
 
@@ -286,14 +299,22 @@ class RunningMean:
             sizes = self._sizes[-len(losses) :]
             outputs = state["pending_outputs"].to(device).split(sizes)
             targets = state["pending_targets"].to(device).split(sizes)
-            self._pending = list(zip(losses, outputs, targets, strict=True))
+            self._pending = [
+                (loss, preds[own], truth[own])
+                for loss, preds, truth in zip(losses, outputs, targets, strict=True)
+                for own in [self.group.slice_of(len(truth))]
+            ]
 
     def _folded_monitored(self) -> list[Tensor]:
         """Return what is kept for the monitored metric, fold by fold; empty if there is none."""
         if self.objective.monitored is None or not self._pending:
             return self._monitored
         _, outputs, targets = zip(*self._pending, strict=True)
-        return [*self._monitored, self.objective.monitored_rows(torch.cat(outputs), torch.cat(targets))]
+        rows = self.objective.monitored_rows(torch.cat(outputs), torch.cat(targets))
+        if self.objective.monitored.terms is not None:
+            return [*self._monitored, self.group.sum(rows)]
+        slices = rows.split([len(part) for part in targets])
+        return [*self._monitored, self.group.whole(slices, self._sizes[-len(slices) :])]
 
     def _in_folds(self, rows: Tensor) -> list[Tensor]:
         """Cut what was kept for the monitored metric, shape (R, S), into its folds again."""
@@ -310,7 +331,8 @@ class RunningMean:
             return self._losses[0], self._metric_sums[0]
         losses, outputs, targets = zip(*self._pending, strict=True)
         added = self.objective.metric_sum(torch.cat(outputs), torch.cat(targets)).reshape(1)
-        return torch.cat([*self._losses, torch.stack(losses)]), torch.cat([*self._metric_sums, added])
+        sums = [*self._metric_sums, self.group.sum(added)]
+        return torch.cat([*self._losses, torch.stack(losses)]), torch.cat(sums)
 
 
 _ELEMENTWISE: Mapping[str, Callable[..., Tensor]] = {

@@ -32,6 +32,13 @@ _NO_COMPILER_TEXTS = (
     "InvalidCxxCompiler",
     "Python.h",
 )
+_LOST_TEXTS = (
+    "gloo",
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "NCCL",
+    "Broken pipe",
+)
 _COMPILER_MODULES = ("torch._dynamo", "torch._inductor")
 
 
@@ -262,6 +269,41 @@ def is_compiler_error(err: BaseException) -> bool:
 def is_compiler_missing(err: BaseException) -> bool:
     """Return whether torch.compile found no C++ compiler or triton; fragile: known by its text."""
     return _contains(err, _NO_COMPILER_TEXTS)
+
+
+def averaging_gradients(
+    model: nn.Module, group: Any, device: torch.device | None, *, unused: bool
+) -> nn.Module:
+    """Return a network that averages its gradients over processes in every backward pass.
+
+    Fragile: the name of the option that leaves buffers alone, `forward_sync_buffers` since 2.14, `broadcast_buffers`
+    before.
+
+    Args:
+        model: The network.
+        group: The processes.
+        device: The device of this process; None for a CPU.
+        unused: A pass may leave parameters unused. Gradients are then added up in the order of the parameters from
+            the first pass on; else torch reorders them after it.
+    """
+    kind = nn.parallel.DistributedDataParallel
+    names = inspect.signature(kind).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    options: dict[str, Any] = {buffers: False, "gradient_as_bucket_view": True}
+    return kind(
+        model,
+        device_ids=None if device is None else [device],
+        process_group=group,
+        find_unused_parameters=unused,
+        **options,
+    )
+
+
+def is_lost_process(err: BaseException) -> bool:
+    """Return whether an error means that another process of a group has gone; fragile: mostly known by its text."""
+    return isinstance(err, torch.distributed.DistError) or (
+        isinstance(err, RuntimeError) and _contains(err, _LOST_TEXTS)
+    )
 
 
 def _contains(err: BaseException, texts: Sequence[str]) -> bool:

@@ -85,11 +85,15 @@ class Child:
 
 
 class ForkServer:
-    """The process that the others are forked from."""
+    """The process that the others are forked from.
 
-    def __init__(self) -> None:
+    Args:
+        setup: Python to run in it first.
+    """
+
+    def __init__(self, setup: str = "") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PARENT],
+            [sys.executable, "-c", f"{setup}\n{_PARENT}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -132,9 +136,9 @@ class ForkServer:
 
 
 @contextmanager
-def fork_server() -> Iterator[ForkServer]:
+def fork_server(setup: str = "") -> Iterator[ForkServer]:
     """Give a server for as long as the block runs."""
-    server = ForkServer()
+    server = ForkServer(setup)
     try:
         yield server
     finally:

@@ -84,7 +84,9 @@ def _run(words: list[str]) -> int:
     debug = "--debug" in words
     try:
         app = build_app(words)
-        code = app(args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT")
+        code = app(
+            args=words, prog_name="dlkit", standalone_mode=False, auto_envvar_prefix="DLKIT", obj=words
+        )
         console.flush()
         return code if isinstance(code, int) else 0
     except StdoutClosed:

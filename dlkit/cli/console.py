@@ -29,10 +29,13 @@ class Mode:
     verbose: bool = False
     json: bool = False
     debug: bool = False
+    rank: str = ""
+    """What errors begin with in a process that leaves all else on its streams to the first of a group."""
 
     def reset(self) -> None:
         """Restore the defaults, for the next command of this process."""
         self.quiet = self.verbose = self.json = self.debug = False
+        self.rank = ""
 
 
 mode = Mode()
@@ -76,7 +79,8 @@ def detail(text: str) -> None:
 
 def warn(text: str) -> None:
     """Print a warning: something was adjusted, ignored or is missing."""
-    stderr().print(f"[yellow]warning:[/] {_safe(text)}")
+    if not mode.rank:
+        stderr().print(f"[yellow]warning:[/] {_safe(text)}")
 
 
 def error(err: DlkitError) -> None:
@@ -84,7 +88,7 @@ def error(err: DlkitError) -> None:
     console = stderr()
     for fault in err.faults:
         label = "[yellow]interrupted:[/]" if isinstance(fault, InterruptedRun) else "[bold red]error:[/]"
-        console.print(f"{label} {_safe(fault.message)}")
+        console.print(f"{label} {_safe(mode.rank + fault.message)}")
         if fault.hint:
             console.print(f"[cyan]hint:[/] {_safe(fault.hint)}")
 

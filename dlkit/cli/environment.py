@@ -10,10 +10,12 @@ _USER_SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
 def prepare_environment(variables: MutableMapping[str, str]) -> None:
-    """Let waiting CPU threads yield early, unless the user has set how they wait.
+    """Let waiting CPU threads yield early, and several processes keep quiet, unless the user has set how they do.
 
     Args:
         variables: Of the process; changed in place, before torch is imported.
     """
     if not any(name in variables for name in _USER_SETTINGS):
         variables["GOMP_SPINCOUNT"] = _SPIN_COUNT
+    if "RANK" in variables:  # one of several processes, of which each would repeat torch's warnings
+        variables.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

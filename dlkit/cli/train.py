@@ -2,12 +2,13 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Context, Option
+from typer import Argument, Context, Exit, Option
 
 from dlkit.cli import console
 from dlkit.cli.bars import show_preparing
@@ -28,6 +29,15 @@ from dlkit.cli.search import (
 )
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
+from dlkit.cli.train_devices import (
+    DevicesOption,
+    as_member,
+    check_batch,
+    is_first,
+    open_shared,
+    train_on_devices,
+    watching_agent,
+)
 from dlkit.cli.train_folds import configs_of_folds, folds_asked, note_spread
 from dlkit.cli.verbose import phase
 from dlkit.errors import CheckpointError, ConfigError, printable
@@ -41,6 +51,7 @@ from dlkit.settings.resolve import resolve, stored_settings
 from dlkit.settings.texts import parse_log
 
 if TYPE_CHECKING:
+    from dlkit.distributed.join import Joined
     from dlkit.training.run import TrainRun
 
 
@@ -110,6 +121,7 @@ def train(
     pruner: PrunerOption = "median",
     jobs: JobsOption = 1,
     join: JoinOption = None,
+    devices: DevicesOption = None,
     list_models: Annotated[bool, Option("--list", help="List the built-in models and exit.")] = False,
     help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
@@ -127,6 +139,7 @@ def train(
         "print_config": print_config,
         "dry_run": dry_run,
         "overfit": overfit,
+        "devices": devices,
     }
     modes = {name for name, value in own.items() if value and name in counted}
     given = given_settings(context, {**settings, "model": model}, arguments, config_file, resuming=resuming)
@@ -137,44 +150,121 @@ def train(
         run_search(asked, given, searching | modes | ({"resume"} if resuming else set()))
         return
     given.faults.extend(_clashes(modes, resuming=resuming))
-    folds = 0 if resuming or modes & {"print_config", "dry_run", "overfit"} else folds_asked(given)
-    if folds > 1:
-        _train_folds(given, folds, out, force=force)
-        return
-    run_dir = None if resume is None else _open_to_resume(resume, given.faults)
-    if run_dir is None:
-        config = resolve(given.settings, given.arguments, file=given.file, faults=given.faults)
-    else:
-        config = _config_of_run(run_dir, given)
-    if "print_config" in modes:
-        _print_config(explained(config, given, resuming=resuming))
-        return
-    check_named(config, given.settings, resuming=resuming)
-    if modes & {"dry_run", "overfit"}:
-        _try(config, overfit)
-        return
-    if run_dir is None:
-        check_out(out, force=force)
-    if download and "download" in counted:
-        _download(config)
-    _print_result(_run(config, run_dir, set(given.typed), out, force=force))
+    command = _Command(
+        given=given,
+        modes=modes,
+        out=out,
+        resume=resume,
+        force=force,
+        download=download and "download" in counted,
+        overfit=overfit,
+        devices=devices if "devices" in counted else None,
+        words=context.obj or (),
+    )
+    with as_member(devices) as joined:
+        command.run(joined)
 
 
-def _train_folds(given: Given, folds: int, out: Path | None, *, force: bool) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Command:
+    """What a command line asks for.
+
+    Args:
+        given: The settings.
+        modes: Options beside settings that were given.
+        out: The run folder of a new run.
+        resume: The run to resume.
+        force: Replace the run in the folder.
+        download: Download the data first.
+        overfit: How many samples to memorise.
+        devices: `--devices`.
+        words: The command line, after `dlkit`.
+    """
+
+    given: Given
+    modes: set[str]
+    out: Path | None
+    resume: Path | None
+    force: bool
+    download: bool
+    overfit: int | None
+    devices: str | None
+    words: Sequence[str]
+
+    def run(self, joined: "Joined | None") -> None:
+        """Do it; as one of several processes if others have joined."""
+        given, resuming = self.given, self.resume is not None
+        trying = self.modes & {"print_config", "dry_run", "overfit"}
+        folds = 0 if resuming or trying else folds_asked(given)
+        first = is_first(joined)
+        if folds > 1:
+            configs = configs_of_folds(given, folds, self.out, force=self.force or not first)
+            check_named(configs[0][0], given.settings)
+            self._on_devices(configs[0][0], joined)
+            _train_folds(configs, set(given.typed), force=self.force, joined=joined)
+            return
+        run_dir = None if self.resume is None else _open_to_resume(self.resume, given.faults, joined)
+        if run_dir is None:
+            config = resolve(given.settings, given.arguments, file=given.file, faults=given.faults)
+        else:
+            config = _config_of_run(run_dir, given)
+        if "print_config" in trying:
+            _print_config(explained(config, given, resuming=resuming))
+            return
+        check_named(config, given.settings, resuming=resuming)
+        if trying:
+            _try(config, self.overfit)
+            return
+        if run_dir is None and first:
+            check_out(self.out, force=self.force)
+        self._on_devices(config, joined)
+        if self.download:
+            _download(config, joined)
+        run = _run(config, run_dir, set(given.typed), self.out, force=self.force, joined=joined)
+        if first:
+            _print_result(run)
+
+    def _on_devices(self, config: TrainConfig, joined: "Joined | None") -> None:
+        """Let several processes do it in place of this one, if `--devices` asks for it.
+
+        Raises:
+            Exit: They have done it.
+        """
+        if joined is not None:
+            check_batch(config, joined.membership.size)
+        elif self.devices is not None:
+            code = train_on_devices(self.devices, config, self.words)
+            if code is not None:
+                raise Exit(code)
+
+
+def _train_folds(
+    configs: Sequence[tuple[TrainConfig, Path | None]],
+    named: set[str],
+    *,
+    force: bool,
+    joined: "Joined | None",
+) -> None:
     """Train one run a fold, each of which tests another part of the rows."""
-    configs = configs_of_folds(given, folds, out, force=force)
-    check_named(configs[0][0], given.settings)
     runs = []
     for number, (config, folder) in enumerate(configs, 1):
-        console.note(f"fold {number} of {folds}")
-        runs.append(_run(config, None, set(given.typed), folder, force=force))
+        console.note(f"fold {number} of {len(configs)}")
+        runs.append(_run(config, None, named, folder, force=force, joined=joined))
+    if not is_first(joined):
+        return
     note_spread(runs)
     for run in runs:
         _print_result(run, indent=None)
 
 
 def _run(
-    config: TrainConfig, run_dir: RunDir | None, named: set[str], out: Path | None, *, force: bool
+    config: TrainConfig,
+    run_dir: RunDir | None,
+    named: set[str],
+    out: Path | None,
+    *,
+    force: bool,
+    joined: "Joined | None" = None,
 ) -> "TrainRun":
     """Train a new run, or the one in a folder to its end."""
     with phase("load torch"):
@@ -182,13 +272,16 @@ def _run(
         from dlkit.training.run import start_run
 
     with phase("load the data, build the network"), show_preparing():
-        run = resume_run(config, run_dir, named) if run_dir else start_run(config, out, force=force)
+        if run_dir:
+            run = resume_run(config, run_dir, named, joined)
+        else:
+            run = start_run(config, out, force=force, joined=joined)
     for text in run.notes:
         console.note(text)
     if run.done_reason:
         run.complete()
     else:
-        with phase("train"), _stopped_by_signals(run), show_progress(run) as display:
+        with phase("train"), _stopped_by_signals(run, joined), show_progress(run) as display:
             for step, reading in run:
                 display.update(step, reading)
                 _show_messages(run)
@@ -239,17 +332,21 @@ def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
     for name in (name for name in hints if resuming and name in modes):
         yield ConfigError(f"{flags[name]} does not go with --resume", hints[name])
     tried = [flags[name] for name in ("print_config", "dry_run", "overfit") if name in modes]
+    if "devices" in modes and tried:
+        yield ConfigError(f"--devices does not go with {tried[0]}", "that takes one process")
     if len(tried) > 1:
         yield ConfigError(f"{tried[0]} does not go with {' and '.join(tried[1:])}", "one at a time")
 
 
-def _open_to_resume(resume: Path, faults: list[ConfigError]) -> RunDir:
+def _open_to_resume(resume: Path, faults: list[ConfigError], joined: "Joined | None") -> RunDir:
     """Return the run to resume, once the options are valid and its folder is writable."""
     if faults:
         raise ConfigError.of(faults)
+    if not is_first(joined):
+        return open_shared(joined, None)
     run_dir = open_run(newest_unfinished(resume).path if is_folder_of_runs(resume) else resume)
     probe_folder(run_dir.path)
-    return run_dir
+    return open_shared(joined, run_dir)
 
 
 def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
@@ -278,15 +375,18 @@ def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
     return stored_settings(stored)
 
 
-def _download(config: TrainConfig) -> None:
-    """Download the data if they are neither embedded nor downloaded."""
+def _download(config: TrainConfig, joined: "Joined | None") -> None:
+    """Download the data if they are neither embedded nor downloaded; once a machine."""
     if config.data not in DATA or DATA[config.data].embedded:
         return
     from dlkit.cli.bars import show_download
     from dlkit.data.builtin.get import get
 
-    with show_download(config.data) as progress:
-        get(config.data, progress=progress, note=console.note)
+    if joined is None or joined.membership.local_rank == 0:
+        with show_download(config.data) as progress:
+            get(config.data, progress=progress, note=console.note)
+    if joined is not None:
+        joined.barrier()
 
 
 def _print_result(run: "TrainRun", indent: int | None = 2) -> None:
@@ -326,14 +426,17 @@ def _next_commands(run: "TrainRun") -> list[str]:
     ]
 
 
-def _stopped_by_signals(run: "TrainRun") -> AbstractContextManager[None]:
+@contextmanager
+def _stopped_by_signals(run: "TrainRun", joined: "Joined | None") -> Iterator[None]:
     """Let the first Ctrl-C, SIGTERM or SIGHUP finish the step and save; the second ends the process."""
 
     def request_stop(number: int) -> None:
         run.stop_signal = number
 
-    return stop_signals(
+    handling = stop_signals(
         request_stop,
         notify=lambda: console.note("finishing this step and saving; press Ctrl-C again to quit now"),
         clean_up=lambda: sweep_temporaries(run.dir.path, os.getpid()),
     )
+    with handling, watching_agent(joined, request_stop):
+        yield

@@ -1,5 +1,6 @@
 """Batches from tensors that stay on the device, in an order that the seed and the epoch alone decide."""
 
+import copy
 import hashlib
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dlkit.data.dataset import Split
+from dlkit.distributed.group import Group
 from dlkit.inputs import Inputs, rows_of
 
 _CHUNK_BYTES = 4 * 2**20
@@ -33,11 +35,12 @@ class Batches:
 
     Args:
         split: The samples.
-        batch_size: Samples in a batch. A single sample left over joins the batch before it, since batch
+        batch_size: Samples in a batch. Fewer than two left over for each process join the batch before, since batch
             normalisation cannot train on one.
         device: Where the batches are wanted; the stored samples move there once if they fit.
         seed: Decides the order, together with the epoch.
         balanced: Draw from each of the split's strata equally often, with repetition in the smaller ones.
+        group: The processes that share each batch; this one takes its slice.
     """
 
     def __init__(
@@ -48,7 +51,10 @@ class Batches:
         seed: int = 0,
         *,
         balanced: bool = False,
+        group: Group | None = None,
     ) -> None:
+        self._group = group or Group()
+        self._fewest = 2 * self._group.size
         self.batch_size = batch_size
         self.device = device
         self.seed = seed
@@ -57,9 +63,20 @@ class Batches:
         self._strata = split.strata().cpu() if balanced else None
 
     def __len__(self) -> int:
-        samples = len(self._split)
-        full, rest = divmod(samples, self.batch_size)
-        return full + (1 if rest > 1 or full == 0 else 0)
+        full, rest = divmod(len(self._split), self.batch_size)
+        return full + (1 if rest >= self._fewest or full == 0 else 0)
+
+    def size_of(self, index: int) -> int:
+        """Return the samples of a batch, those of all processes together."""
+        if index + 1 < len(self):
+            return self.batch_size
+        return len(self._split) - index * self.batch_size
+
+    def whole(self) -> "Batches":
+        """Return the same batches for this process alone, with the samples of all."""
+        other = copy.copy(self)
+        other._group = Group()
+        return other
 
     @property
     def num_samples(self) -> int:
@@ -125,10 +142,11 @@ class Batches:
             stop = self._chunk_end(start)
             self._announce(rows, start)
             inputs, targets = self._split.batch(self._rows_of(rows, start, stop), self.device, epoch)
+            first = 0
             for index in range(start, stop):
-                first = (index - start) * self.batch_size
-                last = len(targets) if index + 1 == stop else first + self.batch_size
+                last = first + self._group.count_of(self.size_of(index))
                 yield rows_of(inputs, first, last), targets[first:last]
+                first = last
             start = stop
 
     def _chunk_end(self, start: int) -> int:
@@ -136,7 +154,10 @@ class Batches:
         return min(len(self), start - start % self._chunk + self._chunk)
 
     def _rows_of(self, rows: Tensor, start: int, stop: int) -> Tensor:
-        return rows[start * self.batch_size : len(rows) if stop == len(self) else stop * self.batch_size]
+        if self._group.size == 1:
+            return rows[start * self.batch_size : len(rows) if stop == len(self) else stop * self.batch_size]
+        wholes = [rows[index * self.batch_size :][: self.size_of(index)] for index in range(start, stop)]
+        return torch.cat([whole[self._group.slice_of(len(whole))] for whole in wholes])
 
     def _announce(self, rows: Tensor, start: int) -> None:
         """Let a split that takes long over its samples begin with those of the next batches."""

@@ -1,11 +1,13 @@
 """Outputs and scores of a network on a split."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
+from dlkit.distributed.group import Group
 from dlkit.inputs import Inputs, call
 from dlkit.objectives import Objective, RunningMean
 
@@ -27,6 +29,9 @@ def running_scores(
     batches: Iterable[tuple[Inputs, Tensor]],
     objective: Objective,
     forward: Callable[[nn.Module, Inputs], Tensor] = call,
+    *,
+    group: Group | None = None,
+    sizes: Iterable[int] | None = None,
 ) -> RunningMean:
     """Return loss and metrics over batches, in evaluation mode.
 
@@ -35,12 +40,15 @@ def running_scores(
         batches: Inputs and targets on the model's device.
         objective: Loss and metric.
         forward: Passes inputs through the network.
+        group: The processes that share each batch; None where this one has all of it.
+        sizes: Samples in each whole batch, where it is shared.
     """
     model.eval()
-    running = RunningMean(objective)
-    for inputs, targets in batches:
+    running = RunningMean(objective, group=group or Group())
+    counts: Iterable[int | None] = repeat(None) if sizes is None else sizes
+    for (inputs, targets), size in zip(batches, counts):  # noqa: B905 - without end
         outputs = forward(model, inputs)
-        running.add(objective.loss(outputs, targets), outputs, targets)
+        running.add(objective.loss(outputs, targets), outputs, targets, size)
     return running
 
 

@@ -312,6 +312,11 @@ class TrainConfig:
         panel=COMPUTE_PANEL,
     )
     compile: bool = _setting(False, "Compile the network with torch.compile.", panel=COMPUTE_PANEL)
+    sync_batchnorm: bool | None = _setting(
+        None,
+        "With --devices, let batch norm see the whole batch, not the samples of each process. Default: yes.",
+        panel=COMPUTE_PANEL,
+    )
     threads: str = _setting(
         "auto", "CPU threads: auto (by network, batch and cores) or a number.", panel=COMPUTE_PANEL
     )

@@ -13,6 +13,7 @@ _MAX_THREADS = 1024
 _MAX_WORKERS = 256
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(f"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?|{_NUMBER}")
+_LONGEST_COUNT = 4
 _SAVE_EVERY = re.compile("([1-9][0-9]{0,11})(e?)")
 
 
@@ -30,6 +31,25 @@ def parse_threads(text: str) -> int | None:
             "auto chooses by network, batch and cores",
         )
     return int(text)
+
+
+def parse_devices(text: str) -> int | tuple[int, ...] | None:
+    """Parse `--devices`: how many, which, or None for `all`.
+
+    Raises:
+        ConfigError: It is none of them.
+    """
+    if text == "all":
+        return None
+    numbers = [part.strip() for part in text.split(",")]
+    fits = all(part.isascii() and part.isdecimal() and len(part) <= _LONGEST_COUNT for part in numbers)
+    if not fits or (len(numbers) == 1 and int(numbers[0]) == 0):
+        raise ConfigError(
+            f"--devices {text} is not a number of devices, a list of them or all",
+            "--devices 4 takes the first four, --devices 0,1 those two",
+        )
+    devices = tuple(map(int, numbers))
+    return devices if len(devices) > 1 else devices[0]
 
 
 def parse_bands(text: str) -> tuple[str, ...]:

@@ -12,6 +12,9 @@ from dlkit.data.batches import Batches
 from dlkit.data.dataset import DataSet, first_that_fits
 from dlkit.data.kinds import load_dataset
 from dlkit.device import device_label, pick_device, seed_all
+from dlkit.distributed.batch_norm import SharedBuffers, has_batch_norm, synchronise
+from dlkit.distributed.group import Group
+from dlkit.distributed.join import Joined
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.files.checkpoint import load_checkpoint
@@ -66,14 +69,18 @@ class Assembly:
     schedule_steps: int
 
 
-def assemble_new(config: TrainConfig) -> Assembly:
+def assemble_new(config: TrainConfig, joined: Joined | None = None) -> Assembly:
     """Load the data, build the network and seed everything, as the first step of a new run finds it.
+
+    Args:
+        config: The settings.
+        joined: The other processes that train with this one; None where it trains alone.
 
     Raises:
         DlkitError: The device, the data or the weights to start from are not available.
         ConfigError: A glob or a warm-up does not fit the network or the run.
     """
-    device = prepare_device(config)
+    device, group = prepare_device(config, joined)
     seed_all(config.seed)
     dataset, (config, model, built) = first_that_fits(
         load_dataset(config), lambda dataset: _network_for(config, dataset)
@@ -85,13 +92,13 @@ def assemble_new(config: TrainConfig) -> Assembly:
             f"{code.short} gives probabilities; the loss takes what is before the softmax: leave that out"
         )
     model = model.to(device)
-    _set_threads(config, dataset, model, device)
-    notes.insert(0, plan_of(config, dataset.description, model, device))
+    _set_threads(config, dataset, model, device, joined)
+    notes.insert(0, plan_of(config, dataset.description, model, device, group))
     if is_emulated(config.precision, device):
         notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
-    return assemble(config, dataset, model, device, notes)
+    return assemble(config, dataset, model, device, notes, group)
 
 
 def _network_for(config: TrainConfig, dataset: DataSet) -> tuple[TrainConfig, nn.Module, list[str]]:
@@ -107,38 +114,54 @@ def _network_for(config: TrainConfig, dataset: DataSet) -> tuple[TrainConfig, nn
     return config, build_model(config.model, dataset.description, config.arguments, dataset.context), notes
 
 
-def _set_threads(config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device) -> None:
+def _set_threads(
+    config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device, joined: Joined | None
+) -> None:
     """Set the number of CPU threads: --threads, or what suits the network, the batch and the cores."""
+    place = None if joined is None else joined.membership
     threads = parse_threads(config.threads)
     if threads is None and device.type == "cpu":
         train = dataset.split("train")
         inputs, _ = train.batch(train.rows[:_SAMPLES_TO_COUNT], device)
-        threads = pick_threads(model, inputs, config.batch_size, count_cores())
+        cores = count_cores() if place is None else max(1, count_cores() // place.local_size)
+        samples = config.batch_size if place is None else config.batch_size // place.size
+        threads = pick_threads(model, inputs, samples, cores)
     if threads is not None:
         torch.set_num_threads(threads)
 
 
-def prepare_device(config: TrainConfig) -> torch.device:
-    """Return the device, set up to compute as the settings say.
+def prepare_device(config: TrainConfig, joined: Joined | None = None) -> tuple[torch.device, Group]:
+    """Return the device, set up to compute as the settings say, and the processes that train together.
 
     Raises:
         MissingError: It is not available, or does not compute in the precision.
     """
     prepare_determinism(config.deterministic)
     device = pick_device(config.device)
+    if joined is not None and device.type == "cuda":
+        device = pick_device(f"cuda:{joined.membership.device}")
+        torch.cuda.set_device(device)
     prepare_precision(config.precision, device)
-    return device
+    return device, Group() if joined is None else joined.group(device)
 
 
 def assemble(
-    config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device, notes: list[str]
+    config: TrainConfig,
+    dataset: DataSet,
+    model: nn.Module,
+    device: torch.device,
+    notes: list[str],
+    group: Group | None = None,
 ) -> Assembly:
     """Build everything around a network that has its weights."""
+    group = group or Group()
     dataset = replace(dataset, table=None)  # the samples are encoded
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
     balanced = config.balance == "sampler"
-    train = Batches(dataset.split("train"), config.batch_size, device, config.seed, balanced=balanced)
+    train = Batches(
+        dataset.split("train"), config.batch_size, device, config.seed, balanced=balanced, group=group
+    )
     objective = objective_of(config, dataset, device)
     optimizer = build_optimizer(
         model,
@@ -158,19 +181,24 @@ def assemble(
         )
     scale = LossScale(device) if config.precision == "fp16" else None
     average = None if config.ema is None else WeightAverage(model, config.ema)
+    shared = None
+    if group.size > 1:
+        code = parse_code(config.model)
+        notes.extend(_share(config, model, group, device))
+        shared = SharedBuffers(model, group, own=code is not None)
     if config.compile:
         compile_network(model, device)
     parts = Parts(
         model=model,
         train=train,
-        val=Batches(dataset.split("val"), config.batch_size * _EVAL_BATCH_FACTOR, device),
+        val=Batches(dataset.split("val"), config.batch_size * _EVAL_BATCH_FACTOR, device, group=group),
         objective=objective,
         optimizer=optimizer,
         schedule=build_run_schedule(config, plateau, steps_per_epoch=steps_per_epoch, span=span),
         guard=FiniteGuard(optimizer, probe.parameters, config.grad_clip, model, scale),
         probe=probe,
         signals=Signals(model, objective, layers=not config.compile),
-        running=RunningMean(objective, train.chunk, rewindable=True),
+        running=RunningMean(objective, train.chunk, rewindable=True, group=group),
         pieces=Pieces(model, device),
         device=device,
         forward=Forward(config.precision, device),
@@ -180,8 +208,30 @@ def assemble(
         ema=average,
         hidden=HiddenState(model, code.short) if (code := parse_code(config.model)) else None,
         random=may_draw(model),
+        group=group,
+        coupled=None if group.size == 1 else group.coupled(model, unused=True),
+        buffers=shared,
     )
     return Assembly(config, dataset, parts, plateau, notes, span)
+
+
+def _share(config: TrainConfig, model: nn.Module, group: Group, device: torch.device) -> list[str]:
+    """Let batch norm see whole batches if it is to; return messages for the user.
+
+    Raises:
+        ConfigError: It is not to, and sees one sample.
+    """
+    if not has_batch_norm(model):
+        return []
+    if config.sync_batchnorm is not False:
+        synchronise(model, group, device)
+        return []
+    if config.batch_size < 2 * group.size:
+        raise ConfigError(
+            f"--batch-size {config.batch_size} leaves batch norm in one of {group.size} processes a single sample",
+            f"--batch-size {2 * group.size} or more, or --sync-batchnorm",
+        )
+    return ["batch norm sees the samples of each process by themselves; its running statistics are averaged"]
 
 
 def build_run_schedule(
@@ -236,12 +286,16 @@ def _freeze(model: nn.Module, globs: str) -> str:
     return f"frozen: {', '.join(dict.fromkeys(frozen))}"
 
 
-def plan_of(config: TrainConfig, description: DataDescription, model: nn.Module, device: torch.device) -> str:
+def plan_of(
+    config: TrainConfig, description: DataDescription, model: nn.Module, device: torch.device, group: Group
+) -> str:
     """Return what is trained, on which data and how, in a line."""
+    each = group.count_of(config.batch_size)
+    shared = "" if group.size == 1 else f" ({group.size} x {each})"
     count = sum(parameter.numel() for parameter in model.parameters())
     sizes = description.split_sizes
     return (
         f"{config.model_name} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
-        f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}, "
+        f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}{shared}, "
         f"on {device_label(device)}"
     )

@@ -212,21 +212,28 @@ def _may_draw(module: nn.Module) -> bool:
     return not kind.__module__.startswith("dlkit.models.")
 
 
-def seed_step(device: torch.device, seed: int, step: int) -> None:
+def seed_step(device: torch.device, seed: int, step: int, rank: int = 0) -> None:
     """Seed torch's generators from the run's seed and the step, so that any step can be repeated by itself.
 
     Args:
         device: Where the network computes; its generator is seeded as well as the CPU's.
         seed: The run's seed.
         step: Steps of the run that are done.
+        rank: Number of the process among those that train together: each draws numbers of its own.
     """
-    mixed = _mix(seed * 0x9E3779B97F4A7C15 + step)
+    mixed = mixed_seed(seed, step, rank)
     torch.default_generator.manual_seed(mixed)
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         torch.cuda.default_generators[index].manual_seed(mixed)
     elif device.type == "mps":
         torch.mps.manual_seed(mixed)
+
+
+def mixed_seed(seed: int, step: int, rank: int) -> int:
+    """Return a seed of 64 bits for a step of a run in one of its processes."""
+    mixed = _mix(seed * 0x9E3779B97F4A7C15 + step)
+    return _mix(mixed + rank) if rank else mixed
 
 
 def _mix(number: int) -> int:

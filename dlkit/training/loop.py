@@ -15,6 +15,7 @@ from dlkit.files.history import EpochRecord
 from dlkit.inputs import Inputs
 from dlkit.objectives import RunningMean
 from dlkit.probes.parameters import ProbeRow
+from dlkit.torch_compat import is_lost_process
 from dlkit.training.own_faults import raise_own_fault
 from dlkit.training.step import Batch, Parts, train_step
 
@@ -123,8 +124,11 @@ def fit(parts: Parts, position: Position, epochs: int) -> Iterator[Step]:
             lr = _set_lr(parts.optimizer, parts.schedule(position.step))
             probed = parts.signals.due(position.step) or parts.probe.due(position.batch // parts.accumulate)
             try:
-                train_step(parts, batches, position.step, probed=probed)
+                sizes = [parts.train.size_of(position.batch + index) for index in range(len(batches))]
+                train_step(parts, batches, position.step, probed=probed, sizes=sizes)
             except Exception as err:
+                if is_lost_process(err):
+                    raise
                 raise_own_fault(err, parts, batches)
                 raise
             position.batch += len(batches)
@@ -158,7 +162,14 @@ def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> St
     train_monitored = _defined(parts.running.read_monitored())
     clock.tick(training=True)
     train_seconds = position.train_seconds
-    val = running_scores(parts.validated, parts.val.in_order(), parts.objective, _watched(parts, position))
+    val = running_scores(
+        parts.validated,
+        parts.val.in_order(),
+        parts.objective,
+        _watched(parts, position),
+        group=parts.group,
+        sizes=map(parts.val.size_of, range(len(parts.val))),
+    )
     val_loss, val_metric = val.read()
     grad_norm, update_ratio, rows = parts.probe.close_epoch()
     rows += parts.signals.close_epoch(parts.running, position.step, position.epoch_start)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from dlkit.data.kinds import load_dataset
+from dlkit.distributed.join import Joined
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.checkpoint import Checkpoint, check_named, load_checkpoint
 from dlkit.files.run_dir import RunDir
@@ -29,7 +30,9 @@ from dlkit.training.stopping import StopRule, total_steps
 _RATES_COMPARED = 200
 
 
-def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ()) -> TrainRun:
+def resume_run(
+    config: TrainConfig, run_dir: RunDir, named: Container[str] = (), joined: Joined | None = None
+) -> TrainRun:
     """Return a run that continues where it stopped.
 
     Args:
@@ -37,13 +40,14 @@ def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ())
         run_dir: Its folder.
         named: Settings that the command line names; only if `model` or `data` is among them, code of the user's
             own is run for it.
+        joined: The other processes that train with this one; None where it trains alone.
 
     Raises:
         CheckpointError: Neither `last` nor `last.prev` can be used.
         DlkitError: The device or the data are not available.
     """
     check_logs(parse_log(config.log))
-    device = prepare_device(config)
+    device, group = prepare_device(config, joined)
     stamp = run_dir.last_stamp()
     checkpoint, notes = newest_state(run_dir, parse_code(config.model) if "model" in named else None)
     check_named(checkpoint)
@@ -56,8 +60,8 @@ def resume_run(config: TrainConfig, run_dir: RunDir, named: Container[str] = ())
     position = Position(**progress["position"])
     new = list(changes_of(config, checkpoint.config, position.step))
     model = restore_model(checkpoint, device)
-    header = [plan_of(config, dataset.description, model, device), _place(run_dir, position), *new]
-    assembly = assemble(config, dataset, model, device, [*header, *notes])
+    header = [plan_of(config, dataset.description, model, device, group), _place(run_dir, position), *new]
+    assembly = assemble(config, dataset, model, device, [*header, *notes], group)
     restore_checked(assembly.parts, checkpoint)
     assembly.notes.extend(changed_settings(run_dir, checkpoint))
     for name, value in progress["plateau"].items():

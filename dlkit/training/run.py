@@ -4,6 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from dlkit.diagnosis.findings import to_json
 from dlkit.diagnosis.reading import read_run
 from dlkit.diagnosis.recording import Recording
 from dlkit.diagnosis.watch import Watch, warning_text
+from dlkit.distributed.join import Joined
 from dlkit.errors import DlkitError, InterruptedRun
 from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
-from dlkit.files.run_dir import clear_run, create_run, is_newer
+from dlkit.files.run_dir import RunDir, clear_run, create_run, is_newer
 from dlkit.metrics import higher_is_better
 from dlkit.models.extra_state import weights_of
 from dlkit.settings.config import TrainConfig
@@ -60,6 +62,7 @@ class TrainRun(RunState):
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     watch: Watch = field(init=False)
+    _known_signal: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.start_step = self.position.step
@@ -76,11 +79,12 @@ class TrainRun(RunState):
         if self.done_reason:
             self.complete()
             return
-        with self.dir.locked():
+        with self._locked():
             self._prepare_folder()
             with self._open_logs() as logs:
                 last_reading = 0.0
                 for step in fit(self.parts, self.position, self.config.epochs):
+                    due = self._agree(last_reading)
                     self._compare_hidden(step)
                     save_numbered = self._is_numbered(step)
                     if step.diverged or step.record is not None or save_numbered:
@@ -94,16 +98,16 @@ class TrainRun(RunState):
                     done = bool(self.done_reason)
                     shown = self._close_early(step, logs) if done and step.record is None else step
                     reading = None
-                    if self._is_read(shown, last_reading):
+                    if due or self._is_read(shown):
                         reading, last_reading = self._read(shown), time.monotonic()
                         logs.reading(shown, reading, self.position.seconds)
                     yield shown, reading
                     if done or self.pruned:
                         break
-                    if self.stop_signal is not None and self.position.step < self.total_steps:
+                    if (number := self._signal()) is not None and self.position.step < self.total_steps:
                         self._check_finite(step)
                         self.save_last()
-                        raise self._interrupted(self.stop_signal)
+                        raise self._interrupted(number)
             if self.config.deterministic:
                 self.messages.append(f"sha256 of the weights {hash_of_weights(self.parts.model)}")
             self._draw_and_diagnose()
@@ -114,8 +118,12 @@ class TrainRun(RunState):
         Raises:
             DlkitError: Another process holds the folder, or a file cannot be written.
         """
-        with self.dir.locked():
-            if self.dir.history.exists() and not is_newer(self.dir.findings, self.dir.history):
+        with self._locked():
+            if (
+                self._writes
+                and self.dir.history.exists()
+                and not is_newer(self.dir.findings, self.dir.history)
+            ):
                 self._read_recording()
                 self._draw_and_diagnose()
 
@@ -164,7 +172,30 @@ class TrainRun(RunState):
         needed = checkpoint_bytes(self.parts.model, self.config, self.config.epochs, self.total_steps)
         return [*self.dir.shortage(needed), *self.dir.shared()]
 
+    @property
+    def _writes(self) -> bool:
+        return self.parts.group.writes
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return self.dir.locked() if self._writes else nullcontext()
+
+    def _agree(self, last_reading: float) -> bool:
+        """Let all processes of a run know of a signal to any, and of the time; return whether a reading is due."""
+        due = self._writes and time.monotonic() - last_reading >= _SECONDS_BETWEEN_READINGS
+        stop, self.position.seconds, reading = self.parts.group.largest(
+            (self.stop_signal or 0, self.position.seconds, due)
+        )
+        self._known_signal = int(stop) or None
+        return bool(reading)
+
+    def _signal(self) -> int | None:
+        """Return the signal to stop for: one that all processes know of, or the newest to a single one."""
+        return self.stop_signal if self.parts.group.size == 1 else self._known_signal
+
     def _prepare_folder(self) -> None:
+        if not self._writes:
+            self.resumed = None
+            return
         if self.resumed not in (None, self.dir.last_stamp()):
             raise DlkitError(
                 f"{self.dir.path} has changed: another process trained there since it was loaded",
@@ -191,7 +222,7 @@ class TrainRun(RunState):
         self.watch = Watch(replace(recording, config=self.config.to_dict()))
 
     def _open_logs(self) -> Logs:
-        names = parse_log(self.config.log)
+        names = parse_log(self.config.log) if self._writes else ()
         return open_logs(names, self.dir, self.metric, self.position, self.config.log_every)
 
     def _check_finite(self, step: Step) -> None:
@@ -219,8 +250,9 @@ class TrainRun(RunState):
     def _write_record(self, record: EpochRecord, step: Step, logs: Logs, *, keep_best: bool = False) -> None:
         if record.val_loss is None or not math.isfinite(record.val_loss):
             raise stop_diverged(self, step, "validation")
-        append_record(self.dir.history, record)
-        append_probes(self.dir.probes, step.probe_rows)
+        if self._writes:
+            append_record(self.dir.history, record)
+            append_probes(self.dir.probes, step.probe_rows)
         logs.epoch(record)
         row, monitor = record.to_row(), self.config.monitor
         self.warnings += map(warning_text, self.watch.observe(row, step.probe_rows))
@@ -260,15 +292,13 @@ class TrainRun(RunState):
 
     def _save_numbered(self, step: Step) -> None:
         self.save_weights(self.dir.numbered(step.step))
-        if self.config.keep is not None:
+        if self.config.keep is not None and self._writes:
             self.dir.keep_newest(self.config.keep)
 
-    def _is_read(self, step: Step, last_reading: float) -> bool:
-        """Return whether this step is read from the device, for the display and the logs."""
+    def _is_read(self, step: Step) -> bool:
+        """Return whether this step is read from the device whenever it comes: it ends an epoch, or is logged."""
         every = self.config.log_every
-        if step.record is not None or (every is not None and step.step % every == 0):
-            return True
-        return time.monotonic() - last_reading >= _SECONDS_BETWEEN_READINGS
+        return step.record is not None or (every is not None and step.step % every == 0)
 
     def _read(self, step: Step) -> Reading:
         if self.parts.guard.skipped():
@@ -287,6 +317,8 @@ class TrainRun(RunState):
 
     def _draw_and_diagnose(self) -> None:
         """Plot the history, keep what the rules find in the whole run, and report what is wrong."""
+        if not self._writes:
+            return
         if self.config.plot:
             self._draw()
         findings, new = self.watch.finish()
@@ -305,25 +337,29 @@ class TrainRun(RunState):
         save_figure(figure, self.dir.curves)
 
 
-def start_run(config: TrainConfig, out: Path | None = None, *, force: bool = False) -> TrainRun:
+def start_run(
+    config: TrainConfig, out: Path | None = None, *, force: bool = False, joined: Joined | None = None
+) -> TrainRun:
     """Return a new run.
 
     Args:
         config: The settings.
         out: The run folder; None takes the next free `runs/MODEL-DATA-NNN`.
         force: Replace the run in the folder.
+        joined: The other processes that train with this one; None where it trains alone.
 
     Raises:
         DlkitError: The device, the data or the folder is not available; see the tree in `dlkit.errors`.
     """
     check_logs(parse_log(config.log))
-    assembly = assemble_new(config)
+    assembly = assemble_new(config, joined)
     config, code = assembly.config, parse_code(config.model)
     name = f"{config.model if code is None else code.name}-{parse_spec(config.data).name}"
-    run_dir = create_run(out, name, force=force)
+    group = assembly.parts.group
+    run_dir = group.broadcast(create_run(out, name, force=force) if group.writes else RunDir(Path()))
     stop_rule = StopRule(config, assembly.parts.steps_per_epoch)
     run = TrainRun(dir=run_dir, assembly=assembly, position=Position(), stop_rule=stop_rule, force=force)
-    run.notes.extend(run.notes_on_folder())
+    run.notes.extend(run.notes_on_folder() if group.writes else ())
     return run
 
 

@@ -77,7 +77,7 @@ class RunState:
     def save_last(self) -> None:
         """Save everything that resuming needs, and keep the file before it as `last.prev`."""
         within_epoch = self.position.batch > 0
-        extras = parts_state(self.parts, within_epoch=within_epoch)
+        extras = parts_state(self.parts, within_epoch=within_epoch)  # of all processes
         self._save(self.dir.last, self.parts.model, extras=extras, keep_previous=self.dir.last_prev)
 
     def save_weights(self, path: Path, keep_previous: Path | None = None) -> None:
@@ -92,6 +92,8 @@ class RunState:
         extras: Mapping[str, Tensor] | None = None,
         keep_previous: Path | None = None,
     ) -> None:
+        if not self.parts.group.writes:
+            return
         early = self.stop_rule.early
         save_checkpoint(
             path,

@@ -2,12 +2,15 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
+from dlkit.distributed.batch_norm import SharedBuffers
+from dlkit.distributed.group import Group
 from dlkit.errors import ConfigError, printable
 from dlkit.inputs import Inputs, rows_of
 from dlkit.models.hidden_state import GROUP, HiddenState, set_buffer
@@ -49,6 +52,9 @@ class Parts:
         ema: The average of the weights, if there is one.
         hidden: What the network keeps beside its weights, if it is the user's own.
         random: Whether a forward pass may draw random numbers; each step then begins with its own seed.
+        group: The processes that train together, each on its slice of every batch.
+        coupled: The network as training calls it, whose gradients are means over the group; None in one process.
+        buffers: Keeps the buffers of the network alike in all processes; None in one.
     """
 
     model: nn.Module
@@ -70,6 +76,9 @@ class Parts:
     ema: "WeightAverage | None" = None
     hidden: HiddenState | None = None
     random: bool = True
+    group: Group = field(default_factory=Group)
+    coupled: nn.Module | None = None
+    buffers: SharedBuffers | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -109,7 +118,9 @@ class Parts:
         return self.pieces.retry("val", inputs, samples, attempt)
 
 
-def train_step(parts: Parts, batches: Sequence[Batch], step: int, *, probed: bool) -> None:
+def train_step(
+    parts: Parts, batches: Sequence[Batch], step: int, *, probed: bool, sizes: Sequence[int] | None = None
+) -> None:
     """Take one optimizer step on the mean loss over some batches.
 
     Args:
@@ -117,19 +128,21 @@ def train_step(parts: Parts, batches: Sequence[Batch], step: int, *, probed: boo
         batches: Inputs and targets on the device.
         step: Steps of the run before this one.
         probed: Measure this step.
+        sizes: Samples in the whole batches, of which these are slices; None where they are whole.
 
     Raises:
         DlkitError: Memory ran out, or torch refuses a setting.
     """
+    sizes = [len(targets) for _, targets in batches] if sizes is None else sizes
     if parts.random:
-        seed_step(parts.device, parts.train.seed, step)
+        seed_step(parts.device, parts.train.seed, step, parts.group.rank)
     measured = probed and parts.signals.due(step)
     watched = parts.signals.watching(parts.forward, step + 1) if measured else parts.forward
-    results = forward_backward(replace(parts, forward=watched) if measured else parts, batches)
+    results = forward_backward(replace(parts, forward=watched) if measured else parts, batches, sizes)
     if measured:
         parts.signals.measure(parts, batches[0], results[0], step + 1)
-    for (loss, outputs), (_, targets) in zip(results, batches, strict=True):
-        parts.running.add(loss, outputs, targets)
+    for (loss, outputs), (_, targets), size in zip(results, batches, sizes, strict=True):
+        parts.running.add(loss, outputs, targets, size)
     with parts.pieces.error_context("the optimizer's step", "a smaller network, or --optimizer sgd"):
         parameters = parts.probe.parameters
         if parts.scale is not None:
@@ -138,6 +151,8 @@ def train_step(parts: Parts, batches: Sequence[Batch], step: int, *, probed: boo
             _add_l1(parameters, parts.l1)
         if probed:
             parts.probe.before_step()
+        if parts.buffers is not None:
+            parts.buffers.update()
         parts.guard.step(parts.running.newest_losses(len(batches)))
         if probed:
             parts.probe.after_step(step + 1)
@@ -145,11 +160,14 @@ def train_step(parts: Parts, batches: Sequence[Batch], step: int, *, probed: boo
             parts.ema.update(parts.guard.skip)
 
 
-def forward_backward(parts: Parts, batches: Sequence[Batch]) -> list[tuple[Tensor, Tensor]]:
+def forward_backward(
+    parts: Parts, batches: Sequence[Batch], sizes: Sequence[int] | None = None
+) -> list[tuple[Tensor, Tensor]]:
     """Compute the gradients of the mean loss over all samples of some batches.
 
     Each batch counts by its share of the samples. So does each piece of a batch that does not fit into memory: the
-    gradients are those of whole batches, but batch norm sees a piece at a time, and dropout draws for each.
+    gradients are those of whole batches, but batch norm sees a piece at a time, and dropout draws for each. Where
+    several processes have slices of a batch, the gradients are added up with the last piece of the last batch.
 
     Returns:
         For each batch the mean loss, a scalar, and the outputs, shape (N, K).
@@ -157,35 +175,52 @@ def forward_backward(parts: Parts, batches: Sequence[Batch]) -> list[tuple[Tenso
     Raises:
         DlkitError: Not even the smallest pieces fit, or torch refuses a setting.
     """
-    samples = sum(len(targets) for _, targets in batches)
+    samples = sum(len(targets) for _, targets in batches) if sizes is None else sum(sizes)
+    samples_a_process = samples / parts.group.size  # the gradients of the processes are averaged
 
     def attempt() -> list[tuple[Tensor, Tensor]]:
         for parameter in parts.probe.parameters:
             parameter.grad = None
-        return [_batch_backward(parts, *batch, len(batch[1]) / samples) for batch in batches]
+        last = len(batches) - 1
+        return [
+            _batch_backward(parts, *batch, len(batch[1]) / samples_a_process, last=index == last)
+            for index, batch in enumerate(batches)
+        ]
 
     inputs, targets = batches[0]
     return parts.pieces.retry("train", inputs, len(targets), attempt)
 
 
-def _batch_backward(parts: Parts, inputs: Inputs, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def _batch_backward(
+    parts: Parts, inputs: Inputs, targets: Tensor, share: float, *, last: bool
+) -> tuple[Tensor, Tensor]:
     pieces = parts.pieces.split("train", len(targets))
     if len(pieces) == 1:
-        return _piece_backward(parts, inputs, targets, share)
+        return _piece_backward(parts, inputs, targets, share, last=last)
     weights = [(stop - start) / len(targets) for start, stop in pieces]
     results = [
-        _piece_backward(parts, rows_of(inputs, start, stop), targets[start:stop], share * weight)
+        _piece_backward(
+            parts,
+            rows_of(inputs, start, stop),
+            targets[start:stop],
+            share * weight,
+            last=last and stop == len(targets),
+        )
         for (start, stop), weight in zip(pieces, weights, strict=True)
     ]
     loss = torch.stack([loss * weight for (loss, _), weight in zip(results, weights, strict=True)]).sum()
     return loss, torch.cat([outputs for _, outputs in results])
 
 
-def _piece_backward(parts: Parts, inputs: Inputs, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    outputs = parts.forward(parts.model, inputs)
-    loss = parts.objective.loss(outputs, targets)
-    weighted = loss if share == 1.0 else loss * share
-    (weighted if parts.scale is None else weighted * parts.scale.scale).backward()
+def _piece_backward(
+    parts: Parts, inputs: Inputs, targets: Tensor, share: float, *, last: bool
+) -> tuple[Tensor, Tensor]:
+    network = parts.model if parts.coupled is None else parts.coupled
+    with nullcontext() if last else parts.group.uncoupled(network):
+        outputs = parts.forward(network, inputs)
+        loss = parts.objective.loss(outputs, targets)
+        weighted = loss if share == 1.0 else loss * share
+        (weighted if parts.scale is None else weighted * parts.scale.scale).backward()
     return loss.detach(), outputs.detach()
 
 

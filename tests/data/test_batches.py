@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dlkit.data.batches import Batches, balanced_order, epoch_order
 from dlkit.data.dataset import TensorSplit
+from dlkit.distributed.group import Group
 
 CPU = torch.device("cpu")
 
@@ -112,3 +113,39 @@ def test_a_balanced_epoch_draws_every_stratum_equally_often() -> None:
     assert set(counts[90:98].tolist()) == {4, 5}
     assert torch.equal(order, balanced_order(strata, seed=0, epoch=1))
     assert not torch.equal(order, balanced_order(strata, seed=0, epoch=2))
+
+
+class _Part(Group):
+    """One of several processes, without the others."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+
+@pytest.mark.parametrize("samples", [40, 65, 70, 129, 200])
+@pytest.mark.parametrize("processes", [2, 3, 4])
+def test_processes_share_each_batch_without_repeating_or_padding(samples: int, processes: int) -> None:
+    split = make_split(samples)
+    whole = Batches(split, 16, CPU, seed=3, group=_Part(0, processes)).whole()
+    shared = [Batches(split, 16, CPU, seed=3, group=_Part(rank, processes)) for rank in range(processes)]
+
+    for of_all, *slices in zip(*(list(part.shuffled(2)) for part in (whole, *shared)), strict=True):
+        assert torch.equal(torch.cat([targets for _, targets in slices]), of_all[1])
+        sizes = [len(targets) for _, targets in slices]
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= 2
+    assert [len(targets) for _, targets in whole.shuffled(2)] == [
+        whole.size_of(index) for index in range(len(whole))
+    ]
+
+
+def test_fewer_than_two_samples_a_process_join_the_batch_before() -> None:
+    sizes = {
+        size: [
+            len(targets)
+            for _, targets in Batches(make_split(37), 16, CPU, group=_Part(0, size)).whole().in_order()
+        ]
+        for size in (1, 2, 3)
+    }
+
+    assert sizes == {1: [16, 16, 5], 2: [16, 16, 5], 3: [16, 21]}

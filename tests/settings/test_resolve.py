@@ -388,6 +388,7 @@ FREE: Settings = {
     "precision": "bf16",
     "compile": True,
     "threads": "2",
+    "sync_batchnorm": False,
     "deterministic": True,
     "log": "jsonl",
     "sched_on_resume": "stretch",

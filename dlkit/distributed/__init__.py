@@ -1,0 +1,1 @@
+"""Training in several processes: how they are started, find each other, and add up what each computed."""

@@ -1,0 +1,98 @@
+"""A process finds the others of its run, and tells which of them reports an error."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from dlkit.distributed.group import Group, Processes
+from dlkit.distributed.membership import FOLDER, Membership
+from dlkit.errors import ConfigError, DlkitError
+
+T = TypeVar("T")
+
+_TIMEOUT = timedelta(minutes=30)
+_FOR_THE_FIRST = timedelta(seconds=3)
+_FOR_ANY = timedelta(seconds=2)
+_REPORTED = "dlkit/reported"
+
+
+@dataclass
+class Joined:
+    """This process among the others.
+
+    Args:
+        membership: Its place.
+        store: What all of them read and write.
+    """
+
+    membership: Membership
+    store: Any
+
+    def group(self, device: torch.device) -> Group:
+        """Return the group that trains on a kind of device; all processes ask for it together."""
+        on_gpu = device.type == "cuda"
+        backend = "nccl" if on_gpu and not self.membership.shares_device else "gloo"
+        data = dist.new_group(backend=backend, timeout=_TIMEOUT)
+        return Processes(self.membership.rank, self.membership.size, data, device if on_gpu else None)
+
+    def broadcast(self, value: T) -> T:
+        """Return the value that the first process has."""
+        held = [value]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def barrier(self) -> None:
+        """Wait until all processes have come here."""
+        dist.barrier()
+
+    def may_report(self, *, lost: bool) -> bool:
+        """Return whether this process reports the error it ends with: one of all does, the first process if it can.
+
+        Args:
+            lost: The error is that another process has gone.
+        """
+        rank = self.membership.rank
+        wait = _FOR_ANY if lost else _FOR_THE_FIRST if rank else timedelta()
+        try:
+            if wait:
+                with contextlib.suppress(dist.DistStoreError):
+                    self.store.wait([_REPORTED], wait)
+            winner = self.store.compare_set(_REPORTED, "", str(rank))
+        except (RuntimeError, ValueError):  # the store has gone, with the process or the agent that kept it
+            return rank == 0 or not lost
+        return bool(winner.decode() == str(rank))
+
+
+def leave_number(membership: Membership) -> None:
+    """Write the number of this process where the one that started it looks, so that signals can be passed on."""
+    if membership.launched:
+        (Path(os.environ[FOLDER]) / str(membership.rank)).write_text(str(os.getpid()))
+
+
+def join(membership: Membership) -> Joined:
+    """Find the other processes.
+
+    Raises:
+        ConfigError: The address cannot be used.
+        DlkitError: The others cannot be reached.
+    """
+    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    try:
+        store, rank, size = next(rendezvous("env://", timeout=_TIMEOUT))
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
+    except dist.DistNetworkError as err:
+        if "EADDRINUSE" in str(err):
+            raise ConfigError(f"the port of {address} is in use", "choose another MASTER_PORT") from err
+        raise DlkitError(f"cannot reach {address}, where the processes of the run meet", "check it") from err
+    except ValueError as err:
+        raise ConfigError(
+            f"the processes of the run cannot meet at {address}: {err}", "torchrun sets it"
+        ) from err
+    return Joined(membership, store)

@@ -1,0 +1,95 @@
+"""Whether this process is one of several that train a run together, by the variables that torchrun sets."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dlkit.errors import ConfigError
+
+DEVICES = "DLKIT_RANK_DEVICES"
+"""Variable of processes that `--devices` started: the numbers of their devices, one each."""
+FOLDER = "DLKIT_RANK_FOLDER"
+"""Variable of the same processes: where each leaves its process number."""
+LOST = 75
+"""Exit code of a process that ends because another has: that one tells why."""
+
+_NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_AGENT = "TORCHELASTIC_RUN_ID"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """The place of this process among those of a run.
+
+    Args:
+        rank: Its number, from 0.
+        size: How many there are.
+        local_rank: Its number on this machine.
+        local_size: How many are on this machine.
+        device: Number of its device, where it computes on one of several; else its number on this machine.
+        shares_device: Whether another process computes on the same device.
+        launched: `--devices` started it.
+        has_agent: An agent of torchrun's started it, which passes signals on and ends all when one fails.
+    """
+
+    rank: int
+    size: int
+    local_rank: int = 0
+    local_size: int = 1
+    device: int = 0
+    shares_device: bool = False
+    launched: bool = False
+    has_agent: bool = False
+
+    @property
+    def name(self) -> str:
+        """Rank and host, as messages name them."""
+        return f"rank {self.rank} on {socket.gethostname()}"
+
+
+def read_membership(variables: Mapping[str, str] = os.environ) -> Membership | None:
+    """Return the place of this process among several; None where it trains alone.
+
+    Raises:
+        ConfigError: The variables are half set, or contradict each other.
+    """
+    if "RANK" not in variables and "WORLD_SIZE" not in variables:
+        return None
+    missing = [name for name in _NEEDED if name not in variables]
+    if missing:
+        found = ", ".join(f"{name}={variables[name]}" for name in _NEEDED if name in variables)
+        raise ConfigError(
+            f"{found} is set, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not",
+            "start with torchrun, which sets all of them, or unset RANK and WORLD_SIZE to train in one process",
+        )
+    rank, size = _number(variables, "RANK", "0"), _number(variables, "WORLD_SIZE", "1")
+    local_rank = _number(variables, "LOCAL_RANK", "0")
+    local_size = _number(variables, "LOCAL_WORLD_SIZE", "1")
+    if not rank < size or not local_rank < local_size:
+        name = "RANK" if not rank < size else "LOCAL_RANK"
+        raise ConfigError(
+            f"{name}={variables[name]} is not below the number of processes",
+            "ranks count from 0; torchrun sets them",
+        )
+    if size == 1:
+        return None
+    devices = [int(number) for number in variables.get(DEVICES, "").split(",") if number]
+    device = devices[local_rank] if devices else local_rank
+    return Membership(
+        rank=rank,
+        size=size,
+        local_rank=local_rank,
+        local_size=local_size,
+        device=device,
+        shares_device=devices.count(device) > 1,
+        launched=FOLDER in variables,
+        has_agent=_AGENT in variables,
+    )
+
+
+def _number(variables: Mapping[str, str], name: str, default: str) -> int:
+    text = variables.get(name, default)
+    if not text.isdecimal():
+        raise ConfigError(f"{name}={text} is not a number", "torchrun sets it")
+    return int(text)

@@ -1,0 +1,54 @@
+"""A run in several processes has the numbers of one process; in float64 nothing but a mistake could show."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fork_server import ForkServer, fork_server
+from ranks import largest_difference, train
+
+POINTS = ("--data", "spatial:n=240", "-s", "phi=8", "-s", "omega=8", "-s", "theta=8", "--batch-size", "32")
+CURVES = ("--data", "pbpk:n=120,times=12", "-s", "hidden=4", "--batch-size", "16")
+CASES: dict[str, tuple[str, ...]] = {
+    "mlp": ("mlp", "--limit", "300"),
+    "clipping": ("mlp", "--limit", "300", "--grad-clip", "0.2", "--optimizer", "adam", "--lr", "0.001"),
+    "accumulate": ("mlp", "--limit", "330", "--batch-size", "16", "--accumulate", "3"),
+    "l1, ema": ("mlp", "--limit", "300", "--l1", "1e-4", "--ema", "0.9", "--schedule", "cosine"),
+    "weights": ("mlp", "--limit", "300", "--target-weights", "3=5,8=0.2", "--label-smoothing", "0.1"),
+    "balance": ("mlp", "--limit", "300", "--balance", "sampler"),
+    "balance by loss": ("mlp", "--limit", "300", "--balance", "loss", "--patience", "2"),
+    "monitor": ("mlp", "--limit", "300", "--monitor", "val_macro_f1"),
+    "cnn": ("cnn", "--limit", "200", "-s", "width=4", "--accumulate", "2", "--grad-clip", "0.5"),
+    "augment": ("cnn", "--limit", "200", "-s", "width=4", "--augment", "strong"),
+    "norm": ("mlp", "--limit", "300", "-s", "norm=batch"),
+    "spatial": ("spatial", *POINTS),
+    "pbpk": ("pbpk", *CURVES),
+    "table": ("mlp", "--data", "table.csv", "--target", "y", "--batch-size", "24", "-s", "dropout=0"),
+}
+
+
+@pytest.fixture(scope="module")
+def double() -> Iterator[ForkServer]:
+    """Start processes that compute in float64."""
+    folder = Path(__file__).parent
+    setup = f"import sys; sys.path.insert(0, {str(folder)!r}); import in_double; in_double.patch()"
+    with fork_server(setup) as server:
+        yield server
+
+
+def write_table(folder: Path) -> None:
+    """A table whose training rows leave a last batch of one: 121 of 24."""
+    rows = [f"{x},{x * x % 7},{3 * x % 5 + x / 100}" for x in range(151)]
+    (folder / "table.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("words", CASES.values(), ids=CASES)
+def test_history_is_that_of_one_process(
+    double: ForkServer, home: Path, words: tuple[str, ...], processes: int
+) -> None:
+    write_table(home)
+    for count in (1, processes):
+        train(double, home, count, *words, "--epochs", "5", "--out", f"of-{count}")
+    assert largest_difference(home / "of-1", home / f"of-{processes}") <= 1e-10

@@ -1,0 +1,76 @@
+"""Which devices --devices takes, and the exit code of several processes."""
+
+import signal
+
+import pytest
+import torch
+
+from dlkit.distributed.launch import _code_of, pick_devices
+from dlkit.distributed.membership import LOST
+from dlkit.errors import ConfigError, DlkitError, MissingError
+from dlkit.settings.texts import parse_devices
+
+
+@pytest.fixture
+def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+
+
+@pytest.mark.parametrize(("text", "devices"), [("4", 4), ("0,2", (0, 2)), ("1, 1", (1, 1)), ("all", None)])
+def test_devices_are_parsed(text: str, devices: object) -> None:
+    assert parse_devices(text) == devices
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "2.5", "a", "0,", ",", "cuda:0,cuda:1", "99999"])
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--devices"):
+        parse_devices(text)
+
+
+@pytest.mark.usefixtures("four_gpus")
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [(1, [0]), (3, [0, 1, 2]), ((3, 1), [3, 1]), ((2, 2), [2, 2]), (None, [0, 1, 2, 3])],
+)
+def test_devices_that_there_are_are_taken(wanted: int | tuple[int, ...] | None, numbers: list[int]) -> None:
+    for device in ("auto", "cuda"):
+        assert pick_devices(wanted, device) == numbers
+
+
+@pytest.mark.usefixtures("four_gpus")
+@pytest.mark.parametrize("wanted", [5, (0, 4)])
+def test_more_devices_than_there_are_are_refused(wanted: int | tuple[int, ...]) -> None:
+    with pytest.raises(MissingError, match="4 CUDA devices"):
+        pick_devices(wanted, "auto")
+
+
+def test_processes_on_the_cpu_are_counted() -> None:
+    assert pick_devices(2, "cpu") == [0, 1]
+    for wanted in (None, (0, 1)):
+        with pytest.raises(ConfigError, match="--devices"):
+            pick_devices(wanted, "cpu")
+
+
+def test_a_device_named_twice_over_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--device cuda:1"):
+        pick_devices(2, "cuda:1")
+
+
+def test_several_metal_devices_are_refused() -> None:
+    with pytest.raises(ConfigError, match="mps"):
+        pick_devices(2, "mps")
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [({1: 3}, 3), ({0: LOST, 1: 5}, 5), ({0: 130, 1: LOST}, 130), ({0: 7, 1: 7}, 7)]
+)
+def test_the_code_is_that_of_the_process_that_reports(codes: dict[int, int], code: int) -> None:
+    assert _code_of(codes) == code
+
+
+def test_a_killed_process_is_named() -> None:
+    with pytest.raises(DlkitError, match=r"rank 1 .*SIGKILL.*memory"):
+        _code_of({0: LOST, 1: -signal.SIGKILL})
+    with pytest.raises(DlkitError, match="without a word"):
+        _code_of({0: LOST})
