@@ -1,7 +1,6 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,21 +33,20 @@ from dlkit.cli.train_devices import (
     as_member,
     check_batch,
     is_first,
-    open_shared,
     train_on_devices,
     watching_agent,
 )
 from dlkit.cli.train_folds import configs_of_folds, folds_asked, note_spread
+from dlkit.cli.train_result import print_result
+from dlkit.cli.train_resume import config_of_run, open_to_resume
 from dlkit.cli.verbose import phase
-from dlkit.errors import CheckpointError, ConfigError, printable
-from dlkit.files.atomic import probe_folder, sweep_temporaries
-from dlkit.files.run_dir import RunDir, check_out, open_run
-from dlkit.inspection.runs import is_folder_of_runs, newest_unfinished
+from dlkit.errors import ConfigError
+from dlkit.files.atomic import sweep_temporaries
+from dlkit.files.run_dir import RunDir, check_out
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import DATA_PANEL, FIELDS, TrainConfig
 from dlkit.settings.models import MODELS
-from dlkit.settings.resolve import resolve, stored_settings
-from dlkit.settings.texts import parse_log
+from dlkit.settings.resolve import resolve
 
 if TYPE_CHECKING:
     from dlkit.distributed.join import Joined
@@ -203,11 +201,11 @@ class _Command:
             self._on_devices(configs[0][0], joined)
             _train_folds(configs, set(given.typed), force=self.force, joined=joined)
             return
-        run_dir = None if self.resume is None else _open_to_resume(self.resume, given.faults, joined)
+        run_dir = None if self.resume is None else open_to_resume(self.resume, given.faults, joined)
         if run_dir is None:
             config = resolve(given.settings, given.arguments, file=given.file, faults=given.faults)
         else:
-            config = _config_of_run(run_dir, given)
+            config = config_of_run(run_dir, given)
         if "print_config" in trying:
             _print_config(explained(config, given, resuming=resuming))
             return
@@ -222,7 +220,7 @@ class _Command:
             _download(config, joined)
         run = _run(config, run_dir, set(given.typed), self.out, force=self.force, joined=joined)
         if first:
-            _print_result(run)
+            print_result(run)
 
     def _on_devices(self, config: TrainConfig, joined: "Joined | None") -> None:
         """Let several processes do it in place of this one, if `--devices` asks for it.
@@ -254,7 +252,7 @@ def _train_folds(
         return
     note_spread(runs)
     for run in runs:
-        _print_result(run, indent=None)
+        print_result(run, indent=None)
 
 
 def _run(
@@ -338,43 +336,6 @@ def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
         yield ConfigError(f"{tried[0]} does not go with {' and '.join(tried[1:])}", "one at a time")
 
 
-def _open_to_resume(resume: Path, faults: list[ConfigError], joined: "Joined | None") -> RunDir:
-    """Return the run to resume, once the options are valid and its folder is writable."""
-    if faults:
-        raise ConfigError.of(faults)
-    if not is_first(joined):
-        return open_shared(joined, None)
-    run_dir = open_run(newest_unfinished(resume).path if is_folder_of_runs(resume) else resume)
-    probe_folder(run_dir.path)
-    return open_shared(joined, run_dir)
-
-
-def _config_of_run(run_dir: RunDir, given: Given) -> TrainConfig:
-    """Return the settings of the run to resume, with what was typed in place of its own."""
-    try:
-        stored = _stored_settings(run_dir)
-        resolve({}, {}, stored)
-    except (ConfigError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as err:
-        raise CheckpointError(
-            f"{run_dir.last} holds no settings of a run: {printable(str(err), limit=200)}",
-            "name the run folder that dlkit train made",
-        ) from err
-    return resolve(given.typed, given.arguments, stored, faults=given.faults)
-
-
-def _stored_settings(run_dir: RunDir) -> dict[str, Any]:
-    """Read a run's settings out of `last`, or out of the one before it where `last` is damaged."""
-    from dlkit.files.digest import verify
-
-    try:
-        stored = verify(run_dir.last)["config"]
-    except CheckpointError:
-        if not run_dir.last_prev.exists():
-            raise
-        stored = verify(run_dir.last_prev)["config"]
-    return stored_settings(stored)
-
-
 def _download(config: TrainConfig, joined: "Joined | None") -> None:
     """Download the data if they are neither embedded nor downloaded; once a machine."""
     if config.data not in DATA or DATA[config.data].embedded:
@@ -387,43 +348,6 @@ def _download(config: TrainConfig, joined: "Joined | None") -> None:
             get(config.data, progress=progress, note=console.note)
     if joined is not None:
         joined.barrier()
-
-
-def _print_result(run: "TrainRun", indent: int | None = 2) -> None:
-    best = run.best or {}
-    column = f"val_{run.metric}"
-    if best:
-        console.note(
-            f"best epoch {best['epoch']}: val loss {console.figure(best['val_loss'])}, "
-            f"{run.metric} {console.figure(best[column])}; "
-            f"the run is in {run.dir.path}"
-        )
-    if console.stderr().is_terminal:
-        console.note(f"next: {', '.join(_next_commands(run))}")
-    if console.mode.json:
-        console.print_json(
-            {
-                "run": str(run.dir.path),
-                "best": str(run.dir.best),
-                "last": str(run.dir.last),
-                "epochs": run.config.epochs,
-                "metrics": best,
-            },
-            indent=indent,
-        )
-    else:
-        console.print_line(str(run.dir.best))
-
-
-def _next_commands(run: "TrainRun") -> list[str]:
-    """Return what one does with a trained run."""
-    path = shlex.quote(str(run.dir.path))
-    logged = "tensorboard" in parse_log(run.config.log)
-    return [
-        f"dlkit eval {path}",
-        f"dlkit plot {path}",
-        f"tensorboard --logdir {path}" if logged else f"dlkit inspect run {path}",
-    ]
 
 
 @contextmanager

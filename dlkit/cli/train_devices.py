@@ -52,7 +52,7 @@ def as_member(devices: str | None) -> Iterator["Joined | None"]:
     if devices is not None and not place.launched:
         raise ConfigError(
             f"--devices {devices} does not go with torchrun, which has started {place.size} processes",
-            "torchrun --nproc-per-node says how many",
+            "leave it out: torchrun says how many processes there are",
         )
     from dlkit.distributed.join import join, leave_number
 
