@@ -45,12 +45,12 @@ def copies(hashes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(repeated)
 
 
-def words_of(column: np.ndarray) -> np.ndarray:
-    """Return the values of a column, shape (N,), as 64-bit words that are equal where they are, NaN included."""
-    if column.dtype.kind != "f":
-        return column.astype(np.int64).view(np.uint64)
-    values = column.astype(np.float64) + 0.0  # which makes -0.0 into 0.0
-    return np.where(np.isnan(values), _MISSING, values.view(np.uint64))
+def words_of(values: np.ndarray) -> np.ndarray:
+    """Return values, of any shape, as 64-bit words that are equal where they are, NaN included."""
+    if values.dtype.kind != "f":
+        return values.astype(np.int64).view(np.uint64)
+    plain = values.astype(np.float64) + 0.0  # which makes -0.0 into 0.0
+    return np.where(np.isnan(plain), _MISSING, plain.view(np.uint64))
 
 
 def _hash_bytes(flat: np.ndarray) -> np.ndarray:

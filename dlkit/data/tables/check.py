@@ -74,7 +74,7 @@ def _remarkable(table: Table, columns: Sequence[Column]) -> list[Column]:
     dull: set[str] = set()
     for block in blocks_of([column for column in columns if column.kind == "number"], len(table)):
         if len(block) > 1:
-            values = np.sort([table.numbers(column.name) for column in block], axis=1)
+            values = np.sort(table.stack([column.name for column in block]), axis=1)
             with np.errstate(over="ignore", invalid="ignore"):
                 sound = np.isfinite(values.std(1)) & (values[:, 0] < values[:, -1])
             broken = (values != np.floor(values)).any(1)

@@ -1,5 +1,6 @@
 """How the columns of a table become inputs, by what was learned of them, and what a checkpoint keeps of that."""
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -23,7 +24,7 @@ class Encoding:
     columns: tuple[ColumnCode, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def feature_names(self) -> tuple[str, ...]:
         """The names of all features, D in number."""
         return tuple(name for column in self.columns for name in column.features)
@@ -169,7 +170,7 @@ def _encode_numbers(
 ) -> None:
     """Encode columns of numbers, booleans or dates, each with the index of its first feature."""
     firsts, codes = np.array([first for first, _ in block]), [code for _, code in block]
-    values = np.stack([table.numbers(code.name, rows) for code in codes])
+    values = table.stack([code.name for code in codes], rows)
     for place in np.flatnonzero(np.isinf(values).any(1)):
         check_finite(table, codes[place].name, rows, values[place])
     missing = np.isnan(values)

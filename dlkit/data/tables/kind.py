@@ -31,16 +31,18 @@ def check(config: "TrainConfig") -> "list[Finding]":
     from dlkit.data.tables.check import check_table
     from dlkit.data.tables.options import TableOptions
     from dlkit.data.tables.reading import read_table
+    from dlkit.data.tables.wide import no_garbage_collection
     from dlkit.settings.spec import parse_spec
 
-    table = read_table(
-        config.data, options=TableOptions.of(config), progress=report(parse_spec(config.data).name)
-    )
-    features = [name.strip() for name in config.features.split(",")] if config.features else None
-    findings = check_table(table, config.target, features, config.task, TableOptions.of(config).kinds)
-    if config.target is None:
-        return findings
-    return check_loaded(config, [*findings, *find_random_split(table, config)], table)
+    with no_garbage_collection():
+        table = read_table(
+            config.data, options=TableOptions.of(config), progress=report(parse_spec(config.data).name)
+        )
+        features = [name.strip() for name in config.features.split(",")] if config.features else None
+        findings = check_table(table, config.target, features, config.task, TableOptions.of(config).kinds)
+        if config.target is None:
+            return findings
+        return check_loaded(config, [*findings, *find_random_split(table, config)], table)
 
 
 def describe(config: "TrainConfig") -> Summary:

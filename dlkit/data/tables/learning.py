@@ -73,7 +73,7 @@ def _learn_plain(table: Table, columns: Sequence[Column], rows: np.ndarray) -> d
     numbers = [column for column in columns if column.kind == "number"]
     learned: dict[str, ColumnCode | str] = {}
     for block in blocks_of(numbers, len(rows)):
-        values = np.stack([table.numbers(column.name, rows) for column in block])
+        values = table.stack([column.name for column in block], rows)
         with np.errstate(over="ignore", invalid="ignore"):
             plain = np.isfinite(values.std(1)) & (values.min(1) < values.max(1))
         chosen = list(itertools.compress(block, plain))

@@ -25,6 +25,7 @@ from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
+from dlkit.data.tables.wide import no_garbage_collection
 from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.files.header import MAX_PARTS
@@ -35,6 +36,7 @@ from dlkit.settings.spec import parse_spec
 _USUAL_TARGETS = ("target", "label", "class", "y")
 
 
+@no_garbage_collection()
 def load_tabular(request: Request) -> DataSet:
     """Load a table.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlkit.data.row_hashes import hash_columns, words_of
+from dlkit.data.row_hashes import hash_rows, words_of
 from dlkit.data.tables.table import Table, blocks_of, is_index
 
 
@@ -30,7 +30,16 @@ def hash_raw(table: Table, names: Sequence[str], rows: np.ndarray | None = None)
         names: Columns of it.
         rows: Which rows, in which order; None takes all.
     """
-    return hash_columns([_values(table, name, rows) for name in names])
+    words = np.empty((len(table) if rows is None else len(rows), len(names)), dtype=np.uint64)
+    numbers = []
+    for place, name in enumerate(names):
+        if table.column(name).kind == "text":
+            words[:, place] = words_of(_values(table, name, rows))
+        else:
+            numbers.append(place)
+    for block in blocks_of(numbers, len(table)):
+        words[:, block] = words_of(table.stack([names[place] for place in block], rows)).T
+    return hash_rows(words)
 
 
 def found_again(table: Table, other: Table, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
@@ -74,7 +83,7 @@ def _counters(table: Table, names: Sequence[str]) -> set[str]:
     numbers = [name for name in names if table.column(name).kind == "number"]
     found: set[str] = set()
     for block in blocks_of(numbers, len(table)):
-        values = np.stack([table.numbers(name) for name in block])
+        values = table.stack(block)
         with np.errstate(over="ignore", invalid="ignore"):
             spans = values.max(1) - values.min(1) + 1
         counting = itertools.compress(

@@ -61,9 +61,9 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
 def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
     """Return the suspects in some columns of a table, those of numbers."""
     found: list[Suspect] = []
-    numeric = [name for name in names if table.columns[name].kind == "number" and len(table)]
+    numeric = [name for name in names if table.columns[name].kind == "number"] if len(table) else []
     for block in blocks_of(numeric, len(table)):
-        values = np.stack([table.numbers(name) for name in block])
+        values = table.stack(block)
         ends = np.stack([np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)])
         for place in np.flatnonzero(_may_be_codes(ends).any(0)).tolist():
             if any(map(_is_code, ends[:, place].tolist())):

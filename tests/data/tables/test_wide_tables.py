@@ -1,5 +1,6 @@
 """Tables of many columns: read and judged as narrow ones are, in a time that grows with their cells."""
 
+import gc
 import io
 import json
 import time
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from refusals import assert_reports
 
+from dlkit.data.check import check_data
 from dlkit.data.kinds import load_dataset
 from dlkit.data.tables import check, column_code, learning, reading, wide
 from dlkit.data.tables import table as tables
@@ -211,3 +213,22 @@ def test_the_time_of_a_wide_table_grows_with_its_cells(tmp_path: Path) -> None:
         assert dataset.description.input_shape == (columns,)
 
     assert seconds[1] < 9 * seconds[0]  # 4 times the cells; 16 where it grows with their square
+
+
+def test_garbage_is_collected_again_once_a_table_is_loaded(tmp_path: Path) -> None:
+    config = TrainConfig(model="mlp", data=str(write_wide(tmp_path / "t.csv", 5)), target="y")
+
+    load_dataset(config)
+    check_data(config)
+
+    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("rows", [None, np.array([2, 0])], ids=["all", "some"])
+def test_columns_stacked_are_those_one_by_one(rows: np.ndarray | None) -> None:
+    table = read("a,d,t,b\n1,2024-01-31,true,2.5\n,2024-02-01,false,1e9\n3,2024-02-02,true,-4\n")
+
+    found = table.stack(table.names, rows)
+
+    assert found.flags.c_contiguous
+    assert np.array_equal(found, [table.numbers(name, rows) for name in table.names], equal_nan=True)
