@@ -60,12 +60,14 @@ def stable_rank(matrix: Tensor) -> float | None:
         return None
     matrix = matrix / largest  # so that no square overflows
     if min(matrix.shape) <= _LARGEST_EXACT:
-        top = torch.linalg.matrix_norm(matrix, 2).item()
+        wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+        # NumPy's, since torch hands even the smallest matrix to several threads, which wait for each other.
+        top_squared = float(np.linalg.eigvalsh((wide @ wide.T).numpy())[-1])
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            top = torch.svd_lowrank(matrix, q=8, niter=8)[1][0].item()
-    return float(matrix.square().sum().item() / top**2)
+            top_squared = torch.svd_lowrank(matrix, q=8, niter=8)[1][0].item() ** 2
+    return float(matrix.square().sum().item() / top_squared)
 
 
 def distribution_cells(tensors: Sequence[Tensor]) -> list[dict[str, Cell]]:

@@ -1,7 +1,9 @@
 """The cause, what follows from it, and the findings as text and JSON."""
 
 import json
+from collections.abc import Sequence
 
+import pytest
 from recordings import CONSTANT, constant, healthy, stuck
 
 from dlkit.diagnosis.diagnose import diagnose
@@ -111,3 +113,31 @@ def test_a_cure_never_names_an_argument_that_the_network_has_not() -> None:
 
     assert cures["dead"] == "code"
     assert cures["lr_high"] == "--lr"
+
+
+def deep(layers: int) -> Recording:
+    """A run that learned nothing, of so many equal layers."""
+    names = [f"body.{place}.weight" for place in range(layers)]
+    signals = ("grad_norm", "update_ratio", "weight_norm", "size", "units", "inputs", "unit_spread")
+    return healthy(
+        {signal: {name: constant(4.0, [1, 11]) for name in names} for signal in signals}, history=stuck()
+    )
+
+
+def test_the_rules_look_at_each_layer_of_a_deep_network_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    points = Recording.points
+
+    def counted(recording: Recording, *where: str) -> Sequence[tuple[int, float]]:
+        nonlocal looks
+        looks += 1
+        return points(recording, *where)
+
+    monkeypatch.setattr(Recording, "points", counted)
+    found = []
+    for layers in (50, 100):
+        looks = 0
+        diagnose(deep(layers))
+        found.append(looks)
+
+    assert found[1] < 2.5 * found[0]  # 4 times where each look goes through all layers

@@ -99,10 +99,11 @@ def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | No
 
     By the numbers of inputs, or by the rank of what a wider layer puts out for different samples at the first step.
     """
+    trained = recording.layers("grad_norm")
     widths = [
         (layer, recording.number("inputs", layer) or math.inf)
         for layer in recording.layers("inputs")
-        if layer in recording.layers("grad_norm")
+        if layer in trained
     ]
     ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
     return _first_narrow(widths, needed) or _first_narrow(

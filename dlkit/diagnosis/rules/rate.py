@@ -217,9 +217,8 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     if skill is None or skill > _HARDLY:
         return None
     drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
-    norms = [
-        points for layer, points in recording.layers("weight_norm").items() if layer in recording.matrices
-    ]
+    matrices = set(recording.matrices)
+    norms = [points for layer, points in recording.layers("weight_norm").items() if layer in matrices]
     first = math.hypot(*(points[0][1] for points in norms)) if norms else 0.0
     last = math.hypot(*(points[-1][1] for points in norms)) if norms else 0.0
     if first and last < limit * first:
