@@ -64,7 +64,7 @@ def write_tensors(
     small = size < _WORTH_A_THREAD
     digests = dict(map(_digest_of, plain.items())) if small else dict.fromkeys(plain, _NO_DIGEST)
     text = seal(metadata, digests)
-    _check_readable(path, plain, text)
+    check_readable(path, plain, text)
     with atomic.new_file(path, size + len(text), keep_previous=keep_previous) as new:
         if small:
             atomic.disk.write_tensors(new, specs, {METADATA_KEY: text})
@@ -116,8 +116,18 @@ def _digest_of(item: tuple[str, Tensor]) -> tuple[str, str]:
     return name, tensor_digest(name, _DTYPES[tensor.dtype], tuple(tensor.shape), [data])
 
 
-def _check_readable(path: Path, tensors: Mapping[str, Tensor], text: str) -> None:
-    """Check that the header will not be larger than is ever read back."""
+def check_readable(path: Path, tensors: Mapping[str, Tensor], text: str | None = None) -> None:
+    """Check that the header will not be larger than is ever read back.
+
+    Args:
+        path: The file that is to be written.
+        tensors: What it will hold, by name.
+        text: Its metadata; None takes the digests alone.
+
+    Raises:
+        CheckpointError: It would be.
+    """
+    text = seal({}, dict.fromkeys(tensors, _NO_DIGEST)) if text is None else text
     entries = {
         name: TensorEntry("BOOL", tuple(tensor.shape), 2**48, 2**48) for name, tensor in tensors.items()
     }

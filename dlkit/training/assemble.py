@@ -15,17 +15,20 @@ from dlkit.device import device_label, pick_device, seed_all
 from dlkit.distributed.batch_norm import SharedBuffers, has_batch_norm, synchronise
 from dlkit.distributed.group import Group
 from dlkit.distributed.join import Joined
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.errors import CheckpointError, ConfigError, did_you_mean
 from dlkit.evaluation.objective import check_description, objective_of
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.description import DataDescription
+from dlkit.files.tensor_file import check_readable
 from dlkit.metrics import higher_is_better
 from dlkit.models.build import build_model, load_matching
+from dlkit.models.extra_state import weights_of
 from dlkit.models.hidden_state import HiddenState
 from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes.parameters import Probe
 from dlkit.settings.config import TrainConfig
+from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code
 from dlkit.settings.texts import parse_threads
 from dlkit.training.compute import (
@@ -98,7 +101,9 @@ def assemble_new(config: TrainConfig, joined: Joined | None = None) -> Assembly:
         notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
-    return assemble(config, dataset, model, device, notes, group)
+    assembly = assemble(config, dataset, model, device, notes, group)
+    _check_room(config, model)
+    return assembly
 
 
 def _network_for(config: TrainConfig, dataset: DataSet) -> tuple[TrainConfig, nn.Module, list[str]]:
@@ -112,6 +117,21 @@ def _network_for(config: TrainConfig, dataset: DataSet) -> tuple[TrainConfig, nn
         # As when it is built again: what its constructor draws and does not save is the same.
         seed_all(config.seed)
     return config, build_model(config.model, dataset.description, config.arguments, dataset.context), notes
+
+
+def _check_room(config: TrainConfig, model: nn.Module) -> None:
+    """Refuse so many tensors that `last`, which has those of the optimizer too, could not be read back."""
+    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    kinds = (*OPTIMIZERS[config.optimizer].state, *(["ema"] if config.ema is not None else []))
+    kept = {f"{kind}.{name}": tensor for name, tensor in parameters.items() for kind in kinds}
+    try:
+        check_readable(Path("last.safetensors"), {**weights_of(model), **kept})
+    except CheckpointError as err:
+        raise ConfigError(
+            f"{config.model_name} has {len(parameters):,} parameters: with what {config.optimizer} keeps for each, "
+            "too many tensors for a checkpoint",
+            "hold the weights of equal layers in one parameter, or take --optimizer sgd, which keeps one for each",
+        ) from err
 
 
 def _set_threads(

@@ -271,3 +271,27 @@ def test_what_the_data_do_not_have_is_refused_together() -> None:
     monitor, weights = caught.value.faults
     assert_reports(monitor, "--monitor val_accuracy", "val_mae", "train_r2")
     assert_reports(weights, "--target-weights livr", "did you mean liver")
+
+
+MANY = """import torch
+from torch import nn
+
+
+class Net(nn.Linear):
+    def __init__(self, in_features, num_classes):
+        super().__init__(in_features, num_classes)
+        self.more = nn.ParameterList(torch.zeros(1) for _ in range(12_000))
+
+    def forward(self, x):
+        return super().forward(x.flatten(1)) + sum(self.more)
+"""
+
+
+def test_more_parameters_than_a_checkpoint_can_name_are_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(MANY)
+    settings = {"model": f"{tmp_path}/net.py:Net", "data": "digits"}
+
+    fault = refused(**settings, optimizer="adamw")
+
+    assert_reports(fault, "12,002 parameters", "adamw", "--optimizer sgd")
+    assert assembled(**settings, optimizer="sgd").parts.model is not None

@@ -85,7 +85,7 @@ def total_at_the_end(table: Table, names: Sequence[str]) -> str:
                 return f"is called '{printable(text, 40)}' in column {printable(name)}"
     columns = sums = means = 0
     for block in blocks_of([name for name in names if table.column(name).kind == "number"], len(table)):
-        values = np.stack([table.numbers(name) for name in block])
+        values = table.stack(block)
         values = values[np.isfinite(values).all(1) & (values.min(1) < values.max(1))]
         columns += len(values)
         with np.errstate(over="ignore", invalid="ignore"):
