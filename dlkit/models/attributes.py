@@ -1,9 +1,10 @@
 """What the modules of a network hold beside parameters, buffers and modules: found by name, compared over time."""
 
+import functools
 import weakref
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -14,7 +15,10 @@ from torch import Tensor, nn
 from dlkit.models.generators import kind_of
 from dlkit.models.plain_values import is_plain
 
+Modules = Iterable[tuple[str, nn.Module]]
+
 _INTERNAL = frozenset(vars(nn.Module())) | {"_compiled_call_impl"}
+_TENSORS: tuple[type, ...] = (Tensor, np.ndarray)
 _FIXED: tuple[type, ...] = (
     type,
     FunctionType,
@@ -44,21 +48,24 @@ class Attribute(NamedTuple):
     put: Callable[[Any], None] | None
 
 
-def attributes(model: nn.Module) -> Iterator[Attribute]:
+def attributes(modules: Modules) -> Iterator[Attribute]:
     """Yield what the modules hold whose class is neither torch's nor dlkit's.
 
     Lists, tuples, dictionaries and plain objects are entered, unless a list, a tuple or a dictionary is plain as a
     whole.
+
+    Args:
+        modules: The modules of a network by path: `named_modules`.
     """
     seen: set[int] = set()
-    for path, module in scanned_modules(model):
+    for path, module in scanned_modules(modules):
         for key, value in own_attributes(module).items():
             yield from _found(f"{path}.{key}" if path else key, value, _setter(vars(module), key), 0, seen)
 
 
-def scanned_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules by path whose class is neither torch's nor dlkit's."""
-    for path, module in model.named_modules():
+def scanned_modules(modules: Modules) -> Iterator[tuple[str, nn.Module]]:
+    """Yield those of some modules by path whose class is neither torch's nor dlkit's."""
+    for path, module in modules:
         if type(module).__module__.partition(".")[0] not in ("torch", "dlkit"):
             yield path, module
 
@@ -100,13 +107,18 @@ def _mark(value: Any) -> object:
     return object() if hasattr(type(value), "__next__") else id(value)
 
 
+@functools.cache  # torch's own isinstance is in Python, and slow
+def _is_fixed(kind: type) -> bool:
+    return issubclass(kind, _FIXED)
+
+
 def _found(
     name: str, value: Any, put: Callable[[Any], None] | None, depth: int, seen: set[int]
 ) -> Iterator[Attribute]:
-    if isinstance(value, _FIXED):
+    if _is_fixed(type(value)):  # type: ignore[arg-type]  # classes are hashable
         return
     inner: Iterator[tuple[str, Any, Callable[[Any], None] | None]] | None = None
-    if not is_plain(value) and kind_of(value) is None and not isinstance(value, Tensor | np.ndarray):
+    if not is_plain(value) and kind_of(value) is None and not isinstance(value, _TENSORS):
         inner = _inner(value)
     if inner is None:
         yield Attribute(name, value, put)

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from dlkit.models.attributes import Modules
 from dlkit.models.plain_values import pack, unpack
 
 _EXTRA = "_extra_state"
@@ -21,17 +22,17 @@ def is_extra(name: str) -> bool:
     return name.rpartition(".")[2] == _EXTRA
 
 
-def with_extra_state(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules by path that have a `get_extra_state` of their own."""
-    for path, module in model.named_modules():
+def with_extra_state(modules: Modules) -> Iterator[tuple[str, nn.Module]]:
+    """Yield those of some modules by path that have a `get_extra_state` of their own."""
+    for path, module in modules:
         if type(module).get_extra_state is not nn.Module.get_extra_state:
             yield path, module
 
 
-def extra_tensors(model: nn.Module) -> dict[str, Tensor]:
+def extra_tensors(modules: Modules) -> dict[str, Tensor]:
     """Return what `get_extra_state` returned, where it is no tensor, which has its place among the weights."""
     found: dict[str, Tensor] = {}
-    for path, module in with_extra_state(model):
+    for path, module in with_extra_state(modules):
         value = module.get_extra_state()
         if isinstance(value, Tensor):
             continue

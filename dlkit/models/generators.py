@@ -1,7 +1,10 @@
 """States of random-number generators that a network keeps for itself, as tensors and back."""
 
+import functools
 import json
+import math
 import random
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +20,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "numpy": np.random.default_rng,
     "numpy-legacy": np.random.RandomState,
 }
+_PYTHON = struct.Struct("<I625Id")  # version, words and position, the next Gaussian number or NaN
 _BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 # Positions in a buffer, which NumPy does not check: beyond these it would read outside of it.
 _MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "has_gauss": 1}
@@ -24,21 +28,30 @@ _MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "has_gauss": 1}
 
 def kind_of(value: object) -> str | None:
     """Return which kind of generator a value is; None if it is none."""
-    if isinstance(value, torch.Generator):
+    return _kind_of_type(type(value))  # type: ignore[arg-type]  # classes are hashable
+
+
+@functools.cache  # torch's own isinstance is in Python, and slow
+def _kind_of_type(kind: type) -> str | None:
+    if issubclass(kind, torch.Generator):
         return "torch"
-    if isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):  # which has no state
+    if (
+        issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
+    ):  # SystemRandom has no state
         return "python"
-    if isinstance(value, np.random.Generator):
+    if issubclass(kind, np.random.Generator):
         return "numpy"
-    return "numpy-legacy" if isinstance(value, np.random.RandomState) else None
+    return "numpy-legacy" if issubclass(kind, np.random.RandomState) else None
 
 
 def generator_state(generator: Any) -> Tensor:
-    """Return the state of a generator, uint8 of shape (B,): torch's own bytes, of the others JSON."""
+    """Return the state of a generator, uint8 of shape (B,): torch's own bytes, Python's packed, NumPy's JSON."""
     if isinstance(generator, torch.Generator):
         return generator.get_state()
     if isinstance(generator, random.Random):
-        return text_tensor(json.dumps(generator.getstate()))
+        version, words, gauss = generator.getstate()
+        packed = _PYTHON.pack(version, *words, math.nan if gauss is None else gauss)
+        return torch.frombuffer(bytearray(packed), dtype=torch.uint8)
     return text_tensor(json.dumps(_listed(_numpy_state(generator))))
 
 
@@ -52,8 +65,10 @@ def set_generator(generator: Any, state: Tensor) -> Any:
         if generator.get_state().shape == state.shape:  # else it was on another kind of device
             generator.set_state(state.cpu().clone())
     elif isinstance(generator, random.Random):
-        version, words, gauss = parse(state)
-        generator.setstate((version, tuple(words), gauss))
+        if state.dtype != torch.uint8 or state.shape != (_PYTHON.size,):
+            raise ValueError("of another length")
+        version, *words, gauss = _PYTHON.unpack(state.numpy().tobytes())
+        generator.setstate((version, tuple(words), None if math.isnan(gauss) else gauss))
     else:
         return _set_numpy(generator, parse(state))
     return generator

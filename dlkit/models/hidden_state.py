@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlkit.models.attributes import Attribute, Seen, attributes
+from dlkit.models.attributes import Attribute, Modules, Seen, attributes
 from dlkit.models.extra_state import extra_states, extra_tensors, with_extra_state
 from dlkit.models.generators import KINDS, generator_state, kind_of, set_generator
 from dlkit.models.plain_values import is_plain, pack, unpack
@@ -48,10 +48,11 @@ class HiddenState:
     def __init__(self, model: nn.Module, name: str) -> None:
         self._model = model
         self._name = name
-        self._seen = {each.name: Seen(each.value) for each in attributes(model)}
+        self._seen = {each.name: Seen(each.value) for each in attributes(model.named_modules())}
         self._placed = frozenset(self._seen)
-        self._seen |= {name: Seen(buffer) for name, buffer in _unlisted_buffers(model)}
+        self._seen |= {name: Seen(buffer) for name, buffer in _unlisted_buffers(model.named_modules())}
         self._changed: set[str] = set()
+        self._unsaved: dict[str, str] = {}
         self._reported: set[str] = set()
 
     def restored(self, state: Mapping[str, Tensor]) -> None:
@@ -63,9 +64,9 @@ class HiddenState:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what checkpoints hold, as tensors by name."""
-        held, _ = self._look()
-        found, values = _buffers(self._model), {}
-        for name, value, _ in held:
+        modules = list(self._model.named_modules())
+        found, values = _buffers(modules), {}
+        for name, value, _ in self._look(modules):
             if kind := kind_of(value):
                 found[f"{_GENERATORS}{kind}.{name}"] = generator_state(value)
             elif isinstance(value, Tensor):
@@ -76,15 +77,19 @@ class HiddenState:
                 values[name] = value
         if values:
             found[_VALUES], _ = pack(values)
-        return found | extra_tensors(self._model)
+        return found | extra_tensors(modules)
 
     def copy_to(self, other: nn.Module, device: torch.device) -> None:
         """Give another network of the same code this one's hidden state."""
         restore_hidden(other, self.tensors(), device)
 
+    def compare(self) -> None:
+        """Note what has changed since it was last looked at, as `tensors` does."""
+        self._look(list(self._model.named_modules()))
+
     def warnings(self) -> list[str]:
-        """Return a line that names what has changed since it was last looked at and is not saved; each name once."""
-        new = {name: kind for name, kind in self._look()[1].items() if name not in self._reported}
+        """Return a line that names what was seen to change and is not saved; each name once."""
+        new = {name: kind for name, kind in self._unsaved.items() if name not in self._reported}
         self._reported |= new.keys()
         if not new:
             return []
@@ -97,11 +102,11 @@ class HiddenState:
             f"{'it' if one else 'them'} in a buffer, a number or a tensor"
         ]
 
-    def _look(self) -> tuple[list[Attribute], dict[str, str]]:
-        """Note which attributes have changed; return what is saved, and name and type of what cannot be."""
+    def _look(self, modules: Modules) -> list[Attribute]:
+        """Note which attributes have changed, and name and type of those that cannot be saved; return what is saved."""
         held: list[Attribute] = []
-        unsaved: dict[str, str] = {}
-        for each in attributes(self._model):
+        unsaved = self._unsaved
+        for each in attributes(modules):
             value, before = each.value, self._seen.get(each.name)
             if kind_of(value) is None:
                 if before is None or before.differs(value):
@@ -115,15 +120,15 @@ class HiddenState:
                     continue
             if self._is_saved(each):
                 held.append(each)
-        for name, buffer in _unlisted_buffers(self._model):
+        for name, buffer in _unlisted_buffers(modules):
             if not _fits(buffer) and (name not in self._seen or self._seen[name].differs(buffer)):
                 unsaved[name] = f"{buffer.layout} buffer of {buffer.dtype}".replace("torch.", "")
-        for path, module in with_extra_state(self._model):
+        for path, module in with_extra_state(modules):
             try:
                 pack(module.get_extra_state())
             except TypeError as err:
                 unsaved[f"{path}.get_extra_state()" if path else "get_extra_state()"] = str(err)
-        return held, unsaved
+        return held
 
     def _is_part(self, tensor: Tensor) -> bool:
         """Return whether a tensor is a parameter or a buffer, or a view of one."""
@@ -159,7 +164,7 @@ def restore_hidden(model: nn.Module, state: Mapping[str, Tensor], device: torch.
     Raises:
         ValueError, TypeError, LookupError, RuntimeError, AttributeError: It is the state of another network.
     """
-    found = {each.name: each for each in attributes(model)}
+    found = {each.name: each for each in attributes(model.named_modules())}
     for name, tensor in state.items():
         group, _, path = name.partition(".")
         match f"{group}.":
@@ -188,13 +193,13 @@ def _set_generator(model: nn.Module, found: Mapping[str, Attribute], path: str, 
         _put(model, found, name, new)
 
 
-def _buffers(model: nn.Module) -> dict[str, Tensor]:
+def _buffers(modules: Modules) -> dict[str, Tensor]:
     """Return the buffers that the `state_dict` leaves out, under the names that they have in a checkpoint."""
-    return {_BUFFERS + name: buffer for name, buffer in _unlisted_buffers(model) if _fits(buffer)}
+    return {_BUFFERS + name: buffer for name, buffer in _unlisted_buffers(modules) if _fits(buffer)}
 
 
-def _unlisted_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for path, module in model.named_modules():
+def _unlisted_buffers(modules: Modules) -> Iterator[tuple[str, Tensor]]:
+    for path, module in modules:
         for name in sorted(module._non_persistent_buffers_set):
             buffer = module._buffers.get(name)
             if buffer is not None:

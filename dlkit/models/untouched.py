@@ -24,8 +24,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
         return
     parts = _structure(model)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    held = [(module, own_attributes(module)) for _, module in scanned_modules(model)]
-    found = list(attributes(model))
+    held = [(module, own_attributes(module)) for _, module in scanned_modules(model.named_modules())]
+    found = list(attributes(model.named_modules()))
     generators = [(each.value, generator_state(each.value)) for each in found if kind_of(each.value)]
     copies = [(each, Seen(each.value), copy.deepcopy(each.value)) for each in found if _is_copied(each.value)]
     try:

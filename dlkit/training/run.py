@@ -85,7 +85,6 @@ class TrainRun(RunState):
                 last_reading = 0.0
                 for step in fit(self.parts, self.position, self.config.epochs):
                     due = self._agree(last_reading)
-                    self._compare_hidden(step)
                     save_numbered = self._is_numbered(step)
                     if step.diverged or step.record is not None or save_numbered:
                         self._check_finite(step)
@@ -95,6 +94,7 @@ class TrainRun(RunState):
                         self._save_numbered(step)
                     if step.record is not None:
                         self.save_last()  # after everything that a run resumed from it does not write again
+                    self._compare_hidden(step)
                     done = bool(self.done_reason)
                     shown = self._close_early(step, logs) if done and step.record is None else step
                     reading = None
@@ -278,7 +278,10 @@ class TrainRun(RunState):
         """Report, after the first steps and each epoch, what the network keeps and no checkpoint holds."""
         if self.parts.hidden is None:
             return
-        if step.record is not None or step.step - self.start_step <= _STEPS_COMPARED:
+        if step.record is not None:  # the checkpoints have just compared it
+            self.messages.extend(self.parts.hidden.warnings())
+        elif step.step - self.start_step <= _STEPS_COMPARED:
+            self.parts.hidden.compare()
             self.messages.extend(self.parts.hidden.warnings())
 
     def _is_numbered(self, step: Step) -> bool:

@@ -95,7 +95,7 @@ def epoch_seconds(net: Path, data: str, epochs: int, spent: Spent | None) -> flo
         if spent is None:
             object.__setattr__(run.parts, "hidden", None)  # frozen
         else:
-            for name in ("warnings", "tensors"):
+            for name in ("compare", "warnings", "tensors"):
                 setattr(hidden, name, spent.wrap(getattr(hidden, name)))
         start = time.process_time()
         apart = contextlib.ExitStack()
