@@ -13,7 +13,17 @@ _RATE_FACTOR = 10.0
 _HEALTHY_FIRST, _RMSPROP_FIRST = 0.03, 10.0
 _SPAN = 3.0
 _BATCH_NORM_FROM = 8
-_BOUNDED = ("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softsign")
+_OTHERS = (
+    "sigmoid",
+    "tanh",
+    "hardsigmoid",
+    "hardtanh",
+    "softsign",
+    "none",
+    "identity",
+    "linear",
+    "threshold",
+)
 
 
 def usual(config: Mapping[str, Any], name: str) -> Any:
@@ -79,7 +89,8 @@ def _fitting_rate(recording: Recording, rate: float) -> float | None:
 def argument(recording: Recording, name: str, value: str | int | float) -> Cure | None:
     """Return the cure that gives the network an argument with `-s`; None where it has none of that name."""
     record = MODELS.get(str(recording.config.get("model", "")))
-    if record is None or name not in record.arguments:
+    known = recording.config.get("arguments", {}) if record is None else record.arguments
+    if name not in known:
         return None
     return Cure(f"-s {name}={value}", "-s", f"{name}={value}")
 
@@ -89,14 +100,13 @@ def batch_norm(recording: Recording) -> Cure | None:
     given = recording.config.get("arguments", {})
     if given.get("norm", "none") != "none" or recording.config.get("batch_size", 0) < _BATCH_NORM_FROM:
         return None
-    own = Cure("-s norm=batch", "-s", "norm=batch") if "norm" in given else None
-    return argument(recording, "norm", "batch") or own
+    return argument(recording, "norm", "batch")
 
 
 def other_activation(recording: Recording) -> Cure | None:
     """Return the cure that gives ReLU in place of another function that the network was given; None for no such one."""
     given = recording.config.get("arguments", {})
-    name = next((name for name, value in given.items() if value in _BOUNDED), None)
+    name = next((name for name, value in given.items() if value in _OTHERS and "act" in name), None)
     return Cure(f"-s {name}=relu instead of {given[name]}", "-s", f"{name}=relu") if name else None
 
 

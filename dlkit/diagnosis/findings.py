@@ -108,6 +108,11 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(name or "the network" for name in names[:_SHOWN]) + more
 
 
+def learned(skill: float) -> str:
+    """Return a skill in words, for the end of a message."""
+    return f"and validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one"
+
+
 def to_lines(findings: Sequence[Finding]) -> list[str]:
     """Return findings as text: the cause, its consequences indented below it, then what stands by itself."""
     lines = []

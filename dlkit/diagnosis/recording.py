@@ -11,6 +11,7 @@ Point = tuple[int, float]
 
 _MAX_POINTS = 1000
 _FIRST_POINTS = 50
+_CHANCE = 2.0
 
 WHOLE = ""
 """The layer of signals that are of the whole network."""
@@ -111,6 +112,26 @@ class Recording:
             return by_loss
         by_classes = (statistics.median(accuracies[len(accuracies) // 2 :]) - share) / (1 - share)
         return by_classes if by_loss is None else max(by_loss, by_classes)
+
+    @property
+    def simple(self) -> float | None:
+        """Return the skill of nearest neighbours or linear regression on the same data; None where not measured."""
+        return self.number("simple_skill")
+
+    def falls_short(self, by: float) -> bool:
+        """Return whether the skill is lower than that of simple methods, by so much and more than by chance."""
+        simple, skill, samples = self.simple, self.skill, self.number("val_samples")
+        if simple is None or skill is None:
+            return False
+        return simple - skill > max(by, _CHANCE / math.sqrt(samples or 1.0))
+
+    def output_sizes(self) -> dict[int, float]:
+        """Return the largest output by step, without its sign."""
+        sizes: dict[int, float] = {}
+        for signal in ("output_std", "output_min", "output_max"):
+            for step, value in self.points(signal):
+                sizes[step] = max(sizes.get(step, 0.0), abs(value))
+        return sizes
 
     @property
     def matrices(self) -> list[str]:

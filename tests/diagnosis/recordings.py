@@ -59,6 +59,7 @@ def healthy(
     }
     whole = {
         "samples": 1455.0,
+        "val_samples": 342.0,
         "classes": 10.0,
         "constant_loss": CONSTANT,
         "whole_label_share": 0.1,

@@ -12,7 +12,9 @@ WIDTHS = [(1, "first.weight", "units", 128.0), (1, "first.weight", "grad_norm", 
 def test_a_cause_is_returned_once_and_the_end_has_all_findings() -> None:
     watch = Watch(Recording(config={"model": "mlp", "data": "digits", "lr": 2.0}))
 
-    (first,) = watch.observe({"epoch": 1.0, "train_loss": 3.0, "val_loss": 3.0}, [*WIDTHS, *HOT])
+    (first,) = watch.observe(
+        {"epoch": 1.0, "step": 20.0, "train_loss": 3.0, "val_loss": 3.0}, [*WIDTHS, *HOT]
+    )
     again = watch.observe({"epoch": 2.0, "train_loss": 3.0, "val_loss": 3.0}, HOT)
     findings, new = watch.finish()
 

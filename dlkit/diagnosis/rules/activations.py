@@ -4,7 +4,7 @@ import math
 
 from dlkit.diagnosis.cures import argument, batch_norm, change, current_argument, other_activation
 from dlkit.diagnosis.findings import Cure, Evidence
-from dlkit.diagnosis.recording import Recording, first_above, late, median, persists
+from dlkit.diagnosis.recording import Point, Recording, first_above, late, median, persists
 from dlkit.diagnosis.rule import Rule
 
 _NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
@@ -75,7 +75,7 @@ def exploding(recording: Recording, limit: float) -> Evidence | None:
 
 def dead_units(recording: Recording, limit: float) -> Evidence | None:
     """Find rectifiers of which most units are zero for every sample."""
-    found = recording.layers("dead")
+    found = {**_silent(recording), **recording.layers("dead")}
     worst = {layer: median(late(points)) for layer, points in found.items()}
     if not worst:
         return None
@@ -89,10 +89,21 @@ def dead_units(recording: Recording, limit: float) -> Evidence | None:
         layer=layer,
         step=first_above(found[layer], _NOTE_DEAD),
         cure=argument(recording, "activation", "leaky_relu")
+        or other_activation(recording)
         or Cure("LeakyReLU or GELU, biases of 0, a lower --lr"),
         confirm="dlkit inspect acts RUN",
         level="warning" if alarm else "note",
     )
+
+
+def _silent(recording: Recording) -> dict[str, list[Point]]:
+    """Return layers of other functions that put out nothing but zeros, as all dead."""
+    means, spreads = recording.layers("act_mean"), recording.layers("act_std")
+    return {
+        layer: [(step, 1.0) for step, _ in points]
+        for layer, points in spreads.items()
+        if len(points) > 2 and all(value == 0 for _, value in (*points, *means.get(layer, ())))
+    }
 
 
 def saturated(recording: Recording, limit: float) -> Evidence | None:
@@ -104,13 +115,14 @@ def saturated(recording: Recording, limit: float) -> Evidence | None:
     layer, share = max(worst.items(), key=lambda pair: pair[1])
     if share < _NOTE_SATURATED:
         return None
-    alarm = persists(found[layer], limit) and (_below(recording, _LEARNED) or found[layer][0][1] > limit)
+    at_once = found[layer][0][1] > limit
+    alarm = persists(found[layer], limit) and _below(recording, _WELL if at_once else _LEARNED)
     return Evidence(
         message=f"{share:.0%} of the outputs of {layer} lie at the flat ends",
         value=share,
         layer=layer,
         step=first_above(found[layer], _NOTE_SATURATED),
-        cure=_less_saturated(recording, at_once=found[layer][0][1] > limit),
+        cure=_less_saturated(recording, at_once=at_once),
         confirm="dlkit inspect acts RUN",
         level="warning" if alarm else "note",
     )

@@ -1,16 +1,17 @@
-"""Rules about the data: inputs and targets as the network meets them."""
+"""Rules about the inputs, as the network meets them."""
 
 import math
 
 from dlkit.diagnosis.cures import change
 from dlkit.diagnosis.findings import Cure, Evidence
-from dlkit.diagnosis.recording import Recording, first_above, median
+from dlkit.diagnosis.recording import Recording, median
 from dlkit.diagnosis.rule import Rule
 
 _SOURCE_TDC = "TheDeepChecker (arXiv 2204.00694)"
 _GOOD_GAIN = 0.9
-_LEAST_PER_BATCH = 8
-_LEAST_ENTROPY = 0.6
+_LEARNED_NOTHING, _MOSTLY = 0.1, 0.75
+_WIDEST_COLUMN = 100.0
+_FALLS_SHORT = 0.1
 
 
 def bad_numbers(recording: Recording, _limit: float) -> Evidence | None:
@@ -31,6 +32,9 @@ def bad_numbers(recording: Recording, _limit: float) -> Evidence | None:
 def constant_inputs(recording: Recording, limit: float) -> Evidence | None:
     """Find inputs that are the same for all samples; of several, as curves and their times, one may be."""
     inputs = recording.layers("input_constant")
+    simple, skill = recording.simple, recording.skill
+    if simple is not None and skill is not None and max(simple, skill) < _LEARNED_NOTHING:
+        limit = _MOSTLY
     for name, points in inputs.items():
         if all(median(each) >= limit for each in inputs.values()):
             what = f"input {name}" if name else "the input"
@@ -64,49 +68,18 @@ def input_scale(recording: Recording, limit: float) -> Evidence | None:
     )
 
 
-def unshuffled(recording: Recording, limit: float) -> Evidence | None:
-    """Find batches whose labels or targets vary much less than those of the whole training data."""
-    batch = recording.config.get("batch_size", 0)
-    whole, classes = recording.number("whole_label_entropy"), recording.number("classes")
-    points = recording.points("label_entropy")
-    if whole and classes and whole < _LEAST_ENTROPY * math.log(classes):
-        return None
-    if whole and classes and batch >= max(_LEAST_PER_BATCH, classes):
-        expected = whole - (classes - 1) / (2 * batch)  # Miller 1955
-    else:
-        points, expected = (
-            recording.points("target_variance"),
-            recording.number("whole_target_variance") or 0.0,
-        )
-        if batch < _LEAST_PER_BATCH:
-            return None
-    if not expected or not points or median(points) / expected >= limit:
+def column_scale(recording: Recording, limit: float) -> Evidence | None:
+    """Find columns of very different spread, in a run whose inputs are not normalised."""
+    ratio, normalize = recording.number("column_scale"), recording.config.get("normalize", "auto")
+    if ratio is None or ratio < limit or normalize == "auto":
         return None
     return Evidence(
-        message=f"the targets of a batch vary {median(points) / expected:.2g} times as much as those of all data",
-        value=median(points) / expected,
-        step=points[0][0],
-        cure=Cure("put the rows in random order before they are read"),
-        confirm="compare the first rows of the data",
-    )
-
-
-def majority(recording: Recording, limit: float) -> Evidence | None:
-    """Find a network that answers with the largest class of unequal ones."""
-    share, classes = recording.number("whole_label_share"), recording.number("classes")
-    predicted = recording.points("predicted_share")
-    if share is None or classes is None or not predicted or share < 1.5 / classes:
-        return None
-    last = median(predicted[-2:])
-    accuracy = recording.column("val_accuracy")
-    if last < limit or not accuracy or max(accuracy) > share + 0.02:
-        return None
-    return Evidence(
-        message=f"{last:.0%} of the answers are one class, which {share:.0%} of the samples have",
-        value=last,
-        step=first_above(predicted, limit),
-        cure=change("balance", recording.config.get("balance", "none"), "loss"),
-        confirm="dlkit eval shows each class",
+        message=f"the widest column of the inputs varies {ratio:.2g} times as much as the median one",
+        value=ratio,
+        step=1,
+        cure=change("normalize", normalize, "auto"),
+        confirm="dlkit data check",
+        level="warning" if recording.falls_short(_FALLS_SHORT) else "note",
     )
 
 
@@ -116,6 +89,25 @@ def _normalised(recording: Recording, otherwise: str) -> Cure:
         return change("normalize", recording.config["normalize"], "auto")
     return Cure(otherwise)
 
+
+_OF_SCALE = (
+    "init",
+    "lr_high",
+    "lr_low",
+    "dead",
+    "saturated",
+    "nan",
+    "exploding",
+    "flat_loss",
+    "underfit",
+    "overfit",
+    "mode_gap",
+    "vanishing",
+    "unstable",
+    "labels",
+    "majority",
+    "over_regularised",
+)
 
 RULES = (
     Rule(
@@ -166,49 +158,21 @@ RULES = (
         source="Amazon SageMaker Debugger, TensorVariance; Glorot and Bengio 2010",
         cure="--normalize auto",
         find=input_scale,
-        explains=(
-            "init",
-            "lr_high",
-            "lr_low",
-            "dead",
-            "saturated",
-            "nan",
-            "exploding",
-            "flat_loss",
-            "underfit",
-            "overfit",
-            "mode_gap",
-            "vanishing",
-            "unstable",
-            "labels",
-        ),
+        explains=_OF_SCALE,
         live=True,
     ),
     Rule(
-        name="unshuffled",
-        title="data in order",
+        name="column_scale",
+        title="columns of very different scale",
         stage="data",
-        signals=("label_entropy", "whole_label_entropy", "target_variance", "whole_target_variance"),
-        threshold=0.6,
-        condition="the labels of batches vary less than 0.6 times as much as those of all data",
-        healthy="0.9 to 1.1",
-        source="measured here",
-        cure="put the rows in random order",
-        find=unshuffled,
-        explains=("unstable", "overfit", "lr_high", "flat_loss", "mode_gap", "underfit"),
-        live=True,
-    ),
-    Rule(
-        name="majority",
-        title="only the largest class is predicted",
-        stage="data",
-        signals=("predicted_share", "whole_label_share", "classes", "val_accuracy"),
-        threshold=0.98,
-        condition="98 % of the answers are one class, the classes are unequal, and accuracy is that class's share",
-        healthy="up to the share of the largest class",
-        source="Amazon SageMaker Debugger, ClassImbalance",
-        cure="--balance loss",
-        find=majority,
-        explains=("flat_loss", "underfit", "labels"),
+        signals=("column_scale", "simple_skill", "val_loss"),
+        threshold=_WIDEST_COLUMN,
+        condition="--normalize is not auto, one column varies 100 times as much as the median one, and validation is"
+        " worse than what simple methods reach; else a note",
+        healthy="1 to 10",
+        source="LeCun et al. 1998, Efficient BackProp",
+        cure="--normalize auto",
+        find=column_scale,
+        explains=_OF_SCALE,
     ),
 )

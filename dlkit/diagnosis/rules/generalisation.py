@@ -11,16 +11,22 @@ _RISE, _RISE_OF_CONSTANT, _TRAIN_FELL = 1.15, 0.03, 0.9
 _GAP, _GAP_OF_CONSTANT = 2.5, 0.15
 _GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
 _LEARNED_NOTHING = 0.1
-_WORSE, _WORSE_NUMBERS = 0.04, 1.15
+_WORSE, _WORSE_NUMBERS = 0.06, 1.15
+_STRANGE, _ENOUGH = 0.3, 100
+_FEW, _SHIFTED = 30, 0.5
+_VERY_FEW, _BY_HEART, _NEARLY = 50, 0.7, 0.95
 
 
 def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     """Find a network that learns its training samples, while validation never gets better than a constant answer."""
     train, skill, val = recording.gain("train_loss"), recording.skill, recording.gain()
-    if train is None or val is None or skill is None or train < limit or skill >= _LEARNED_NOTHING:
+    if train is None or val is None or skill is None or skill >= _LEARNED_NOTHING:
+        return None
+    strange = _strange_part(recording)
+    if not strange and (train < limit or _can_be_learned(recording) or _is_unlike(recording)):
         return None
     return Evidence(
-        message=f"the training loss fell by {train:.0%}, the validation loss by {max(val, 0):.0%}",
+        message=strange or f"the training loss fell by {train:.0%}, the validation loss by {max(val, 0):.0%}",
         value=val,
         step=None,
         cure=Cure(
@@ -30,12 +36,61 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     )
 
 
+def _strange_part(recording: Recording) -> str:
+    """Return which part has targets that nearest neighbours cannot tell, while they can those of the other part."""
+    within = {part: recording.number(f"simple_{part}") for part in ("train", "val")}
+    train, val = within["train"], within["val"]
+    if train is None or val is None or min(_counts(recording)) < _ENOUGH:
+        return ""
+    if abs(train - val) < _STRANGE or min(train, val) > _LEARNED_NOTHING:
+        return ""
+    strange, other = ("training", val) if train < val else ("validation", train)
+    return (
+        f"nearest neighbours tell the targets of {strange} from the inputs no better than by chance, those of the other"
+        f" part to {other:.0%}"
+    )
+
+
+def _counts(recording: Recording) -> tuple[float, float]:
+    return recording.number("samples") or 0.0, recording.number("val_samples") or 0.0
+
+
+def _can_be_learned(recording: Recording) -> bool:
+    """Return whether what simple methods learn from the training samples does hold for validation."""
+    return recording.simple is not None and recording.simple > _STRANGE
+
+
+def _is_unlike(recording: Recording) -> bool:
+    """Return whether validation has too few samples, or too different targets, to tell."""
+    samples, shift = recording.number("val_samples"), recording.number("val_target_shift")
+    return (samples is not None and samples < _FEW) or (shift is not None and shift > _SHIFTED)
+
+
+def _few_rows(recording: Recording, train: float, val: float) -> Evidence | None:
+    """Find a run on very few samples, which learns them by heart."""
+    samples, skill, constant = recording.number("samples"), recording.skill, recording.constant_loss
+    if samples is None or samples > _VERY_FEW or skill is None or constant is None:
+        return None
+    if 1 - train / constant < _BY_HEART or val - train < _GAP_OF_CONSTANT * constant or skill > _NEARLY:
+        return None
+    given = recording.config.get("limit")
+    return Evidence(
+        message=f"of {samples:g} training samples the loss ends at {train:.3g}, that of validation at {val:.3g}",
+        value=samples,
+        step=1,
+        cure=change("limit", given, None) if given else Cure("more training samples"),
+        confirm="dlkit plot RUN",
+    )
+
+
 def overfit(recording: Recording, limit: float) -> Evidence | None:
     """Find a validation loss that rises while the training loss still falls, and from which epoch on."""
     train, val = recording.column("train_loss"), recording.column("val_loss")
     constant = recording.constant_loss
     if len(val) < 3 or len(train) != len(val) or constant is None:
         return None
+    if few := _few_rows(recording, train[-1], val[-1]):
+        return few
     best = val.index(min(val))
     rise = val[-1] - val[best]
     rising = (

@@ -12,12 +12,37 @@ from dlkit.diagnosis.rule import Rule
 _ALIKE = 1e-6
 _LEARNED, _WELL = 0.5, 0.85
 _FEW = 8
+_SMALL = 0.1
 _NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
 
 
 def bad_start(recording: Recording, limit: float) -> Evidence | None:
     """Find weights whose units are all alike, or a first loss far above the best constant answer's."""
-    return _alike_units(recording) or _high_first_loss(recording, limit)
+    return _alike_units(recording) or _high_first_loss(recording, limit) or _small_weights(recording)
+
+
+def _small_weights(recording: Recording) -> Evidence | None:
+    """Find weights that start much smaller than what keeps the spread from layer to layer."""
+    sizes = {}
+    for layer in recording.matrices:
+        units, size = recording.number("units", layer), recording.number("size", layer)
+        norm = recording.number("weight_norm", layer)
+        if units and size and norm and not recording.config.get("init"):
+            sizes[layer] = norm / math.sqrt(
+                units
+            )  # root mean square weight times the root of the inputs of a unit
+    small = [layer for layer, value in sizes.items() if value < _SMALL]
+    skill = recording.skill
+    if len(small) < 2 or 2 * len(small) < len(sizes) or skill is None or skill > _WELL:
+        return None
+    return Evidence(
+        message=f"the weights of {listed(small)} start at {sizes[small[0]]:.2g} of what keeps the spread of its inputs",
+        value=sizes[small[0]],
+        layer=small[0],
+        step=1,
+        cure=_default_start(recording),
+        confirm="dlkit inspect acts RUN shows outputs that shrink from layer to layer",
+    )
 
 
 def _alike_units(recording: Recording) -> Evidence | None:
@@ -44,7 +69,8 @@ def _high_first_loss(recording: Recording, limit: float) -> Evidence | None:
     first, constant = recording.number("loss"), recording.number("constant_loss")
     if first is None or not constant or recording.config.get("init"):
         return None
-    ratio = first / constant
+    classes = recording.number("classes")
+    ratio = first / max(constant, math.log(classes) if classes and classes > 1 else 0.0)
     if ratio <= limit:
         return None
     gain = recording.gain("train_loss")
@@ -66,9 +92,6 @@ def _default_start(recording: Recording) -> Cure:
     return Cure(
         "start from torch's own weights: leave nn.init and .data out, or kaiming_normal_ without a factor"
     )
-
-
-_NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
 
 
 def bottleneck(recording: Recording, limit: float) -> Evidence | None:
@@ -105,6 +128,10 @@ def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | No
         for layer in recording.layers("inputs")
         if layer in trained
     ]
+    if any(
+        points[0][1] == 0 for points in recording.layers("act_std").values()
+    ):  # nothing passes, so no rank tells
+        return _first_narrow(widths, needed)
     ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
     return _first_narrow(widths, needed) or _first_narrow(
         [place for place in ranks[:-1] if _is_wide(recording, *place) or place[1] > needed], needed
@@ -130,8 +157,9 @@ RULES = (
         stage="initialisation",
         signals=("unit_spread", "weight_norm", "loss", "constant_loss"),
         threshold=3.0,
-        condition="the units of a layer start alike and stay alike, or the first loss is 3 times that of the best"
-        " constant answer; a note where the loss fell by half all the same",
+        condition="the units of a layer start alike and stay alike; or the first loss is 3 times that of the best"
+        " constant answer, a note where the loss fell by half all the same; or half of the matrices start at a tenth of"
+        " the size that keeps the spread, and validation gets less than 85 % of the way to a perfect answer",
         healthy="1.00 to 1.31",
         source="Karpathy, A Recipe for Training Neural Networks; TheDeepChecker",
         cure="-s init=default",
@@ -151,6 +179,7 @@ RULES = (
             "lr_low",
             "overfit",
             "labels",
+            "linear",
         ),
         live=True,
     ),

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from dlkit.diagnosis.cures import change, lower_rate, raise_rate
+from dlkit.diagnosis.cures import change, lower_rate, raise_rate, usual
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
@@ -11,6 +11,10 @@ _FEWEST_STEPS = 10
 _STILL_FALLING = 0.15
 _SHORT = 100
 _FALLS, _FELL = 0.02, 0.75
+_LEARNED, _ATTAINED, _SHORTFALL = 0.2, 0.05, 0.25
+_NOTHING = 0.1
+_WIDER = Cure("a larger network, or --lr from dlkit inspect lr")
+_VERY_FEW_STEPS, _MANY = 20, 10
 
 
 def flat_loss(recording: Recording, limit: float) -> Evidence | None:
@@ -21,7 +25,7 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
     if recording.number("constant_loss") is None and len(losses) < 2:
         return None
     best = min(losses)
-    if best / constant <= limit:
+    if best / constant <= limit or (recording.skill or 0.0) > _LEARNED:
         return None
     return Evidence(
         message=f"the lowest training loss is {best:.3g}, that of the best constant answer {constant:.3g}",
@@ -34,6 +38,48 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
 
 def underfit(recording: Recording, limit: float) -> Evidence | None:
     """Find a run that ended while it was still far from what the data allow, train and validation alike."""
+    return _few_steps(recording) or _unfinished(recording, limit) or _below_simple(recording)
+
+
+def _few_steps(recording: Recording) -> Evidence | None:
+    """Find a run of a few steps, in which nothing can be learned."""
+    steps, skill, train_gain = recording.steps, recording.skill, recording.gain("train_loss")
+    if not 0 < steps < _VERY_FEW_STEPS or recording.config.get("init") or skill is None or train_gain is None:
+        return None
+    if max(skill, train_gain) > _FELL:
+        return None
+    epochs, batch = max(1, recording.epochs), recording.config.get("batch_size", 0)
+    smaller = min(32, usual(recording.config, "batch_size"))
+    return Evidence(
+        message=f"{steps} steps were taken, {max(1, steps // epochs)} an epoch, and the training loss fell by"
+        f" {max(train_gain, 0):.0%}",
+        value=float(steps),
+        step=None,
+        cure=change("batch_size", batch, smaller)
+        if steps < _MANY * epochs and batch > smaller
+        else change("epochs", epochs, _MANY * epochs),
+        confirm="dlkit plot RUN",
+    )
+
+
+def _below_simple(recording: Recording) -> Evidence | None:
+    """Find a run that stays below what nearest neighbours or a linear model make of the same data."""
+    skill, simple = recording.skill, recording.simple
+    if skill is None or simple is None or not recording.falls_short(_SHORTFALL):
+        return None
+    epochs = recording.config.get("epochs", recording.epochs)
+    return Evidence(
+        message=f"validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one, where nearest"
+        f" neighbours or a linear model get {simple:.0%} of the way",
+        value=skill,
+        step=None,
+        cure=change("epochs", epochs, max(10, 5 * epochs)) if _last_fall(recording) > _FALLS else _WIDER,
+        confirm="dlkit plot RUN",
+    )
+
+
+def _unfinished(recording: Recording, limit: float) -> Evidence | None:
+    """Judge by how far the losses fell, and whether they still fall."""
     skill, train_gain = recording.skill, recording.gain("train_loss")
     if recording.steps < _FEWEST_STEPS or recording.epochs < 1 or skill is None or train_gain is None:
         return None
@@ -43,10 +89,13 @@ def underfit(recording: Recording, limit: float) -> Evidence | None:
         fall > _STILL_FALLING * (1 if recording.steps > _SHORT else 0.5 if recording.epochs > 2 else 0.25)
         and train_gain < _FELL
     )
-    if max(train_gain, skill) > limit and not falling:
+    simple = recording.simple
+    if simple is not None and max(skill, limit) > simple - _ATTAINED and recording.epochs > 2:
+        falling = False
+    known = simple is not None and simple > _LEARNED and skill > _NOTHING
+    if not falling and (known or max(train_gain, skill) > limit):
         return None
     epochs = recording.config.get("epochs", recording.epochs)
-    wider = Cure("a larger network, or --lr from dlkit inspect lr")
     return Evidence(
         message=f"the training loss fell by {max(train_gain, 0):.0%}, the validation loss by {max(gain, 0):.0%}"
         + (", and it is still falling" if fall > _FALLS else ""),
@@ -54,7 +103,7 @@ def underfit(recording: Recording, limit: float) -> Evidence | None:
         step=None,
         cure=change("epochs", epochs, max(10, 5 * epochs))
         if fall > _FALLS or recording.steps < _SHORT
-        else wider,
+        else _WIDER,
         confirm="dlkit plot RUN",
     )
 

@@ -1,16 +1,15 @@
-"""Rules about how far a step goes: learning rate, divergence, batch size, regularisation."""
+"""Rules about how far a step goes: learning rate, divergence."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from dlkit.diagnosis.cures import argument, change, lower_rate, raise_rate, usual
-from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.cures import change, lower_rate, raise_rate, usual
+from dlkit.diagnosis.findings import Cure, Evidence, learned
 from dlkit.diagnosis.recording import Point, Recording, early, first_above, late, median
 from dlkit.diagnosis.rule import Rule
 
 _NEVER_LEARNED = 0.05
-_HARDLY = 0.35
 _LEARNED = 0.5
 _WELL = 0.85
 _EXTREME = 10.0
@@ -23,9 +22,23 @@ _NOT_FINITE_AT_ONCE = Cure(
     "keep log, sqrt and divisions there away from zero and below: add 1e-6, or clamp(min=1e-6)"
 )
 _STILL = 0.9
+_FIRST_STEPS = 10
+_CLIPPED = 10.0
+_LONG_MEMORY = 0.97
+_TIMES_USUAL, _USUAL_STEPS = 5.0, 10.0
 _RISE = 1.5
 _LARGE_MEAN = 0.15
-_SMALL, _USUAL = 4, 32
+_SYMPTOMS = (
+    "dead",
+    "saturated",
+    "flat_loss",
+    "underfit",
+    "unstable",
+    "majority",
+    "inputs_ignored",
+    "labels",
+    "overfit",
+)
 
 
 def not_finite(recording: Recording, _limit: float) -> Evidence | None:
@@ -63,7 +76,26 @@ def rate_too_high(recording: Recording, limit: float) -> Evidence | None:
         _large_steps(recording, limit)
         or _still_too_high(recording)
         or _rising_loss(recording)
+        or _long_memory(recording)
         or _large_means(recording)
+    )
+
+
+def _long_memory(recording: Recording) -> Evidence | None:
+    """Judge by the momentum, which adds up the steps of 1 / (1 - momentum) batches."""
+    config, skill = recording.config, recording.skill
+    momentum, rate = config.get("momentum", 0.0), config.get("lr", 0.0)
+    if config.get("optimizer") != "sgd" or not _LONG_MEMORY < momentum < 1 or skill is None or skill > _WELL:
+        return None
+    steps = 1 / (1 - momentum)
+    if not recording.finished or rate * steps < _TIMES_USUAL * _USUAL_STEPS * usual(config, "lr"):
+        return None
+    return Evidence(
+        message=f"--momentum {momentum:g} adds up the steps of {steps:,.0f} batches, {learned(skill)}",
+        value=rate * steps,
+        step=None,
+        cure=_lower(recording),
+        confirm="dlkit plot RUN",
     )
 
 
@@ -88,7 +120,7 @@ def _large_steps(recording: Recording, limit: float) -> Evidence | None:
         value=ratio,
         layer=layer,
         step=first_above(points, limit),
-        cure=lower_rate(recording),
+        cure=_lower(recording),
         confirm="dlkit inspect lr finds a rate",
     )
 
@@ -102,7 +134,7 @@ def _copes(recording: Recording, *, extreme: bool) -> bool:
     """Return whether the run learns all the same."""
     if not recording.finished:
         gain = recording.gain("train_loss")
-        return gain is not None and gain > _NEVER_LEARNED
+        return recording.steps < _FIRST_STEPS or (gain is not None and gain > _NEVER_LEARNED)
     skill = recording.skill
     return skill is not None and skill > (_WELL if extreme else _LEARNED)
 
@@ -121,7 +153,7 @@ def _large_means(recording: Recording) -> Evidence | None:
         message=f"steps of epoch {ratios.index(max(ratios)) + 1} move the weights by {max(ratios):.2g} of their norm",
         value=max(ratios),
         step=None,
-        cure=lower_rate(recording),
+        cure=_lower(recording),
         confirm="dlkit inspect lr finds a rate",
     )
 
@@ -140,11 +172,11 @@ def _still_too_high(recording: Recording) -> Evidence | None:
     if ratio < _LARGE_LATE or skill > _LEARNED:
         return None
     return Evidence(
-        message=f"steps still move {layer} by {ratio:.2g} of its norm, {_learned(skill)}",
+        message=f"steps still move {layer} by {ratio:.2g} of its norm, {learned(skill)}",
         value=ratio,
         layer=layer,
         step=None,
-        cure=lower_rate(recording),
+        cure=_lower(recording),
         confirm="dlkit inspect lr finds a rate",
     )
 
@@ -154,13 +186,14 @@ def _rising_loss(recording: Recording) -> Evidence | None:
     if len(losses) < 3 or constant is None:
         return None
     last, start = median([(0, value) for value in losses[-2:]]), max(losses[0], constant)
-    if last <= _RISE * start and last <= max(3 * min(losses), min(losses) + 0.3 * constant):
+    far_above_lowest = recording.finished and last > max(3 * min(losses), min(losses) + 0.3 * constant)
+    if last <= _RISE * start and not far_above_lowest:
         return None
     return Evidence(
         message=f"the training loss rose from {min(losses):.3g} to {last:.3g}",
         value=last / min(losses),
         step=None,
-        cure=lower_rate(recording),
+        cure=_lower(recording),
         confirm="dlkit plot RUN",
     )
 
@@ -179,12 +212,28 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
     if not 0 < largest <= limit or (skill > _LEARNED and not _stands_still(recording)):
         return None
     return Evidence(
-        message=f"no step moves a layer by more than {largest:.2g} of its norm, {_learned(skill)}",
+        message=f"no step moves a layer by more than {largest:.2g} of its norm, {learned(skill)}",
         value=largest,
         step=None,
-        cure=raise_rate(recording),
+        cure=_less_clipping(recording) or raise_rate(recording),
         confirm="dlkit inspect lr finds a rate",
     )
+
+
+def _less_clipping(recording: Recording) -> Cure | None:
+    """Return the cure for gradients of which clipping leaves a small share; None where it does not."""
+    clip, norms = recording.config.get("grad_clip"), recording.column("grad_norm")
+    if clip is None or not norms or norms[0] < _CLIPPED * clip:
+        return None
+    return change("grad_clip", clip, 1.0)
+
+
+def _lower(recording: Recording) -> Cure:
+    """Return a shorter memory where --momentum adds up the steps of hundreds of batches, else a lower rate."""
+    momentum = recording.config.get("momentum", 0.0)
+    if recording.config.get("optimizer") == "sgd" and momentum > _LONG_MEMORY:
+        return change("momentum", momentum, 0.9)
+    return lower_rate(recording)
 
 
 def _stands_still(recording: Recording) -> bool:
@@ -192,81 +241,6 @@ def _stands_still(recording: Recording) -> bool:
     losses = recording.train_losses
     return not recording.config.get("init") and len(losses) > 1 and losses[-1] > _STILL * losses[0]
 
-
-def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
-    """Find batches of a few samples, under whose noise the loss does not settle."""
-    batch = recording.config.get("batch_size", 0) * recording.config.get("accumulate", 1)
-    samples = recording.number("samples") or 0
-    skill = recording.skill
-    if not batch or batch > limit or samples < 32 * batch or skill is None or skill > _LEARNED:
-        return None
-    return Evidence(
-        message=f"a step sees {batch} sample{'s' * (batch > 1)}, {_learned(skill)}",
-        value=float(batch),
-        step=None,
-        cure=change(
-            "batch_size", recording.config["batch_size"], min(_USUAL, usual(recording.config, "batch_size"))
-        ),
-        confirm="dlkit plot RUN",
-    )
-
-
-def over_regularised(recording: Recording, limit: float) -> Evidence | None:
-    """Find weights that shrink away, or units that are mostly dropped, while the loss stays high."""
-    skill = recording.skill
-    if skill is None or skill > _HARDLY:
-        return None
-    drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
-    matrices = set(recording.matrices)
-    norms = [points for layer, points in recording.layers("weight_norm").items() if layer in matrices]
-    first = math.hypot(*(points[0][1] for points in norms)) if norms else 0.0
-    last = math.hypot(*(points[-1][1] for points in norms)) if norms else 0.0
-    if first and last < limit * first:
-        return Evidence(
-            message=f"the weights shrank to {last / first:.2g} of their size, {_learned(skill)}",
-            value=last / first,
-            step=None,
-            cure=_less_decay(recording),
-            confirm="dlkit inspect weights RUN",
-        )
-    if drops and max(drops.values()) > 0.6:
-        layer, share = max(drops.items(), key=lambda pair: pair[1])
-        return Evidence(
-            message=f"{layer} drops {share:.0%} of its inputs, {_learned(skill)}",
-            value=share,
-            layer=layer,
-            step=1,
-            cure=argument(recording, "dropout", 0.1) or Cure("drop 10 to 50 %"),
-            confirm="train_loss beside eval_loss in probes.csv",
-        )
-    return None
-
-
-def _learned(skill: float) -> str:
-    return f"and validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one"
-
-
-def _less_decay(recording: Recording) -> Cure:
-    if recording.config.get("l1", 0.0):
-        return change("l1", recording.config["l1"], 0.0)
-    decay = recording.config.get("weight_decay", 0.0)
-    recipe = usual(recording.config, "weight_decay")
-    return (
-        change("weight_decay", decay, recipe if recipe < decay else 0.0) if decay else lower_rate(recording)
-    )
-
-
-_SYMPTOMS = (
-    "dead",
-    "saturated",
-    "flat_loss",
-    "underfit",
-    "unstable",
-    "majority",
-    "inputs_ignored",
-    "labels",
-    "overfit",
-)
 
 RULES = (
     Rule(
@@ -277,7 +251,8 @@ RULES = (
         threshold=0.3,
         condition="one of the first 11 steps moves a weight matrix by 0.3 of its norm, or late steps by 0.1, and"
         " validation gets less than half of the way to a perfect answer (85 % for 3 times its norm); or the training"
-        " loss ends 1.5 times above its start, or 3 times above its lowest",
+        " loss ends 1.5 times above its start, or 3 times above its lowest; or --momentum makes steps 5 times as long"
+        " as 0.9 does at the recipe's rate, and validation gets less than 85 % of the way",
         healthy="up to 0.106 in the first steps, 1.4e-3 to 1.5e-2 later",
         source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
         cure="lower --lr to that of the recipe, or to a tenth",
@@ -317,32 +292,5 @@ RULES = (
         cure="raise --lr to that of the recipe, or tenfold",
         find=rate_too_low,
         explains=("flat_loss", "underfit", "majority", "labels"),
-    ),
-    Rule(
-        name="small_batch",
-        title="batches too small",
-        stage="learning rate",
-        signals=("samples", "val_loss"),
-        threshold=float(_SMALL),
-        condition="at most 4 samples a step, and validation gets less than half of the way to a perfect answer",
-        healthy="16 to 512",
-        source="measured here",
-        cure="--batch-size of the recipe",
-        find=batch_too_small,
-        explains=_SYMPTOMS,
-    ),
-    Rule(
-        name="over_regularised",
-        title="too much regularisation",
-        stage="learning rate",
-        signals=("weight_norm", "dropout", "val_loss", "constant_loss"),
-        threshold=_SHRANK,
-        condition="the weights shrank to 0.3 of their size or a layer drops over 60 %, and validation gets less than"
-        " 35 % of the way to a perfect answer",
-        healthy="0.9 to 3",
-        source="UMLAUT; TheDeepChecker",
-        cure="--weight-decay, --l1 or -s dropout=0.1",
-        find=over_regularised,
-        explains=(*_SYMPTOMS, "vanishing"),
     ),
 )

@@ -1,0 +1,115 @@
+"""Rules about what keeps a network from fitting: batches of a few samples, regularisation."""
+
+import math
+
+from dlkit.diagnosis.cures import argument, change, lower_rate, usual
+from dlkit.diagnosis.findings import Cure, Evidence, learned
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.rule import Rule
+
+_HARDLY = 0.35
+_LEARNED = 0.5
+_SHRANK = 0.3
+_SHORT = 0.25
+_SMALL, _USUAL = 4, 32
+_SYMPTOMS = (
+    "dead",
+    "saturated",
+    "flat_loss",
+    "underfit",
+    "unstable",
+    "majority",
+    "inputs_ignored",
+    "labels",
+    "overfit",
+)
+
+
+def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
+    """Find batches of a few samples, under whose noise the loss does not settle."""
+    batch = recording.config.get("batch_size", 0) * recording.config.get("accumulate", 1)
+    samples = recording.number("samples") or 0
+    skill = recording.skill
+    if not batch or batch > limit or samples < 32 * batch or skill is None or skill > _LEARNED:
+        return None
+    return Evidence(
+        message=f"a step sees {batch} sample{'s' * (batch > 1)}, {learned(skill)}",
+        value=float(batch),
+        step=None,
+        cure=change(
+            "batch_size", recording.config["batch_size"], min(_USUAL, usual(recording.config, "batch_size"))
+        ),
+        confirm="dlkit plot RUN",
+    )
+
+
+def over_regularised(recording: Recording, limit: float) -> Evidence | None:
+    """Find weights that shrink away, or units that are mostly dropped, while the loss stays high."""
+    skill = recording.skill
+    if skill is None or (skill > _HARDLY and not recording.falls_short(_SHORT)):
+        return None
+    drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
+    matrices = set(recording.matrices)
+    norms = [points for layer, points in recording.layers("weight_norm").items() if layer in matrices]
+    first = math.hypot(*(points[0][1] for points in norms)) if norms else 0.0
+    last = math.hypot(*(points[-1][1] for points in norms)) if norms else 0.0
+    if first and last < limit * first and skill < _HARDLY:
+        return Evidence(
+            message=f"the weights shrank to {last / first:.2g} of their size, {learned(skill)}",
+            value=last / first,
+            step=None,
+            cure=_less_decay(recording),
+            confirm="dlkit inspect weights RUN",
+        )
+    if drops and max(drops.values()) > 0.6:
+        layer, share = max(drops.items(), key=lambda pair: pair[1])
+        return Evidence(
+            message=f"{layer} drops {share:.0%} of its inputs, {learned(skill)}",
+            value=share,
+            layer=layer,
+            step=1,
+            cure=argument(recording, "dropout", 0.1) or Cure("drop 10 to 50 %"),
+            confirm="train_loss beside eval_loss in probes.csv",
+        )
+    return None
+
+
+def _less_decay(recording: Recording) -> Cure:
+    if recording.config.get("l1", 0.0):
+        return change("l1", recording.config["l1"], 0.0)
+    decay = recording.config.get("weight_decay", 0.0)
+    recipe = usual(recording.config, "weight_decay")
+    return (
+        change("weight_decay", decay, recipe if recipe < decay else 0.0) if decay else lower_rate(recording)
+    )
+
+
+RULES = (
+    Rule(
+        name="small_batch",
+        title="batches too small",
+        stage="learning rate",
+        signals=("samples", "val_loss"),
+        threshold=float(_SMALL),
+        condition="at most 4 samples a step, and validation gets less than half of the way to a perfect answer",
+        healthy="16 to 512",
+        source="measured here",
+        cure="--batch-size of the recipe",
+        find=batch_too_small,
+        explains=_SYMPTOMS,
+    ),
+    Rule(
+        name="over_regularised",
+        title="too much regularisation",
+        stage="learning rate",
+        signals=("weight_norm", "dropout", "val_loss", "constant_loss"),
+        threshold=_SHRANK,
+        condition="the weights shrank to 0.3 of their size or a layer drops over 60 %, and validation gets less than"
+        " 35 % of the way to a perfect answer",
+        healthy="0.9 to 3",
+        source="UMLAUT; TheDeepChecker",
+        cure="--weight-decay, --l1 or -s dropout=0.1",
+        find=over_regularised,
+        explains=(*_SYMPTOMS, "vanishing", "init", "mode_gap"),
+    ),
+)

@@ -1,0 +1,194 @@
+"""Rules about the targets and the parts of the data: outliers, validation unlike training, order, unequal classes."""
+
+import math
+
+from dlkit.diagnosis.cures import change
+from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.recording import Recording, first_above, median
+from dlkit.diagnosis.rule import Rule
+
+_LEAST_PER_BATCH = 8
+_LEAST_ENTROPY = 0.6
+_NOT_FEWER = 0.25
+_OTHER_SCALE = 3.0
+_OTHER_CLASSES = 0.6
+_MOST_OF_VARIANCE = 0.9
+_SAMPLES_READ = 4096
+_EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
+_LEAST_SAMPLES = 30
+
+
+def target_outlier(recording: Recording, limit: float) -> Evidence | None:
+    """Find a target so far away that it alone makes most of the variance of all."""
+    furthest, samples = recording.number("whole_target_max"), recording.number("samples")
+    if furthest is None or not samples or samples < _LEAST_SAMPLES:
+        return None
+    share = furthest**2 / min(samples, _SAMPLES_READ)
+    if share < limit:
+        return None
+    return Evidence(
+        message=f"one target lies {furthest:.3g} standard deviations from the median,"
+        f" {min(share, 1):.0%} of all variance",
+        value=share,
+        step=1,
+        cure=Cure("take the rows with this target out: a wrong unit, or a code for a missing value"),
+        confirm="dlkit data check",
+    )
+
+
+def other_validation(recording: Recording, limit: float) -> Evidence | None:
+    """Find validation inputs or classes that are not like those of training."""
+    shift, scale = recording.number("val_input_shift"), recording.number("val_input_scale")
+    targets, samples = recording.number("val_target_shift"), recording.number("val_samples") or 0.0
+    if shift is None or samples < _LEAST_SAMPLES:
+        return None
+    scale = 1.0 if scale is None else max(scale, 1e-9)
+    if shift > limit or not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
+        message = f"the inputs of validation lie {shift:.2g} standard deviations from those of training"
+        if shift <= limit:
+            message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
+    elif recording.number("classes") and targets is not None and targets > _OTHER_CLASSES:
+        message = f"{targets:.0%} of the validation samples are of classes that training has few of"
+    else:
+        return None
+    within, skill = recording.number("simple_train"), recording.skill
+    suffers = skill is None or (within or 0.0) - skill > _NOT_FEWER
+    return Evidence(
+        message=message,
+        value=max(shift, scale),
+        step=1,
+        cure=Cure("split the rows at random, and prepare the inputs of both parts alike"),
+        confirm="dlkit data check",
+        level="warning" if suffers else "note",
+    )
+
+
+def unshuffled(recording: Recording, limit: float) -> Evidence | None:
+    """Find batches whose labels or targets vary much less than those of the whole training data."""
+    batch = recording.config.get("batch_size", 0)
+    whole, classes = recording.number("whole_label_entropy"), recording.number("classes")
+    points = recording.points("label_entropy")
+    if whole and classes and whole < _LEAST_ENTROPY * math.log(classes):
+        return None
+    if whole and classes and batch >= max(_LEAST_PER_BATCH, classes):
+        expected = whole - (classes - 1) / (2 * batch)  # Miller 1955
+    else:
+        points, expected = (
+            recording.points("target_variance"),
+            recording.number("whole_target_variance") or 0.0,
+        )
+        if batch < _LEAST_PER_BATCH:
+            return None
+    if not expected or not points or median(points) / expected >= limit:
+        return None
+    return Evidence(
+        message=f"the targets of a batch vary {median(points) / expected:.2g} times as much as those of all data",
+        value=median(points) / expected,
+        step=points[0][0],
+        cure=Cure("put the rows in random order before they are read"),
+        confirm="compare the first rows of the data",
+    )
+
+
+def majority(recording: Recording, limit: float) -> Evidence | None:
+    """Find a network that answers with the largest class of unequal ones."""
+    share, classes = recording.number("whole_label_share"), recording.number("classes")
+    predicted = recording.points("predicted_share")
+    if share is None or classes is None or not predicted or share < 1.5 / classes:
+        return None
+    last = median(predicted[-2:])
+    accuracy = recording.column("val_accuracy")
+    balanced = recording.column("val_balanced_accuracy")
+    if share > _EXTREME and balanced and (recording.skill or 0.0) < _HALF:
+        accuracy, limit = [share], 1 - 2 * (1 - share)
+    if last < limit or not accuracy or max(accuracy) > share + 0.02:
+        return None
+    return Evidence(
+        message=f"{last:.0%} of the answers are one class, which {share:.0%} of the samples have",
+        value=last,
+        step=first_above(predicted, limit),
+        cure=change("balance", recording.config.get("balance", "none"), "loss"),
+        confirm="dlkit eval shows each class",
+        level="note" if not balanced and (recording.gain() or 0.0) > _INFORMED else "warning",
+    )
+
+
+_OF_SCALE = (
+    "init",
+    "lr_high",
+    "lr_low",
+    "dead",
+    "saturated",
+    "nan",
+    "exploding",
+    "flat_loss",
+    "underfit",
+    "overfit",
+    "mode_gap",
+    "vanishing",
+    "unstable",
+    "labels",
+    "majority",
+    "over_regularised",
+)
+
+RULES = (
+    Rule(
+        name="target_outlier",
+        title="a target that is far away",
+        stage="data",
+        signals=("whole_target_max", "samples"),
+        threshold=_MOST_OF_VARIANCE,
+        condition="one target alone makes 90 % of the variance of all targets",
+        healthy="up to 0.1",
+        source="measured here",
+        cure="take the row out",
+        find=target_outlier,
+        explains=_OF_SCALE,
+        live=True,
+    ),
+    Rule(
+        name="val_differs",
+        title="validation data that are not like the training data",
+        stage="data",
+        signals=("val_input_shift", "val_input_scale", "val_target_shift", "simple_train", "val_loss"),
+        threshold=1.0,
+        condition="validation inputs lie one standard deviation away in the mean over columns, or vary 3 times more or"
+        " less, or 60 % of its samples are of other classes; a note where validation is as good as what simple methods"
+        " reach within training",
+        healthy="0.02 to 0.2",
+        source="measured here",
+        cure="split at random; prepare both parts alike",
+        find=other_validation,
+        explains=("overfit", "labels", "mode_gap", "underfit", "majority", "lr_high"),
+    ),
+    Rule(
+        name="unshuffled",
+        title="data in order",
+        stage="data",
+        signals=("label_entropy", "whole_label_entropy", "target_variance", "whole_target_variance"),
+        threshold=0.6,
+        condition="the labels of batches vary less than 0.6 times as much as those of all data",
+        healthy="0.9 to 1.1",
+        source="measured here",
+        cure="put the rows in random order",
+        find=unshuffled,
+        explains=("unstable", "overfit", "lr_high", "flat_loss", "mode_gap", "underfit"),
+        live=True,
+    ),
+    Rule(
+        name="majority",
+        title="only the largest class is predicted",
+        stage="data",
+        signals=("predicted_share", "whole_label_share", "classes", "val_accuracy"),
+        threshold=0.98,
+        condition="98 % of the answers are one class, the classes are unequal, and accuracy is that class's share; of"
+        " more than 95 % of one class, where balanced accuracy gets less than half of the way to a perfect answer; a"
+        " note where the validation loss fell by 5 % all the same and balanced accuracy is not monitored",
+        healthy="up to the share of the largest class",
+        source="Amazon SageMaker Debugger, ClassImbalance",
+        cure="--balance loss",
+        find=majority,
+        explains=("flat_loss", "underfit", "labels"),
+    ),
+)
