@@ -37,12 +37,12 @@ def pick_device(name: str) -> torch.device:
         if int(number or 0) >= count:
             raise MissingError(
                 f"--device {name} is not available: this machine has {count} CUDA devices that torch can use",
-                "--device auto takes the best there is",
+                "--device auto takes the best device available",
             )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise MissingError(
             "--device mps is not available: torch finds no Metal device",
-            "--device auto takes the best there is",
+            "--device auto takes the best device available",
         )
     return torch.device(name)
 

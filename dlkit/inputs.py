@@ -12,7 +12,7 @@ from dlkit.files.description import DataDescription
 
 Inputs = Tensor | Mapping[str, Tensor]
 
-RETURN_HINT = "return the outputs alone, real numbers before any softmax"
+RETURN_HINT = "return only the outputs, real numbers before any softmax"
 
 
 def call(model: nn.Module, inputs: Inputs) -> Tensor:

@@ -16,12 +16,13 @@ HEAD = """# Commands
 Generated from the code by `python docs/write_reference.py`; a test fails if they differ.
 
 Exit codes: 0 done, 1 failed while running (disk full, no permission, a locked run), 2 usage or configuration, 3 data,
-4 checkpoint, 5 diverged, 7 a missing device or extra, 129 SIGHUP (the terminal closed), 130 Ctrl-C, 143 SIGTERM.
+4 checkpoint, 5 diverged, 6 a failed gate or check, 7 a missing device or extra, 129 SIGHUP (the terminal closed),
+130 Ctrl-C, 143 SIGTERM.
 
-stdout has the result only; progress, notes and warnings go to stderr. Tables are drawn on a terminal
+stdout has only the result; progress, notes and warnings go to stderr. Tables are drawn on a terminal
 and tab-separated in a pipe, with four significant digits; `--json` and files have them all. On a narrow
-terminal numbers have three digits, names lose their middle, sentences stand below their row, and the last columns are
-left out and named.
+terminal numbers have three digits, names are shortened in the middle, sentences are printed below their row, and the
+last columns are left out and named.
 """
 SHARED = ("quiet", "verbose", "json", "debug", "help")
 
@@ -102,8 +103,8 @@ def _recipes() -> Iterator[str]:
     columns = list(dict.fromkeys(key for recipe in RECIPES.values() for key in recipe))
     yield "## Recipes"
     yield ""
-    yield "What a model changes in the defaults; a typed option wins. `--optimizer adam` or `adamw` alone sets `lr` to"
-    yield "0.001."
+    yield "What a model changes in the defaults; options on the command line override it. `--optimizer adam`,"
+    yield "`adamw` or `rmsprop` without `--lr` sets `lr` to 0.001."
     yield ""
     yield f"| recipe | {' | '.join(columns)} |"
     yield "|---" * (len(columns) + 1) + "|"

@@ -64,12 +64,12 @@ def spoil(folder: Path) -> dict[str, str]:
     return {
         "complex.tif": "holds values of type complex64; put such images into a .npz file",
         "cut.jpg": "is cut off",
-        "dangling.png": "is a link to nothing",
+        "dangling.png": "is a broken link",
         "empty.jpg": "is empty",
         "html.jpg": "is HTML or XML, not an image",
         "huge.png": "has 50,000 x 50,000 pixels; at most 134,217,728 are decoded",
         "self.png": "cannot be opened: too many levels of symbolic links",
-        "text.png": "is no image of a kind that is read",
+        "text.png": "is not an image in a supported format",
         "zeros.png": "holds nothing but zeros",
     }
 

@@ -50,7 +50,7 @@ def test_page_on_code_shows_what_the_commands_print(dlkit: Callable[..., Any], h
         command, *lines = shown.splitlines()
         result = dlkit(*shlex.split(command)[2:])
         printed = result.stderr.replace(str(home), "/home/ada").splitlines()
-        assert lines == [line for line in printed if not line.startswith("running own code")]
+        assert lines == [line for line in printed if not line.startswith("running your own code")]
 
 
 def test_every_argument_filled_from_the_data_is_on_the_page() -> None:

@@ -141,7 +141,7 @@ def test_every_option_in_a_text_is_one_of_a_command() -> None:
 
 def test_commands_are_found_where_they_are_wrong() -> None:
     assert parsed("eval RUN --worst 20 shows them") == (("eval",), ["RUN", "--worst", "20"])
-    assert parsed("inspect nan takes a run of exit code 5") == (("inspect", "nan"), [])
+    assert parsed("inspect nan takes a run that ended with exit code 5") == (("inspect", "nan"), [])
     assert parsed("evaluate RUN")[0] not in LEAVES
     assert len(COMMANDS) > 60
 

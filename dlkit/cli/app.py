@@ -163,7 +163,7 @@ def _usage_error(err: Any, words: list[str]) -> int:
     elif message.startswith("no such command"):
         name = message.split("'")[1]
         message, hint = f"no such command '{name}'", _right_command(name, context)
-    console.error(ConfigError(message, hint or f"{command} --help lists what can be given"))
+    console.error(ConfigError(message, hint or f"{command} --help lists what is available"))
     return ConfigError.exit_code
 
 

@@ -127,7 +127,7 @@ def _stdout_errors() -> Iterator[None]:
         raise
     except OSError as err:
         message = file_error(err, Path("stdout"), "write to").message
-        raise StdoutError(message, "the result was not written; files of a run were") from err
+        raise StdoutError(message, "the result could not be printed; files of a run were written") from err
 
 
 def print_paths(paths: Iterable[Path]) -> None:

@@ -37,13 +37,13 @@ def evaluate(
         Option("--metrics", metavar="A,B", help="The metrics to report. Default: those usual for the task."),
     ] = None,
     ci: Annotated[
-        int, Option("--ci", metavar="N", help="Random draws behind the 95 % intervals; 0 for none.")
+        int, Option("--ci", metavar="N", help="Random draws for the 95 % intervals; 0 leaves them out.")
     ] = EvalConfig.ci,
     by: Annotated[
         str | None,
         Option(
             metavar="COL",
-            help="Metrics of each part of the samples: class, or a column of the table.",
+            help="Metrics for each class, or each value of a column of the table.",
             rich_help_panel=_FAILURES,
         ),
     ] = None,
@@ -57,7 +57,7 @@ def evaluate(
         bool,
         Option(
             "--importance",
-            help="How much worse without each column, by shuffling it.",
+            help="How much worse the metric gets with each column shuffled.",
             rich_help_panel=_FAILURES,
         ),
     ] = False,
@@ -65,7 +65,7 @@ def evaluate(
         bool,
         Option(
             "--calibrate",
-            help="Fit a temperature of the probabilities on val first.",
+            help="Calibrate probabilities with a temperature fitted on val.",
             rich_help_panel=_FAILURES,
         ),
     ] = False,
@@ -76,18 +76,20 @@ def evaluate(
         float | None,
         Option(
             metavar="SHARE",
-            help="Intervals that hold this share of new numbers, as 0.9.",
+            help="Intervals that contain this share of new values, e.g. 0.9.",
             show_default=False,
         ),
     ] = None,
     minimum: Annotated[
         list[str] | None,
         Option(
-            "--min", metavar="M=V", help="Exit with 6 if a metric is below; M.lo is the end of its interval."
+            "--min",
+            metavar="M=V",
+            help="Exit with 6 if a metric is below this; M.lo is the lower end of its interval.",
         ),
     ] = None,
     maximum: Annotated[
-        list[str] | None, Option("--max", metavar="M=V", help="Exit with 6 if a metric is above.")
+        list[str] | None, Option("--max", metavar="M=V", help="Exit with 6 if a metric is above this.")
     ] = None,
     bench: Annotated[bool, Option("--bench", help="Time forward passes by batch size.")] = False,
     allow_nan: Annotated[
@@ -98,7 +100,7 @@ def evaluate(
         int | None,
         Option(
             metavar="M",
-            help="Predict the mean of M random draws of neighbours, not from the nearest.",
+            help="Average M random draws of neighbours instead of taking the nearest.",
             rich_help_panel=_POINTS,
         ),
     ] = None,
@@ -106,7 +108,7 @@ def evaluate(
         int | None,
         Option(
             metavar="N",
-            help="Predict a map with N cells along the longer side instead.",
+            help="Predict a map with N cells along its longer side.",
             rich_help_panel=_POINTS,
         ),
     ] = None,
@@ -120,9 +122,7 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        Option(
-            "--out", "-o", metavar="FILE", help="Where the map goes, a .csv file.", rich_help_panel=_POINTS
-        ),
+        Option("--out", "-o", metavar="FILE", help="The .csv file for the map.", rich_help_panel=_POINTS),
     ] = None,
     device: DeviceOption = "auto",
     model: ModelOption = None,
@@ -150,7 +150,9 @@ def evaluate(
     if grid is not None:
         typed = [*config.typed("draws", "interval"), *([] if predict is None else ["--predict"])]
         faults += [
-            ConfigError(f"--grid does not go with {option}", "it predicts a map, from the checkpoint alone")
+            ConfigError(
+                f"--grid cannot be used with {option}", "it predicts a map, from the checkpoint alone"
+            )
             for option in typed
         ]
     if faults:

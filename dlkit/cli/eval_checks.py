@@ -55,14 +55,16 @@ def _metric_faults(option: str, names: list[str]) -> Iterator[ConfigError]:
 def _predict_faults(predict: Path) -> Iterator[ConfigError]:
     if str(predict) == "-":
         if console.mode.json:
-            yield ConfigError("--predict - and --json both want stdout", "write the predictions to a file")
+            yield ConfigError(
+                "--predict - and --json both write to stdout", "write the predictions to a file"
+            )
     elif predict.suffix.lower() != ".csv":
         yield ConfigError(
             f"--predict {predict} does not end in .csv", "for example --predict predictions.csv"
         )
     elif predict in set((run := RunDir(predict.parent)).files()) - set(run.evaluations()):
         yield ConfigError(
-            f"--predict {predict} would replace a file of a run", "choose another name, as predictions.csv"
+            f"--predict {predict} would replace a file of a run", "choose another name, e.g. predictions.csv"
         )
     elif predict.is_file() and not _holds_predictions(predict):
         yield ConfigError(

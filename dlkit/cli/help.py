@@ -100,7 +100,7 @@ def _print_model(name: str) -> None:
     )
     _print_panel(f"Arguments of {name} for -s, with their defaults", arguments)
     _print_panel(
-        f"Recipe of {name}; an option that you type wins",
+        f"Recipe of {name}; options on the command line override it",
         {
             title: ", ".join(f"{key} {value}" for key, value in RECIPES[recipe].items())
             for title, recipe in recipes.items()

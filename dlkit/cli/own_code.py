@@ -41,7 +41,7 @@ def check_named(config: TrainConfig, typed: Container[str], *, resuming: bool = 
         elif not resuming:
             faults.append(
                 ConfigError(
-                    f"{flag(name)} {code}: own code runs only if the command line names it",
+                    f"{flag(name)} {code}: your own code runs only if the command line names it",
                     f"add it to the command line: {flag(name) + ' ' if name != 'model' else ''}{code}",
                 )
             )
@@ -73,7 +73,7 @@ def check_options(model: str | None, data: str | None) -> CodeSpec | None:
 def report_running(codes: Sequence[CodeSpec]) -> None:
     """Print a note that code of the user's own runs."""
     if codes:
-        console.note(f"running own code: {' and '.join(map(str, dict.fromkeys(codes)))}")
+        console.note(f"running your own code: {' and '.join(map(str, dict.fromkeys(codes)))}")
 
 
 def load_checkpoints(paths: Sequence[Path], code: CodeSpec | None) -> list["Checkpoint"]:

@@ -37,8 +37,8 @@ def plot(
         list[Path],
         Argument(
             metavar="FILE|RUN|SWEEP",
-            help="A history.csv, a run folder, the folder of a search, or a CSV that --predict or --grid of dlkit "
-            "eval wrote. With a --kind of predictions, a run folder is evaluated on its test split.",
+            help="A history.csv, a run folder, the folder of a search, or a CSV that eval --predict or eval "
+            "--grid wrote. If --kind needs predictions, a run folder is evaluated on its test split.",
         ),
     ],
     out: Annotated[
@@ -47,7 +47,7 @@ def plot(
             "--out",
             "-o",
             metavar="FILE|-",
-            help="A .png, .svg or .pdf file, - for PNG on stdout. Left out: beside the input, "
+            help="A .png, .svg or .pdf file, or - for PNG on stdout. Default: next to the input; "
             "histories.png for several.",
         ),
     ] = None,
@@ -55,7 +55,7 @@ def plot(
         str | None,
         Option(
             metavar="KIND",
-            help=f"{_listed_kinds()}; parallel of a search; by default the header decides.",
+            help=f"{_listed_kinds()}; parallel for a search; by default the header decides.",
         ),
     ] = None,
     columns: Annotated[
@@ -69,13 +69,13 @@ def plot(
     ] = "epoch",
     label: Annotated[
         str | None,
-        Option(metavar="A,B", help="Names of the runs, as many as inputs.", rich_help_panel=_CURVES),
+        Option(metavar="A,B", help="Names of the runs, one per input.", rich_help_panel=_CURVES),
     ] = None,
     smooth: Annotated[
         int, Option(metavar="N", help="Running mean over N epochs, centred.", rich_help_panel=_CURVES)
     ] = 1,
     log_y: Annotated[
-        bool, Option("--log-y", help="Logarithmic loss; with -y, every axis.", rich_help_panel=_CURVES)
+        bool, Option("--log-y", help="Logarithmic loss axis; with -y, every y axis.", rich_help_panel=_CURVES)
     ] = False,
     join: Annotated[
         bool,
@@ -85,7 +85,7 @@ def plot(
         bool,
         Option(
             "--group",
-            help="Mean and standard deviation of the runs that differ in their seed alone, or share a --label.",
+            help="Mean and standard deviation of the runs that differ only in their seed, or share a --label.",
             rich_help_panel=_CURVES,
         ),
     ] = False,
@@ -94,17 +94,17 @@ def plot(
         Path | None,
         Option(
             metavar="FILE.html",
-            help="Write a page on a run, or comparing several: curves, metrics, errors, layers, findings.",
+            help="Write a report on a run, or one that compares several: curves, metrics, errors, layers, findings.",
         ),
     ] = None,
-    term: Annotated[bool, Option("--term", help="Draw in the terminal instead of into a file.")] = False,
+    term: Annotated[bool, Option("--term", help="Draw in the terminal instead of a file.")] = False,
     follow: Annotated[
         bool, Option("--follow", help="Draw again after each epoch, until the training ends.")
     ] = False,
-    title: Annotated[str, Option(metavar="T", help="A line above the figure.")] = "",
+    title: Annotated[str, Option(metavar="T", help="Title of the figure.")] = "",
     style: Annotated[
         str,
-        Option(metavar="STYLE", help="paper (8 cm, 300 dpi), screen (larger) or dark (the same on black)."),
+        Option(metavar="STYLE", help="paper (8 cm, 300 dpi), screen (larger) or dark (large, on black)."),
     ] = "paper",
 ) -> None:
     """Draw the curves of training runs, the confusion matrix of predictions, concentration curves, or a map."""
@@ -185,7 +185,9 @@ def _split(text: str | None) -> list[str] | None:
 def _output_faults(out: Path | None) -> Iterator[ConfigError]:
     if out == _STDOUT:
         if console.mode.json:
-            yield ConfigError("--json and -o - both want stdout", "name a file with -o, or leave --json out")
+            yield ConfigError(
+                "--json and -o - both write to stdout", "name a file with -o, or leave --json out"
+            )
         elif streams.result().isatty():
             yield ConfigError("-o - would write a plot to the terminal", "dlkit plot ... -o - > curves.png")
     elif out is not None:
@@ -206,7 +208,7 @@ def _term_faults(out: Path | None, *, term: bool, follow: bool) -> Iterator[Conf
     if term and out is not None:
         yield ConfigError(f"-o {out} writes a file, --term draws in the terminal", "leave one of them out")
     if term and console.mode.json:
-        yield ConfigError("--term and --json both want stdout", "leave one of them out")
+        yield ConfigError("--term and --json both write to stdout", "leave one of them out")
     if follow and term and not streams.result().isatty():
         yield ConfigError(
             "--follow --term draws over itself and needs a terminal", "leave --follow out in a pipe"
@@ -243,10 +245,10 @@ def _curve_faults(curves: PlotOptions, num_inputs: int) -> Iterator[ConfigError]
     if labels is not None and len(labels) != num_inputs:
         yield ConfigError(
             f"--label {','.join(labels)} names {len(labels)} of {num_inputs} inputs",
-            "one name an input, with commas between",
+            "one name per input, separated by commas",
         )
     elif labels is not None and not all(labels):
-        yield ConfigError(f"--label {','.join(labels)} has an empty name", "one name an input")
+        yield ConfigError(f"--label {','.join(labels)} has an empty name", "one name per input")
 
 
 def _find(path: Path, kind: str | None, code: CodeSpec | None) -> Path:
@@ -276,7 +278,7 @@ def _find(path: Path, kind: str | None, code: CodeSpec | None) -> Path:
 def _read(path: Path, kind: str | None) -> tuple[PlotKind, Any]:
     found = read_input(path, kind)
     if is_cut_off(path):
-        console.note(f"the last line of {path} is cut off and left out")
+        console.note(f"the last line of {path} is incomplete and left out")
     return found
 
 
@@ -294,7 +296,7 @@ def _one_kind(kinds: Sequence[PlotKind], paths: Sequence[Path], options: PlotOpt
         )
     if len(paths) > 1 and not kind.several:
         raise ConfigError(
-            f"--kind {kind.name} is of one file, not of {len(paths)}", f"for example dlkit plot {paths[0]}"
+            f"--kind {kind.name} draws one file, not {len(paths)}", f"for example dlkit plot {paths[0]}"
         )
     if flags := [flag for flag in options.typed() if flag not in kind.options]:
         owners = " and ".join(owner.holds for owner in PLOT_KINDS.values() if flags[0] in owner.options)

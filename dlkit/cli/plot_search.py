@@ -26,11 +26,11 @@ def check_sweep(kind: str | None, typed: Sequence[str]) -> list[ConfigError]:
         kind: The value of --kind.
         typed: Options of curves and others that were typed.
     """
-    faults = [ConfigError(f"{flag} does not go with a search", "leave it out") for flag in typed]
+    faults = [ConfigError(f"{flag} cannot be used with a search", "leave it out") for flag in typed]
     if kind is not None and kind not in SWEEP_KINDS:
         faults.append(
             ConfigError(
-                f"--kind {kind} is not of a search; choose from {', '.join(SWEEP_KINDS)}",
+                f"--kind {kind} is not for a search; choose from {', '.join(SWEEP_KINDS)}",
                 did_you_mean(kind, SWEEP_KINDS) or "name a trial's folder for the others",
             )
         )

@@ -33,12 +33,12 @@ def check_report(report: Path, runs: Sequence[Path], typed: Sequence[str]) -> li
     if others := [path for path in runs if not RunDir(path).history.exists()]:
         faults.append(
             ConfigError(
-                f"--report is of run folders; {others[0]} has no history.csv", "name the folder of a run"
+                f"--report is for run folders; {others[0]} has no history.csv", "name the folder of a run"
             )
         )
     if typed:
         faults.append(
-            ConfigError(f"{typed[0]} does not go with --report", "leave it out, or draw a figure with -o")
+            ConfigError(f"{typed[0]} cannot be used with --report", "leave it out, or draw a figure with -o")
         )
     return faults
 

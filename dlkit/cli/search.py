@@ -52,7 +52,7 @@ PrunerOption = Annotated[
     str,
     Option(
         "--pruner",
-        help=f"What ends poor trials early: {', '.join(PRUNERS[:-1])} or {PRUNERS[-1]}.",
+        help=f"How poor trials are stopped early: {', '.join(PRUNERS[:-1])} or {PRUNERS[-1]}.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -69,7 +69,7 @@ JobsOption = Annotated[
 ]
 JoinOption = Annotated[
     Path | None,
-    Option("--join", metavar="SWEEP", help="Train trials of a search that exists.", rich_help_panel=_PANEL),
+    Option("--join", metavar="SWEEP", help="Continue an existing search.", rich_help_panel=_PANEL),
 ]
 
 
@@ -167,7 +167,7 @@ def _train_in_processes(search: "Search", count: int, given: Given) -> None:
 
 
 def _note_stop() -> None:
-    console.note("finishing the step and saving; once more stops at once")
+    console.note("finishing this step and saving; press Ctrl-C again to quit now")
 
 
 def print_results(search: "Search") -> None:
@@ -270,7 +270,7 @@ def _join(asked: Asked, given: Given, faults: list[ConfigError]) -> "Search":
         if name in given.typed and _whole(name, given.typed[name]) != value:
             raise ConfigError(
                 f"{given.typed[name]} differs from the search's {value}",
-                "leave it out, or begin another search",
+                "leave it out, or start a new search",
             )
     check_named(search.config, given.typed)
     with phase("load the data"), show_preparing():
@@ -278,7 +278,8 @@ def _join(asked: Asked, given: Given, faults: list[ConfigError]) -> "Search":
     if asked.trials is not None:
         if asked.trials < search.plan.trials:
             raise ConfigError(
-                f"--trials {asked.trials} is fewer than the search's {search.plan.trials}", "it may grow only"
+                f"--trials {asked.trials} is fewer than the search's {search.plan.trials}",
+                "it can only be increased",
             )
         search.grow(asked.trials)
     return search
@@ -290,12 +291,12 @@ def _whole(name: str, text: str) -> str:
 
 
 def _clashes(typed: set[str], *, joining: bool) -> list[ConfigError]:
-    """Find options that do not go with a search."""
+    """Find options that cannot be used with a search."""
     allowed = {"join", "trials", "jobs"} if joining else {*SEARCH_OPTIONS, "out", "config_file"}
     option = "--join" if joining else "--search"
-    hint = "the search has its own; begin another to change it" if joining else "leave one of them out"
+    hint = "the search has its own; start a new one to change it" if joining else "leave one of them out"
     flags = [f"--{name.removesuffix('_file').replace('_', '-')}" for name in sorted(typed - allowed)]
-    return [ConfigError(f"{flag} does not go with {option}", hint) for flag in flags]
+    return [ConfigError(f"{flag} cannot be used with {option}", hint) for flag in flags]
 
 
 def _join_faults(asked: Asked, given: Given) -> list[ConfigError]:
@@ -303,7 +304,9 @@ def _join_faults(asked: Asked, given: Given) -> list[ConfigError]:
     named = [f"--{name.replace('_', '-')}" for name in fixed]
     named += ["-s"] * bool(given.arguments)
     faults = [
-        ConfigError(f"{name} does not go with --join", "the search has its own; begin another to change it")
+        ConfigError(
+            f"{name} cannot be used with --join", "the search has its own; start a new one to change it"
+        )
         for name in named
     ]
     if asked.trials is not None and asked.trials < 1:

@@ -71,7 +71,7 @@ def train(
         Option(
             "--resume",
             metavar="[RUN]",
-            help="Resume a run; without a name the newest in runs/ that did not come to its end.",
+            help="Resume a run; without a name, the newest unfinished one in runs/.",
         ),
     ] = None,
     force: Annotated[bool, Option("--force", "-f", help="Replace the run in --out.")] = False,
@@ -124,7 +124,7 @@ def train(
     help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
-    """Train a model and leave a run folder; stdout is the path of the best checkpoint."""
+    """Train a model and write a run folder; stdout is the path of the best checkpoint."""
     if list_models:
         _print_models()
         return
@@ -320,20 +320,20 @@ def _try(config: TrainConfig, overfit: int | None) -> None:
 
 
 def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
-    """Find options that do not go with --resume or with one another."""
+    """Find options that cannot be used with --resume or with one another."""
     hints = {
         **dict.fromkeys(("out", "force"), "a resumed run continues in its own folder"),
-        "config_file": "a resumed run has its settings; type those that should change",
+        "config_file": "a resumed run keeps its settings; give only those that should change",
         **dict.fromkeys(("dry_run", "overfit"), "it tries a new run; leave --resume out"),
     }
     flags = {name: f"--{name.removesuffix('_file').replace('_', '-')}" for name in modes}
     for name in (name for name in hints if resuming and name in modes):
-        yield ConfigError(f"{flags[name]} does not go with --resume", hints[name])
+        yield ConfigError(f"{flags[name]} cannot be used with --resume", hints[name])
     tried = [flags[name] for name in ("print_config", "dry_run", "overfit") if name in modes]
     if "devices" in modes and tried:
         yield ConfigError(f"--devices does not go with {tried[0]}", "that takes one process")
     if len(tried) > 1:
-        yield ConfigError(f"{tried[0]} does not go with {' and '.join(tried[1:])}", "one at a time")
+        yield ConfigError(f"{tried[0]} cannot be used with {' and '.join(tried[1:])}", "one at a time")
 
 
 def _download(config: TrainConfig, joined: "Joined | None") -> None:

@@ -38,7 +38,7 @@ def configs_of_folds(
     ]
     if configs[0].data == "-":
         raise ConfigError(
-            f"--folds {folds} reads the data {folds} times, and --data - is there but once", "use a file"
+            f"--folds {folds} reads the data {folds} times, but --data - can be read only once", "use a file"
         )
     folders = [None if out is None else out / f"fold-{number}" for number in numbers]
     for folder in folders:

@@ -135,7 +135,7 @@ def _of_classes(dataset: DataSet, targets: dict[str, np.ndarray]) -> Iterator[Fi
                 rule="missing-class",
                 where=split,
                 count=len(absent),
-                message=f"{split} has no sample of class {some_of(absent)}",
+                message=f"{split} has no samples of class {some_of(absent)}",
                 cure=f"add samples of it: {split} comes with the data, and is taken as it is"
                 if split in dataset.given
                 else "collect more of them, or split otherwise (--stratify, --val, --test, --seed)",
@@ -200,7 +200,7 @@ def _constant(dataset: DataSet) -> Iterator[Finding]:
             where=f"feature {some_of([names[index] if names else index for index in dead])}",
             count=len(dead),
             message=f"{len(dead):,} features are the same in all training samples",
-            cure="they tell nothing: leave them out",
+            cure="they carry no information: leave them out",
         )
 
 
@@ -217,8 +217,8 @@ def _copied(dataset: DataSet, classes: dict[str, np.ndarray], table: Table | Non
                 rule="shared",
                 where=f"{second} {word}{some_of([places[second][index] for index in shared])}",
                 count=len(shared),
-                message=f"{share:.1%} of {second} stand in {first} too",
-                cure=f"scores on {second} are too good by that: drop the copies, or keep them together with --group",
+                message=f"{share:.1%} of {second} are also in {first}",
+                cure=f"this makes scores on {second} too good: drop the copies, or keep them together with --group",
             )
     if table is not None:
         return

@@ -210,7 +210,7 @@ class DataSet:
             )
         if not len(self.splits[name]):
             raise DataError(
-                f"--split {name} of {self.description.name} has no samples", "--split all has them all"
+                f"--split {name} of {self.description.name} has no samples", "--split all uses all samples"
             )
         return self.splits[name]
 
@@ -244,7 +244,7 @@ class Request:
         if self.trained_on is not None and self.same_data and self.trained_on.fingerprint != fingerprint:
             raise DataError(
                 f"--data {self.spec.text} has changed since the checkpoint was trained on it",
-                "name it with --data to evaluate on what is here now",
+                "name it with --data to evaluate on its present content",
             )
 
     def check_shapes(self, input_shape: tuple[int, ...], num_outputs: int) -> None:

@@ -77,15 +77,15 @@ def read_prepared(name: str) -> Source:
     path = prepared_path(name)
     if not path.exists():
         raise DataError(
-            f"--data {name} is not here yet",
-            f"dlkit data get {name} downloads it; add --from DIR for files already at hand",
+            f"--data {name} is not downloaded yet",
+            f"dlkit data get {name} downloads it; add --from DIR for local files",
         )
     try:
         tensors, metadata = read_tensors(path)
     except CheckpointError as err:
-        raise DataError(err.message, f"make it anew: dlkit data get {name}") from err
+        raise DataError(err.message, f"prepare it again: dlkit data get {name}") from err
     if metadata.get("data") != name:
-        raise DataError(f"{path} is of another data set", f"make it anew: dlkit data get {name}")
+        raise DataError(f"{path} is of another data set", f"prepare it again: dlkit data get {name}")
     names = sorted({key.partition(".")[0] for key in tensors})
     parts = {part: (tensors[f"{part}.inputs"], tensors[f"{part}.targets"]) for part in names}
     return Source(parts, float(metadata["scale"]), str(metadata["fingerprint"]))

@@ -168,7 +168,7 @@ def _draw_groups(groups: np.ndarray, shares: tuple[float, ...], seed: int, salt:
     names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) <= len(shares):
         raise DataError(
-            f"--group gives {len(names)} groups; {len(shares) + 1} are needed, one for each part at least",
+            f"--group gives {len(names)} groups; {len(shares) + 1} are needed, at least one for each part",
             "group by a column with more different values",
         )
     order = _shuffled(len(names), seed, f"group/{salt}")

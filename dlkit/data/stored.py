@@ -223,7 +223,7 @@ def with_split_file(description: DataDescription, request: Request) -> DataDescr
     digest = digest_of(Path(request.config.split_file))
     if request.trained_on is not None and request.trained_on.learned.get("split_file", digest) != digest:
         raise DataError(
-            f"--split-file {request.config.split_file} has changed since the checkpoint was trained by it",
+            f"--split-file {request.config.split_file} has changed since the checkpoint was trained with it",
             "put the file back",
         )
     return replace(description, learned={**description.learned, "split_file": digest})

@@ -41,8 +41,8 @@ def rows_of_splits(config: TrainConfig) -> tuple[Mapping[str, np.ndarray], int]:
     every = [row for members in rows.values() for row in members.tolist()]
     if len(set(every)) < len(every):
         raise ConfigError(
-            f"SPEC {config.data} comes with a test part of its own, so its rows have no numbers in common",
-            "train takes that part as it is",
+            f"SPEC {config.data} has its own test part, so its rows are not numbered together",
+            "that part is used as it is",
         )
     return rows, len(every)
 

@@ -36,7 +36,7 @@ def read_run(path: Path) -> tuple[Recording, list[str]]:
     if rows:
         recording.history = _columns(parse_history(run.history, header, rows), notes)
     else:
-        notes.append(f"{run.history} has no epochs yet: only what the first steps show is looked at")
+        notes.append(f"{run.history} has no epochs yet: only the first steps are examined")
     if _has_text(run.probes):
         recording.add_signals(_probe_rows(run.probes, notes))
     else:
@@ -61,7 +61,7 @@ def read_history_alone(path: Path) -> tuple[Recording, list[str]]:
     history = read_history(path)
     recording = Recording(history=_columns(history, notes))
     if recording.epochs < 2:
-        notes.append(f"{path} has one epoch: a course of the loss needs more")
+        notes.append(f"{path} has one epoch: rules about the losses need more")
     return recording, notes
 
 
@@ -106,7 +106,7 @@ def _probe_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, str, str, f
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.reader(file)
             if tuple(next(reader, ())) != PROBE_COLUMNS:
-                raise DataError(f"{path} is not a probes.csv of dlkit's", "move the file away")
+                raise DataError(f"{path} was not written by dlkit", "move the file away")
             for row in reader:
                 try:
                     step, layer, signal, value = row

@@ -232,7 +232,7 @@ def _check_asked(dataset: DataSet, config: EvalConfig) -> None:
         raise ConfigError(f"--draws {config.draws} is for points; {name} has none", "leave it out")
     if config.baselines and "train" not in dataset.splits:
         raise ConfigError(
-            f"--baselines learn from the training samples; {name} is not what was trained on",
+            f"--baselines learn from the training samples; {name} is not the training data",
             "leave --data out",
         )
 

@@ -104,7 +104,7 @@ def predict_map(
     """
     learned, context = Learned.of_run(checkpoint.description), context_in(checkpoint.weights)
     if at is not None and "times" not in context:
-        raise ConfigError(f"--at {at:g} does nothing: the points of {checkpoint.path} have no time")
+        raise ConfigError(f"--at {at:g} has no effect: the points of {checkpoint.path} have no time")
     model = restore_model(checkpoint, device)
     split = _cells(checkpoint, learned, context, size, at)
     scaling = checkpoint.description.target_scaling
@@ -217,9 +217,7 @@ def _notes(
             f"{count:,} of {len(far):,} cells are empty: no training point was so far from its neighbours"
         )
     if split.features.shape[1]:
-        notes.append(
-            f"a cell has the features that the {_FOR_FEATURES} nearest training points have on average"
-        )
+        notes.append(f"the features of a cell are the mean of its {_FOR_FEATURES} nearest training points")
     if split.times is not None:
         when = float(split.times[0]) + learned.time_origin
         notes.append(f"the map is of {learned.columns.time} = {when:g}")

@@ -100,7 +100,7 @@ def _digest_of(metadata: Mapping[str, Any]) -> str:
 def _fault_of_header(header: Header, metadata: Mapping[str, Any]) -> str:
     """Compare the header with how it was written, to the last character; return what is wrong, empty if nothing is."""
     if spelled(header) != header.text.rstrip(" "):
-        return "its header is not as it was written"
+        return "its header has changed since it was written"
     try:
         whole = _canonical(metadata) == header.metadata[METADATA_KEY]
         whole = whole and metadata.get("sha256") == _digest_of(metadata)

@@ -20,7 +20,7 @@ METADATA_KEY = "dlkit"
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_PARTS = 400_000  # names and values: JSON takes up to 30 times its length once it is parsed
-DAMAGED_HINT = "take another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
+DAMAGED_HINT = "use another copy; a run folder keeps last.prev.safetensors beside last.safetensors"
 _OTHER_FORMATS = {
     "a pickle (torch.save)": tuple(bytes([0x80, protocol]) for protocol in range(2, 6)),
     "a zip archive (torch.save puts pickles into one)": (b"PK\x03\x04", b"PK\x05\x06"),
@@ -174,12 +174,12 @@ def _read(file: BufferedReader, path: Path) -> Header:
         if not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError("metadata are not text")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
-        raise damaged(path, f"its header is not as safetensors writes it ({printable(str(err))})") from err
+        raise damaged(path, f"its header is not valid ({printable(str(err))})") from err
     end = max((entry.end for entry in entries.values()), default=8 + length)
     if end > file_bytes:
         raise _truncated(path, file_bytes, f"{end:,}")
     if end < file_bytes:
-        raise damaged(path, f"{file_bytes - end:,} bytes behind its last tensor")
+        raise damaged(path, f"{file_bytes - end:,} bytes after its last tensor")
     return Header(text, entries, metadata, file_bytes)
 
 

@@ -175,7 +175,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as err:
-        raise DataError(f"no file at {path}", "history.csv lies in the run folder") from err
+        raise DataError(f"no file at {path}", "history.csv is in the run folder") from err
     except UnicodeDecodeError as err:
         raise DataError(f"{path} is not text: byte {err.start} is not UTF-8") from err
     except OSError as err:

@@ -172,8 +172,8 @@ class RunDir:
         if last is None or last.state != "vanished":
             return []
         return [
-            f"the run ended without a word ({last.holder}): it was killed, or its code crashed or left Python; what "
-            "came after the last save is trained again"
+            f"the run ended without a message ({last.holder}): it was killed, or its code crashed or exited Python; "
+            "steps after the last save are trained again"
         ]
 
     def files(self) -> list[Path]:
@@ -210,7 +210,7 @@ class RunDir:
             free = atomic.disk.free_bytes(self.path)
             more = needed - sum(file.stat().st_size for file in self.files())
         except OSError as err:
-            return [f"cannot tell how much room the disk of {self.path} has: {reason(err)}"]
+            return [f"cannot read the free space on the disk of {self.path}: {reason(err)}"]
         if free >= more:
             return []
         return [f"the disk of {self.path} has {free:,} bytes free; the checkpoints may need {more:,}"]
@@ -297,7 +297,7 @@ def open_run(path: Path) -> RunDir:
         run = RunDir(path if path.is_dir() else path.parent)
         found = path.exists() and (run.last.exists() or run.last_prev.exists())
     except OSError as err:
-        raise CheckpointError(f"cannot look into {path}: {reason(err)}") from err
+        raise CheckpointError(f"cannot read {path}: {reason(err)}") from err
     if not found:
         raise CheckpointError(f"no run to resume at {path}", "name a run folder, e.g. runs/mlp-digits-001")
     return run
@@ -324,11 +324,11 @@ def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
     if files and not any(mark.exists() for mark in (run.lock, run.last, run.last_prev)):
         raise ConfigError(
             f"--out {run.path} holds {files[0].name} but no run of dlkit's",
-            "choose a folder of its own for the run",
+            "choose a separate folder for the run",
         )
     if files and not force:
         raise RunExistsError(
-            f"--out {run.path} holds a run already",
+            f"--out {run.path} already holds a run",
             f"--resume {run.path} continues it, --force replaces it",
         )
 

@@ -93,7 +93,7 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[
             _restore_layouts(tensors, metadata.get(_LAYOUTS))
         except (SafetensorError, RuntimeError, ValueError, AttributeError) as err:
             raise CheckpointError(
-                f"{path} holds a tensor that torch does not read: {printable(str(err))}"
+                f"{path} holds a tensor that torch cannot read: {printable(str(err))}"
             ) from err
     return tensors, metadata
 

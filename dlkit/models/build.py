@@ -82,7 +82,7 @@ def restore_model(checkpoint: Checkpoint, device: torch.device | None = None) ->
             expected = weights_of(model)
     except (ConfigError, TypeError, ValueError, KeyError, RuntimeError, AttributeError) as err:
         raise CheckpointError(
-            f"{checkpoint.path}: {shown} cannot be built as it says: {printable(str(err), limit=400)}",
+            f"{checkpoint.path}: {shown} cannot be built from its description: {printable(str(err), limit=400)}",
             "the code is not what it was in training"
             if parse_code(checkpoint.model)
             else "the file was written by another version of dlkit, or is not one of its checkpoints",

@@ -149,7 +149,7 @@ def plan_call(
     if needed:
         faults.append(
             ConfigError(
-                f"MODEL {code.short} needs {' and '.join(needed)}, which the data do not tell; it takes {takes}",
+                f"MODEL {code.short} needs {' and '.join(needed)}, which the data do not provide; it takes {takes}",
                 _telling(needed, description) or f"add {' '.join(f'-s {name}=VALUE' for name in needed)}",
             )
         )

@@ -47,7 +47,7 @@ def build_own(code: CodeSpec, description: DataDescription, arguments: Mapping[s
     if not any(True for _ in model.parameters()):
         raise ConfigError(
             f"MODEL {code.short} has no parameters to train",
-            "layers must be attributes of the module; a list of them an nn.ModuleList",
+            "layers must be attributes of the module; put a list of layers into an nn.ModuleList",
         )
     _check_trainable(code, model)
     _check_saved(code, model)
@@ -166,8 +166,8 @@ def _check_outputs(code: CodeSpec, outputs: Any, description: DataDescription, s
         f"MODEL {code.short}: forward gives the shape {tuple(outputs.shape)} for {samples} samples; "
         f"{printable(description.name, 100)} has {what} to predict, so it must be {wanted}",
         _reordered(tuple(outputs.shape), wanted)
-        or f"{one_logit}take {'num_classes' if classes else 'num_outputs'} as an argument of the constructor: the data "
-        "fill it",
+        or f"{one_logit}take {'num_classes' if classes else 'num_outputs'} as an argument of the constructor: it is "
+        "filled in from the data",
     )
 
 

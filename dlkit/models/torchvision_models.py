@@ -69,7 +69,7 @@ def _published(name: str, num_outputs: int) -> nn.Module:
         # A torch and a torchvision from different indexes: "operator torchvision::nms does not exist".
         raise MissingError(
             f"MODEL {name} needs torchvision, which cannot be imported: {err}",
-            "install torch and torchvision together, from one index; mlp and cnn need torch alone",
+            "install torch and torchvision together, from one index; mlp and cnn need only torch",
         ) from err
     model: nn.Module = get_model(name, weights=None, num_classes=num_outputs)
     return model

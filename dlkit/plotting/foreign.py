@@ -66,7 +66,7 @@ def parse_any_history(
     ]
     if changed:
         shown = ", ".join(map(printable, changed[:_SHOWN])) + (", ..." if len(changed) > _SHOWN else "")
-        notes.insert(0, f"{path} is of another program: {shown}")
+        notes.insert(0, f"{path} comes from another program: {shown}")
     return ForeignHistory(columns, notes=(*notes, *note))
 
 
@@ -132,7 +132,9 @@ def _numbers(
             left_out.append(printable(old))
         else:
             columns[names[old]] = values
-    notes = [f"{path}: no numbers and left out: {', '.join(left_out[:_SHOWN])}"] if left_out else []
+    notes = (
+        [f"{path}: left out, since they are not numeric: {', '.join(left_out[:_SHOWN])}"] if left_out else []
+    )
     return columns, notes
 
 

@@ -92,7 +92,7 @@ def _concentration(path: Path, line: int, name: str, text: str) -> float:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise DataError(
-            f"{path} line {line}: {name} is {printable(text)!r}, not a number from 0",
+            f"{path} line {line}: {name} is {printable(text)!r}, not a number of at least 0",
             "times are hours since the dose, concentrations mg/L",
         )
     return value

@@ -125,7 +125,7 @@ def read_input(path: Path, kind: str | None = None) -> tuple[PlotKind, Any]:
         return PLOT_KINDS["curves"], history
     header, rows = read_rows(path)
     if not all(name.isprintable() for name in header):
-        raise DataError(f"{path} is no CSV with a header: {printable(header[0])!r} is no column name")
+        raise DataError(f"{path} is not a CSV with a header: {printable(header[0])!r} is not a column name")
     found = _kind_of(path, header, rows) if kind is None else PLOT_KINDS[kind]
     return found, found.read(path, header, rows)
 

@@ -39,7 +39,7 @@ def parse_map(path: Path, header: Sequence[str], rows: Sequence[tuple[int, Seque
     if not is_map(header):
         shown = printable(", ".join(header), 200)
         raise DataError(
-            f"{path} is no map (X,Y,mean,sd_draws,half_width,VALUE); its columns are {shown}",
+            f"{path} is not a map (X,Y,mean,sd_draws,half_width,VALUE); its columns are {shown}",
             "dlkit eval CKPT --grid 50 -o map.csv",
         )
     cells, observations = [], []
@@ -67,7 +67,7 @@ def _number(path: Path, line: int, name: str, text: str) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise DataError(
-            f"{path} line {line}: {printable(name)} is {printable(text, 40)!r}, no number",
-            "an empty field is not known",
+            f"{path} line {line}: {printable(name)} is {printable(text, 40)!r}, not a number",
+            "leave the field empty if the value is unknown",
         )
     return number

@@ -179,7 +179,8 @@ def _chosen(columns: Sequence[str], known: Sequence[str]) -> list[str]:
             shown = ", ".join(map(printable, known))
             faults.append(
                 ConfigError(
-                    f"-y {name} is no column of the history; choose from {shown}", did_you_mean(name, known)
+                    f"-y {name} is not a column of the history; choose from {shown}",
+                    did_you_mean(name, known),
                 )
             )
         chosen += [name] if name in known else both

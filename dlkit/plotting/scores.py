@@ -120,8 +120,8 @@ def _read_image(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB")) / 255
     except UnidentifiedImageError as err:
-        raise DataError(f"{path} is not an image", "dlkit eval RUN --worst 16 writes it anew") from err
+        raise DataError(f"{path} is not an image", "dlkit eval RUN --worst 16 writes it again") from err
     except OSError as err:
         error = file_error(err, path, "read")
-        raise DataError(error.message, "dlkit eval RUN --worst 16 writes it anew") from err
+        raise DataError(error.message, "dlkit eval RUN --worst 16 writes it again") from err
     return pixels

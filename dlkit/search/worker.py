@@ -53,12 +53,12 @@ def check_same(search: Search) -> None:
     if here.code != search.plan.code:
         raise ConfigError(
             f"{search.config.model} has changed since the search in {search.sweep.path} began",
-            "put the file back, or begin another search",
+            "put the file back, or start a new search",
         )
     if here.fingerprint != search.plan.fingerprint:
         raise DataError(
             f"{search.config.data} has changed since the search in {search.sweep.path} began",
-            "put the data back, or begin another search",
+            "put the data back, or start a new search",
         )
 
 
@@ -191,6 +191,6 @@ def interrupted(search: Search, number: int) -> InterruptedRun:
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     return InterruptedRun(
         number,
-        f"the search was stopped by {name}; all is saved in {search.sweep.path}",
+        f"the search was stopped by {name}; everything is saved in {search.sweep.path}",
         f"continue with dlkit train --join {search.sweep.path}",
     )

@@ -71,28 +71,28 @@ class TrainConfig:
     )
     decimal: str | None = _setting(
         None,
-        "What stands before the decimals in a table: , or . (recognised where it shows).",
+        "Decimal separator of a table: , or . (detected where possible).",
         panel=TABLE_PANEL,
     )
     thousands: str | None = _setting(
         None,
-        "What stands between thousands in a table: , . ' or a space (recognised likewise).",
+        "Thousands separator of a table: , . ' or a space (detected where possible).",
         panel=TABLE_PANEL,
     )
     bands: str | None = _setting(
         None,
-        "The bands of images to take, by number from 1 or by name: 4,3,2.",
+        "The bands of images to use, by number from 1 or by name: 4,3,2.",
         panel=DATA_PANEL,
     )
     layout: str = _setting(
         "auto",
-        "How data lie: classes or splits (the folders of images); nchw, nhwc, nhw, ntf or nft (the axes of arrays).",
+        "Layout of the data: classes or splits (image folders); nchw, nhwc, nhw, ntf or nft (axes of arrays).",
         choices=LAYOUTS,
         panel=DATA_PANEL,
     )
     missing: str | None = _setting(
         None,
-        "Values that stand for a missing one: -999,NA; beside the empty field and the usual words.",
+        "Codes for missing values: -999,NA; in addition to empty fields and the usual words.",
         panel=TABLE_PANEL,
     )
     censored: str | None = _setting(
@@ -102,10 +102,10 @@ class TrainConfig:
         panel=TABLE_PANEL,
     )
     dayfirst: bool | None = _setting(
-        None, "Dates have the day before the month where both readings are possible.", panel=TABLE_PANEL
+        None, "Read dates with the day before the month where both readings are possible.", panel=TABLE_PANEL
     )
     monthfirst: bool | None = _setting(
-        None, "Dates have the month before the day where both readings are possible.", panel=TABLE_PANEL
+        None, "Read dates with the month before the day where both readings are possible.", panel=TABLE_PANEL
     )
     header: bool | None = _setting(
         None,
@@ -148,8 +148,8 @@ class TrainConfig:
     )
     group: str | None = _setting(
         None,
-        "A column whose groups are never divided between splits, e.g. patient; of a folder of images: series, by "
-        "their names.",
+        "A column whose groups are never divided between splits, e.g. patient; for an image folder: series, by the "
+        "file names.",
         panel=DATA_PANEL,
     )
     by_time: str | None = _setting(
@@ -185,13 +185,13 @@ class TrainConfig:
     )
     num_workers: str = _setting(
         "auto",
-        "Threads that decode images that do not fit into memory: auto or a number.",
+        "Threads for decoding images that do not fit into memory: auto or a number.",
         panel=DATA_PANEL,
     )
     normalize: str = _setting("auto", "auto (training mean and std), none, or MEAN,STD.", panel=DATA_PANEL)
     scale_target: bool = _setting(
         True,
-        "Standardise a numeric target for the network; losses are of scaled numbers, metrics in its own unit.",
+        "Standardise a numeric target for the network; losses use the scaled numbers, metrics its own unit.",
         panel=DATA_PANEL,
     )
 
@@ -297,7 +297,7 @@ class TrainConfig:
     )
     max_time: str | None = _setting(None, "Stop after this time: 90s, 30m, 2h, 1h30m.", panel=STOP_PANEL)
     max_steps: int | None = _setting(
-        None, "Stop after N steps, which the schedule then spans.", low=1, panel=STOP_PANEL
+        None, "Stop after N steps; the schedule then spans these steps.", low=1, panel=STOP_PANEL
     )
     save_every: str | None = _setting(
         None, "Keep a checkpoint every N steps, or Ne for epochs.", panel=STOP_PANEL

@@ -27,7 +27,7 @@ WITHOUT_IT = "--precision fp32, or bf16 where the processor supports it"
 
 _LOSSES = ("val_loss", "train_loss")
 _columns_of = deferred("dlkit.metrics:columns_of")
-_BY_CLASS = "does not go with --data {data}: built-in images are split at random, by class"
+_BY_CLASS = "cannot be used with --data {data}: built-in images are split at random, by class"
 _FOR_IMAGES = "{value} is for images; --data {data} has none"
 _FOR_TABLES = "is for tables; --data {data} is not one"
 _OF_COLUMNS = "names a column or an array; --data {data} has none"
@@ -55,12 +55,12 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
     yield from _of_precision(config)
     if config.batch_size == 1 and config.arguments.get("norm") == "batch":
         yield ConfigError(
-            "--batch-size 1 does not go with -s norm=batch: one sample has no variance",
+            "--batch-size 1 cannot be used with -s norm=batch: one sample has no variance",
             "--batch-size 2 or more, or -s norm=layer",
         )
     if config.label_smoothing and config.loss in ("mse", "l1", "huber", "bce", "log1p"):
         yield ConfigError(
-            f"--label-smoothing does not go with --loss {config.loss}",
+            f"--label-smoothing cannot be used with --loss {config.loss}",
             "only --loss cross-entropy supports it",
         )
     yield from _of_splits(config, typed)
@@ -88,7 +88,7 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
         clashing = [flag(name) for name in given if name in others]
         if first in given and clashing:
             yield ConfigError(
-                f"{flag(first)} does not go with {' and '.join(clashing)}", "choose one of them"
+                f"{flag(first)} cannot be used with {' and '.join(clashing)}", "choose one of them"
             )
     if config.fold is not None and config.folds is None:
         yield ConfigError("--fold has no effect without --folds", "add --folds K")
@@ -134,12 +134,12 @@ def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigE
     for name in kind.refuses if kind is not None else ():
         value = getattr(config, name)
         if value not in (None, FIELDS[name].default) or value is False:
-            why = _WHY_REFUSED.get(name, "does not go with --data {data}")
+            why = _WHY_REFUSED.get(name, "cannot be used with --data {data}")
             message = f"{flag(name, value)} {why.format(value=value, data=config.data)}"
             yield ConfigError(message, "leave it out")
     if kind is not None and config.layout in LAYOUTS and config.layout not in ("auto", *kind.layouts):
         yield ConfigError(
-            f"--layout {config.layout} does not go with --data {config.data}",
+            f"--layout {config.layout} cannot be used with --data {config.data}",
             f"choose from {', '.join(kind.layouts)}" if kind.layouts else "leave it out",
         )
     if config.model in MODELS or parse_code(config.model):
@@ -186,7 +186,7 @@ def _of_marks(config: TrainConfig) -> Iterator[ConfigError]:
     if config.decimal is not None and config.decimal == config.thousands:
         yield ConfigError(f"--decimal and --thousands are both {config.decimal!r}", "leave one of them out")
     if config.dayfirst and config.monthfirst:
-        yield ConfigError("--dayfirst does not go with --monthfirst", "choose one of them")
+        yield ConfigError("--dayfirst cannot be used with --monthfirst", "choose one of them")
 
 
 def check_points(config: TrainConfig) -> Iterator[ConfigError]:
@@ -200,7 +200,7 @@ def check_points(config: TrainConfig) -> Iterator[ConfigError]:
         yield ConfigError("--window has no effect without --time", "add --time COLUMN")
     if config.task == "classification":
         yield ConfigError(
-            "--task classification does not go with MODEL spatial, which predicts a number", "leave it out"
+            "--task classification cannot be used with MODEL spatial, which predicts a number", "leave it out"
         )
     yield from _of_widths(config.arguments)
 
@@ -222,7 +222,7 @@ def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Con
     takes = OPTIMIZERS[config.optimizer].settings
     if "nesterov" in takes and config.nesterov and not config.momentum:
         yield ConfigError(
-            "--nesterov does not go with --momentum 0", "--momentum 0.9, or leave --nesterov out"
+            "--nesterov cannot be used with --momentum 0", "--momentum 0.9, or leave --nesterov out"
         )
     # A file or a run has the momentum of every optimizer; that is no wish to use it.
     wanted = {"momentum": typed.get("momentum"), "nesterov": config.nesterov}
@@ -230,7 +230,7 @@ def _of_optimizer(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Con
         owners = [record.name for record in OPTIMIZERS.values() if name in record.settings]
         alternative = ", or --no-nesterov" if name == "nesterov" else ""
         yield ConfigError(
-            f"{flag(name)} does not go with --optimizer {config.optimizer}",
+            f"{flag(name)} cannot be used with --optimizer {config.optimizer}",
             f"only {' and '.join(owners)} takes it: --optimizer {owners[0]}{alternative}",
         )
 
@@ -239,7 +239,7 @@ def _of_stopping(config: TrainConfig) -> Iterator[ConfigError]:
     enough, why = PATIENCE_OF_SCHEDULE.get(config.schedule, (-math.inf, ""))
     if config.patience is not None and config.patience < enough:
         yield ConfigError(
-            f"--schedule {config.schedule} does not go with --patience {config.patience}: {why}",
+            f"--schedule {config.schedule} cannot be used with --patience {config.patience}: {why}",
             f"--patience {enough} or more, or another schedule",
         )
     if config.min_delta and config.patience is None:
@@ -258,7 +258,7 @@ def _of_precision(config: TrainConfig) -> Iterator[ConfigError]:
     devices = DEVICES_OF_PRECISION.get(config.precision, (kind,))
     if kind in ("cpu", "cuda", "mps") and kind not in devices:
         yield ConfigError(
-            f"--precision {config.precision} does not go with --device {config.device}: it needs "
+            f"--precision {config.precision} cannot be used with --device {config.device}: it needs "
             f"{' or '.join(devices)}",
             WITHOUT_IT,
         )

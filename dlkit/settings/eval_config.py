@@ -81,11 +81,11 @@ class EvalConfig:
             yield ConfigError(f"--worst {self.worst} is outside [1, {_MOST_WORST}]", "20 fill a page")
         if self.interval is not None and not 0 < self.interval < 1:
             yield ConfigError(
-                f"--interval {self.interval:g} is outside (0, 1)", "0.9 holds 90 % of new samples"
+                f"--interval {self.interval:g} is outside (0, 1)", "0.9 covers 90 % of new samples"
             )
         try:
             if not self.ci and any(gate.end for gate in self.gates):
-                yield ConfigError("--ci 0 leaves out the intervals that a gate goes by", "leave --ci 0 out")
+                yield ConfigError("--ci 0 leaves out the intervals that a gate needs", "leave --ci 0 out")
         except ConfigError as err:
             yield err
         if self.ci and not 100 <= self.ci <= 100_000:

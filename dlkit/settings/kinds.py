@@ -63,7 +63,7 @@ class DataKind:
         recipe: The recipe of a network that goes by its data; see `settings.recipes`.
         recipe_of: Chooses the recipe by the spec and the settings given, where files of the kind differ.
         panel: Heading in the help of the settings that only this kind has; empty if it has none.
-        refuses: Settings that do not go with the data.
+        refuses: Settings that cannot be used with the data.
         borrows: Settings in the panel of another kind that the data have as well.
         layouts: What --layout may be beside auto.
         cuts_both: --val and --test are both shares of all samples.

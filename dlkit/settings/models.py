@@ -40,7 +40,7 @@ class ModelRecord:
         recipe: Its recipe; empty goes by the kind of the data.
         reads: The kind of data that it reads any data as, and takes several inputs of; empty for one input.
         embeds: It learns vectors for the texts of a table, which then come as codes and not as columns of 0 and 1.
-        check: Finds settings that do not go with the network; None for none.
+        check: Finds settings that cannot be used with the network; None for none.
         arguments: What `-s` may set.
         defaults: Other defaults of its arguments, by the kind of the data.
     """
@@ -106,19 +106,19 @@ _RECORDS = (
             "init": Argument(
                 default="default",
                 choices=("default", "xavier", "he", "orthogonal", "zeros"),
-                help="How the weights start; default is torch's own.",
+                help="Initialisation of the weights; default is torch's own.",
             ),
             "numbers": Argument(
                 default="plain",
                 choices=("plain", "piecewise", "periodic"),
-                help="How the numbers of a table go in: as they are, or as a vector each.",
+                help="How the numbers of a table enter: unchanged, or as one vector each.",
             ),
-            "bins": Argument(default=128, low=2, high=1_000, help="Bins a number, for piecewise."),
+            "bins": Argument(default=128, low=2, high=1_000, help="Bins per number, for piecewise."),
             "frequencies": Argument(
-                default=16, low=1, high=10_000, help="Frequencies a number, for periodic."
+                default=16, low=1, high=10_000, help="Frequencies per number, for periodic."
             ),
             "sigma": Argument(
-                default=0.1, low=0, high=1_000, help="Spread of those frequencies at the start."
+                default=0.1, low=0, high=1_000, help="Initial standard deviation of those frequencies."
             ),
             "number_width": Argument(
                 default=16,
@@ -165,7 +165,7 @@ _RECORDS = (
                 help="Hidden widths from place and features to the trend.",
             ),
             "heads": Argument(
-                default=4, low=1, high=1_000, help="Weights of a neighbour; they divide phi's last width."
+                default=4, low=1, high=1_000, help="Attention heads; they divide phi's last width."
             ),
             "activation": _ACTIVATION,
             "dropout": _DROPOUT,
@@ -179,7 +179,7 @@ _RECORDS = (
             name=name,
             build=partial(deferred("dlkit.models.torchvision_models:build"), name),
             recipe="torchvision",
-            help="torchvision's network, first and last layer fitted to the data.",
+            help="torchvision's network, with the first and last layer adapted to the data.",
             arguments={"stem": _STEM},
         )
         for name in TORCHVISION_MODELS
@@ -191,11 +191,13 @@ _RECORDS = (
         check=deferred("dlkit.settings.conflicts:check_curves"),
         data="pbpk",
         recipe="pbpk",
-        help="Message passing over 14 organs decides the rates of a compartment model, which is integrated.",
+        help="Message passing over 14 organs predicts the rates of a compartment model, which is integrated.",
         arguments={
             "hidden": Argument(default=16, low=1, high=10_000, help="Width of nodes and messages."),
-            "rounds": Argument(default=2, low=0, high=100, help="How many times messages are passed."),
-            "flows": Argument(default=True, help="Tell the network the blood flows; else it learns them."),
+            "rounds": Argument(default=2, low=0, high=100, help="Rounds of message passing."),
+            "flows": Argument(
+                default=True, help="Give the network the blood flows; otherwise it learns them."
+            ),
             "linear": Argument(
                 default="auto",
                 choices=("auto", "true", "false"),

@@ -120,7 +120,7 @@ class Plan:
             values: The searched ones by key; None takes the first of each.
 
         Raises:
-            ConfigError: They do not go together.
+            ConfigError: They cannot be used together.
         """
         values = {one.key: one.ends()[0] for one in self.space} if values is None else values
         named = {key: value for key, value in values.items() if not key.startswith("s.")}
@@ -164,7 +164,7 @@ def find_plan_faults(plan: Plan) -> Iterator[ConfigError]:
     for one in space:
         if one.key in _CHANGES_LOSS and config.monitor == "val_loss":
             yield ConfigError(
-                f"--search {one.text}: {one.key} changes what val_loss is, so trials could not be compared by it",
+                f"--search {one.text}: {one.key} changes the meaning of val_loss, so it cannot compare trials",
                 "add --monitor val_accuracy or another metric",
             )
         if plan.sampler == "grid" and not one.count:
@@ -234,7 +234,8 @@ def _parse_range(key: str, text: str, values: str, kind: type | None) -> Searche
     if log and low <= 0:
         start = 1 if kind is int else f"{high / 1000:g}"
         raise ConfigError(
-            f"--search {text}: a logarithmic range begins above 0", f"{key}={start}..{high_text.strip()}:log"
+            f"--search {text}: a logarithmic range must begin above 0",
+            f"{key}={start}..{high_text.strip()}:log",
         )
     if step is not None and not 0 < step <= high - low:
         raise ConfigError(f"--search {text}: the step {rest} does not fit into the range", EXAMPLE)
@@ -313,7 +314,7 @@ def _clashes(plan: Plan, space: Sequence[Searched]) -> Iterator[ConfigError]:
                 f"{_as_option(one.key)} is typed and searched: --search {one.text}", "leave one of them out"
             )
     for key in {key for key in keys if keys.count(key) > 1}:
-        yield ConfigError(f"--search has {key} twice", "one range a setting")
+        yield ConfigError(f"--search has {key} twice", "one range per setting")
 
 
 def _value_faults(plan: Plan, space: Sequence[Searched]) -> Iterator[ConfigError]:

@@ -61,7 +61,7 @@ def parse_bands(text: str) -> tuple[str, ...]:
     bands = tuple(part.strip() for part in text.split(","))
     for band in bands:
         if not band or (band.isdecimal() and int(band) == 0) or bands.count(band) > 1:
-            why = "is given twice" if bands.count(band) > 1 else "is no band"
+            why = "is given twice" if bands.count(band) > 1 else "is not a band"
             raise ConfigError(
                 f"--bands {text}: {band or 'an empty name'} {why}",
                 "bands are counted from 1, as in --bands 4,3,2",

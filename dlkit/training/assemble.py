@@ -91,14 +91,12 @@ def assemble_new(config: TrainConfig, joined: Joined | None = None) -> Assembly:
     code = parse_code(config.model)
     notes = [*dataset.notes, *built]
     if code and gives_probabilities(model, dataset.description):
-        notes.append(
-            f"{code.short} gives probabilities; the loss takes what is before the softmax: leave that out"
-        )
+        notes.append(f"{code.short} gives probabilities; the loss expects logits: leave the softmax out")
     model = model.to(device)
     _set_threads(config, dataset, model, device, joined)
     notes.insert(0, plan_of(config, dataset.description, model, device, group))
     if is_emulated(config.precision, device):
-        notes.append("this processor has no bfloat16 of its own: --precision fp32 is several times as fast")
+        notes.append("this processor does not support bfloat16: --precision fp32 is several times as fast")
     if config.init is not None:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
     assembly = assemble(config, dataset, model, device, notes, group)
@@ -266,7 +264,7 @@ def build_run_schedule(
         span: Steps that the schedule spans; after them the rate stays where it ended, but cyclic goes round again.
 
     Raises:
-        ConfigError: The warm-up takes all of it.
+        ConfigError: The warm-up freezes all of it.
     """
     if config.warmup_steps >= span:
         raise ConfigError(
@@ -294,7 +292,7 @@ def _freeze(model: nn.Module, globs: str) -> str:
         if not matching:
             raise ConfigError(
                 f"--freeze {glob} matches no parameter; there are {', '.join(list(named)[:8])}",
-                f'--freeze "{glob}.*" takes all of it'
+                f'--freeze "{glob}.*" freezes all of it'
                 if any(fnmatchcase(name, f"{glob}.*") for name in named)
                 else did_you_mean(glob, named),
             )

@@ -182,7 +182,7 @@ def raise_setting_error(err: BaseException) -> None:
     """
     if operation := nondeterministic_operation(err):
         raise DlkitError(
-            f"--deterministic: {operation} has no deterministic form on this device",
+            f"--deterministic: {operation} has no deterministic version on this device",
             "leave --deterministic out, or try --device cpu",
         ) from err
     if not is_compiler_error(err):

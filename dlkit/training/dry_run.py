@@ -115,7 +115,7 @@ def memorise(config: TrainConfig, samples: int, note: Callable[[str], object] = 
     """
     if samples == 1 and config.arguments.get("norm") == "batch":
         raise ConfigError(
-            "--overfit 1 does not go with -s norm=batch: one sample has no spread",
+            "--overfit 1 cannot be used with -s norm=batch: one sample has no variance",
             "--overfit 2 or more, or -s norm=layer",
         )
     plain = replace(

@@ -132,7 +132,7 @@ def load_batch(checkpoint: Checkpoint, device: torch.device) -> FailingBatch:
     except (KeyError, TypeError, ValueError) as err:
         raise CheckpointError(
             f"{checkpoint.path} holds no batch at which a run diverged",
-            "dlkit inspect nan takes a run of exit code 5",
+            "dlkit inspect nan takes a run that ended with exit code 5",
         ) from err
 
 

@@ -205,7 +205,7 @@ def check_logs(names: Sequence[str], *, has_tensorboard: bool | None = None) -> 
     if "tensorboard" in names and not has_tensorboard:
         raise MissingError(
             "--log tensorboard needs the package tensorboard, which is not installed",
-            "pip install 'dlkit[tensorboard]'; --log jsonl needs nothing",
+            "pip install 'dlkit[tensorboard]'; --log jsonl needs no package",
         )
 
 

@@ -124,9 +124,9 @@ class Pieces:
             )
         if not self._largest[part]:
             full = self._full_message(f"{_DOING[part]} {_samples(samples)}")
-            same = "; the step stays the same, but batch norm and dropout see a piece at a time"
+            same = "; the step stays the same, but batch norm and dropout see one piece at a time"
             self._messages.append(
-                f"{full}; from now on in pieces of {before // 2} or fewer{same if part == 'train' else ''}"
+                f"{full}; batches are now split into pieces of {before // 2} or fewer{same if part == 'train' else ''}"
             )
         self._largest[part] = before // 2
         if self._device.type == "cuda":
@@ -170,7 +170,7 @@ def _largest_outputs(model: nn.Module, inputs: Inputs) -> list[str]:
             hook.remove()
     largest = sorted(sizes.items(), key=lambda item: -item[1])[:_SHOWN_OUTPUTS]
     shown = ", ".join(f"{name} {size / _BYTES_IN_MIB:.3g} MiB" for name, size in largest)
-    return [f"largest outputs, a sample: {shown}"] if shown else []
+    return [f"largest outputs per sample: {shown}"] if shown else []
 
 
 def _samples(count: int) -> str:

@@ -111,11 +111,11 @@ class Replay:
             largest = self.calls[-1].outputs.largest if self.calls else 0.0
             return Finding("loss", f"the loss is {self.loss:g}, of outputs up to {largest:.3g}")
         if self.first_backward is not None:
-            words = f"all is finite up to the loss; {self.first_backward.message}"
+            words = f"everything is finite up to the loss; {self.first_backward.message}"
             return dataclasses.replace(self.first_backward, message=words)
         if self.gradients:
             name = self.gradients[0]
-            return Finding("backward", f"all is finite but the gradient of {name}", name)
+            return Finding("backward", f"everything is finite except the gradient of {name}", name)
         return Finding("none", "all numbers are finite when the batch is replayed")
 
 

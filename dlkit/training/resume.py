@@ -210,8 +210,8 @@ def changes_since(checkpoint: Checkpoint, device: torch.device) -> Iterator[str]
     for before, now in pairs:
         if before != now:
             yield (
-                f"the run so far was trained with {printable(before)}, here is {now}: the bits may differ from an "
-                "unbroken run's"
+                f"the run so far was trained with {printable(before)}, now it uses {now}: the last bits may "
+                "differ from those of an uninterrupted run"
             )
 
 

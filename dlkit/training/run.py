@@ -199,7 +199,7 @@ class TrainRun(RunState):
         if self.resumed not in (None, self.dir.last_stamp()):
             raise DlkitError(
                 f"{self.dir.path} has changed: another process trained there since it was loaded",
-                "resume it once more",
+                "resume it again",
             )
         if self.force:
             clear_run(self.dir)
@@ -314,7 +314,7 @@ class TrainRun(RunState):
         name = "Ctrl-C" if signal_number == signal.SIGINT else signal.Signals(signal_number).name
         return InterruptedRun(
             signal_number,
-            f"stopped by {name} after step {self.position.step}; all is saved in {self.dir.last}",
+            f"stopped by {name} after step {self.position.step}; everything is saved in {self.dir.last}",
             f"continue with dlkit train --resume {self.dir.path}",
         )
 

@@ -294,5 +294,5 @@ def _copied(model: nn.Module) -> nn.Module:
         raise ConfigError(
             f"--ema needs a copy of {type(model).__name__}, which cannot be copied: {type(err).__name__}: "
             f"{printable(' '.join(str(err).split()), 200)}",
-            "leave --ema out, or make what cannot be copied outside of the network",
+            "leave --ema out, or create that part outside the network",
         ) from err

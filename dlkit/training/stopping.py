@@ -66,13 +66,14 @@ class StopRule:
         """Return why there is nothing more to train; empty while there is."""
         config = self._config
         if self.early.should_stop:
-            better = f"better by more than {config.min_delta:g}" if config.min_delta else "better"
-            return f"{config.monitor} has not got {better} for {counted(self.early.bad_epochs, 'epoch')} (--patience)"
+            by = f" by more than {config.min_delta:g}" if config.min_delta else ""
+            epochs = counted(self.early.bad_epochs, "epoch")
+            return f"{config.monitor} has not improved{by} for {epochs} (--patience)"
         if position.step >= self.total_steps:
             limit = "--max-steps" if position.epoch <= config.epochs else "--epochs"
-            return f"the run has its {counted(position.step, 'step')} ({limit})"
+            return f"the run has completed its {counted(position.step, 'step')} ({limit})"
         if position.seconds >= self._max_seconds:
-            return f"the run has had its time (--max-time {config.max_time})"
+            return f"the run has used its time (--max-time {config.max_time})"
         return ""
 
 

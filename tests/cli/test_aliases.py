@@ -46,9 +46,9 @@ ANSWERED = {
     "data list": "dlkit data ls",
     "weights run": "dlkit inspect weights --help",
     "trian": "did you mean train?",
-    "plot run --epochs 3": "dlkit plot --help lists what can be given",
-    "plot run --gpu": "dlkit plot --help lists what can be given",
-    "eval run -w 3": "dlkit eval --help lists what can be given",
+    "plot run --epochs 3": "dlkit plot --help lists what is available",
+    "plot run --gpu": "dlkit plot --help lists what is available",
+    "eval run -w 3": "dlkit eval --help lists what is available",
 }
 
 

@@ -78,5 +78,5 @@ def test_what_ends_python_is_reported_by_the_next_resume(ended: str, code: int, 
 
     assert (first.returncode, first.stdout) == (code, "")
     assert (second.returncode, second.stdout) == (0, "run/best.safetensors\n")
-    assert "without a word" in second.stderr
-    assert "without a word" not in third.stderr
+    assert "without a message" in second.stderr
+    assert "without a message" not in third.stderr

@@ -230,7 +230,7 @@ def test_faults_of_options_file_and_arguments_are_reported_together(dlkit: Dlkit
         "-s hidden",
         "c.toml: epoch",
         "c.toml: lr",
-        "--print-config does",
+        "--print-config cannot",
         "MODEL cnn",
         "--max-time -3",
         "--schedule cyclic",
@@ -341,7 +341,7 @@ def test_print_config_of_a_resumed_run_trains_nothing(run: Path, dlkit: Dlkit) -
 def test_options_of_a_new_run_are_refused_with_resume(words: list[str], run: Path, dlkit: Dlkit) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir()}
 
-    assert_refused(dlkit("train", "--resume", run, *words), 2, f"{words[0]} does not go with --resume")
+    assert_refused(dlkit("train", "--resume", run, *words), 2, f"{words[0]} cannot be used with --resume")
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
@@ -373,7 +373,7 @@ def test_all_settings_that_cannot_change_are_reported_together_on_resume(run: Pa
 def test_only_one_kind_of_trial_is_allowed(dlkit: Dlkit) -> None:
     result = dlkit("train", "mlp", "--overfit", 3, "--dry-run", "--print-config")
 
-    assert_refused(result, 2, "--print-config does not go with --dry-run and --overfit")
+    assert_refused(result, 2, "--print-config cannot be used with --dry-run and --overfit")
 
 
 def test_a_run_that_stops_early_reports_why(dlkit: Dlkit) -> None:

@@ -256,7 +256,7 @@ def test_built_in_images_are_split_and_no_file_is_replaced(dlkit: Dlkit, home: P
         (["train", "mlp", "-d", "tt.csv", "--target", "price"], 3, "/tt.csv", "did you mean t.csv"),
         (
             ["train", "mlp", "-d", "t.csv", "--target", "price", "--group", "kind", "--by-time", "size"],
-            *(2, "--by-time does not go with --group", "one"),
+            *(2, "--by-time cannot be used with --group", "one"),
         ),
         (["data", "split", "t.csv", "--stratify"], 2, "--stratify needs --target", "--target"),
         (["data", "split", "t.csv", "--fold", "2"], 2, "--fold ", "--folds K"),
@@ -282,7 +282,7 @@ def test_built_in_images_are_split_and_no_file_is_replaced(dlkit: Dlkit, home: P
         (
             ["data", "split", "digits", "--group", "x"],
             2,
-            "--group does not go with --data digits",
+            "--group cannot be used with --data digits",
             "leave it out",
         ),
         (["data", "split", "t.csv", "-o", "s.txt"], 2, "--out s.txt ", "-o split.csv"),

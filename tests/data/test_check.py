@@ -70,7 +70,7 @@ def test_samples_that_two_splits_share_are_found() -> None:
 
     assert set(found) == {"shared", "duplicates"}
     assert (found["shared"].where, found["shared"].count) == ("test row 61", 1)
-    assert found["shared"].message == "3.3% of test stand in train too"
+    assert found["shared"].message == "3.3% of test are also in train"
 
 
 def test_equal_samples_with_different_labels_are_found() -> None:
@@ -88,7 +88,7 @@ def test_a_class_that_is_missing_from_training_is_an_error() -> None:
     found = found_in(dataset(targets=targets))["missing-class"]
 
     assert (found.level, found.where, found.count) == ("error", "train", 1)
-    assert found.message == "train has no sample of class c"
+    assert found.message == "train has no samples of class c"
     assert "--stratify" in found.cure
 
 

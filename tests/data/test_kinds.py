@@ -174,7 +174,7 @@ def test_data_that_are_not_here_say_how_to_get_them(name: str, home: Path) -> No
     with pytest.raises(DataError) as caught:
         load_dataset(configure(data=name))
 
-    assert caught.value.message == f"--data {name} is not here yet"
+    assert caught.value.message == f"--data {name} is not downloaded yet"
     assert f"dlkit data get {name}" in caught.value.hint
     assert caught.value.exit_code == 3
 

@@ -55,7 +55,7 @@ def test_a_missing_file_says_how_to_get_it(home: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_prepared("mnist")
 
-    assert caught.value.message == "--data mnist is not here yet"
+    assert caught.value.message == "--data mnist is not downloaded yet"
     assert caught.value.hint.startswith("dlkit data get mnist")
 
 
@@ -69,7 +69,7 @@ def test_a_damaged_file_is_refused_with_a_cure(home: Path) -> None:
         read_prepared("mnist")
 
     assert "damaged" in caught.value.message
-    assert caught.value.hint == "make it anew: dlkit data get mnist"
+    assert caught.value.hint == "prepare it again: dlkit data get mnist"
     assert caught.value.exit_code == 3
 
 
@@ -84,7 +84,7 @@ def test_a_file_of_something_else_is_refused_with_a_cure(home: Path, metadata: d
         read_prepared("mnist")
 
     assert caught.value.message == f"{path} is of another data set"
-    assert caught.value.hint == "make it anew: dlkit data get mnist"
+    assert caught.value.hint == "prepare it again: dlkit data get mnist"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux does")

@@ -195,7 +195,7 @@ EMPTY: dict[str, tuple[Callable[[], Rows], str]] = {
     ),
     "two-groups": (
         lambda: split_groups(np.array([0, 1, 1]), **SHARES, **DRAW),
-        "--group gives 2 groups; 3 are needed, one for each part at least",
+        "--group gives 2 groups; 3 are needed, at least one for each part",
     ),
     "more-folds-than-rows": (
         lambda: split_folds(np.zeros(3), fold=5, folds=5, val=0.1, **DRAW),

@@ -237,7 +237,7 @@ def test_changed_data_are_refused_unless_they_are_named(checkpoint: Checkpoint) 
     with pytest.raises(DataError) as caught:
         evaluate_checkpoint(stale, EvalConfig(), CPU)
     assert "--data digits has changed since the checkpoint was trained on it" in caught.value.message
-    assert caught.value.hint == "name it with --data to evaluate on what is here now"
+    assert caught.value.hint == "name it with --data to evaluate on its present content"
 
     found = evaluate_checkpoint(stale, EvalConfig(data="digits", split="test"), CPU)
     assert len(found.places) == 1797

@@ -74,7 +74,7 @@ def test_a_time_needs_points_with_time(checkpoint: Checkpoint) -> None:
         checkpoint.path, checkpoint.metadata, weights, {}, checkpoint.config, checkpoint.description
     )
 
-    with pytest.raises(ConfigError, match=r"--at 3 does nothing: the points of .* have no time"):
+    with pytest.raises(ConfigError, match=r"--at 3 has no effect: the points of .* have no time"):
         predict_map(untimed, 5, CPU, at=3.0)
 
 

@@ -288,7 +288,7 @@ def test_all_faults_are_reported_together() -> None:
         "--lr -1.0",
         "--patience 0",
         "--max-time -3",
-        "--nesterov does",
+        "--nesterov cannot",
         "--schedule cyclic",
         "--warmup-steps 1000000",
         "--keep has",

@@ -24,7 +24,7 @@ def check(
     help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
-    """Find faults in data before an hour is lost on them; exit code 3 means that there are errors."""
+    """Find faults in data before training; exit code 3 means that there are errors."""
     config = data_config(context, spec, settings)
     with show_preparing():
         findings = _find(config)
@@ -49,6 +49,6 @@ def _conclude(spec: str, findings: list[Finding], *, strict: bool) -> None:
         console.note(f"{spec}: nothing found")
     said = f"{spec}: {errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
     if errors or (strict and findings):
-        raise DataError(said, "each finding has its cure")
+        raise DataError(said, "each finding has a cure")
     if findings:
         console.note(said)

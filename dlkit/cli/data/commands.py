@@ -27,7 +27,7 @@ app = command_group("data", "What data there are: list, get, show, check, split.
 
 
 def list_data() -> None:
-    """List the built-in data sets, and which of them are here."""
+    """List the built-in data sets, and which are downloaded."""
     from dlkit.data.home import prepared_path
 
     rows: list[tuple[str | int | float, ...]] = []
@@ -46,27 +46,34 @@ def get(
     name: Annotated[str, Argument(metavar="NAME", help="mnist, fashion-mnist, kmnist or cifar10.")],
     from_dir: Annotated[
         Path | None,
-        Option("--from", metavar="DIR", help="Take the published files from a folder, not the network."),
+        Option(
+            "--from",
+            metavar="DIR",
+            help="Read the published files from a folder instead of downloading them.",
+        ),
     ] = None,
     mirror: Annotated[
         str | None,
-        Option("--mirror", metavar="URL", help="Download from here; file names are appended to it."),
+        Option("--mirror", metavar="URL", help="The URL to download from; file names are appended to it."),
     ] = None,
-    force: Annotated[bool, Option("--force", "-f", help="Make it anew if it is here already.")] = False,
+    force: Annotated[
+        bool, Option("--force", "-f", help="Prepare it again even if it is already there.")
+    ] = False,
 ) -> None:
-    """Download a data set, check it, and keep it in the form that training maps into memory.
+    """Download a data set, check it, and prepare it for training.
 
-    Prints the path of the prepared file. A download that was cut off is resumed.
+    Prints the path of the prepared file. An interrupted download is resumed.
     """
     _check_name("NAME", name)
     if from_dir is not None and mirror is not None:
         raise ConfigError(
-            "--from and --mirror do not go together", "--from DIR takes files at hand, nothing is downloaded"
+            "--from and --mirror cannot be used together",
+            "--from DIR uses local files, so nothing is downloaded",
         )
     from dlkit.data.builtin.get import get as get_data
 
     if DATA[name].embedded:
-        console.note(f"{name} is embedded: it came with the installed packages, so there is nothing to get")
+        console.note(f"{name} comes with the installed packages, so there is nothing to download")
         console.print_paths([])
         return
     with show_download(name) as progress:
@@ -86,7 +93,7 @@ def show(
     help_all: HelpAllOption = False,  # noqa: ARG001 - its callback acts on it
     **settings: Any,
 ) -> None:
-    """Show shapes, types, ranges and class counts of a data set, split as training does; of a table its columns."""
+    """Show the splits, shapes, ranges and class counts of a data set, or the columns of a table."""
     from dlkit.data.home import prepared_path
     from dlkit.plotting.figure_file import picture_format
 
@@ -95,8 +102,8 @@ def show(
         picture_format(out)
     if found.built_in and not DATA[found.name].embedded and not prepared_path(spec).exists():
         raise DataError(
-            f"{spec} is not here yet",
-            f"dlkit data get {spec} downloads it; add --from DIR for files already at hand",
+            f"{spec} is not downloaded yet",
+            f"dlkit data get {spec} downloads it; add --from DIR for local files",
         )
     config = data_config(context, spec, settings)
     with show_preparing():

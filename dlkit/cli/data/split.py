@@ -71,5 +71,5 @@ def _faults_of(out: Path | None, *, force: bool) -> list[ConfigError]:
     if out.suffix.lower() != ".csv":
         return [ConfigError(f"--out {out} does not end in .csv", "for example -o split.csv")]
     if out.exists() and not force:
-        return [ConfigError(f"--out {out} is there already", "choose another name, or --force to replace it")]
+        return [ConfigError(f"--out {out} already exists", "choose another name, or --force to replace it")]
     return []

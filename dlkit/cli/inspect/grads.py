@@ -43,7 +43,7 @@ def grads(
     model: ModelOption = None,
     check: CheckOption = False,
 ) -> None:
-    """Show statistics of the gradients over real batches, one row per parameter; --check tests them."""
+    """Show statistics of the gradients over real batches, one row per parameter; --check verifies them."""
     kind = "check" if check else "grads"
     check_asked(kind, path, out, sort, split, device)
     code = check_options(model, data)

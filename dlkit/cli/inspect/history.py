@@ -14,6 +14,6 @@ def history(
     path: Annotated[Path, Argument(metavar="FILE", help="A history.csv.")],
     strict: StrictOption = False,
 ) -> None:
-    """Say what the course of the losses shows, from a history.csv alone."""
+    """Report what is wrong with a run, from the losses in a history.csv alone."""
     recording, notes = read_history_alone(path)
     print_findings(str(path), recording, diagnose(recording), notes, strict=strict)

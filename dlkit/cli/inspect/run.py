@@ -20,7 +20,7 @@ def run(
     path: Annotated[Path, Argument(metavar="RUN", help="A run folder.")],
     strict: StrictOption = False,
 ) -> None:
-    """Say what is wrong with a run, on what evidence, and what to change; findings.json keeps it."""
+    """Report what is wrong with a run, the evidence, and what to change; also in findings.json."""
     recording, notes = read_run(path)
     findings = diagnose(recording)
     folder = RunDir(path if path.is_dir() else path.parent)

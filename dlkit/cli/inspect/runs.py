@@ -21,7 +21,7 @@ def runs(
         str | None, Option("--sort", metavar="COL", help="Sort by this column, the lowest first.")
     ] = None,
 ) -> None:
-    """List runs: how each ended, how far it came, its best epoch, and the settings in which they differ."""
+    """List runs: how each ended, how far it got, its best epoch, and the settings in which they differ."""
     if sort is not None and sort not in _COLUMNS:
         raise ConfigError(
             f"--sort {sort} is not a column; choose from {', '.join(_COLUMNS)}", did_you_mean(sort, _COLUMNS)

@@ -8,7 +8,7 @@ from dlkit.inspection.contents import TENSOR_COLUMNS, read_contents
 
 
 def show(path: Checkpoint) -> None:
-    """Show the metadata and tensors of a checkpoint or any safetensors file, from its header alone."""
+    """Show the metadata and tensors of a checkpoint or any safetensors file, reading only its header."""
     contents = read_contents(file_of(path))
     if console.mode.json:
         console.print_json(contents.to_dict())

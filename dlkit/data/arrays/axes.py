@@ -179,7 +179,7 @@ def _note(layout: str, shape: tuple[int, ...], otherwise: str = "") -> str:
     option = f"; --layout {otherwise} reads them otherwise" if otherwise else ""
     if layout in SEQUENCES:
         steps, features = shape[1:] if layout == "ntf" else (shape[2], shape[1])
-        what = f"sequences of {steps} steps with {features} features, each of which is normalised by itself"
+        what = f"sequences of {steps} steps with {features} features, each normalised separately"
     else:
         bands, height, width = (1, *shape[1:]) if layout == "nhw" else _stored(layout, shape)
         last = ", which come last" if layout == "nhwc" else ""

@@ -109,7 +109,9 @@ def _single(inputs: Any, targets: Any, name: str) -> Any:
     if not isinstance(several, tuple | list) or len(several) == len(targets):
         return inputs
     if all(getattr(each, "ndim", 0) and len(each) == len(targets) for each in several):
-        raise DataError(f"--data {name} returned {len(several)} inputs a sample; a network gets one", JOINED)
+        raise DataError(
+            f"--data {name} returned {len(several)} inputs per sample; a network gets one", JOINED
+        )
     return inputs
 
 
@@ -121,7 +123,8 @@ def _array(values: Any, name: str) -> np.ndarray:
         array = np.asarray(values)
     except (ValueError, TypeError) as err:
         raise DataError(
-            f"--data {name} returned rows of different lengths, or no numbers: {printable(str(err), 200)}",
+            f"--data {name} returned rows of different lengths, or values that are not numbers: "
+            f"{printable(str(err), 200)}",
             "return arrays of numbers",
         ) from err
     if array.dtype.kind == "O":

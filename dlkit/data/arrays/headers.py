@@ -20,7 +20,7 @@ from dlkit.settings.spec import Spec
 INPUT_NAMES = ("x", "inputs", "input", "images", "image", "features", "data", "arr_0")
 TARGET_NAMES = ("y", "targets", "target", "labels", "label", "arr_1")
 JOINED = (
-    "join them, numpy.concatenate((x1, x2), 1), and take them apart in forward, e.g. x1, x2 = x.chunk(2, 1)"
+    "join them with numpy.concatenate((x1, x2), 1), and split them in forward, e.g. x1, x2 = x.chunk(2, 1)"
 )
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -151,7 +151,7 @@ def _naming(
     ways = [
         f"{option} NAME names one",
         f"it holds {_list(entries)}",
-        f"taken unnamed are {', '.join(usual[:-1])}",
+        f"recognised names are {', '.join(usual[:-1])}",
     ]
     if option == "--target" and not need_train:
         ways.append("without labels, leave out all but the inputs")
@@ -198,7 +198,7 @@ def _entry(name: str, file: IO[bytes], path: Path) -> ArrayEntry:
         version = npy.read_magic(file)
     except ValueError as err:
         raise DataError(
-            f"{where} does not begin as a .npy file does", "write it with numpy.save or numpy.savez"
+            f"{where} does not begin like a .npy file", "write it with numpy.save or numpy.savez"
         ) from err
     if (
         version not in _HEADERS
@@ -255,7 +255,7 @@ def _paired(
     if "all" in pairs and len(pairs) > 1:
         extra = ", ".join(part for part in pairs if part != "all")
         raise DataError(
-            f"{source} holds arrays of {extra} beside others that are of no part", "name all or none by part"
+            f"{source} holds arrays of {extra} and others that belong to no part", "name all or none by part"
         )
     if need_train and "all" not in pairs and "train" not in pairs:
         raise DataError(

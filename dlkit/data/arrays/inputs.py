@@ -27,11 +27,11 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
         source: What they are called in messages.
 
     Raises:
-        DataError: They are no numbers, or some are not finite.
+        DataError: They are not numbers, or some are not finite.
     """
     if array.dtype.kind not in "fiub":
         raise DataError(
-            f"{source}: inputs of type {array.dtype} are no numbers",
+            f"{source}: inputs of type {array.dtype} are not numbers",
             "convert them, e.g. with .astype('float32')",
         )
     scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0) if reading.is_image else 1.0
@@ -68,7 +68,7 @@ def pick_bands(inputs: Tensor, request: Request) -> Tensor:
         what = (
             f"images of {have} band{'s' * (have != 1)}"
             if have
-            else f"samples of shape {tuple(inputs.shape[1:])}, which are no images"
+            else f"samples of shape {tuple(inputs.shape[1:])}, which are not images"
         )
         raise ConfigError(
             f"--bands {wrong or asked}: {request.spec.text} has {what}",

@@ -106,7 +106,7 @@ def _plain(array: np.ndarray, source: str) -> np.ndarray:
             f"{source}: targets of type {array.dtype} cannot be learned", "numbers, or texts for classes, can"
         )
     if array.ndim == 0:
-        raise DataError(f"{source}: the targets are a single value", "one target a sample is needed")
+        raise DataError(f"{source}: the targets are a single value", "one target per sample is needed")
     return array.reshape(len(array)) if array.ndim == 2 and array.shape[1] == 1 else array
 
 
@@ -115,7 +115,7 @@ def _infer(values: np.ndarray, *, one_hot: bool) -> tuple[str, str]:
     if one_hot:
         return "classification", _ONE_HOT
     if values.ndim > 1 and values.dtype.kind in _NUMBER_KINDS:
-        return "regression", f"the target is {values[0].size} numbers a sample, so it is a regression"
+        return "regression", f"the target is {values[0].size} numbers per sample, so it is a regression"
     return infer_task("the target", values)
 
 
@@ -140,15 +140,15 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
     main = parts["train" if "train" in parts else "all"]
     if main.ndim > 1:
         raise DataError(
-            f"{source}: classes are one value a sample, or one-hot rows; the targets have the shape {main.shape}",
+            f"{source}: classes are one value per sample, or one-hot rows; the targets have the shape {main.shape}",
             "--task regression takes them as numbers",
         )
     if main.dtype.kind == "f":
         odd = np.flatnonzero(~np.isfinite(main) | (main != np.round(main))).tolist()
         if odd:
             raise DataError(
-                f"{source}: {len(odd):,} of {len(main):,} targets are no whole numbers and so no classes, in rows "
-                f"{_rows(odd)}",
+                f"{source}: {len(odd):,} of {len(main):,} targets are not whole numbers, so they are not classes, "
+                f"in rows {_rows(odd)}",
                 "--task regression takes them as numbers",
             )
     different, counts = np.unique(main, return_counts=True)
@@ -167,7 +167,7 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
     if main.dtype.kind in "if" and len(names) > 2 and different[0] == -1 and different[1] >= 0:
         raise DataError(
             f"{source}: {counts[0]:,} targets are -1 beside the classes {_some(names[1:])}",
-            "-1 mostly marks what has no label: leave those rows out",
+            "-1 usually means that there is no label: leave those rows out",
         )
     return names
 
@@ -179,7 +179,7 @@ def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source
     for part, array in parts.items():
         if array.ndim > 1:
             raise DataError(
-                f"{source}: the targets of {part} have the shape {array.shape}; one class a sample is needed"
+                f"{source}: the targets of {part} have the shape {array.shape}; one class per sample is needed"
             )
         different, inverse = np.unique(array, return_inverse=True)
         names = _names(different)
@@ -189,7 +189,7 @@ def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source
             of = "" if part == "all" else f" of {part}"
             raise DataError(
                 f"{source}: {len(where):,} of {len(array):,} targets{of} are {_some(foreign)}, none of the "
-                f"{len(class_names)} classes {_some(class_names)}; they stand in rows {_rows(where)}",
+                f"{len(class_names)} classes {_some(class_names)}; they are in rows {_rows(where)}",
                 _counted_from_one(names, class_names),
             )
         codes = np.array([places[name] for name in names], dtype=np.int64)

@@ -107,7 +107,7 @@ def _check_lengths(pairs: Pairs, source: str) -> None:
         of = "" if part == "all" else f" of {part}"
         if inputs.ndim == 0 or targets.ndim == 0:
             raise DataError(
-                f"{source}: inputs or targets{of} are a single value", "one row a sample is needed"
+                f"{source}: inputs or targets{of} are a single value", "one row per sample is needed"
             )
         if len(inputs) != len(targets):
             raise DataError(
@@ -143,8 +143,8 @@ def _refuse_masks(targets: np.ndarray, shape: tuple[int, ...], source: str) -> N
     if different <= SOME_CLASSES:
         raise DataError(
             f"{source}: the targets are masks of {places[0]}x{places[1]} with {different} different values; "
-            "segmentation cannot be learned",
-            "one target a sample can, e.g. the share of its mask: (y > 0).reshape(len(y), -1).mean(1)",
+            "segmentation is not supported",
+            "one target per sample works, e.g. the share of its mask: (y > 0).reshape(len(y), -1).mean(1)",
         )
 
 
@@ -190,19 +190,19 @@ def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np
         refuse_objects(path, [inputs])
         return _map(path), unknown_targets(inputs.shape[0] if inputs.shape else 0)
     if request.config.features is not None:
-        raise ConfigError(f"--features does not go with {path.name}, which is one array", "leave it out")
+        raise ConfigError(f"--features cannot be used with {path.name}, which is one array", "leave it out")
     others = [file.name for file in sorted(path.parent.glob("*.npy")) if file != path]
     if target is None:
         likely = next((name for name in others if re.search("y|target|label", name, re.IGNORECASE)), "")
         raise ConfigError(
-            f"--target is missing: {path.name} holds the inputs alone",
+            f"--target is missing: {path.name} holds only the inputs",
             f"name the file of the targets: --target {path.parent / likely if likely else 'y.npy'}",
         )
     other = Path(target)
     if other.suffix.lower() != ".npy":
         raise ConfigError(
-            f"--target {target} is no .npy file",
-            did_you_mean(target, others) or "the inputs are one array in one",
+            f"--target {target} is not a .npy file",
+            did_you_mean(target, others) or "the inputs are a .npy file, so the targets have to be one too",
         )
     targets = read_entries(other)[""]
     refuse_objects(path, [inputs])

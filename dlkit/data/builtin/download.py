@@ -111,7 +111,9 @@ def fetch_file(
                 part.replace(target)
             return target
     tried = "; ".join(f"{url} {reason}" for url, reason in failures.items())
-    kept = f"; the part is kept, the next try resumes from byte {_size(part):,}" if _size(part) else ""
+    kept = (
+        f"; the part is kept, and the next attempt resumes from byte {_size(part):,}" if _size(part) else ""
+    )
     raise DataError(f"{tried}{kept}; wanted: {target} with the SHA-256 {file.sha256}")
 
 
@@ -145,7 +147,7 @@ def _fetch(
             with _opener().open(_request(url, have), timeout=patience.timeout) as response:
                 begin = _check_reply(response, have, file.size, part)
                 if begin < have:
-                    note(f"{url} does not resume from byte {have:,}, so it starts anew")
+                    note(f"{url} does not resume from byte {have:,}, so the download starts again")
                 _append(part, begin, _chunks(response, begin, file.size, patience, progress))
         except urllib.error.HTTPError as err:
             with err:
@@ -233,7 +235,7 @@ def _broken(err: OSError | http.client.HTTPException, where: str, patience: Pati
         again = isinstance(reason, ConnectionResetError)
         return _Failed(f"cannot be reached: {_in_words(reason)}", again=again)
     if isinstance(reason, TimeoutError):
-        return _Failed(f"went silent for {patience.timeout:g} s {where}", again=True)
+        return _Failed(f"sent nothing for {patience.timeout:g} s {where}", again=True)
     return _Failed(f"was cut off {where} ({_in_words(reason)})", again=True)
 
 

@@ -45,7 +45,7 @@ def get(
     entry = _remote_entry(name, catalogue)
     check_mirror(mirror)
     if not force and is_prepared(name, note):
-        note(f"{name} is here already; --force makes it anew")
+        note(f"{name} is already there; --force prepares it again")
         return prepared_path(name)
     if from_dir is not None:
         _check_folder(name, entry, from_dir)
@@ -90,9 +90,9 @@ def is_prepared(name: str, note: Note) -> bool:
     try:
         if verify(path).get("data") == name:
             return True
-        note(f"{path} is of another data set; it is made anew")
+        note(f"{path} is of another data set; it is prepared again")
     except CheckpointError as err:
-        note(f"{err.message}; it is made anew")
+        note(f"{err.message}; it is prepared again")
     return False
 
 
@@ -131,7 +131,7 @@ def _check_folder(name: str, entry: DataEntry, folder: Path) -> None:
     """Check that a folder holds every file of a data set, byte for byte as published."""
     if not folder.is_dir():
         kind = "is not a folder" if folder.exists() else "is not there"
-        raise DataError(f"--from {folder} {kind}", f"it has to hold {_file_names(entry)}")
+        raise DataError(f"--from {folder} {kind}", f"it must contain {_file_names(entry)}")
     faults = {file.name: fault for file in entry.files if (fault := difference(folder / file.name, file))}
     if faults:
         found = "; ".join(f"{file_name} {fault}" for file_name, fault in faults.items())
@@ -173,7 +173,7 @@ def _alone_in(folder: Path, note: Note) -> Iterator[None]:
 
 
 def _offline_hint(name: str, entry: DataEntry) -> str:
-    return f"with {_file_names(entry)} fetched elsewhere into DIR: dlkit data get {name} --from DIR"
+    return f"with {_file_names(entry)} downloaded elsewhere into DIR: dlkit data get {name} --from DIR"
 
 
 def _file_names(entry: DataEntry) -> str:

@@ -42,12 +42,12 @@ class Augmentation:
         mirrored = (
             "mirrored left to right (half of them)"
             if self.mirror
-            else "never mirrored, since they are written"
+            else "never mirrored, since they are characters"
         )
         if self.kind == "light":
             return f"--augment light: training images are shifted by up to an eighth and {mirrored}"
         return (
-            "--augment strong: of training images a crop of half to all of the area is taken, half of them lose a "
+            "--augment strong: training images are cropped to between half and all of their area, half of them lose a "
             f"rectangle, and they are {mirrored}"
         )
 

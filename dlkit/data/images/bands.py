@@ -59,7 +59,7 @@ def choose_bands(
         least = ",".join(map(str, range(1, min(counts) + 1)))
         raise DataError(
             f"--data {root}: images have different numbers of bands: {shown}",
-            f"--bands {least} takes those that all have",
+            f"--bands {least} selects those that all images have",
         )
     of = max(counts)
     names = {kind.names for kind in kinds}
@@ -85,10 +85,10 @@ def choose_bands(
     if asked is None and of not in (1, 3):
         called = f" ({', '.join(printable(name, 20) for name in all_names[:_SHOWN])})" if all_names else ""
         notes.append(
-            f"images have {of} bands{called}, which are all taken; --bands picks some, counted from 1"
+            f"images have {of} bands{called}, which are all used; --bands selects some, counted from 1"
         )
     if more := sum(count for kind, count in kinds.items() if kind.more):
-        notes.append(f"{more:,} TIFF files hold further images, of which the first is taken")
+        notes.append(f"{more:,} TIFF files hold further images, of which only the first is used")
     missing = values == FLOATS or any(kind.nodata for kind in kinds)
     taken = tuple(all_names[band] for band in picked or range(of)) if of <= len(all_names) else ()
     return Bands(of, picked, values, missing, taken, tuple(notes))
@@ -110,10 +110,8 @@ def _common_type(kinds: Mapping[Kind, int], root: str) -> tuple[str, list[str]]:
             f"--data {root}: images hold numbers of different types: {shown}", "convert them to one type"
         )
     if any(kind.values == BYTES and kind.bands == 3 for kind in kinds):
-        return BYTES, [
-            f"images of 16 bits ({counts[WORDS]:,}) are brought to the 8 bits of the coloured ones"
-        ]
-    return WORDS, [f"images of 8 bits ({counts[BYTES]:,}) are brought to the 16 bits of the others"]
+        return BYTES, [f"16-bit images ({counts[WORDS]:,}) are converted to 8 bits, like the coloured ones"]
+    return WORDS, [f"8-bit images ({counts[BYTES]:,}) are converted to 16 bits, like the others"]
 
 
 def _by_bands(kinds: Mapping[Kind, int]) -> dict[int, int]:

@@ -42,7 +42,7 @@ def _series(root: Path, config: TrainConfig) -> list[Finding]:
             rule="series",
             where=printable(root.name, _LONGEST),
             count=1,
-            message=f"{series}; splits at random would share them",
+            message=f"{series}; a random split would separate them",
             cure=SERIES_CURE,
         )
     ]
@@ -84,5 +84,5 @@ def misnamed(root: Path, layout: str = "auto") -> Iterator[Finding]:
                 where=printable(name, _LONGEST),
                 count=1,
                 message=f"the name ends in {Path(name).suffix}, the image is of the kind {fitting[0]}",
-                cure="it is read by what it holds; rename it, since other programs go by the name",
+                cure="it is read by its content; rename it, since other programs rely on the name",
             )

@@ -147,7 +147,7 @@ def _decode_photograph(image: Image.Image, frame: Frame) -> np.ndarray:
     found = _measured(image)
     bands = frame.read if frame.read <= 4 else 3 + (max(frame.picked, default=frame.read) > 2)
     if bands > 4 or (bands in (2, 4) and not found.kind.alpha):
-        raise ImageFault(f"has {found.kind.bands} bands, not {frame.read} as the others")
+        raise ImageFault(f"has {found.kind.bands} bands, not {frame.read} like the others")
     if (found.width, found.height) != (frame.width, frame.height):
         image.draft(None, (2 * frame.width, 2 * frame.height))
     image.load()
@@ -171,7 +171,7 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ImageFault("is no regular file")
+                raise ImageFault("is not a regular file")
             yield file
     except (ImageFault, MissingError):
         raise
@@ -257,4 +257,4 @@ def _what_else(path: str) -> str:
         return "is HTML or XML, not an image"
     if not first.strip(b"\0"):
         return "holds nothing but zeros"
-    return "is no image of a kind that is read"
+    return "is not an image in a supported format"

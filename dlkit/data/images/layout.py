@@ -10,7 +10,7 @@ from dlkit.data.images.tree import Folder
 from dlkit.data.part_names import part_of
 from dlkit.errors import ConfigError, DataError, printable
 
-LAYOUT = "one sub-folder a class, as in cats/ and dogs/; or train/, val/ and test/ above them"
+LAYOUT = "one sub-folder per class, such as cats/ and dogs/; or train/, val/ and test/ above them"
 _SHOWN = 8
 _FIRST_LETTERS = 1_000_000
 _PARTS = ("train", "val", "test")
@@ -167,7 +167,7 @@ def _are_parts(
     what = "no class folder lies in two of them" if inner else "they hold no class folders"
     raise DataError(
         f"--data {shown}: {_some(named)} may be parts of the data, or classes: {what}",
-        "--layout classes reads them as classes; as parts, each needs folders called as the classes are",
+        "--layout classes reads them as classes; as parts, each needs folders named like the classes",
     )
 
 
@@ -270,7 +270,7 @@ def _for_loose_images(root: Path) -> str:
     tables = [path for path in found if images and pattern.search(_beginning(path))]
     if tables:
         return (
-            f"if their labels stand in {printable(tables[0].name)}, a function reads both: --data file.py:make, as in "
+            f"if their labels are in {printable(tables[0].name)}, a function reads both: --data file.py:make, as in "
             "docs/images.md"
         )
     return f"it needs {LAYOUT}"

@@ -124,7 +124,7 @@ def _listing(
         empty = "".join(f": {laid_out.names.get(part, part)}/" for part, size in sizes.items() if not size)
         raise DataError(
             f"--data {printable(str(root), 300)}{empty} holds no images",
-            "remove it; it is then cut off train" if len(found) > 1 else f"it needs {LAYOUT}",
+            "remove it; it is then split off train" if len(found) > 1 else f"it needs {LAYOUT}",
         )
     notes = (*laid_out.notes, *_left_out(every, laid_out), *_missing(class_names, found))
     ignored = sum(each.ignored for each in every)
@@ -184,7 +184,7 @@ def _class_names(root: Path, found: dict[str, dict[str, _Class]]) -> tuple[str, 
     if empty := [name for name, each in main.items() if not each.images and not each.faults]:
         raise DataError(
             f"--data {shown}: no image in {_some([f'{name}/' for name in empty])}",
-            f"remove what is no class; images end in {', '.join(sorted(SUFFIXES)[:4])}, ...",
+            f"remove folders that are not classes; images end in {', '.join(sorted(SUFFIXES)[:4])}, ...",
         )
     if len(main) < 2:
         raise DataError(f"--data {shown} has one class, {printable(next(iter(main)))}", f"it needs {LAYOUT}")
@@ -227,7 +227,7 @@ def _missing(class_names: Sequence[str], found: dict[str, dict[str, _Class]]) ->
             name for name in class_names if part in found and not found[part].get(name, _NOTHING).images
         ]
         if missing:
-            yield f"{part} has no image of {_some(missing)}: its figures leave out such classes"
+            yield f"{part} has no image of {_some(missing)}: metrics on it leave these classes out"
 
 
 _NOTHING = _Class((), (), 0, 0, {})

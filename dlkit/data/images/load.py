@@ -128,7 +128,7 @@ def _streamed(listing: Listing, plan: Plan, request: Request, memory: tuple[int,
     notes = [
         *plan.notes,
         *_said_of(listing, request.config, in_memory=False),
-        f"the images take {needed} in memory, of which {free} may be used: they are decoded anew in every epoch, by "
+        f"the images take {needed} in memory, of which {free} may be used: they are decoded again in every epoch, by "
         f"{threads} thread{'s' * (threads != 1)} (--num-workers); a smaller --size would keep them in memory",
         *dataset.notes,
     ]
@@ -171,7 +171,7 @@ def _said_of(listing: Listing, config: TrainConfig, *, in_memory: bool) -> list[
     """Return notes about files and settings that are not used."""
     notes = [*listing.notes]
     if listing.ignored:
-        notes.append(f"files that are no images were ignored ({listing.ignored:,}) in {listing.root}")
+        notes.append(f"files other than images were ignored ({listing.ignored:,}) in {listing.root}")
     if in_memory and config.num_workers != "auto":
-        notes.append(f"--num-workers {config.num_workers} does nothing: the images are in memory")
+        notes.append(f"--num-workers {config.num_workers} has no effect: the images are in memory")
     return notes

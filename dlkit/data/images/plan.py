@@ -1,4 +1,4 @@
-"""What the images of a folder are brought to, and how all of them are gone through."""
+"""What the images of a folder are resized to, and how all of them are gone through."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ class Plan:
     """How the images of a folder are read.
 
     Args:
-        frame: What they are brought to.
+        frame: What they are resized to.
         notes: Messages for the user of it.
         bands: The names of the bands; empty where they have none.
     """
@@ -53,7 +53,7 @@ class Plan:
 def make_plan(
     listing: Listing, size: int | None, wanted: Frame | None, asked: tuple[str, ...] | None = None
 ) -> Plan:
-    """Measure all images and choose what they are brought to.
+    """Measure all images and choose what they are resized to.
 
     Args:
         listing: The images.
@@ -84,8 +84,8 @@ def make_plan(
         low, high = different[different.prod(1).argmin()], different[different.prod(1).argmax()]
         found = f"{low[0]}x{low[1]}" + (f" to {high[0]}x{high[1]}" if len(different) > 1 else "")
         notes.append(
-            f"images of {found} are brought to {side}x{side}: the shorter side is resized, the middle kept; "
-            "--size chooses another"
+            f"images of {found} are resized to {side}x{side}: the shorter side is scaled, the centre is kept; "
+            "--size chooses another size"
         )
         width = height = side
     of = bands.of if bands.picked else 0

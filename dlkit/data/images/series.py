@@ -13,7 +13,7 @@ from dlkit.settings.config import TrainConfig
 
 _NUMBERED = re.compile(r"(.*\d.*)[ ._-][a-z]*\d+")
 BY_SERIES = "series"
-SERIES_CURE = "--group series keeps each in one split; --stratify splits at random, by class, all the same"
+SERIES_CURE = "--group series keeps each series in one split; --stratify splits at random by class anyway"
 _FEWEST, _SHARE, _EACH = 5, 0.8, 3
 
 
@@ -33,7 +33,7 @@ def series_in(listing: Listing) -> str:
         return ""
     example = next(name for name, key in zip(listing.names, keys, strict=True) if counts[key] > 1)
     shown = printable(example, 100)
-    return f"{together:,} images seem to be {len(counts):,} series, e.g. of a patient, by names as {shown}"
+    return f"{together:,} images seem to be {len(counts):,} series, e.g. of one patient, by names such as {shown}"
 
 
 def series_of(config: TrainConfig, names: Sequence[str], class_names: Sequence[str]) -> np.ndarray | None:
@@ -53,12 +53,12 @@ def series_of(config: TrainConfig, names: Sequence[str], class_names: Sequence[s
     if config.group != BY_SERIES:
         raise ConfigError(
             f"--group {printable(config.group)} names a column of a table; {config.data} has none",
-            "--group series goes by the names of images, as p07_03.png",
+            "--group series uses the names of images, such as p07_03.png",
         )
     groups = number_series(names, class_names)
     if len(names) > 1 and groups.max() + 1 == len(names):
         raise DataError(
-            f"--group series: no two images of {config.data} are of one series by their names, as p07_03.png",
+            f"--group series: no two images of {config.data} belong to one series by their names, such as p07_03.png",
             "leave it out; --split-file takes any other splits",
         )
     return groups
@@ -78,7 +78,7 @@ def refuse_series(listing: Listing, config: TrainConfig) -> None:
     """
     if series := unheeded_series(listing, config):
         raise DataError(
-            f"--data {printable(config.data, 300)}: {series}; splits at random would share them", SERIES_CURE
+            f"--data {printable(config.data, 300)}: {series}; a random split would separate them", SERIES_CURE
         )
 
 

@@ -137,7 +137,7 @@ def _banded(pixels: np.ndarray, frame: Frame, *, alpha: bool) -> np.ndarray:
     if frame.picked and max(frame.picked) < pixels.shape[2]:
         return pixels[..., frame.picked]
     if pixels.shape[2] != frame.read:
-        raise ImageFault(f"has {found} band{'s' * (found != 1)}, not {frame.read} as the others")
+        raise ImageFault(f"has {found} band{'s' * (found != 1)}, not {frame.read} like the others")
     return pixels
 
 
@@ -147,7 +147,7 @@ def _converted(pixels: np.ndarray, frame: Frame) -> np.ndarray:
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * 255
     if values not in (BYTES, WORDS) and frame.values != FLOATS:
-        raise ImageFault(f"holds values of type {values}, not {frame.values} as the others")
+        raise ImageFault(f"holds values of type {values}, not {frame.values} like the others")
     if frame.values == BYTES and values == WORDS:
         pixels = (pixels // _BYTES_TO_WORDS).astype(np.uint8)
     elif frame.values == WORDS and values == BYTES:

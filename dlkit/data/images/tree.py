@@ -94,7 +94,7 @@ def _walk(root: str, name: str, above: tuple[tuple[int, int], ...]) -> Folder:
                     files.add(own)
             except OSError as err:
                 lost = entry.is_symlink() and isinstance(err, FileNotFoundError)
-                fault = "is a link to nothing" if lost else f"cannot be opened: {reason(err)}"
+                fault = "is a broken link" if lost else f"cannot be opened: {reason(err)}"
                 folder.faults.append((inside, fault))
     if name and "config.toml" in files and files & _RUN_FILES:
         return Folder(name, is_run=True)
@@ -110,4 +110,4 @@ def _add(folder: Folder, name: str, entry: os.DirEntry[str]) -> None:
     if stat.S_ISREG(about.st_mode) and about.st_size:
         folder.images.append((os.fsencode(name), about.st_size, about.st_mtime_ns))
     else:
-        folder.faults.append((name, "is empty" if stat.S_ISREG(about.st_mode) else "is no regular file"))
+        folder.faults.append((name, "is empty" if stat.S_ISREG(about.st_mode) else "is not a regular file"))

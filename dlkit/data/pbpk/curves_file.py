@@ -121,7 +121,8 @@ def _check_values(path: Path, arrays: dict[str, np.ndarray]) -> None:
             )
     if (np.diff(arrays["time_points"]) <= 0).any():
         raise DataError(
-            f"{path}: time_points do not rise", "they are hours since the dose, each later than the last"
+            f"{path}: time_points are not increasing",
+            "they are hours since the dose, each later than the last",
         )
 
 

@@ -169,7 +169,7 @@ def _check_settings(request: Request) -> None:
     wrong = [flag(name, value) for name, value in given.items() if value != FIELDS[name].default]
     if wrong:
         raise ConfigError(
-            f"{', '.join(wrong)} does not go with concentration curves: compounds are split at random, and their "
+            f"{', '.join(wrong)} cannot be used with concentration curves: compounds are split at random, and their "
             "inputs and outputs are fixed",
             "leave it out",
         )
@@ -218,7 +218,7 @@ def _shared_compounds(request: Request) -> list[str]:
         return []
     return [
         f"{shared:,} of the {arguments['n']:,} compounds are among those of {trained_on.name}, which the network was "
-        f"trained on; seeds from {stop} on draw others"
+        f"trained on; seeds from {stop} on give others"
     ]
 
 

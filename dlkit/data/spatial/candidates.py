@@ -100,5 +100,5 @@ def _check_counts(lists: Tensor, rows: Mapping[str, np.ndarray], config: TrainCo
     raise DataError(
         f"{sum(few.values()):,} of {total:,} points ({shown}) have fewer than {config.min_neighbors} neighbours"
         f"{before}{f' within {where}' if where else ''}",
-        f"{wider}--min-neighbors 0, which takes each with those that it has",
+        f"{wider}--min-neighbors 0, which accepts any number",
     )

@@ -64,7 +64,7 @@ def _of_split(
                 where=f"{name} {_places(rows, table)}",
                 count=count,
                 message=f"{count:,} points of {name} {shown[rule]}",
-                cure="every score would be too good: report this as a fault of dlkit",
+                cure="every score would be too good: please report this bug in dlkit",
             )
     same = torch.equal(context["coords"], train.coords[train.rows])
     if name == "train" and not same:
@@ -74,7 +74,7 @@ def _of_split(
             where="train",
             count=len(train.rows),
             message="the observations that neighbours are taken from are not the training points",
-            cure="every score would be too good: report this as a fault of dlkit",
+            cure="every score would be too good: please report this bug in dlkit",
         )
 
 
@@ -92,7 +92,7 @@ def _copies(splits: Mapping[str, SpatialSplit], table: Table | None) -> Iterator
                 rule="shared",
                 where=f"{name} {_places(rows, table)}",
                 count=len(shared),
-                message=f"{len(shared):,} points of {name} have their equal in train: place, time, features and value",
+                message=f"{len(shared):,} points of {name} are also in train: same place, time, features and value",
                 cure="they see their own value in it: drop the copies, or keep them together with --group",
             )
 

@@ -147,7 +147,7 @@ def choose_features(table: Table, columns: PointColumns, config: TrainConfig) ->
     if not names or len(set(names)) < len(names):
         raise ConfigError(
             f"--features {printable(config.features)} names no column, or one twice",
-            f"--features {NO_FEATURES} takes place and time alone",
+            f"--features {NO_FEATURES} uses place and time only",
         )
     return names, True
 

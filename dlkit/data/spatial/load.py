@@ -42,7 +42,7 @@ def load_spatial(request: Request) -> DataSet:
 
     Raises:
         DataError: The table is missing or faulty, is not the one trained on, or points have too few neighbours.
-        ConfigError: A column is not named, or a setting does not go with points.
+        ConfigError: A column is not named, or a setting cannot be used with points.
         CheckpointError: The checkpoint was not trained on points.
     """
     if request.trained_on is None:
@@ -207,7 +207,7 @@ def _same(request: Request, about: DataDescription, table: Table, learned: Learn
     config = request.config
     if config.split_file is not None and digest_of(Path(config.split_file)) != learned.split_file:
         raise DataError(
-            f"--split-file {config.split_file} has changed since the checkpoint was trained by it",
+            f"--split-file {config.split_file} has changed since the checkpoint was trained with it",
             "put the file back",
         )
     located = locate(table, learned.columns, learned.distance)
@@ -217,7 +217,7 @@ def _same(request: Request, about: DataDescription, table: Table, learned: Learn
     context = context_of(stored, rows["train"], about.target_scaling)
     if request.context and not same_context(context, request.context):
         raise DataError(
-            f"--data {request.spec.text}: the checkpoint holds other training points than the split gives",
+            f"--data {request.spec.text}: the training points in the checkpoint differ from those of the split",
             "it was made by another version of dlkit; a copy of the table under another content is evaluated whole",
         )
     notes: list[str] = []

@@ -57,7 +57,7 @@ def kept_lists(
         make_folder(path.parent)
         write_tensors(path, {_LISTS: lists}, said)
     except DlkitError as err:
-        note(f"the neighbour lists are not kept, and made anew next time: {err.message}")
+        note(f"the neighbour lists are not stored and will be computed again next time: {err.message}")
     return lists
 
 

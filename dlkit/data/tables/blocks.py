@@ -71,7 +71,7 @@ def split_blocks(table: Table, known: np.ndarray, config: TrainConfig) -> dict[s
     if count < needed:
         raise DataError(
             f"--split-by-block {config.split_by_block:g} cuts the points into {count} squares; {needed} are needed, "
-            "one for each part at least",
+            "at least one for each part",
             f"a smaller side, in the unit of the coordinates, e.g. {suggested_side(coords):g}",
         )
     if config.folds is not None:
@@ -120,8 +120,8 @@ def find_random_split(table: Table, config: TrainConfig) -> Iterator[Finding]:
             rule="random-split",
             where=f"columns {typed}",
             count=len(coords),
-            message="rows have coordinates and are split at random, so most test rows lie beside training rows",
-            cure=f"--coords {typed} --split-by-block {side:g} holds out whole squares, which scores new places",
+            message="rows have coordinates and are split at random, so most test rows are next to training rows",
+            cure=f"--coords {typed} --split-by-block {side:g} holds out whole squares, which tests new places",
         )
 
 
@@ -140,7 +140,7 @@ def _coordinates(table: Table, known: np.ndarray, config: TrainConfig) -> np.nda
             raise DataError(
                 f"--coords {printable(name)} is missing in {counted(len(gaps), 'row')}, first in "
                 f"{table.place(int(known[gaps[0]]))}",
-                "fill it in, or take those rows out",
+                "fill it in, or remove those rows",
             )
         columns.append(values)
     return np.stack(columns, axis=1)

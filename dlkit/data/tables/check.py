@@ -150,8 +150,8 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             rule="id-like",
             where=f"column {name}",
             count=different,
-            message=f"{different:,} different values in {len(given):,} rows: it names the rows",
-            cure="a network learns such names by heart: leave it out with --features",
+            message=f"{different:,} different values in {len(given):,} rows: it identifies the rows",
+            cure="a network memorises such values: leave it out with --features",
         )
 
 
@@ -179,7 +179,7 @@ def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
             where=f"line {table.line(len(table) - 1):,}",
             count=1,
             message=f"the last row {shown}",
-            cure="it is no sample: take it out",
+            cure="it is not a sample: remove it",
         )
 
 
@@ -262,7 +262,7 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
             where=f"column {name}",
             count=sum(map(len, alike)),
             message=f"classes differ only in case or spaces: {shown}",
-            cure="write them alike, else they are learnt as different classes",
+            cure="spell them the same way; otherwise they are learned as different classes",
         )
 
 

@@ -72,7 +72,7 @@ def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, 
     finally:
         csv.field_size_limit(before)
     if record != [_END]:
-        raise fault_in(source, line, 'opens a quote (") that is never closed', "close it, or take it away")
+        raise fault_in(source, line, 'opens a quote (") that is never closed', "close it, or remove it")
 
 
 @contextlib.contextmanager
@@ -100,8 +100,8 @@ def _text_faults(file: BinaryIO, source: str, header: Header) -> Iterator[DataEr
         if fault := text_fault(line, source, number, offset):
             yield fault
         if returned is None and (place := line.rstrip(b"\r\n").find(b"\r")) >= 0:
-            what = f"has a carriage return alone at byte {offset + place:,}"
-            returned = fault_in(source, number, what, "quote the field, or take it away")
+            what = f"has a lone carriage return at byte {offset + place:,}"
+            returned = fault_in(source, number, what, "quote the field, or remove it")
         number += 1
         offset += len(line)
     if returned is not None and not quoted:
@@ -114,7 +114,7 @@ def _ragged(source: str, header: Header, line: int, found: int, count: int) -> D
     hint = (
         "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
         if found > wanted
-        else "write a value that is missing as an empty field: a,,c; what stands below the table is no row of it: "
+        else "write missing values as empty fields: a,,c; what stands below the table is no row of it: "
         f"head -n {line - 1} old.csv > new.csv"
     )
     columns = "column" if wanted == 1 else "columns"
@@ -136,7 +136,7 @@ def _all_longer(source: str, header: Header, line: int, record: list[str]) -> Da
     if found > columns + 1:
         hint = "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
     elif not record[-1]:
-        hint = f"rows end in '{sign}': sed '2,$s/{sign}\r*$//' {source} > new.csv takes it away"
+        hint = f"rows end in '{sign}': sed '2,$s/{sign}\r*$//' {source} > new.csv removes it"
     else:
         named = f"if rows begin with their number, as R writes them: sed '1s/^/{sign}/' {source} > new.csv"
         hint = f"{named}; or write numbers with a decimal point, 1.5 not 1,5"

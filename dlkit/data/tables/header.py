@@ -78,11 +78,9 @@ def read_header(
         )
     text = record.decode().rstrip("\r\n")
     if "\r" in text.split("\n", maxsplit=1)[0].split('"', maxsplit=1)[0]:
-        raise fault_in(
-            source, line, "ends with a carriage return alone", "tr '\\r' '\\n' < old.csv > new.csv"
-        )
+        raise fault_in(source, line, "ends with a lone carriage return", "tr '\\r' '\\n' < old.csv > new.csv")
     if not text.strip():
-        raise fault_in(source, line, "is blank; it has to hold the column names", "write them there")
+        raise fault_in(source, line, "is blank; it must have the column names", "write them there")
     delimiter = delimiter or _delimiter_of(text)
     names = tuple(name.strip() for name in _split(text, delimiter))
     if named is False:
@@ -96,7 +94,7 @@ def read_header(
             source,
             line,
             f"looks like values, not like names of columns: {shown}",
-            "--no-header takes it as a row, and the columns are c0, c1, ...; --header takes it as names",
+            "--no-header reads it as a row, and the columns are c0, c1, ...; --header reads it as names",
         )
     _check_names(names, source, line)
     file.seek(end)
@@ -253,7 +251,7 @@ def _check_start(start: bytes, source: str) -> None:
         raise DataError(f"{source} is empty", "a table begins with a line of column names")
     if encoding := wide_encoding(start):
         raise DataError(
-            f"{source} is {encoding} text without a mark that says so, seen in its first bytes",
+            f"{source} is {encoding} text without a byte-order mark, judging by its first bytes",
             f"iconv -f {encoding} -t UTF-8 {source} > utf8.csv",
         )
     for magic, (kind, hint) in _OTHER_FILES.items():
@@ -269,14 +267,14 @@ def _check_names(names: tuple[str, ...], source: str, line: int) -> None:
                 source,
                 line,
                 f"names columns {seen[name]} and {place} both {printable(name)}",
-                "give every column a name of its own",
+                "give every column its own name",
             )
         if not name and place > 1:
             raise fault_in(
                 source,
                 line,
                 f"has no name for column {place} of {len(names)}",
-                "name it, or take the last delimiter of each line away: sed -E 's/[,;\\t]\\r?$//' old.csv > new.csv",
+                "name it, or remove the last delimiter of each line: sed -E 's/[,;\\t]\\r?$//' old.csv > new.csv",
             )
         seen[name] = place
 

@@ -174,7 +174,7 @@ def _learn_text(
             else "is empty in the training rows"
         )
     if not chosen and len(given) >= _ID_ROWS and len(seen) > _ID_SHARE * len(given):
-        return f"has another text in nearly every row, e.g. '{shown_text(column.categories[given[0]])}'"
+        return f"has a different text in nearly every row, e.g. '{shown_text(column.categories[given[0]])}'"
     if embed and len(seen) > ONE_HOT_UP_TO:
         repeated = seen[counts[seen] > 1]  # those seen once train the code of all others
         kept = _most_frequent(repeated, counts, MAX_EMBEDDED)

@@ -42,7 +42,7 @@ def load_tabular(request: Request) -> DataSet:
 
     Raises:
         DataError: It is missing or faulty, is not the one trained on, or does not fit the network.
-        ConfigError: The target is not named, or a setting does not go with tables.
+        ConfigError: The target is not named, or a setting cannot be used with tables.
     """
     config, spec = request.config, request.spec
     source = "-" if spec.path is None else str(spec.path)
@@ -93,7 +93,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     config = request.config
     if config.normalize not in ("auto", "none"):
         raise ConfigError(
-            f"--normalize {config.normalize} is for images; the columns of a table have a mean and a spread each",
+            f"--normalize {config.normalize} is for images; each column of a table has its own mean and spread",
             "auto or none",
         )
     targets = read_targets(table, names, config.task)
@@ -148,7 +148,7 @@ def _check_size(table: Table, encoding: Encoding, learned: Mapping[str, Any]) ->
     parts = text.count(",") + text.count(":") + len(encoding.feature_names)
     if parts > 0.9 * MAX_PARTS:
         raise DataError(
-            f"{table.source} becomes {len(encoding.feature_names):,} features, more than a checkpoint can name",
+            f"{table.source} becomes {len(encoding.feature_names):,} features, more than a checkpoint can store",
             "choose fewer with --features; or save numbers as an array (.npy or .npz), which has no names",
         )
 
@@ -159,7 +159,7 @@ def _same(request: Request, table: Table, learned: "_Learned") -> DataSet:
     about, config = request.trained_on, request.config
     if config.split_file is not None and digest_of(Path(config.split_file)) != learned.split_file:
         raise DataError(
-            f"--split-file {config.split_file} has changed since the checkpoint was trained by it",
+            f"--split-file {config.split_file} has changed since the checkpoint was trained with it",
             "put the file back, or name the data with --data under another name to evaluate on all rows",
         )
     targets = targets_like(table, learned.target, about.task, about.class_names)

@@ -20,8 +20,8 @@ def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableO
     marks = next((each.written.marks for each in numbers.values() if not each.written.marks.plain), None)
     if marks is not None and options.marks is None:
         yield (
-            f"{source} writes numbers as 1{marks.thousands}234{marks.decimal}5, so {_some(numbers)} are read so; "
-            "--decimal and --thousands decide otherwise"
+            f"{source} writes numbers as 1{marks.thousands}234{marks.decimal}5, so {_some(numbers)} are read this "
+            "way; --decimal and --thousands override it"
         )
     if units := {name: each.written.unit for name, each in numbers.items() if each.written.unit}:
         shown = _some(f"{name} ({unit})" for name, unit in units.items())
@@ -60,7 +60,7 @@ def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: Tab
         if not any(code in reader.emptied for reader in readers.values()):
             raise DataError(
                 f"--missing {printable(code, 40)}: {source} has no such value",
-                "leave it out; data check names suspects",
+                "leave it out; the check of the data lists candidates",
             )
     if options.censored and not any(reader.limits for reader in readers.values()):
         raise DataError(

@@ -69,7 +69,7 @@ def read_table(
     if not suffix:
         raise DataError(
             f"{printable(spec, 200)} does not end in {', '.join(TABLE_SUFFIXES)}",
-            "name the file by what is in it",
+            "name the file by its content",
         )
     source = printable(spec, 200)
     try:
@@ -285,7 +285,7 @@ def _unpacked(file: BinaryIO, source: str, packed: str) -> Iterator[BinaryIO]:
         try:
             archive = zipfile.ZipFile(file)
         except zipfile.BadZipFile as err:
-            raise DataError(f"{source} is no zip file", "name it by what is in it") from err
+            raise DataError(f"{source} is not a zip file", "name it by its content") from err
         with archive:
             names = [name for name in archive.namelist() if not name.startswith(("__MACOSX/", "."))]
             if len(names) != 1:

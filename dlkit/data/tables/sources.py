@@ -158,7 +158,7 @@ class DelimitedFile:
 
     def _without_rows(self) -> DataError:
         return DataError(
-            f"{self._source} has a line of column names and no rows", "export the table again, rows and all"
+            f"{self._source} has a line of column names and no rows", "export the table again, with its rows"
         )
 
     def _fault(self) -> DataError | None:
@@ -256,9 +256,7 @@ class ParquetFile:
                     f"column {printable(field.name)} is left out: it holds {printable(str(field.type))}"
                 )
         if not self._kinds:
-            raise DataError(
-                f"{source} has no column of numbers, truths, dates or texts", "write it with some"
-            )
+            raise DataError(f"{source} has no column of numbers, booleans, dates or texts", "add one")
         names = self._file.schema_arrow.names
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -300,7 +298,7 @@ class ParquetFile:
 
     def _unreadable(self, err: Exception) -> DataError:
         return DataError(
-            f"{self._source} is no whole parquet file: {printable(str(err).splitlines()[0], 120)}",
+            f"{self._source} is not a complete parquet file: {printable(str(err).splitlines()[0], 120)}",
             "write it again",
         )
 

@@ -103,7 +103,7 @@ def read_split_file(path: Path, count: int, known: np.ndarray) -> dict[str, np.n
             if part[row] >= 0:
                 raise DataError(
                     f"--split-file {path} line {reader.line_num:,} names row {row:,} again",
-                    "leave one of the two lines",
+                    "remove one of the two lines",
                 )
             part[row] = index
     has_target = np.zeros(count, dtype=bool)
@@ -135,7 +135,7 @@ def _text(path: Path) -> str:
         return _content(path).decode("utf-8-sig")
     except UnicodeDecodeError as err:
         place = f"byte {err.start:,} is 0x{err.object[err.start]:02x}"
-        raise DataError(f"--split-file {path} is no UTF-8 text: {place}", "write it as UTF-8") from err
+        raise DataError(f"--split-file {path} is not UTF-8 text: {place}", "write it as UTF-8") from err
 
 
 def _content(path: Path) -> bytes:
@@ -159,7 +159,7 @@ def _times(table: Table, name: str, known: np.ndarray) -> np.ndarray:
     if column.kind in ("text", "boolean"):
         example = f", e.g. '{printable(column.categories[0], 40)}'" if column.categories else ""
         raise DataError(
-            f"--by-time {printable(name)} holds no dates and no numbers{example}",
+            f"--by-time {printable(name)} has neither dates nor numbers{example}",
             "write dates as 2024-12-31 or 2024-12-31T23:59:59",
         )
     _refuse_gaps(table, "--by-time", name, known)
@@ -172,5 +172,5 @@ def _refuse_gaps(table: Table, option: str, name: str, known: np.ndarray) -> Non
         raise DataError(
             f"{option} {printable(name)} is missing in {counted(len(gaps), 'row')}, first in "
             f"{table.place(int(gaps[0]))}",
-            "fill it in, or take those rows out",
+            "fill it in, or remove those rows",
         )

@@ -50,10 +50,13 @@ class Stray:
                 f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it",
             ),
             "comma": (
-                ", which has a comma or marks between thousands",
+                ", which has a comma or thousands separators",
                 f"{_marks_of(self.value)} decides how it is read; or write 1234.5",
             ),
-            "marks": (", which has other marks than the rest", "write all numbers with the same marks"),
+            "marks": (
+                ", which has other separators than the rest",
+                "write all numbers with the same separators",
+            ),
             "units": ("among numbers of another unit", f"write all in one unit; {as_text}"),
             "censored": (
                 ", which is a limit, among numbers",
@@ -68,7 +71,7 @@ class Stray:
                 "--dayfirst or --monthfirst decides",
             ),
             "other order": (
-                ", which is no date in the order that was asked for",
+                ", which is not a date in the requested order",
                 "leave out --dayfirst or --monthfirst",
             ),
         }[self.fault]

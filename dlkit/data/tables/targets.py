@@ -103,7 +103,7 @@ def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
         if column.kind == "text" and column.stray is None:
             example = printable(column.categories[0], 40)
             raise DataError(
-                f"--target {printable(column.name)} is text, e.g. '{example}', and no number",
+                f"--target {printable(column.name)} is text, e.g. '{example}', not a number",
                 "--task classification takes its texts as classes"
                 if len(columns) == 1
                 else "name columns of numbers",

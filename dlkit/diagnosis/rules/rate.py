@@ -47,7 +47,7 @@ def not_finite(recording: Recording, _limit: float) -> Evidence | None:
         for layer, points in recording.layers(f"non_finite_{signal}").items():
             place = f"in {layer}" if layer else f"in the {'gradients' if signal == 'step' else signal}"
             return Evidence(
-                message=f"training diverged at step {points[0][0]}: the first NaN or infinity came up {place}",
+                message=f"training diverged at step {points[0][0]}: the first NaN or infinity appeared {place}",
                 value=float(points[0][0]),
                 layer=layer,
                 step=points[0][0],

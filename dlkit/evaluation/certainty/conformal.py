@@ -47,7 +47,7 @@ class Widths:
             if len(self.edges)
             else ""
         )
-        return f"intervals hold {self.level:.0%} of new values, by the errors on the validation part{by}"
+        return f"intervals contain {self.level:.0%} of new values, by the errors on the validation part{by}"
 
 
 def learn_widths(subject: Subject, level: float, draws: int | None) -> Widths:

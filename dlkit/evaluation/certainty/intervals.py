@@ -48,7 +48,7 @@ def few_groups_note(certainty: Certainty) -> list[str]:
     if count >= FEW_GROUPS:
         return []
     return [
-        f"the intervals rest on {count} groups and are rough: from {FEW_GROUPS} on they can be relied upon"
+        f"the intervals are based on {count} groups and are rough; reliable intervals need at least {FEW_GROUPS}"
     ]
 
 

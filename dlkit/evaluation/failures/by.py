@@ -106,7 +106,7 @@ def _of_column(column: str, dataset: DataSet, rows: np.ndarray) -> tuple[Sequenc
     )
     if len(names) > _MOST_PARTS and counts.max() < 2:
         raise DataError(
-            f"--by {printable(column)}: nearly every sample has a value of its own", "name another column"
+            f"--by {printable(column)}: nearly every sample has a different value", "name another column"
         )
     if len(names) <= _MOST_PARTS:
         return [printable(name) for name in names], part

@@ -93,7 +93,7 @@ def sections_of_comparison(runs: Sequence[RunFacts]) -> list[Section]:
             heading="Settings that differ",
             blocks=[Table(header=["setting", *names], rows=settings)]
             if settings
-            else [Text(text="None but the seed.")],
+            else [Text(text="Only the seed differs.")],
         ),
         Section(
             heading="Findings",
@@ -197,21 +197,21 @@ def _predictions(run: RunFacts) -> list[Section]:
         if found.probs:
             plot = Plot(
                 figure=plot_calibration(found),
-                description="Share that was right over the probability given; dots below the line are overconfident.",
+                description="Accuracy by predicted probability; dots below the line are overconfident.",
             )
             sections.append(Section(heading="Calibration", blocks=[plot]))
         return sections
     return [
         Section(
             heading="Parity",
-            blocks=[Plot(figure=plot_parity(found), description="Predicted over true values.")],
+            blocks=[Plot(figure=plot_parity(found), description="Predicted against true values.")],
         ),
         Section(
             heading="Residuals",
             blocks=[
                 Plot(
                     figure=plot_residual(found),
-                    description="Prediction minus truth over the prediction; the dashed lines hold the middle 90 %.",
+                    description="Prediction minus truth against the prediction; the dashed lines hold the middle 90 %.",
                 )
             ],
         ),

@@ -91,7 +91,7 @@ def test_random_data_are_drawn_alike_each_time(tmp_path: Path) -> None:
         ("return {'test': ([1], [2])}", "--data data.py:make returned no part to train on, only test"),
         (
             "return [[1, 2], [3]], [1, 2]",
-            "--data data.py:make returned rows of different lengths, or no numbers: ",
+            "--data data.py:make returned rows of different lengths, or values that are not numbers: ",
         ),
         (
             "return [{}, {}], [1, 2]",

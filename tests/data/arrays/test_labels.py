@@ -97,7 +97,7 @@ def test_parts_share_the_classes_of_the_training_part() -> None:
         (
             [0.5, 1, np.nan],
             "classification",
-            "a.npz: 2 of 3 targets are no whole numbers and so no classes, in rows 0, 2",
+            "a.npz: 2 of 3 targets are not whole numbers, so they are not classes, in rows 0, 2",
             "--task regression takes them as numbers",
         ),
         (
@@ -117,7 +117,7 @@ def test_parts_share_the_classes_of_the_training_part() -> None:
             [-1, 0, 1, 2] * 9,
             "auto",
             "a.npz: 9 targets are -1 beside the classes 0, 1, 2",
-            "-1 mostly marks what has no label: leave those rows out",
+            "-1 usually means that there is no label: leave those rows out",
         ),
         (
             ["a", "b"],
@@ -128,7 +128,7 @@ def test_parts_share_the_classes_of_the_training_part() -> None:
         (
             np.zeros((3, 2)),
             "classification",
-            "a.npz: classes are one value a sample, or one-hot rows; the targets have the shape (3, 2)",
+            "a.npz: classes are one value per sample, or one-hot rows; the targets have the shape (3, 2)",
             "--task regression takes them as numbers",
         ),
         (
@@ -144,7 +144,7 @@ def test_parts_share_the_classes_of_the_training_part() -> None:
             "a.npz: targets of type datetime64[D] cannot",
             "numbers",
         ),
-        (5, "auto", "a.npz: the targets are a single value", "one target a sample is needed"),
+        (5, "auto", "a.npz: the targets are a single value", "one target per sample is needed"),
     ],
     ids=[
         *(
@@ -178,7 +178,7 @@ def test_a_class_that_is_not_in_the_training_part_is_told() -> None:
         read(None, train=np.array([0, 1] * 9), test=np.array([0, 2, 2]))
 
     assert caught.value.message == (
-        "a.npz: 2 of 3 targets of test are 2, none of the 2 classes 0, 1; they stand in rows 1, 2"
+        "a.npz: 2 of 3 targets of test are 2, none of the 2 classes 0, 1; they are in rows 1, 2"
     )
 
 
@@ -187,7 +187,7 @@ def test_a_class_that_is_not_in_the_training_part_is_told() -> None:
     [
         (
             [0, 3],
-            "a.npz: 1 of 2 targets are 3, none of the 3 classes 0, 1, 2; they stand in rows 1",
+            "a.npz: 1 of 2 targets are 3, none of the 3 classes 0, 1, 2; they are in rows 1",
             "a class that training",
         ),
         (
@@ -204,7 +204,7 @@ def test_a_class_that_is_not_in_the_training_part_is_told() -> None:
         (["cat"], "a.npz: 1 of 1 targets are cat, none of the 3 classes", ""),
         (
             np.zeros((2, 2)),
-            "a.npz: the targets of all have the shape (2, 2); one class a sample is needed",
+            "a.npz: the targets of all have the shape (2, 2); one class per sample is needed",
             "",
         ),
     ],

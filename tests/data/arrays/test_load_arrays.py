@@ -169,7 +169,7 @@ def test_float_arrays_in_a_file_are_mapped_and_stay_as_they_are(tmp_path: Path) 
         ),
         (
             {"x": np.array(["a", "b"]), "y": np.zeros(2)},
-            "{file}: inputs of type <U1 are no numbers",
+            "{file}: inputs of type <U1 are not numbers",
             "convert them",
         ),
         (
@@ -190,7 +190,7 @@ def test_float_arrays_in_a_file_are_mapped_and_stay_as_they_are(tmp_path: Path) 
         (
             {"x": np.array(3.0), "y": np.zeros(2)},
             "{file}: inputs or targets are a single value",
-            "one row a sample",
+            "one row per sample",
         ),
         (
             {"x": np.where(np.eye(12, 3), np.nan, 0), "y": np.arange(12) / 3},
@@ -283,8 +283,8 @@ def test_inputs_without_targets_name_the_likely_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"target": "y"}, "--target y is no .npy file"),
-        ({"features": "x"}, "--features does not go with x.npy, which is one array"),
+        ({"target": "y"}, "--target y is not a .npy file"),
+        ({"features": "x"}, "--features cannot be used with x.npy, which is one array"),
     ],
     ids=["target", "features"],
 )

@@ -88,7 +88,7 @@ def test_next_call_goes_on_from_the_part_when_the_tries_are_used_up(
     with pytest.raises(DataError) as caught:
         fetch(server, tmp_path, ONCE)
     assert "was cut off at byte 4,000 of 102,400" in caught.value.message
-    assert "the next try resumes from byte 4,000" in caught.value.message
+    assert "the next attempt resumes from byte 4,000" in caught.value.message
     assert part(tmp_path).read_bytes() == CONTENT[:4000]
     assert not (tmp_path / FILE.name).exists()
     fetch(server, tmp_path, ONCE)
@@ -129,7 +129,9 @@ def test_download_starts_anew_when_the_server_ignores_ranges(server: loopback.Se
     notes: list[str] = []
     fetch(server, tmp_path, note=notes.append)
     assert_whole(tmp_path)
-    assert notes[-1] == f"{server.url}{FILE.name} does not resume from byte 4,000, so it starts anew"
+    assert (
+        notes[-1] == f"{server.url}{FILE.name} does not resume from byte 4,000, so the download starts again"
+    )
 
 
 def test_download_starts_anew_when_the_published_file_replaced_another(
@@ -260,7 +262,7 @@ def test_download_goes_on_when_the_server_fell_silent(server: loopback.Server, t
     notes: list[str] = []
     fetch(server, tmp_path, note=notes.append)
     assert_whole(tmp_path)
-    assert notes == [f"{server.url}{FILE.name} went silent for 0.4 s at byte 4,000 of 102,400"]
+    assert notes == [f"{server.url}{FILE.name} sent nothing for 0.4 s at byte 4,000 of 102,400"]
 
 
 def test_download_goes_on_when_the_server_drips(server: loopback.Server, tmp_path: Path) -> None:

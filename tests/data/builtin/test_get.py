@@ -57,7 +57,7 @@ def test_mnist_is_downloaded_resumed_and_prepared(server: loopback.Server) -> No
     assert "was cut off at byte 4,000,000 of 9,912,422" in caught.value.message
     assert caught.value.hint == (
         "with train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
-        "t10k-labels-idx1-ubyte.gz fetched elsewhere into DIR: dlkit data get mnist --from DIR"
+        "t10k-labels-idx1-ubyte.gz downloaded elsewhere into DIR: dlkit data get mnist --from DIR"
     )
     assert not prepared_path("mnist").exists()
     path = get(
@@ -108,7 +108,7 @@ def test_nothing_is_done_when_the_prepared_file_is_here(
     before = prepared_path("mnist").stat()
     notes: list[str] = []
     assert get("mnist", mirror=loopback.closed_port_url(), note=notes.append) == prepared_path("mnist")
-    assert notes == ["mnist is here already; --force makes it anew"]
+    assert notes == ["mnist is already there; --force prepares it again"]
     assert prepared_path("mnist").stat() == before
 
 
@@ -133,7 +133,7 @@ def test_damaged_prepared_file_is_made_anew_and_said(prepared_mnist: Path, home:
     get("mnist", from_dir=mnist, note=notes.append)
     assert len(notes) == 1
     assert f"{path} is damaged" in notes[0]
-    assert notes[0].endswith("; it is made anew")
+    assert notes[0].endswith("; it is prepared again")
     assert path.read_bytes() == (prepared_mnist / "prepared" / "mnist.safetensors").read_bytes()
 
 
@@ -143,7 +143,7 @@ def test_prepared_file_of_another_set_does_not_pass_for_this_one(prepared_mnist:
     notes: list[str] = []
     with pytest.raises(DataError):
         get("kmnist", mirror=loopback.closed_port_url(), note=notes.append)
-    assert notes == [f"{prepared_path('kmnist')} is of another data set; it is made anew"]
+    assert notes == [f"{prepared_path('kmnist')} is of another data set; it is prepared again"]
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_folder_at_hand_is_named_when_it_is_none(home: Path, tmp_path: Path, mad
     with pytest.raises(DataError) as caught:
         get("mnist", from_dir=folder)
     assert caught.value.message == f"--from {folder} {told}"
-    assert caught.value.hint.startswith("it has to hold train-images-idx3-ubyte.gz, ")
+    assert caught.value.hint.startswith("it must contain train-images-idx3-ubyte.gz, ")
 
 
 @pytest.mark.parametrize("name", ["mnits", "digits", ""], ids=["mistyped", "embedded", "empty"])

@@ -121,7 +121,7 @@ def test_training_batches_are_changed_and_no_others(home: Any) -> None:
     whole = changed.split("all")
     assert torch.equal(whole.batch(whole.rows, CPU, 1)[0], whole.batch(whole.rows, CPU)[0])
     assert changed.notes == [
-        "--augment light: training images are shifted by up to an eighth and never mirrored, since they are written"
+        "--augment light: training images are shifted by up to an eighth and never mirrored, since they are characters"
     ]
 
 

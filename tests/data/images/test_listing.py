@@ -142,12 +142,12 @@ def odd_name(root: Path) -> None:
         (
             lambda p: (p / "mice").mkdir(),
             "--data {root}: no image in mice/",
-            "remove what is no class; images end",
+            "remove folders that are not classes; images end",
         ),
         (
             lambda p: shutil.rmtree(p / "red"),
             "--data {root} has one class, blue",
-            "it needs one sub-folder a class",
+            "it needs one sub-folder per class",
         ),
         (
             lambda p: (shutil.rmtree(p), p.mkdir()),
@@ -157,7 +157,7 @@ def odd_name(root: Path) -> None:
         (
             lambda p: (shutil.rmtree(p), save(p / "a.png", noise(8, 8))),
             "--data {root} holds no sub-folders, but 1 image",
-            "it needs one sub-folder a class",
+            "it needs one sub-folder per class",
         ),
         (shutil.rmtree, "--data {root} cannot be read: no such file or directory", "check the path"),
         (
@@ -167,7 +167,7 @@ def odd_name(root: Path) -> None:
         ),
         (two_vals, "--data {root} has val/ and valid/, which are both val", "keep one"),
         (empty_val, "--data {root}: val/ holds no images", "remove it"),
-        (bare_train, "--data {root}: train/ holds no sub-folders", "it needs one sub-folder a class"),
+        (bare_train, "--data {root}: train/ holds no sub-folders", "it needs one sub-folder per class"),
         (
             odd_name,
             "{root}/caf\N{REPLACEMENT CHARACTER}: the name of a class is not UTF-8 text",

@@ -134,11 +134,11 @@ def test_a_damaged_prepared_file_is_made_anew(root: Path) -> None:
             {},
             [(30, 40), (50, 20), (40, 40)],
             (3, 30, 30),
-            "images of 20x50 to 40x40 are brought to 30x30: ",
+            "images of 20x50 to 40x40 are resized to 30x30: ",
         ),
         ({"size": 16}, [(30, 40), (50, 20)], (3, 16, 16), ""),
         ({"size": 16}, [(10, 12), (10, 12)], (3, 16, 16), ""),
-        ({}, [(300, 400), (300, 400)], (3, 224, 224), "images of 400x300 are brought to 224x224: "),
+        ({}, [(300, 400), (300, 400)], (3, 224, 224), "images of 400x300 are resized to 224x224: "),
         ({}, [(20, 400), (20, 400)], (3, 20, 400), ""),
     ],
     ids=["mixed", "size", "larger", "photographs", "wide"],
@@ -166,13 +166,13 @@ def test_pictures_are_brought_to_one_size(
             [noise(9, 9).astype(np.uint16) * 9, noise(9, 9)],
             1,
             65535,
-            "images of 8 bits (6) are brought to the 16 bits of the others",
+            "8-bit images (6) are converted to 16 bits, like the others",
         ),
         (
             [noise(9, 9).astype(np.uint16) * 9, noise(9, 9, 3)],
             3,
             255,
-            "images of 16 bits (6) are brought to the 8 bits of the coloured ones",
+            "16-bit images (6) are converted to 8 bits, like the coloured ones",
         ),
     ],
     ids=["grey", "mixed", "deep", "deep-and-grey", "deep-and-colour"],
@@ -229,8 +229,8 @@ def test_other_files_are_counted(root: Path) -> None:
     (root / "red" / "Thumbs.db").write_text("x")
 
     assert load(root, num_workers="2").notes == [
-        f"files that are no images were ignored (1) in {root}",
-        "--num-workers 2 does nothing: the images are in memory",
+        f"files other than images were ignored (1) in {root}",
+        "--num-workers 2 has no effect: the images are in memory",
     ]
 
 

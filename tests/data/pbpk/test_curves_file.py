@@ -184,7 +184,7 @@ def test_values_that_cannot_be_are_counted_and_placed(path: Path, name: str, val
 def test_times_must_rise(path: Path, times: list[float]) -> None:
     np.savez(path, **made(3, time_points=np.array(times)))
 
-    assert "time_points do not rise" in str(refusal(path))
+    assert "time_points are not increasing" in str(refusal(path))
 
 
 def test_an_empty_file_is_refused(path: Path) -> None:

@@ -160,10 +160,10 @@ def test_a_changed_file_is_not_the_one_trained_on(home: Path) -> None:
         ({"data": "digits"}, "MODEL pbpk takes concentration curves; digits has none"),
         ({"data": "own.csv"}, "own.csv does not hold concentration curves"),
         ({"data": "own.npy"}, "own.npy does not hold concentration curves"),
-        ({"features": "doses"}, "--features does not go with concentration curves"),
+        ({"features": "doses"}, "--features cannot be used with concentration curves"),
         (
             {"normalize": "none", "stratify": True},
-            "--normalize, --stratify does not go with concentration curves",
+            "--normalize, --stratify cannot be used with concentration curves",
         ),
         ({"data": "pbpk:dose_min=20,dose_max=10"}, "dose_min=20 is above dose_max=10"),
     ],

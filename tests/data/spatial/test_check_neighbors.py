@@ -91,7 +91,7 @@ def test_a_copy_of_a_training_point_is_a_warning(dataset: DataSet) -> None:
     (finding,) = check_neighbors(with_split(dataset, "val", candidates=nothing, **changed))
 
     assert (finding.rule, finding.level) == ("shared", "warning")
-    assert finding.message == "1 points of val have their equal in train: place, time, features and value"
+    assert finding.message == "1 points of val are also in train: same place, time, features and value"
 
 
 def test_data_check_proves_points(dlkit: Callable[..., Any]) -> None:

@@ -229,7 +229,7 @@ def test_features_are_those_named_or_all_other_columns(
         ({"coords": "lon,lta"}, {}, "--coords lta: ", "did you mean lat?"),
         ({"time": "lon"}, {}, "name a column twice: lon, lat, lon, value", "each column has one role"),
         ({"time": "ground"}, {}, "--time ground is a column of text, not of numbers or dates", "name another column"),
-        ({"target": "ground"}, {}, "--target ground is text, e.g. 'clay', and no number", ""),
+        ({"target": "ground"}, {}, "--target ground is text, e.g. 'clay', not a number", ""),
         ({"features": "depth,value"}, {}, "--features value is the target too", "give the answer away"),
         ({"features": "depth,depth"}, {}, "--features depth,depth names no column, or one twice", "none"),
         ({}, {"value": [3] * 200}, "--target value is 3 in all 160 training points", "name another column"),
@@ -250,7 +250,7 @@ def test_features_are_those_named_or_all_other_columns(
             {"min_neighbors": 3, "time": "day"},
             {},
             "have fewer than 3 neighbours before them",
-            "--min-neighbors 0, which takes each with those that it has",
+            "--min-neighbors 0, which accepts any number",
         ),
         ({"split_by_block": 90.0}, {}, "--split-by-block 90 cuts the points into 1 squares; 3 are", "smaller side"),
         ({"data": "a.npz"}, {}, "a.npz: MODEL spatial takes a table of points", "each row"),
@@ -325,7 +325,7 @@ def test_a_checkpoint_of_other_training_points_is_refused(home: Path) -> None:
     dataset = points(path)
     context = {**dataset.context, "values": dataset.context["values"] + 1}
 
-    with pytest.raises(DataError, match="holds other training points than the split gives"):
+    with pytest.raises(DataError, match="differ from those of the split"):
         as_trained(dataclasses.replace(dataset, context=context), path)
 
 
@@ -345,7 +345,7 @@ def test_a_changed_split_file_is_refused(home: Path) -> None:
     dataset = points(path, split_file=str(split_file))
     split_file.write_text(split_file.read_text() + "\n")
 
-    with pytest.raises(DataError, match="has changed since the checkpoint was trained by it"):
+    with pytest.raises(DataError, match="has changed since the checkpoint was trained with it"):
         as_trained(dataset, path, split_file=str(split_file))
 
 

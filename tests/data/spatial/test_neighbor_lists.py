@@ -68,4 +68,4 @@ def test_a_folder_that_takes_no_file_is_told_and_does_not_matter(
 
     assert found.shape[0] == 40
     assert len(notes) == 1
-    assert notes[0].startswith("the neighbour lists are not kept, and made anew next time: ")
+    assert notes[0].startswith("the neighbour lists are not stored and will be computed again next time: ")

@@ -153,7 +153,7 @@ REFUSED: dict[str, tuple[list[str], int, str, str]] = {
     "group": (
         ["--coords", "lon,lat", "--split-by-block", "1", "--group", "a"],
         2,
-        "--split-by-block does not go with --group",
+        "--split-by-block cannot be used with --group",
         "",
     ),
     "points": (["--neighbors", "3"], 2, "--neighbors", ""),

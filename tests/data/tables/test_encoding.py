@@ -169,7 +169,7 @@ def test_truths_are_features() -> None:
         (["x"] * 200, "is x in all training rows"),
         ([np.nan] * 200, "is empty in the training rows"),
         ([None] * 200, "is empty in the training rows"),
-        ([f"id-{i}" for i in range(200)], "has another text in nearly every row, e.g. 'id-0'"),
+        ([f"id-{i}" for i in range(200)], "has a different text in nearly every row, e.g. 'id-0'"),
     ],
     ids=["constant", "constant-text", "empty", "empty-text", "id"],
 )

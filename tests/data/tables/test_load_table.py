@@ -121,7 +121,7 @@ def test_a_table_that_changed_is_refused(path: Path) -> None:
     message, hint, code = told(lambda: load(path, about))
 
     assert message == f"--data {path} has changed since the checkpoint was trained on it"
-    assert (hint, code) == ("name it with --data to evaluate on what is here now", 3)
+    assert (hint, code) == ("name it with --data to evaluate on its present content", 3)
 
 
 def test_the_same_table_under_another_name_is_split_as_it_was(path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_changed_split_file_is_refused(path: Path) -> None:
     assert load(path, about, **settings).description == about
     file.write_text("row,split\n1,train\n2,train\n4,val\n3,test\n")
     assert told(lambda: load(path, about, **settings))[0::2] == (
-        f"--split-file {file} has changed since the checkpoint was trained by it",
+        f"--split-file {file} has changed since the checkpoint was trained with it",
         3,
     )
 
@@ -257,7 +257,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str, int]] = {
     ),
     "numbers-for-pictures": (
         {"normalize": "0.5,0.5"},
-        "--normalize 0.5,0.5 is for images; the columns of a table have a mean and a spread each",
+        "--normalize 0.5,0.5 is for images; each column of a table has its own mean and spread",
         "auto or none",
         2,
     ),
@@ -341,7 +341,7 @@ def test_names_of_files_are_no_feature(path: Path, rows: int) -> None:
 
     assert dataset.description.feature_names == ("sex=F", "sex=M")
     assert any(
-        "file has another text in nearly every row" in note and ".png'" in note for note in dataset.notes
+        "file has a different text in nearly every row" in note and ".png'" in note for note in dataset.notes
     )
 
 

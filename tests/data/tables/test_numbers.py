@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[list[str], dict[str, Any], tuple[str, ...]]] = {
     "words": ([*MORE, "BLQ", "ND"], {}, ("line 32", "'BLQ'", "--missing BLQ,ND")),
     "words-in-many-rows": ([*MORE, *["BLQ"] * 60], {}, ("line 32", "--missing BLQ")),
     "thousands-or-decimals": (["$1,250", "$999"], {}, ("line 2", "'$1,250'", "--thousands")),
-    "other-marks": (["1,5", "1.25", "2,5"], {"decimal": ","}, ("line 3", "'1.25'", "same marks")),
+    "other-marks": (["1,5", "1.25", "2,5"], {"decimal": ","}, ("line 3", "'1.25'", "same separators")),
 }
 
 

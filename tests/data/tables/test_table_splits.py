@@ -134,13 +134,13 @@ FILES: dict[str, tuple[bytes, str, str]] = {
         "{0} line 2: trian is not train, val, test",
         "did you mean train?",
     ),
-    "twice": (b"row,split\n1,train\n1,test\n", "{0} line 3 names row 1 again", "leave one of the two lines"),
+    "twice": (b"row,split\n1,train\n1,test\n", "{0} line 3 names row 1 again", "remove one of the two lines"),
     "no-test": (
         b"row,split\n1,train\n2,val\n",
         "2 rows leave none for test: train 1, val 1, test 0",
         "more rows, or other shares with --val and --test",
     ),
-    "latin-1": (b"row,split\n1,tr\xe9in\n", "{0} is no UTF-8 text: byte 14 is 0xe9", "write it as UTF-8"),
+    "latin-1": (b"row,split\n1,tr\xe9in\n", "{0} is not UTF-8 text: byte 14 is 0xe9", "write it as UTF-8"),
 }
 
 
@@ -171,18 +171,18 @@ COLUMNS: dict[str, tuple[dict[str, str], str, str]] = {
     "gaps": (
         {"group": "gap"},
         "--group gap is missing in 1 row, first in standard input line 9",
-        "fill it in, or take those rows out",
+        "fill it in, or remove those rows",
     ),
     "no-time": ({"by_time": "dai"}, "--by-time dai: standard input has no such column", "did you mean day?"),
     "text-as-time": (
         {"by_time": "patient"},
-        "--by-time patient holds no dates and no numbers, e.g. 'p0'",
+        "--by-time patient has neither dates nor numbers, e.g. 'p0'",
         "write dates as 2024-12-31 or 2024-12-31T23:59:59",
     ),
     "gaps-in-time": (
         {"by_time": "gap"},
         "--by-time gap is missing in 1 row, first in standard input line 9",
-        "fill it in, or take those rows out",
+        "fill it in, or remove those rows",
     ),
 }
 

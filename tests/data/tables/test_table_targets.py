@@ -136,7 +136,7 @@ BAD: dict[str, tuple[list[str], str, str, str]] = {
     "text-as-numbers": (
         ["a", "b"],
         "regression",
-        "--target y is text, e.g. 'a', and no number",
+        "--target y is text, e.g. 'a', not a number",
         "--task classification takes its texts as classes",
     ),
     "too-many-classes": (

@@ -187,7 +187,7 @@ def test_other_delimiters_are_said() -> None:
 def test_no_rows_are_an_error() -> None:
     assert told(lambda: table("a,b\n")) == (
         "standard input has a line of column names and no rows",
-        "export the table again, rows and all",
+        "export the table again, with its rows",
     )
 
 
@@ -213,7 +213,7 @@ def test_a_text_column_gives_no_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("t.xlsx", "{0}/t.xlsx does not end in .csv, .tsv, .parquet", "name the file by what is in it"),
+        ("t.xlsx", "{0}/t.xlsx does not end in .csv, .tsv, .parquet", "name the file by its content"),
         ("hous.csv", "cannot read {0}/hous.csv: no such file or directory", "did you mean house.csv?"),
         ("no/t.csv", "cannot read {0}/no/t.csv: no such file or directory", "check the path"),
         ("houses.csv", "cannot read {0}/houses.csv: is a directory", "did you mean house.csv?"),
