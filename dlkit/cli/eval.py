@@ -151,7 +151,7 @@ def evaluate(
         typed = [*config.typed("draws", "interval"), *([] if predict is None else ["--predict"])]
         faults += [
             ConfigError(
-                f"--grid cannot be used with {option}", "it predicts a map, from the checkpoint alone"
+                f"--grid cannot be used with {option}", "it predicts a map, using only the checkpoint"
             )
             for option in typed
         ]

@@ -22,14 +22,16 @@ def read_run(path: Path) -> tuple[Recording, list[str]]:
         What it holds, and notes about what it lacks.
 
     Raises:
-        CheckpointError: It is no run folder.
+        CheckpointError: It is not a run folder.
         DataError: A file in it is not what dlkit wrote.
     """
     run = RunDir(path if path.is_dir() else path.parent)
     if not path.exists():
         raise CheckpointError(f"no run at {path}", "name a run folder, e.g. runs/mlp-digits-001")
     if not any(file.exists() for file in (run.config, run.history, run.probes)):
-        raise CheckpointError(f"{run.path} is no run folder", "name a run folder, e.g. runs/mlp-digits-001")
+        raise CheckpointError(
+            f"{run.path} is not a run folder", "name a run folder, e.g. runs/mlp-digits-001"
+        )
     notes: list[str] = []
     recording = Recording(config=_read_config(run.config, notes))
     header, rows = read_rows(run.history) if _has_text(run.history) else ([], [])

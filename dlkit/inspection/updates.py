@@ -23,7 +23,7 @@ def read_updates(path: Path) -> tuple[dict[str, list[Point]], list[str]]:
         Step and ratio (norm of the step / norm of the weights) by layer in network order, and notes about the files.
 
     Raises:
-        CheckpointError: It is no run folder.
+        CheckpointError: It is not a run folder.
         DataError: The run recorded no ratios.
     """
     recording, notes = read_run(path)

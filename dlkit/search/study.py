@@ -186,7 +186,7 @@ def open_search(sweep: SweepDir, changes: Mapping[str, Any] | None = None) -> Se
             return Search(sweep=sweep, plan=plan, study=study, lock=lock)
         except (KeyError, TypeError, ValueError) as err:
             raise ConfigError(
-                f"{sweep.journal} holds no search of dlkit's",
+                f"{sweep.journal} holds no search of dlkit",
                 "name the folder of a search",
             ) from err
 

@@ -199,7 +199,7 @@ DATA: Mapping[str, DataEntry] = {
         input_shape=(),
         class_names=(),
         licence="MIT",
-        source="simulated; the equations stand in docs/pbpk.md",
+        source="simulated; the equations are in docs/pbpk.md",
         arguments={
             "n": Argument(default=1000, low=10, high=1_000_000, help="Compounds."),
             "seed": Argument(

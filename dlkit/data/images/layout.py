@@ -203,7 +203,7 @@ def _parts_above(
     if renamed := [f"{name}/ is read as {part}" for part, name in ordered.items() if name.lower() != part]:
         notes.append(", ".join(renamed))
     if flat:
-        notes.append(f"{_some(flat)} left out: its images lie in no class folders, so they have no labels")
+        notes.append(f"{_some(flat)} left out: its images are not in class folders, so they have no labels")
     if others := [name for name in folder.filled if name not in named]:
         notes.append(f"{_some(others)} left out: it is none of train, val and test")
     classes = {part: inner[name].folders if name in inner else {} for part, name in ordered.items()}

@@ -217,7 +217,7 @@ def _left_out(classes: Sequence[_Class], laid_out: Layout) -> Iterator[str]:
         yield f"{counted(masks, 'image')} left out by the name of another with _mask"
     if loose := [name for folder in laid_out.above for name, _, _ in folder.images]:
         shown = _some([os.fsdecode(name) for name in loose])
-        yield f"{counted(len(loose), 'image')} left out that lie in no class folder: {shown}"
+        yield f"{counted(len(loose), 'image')} outside the class folders left out: {shown}"
 
 
 def _missing(class_names: Sequence[str], found: dict[str, dict[str, _Class]]) -> Iterator[str]:

@@ -114,7 +114,7 @@ def _ragged(source: str, header: Header, line: int, found: int, count: int) -> D
     hint = (
         "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
         if found > wanted
-        else "write missing values as empty fields: a,,c; what stands below the table is no row of it: "
+        else "write missing values as empty fields: a,,c; to remove lines below the table: "
         f"head -n {line - 1} old.csv > new.csv"
     )
     columns = "column" if wanted == 1 else "columns"

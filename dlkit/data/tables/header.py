@@ -166,7 +166,7 @@ def text_fault(data: bytes, source: str, line: int, offset: int) -> DataError | 
     """
     zero = data.find(b"\0")
     if zero >= 0:
-        what = f"has a NUL at byte {offset + zero:,}: this is no text"
+        what = f"has a NUL at byte {offset + zero:,}, so it is not text"
         return fault_in(source, line, what, "export the table as CSV again")
     try:
         data.decode()

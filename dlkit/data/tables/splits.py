@@ -120,7 +120,7 @@ def _line(path: Path, number: int, fields: Sequence[str], count: int) -> tuple[i
     row, split = (field.strip() for field in fields)
     if not row.isdecimal() or int(row) >= count:
         raise DataError(
-            f"{where}: {printable(row, 40)} is no row; the data have rows 0 to {count - 1:,}",
+            f"{where}: {printable(row, 40)} is not a row; the data have rows 0 to {count - 1:,}",
             "rows are counted from 0, the line of column names left out",
         )
     if split not in NAMES:

@@ -121,12 +121,12 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "ragged": (b"row,split\n1\n", "{0} line 2 has 1 fields, not row,split", "for example 17,train"),
     "no-row": (
         b"row,split\n1,train\nx,test\n",
-        "{0} line 3: x is no row; the data have rows 0 to 199",
+        "{0} line 3: x is not a row; the data have rows 0 to 199",
         "rows are counted from 0, the line of column names left out",
     ),
     "beyond": (
         b"row,split\n200,train\n",
-        "{0} line 2: 200 is no row; the data have rows 0 to 199",
+        "{0} line 2: 200 is not a row; the data have rows 0 to 199",
         "rows are counted from 0, the line of column names left out",
     ),
     "no-split": (
