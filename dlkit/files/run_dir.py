@@ -323,7 +323,7 @@ def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
     files = run.files()
     if files and not any(mark.exists() for mark in (run.lock, run.last, run.last_prev)):
         raise ConfigError(
-            f"--out {run.path} holds {files[0].name} but no dlkit run",
+            f"--out {run.path} holds {files[0].name} but no run of dlkit",
             "choose a separate folder for the run",
         )
     if files and not force:
