@@ -15,7 +15,8 @@ from dlkit.cli.help import HelpAllOption
 from dlkit.cli.options import given_options
 from dlkit.cli.own_code import check_named
 from dlkit.cli.progress import show_progress
-from dlkit.cli.search import (
+from dlkit.cli.search.command import run_search
+from dlkit.cli.search.options import (
     SEARCH_OPTIONS,
     Asked,
     JobsOption,
@@ -24,7 +25,6 @@ from dlkit.cli.search import (
     SamplerOption,
     SearchOption,
     TrialsOption,
-    run_search,
 )
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
@@ -74,7 +74,7 @@ def train(
             help="Resume a run; without a name, the newest unfinished one in runs/.",
         ),
     ] = None,
-    force: Annotated[bool, Option("--force", "-f", help="Replace the run in --out.")] = False,
+    force: Annotated[bool, Option("--force", "-f", help="Replace the run or the search in --out.")] = False,
     download: Annotated[
         bool,
         Option("--download", help="Download the data first if they are missing.", rich_help_panel=DATA_PANEL),
@@ -143,7 +143,14 @@ def train(
     given = given_settings(context, {**settings, "model": model}, arguments, config_file, resuming=resuming)
     if searching := counted & SEARCH_OPTIONS:
         asked = Asked(
-            search=search or [], trials=trials, sampler=sampler, pruner=pruner, join=join, out=out, jobs=jobs
+            search=search or [],
+            trials=trials,
+            sampler=sampler,
+            pruner=pruner,
+            join=join,
+            out=out,
+            force=force,
+            jobs=jobs,
         )
         run_search(asked, given, searching | modes | ({"resume"} if resuming else set()))
         return

@@ -1,10 +1,13 @@
 """The folder of a search: Optuna's journal, and a run folder for each trial."""
 
+import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkit.files.run_dir import RunDir
+from dlkit.errors import DlkitError
+from dlkit.files.run_dir import RunDir, clear_run
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -39,6 +42,42 @@ class SweepDir:
         folder = self.run(number).path
         folder.mkdir(exist_ok=True)
         return _lock(folder / "trial.lock")
+
+    def cut_torn_line(self) -> None:
+        """Cut off a last line of the journal that a worker did not end: the next would be added to it."""
+        with self.journal.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            if file.read(1) not in (b"", b"\n"):
+                file.truncate(self.journal.read_bytes().rfind(b"\n") + 1)
+
+    def clear(self) -> None:
+        """Remove the journal, the plots and the trials; other files stay. The lock of the study must be held.
+
+        Raises:
+            DlkitError: A worker trains a trial.
+        """
+        from filelock import Timeout
+
+        with contextlib.ExitStack() as locks:
+            folders = [path.parent for path in sorted(self.path.glob("trial-*/trial.lock"))]
+            for folder in folders:
+                try:
+                    locks.enter_context(_lock(folder / "trial.lock").acquire(timeout=0))
+                except Timeout as err:
+                    raise DlkitError(
+                        f"{folder} is being trained by another process",
+                        "stop it first, or choose another --out",
+                    ) from err
+            for folder in folders:
+                run = RunDir(folder)
+                clear_run(run)
+                for name in (run.lock, folder / "trial.lock"):
+                    name.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # files of the user's own are in it
+                    folder.rmdir()
+            for path in (self.figure, self.path / "parallel.png", self.journal):
+                path.unlink(missing_ok=True)
 
 
 def count_trials(checkpoint: Path) -> int:

@@ -142,21 +142,28 @@ class Search:
         return lock
 
 
-def create_search(sweep: SweepDir, plan: Plan) -> Search:
+def create_search(sweep: SweepDir, plan: Plan, *, force: bool = False) -> Search:
     """Make the folder of a search and its study.
+
+    Args:
+        sweep: The folder.
+        plan: What is searched, and how.
+        force: Remove the search that is there.
 
     Raises:
         ConfigError: There is a search already.
-        DlkitError: The folder cannot be made.
+        DlkitError: The folder cannot be made, or a worker trains in it.
     """
     make_folder(sweep.path)
     lock = sweep.study_lock()
     with _files_of(sweep), lock:
         if sweep.journal.exists():
-            raise ConfigError(
-                f"--out {sweep.path} holds a search already",
-                f"--join {sweep.path} continues it; or choose another --out",
-            )
+            if not force:
+                raise ConfigError(
+                    f"--out {sweep.path} holds a search already",
+                    f"--join {sweep.path} continues it, --force replaces it",
+                )
+            sweep.clear()
         higher = higher_is_better(plan.config().monitor)
         study = optuna.create_study(
             storage=_storage(sweep, lock), study_name=_NAME, direction="maximize" if higher else "minimize"
@@ -194,11 +201,13 @@ def open_search(sweep: SweepDir, changes: Mapping[str, Any] | None = None) -> Se
 class _JournalLock:
     """Guards the journal by a lock that ends with its process, where Optuna's own stays for 30 s."""
 
-    def __init__(self, lock: "BaseFileLock") -> None:
+    def __init__(self, lock: "BaseFileLock", sweep: SweepDir) -> None:
         self._lock = lock
+        self._sweep = sweep
 
     def acquire(self) -> bool:
         self._lock.acquire()
+        self._sweep.cut_torn_line()
         return True
 
     def release(self) -> None:
@@ -206,7 +215,7 @@ class _JournalLock:
 
 
 def _storage(sweep: SweepDir, lock: "BaseFileLock") -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(sweep.journal), lock_obj=_JournalLock(lock)))  # type: ignore[arg-type]
+    return JournalStorage(JournalFileBackend(str(sweep.journal), lock_obj=_JournalLock(lock, sweep)))  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

@@ -117,7 +117,9 @@ def test_a_search_of_other_settings_is_not_joined(dlkit: Dlkit, home: Path) -> N
     assert_refused(dlkit("train", "cnn", "--join", "a"), 2, "cnn")
     assert_refused(dlkit("train", "--join", "a", "--data", "mnist"), 2, "mnist")
     assert_refused(dlkit("train", "--join", "a", "--trials", "1"), 2, "--trials 1")
-    assert_refused(dlkit(*SEARCH, "--trials", "2", "--out", "a"), 2, "--out a")
+    assert_refused(dlkit(*SEARCH, "--trials", "2", "--out", "a"), 2, "--out a", "--force")
+    assert dlkit(*SEARCH, "--trials", "1", "--out", "a", "--force").code == 0
+    assert [path.name for path in (home / "a").glob("trial-*")] == ["trial-000"]
 
 
 def test_changed_data_are_exit_3(dlkit: Dlkit, home: Path) -> None:
@@ -169,12 +171,40 @@ def test_jobs_train_the_trials_of_one_process_and_replace_a_killed_one(dlkit: Dl
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
+def test_workers_end_with_the_process_that_started_them_and_save(dlkit: Dlkit, home: Path) -> None:
+    words = (*SEARCH, "--epochs", "2000", "--trials", "2", "--jobs", "2", "--out", "a")
+    process = subprocess.Popen([sys.executable, "-m", "dlkit", *words], stderr=subprocess.DEVNULL)
+    runs = [home / "a" / f"trial-00{number}" for number in range(2)]
+    wait_until(lambda: all((run / "history.csv").exists() for run in runs))
+    workers = [int((run / "run.lock").read_text().split()[1]) for run in runs]
+    process.kill()
+    process.wait()
+
+    wait_until(lambda: all(", stopped at" in (run / "run.lock").read_text() for run in runs))
+    wait_until(lambda: not any(map(is_alive, workers)))
+    assert dlkit("inspect", "show", runs[0] / "last.safetensors").code == 0
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert done()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def kill_a_trainer(sweep: Path, number: int) -> bool:
     """Kill the process that trains a trial, once it has trained an epoch; return whether that was in time."""
     run = sweep / f"trial-{number:03d}"
-    deadline = time.monotonic() + 120
-    while not (run / "history.csv").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until((run / "history.csv").exists)
     with contextlib.suppress(ProcessLookupError):
         words = (run / "run.lock").read_text().split()
         os.kill(int(words[1]), signal.SIGKILL)

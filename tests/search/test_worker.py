@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from dlkit.errors import ConfigError, DataError, InterruptedRun
+from dlkit.errors import ConfigError, DataError, DlkitError, InterruptedRun
 from dlkit.files.sweep_dir import SweepDir
 from dlkit.search.results import results_of
 from dlkit.search.study import Search, create_search, open_search
@@ -228,6 +228,38 @@ def test_a_search_in_the_folder_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         begin(tmp_path / "a", "lr=1e-3..0.5:log")
     assert "--join" in caught.value.hint
+
+
+def test_force_removes_the_search_but_no_other_file_and_none_that_is_trained(tmp_path: Path) -> None:
+    search = begin(tmp_path / "a", "lr=1e-3..0.5:log", trials=2, settings={"epochs": 1})
+    list(Worker(search=search))
+    (tmp_path / "a" / "trial-001" / "notes.txt").write_text("mine")
+    plan = replace(search.plan, searched=["momentum=0..0.5"], trials=1)
+
+    with open_search(SweepDir(tmp_path / "a")).next_trial() as none:
+        assert none is None
+    search.grow(3)
+    with search.next_trial(), pytest.raises(DlkitError, match="trial-002"):
+        create_search(search.sweep, plan, force=True)
+    assert len(drawn(open_search(search.sweep))) == 3
+
+    replaced = create_search(search.sweep, plan, force=True)
+    assert drawn(replaced) == []
+    assert [path.name for path in sorted((tmp_path / "a").glob("trial-*/*"))] == ["notes.txt"]
+    assert list(Worker(search=replaced)) == [0]
+    assert list(drawn(replaced)[0]) == ["momentum"]
+
+
+def test_a_line_that_a_killed_worker_did_not_end_is_cut_off(tmp_path: Path) -> None:
+    search = begin(tmp_path / "a", "lr=1e-3..0.5:log", trials=2, settings={"epochs": 1})
+    worker = iter(Worker(search=search))
+    next(worker)
+    whole = search.sweep.journal.read_bytes()
+    search.sweep.journal.write_bytes(whole + b'{"op_code":7,"worker_id":"ab')
+
+    assert next(worker) == 1
+    assert [trial.state for trial in results_of(open_search(search.sweep)).trials] == ["complete", "complete"]
+    assert search.sweep.journal.read_bytes().startswith(whole + b'{"op_code":4,')
 
 
 @pytest.mark.parametrize(

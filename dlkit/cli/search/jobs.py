@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +83,22 @@ class Jobs:
         command = [sys.executable, "-m", "dlkit", "train", *self.named, "--join", str(self.sweep)]
         return subprocess.Popen(
             [*command, "--threads", "1", "--quiet"],
+            stdin=subprocess.PIPE,  # closes with this process, however it ends
             stdout=subprocess.DEVNULL,
             env={**os.environ, WORKER: "1"},
             start_new_session=True,  # Ctrl-C comes from `request_stop` alone
         )
+
+
+def end_with_parent(request_stop: Callable[[int], None]) -> None:
+    """Request a stop of this worker as soon as the process that started it is gone.
+
+    Args:
+        request_stop: Called with SIGTERM, in a thread of its own.
+    """
+
+    def watch() -> None:
+        os.read(sys.stdin.fileno(), 1)  # nothing is ever written
+        request_stop(signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

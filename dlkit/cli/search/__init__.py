@@ -1,0 +1,1 @@
+"""dlkit train --search, one part a file."""
