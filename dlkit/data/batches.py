@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from dlkit.data.block_order import block_order
 from dlkit.data.dataset import Split
 from dlkit.distributed.group import Group
 from dlkit.inputs import Inputs, rows_of
@@ -41,6 +42,7 @@ class Batches:
         seed: Decides the order, together with the epoch.
         balanced: Draw from each of the split's strata equally often, with repetition in the smaller ones.
         group: The processes that share each batch; this one takes its slice.
+        blocks: Shuffle in blocks of neighbouring rows; see `block_order`.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Batches:
         *,
         balanced: bool = False,
         group: Group | None = None,
+        blocks: bool = False,
     ) -> None:
         self._group = group or Group()
         self._fewest = 2 * self._group.size
@@ -61,6 +64,7 @@ class Batches:
         self._split = split.to(device) if _fits(split, device) else split
         self._chunk = _batches_at_once(split, batch_size)
         self._strata = split.strata().cpu() if balanced else None
+        self._block_bytes = _stored_sample_bytes(split) if blocks else None
 
     def __len__(self) -> int:
         full, rest = divmod(len(self._split), self.batch_size)
@@ -130,10 +134,13 @@ class Batches:
         return self._split.batch(self._split.rows[:: max(1, -(-len(self._split) // few))], self.device)
 
     def _shuffled_rows(self, epoch: int) -> Tensor:
-        if self._strata is None:
-            order = epoch_order(len(self._split), self.seed, epoch)
-        else:
+        if self._strata is not None:
             order = balanced_order(self._strata, self.seed, epoch)
+        elif self._block_bytes is not None:
+            generator = _generator(f"blocks/{self.seed}/{epoch}")
+            order = block_order(len(self._split), self._block_bytes, generator)
+        else:
+            order = epoch_order(len(self._split), self.seed, epoch)
         return self._split.rows.index_select(0, order.to(self._split.rows.device))
 
     def _walk(self, rows: Tensor, start: int, epoch: int | None) -> Iterator[tuple[Inputs, Tensor]]:
@@ -202,6 +209,10 @@ def balanced_order(strata: Tensor, seed: int, epoch: int) -> Tensor:
 def _generator(salt: str) -> torch.Generator:
     digest = hashlib.sha256(salt.encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+
+
+def _stored_sample_bytes(split: Split) -> int:
+    return split.sample_bytes if split.in_memory is None else max(1, split.in_memory[0][0].nbytes)
 
 
 def _batches_at_once(split: Split, batch_size: int) -> int:

@@ -21,6 +21,7 @@ from dlkit.settings.config import TrainConfig
 AnySplit = TensorSplit | StreamedSplit
 MAX_COLUMNS = 50_000
 _ROWS_AT_ONCE = 2048
+_BYTES_AT_ONCE = 8 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +198,8 @@ def mean_and_std(inputs: Tensor, rows: Tensor, axis: int = 1) -> tuple[Tensor, T
     if exact == torch.float64:
         first = inputs[rows[0]].reshape(inputs.shape[1], -1)
         shift = first.to(exact).nanmean(1).nan_to_num()
-    for part in rows.split(_ROWS_AT_ONCE):
+    at_once = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(1, inputs[0].nbytes)))
+    for part in rows.split(at_once):
         values = inputs.index_select(0, part).to(exact).reshape(len(part), inputs.shape[1], -1)
         if exact == torch.float64:
             values = values - shift.reshape(-1, 1)

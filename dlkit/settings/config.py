@@ -170,6 +170,12 @@ class TrainConfig:
         choices=("none", "loss", "sampler"),
         panel=DATA_PANEL,
     )
+    shuffle: str = _setting(
+        "full",
+        "full, or blocks (of neighbouring rows): for data larger than memory.",
+        choices=("full", "blocks"),
+        panel=DATA_PANEL,
+    )
     augment: str = _setting(
         "none",
         "none, light (shift and flip training images) or strong (crop, flip, erase).",

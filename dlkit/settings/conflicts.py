@@ -63,6 +63,11 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
             f"--label-smoothing cannot be used with --loss {config.loss}",
             "only --loss cross-entropy supports it",
         )
+    if config.shuffle == "blocks" and config.balance == "sampler":
+        yield ConfigError(
+            "--shuffle blocks does not go with --balance sampler, which samples from all rows",
+            "--balance loss weighs the classes instead",
+        )
     yield from _of_splits(config, typed)
     yield from _of_kinds(config, typed)
     yield from _of_marks(config)

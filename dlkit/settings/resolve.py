@@ -33,6 +33,7 @@ _FIXED_ON_RESUME = (
     "layout",
     "task",
     "balance",
+    "shuffle",
     "val",
     "test",
     "stratify",

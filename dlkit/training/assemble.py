@@ -176,9 +176,14 @@ def assemble(
     dataset = replace(dataset, table=None)  # the samples are encoded
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
-    balanced = config.balance == "sampler"
     train = Batches(
-        dataset.split("train"), config.batch_size, device, config.seed, balanced=balanced, group=group
+        dataset.split("train"),
+        config.batch_size,
+        device,
+        config.seed,
+        balanced=config.balance == "sampler",
+        blocks=config.shuffle == "blocks",
+        group=group,
     )
     objective = objective_of(config, dataset, device)
     optimizer = build_optimizer(

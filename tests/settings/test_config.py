@@ -61,6 +61,7 @@ CHOICES = [
     ("distance", "euclid", "choose from euclidean, haversine", "euclidean?"),
     ("sched_on_resume", "stay", "choose from keep, stretch", ""),
     ("balance", "weights", "choose from none, loss, sampler", ""),
+    ("shuffle", "block", "choose from full, blocks", "did you mean blocks?"),
     ("censored", "halve", "choose from half, value, drop", "half"),
     ("optimizer", "adamm", "choose from sgd, adam, adamw", "adam"),
     ("optimizer", "", "--optimizer is missing; choose from sgd, adam, adamw", ""),

@@ -345,6 +345,7 @@ FIXED: dict[str, tuple[Any, Any]] = {
     "window": (2.0, None),
     "split_by_block": (2.0, None),
     "balance": ("loss", "none"),
+    "shuffle": ("blocks", "full"),
     "scale_target": (False, True),
     "monitor": ("train_loss", "val_loss"),
 }

@@ -31,6 +31,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 EXTRAS: dict[str, dict[str, Any]] = {
     "plain": {},
     "sampler": {"balance": "sampler"},
+    "blocks": {"shuffle": "blocks"},
     "clip": {"grad_clip": 0.5},
 }
 FACTORS: dict[str, tuple[Any, ...]] = {
