@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 _BLOCK_BYTES = 2**20  # read in one piece: a disk then loses little time in moving
-_WINDOW_BYTES = 128 * 2**20  # in memory at a time; a constant, so that the order is the same on every machine
+_WINDOW_BYTES = 64 * 2**20  # in memory at a time; a constant, so that the order is the same on every machine
 
 
 def block_order(samples: int, sample_bytes: int, generator: torch.Generator) -> Tensor:
