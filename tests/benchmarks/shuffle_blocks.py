@@ -2,10 +2,10 @@
 
     python tests/benchmarks/shuffle_blocks.py [--limit-mib 512] [--steps N] [--repeats 3] [--scratch DIR]
 
-Writes rows of 12 KiB of random bytes to a .npy file of four times the limit and trains a small network for an epoch in
-a process of its own, in a control group with that limit (caches count; needs the right to make one). The file is dropped
-from the caches before each run. With --steps training ends after that many steps of 256 samples, and the seconds of an
-epoch are those that it would take at that rate, as where a full shuffle takes too long.
+Writes rows of 12 KiB of random bytes to a .npy file of four times the limit and trains a small network for an epoch
+in a process of its own, in a control group with that limit (caches count; needs the right to make one). The file is
+dropped from the caches before each run. With --steps training ends after that many steps of 256 samples, and the
+seconds of an epoch are those that it would take at that rate, as where a full shuffle takes too long.
 
 Peaks are of the process (resident, mapped pages counted) and of the group (caches counted). Prints a table and JSON.
 """

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Everything that needs a GPU, in at most eight minutes: tests/benchmarks/gpu.sh [--from DIR] [--only NAME,...]
+# Without a GPU it lists what it would do. See gpu.py.
+cd "$(dirname "$0")/../.." || exit 1
+exec "${PYTHON:-python}" tests/benchmarks/gpu.py "$@"
