@@ -1,8 +1,12 @@
-"""Who wants to know how far a data set is prepared: a bar on the terminal, or no one."""
+"""Preparing a data set: by one process at a time, and watched by a bar on the terminal, or by no one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
+
+from dlkit.errors import file_error
+from dlkit.files.atomic import make_folder
 
 Watcher = Callable[[str, int, int], None]
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
@@ -27,3 +31,27 @@ def report(name: str) -> Callable[[int, int], None]:
             watcher(name, done, total)
 
     return tell
+
+
+@contextmanager
+def one_at_a_time(place: Path) -> Iterator[None]:
+    """Let other processes that prepare the same data wait while the block runs: they find them prepared then.
+
+    Args:
+        place: The prepared file; a lock lies beside it, and ends with its process.
+
+    Raises:
+        DlkitError: The folder cannot be made or locked.
+    """
+    from filelock import FileLock
+
+    make_folder(place.parent)
+    lock = FileLock(place.with_suffix(".lock"), thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except OSError as err:
+        raise file_error(err, place.parent, "prepare data in") from err
+    try:
+        yield
+    finally:
+        lock.release()

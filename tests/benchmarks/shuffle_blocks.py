@@ -4,7 +4,7 @@
 
 Writes rows of 12 KiB of random bytes to a .npy file of four times the limit and trains a small network for an epoch
 in a process of its own, in a control group with that limit (caches count; needs the right to make one). The file is
-dropped from the caches before each run. With --steps training ends after that many steps of 256 samples, and the
+dropped from the caches before each run. With --steps training ends after that many steps of 64 samples, and the
 seconds of an epoch are those that it would take at that rate, as where a full shuffle takes too long.
 
 Peaks are of the process (resident, mapped pages counted) and of the group (caches counted). Prints a table and JSON.
@@ -89,7 +89,7 @@ def epoch(folder: Path, shuffle: str, group: Path, steps: int | None) -> dict[st
     ]
     command += ["--out", str(out), "--shuffle", shuffle, "--epochs", "1", "--no-plot", "--quiet"]
     command += ["--val", "0.01", "--test", "0.01", "--threads", "1", "--device", "cpu", "-s", "hidden=8"]
-    command += ["--batch-size", "256", *(["--max-steps", str(steps)] if steps else [])]
+    command += ["--batch-size", "64", *(["--max-steps", str(steps)] if steps else [])]
     process = subprocess.Popen(
         command,
         cwd=folder,

@@ -23,6 +23,7 @@ from dlkit.data.images.series import refuse_series, series_of
 from dlkit.data.images.streaming import StreamedSplit, Streams
 from dlkit.data.memory import available_memory, size_text
 from dlkit.data.prepared import Source
+from dlkit.data.preparing import one_at_a_time
 from dlkit.data.stored import AnySplit, Stock, split_source, split_stock
 from dlkit.data.stored_splits import strata_of
 from dlkit.files.atomic import make_folder
@@ -71,7 +72,10 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
             write_tensors(place, {}, metadata_of(listing, plan, listing.content))
         return _streamed(listing, plan, request, (needed, free))
     if "inputs" not in tensors:
-        tensors, said = prepare(listing, plan, place)
+        with one_at_a_time(place):
+            tensors, said = read_prepared_folder(place, listing)
+            if "inputs" not in tensors:
+                tensors, said = prepare(listing, plan, place)
         plan = plan_in(said) or plan
     found = str(said["fingerprint"])
     if trained_on is not None and trained_on.fingerprint == trained_on.learned.get(_LISTING):

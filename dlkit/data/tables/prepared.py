@@ -127,6 +127,11 @@ def kept_table(path: Path | None, source: str, asked: Asked, fingerprint: str = 
     return None
 
 
+def prepared_place(path: Path, asked: Asked) -> Path:
+    """Return the place of the prepared file of a table that is read as asked."""
+    return _place(path, "", asked)
+
+
 def is_prepared(path: Path, asked: Asked) -> bool:
     """Return whether there is a prepared file of this path, be it of what it holds now or of what it held before."""
     return _place(path, "", asked).is_file() or _place(path, "", asked.plain).is_file()

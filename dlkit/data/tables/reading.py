@@ -17,6 +17,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from dlkit.data.preparing import one_at_a_time
 from dlkit.data.tables.columns import ColumnReader, not_of_kind
 from dlkit.data.tables.faults import rewritten
 from dlkit.data.tables.header import is_ragged, read_header, wide_encoding
@@ -24,7 +25,14 @@ from dlkit.data.tables.judging import plan_columns, units_below
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
 from dlkit.data.tables.notes import notes_of, refuse_idle
 from dlkit.data.tables.options import Asked, TableOptions
-from dlkit.data.tables.prepared import GrowingColumns, is_prepared, keep_table, kept_table, prepared_folder
+from dlkit.data.tables.prepared import (
+    GrowingColumns,
+    is_prepared,
+    keep_table,
+    kept_table,
+    prepared_folder,
+    prepared_place,
+)
 from dlkit.data.tables.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
 from dlkit.data.tables.table import Progress, Stray, Table
 from dlkit.data.tables.together import convert_together
@@ -140,6 +148,13 @@ class _Reading:
         size = self.file.seek(0, 2)
         if size < PREPARED_FROM_BYTES:
             return self._read(size, None)
+        if self.path is None:
+            return self._prepared(size)
+        with one_at_a_time(prepared_place(self.path, self.asked)):
+            return kept_table(self.path, self.source, self.asked) or self._prepared(size)
+
+    def _prepared(self, size: int) -> Table:
+        """Return the prepared table, read anew unless there is one of this very content."""
         if (self.path is None or is_prepared(self.path, self.asked)) and (
             kept := kept_table(self.path, self.source, self.asked, sha256_of(self.file))
         ):
