@@ -65,7 +65,7 @@ def find_contradictions(config: TrainConfig, typed: Mapping[str, Any]) -> Iterat
         )
     if config.shuffle == "blocks" and config.balance == "sampler":
         yield ConfigError(
-            "--shuffle blocks does not go with --balance sampler, which samples from all rows",
+            "--shuffle blocks cannot be used with --balance sampler, which samples from all rows",
             "--balance loss weighs the classes instead",
         )
     yield from _of_splits(config, typed)

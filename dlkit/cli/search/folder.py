@@ -124,7 +124,8 @@ def _clashes(typed: set[str], *, joining: bool) -> list[ConfigError]:
     """Find options that cannot be used with a search."""
     allowed = {"join", "trials", "jobs"} if joining else {*SEARCH_OPTIONS, "out", "force", "config_file"}
     option = "--join" if joining else "--search"
-    hint = "the search has its own; start a new one to change it" if joining else "leave one of them out"
+    fixed = "the search has its own; start a new one to change it"
+    hint = fixed if joining and not typed & {"force", "out"} else "leave one of them out"
     flags = [f"--{name.removesuffix('_file').replace('_', '-')}" for name in sorted(typed - allowed)]
     return [ConfigError(f"{flag} cannot be used with {option}", hint) for flag in flags]
 
