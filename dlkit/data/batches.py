@@ -8,8 +8,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from dlkit.data.block_order import block_order
+from dlkit.data.block_order import block_order, window_samples
 from dlkit.data.dataset import Split
+from dlkit.data.mapped import read_ahead
 from dlkit.distributed.group import Group
 from dlkit.inputs import Inputs, rows_of
 
@@ -99,7 +100,12 @@ class Batches:
             epoch: Number of the epoch.
             start: Batches to leave out at the beginning.
         """
-        return self._walk(self._shuffled_rows(epoch), start, epoch)
+        rows = self._shuffled_rows(epoch)
+        walk, stored = self._walk(rows, start, epoch), self._split.in_memory
+        if self._block_bytes is None or stored is None or stored[0].device.type != "cpu":
+            return walk
+        window = window_samples(self._block_bytes)
+        return read_ahead(walk, stored[0], rows, window=window, batch_size=self.batch_size, start=start)
 
     def rows_in(self, epoch: int | None, start: int, stop: int) -> Tensor:
         """Return the stored rows, shape (B,), of an epoch's batches from `start` up to, not including, `stop`.

@@ -18,9 +18,18 @@ def block_order(samples: int, sample_bytes: int, generator: torch.Generator) -> 
         sample_bytes: Bytes of one sample as it is stored.
         generator: Decides the order.
     """
-    block = max(1, _BLOCK_BYTES // sample_bytes)
-    window = max(1, _WINDOW_BYTES // (block * sample_bytes)) * block
+    block, window = _block_samples(sample_bytes), window_samples(sample_bytes)
     blocks = torch.arange(samples).split(block)
     drawn = torch.cat([blocks[index] for index in torch.randperm(len(blocks), generator=generator).tolist()])
     windows = [part[torch.randperm(len(part), generator=generator)] for part in drawn.split(window)]
     return torch.cat(windows)
+
+
+def window_samples(sample_bytes: int) -> int:
+    """Return how many samples are in memory together."""
+    block = _block_samples(sample_bytes)
+    return max(1, _WINDOW_BYTES // (block * sample_bytes)) * block
+
+
+def _block_samples(sample_bytes: int) -> int:
+    return max(1, _BLOCK_BYTES // sample_bytes)
