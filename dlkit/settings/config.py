@@ -92,7 +92,7 @@ class TrainConfig:
     )
     missing: str | None = _setting(
         None,
-        "Codes for missing values: -999,NA; in addition to empty fields and the usual words.",
+        "Codes for missing values: -999,NA,age=99; in addition to empty fields and the usual words.",
         panel=TABLE_PANEL,
     )
     censored: str | None = _setting(

@@ -173,16 +173,30 @@ def parse_normalize(text: str) -> tuple[float, ...]:
     return numbers
 
 
-def parse_missing(text: str) -> tuple[str, ...]:
+def parse_missing(text: str) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Parse the values of --missing, separated by commas and quoted as in CSV.
+
+    Returns:
+        Values for all columns, and those for one column alone, `COL=VALUE`, by its name.
 
     Raises:
         ConfigError: It names none.
     """
-    values = tuple(dict.fromkeys(filter(None, _fields(text))))
-    if not values:
-        raise ConfigError(f"--missing {text!r} names no value", "for example --missing -999,NA")
-    return values
+    everywhere: list[str] = []
+    of_columns: dict[str, tuple[str, ...]] = {}
+    for part in dict.fromkeys(filter(None, _fields(text))):
+        name, equals, value = part.rpartition("=")
+        if equals and not (name and value):
+            raise ConfigError(
+                f"--missing {printable(part, 60)} is no COLUMN=VALUE", "for example --missing -999,age=99"
+            )
+        if equals:
+            of_columns[name] = (*of_columns.get(name, ()), value)
+        else:
+            everywhere.append(part)
+    if not everywhere and not of_columns:
+        raise ConfigError(f"--missing {text!r} names no value", "for example --missing -999,NA,age=99")
+    return tuple(everywhere), of_columns
 
 
 def parse_kinds(text: str) -> dict[str, str]:

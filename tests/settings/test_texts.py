@@ -101,10 +101,25 @@ def test_an_unknown_log_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "values"), [("-999,NA", ("-999", "NA")), ('"a,b", x,x', ("a,b", "x")), ("-9", ("-9",))]
+    ("text", "values", "of"),
+    [
+        ("-999,NA", ("-999", "NA"), {}),
+        ('"a,b", x,x', ("a,b", "x"), {}),
+        ("-9", ("-9",), {}),
+        ("age=99,age=98,NA,a=b=-9", ("NA",), {"age": ("99", "98"), "a=b": ("-9",)}),
+    ],
 )
-def test_values_of_missing_are_separated_by_commas(text: str, values: tuple[str, ...]) -> None:
-    assert parse_missing(text) == values
+def test_values_of_missing_are_separated_by_commas(
+    text: str, values: tuple[str, ...], of: dict[str, tuple[str, ...]]
+) -> None:
+    assert parse_missing(text) == (values, of)
+
+
+@pytest.mark.parametrize("text", ["=9", "age="])
+def test_missing_of_no_column_or_value_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_missing(text)
+    assert_reports(caught.value, "--missing", text, "age=99")
 
 
 @pytest.mark.parametrize("text", ["", ",", " , "])

@@ -1,6 +1,7 @@
 """How the folders under a data folder are meant: which are parts, which are classes, which are neither."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -94,6 +95,11 @@ def own_folders(folder: Folder) -> Iterator[Folder]:
             yield from own_folders(each)
 
 
+def same_name(name: str) -> str:
+    """Return a name without what systems write differently: case, and accents as letters of their own."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def holds_images(name: str) -> bool:
     """Return whether a folder is called by what lies in it, as `images`."""
     return _plain(name) in _IMAGES
@@ -157,7 +163,8 @@ def _are_parts(
     filled = folder.filled
     if set(filled) <= set(known):
         return False
-    if any(one.filled.keys() & other.filled.keys() for one, other in combinations(inner.values(), 2)):
+    called = [set(map(same_name, each.filled)) for each in inner.values()]
+    if any(one & other for one, other in combinations(called, 2)):
         return True
     if not set(filled) <= set(named) or not any(_says_only_part(name) for name in named):
         return False
@@ -229,7 +236,9 @@ def _parts_inside(folder: Folder) -> dict[str, dict[str, Folder]]:
 def _refuse_sets(shown: str, folder: Folder) -> None:
     """Refuse folders that all hold the same class folders, and so may be sets of data."""
     inner = [
-        set() if each.images else {name for name in each.filled if _plain(name) not in _COMPANIONS | _IMAGES}
+        set()
+        if each.images
+        else {same_name(name) for name in each.filled if _plain(name) not in _COMPANIONS | _IMAGES}
         for each in folder.filled.values()
     ]
     common = set.intersection(*inner) if len(inner) > 1 else set()

@@ -4,17 +4,19 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlkit.data.images.image_file import SUFFIXES
-from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders
+from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
 from dlkit.data.images.tree import Folder, Found, walk
 from dlkit.errors import DataError, counted, did_you_mean, printable, reason
 
 _SHOWN = 8
 _NO_CLASS = ""  # in the place of a folder's name
-_MASK = re.compile(rb"(.+)[ _-]mask(?:_\d+)?\.[^./]+", re.IGNORECASE)
+_BESIDE = re.compile(
+    rb"(.+)[ _-](mask|quick-?look|thumb(?:nail)?|preview|browse|overview)(?:_\d+)?\.[^./]+", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class _Class:
     images: Sequence[Found]
     faults: Sequence[tuple[str, str]]
     ignored: int
-    masks: int
+    beside: int
     companions: Mapping[str, int]
 
 
@@ -82,6 +84,7 @@ def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "a
     if known is not None and top.images and not top.filled:
         return _unlabelled(root, tuple(known), top)
     laid_out = find_layout(root, top, known or (), layout)
+    laid_out = _with_known_names(laid_out, known)
     found = {
         part: {
             name: each
@@ -94,6 +97,27 @@ def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "a
     class_names = tuple(known) if known is not None else _class_names(root, found)
     _refuse_foreign(root, found, class_names)
     return _listing(root, class_names, found, laid_out)
+
+
+def _with_known_names(laid_out: Layout, known: Sequence[str] | None) -> Layout:
+    """Call classes as those to train on are called, where only case or the way of writing accents differs."""
+    main = laid_out.parts.get("train", laid_out.parts.get("all", {}))
+    names = list(main) if known is None else list(known)
+    by_plain = {same_name(name): name for name in names}
+    if len(by_plain) < len(names):  # two classes differ in case alone
+        return laid_out
+    notes, parts = [], {}
+    for part, classes in laid_out.parts.items():
+        called = {name: by_plain.get(same_name(name), name) for name in classes}
+        if len(set(called.values())) < len(called):
+            return laid_out
+        parts[part] = {called[name]: folder for name, folder in classes.items()}
+        notes += [
+            f"{printable(name)}/ in {part} is read as the class {printable(other)}"
+            for name, other in called.items()
+            if other != name
+        ]
+    return replace(laid_out, parts=parts, notes=[*laid_out.notes, *notes])
 
 
 def _unlabelled(root: Path, class_names: tuple[str, ...], top: Folder) -> Listing:
@@ -143,10 +167,10 @@ def _listing(
 
 
 def _class_of(folder: Folder) -> _Class:
-    """Return what lies in a class folder; masks beside the images are no images of the class."""
+    """Return what lies in a class folder; masks and previews beside the images are no images of the class."""
     own = list(own_folders(folder))
     images = sorted(image for each in own for image in each.images)
-    kept = _without_masks(images)
+    kept = _without_previews(images)
     return _Class(
         kept,
         [fault for each in own for fault in each.faults],
@@ -156,13 +180,13 @@ def _class_of(folder: Folder) -> _Class:
     )
 
 
-def _without_masks(images: list[Found]) -> list[Found]:
-    """Leave out `cat_mask.png` where `cat.png` is there too."""
-    masks = {name: match[1] for name, _, _ in images if b"mask" in name and (match := _MASK.fullmatch(name))}
-    if not masks:
+def _without_previews(images: list[Found]) -> list[Found]:
+    """Leave out `cat_mask.png` and `cat_quicklook.jpg` where `cat.png` is there too."""
+    beside = {name: match[1] for name, _, _ in images if (match := _BESIDE.fullmatch(name))}
+    if not beside:
         return images
     stems = {name.rpartition(b".")[0] for name, _, _ in images}
-    return [image for image in images if masks.get(image[0]) not in stems]
+    return [image for image in images if beside.get(image[0]) not in stems]
 
 
 def _class_names(root: Path, found: dict[str, dict[str, _Class]]) -> tuple[str, ...]:
@@ -213,8 +237,8 @@ def _left_out(classes: Sequence[_Class], laid_out: Layout) -> Iterator[str]:
     for name, count in companions.items():
         beside = counted(count, "image")
         yield f"{printable(name, 40)}/ in class folders left out ({beside} beside those of the classes)"
-    if masks := sum(each.masks for each in classes):
-        yield f"{counted(masks, 'image')} left out by the name of another with _mask"
+    if previews := sum(each.beside for each in classes):
+        yield f"{counted(previews, 'image')} left out by the name of another with _mask, _quicklook, _preview or the like"
     if loose := [name for folder in laid_out.above for name, _, _ in folder.images]:
         shown = _some([os.fsdecode(name) for name in loose])
         yield f"{counted(len(loose), 'image')} outside the class folders left out: {shown}"

@@ -189,5 +189,7 @@ def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False)
     which = counted(len(faults), "image")
     raise DataError(
         f"--data {root}: {which} of {total:,} cannot be read: {shown}{more}",
-        "fix or remove them",
+        "a function of your own can load them: --data file.py:make (docs/images.md)"
+        if alike and len(faults) == total
+        else "fix or remove them",
     )

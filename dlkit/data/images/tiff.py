@@ -206,7 +206,7 @@ def _read(opened: tifffile.TiffFile) -> Tiff:
     if not photograph and (len(stacked) > (samples == 1) or not {"Y", "X"} <= sizes.keys()):
         shape = "x".join(map(str, series.shape))
         raise ImageFault(
-            f"holds a stack of the axes {series.axes} ({shape}); put such images into a .npz file"
+            f"holds a stack of the axes {series.axes} ({shape}), and not one image of some bands"
         )
     if not photograph and stacked and samples == 1:
         _refuse_rows(stacked[0], int(page.imagelength), int(page.imagewidth))

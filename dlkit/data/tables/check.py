@@ -1,6 +1,7 @@
 """Faults of a table: values, columns and rows that a network should not be given as they are."""
 
 import itertools
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,11 +12,22 @@ from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.raw_rows import compared, hash_raw
-from dlkit.data.tables.roles import FEWEST_ROWS, names_rows, total_at_the_end, weights_error, weights_in
+from dlkit.data.tables.roles import (
+    FEWEST_ROWS,
+    alike,
+    alike_error,
+    groups_in,
+    names_rows,
+    totals_in,
+    weights_error,
+    weights_in,
+    without_rows,
+)
 from dlkit.data.tables.suspects import suspects_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import counted, printable
+from dlkit.settings.config import TrainConfig
 
 _TELLING_ROWS = 5000
 _GIVES_AWAY = 0.99
@@ -61,6 +73,25 @@ def check_table(
         findings += [] if classes else find_limits(table, name, target=True)
         findings += _giving_away(table, columns, table.column(name), classes=classes)
     return findings
+
+
+def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
+    """Find columns that name what several rows are of, as patients, which a split at random divides."""
+    if any(
+        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
+    ):
+        return
+    targets = target_names(table.names, config.target, table.source) if config.target else ()
+    for name, count in groups_in(table, [name for name in table.names if name not in targets]):
+        shown = printable(name)
+        yield Finding(
+            level="warning",
+            rule="groups",
+            where=f"column {shown}",
+            count=count,
+            message=f"{count:,} different values in {len(table):,} rows: rows of one are divided between the splits",
+            cure=f"--group {shlex.quote(shown)} keeps them together, for scores on new ones",
+        )
 
 
 def _is_classes(table: Table, column: Column, task: str) -> bool:
@@ -166,20 +197,21 @@ def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
                 f"{counted(each.count, 'value')} of {each.code} where the others lie from {each.low:g} to "
                 f"{each.high:g}: it looks like a code for a missing value"
             ),
-            cure=f"--missing {each.code} takes it as missing",
+            cure=f"--missing {shlex.quote(printable(each.typed, 200))} takes it as missing",
         )
 
 
 def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
-    """Find a last row that holds the sums or means of the others."""
-    if shown := total_at_the_end(table, names):
+    """Find rows that hold sums or means of others."""
+    rows, shown = totals_in(table, names)
+    if rows:
         yield Finding(
             level="warning",
             rule="total",
-            where=f"line {table.line(len(table) - 1):,}",
-            count=1,
-            message=f"the last row {shown}",
-            cure="it is not a sample: remove it",
+            where=f"line {some_of([f'{table.line(row):,}' for row in rows])}",
+            count=len(rows),
+            message=f"totals or means of other rows: {shown}",
+            cure=f"they are not samples: {without_rows(table, rows)}",
         )
 
 
@@ -250,19 +282,15 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
             message=f"no target in {counted(len(missing), 'row')}, e.g. in line {table.line(int(missing[0])):,}",
             cure="they are of no use for training; fill them in or drop them",
         )
-    by_plain: dict[str, list[str]] = {}
-    for text in column.categories:
-        by_plain.setdefault(" ".join(text.split()).casefold(), []).append(text)
-    alike = [texts for texts in by_plain.values() if len(texts) > 1]
-    if alike:
-        shown = "; ".join(" and ".join(repr(printable(text)) for text in texts) for texts in alike[:3])
+    if texts := alike(column):
+        fault = alike_error(table, column)
         yield Finding(
             level="warning",
             rule="labels",
             where=f"column {name}",
-            count=sum(map(len, alike)),
-            message=f"classes differ only in case or spaces: {shown}",
-            cure="spell them the same way; otherwise they are learned as different classes",
+            count=sum(map(len, texts)),
+            message=fault.message,
+            cure=fault.hint,
         )
 
 

@@ -31,8 +31,8 @@ class Odd:
         row: Where it stands.
         text: What stands there.
         fault: `word` for no number, `comma` for marks that may mean either, `marks` for others than the column has,
-            `units`, `censored`, `exponent` for 1E5 among digits, or `order` for a date with day and month in either
-            order.
+            `units`, `censored`, `date` for no date among dates, `exponent` for 1E5 among digits, or
+            `order` for a date with day and month in either order.
         more: Further such texts.
     """
 
@@ -114,9 +114,13 @@ class ColumnReader:
 
     @property
     def order(self) -> str:
-        """What comes first in its dates where that was a choice, `%d` or `%m`; else empty."""
-        first = self.forms[0][:2]
-        return first if self.kind == "date" and first in ("%d", "%m") and "%b" not in self.forms[0] else ""
+        """What comes first in its dates where that was a choice, `%d` or `%m`, and where its years of two digits begin.
+
+        For example `%d@1913`; empty where neither was a choice.
+        """
+        form, at, century = self.forms[0].partition("@")
+        first = form[:2] if form[:2] in ("%d", "%m") and "%b" not in form else ""
+        return first + at + century if self.kind == "date" else ""
 
     def column(self, stray: Stray | None) -> Column:
         """Return the column that was read.

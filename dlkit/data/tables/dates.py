@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from dlkit.data.tables.arrow import as_array, strings
 
 ISO = "ISO8601"
+_FEW_FORMS = 3
+_YEARS_AHEAD = 10  # dates lie further in the past than in the future
 _ISO_TEXT = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2})?))?)?"
 )
@@ -31,6 +33,7 @@ def forms_of(texts: Sequence[str]) -> list[str]:
     if all(map(_ISO_TEXT.fullmatch, texts)) and not np.isnan(as_seconds(texts, ISO)).any():
         return [ISO]
     found = [form for form in _forms_like(texts[0]) if not np.isnan(as_seconds(texts, form)).any()]
+    found = [with_century(texts, form) for form in found]
     if len(found) > 1 and all(
         np.array_equal(as_seconds(texts, found[0]), as_seconds(texts, form)) for form in found
     ):
@@ -38,13 +41,53 @@ def forms_of(texts: Sequence[str]) -> list[str]:
     return found
 
 
+def mostly_dates(texts: Sequence[str], share: float) -> np.ndarray | None:
+    """Return which texts are dates of one form, bool of shape (K,), where at least a share of them are; else None."""
+    for form in [ISO, *dict.fromkeys(form for text in texts[:_FEW_FORMS] for form in _forms_like(text))]:
+        fits = ~np.isnan(as_seconds(texts, form))
+        if form == ISO:
+            fits &= np.array([_ISO_TEXT.fullmatch(text) is not None for text in texts], dtype=bool)
+        if share <= fits.mean() < 1:
+            return np.asarray(fits)
+    return None
+
+
 def in_order(forms: Sequence[str], first: str) -> list[str]:
     """Return those of some forms that begin with a field, `%d` or `%m`, and those in which no reader would swap it."""
     return [form for form in forms if form == ISO or "%b" in form or form[:2] in ("%Y", first)]
 
 
+def with_century(texts: Sequence[str], form: str) -> str:
+    """Return a form with the first of the hundred years that years of two digits are in, as `%d/%m/%y@1913`.
+
+    Usually 69 is 1969 and 68 is 2068, as everywhere. Where that leads more than ten years ahead, as for dates of birth,
+    the years of the column are taken to lie together and not ahead: the hundred years begin in the middle of the
+    longest run of years that it does not have.
+
+    Args:
+        texts: Dates of that form.
+        form: It is returned as it is where it has no such years, or they are read as usual.
+    """
+    if "%y" not in form:
+        return form
+    seconds = as_seconds(texts, form)
+    usual = np.unique(seconds.astype("datetime64[s]").astype("datetime64[Y]").astype(int) + 1970)
+    latest = datetime.now(UTC).year + _YEARS_AHEAD
+    if usual[-1] <= latest:
+        return form
+    years = np.unique(usual % 100)
+    gaps = np.diff(np.append(years, years[0] + 100))
+    longest = int(gaps.argmax())
+    last, gap = int(years[longest]), int(gaps[longest])
+    last += 100 * ((latest - last) // 100)
+    return f"{form}@{last - (100 - gap) - gap // 2}"
+
+
 def as_seconds(texts: Sequence[str] | pa.Array, form: str) -> np.ndarray:
     """Return dates as seconds since 1970 (UTC where no zone is named), float64; NaN where one is no date."""
+    form, _, first = form.partition("@")
+    if first:
+        return _in_century(as_seconds(texts, form), int(first))
     array = texts if isinstance(texts, pa.Array) else strings(texts)
     if form == ISO:
         return _iso_seconds(array)
@@ -56,6 +99,20 @@ def as_seconds(texts: Sequence[str] | pa.Array, form: str) -> np.ndarray:
             seconds = np.array(seconds)
             seconds[place] = np.nan
     return seconds
+
+
+def _in_century(seconds: np.ndarray, first: int) -> np.ndarray:
+    """Return dates with their years moved by hundreds to the hundred years that begin with a given one."""
+    known = np.flatnonzero(~np.isnan(seconds))
+    whole = seconds[known].astype("int64")
+    days, rest = whole // 86_400, seconds[known] - whole // 86_400 * 86_400
+    dates = days.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    years = months.astype("datetime64[Y]").astype(int) + 1970
+    moved = (months + 12 * (first + (years - first) % 100 - years)).astype("datetime64[D]")
+    read = np.array(seconds)
+    read[known] = (moved + (dates - months)).astype("int64") * 86_400.0 + rest
+    return read
 
 
 def _iso_seconds(array: pa.Array) -> np.ndarray:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -131,14 +132,17 @@ def _all_longer(source: str, header: Header, line: int, record: list[str]) -> Da
     what = f"has {columns:,} {'field' if columns == 1 else 'fields'}, and the rows below have {found:,}"
     if not any(field[:1].isdigit() for field in record):
         return fault_in(
-            source, first, what, f"are the names in line {line}? tail -n +{line} {source} > new.csv"
+            source,
+            first,
+            what,
+            f"are the names in line {line}? tail -n +{line} {shlex.quote(source)} > new.csv",
         )
     if found > columns + 1:
         hint = "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
     elif not record[-1]:
-        hint = f"rows end in '{sign}': sed '2,$s/{sign}\r*$//' {source} > new.csv removes it"
+        hint = f"rows end in '{sign}': sed '2,$s/{sign}\r*$//' {shlex.quote(source)} > new.csv removes it"
     else:
-        named = f"if rows begin with their number, as R writes them: sed '1s/^/{sign}/' {source} > new.csv"
+        named = f"if rows begin with their number, as R writes them: sed '1s/^/{sign}/' {shlex.quote(source)} > new.csv"
         hint = f"{named}; or write numbers with a decimal point, 1.5 not 1,5"
     return fault_in(source, first, what, hint)
 

@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -19,6 +20,7 @@ _ROWS_SEEN = 200
 _BYTES_SEEN = 2**18
 _FEWEST_COUNTED = 3  # names as 1990, 1991, 1992 count
 _MANY_COUNTED = 10
+_MOST_TITLES = 12
 _OTHER_FILES = {
     b"PK\x03\x04": ("an Excel or zip file", "export it as CSV; a zipped CSV is read under the name .csv.zip"),
     b"PAR1": ("a parquet file", "name it .parquet"),
@@ -96,7 +98,11 @@ def read_header(
             f"looks like values, not like names of columns: {shown}",
             "--no-header reads it as a row, and the columns are c0, c1, ...; --header reads it as names",
         )
-    _check_names(names, source, line)
+    try:
+        _check_names(names, source, line, delimiter)
+    except DataError as err:
+        file.seek(end)
+        raise DataError(err.message, _names_below(file, delimiter, source, line) or err.hint) from err
     file.seek(end)
     return Header(names, delimiter, end, line - 1 + record.count(b"\n"), comments)
 
@@ -175,7 +181,8 @@ def text_fault(data: bytes, source: str, line: int, offset: int) -> DataError | 
             source,
             line,
             f"is not UTF-8: byte {offset + err.start:,} is 0x{data[err.start]:02x}",
-            "if the file is Latin-1: iconv -f LATIN1 -t UTF-8 old.csv > new.csv; if encodings are mixed, fix that line",
+            f"as Excel on Windows writes it: iconv -f WINDOWS-1252 -t UTF-8 {shlex.quote(source)} > utf8.csv; if "
+            "encodings are mixed, fix that line",
         )
     return None
 
@@ -252,22 +259,24 @@ def _check_start(start: bytes, source: str) -> None:
     if encoding := wide_encoding(start):
         raise DataError(
             f"{source} is {encoding} text without a byte-order mark, judging by its first bytes",
-            f"iconv -f {encoding} -t UTF-8 {source} > utf8.csv",
+            f"iconv -f {encoding} -t UTF-8 {shlex.quote(source)} > utf8.csv",
         )
     for magic, (kind, hint) in _OTHER_FILES.items():
         if start.lstrip()[: len(magic)].lower() == magic.lower():
             raise DataError(f"{source} is {kind}, not a table of text", hint)
 
 
-def _check_names(names: tuple[str, ...], source: str, line: int) -> None:
+def _check_names(names: tuple[str, ...], source: str, line: int, delimiter: str) -> None:
     seen: dict[str, int] = {}
     for place, name in enumerate(names, 1):
         if name in seen and name:
+            told = shlex.quote(_written(_told_apart(names), delimiter))
             raise fault_in(
                 source,
                 line,
                 f"names columns {seen[name]} and {place} both {printable(name)}",
-                "give every column its own name",
+                f"(echo {told}; tail -n +{line + 1} {shlex.quote(source)}) > new.csv "
+                "gives every column its own name",
             )
         if not name and place > 1:
             raise fault_in(
@@ -277,6 +286,32 @@ def _check_names(names: tuple[str, ...], source: str, line: int) -> None:
                 "name it, or remove the last delimiter of each line: sed -E 's/[,;\\t]\\r?$//' old.csv > new.csv",
             )
         seen[name] = place
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Return names with a number behind those that come again: a, a 2."""
+    told: list[str] = []
+    for name in names:
+        number = 2
+        other = name
+        while other in told:
+            other, number = f"{name} {number}", number + 1
+        told.append(other)
+    return told
+
+
+def _written(names: Sequence[str], delimiter: str) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=delimiter, lineterminator="").writerow(names)
+    return buffer.getvalue()
+
+
+def _names_below(file: BinaryIO, delimiter: str, source: str, line: int) -> str:
+    """Return the command that cuts the lines above the names, where those stand a few lines below; empty for none."""
+    for number, row in enumerate(_next_rows(file, delimiter)[:_MOST_TITLES], line + 1):
+        if len(row) > 1 and all(field.strip() for field in row) and not any(map(_is_number, row)):
+            return f"are the names in line {number}? tail -n +{number} {shlex.quote(source)} > new.csv"
+    return ""
 
 
 def _split(line: str, delimiter: str) -> list[str]:

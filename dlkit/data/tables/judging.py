@@ -18,7 +18,7 @@ from dlkit.data.tables.columns import (
     first_of,
     others_of,
 )
-from dlkit.data.tables.dates import forms_of, in_order
+from dlkit.data.tables.dates import forms_of, in_order, mostly_dates
 from dlkit.data.tables.numbers import Marks, is_grouped, look_around, recognise_marks, shape_of
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.together import judge_together
@@ -42,25 +42,30 @@ def plan_columns(
     Args:
         sample: The texts of the first rows, by column.
         kinds: Kinds that a trained network needs.
-        orders: Whether the day or the month came first in the dates of its columns, `%d` or `%m`.
+        orders: What was a choice in the dates of its columns; see `ColumnReader.order`.
         exact: Keep all numbers in float64.
         options: What the user says.
     """
     plain = replace(options.written, marks=options.marks or Marks())
-    found = {} if plain.censored or plain.typed else judge_together(sample, plain, options.codes)
+    alike = {name: values for name, values in sample.items() if name not in options.missing_of}
+    found = {} if plain.censored or plain.typed else judge_together(alike, plain, options.codes)
     readers = {name: found.get(name) or judge(name, values, options) for name, values in sample.items()}
     doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault in ("comma", "marks")}
     if doubtful and None in (options.decimal, options.thousands):
         written = {
             name: sample[name] for name, each in readers.items() if each.kind == "number" or name in doubtful
         }
-        numbers = [_numbers_in(values, options) for values in written.values()]
+        numbers = [_numbers_in(values, options.of_column(name)) for name, values in written.items()]
         if marks := recognise_marks(numbers, options.decimal, options.thousands):
             readers |= {name: judge(name, values, options, marks) for name, values in written.items()}
     for name, reader in readers.items():
         reader.exact = exact
         if name in orders and reader.kind == "date":
-            reader.forms = tuple(in_order(reader.forms, orders[name]))[:1] or reader.forms
+            first, at, century = orders[name].partition("@")
+            forms = (in_order(reader.forms, first) if first else list(reader.forms)) or list(reader.forms)
+            reader.forms = tuple(
+                form.partition("@")[0] + (at + century) * ("%y" in form) for form in forms[:1]
+            )
         if kind := kinds.get(name) or options.kinds.get(name):
             reader.kind, reader.odd, reader.digits, reader.padded = kind, None, False, False
             reader.forced = "network" if name in kinds else "--kinds"
@@ -76,6 +81,7 @@ def judge(name: str, values: pa.Array, options: TableOptions, marks: Marks | Non
         options: What the user says.
         marks: How the numbers of the table are written; None takes 1234.5.
     """
+    options = options.of_column(name)
     written = replace(options.written, marks=marks or options.marks or Marks())
     texts, codes = coded(values)
     missing = written.is_missing(texts)
@@ -125,6 +131,13 @@ def _judge_numbers(
     strange = ~numeric
     if around is None:
         reader.kind = "text"
+        tidy = [texts[place].strip() for place in given]
+        if len(given) > _MANY_NUMBERS and (dates := mostly_dates(tidy, 1 - _STRAY_SHARE)) is not None:
+            others = np.zeros(len(texts), dtype=bool)
+            others[np.array(given)[~dates]] = True
+            row, text = first_of(others, texts, codes)
+            reader.odd = Odd(row, text, "date", others_of(texts, others, text))
+            return
         words = strange.sum()
         if words <= MAX_WORDS and (numeric & ~missing).sum() > _MANY_NUMBERS:
             row, text = first_of(strange, texts, codes)

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,17 @@ from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading import peek_names, read_table
-from dlkit.data.tables.roles import names_rows, total_at_the_end, weights_error, weights_in
+from dlkit.data.tables.roles import (
+    alike,
+    alike_error,
+    groups_in,
+    is_total,
+    names_rows,
+    totals_in,
+    weights_error,
+    weights_in,
+    without_rows,
+)
 from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
@@ -97,6 +108,10 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
             "auto or none",
         )
     targets = read_targets(table, names, config.task)
+    _refuse_totals(table, names)
+    for name in names if config.task == "auto" else ():
+        if alike(table.column(name)):
+            raise alike_error(table, table.column(name))
     rows = split_table(table, targets, config)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     left_out = _not_for_learning(table, names, config)
@@ -137,6 +152,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     )
     suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
     notes = [*table.notes, suspects, targets.note, *_notes(table, targets, rows, encoding, left_out)]
+    notes += _notes_on_groups(table, encoding, config)
     return DataSet(
         description, _splits(inputs, targets, rows), notes=[note for note in notes if note], table=table
     )
@@ -296,6 +312,16 @@ def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig)
     return left_out
 
 
+def _refuse_totals(table: Table, names: Sequence[str]) -> None:
+    """Refuse rows of totals whose words keep a column from being dates or numbers."""
+    rows, shown = totals_in(table, names)
+    if rows and any(column.stray and is_total(column.stray.value) for column in table.columns.values()):
+        raise DataError(
+            f"{table.source}: rows that seem to hold totals or means of others, {shown}: {len(rows):,}",
+            without_rows(table, rows),
+        )
+
+
 def _refuse_weights(table: Table, features: Sequence[str], config: TrainConfig) -> None:
     """Refuse to learn from a column that weighs the rows, unless the user says that it is a number like others."""
     asked = TableOptions.of(config).kinds
@@ -365,9 +391,12 @@ def _notes(
     ]
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
-    if shown := total_at_the_end(table, [code.name for code in encoding.columns]):
-        where = table.place(len(table) - 1)
-        yield f"{where}, the last row, {shown}: it seems to be no sample; take it out"
+    totals, shown = totals_in(table, [code.name for code in encoding.columns])
+    if totals:
+        yield (
+            f"rows that seem to hold totals or means of others, {shown}: {len(totals):,}; they are no samples: "
+            f"{without_rows(table, totals)}"
+        )
     if counting := [code.name for code in encoding.columns if _names_rows(table, code.name)]:
         yield (
             f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
@@ -378,6 +407,20 @@ def _notes(
             f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
         )
         yield f"columns left out: {reasons}"
+
+
+def _notes_on_groups(table: Table, encoding: Encoding, config: TrainConfig) -> Iterator[str]:
+    """Yield which columns name what several rows are of, where the split is at random."""
+    if any(
+        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
+    ):
+        return
+    for name, count in groups_in(table, [code.name for code in encoding.columns]):
+        shown = printable(name)
+        yield (
+            f"{shown} has {count:,} different values in {len(table):,} rows, and rows of one are divided between the "
+            f"splits; --group {shlex.quote(shown)} keeps them together, for scores on new ones"
+        )
 
 
 def _names_rows(table: Table, name: str) -> bool:

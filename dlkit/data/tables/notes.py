@@ -32,11 +32,18 @@ def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableO
             "column as numbers"
         )
     for first, word in (("%d", "day"), ("%m", "month")):
-        if dates := [name for name, each in readers.items() if each.order == first]:
+        if dates := [name for name, each in readers.items() if each.order.partition("@")[0] == first]:
             yield f"dates are read with the {word} first: {_some(dates)}"
+    centuries = {name: each.order.partition("@")[2] for name, each in readers.items()}
+    if moved := [f"{name} ({first} to {int(first) + 99})" for name, first in centuries.items() if first]:
+        yield f"years of two digits are read as those of these hundred years: {_some(moved)}"
     for code in options.missing:
         if found := {name: each.emptied[code] for name, each in readers.items() if code in each.emptied}:
             yield f"--missing {code}: {_some(f'{name} ({count:,})' for name, count in found.items())}"
+    for column, codes in options.missing_of.items():
+        emptied = readers[column].emptied if column in readers else {}
+        for code in codes:
+            yield f"--missing {column}={code}: {emptied.get(code, 0):,} rows"
     if limits := {name: each.limits for name, each in numbers.items() if each.limits}:
         yield (
             f"--censored {options.censored}: values like <0.05 become {_CENSORED[options.censored or 'value']} in "
@@ -62,6 +69,18 @@ def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: Tab
                 f"--missing {printable(code, 40)}: {source} has no such value",
                 "leave it out; the check of the data lists candidates",
             )
+    for name, codes in options.missing_of.items():
+        if name not in readers:
+            raise DataError(
+                f"--missing {printable(name)}={codes[0]}: {source} has no such column",
+                did_you_mean(name, readers) or f"it has {_some(readers)}",
+            )
+        for code in codes:
+            if code not in readers[name].emptied:
+                raise DataError(
+                    f"--missing {printable(name)}={printable(code, 40)}: the column has no such value",
+                    "leave it out",
+                )
     if options.censored and not any(reader.limits for reader in readers.values()):
         raise DataError(
             f"--censored {options.censored}: {source} has no value like <0.05 among numbers", "leave it out"

@@ -67,6 +67,9 @@ _SHAPE = re.compile(
 _BRACKETS = re.compile(rf"\((?:(?:{_CURRENCY})\s*)?{_NUMBER}\)")
 _CLOCK = re.compile(r"[+-]?\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?")
 _CLOCK_PARTS = r"^(?P<sign>[+-]?)(?P<first>\d+):(?P<second>\d+)(?::(?P<third>[\d.]+))?$"
+_PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'"}
+_ERROR = r"\s*(±|\+/-|\+-).*$"  # what stands behind a mean
+_NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
 _GROUPED = re.compile(r"\d{1,3}([.,' ]\d{3})*,\d+|\d{1,3}([,' ]\d{3})+(\.\d+)?|\d+,\d+")
 
 
@@ -115,6 +118,7 @@ class Written:
         after: The unit behind each number, as `%` or `months`; may be missing, but for a percent sign.
         factors: Numbers may be followed by k, M or bn, which multiply them.
         brackets: Numbers in brackets are negative, as accountants write them.
+        errors: Behind a number ± and its error may stand, which are left out.
         clock: How parts with colons between are read, in words; empty where there are none.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
         typed: Words that stand for a missing value because the user says so.
@@ -125,6 +129,7 @@ class Written:
     after: str = ""
     factors: bool = False
     brackets: bool = False
+    errors: bool = False
     clock: str = ""
     censored: str = ""
     typed: frozenset[str] = frozenset()
@@ -138,7 +143,8 @@ class Written:
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
         factors, brackets = "k, M, bn" * self.factors, "(1) as -1" * self.brackets
-        return ", ".join(filter(None, (self.before, self.after, factors, brackets, self.clock)))
+        errors = "what follows ± left out" * self.errors
+        return ", ".join(filter(None, (self.before, self.after, factors, brackets, errors, self.clock)))
 
     def read(self, texts: pa.Array) -> pa.Array | None:
         """Return texts as float64, null where one is missing; None where one is no number."""
@@ -182,6 +188,8 @@ class Written:
             return texts
         if self.clock:
             return _clock_numbers(texts)
+        if self.errors:
+            texts = pc.replace_substring_regex(texts, _ERROR, "")
         if self.brackets:
             texts = pc.replace_substring_regex(texts, r"^\((.*)\)$", r"-\1")
         bare = pc.replace_substring_regex(texts, self._pattern, r"\1\2\3")
@@ -223,6 +231,7 @@ class Shape:
     before: str = ""
     after: str = ""
     brackets: bool = False
+    error: bool = False
 
 
 @dataclass(frozen=True)
@@ -244,8 +253,11 @@ class Around:
 
 def shape_of(text: str) -> Shape | None:
     """Return the number that a text holds with what stands around it; None where it holds something else."""
-    brackets = _BRACKETS.fullmatch(text.strip()) is not None
-    match = _SHAPE.fullmatch(f"-{text.strip()[1:-1]}" if brackets else text.strip())
+    text = text.strip()
+    bare = re.sub(_ERROR, "", text)
+    error, text = bare != text, _tidied(bare)
+    brackets = _BRACKETS.fullmatch(text) is not None
+    match = _SHAPE.fullmatch(f"-{text[1:-1]}" if brackets else text)
     if match is None or (match["sign"] and match["sign2"]):
         return None
     after = match["after"] or ""
@@ -261,7 +273,7 @@ def shape_of(text: str) -> Shape | None:
         return None
     sign = (match["sign"] or match["sign2"] or "").replace("\u2212", "-")
     number = match["number"].replace("\u00a0", " ").replace("\u202f", " ")
-    return Shape(sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets)
+    return Shape(sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets, error)
 
 
 def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, share: float) -> Around | None:
@@ -290,7 +302,9 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
     if len(befores) > 1 or len(units) > 1 or (units == {"%"} and "" in afters):
         return None if few or len(befores) + len(units) > _MAX_UNITS else Around(None, fits, "units", numbers)
     known = replace(written, before="".join(befores), after="".join(units), factors=factors)
-    known = replace(known, brackets=any(shape.brackets for shape in found))
+    known = replace(
+        known, brackets=any(shape.brackets for shape in found), errors=any(shape.error for shape in found)
+    )
     limits = any(shape.limit for shape in found)
     if limits and not written.censored:
         plain = {shape.number for shape in found if not shape.limit}
@@ -326,11 +340,18 @@ def recognise_marks(
 
 
 def _tidy(texts: pa.Array) -> pa.Array:
-    """Return texts without spaces around, with plain signs and plain spaces within."""
+    """Return texts without spaces around, with plain signs, apostrophes and spaces, and without a dash for no cents."""
     texts = pc.utf8_trim_whitespace(texts)
-    for odd, plain in (("\u2212", "-"), ("\u00a0", " "), ("\u202f", " ")):
+    for odd, plain in _PLAIN.items():
         texts = pc.replace_substring(texts, odd, plain)
-    return texts
+    return pc.replace_substring_regex(texts, _NO_CENTS, r"\1")
+
+
+def _tidied(text: str) -> str:
+    """Return one text as `_tidy` does."""
+    for odd, plain in _PLAIN.items():
+        text = text.replace(odd, plain)
+    return re.sub(_NO_CENTS, r"\1", text)
 
 
 def _clock_numbers(texts: pa.Array) -> pa.Array:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from dlkit.data.tables.numbers import Marks, Written
@@ -21,6 +21,7 @@ class TableOptions:
         decimal: What stands before decimals; None recognises a comma where it shows, and else takes a point.
         thousands: What stands between thousands; None likewise.
         missing: Texts and numbers that stand for a missing value, beside the usual ones.
+        missing_of: Those that do so in one column alone, by its name.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; None refuses it.
         day: Whether the day or the month comes first in a date: `%d` or `%m`; None lets the column decide.
         header: Whether the first line has the names of the columns; None looks.
@@ -30,6 +31,7 @@ class TableOptions:
     decimal: str | None = None
     thousands: str | None = None
     missing: tuple[str, ...] = ()
+    missing_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     censored: str | None = None
     day: str | None = None
     header: bool | None = None
@@ -38,15 +40,22 @@ class TableOptions:
     @classmethod
     def of(cls, config: "TrainConfig") -> Self:
         """Return those of a configuration."""
+        everywhere, of_columns = parse_missing(config.missing) if config.missing else ((), {})
         return cls(
             decimal=config.decimal,
             thousands=config.thousands,
-            missing=parse_missing(config.missing) if config.missing else (),
+            missing=everywhere,
+            missing_of=of_columns,
             censored=config.censored,
             day="%d" if config.dayfirst else "%m" if config.monthfirst else None,
             header=config.header,
             kinds=parse_kinds(config.kinds) if config.kinds else {},
         )
+
+    def of_column(self, name: str) -> "TableOptions":
+        """Return the options for one column."""
+        own = self.missing_of.get(name)
+        return self if own is None else replace(self, missing=(*self.missing, *own), missing_of={})
 
     @property
     def marks(self) -> Marks | None:

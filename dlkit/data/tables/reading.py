@@ -5,6 +5,7 @@ import codecs
 import contextlib
 import gzip
 import lzma
+import shlex
 import shutil
 import sys
 import tempfile
@@ -199,11 +200,12 @@ class _Reading:
         if units := units_below(sample, readers):
             first, last = file.first_line, file.first_line + units - 1
             lines = f"line {first:,} to {last:,}" if units > 1 else f"line {first:,}"
+            without = f"sed {first},{last}d {shlex.quote(self.source)} > new.csv"
             raise DataError(
                 f"{self.source} {lines} seems to have names or units instead of numbers",
                 "leave out --no-header if they are the names of the columns"
                 if self.asked.options.header is False
-                else f"sed {first},{last}d {self.source} > new.csv takes {'them' if units > 1 else 'it'} out",
+                else f"{without} takes {'them' if units > 1 else 'it'} out",
             )
         return self._table(file, readers, size, store)
 

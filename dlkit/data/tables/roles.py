@@ -22,9 +22,18 @@ _WEIGHTS = re.compile(
 _MAYBE_WEIGHTS = re.compile(r"weight|wt|w", re.IGNORECASE)
 _FEW_WEIGHTS, _ROWS_A_WEIGHT = 20, 10
 _TOTAL = re.compile(
-    r"(grand |sub)?(totals?|sums?|summen?|gesamt\w*|somme|totaux|suma|totale|means?|averages?|mittelwerte?|moyenne)\W*",
+    r"(grand|sub|sous|zwischen)?[ -]?(totals?|sums?|summen?|gesamt|insgesamt|somme|totaux|suma|totale|means?|averages?|"
+    r"mittelwerte?|moyenne|media|s\.?d\.?|std)\b(?! loss).{0,40}",
     re.IGNORECASE,
 )
+_FEW_TOTALS, _SHOWN_LINES, _SHOWN_CLASSES = 0.1, 40, 3
+_GROUP_NAME = re.compile(
+    r"(^|[_ .-])(id|uid|tag|patient|subject|participant|person|animal|cow|mouse|user|customer|client|donor|pupil|"
+    r"student|athlete|player|household|family|specimen|device|machine|sensor|speaker|author)s?"
+    r"([_ .-]?(id|nr|no|number|code|tag|name))?$",
+    re.IGNORECASE,
+)
+_FEWEST_GROUPS, _ROWS_A_GROUP = 8, 2
 
 
 def weights_in(table: Table, names: Sequence[str]) -> list[str]:
@@ -72,17 +81,41 @@ def names_rows(column: Column, given: np.ndarray, different: int) -> bool:
     return bool(counts) or _ID_NAME.search(column.name) is not None
 
 
-def total_at_the_end(table: Table, names: Sequence[str]) -> str:
-    """Return what shows that the last row holds sums or means of the others; empty where nothing does."""
+def totals_in(table: Table, names: Sequence[str]) -> tuple[list[int], str]:
+    """Return the rows that hold totals or means of others, and what shows it; none where nothing does.
+
+    Args:
+        table: The table.
+        names: The columns to learn from.
+    """
     if len(table) < FEWEST_ROWS:
-        return ""
-    last = np.array([len(table) - 1])
+        return [], ""
     for name in table.names:
         column = table.column(name)
         if column.kind == "text" and not column.hashed:
-            text = table.texts(name, last)[0]
-            if text and _TOTAL.fullmatch(text) and (table.codes(name) == table.codes(name, last)).sum() == 1:
-                return f"is called '{printable(text, 40)}' in column {printable(name)}"
+            called = [place for place, text in enumerate(column.categories) if is_total(text)]
+            rows = np.flatnonzero(np.isin(table.codes(name), called))
+            if 0 < len(rows) <= _FEW_TOTALS * len(table):
+                shown = printable(str(table.texts(name, rows[:1])[0]), 40)
+                return rows.tolist(), f"called '{shown}' in column {printable(name)}"
+    shown = _sums_at_the_end(table, names)
+    return ([len(table) - 1], shown) if shown else ([], "")
+
+
+def is_total(text: str) -> bool:
+    """Return whether a text is a heading of totals or means."""
+    return _TOTAL.fullmatch(text.strip()) is not None
+
+
+def without_rows(table: Table, rows: Sequence[int]) -> str:
+    """Return what takes some rows out of a table: the command, where they stand in few lines of a file."""
+    if not table.in_lines or len(rows) > _SHOWN_LINES:
+        return "take them out"
+    lines = ";".join(f"{table.line(row)}d" for row in rows)
+    return f"sed '{lines}' {shlex.quote(table.source)} > new.csv takes them out"
+
+
+def _sums_at_the_end(table: Table, names: Sequence[str]) -> str:
     columns = sums = means = 0
     for block in blocks_of([name for name in names if table.column(name).kind == "number"], len(table)):
         values = table.stack(block)
@@ -95,7 +128,46 @@ def total_at_the_end(table: Table, names: Sequence[str]) -> str:
     most = max(sums, means)
     if most < max(2, columns / 2):
         return ""
-    return f"holds the {'sums' if sums >= means else 'means'} of all others in {most} columns"
+    return f"the {'sums' if sums >= means else 'means'} of all others in {most} columns"
+
+
+def groups_in(table: Table, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the columns that name what several rows are of, as patients, and how many of those there are."""
+    found = []
+    for name in names:
+        column = table.column(name)
+        if not _GROUP_NAME.search(name) or column.hashed or column.kind not in ("text", "number"):
+            continue
+        given = table.codes(name) if column.kind == "text" else table.numbers(name)
+        given = given[given != -1] if column.kind == "text" else given[~np.isnan(given)]
+        different = len(np.unique(given))
+        if different >= _FEWEST_GROUPS and _ROWS_A_GROUP * different <= len(given):
+            found.append((name, different))
+    return found
+
+
+def alike(column: Column) -> list[list[str]]:
+    """Return the texts of a column that differ only in case or spaces, those that belong together in a list."""
+    by_plain: dict[str, list[str]] = {}
+    for text in column.categories:
+        by_plain.setdefault(" ".join(text.split()).casefold(), []).append(text)
+    return [texts for texts in by_plain.values() if len(texts) > 1]
+
+
+def alike_error(table: Table, column: Column) -> DataError:
+    """Return the error of classes that differ only in case or spaces, with the command that writes them alike."""
+    shown = "; ".join(
+        " and ".join(repr(printable(text)) for text in texts) for texts in alike(column)[:_SHOWN_CLASSES]
+    )
+    script = (
+        "import sys, pandas as pd; d = pd.read_csv(sys.argv[1], sep=None, engine='python', dtype=str); "
+        "d[sys.argv[2]] = d[sys.argv[2]].str.split().str.join(' ').str.capitalize(); d.to_csv('new.csv', index=False)"
+    )
+    return DataError(
+        f"classes of {printable(column.name)} differ only in case or spaces: {shown}",
+        f'python -c "{script}" {shlex.quote(table.source)} {shlex.quote(column.name)} writes them alike; --task '
+        "classification takes them as they are",
+    )
 
 
 def _weighs(table: Table, name: str) -> bool:

@@ -1,7 +1,8 @@
 """Numbers that look like codes for a missing value: -999, 99 or 1e30, far from the rest of their column."""
 
 import re
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from dlkit.errors import counted, printable
 _REPEATED = re.compile(r"(7{2,6}|8{2,6}|9{2,6})0*")
 _OTHERS = frozenset((97.0, 98.0, 997.0, 998.0, 999.25, 32767.0, 32768.0, 65535.0, 2147483647.0, 2147483648.0))
 _BEGINNINGS = (77, 88, 97, 98, 99, 32, 65, 21)
+_SMALL = (-1.0, -2.0, -7.0, -8.0, -9.0)
 _HUGE = 1e20
 _FEWEST_OTHERS = 3
+_STEPS, _SHARE = 10, 0.2
 _SHOWN = 8
 
 
@@ -26,6 +29,7 @@ class Suspect:
         count: In how many rows.
         low: The lowest of the other numbers.
         high: The highest of them.
+        typed: What --missing takes: the code, with the column where other columns have it as a value.
     """
 
     column: str
@@ -33,6 +37,7 @@ class Suspect:
     count: int
     low: float
     high: float
+    typed: str = ""
 
 
 def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
@@ -43,7 +48,8 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
         values: Shape (N,), NaN where missing.
     """
     different, counts = np.unique(values[np.isfinite(values)], return_counts=True)
-    codes = np.array([_is_code(value) for value in different], dtype=bool)
+    small = _small_codes(different, counts)
+    codes = np.array([_is_code(value) for value in different], dtype=bool) | small
     others = np.flatnonzero(~codes)
     if len(others) < _FEWEST_OTHERS:
         return []
@@ -53,7 +59,7 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
         for place in np.flatnonzero(codes):
             code, count = float(different[place]), int(counts[place])
             far = max(low - code, code - high) > high - low
-            if far and (count > 1 or code < 0 or code >= _HUGE):
+            if small[place] or (far and (count > 1 or code < 0 or code >= _HUGE)):
                 found.append(Suspect(column, f"{code:.10g}", count, float(low), float(high)))
     return found
 
@@ -66,9 +72,23 @@ def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
         values = table.stack(block)
         ends = np.stack([np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)])
         for place in np.flatnonzero(_may_be_codes(ends).any(0)).tolist():
-            if any(map(_is_code, ends[:, place].tolist())):
+            if any(_is_code(end) or end in _SMALL for end in ends[:, place].tolist()):
                 found += find_suspects(block[place], values[place])
-    return found
+    return [replace(each, typed=_typed(table, each, found)) for each in found]
+
+
+def _typed(table: Table, suspect: Suspect, found: list[Suspect]) -> str:
+    """Return what --missing takes for a suspect: its column too where another one has the number as a value."""
+    suspected = {each.column for each in found if each.code == suspect.code}
+    code = float(suspect.code)
+    for name, column in table.columns.items():
+        if column.kind == "number" and name not in suspected and (table.numbers(name) == code).any():
+            return _quoted(f"{suspect.column}={suspect.code}")
+    return suspect.code
+
+
+def _quoted(part: str) -> str:
+    return f'"{part}"' if "," in part else part
 
 
 def note_of_suspects(suspects: list[Suspect]) -> str:
@@ -80,10 +100,10 @@ def note_of_suspects(suspects: list[Suspect]) -> str:
         for each in suspects[:_SHOWN]
     ]
     more = f" and {len(suspects) - _SHOWN:,} more" if len(suspects) > _SHOWN else ""
-    codes = ",".join(dict.fromkeys(each.code for each in suspects))
+    codes = ",".join(dict.fromkeys(each.typed for each in suspects))
     return (
-        f"this looks like a code for a missing value, far from the rest: {', '.join(shown)}{more}; --missing {codes} "
-        "takes it as missing"
+        f"this looks like a code for a missing value, far from the rest: {', '.join(shown)}{more}; --missing "
+        f"{shlex.quote(printable(codes, 1000))} takes it as missing"
     )
 
 
@@ -92,7 +112,26 @@ def _may_be_codes(values: np.ndarray) -> np.ndarray:
     size = np.abs(values)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         digits = np.floor(size / 10.0 ** (np.floor(np.log10(size)) - 1) + 1e-6)
-    return np.asarray(np.isin(digits, _BEGINNINGS) | (size >= _HUGE))
+    return np.asarray(np.isin(digits, _BEGINNINGS) | np.isin(values, _SMALL) | (size >= _HUGE))
+
+
+def _small_codes(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return which numbers are -1, -9 or the like, the only negative ones, and far below the rest by its steps, bool.
+
+    Args:
+        different: All numbers of a column, ascending, each once.
+        counts: How often each comes.
+    """
+    none = np.zeros(len(different), dtype=bool)
+    below = int((different < 0).sum())
+    others = different[below:]
+    if not below or len(others) < _FEWEST_OTHERS or not np.isin(different[:below], _SMALL).all():
+        return none
+    gap = others[0] - different[below - 1]
+    far = gap >= _STEPS * np.median(np.diff(others)) and gap >= _SHARE * (others[-1] - others[0])
+    if far:
+        none[:below] = counts[:below] > 1
+    return none
 
 
 def _is_code(value: float) -> bool:

@@ -49,6 +49,11 @@ class Stray:
                 "among numbers",
                 f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it",
             ),
+            "date": (
+                "among dates",
+                f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it, or take out "
+                f"the row: sed {self.line}d {shlex.quote(source)} > new.csv",
+            ),
             "comma": (
                 ", which has a comma or thousands separators",
                 f"{_marks_of(self.value)} decides how it is read; or write 1234.5",
@@ -75,7 +80,7 @@ class Stray:
                 "leave out --dayfirst or --monthfirst",
             ),
         }[self.fault]
-        if self.fault == "word" and not target:
+        if self.fault in ("word", "date") and not target:
             hint += f"; {as_text}"
         joint = "" if what.startswith(",") else " "
         return DataError(f"{source} line {self.line:,}: column {column} has '{value}'{joint}{what}", hint)

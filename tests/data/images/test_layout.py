@@ -55,11 +55,15 @@ AB = {"a": 2, "b": 2}
         ("train plane", {"all": {"train": 2, "plane": 2}}, []),
         ("test_tube crash_test", {"all": {"test_tube": 2, "crash_test": 2}}, []),
         ("with_mask without_mask", {"all": {"with_mask": 2, "without_mask": 2}}, []),
+        ("entrenamiento/a entrenamiento/B prueba/A prueba/b", {"train": {"B": 2, "a": 2}, "test": {"B": 2, "a": 2}},
+         ["prueba/", "A/ in test", "class B"]),
+        ("train/caf\u00e9 train/b test/cafe\u0301 test/b", {"train": {"b": 2, "caf\u00e9": 2},
+         "test": {"b": 2, "caf\u00e9": 2}}, ["in test"]),
     ],
     ids=[
         *("kaggle", "train_set-dev-eval", "prefixed-and-wrapped", "unlabelled-test", "class-missing", "wrapped-parts"),
         *("copied", "wrapped-classes", "parts-in-classes", "masks", "junk", "classes-called-train"),
-        *("classes-that-test", "classes-of-masks"),
+        *("classes-that-test", "classes-of-masks", "abroad", "accents"),
     ],
 )  # fmt: skip
 def test_folders_are_read_as_they_are_meant(
@@ -130,12 +134,13 @@ def test_a_loose_image_and_masks_by_name_are_left_out_and_reported(tmp_path: Pat
     save(root / "a" / "0_mask.png", noise(8, 8))
     save(root / "a" / "0_mask_1.png", noise(8, 8))
     save(root / "b" / "gas_mask.png", noise(8, 8))
+    save(root / "b" / "0_quicklook.jpg", noise(8, 8))
 
     listing = list_images(root)
 
     assert laid_out(listing) == {"all": {"a": 2, "b": 3}}
     assert any("sample.png" in note for note in listing.notes)
-    assert any("2 images" in note and "_mask" in note for note in listing.notes)
+    assert any("3 images" in note and "_mask" in note for note in listing.notes)
 
 
 @pytest.mark.parametrize(

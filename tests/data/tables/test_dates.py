@@ -4,12 +4,13 @@ import io
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from refusals import assert_reports
 
 from dlkit.data.tables import sources
-from dlkit.data.tables.dates import as_seconds
+from dlkit.data.tables.dates import as_seconds, forms_of
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.reading import read_table
 from dlkit.data.tables.table import Table
@@ -104,3 +105,36 @@ def test_a_date_that_is_none_comes_late(monkeypatch: pytest.MonkeyPatch) -> None
     found = table([*["13/01/2021"] * 9, "soon"])
 
     assert (found.columns["a"].kind, found.columns["a"].stray is not None) == ("text", True)
+
+
+@pytest.mark.parametrize(
+    ("years", "first"),
+    [
+        ([22, 35, 47, 59, 71, 83, 99, 3], [1922, 1935, 1947, 1959, 1971, 1983, 1999, 2003]),
+        ([30, 45, 60, 65], [1930, 1945, 1960, 1965]),
+        ([19, 20, 21, 22], [2019, 2020, 2021, 2022]),
+        ([95, 99, 0, 10], [1995, 1999, 2000, 2010]),
+        ([71, 75], [1971, 1975]),
+    ],
+)
+def test_years_of_two_digits_lie_together_and_not_far_ahead(years: list[int], first: list[int]) -> None:
+    texts = [f"13/{month:02}/{year:02}" for year in years for month in (1, 2, 12)]
+
+    (form,) = forms_of(texts)
+    found = as_seconds(texts, form).astype("datetime64[s]")
+
+    expected = [f"{year}-{month:02}-13" for year in first for month in (1, 2, 12)]
+    np.testing.assert_array_equal(found, np.array(expected, dtype="datetime64[s]"))
+
+
+def test_years_of_two_digits_are_read_in_new_rows_as_in_training() -> None:
+    births = "born,y\n" + "".join(f"13/02/{year:02},1\n" for year in (22, 35, 47, 59, 71, 83, 99, 3))
+    first = read_table("-", stdin=io.BytesIO(births.encode()))
+    unit = first.column("born").unit
+
+    new = read_table("-", stdin=io.BytesIO(b"born,y\n13/02/61,1\n01/02/16,1\n"), orders={"born": unit})
+
+    assert unit.startswith("%d@19")
+    years = new.numbers("born").astype("datetime64[s]").astype("datetime64[Y]").astype(int) + 1970
+    assert years.tolist() == [1961, 1916]
+    assert any("born (19" in note for note in first.notes)

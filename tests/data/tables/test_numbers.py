@@ -215,3 +215,23 @@ def test_a_name_of_digits_that_comes_late_turns_the_column(monkeypatch: pytest.M
 
 def test_names_of_digits_are_numbers_where_that_is_asked_for() -> None:
     assert table(["01001", "36061"], kinds={"a": "number"}).numbers("a").tolist() == [1001, 36061]
+
+
+def test_apostrophes_of_both_kinds_and_prices_without_cents_are_numbers() -> None:
+    texts = ["835.00", "1'150.00", "1\u2019045.00", "1'170.\u2013", "2\u2019005.-"] * 10
+    text = "rent;y\n" + "".join(f"{value};1\n" for value in texts)
+
+    table = read_table("-", stdin=io.BytesIO(text.encode()))
+
+    np.testing.assert_array_equal(table.numbers("rent"), [835, 1150, 1045, 1170, 2005] * 10)
+    assert any("1'234.5" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("sign", ["\u00b1", " \u00b1 ", " +/- ", "+-"])
+def test_what_follows_plus_minus_is_left_out_and_reported(sign: str) -> None:
+    text = "a;y\n" + "".join(f"{value / 10}{sign}0.2;1\n" for value in range(40))
+
+    table = read_table("-", stdin=io.BytesIO(text.encode()))
+
+    np.testing.assert_allclose(table.numbers("a"), np.arange(40) / 10)
+    assert any("\u00b1" in note for note in table.notes)

@@ -1,6 +1,9 @@
 """Columns and rows that are no features or samples: weights, row numbers, totals; and numbers that may be names."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 from refusals import assert_refused
 
 from dlkit.data.tables.reading import read_table
-from dlkit.data.tables.roles import total_at_the_end, weights_in
+from dlkit.data.tables.roles import alike, groups_in, totals_in, weights_in
 from dlkit.data.tables.table import table_of
 from dlkit.settings.resolve import resolve
 
@@ -77,9 +80,96 @@ def test_last_row_of_sums_or_means_is_found(last: dict[str, Any], shown: str) ->
     }
     whole = pd.concat([frame, pd.DataFrame([row])])
 
-    found = total_at_the_end(table_of("t", {name: whole[name].to_numpy() for name in whole}), ["a", "b"])
+    rows, found = totals_in(table_of("t", {name: whole[name].to_numpy() for name in whole}), ["a", "b"])
 
+    assert rows == ([60] if shown else [])
     assert (shown in found) if shown else found == ""
+
+
+def test_sub_totals_are_found_wherever_they_stand() -> None:
+    who = [f"D{i % 9}" for i in range(60)]
+    who[20], who[41] = "Sous-total janvier", "Zwischensumme"
+    table = table_of("t", {"who": who, "a": RNG.random(60)})
+
+    assert totals_in(table, ["a"])[0] == [20, 41]
+    assert (
+        totals_in(table_of("t", {"who": ["total", "female", "male"] * 20, "a": RNG.random(60)}), ["a"])[0]
+        == []
+    )
+
+
+def test_totals_among_dates_are_refused_with_the_command_that_takes_them_out(dlkit: Run, home: Path) -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 31)]
+    lines = [f"{day},{number},{2 * number}" for number, day in enumerate(days)]
+    lines.insert(10, "Total,45,90")
+    lines.append("Grand total,90,180")
+    Path("my t.csv").write_text("\n".join(["day,a,y", *lines]) + "\n")
+
+    refused = dlkit(*TRAIN, "my t.csv")
+    command = refused.stderr.partition("hint: ")[2].partition(" takes them out")[0]
+    subprocess.run(command, shell=True, check=True)
+
+    assert refused.code == 3
+    assert len(Path("new.csv").read_text().splitlines()) == 31
+    done = dlkit(*TRAIN, "new.csv")
+    assert done.code == 0, done.stderr
+
+
+def test_words_among_dates_are_refused_with_their_line(dlkit: Run, home: Path) -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 31)] * 2
+    lines = [f"{day},{number}" for number, day in enumerate(days)]
+    lines[7] = "unknown,7"
+    Path("t.csv").write_text("\n".join(["day,y", *lines]) + "\n")
+
+    assert_refused(dlkit(*TRAIN, "t.csv"), 3, "line 9", "--missing unknown")
+    assert dlkit(*TRAIN, "t.csv", "--missing", "unknown").code == 0
+    assert dlkit(*TRAIN, "t.csv", "--kinds", "day=text").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "count"),
+    [
+        ("patient", [f"P{i % 20}" for i in range(100)], 20),
+        ("subject_id", [i % 20 for i in range(100)], 20),
+        ("ear_tag", [f"P{i % 20}" for i in range(100)], 20),
+        ("city", [f"P{i % 20}" for i in range(100)], 0),
+        ("id", list(range(100)), 0),
+        ("patient", ["in", "out"] * 50, 0),
+        ("paid", [i % 20 for i in range(100)], 0),
+    ],
+)
+def test_groups_are_known_by_names_that_come_again(name: str, values: list[Any], count: int) -> None:
+    assert groups_in(table_of("t", {name: values}), [name]) == ([(name, count)] if count else [])
+
+
+def test_groups_are_reported_until_it_is_said_how_to_split(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame(
+        {"patient": [f"P{i % 20}" for i in range(200)], "a": RNG.random(200), "y": RNG.random(200)}
+    )
+    frame.to_csv("t.csv", index=False)
+
+    assert "--group patient" in dlkit(*TRAIN, "t.csv").stderr
+    assert "\tgroups\t" in dlkit("data", "check", "t.csv", "--target", "y").stdout
+    assert "--group patient" not in dlkit(*TRAIN, "t.csv", "--group", "patient").stderr
+    assert "\tgroups\t" not in dlkit("data", "check", "t.csv", "--target", "y", "--group", "patient").stdout
+
+
+def test_classes_that_differ_in_case_or_spaces_are_refused_with_the_command_that_mends_them(
+    dlkit: Run, home: Path
+) -> None:
+    answers = ["Yes", "yes", "No", "NO ", "Yes\u00a0"] * 20
+    pd.DataFrame({"a": RNG.random(100), "y": answers}).to_csv("t.csv", index=False)
+
+    refused = dlkit(*TRAIN, "t.csv")
+    command = refused.stderr.partition("hint: ")[2].partition(" writes them alike")[0]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(command, shell=True, check=True, env={"PATH": path})
+
+    assert refused.code == 3
+    assert set(pd.read_csv("new.csv").y) == {"Yes", "No"}
+    assert dlkit(*TRAIN, "new.csv").code == 0
+    assert dlkit(*TRAIN, "t.csv", "--task", "classification").code == 0
+    assert alike(read_table("t.csv").column("y")) == [["Yes", "yes", "Yes\u00a0"], ["No", "NO "]]
 
 
 def test_training_reports_totals_and_numbered_rows(dlkit: Run, home: Path) -> None:
@@ -89,10 +179,10 @@ def test_training_reports_totals_and_numbered_rows(dlkit: Run, home: Path) -> No
 
     said = dlkit(*TRAIN, "total.csv").stderr
 
-    assert "line 62" in said
+    assert "sed '62d' " in said
     assert "id seems to number the rows" in said
     without = dlkit(*TRAIN, "plain.csv", "--features", "a,b").stderr
-    assert "last row" not in without
+    assert "totals or means" not in without
     assert "number the rows" not in without
 
 

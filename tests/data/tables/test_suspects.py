@@ -1,9 +1,15 @@
 """Codes for missing values among numbers: found where they lie far from the rest, and nowhere else."""
 
+import io
+
 import numpy as np
 import pytest
 
-from dlkit.data.tables.suspects import find_suspects
+from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.suspects import find_suspects, suspects_of
+from dlkit.data.tables.table import table_of
+from dlkit.errors import DataError
 
 NORMAL = np.random.default_rng(0).normal(15, 6, 200)
 CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
@@ -18,6 +24,11 @@ CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
     "ages": (np.arange(0, 100.0), []),
     "one of 99 years": (np.array([*np.linspace(20, 40, 50), 99]), []),
     "a high price": (np.array([*np.linspace(0, 700, 50), 999]), []),
+    "-1 in pressures": (np.append(np.arange(90, 200.0), [-1] * 8), [("-1", 8)]),
+    "-9 and -8 in ages": (np.append(np.arange(18, 90.0), [-9, -9, -8, -8]), [("-9", 2), ("-8", 2)]),
+    "-1 once": (np.append(np.arange(90, 200.0), [-1]), []),
+    "-1 in a scale": (np.array([-1, 0, 1, 2] * 20), []),
+    "degrees below zero": (np.append(np.arange(5, 30.0), [-1, -1, -2, -5]), []),
     "binary": (np.array([0.0, 1.0] * 20 + [99.0] * 3), []),
     "empty": (np.full(5, np.nan), []),
     "gaps": (np.append(NORMAL, np.nan), []),
@@ -32,3 +43,36 @@ def test_codes_are_found_far_from_the_rest(name: str) -> None:
     found = find_suspects("a", values.astype(float))
 
     assert [(each.code, each.count) for each in found] == codes
+
+
+def test_code_that_is_a_value_elsewhere_is_named_with_its_column() -> None:
+    sleep = np.array([*[6, 7, 8] * 30, *[99] * 10])
+    table = table_of(
+        "t", {"sleep": sleep, "age": np.arange(100) % 70 + 30, "flux": np.append(NORMAL[:98], [-999, -999])}
+    )
+
+    found = {each.column: each.typed for each in suspects_of(table, list(table.names))}
+
+    assert found == {"sleep": "sleep=99", "flux": "-999"}
+
+
+def test_code_of_one_column_is_a_value_in_others() -> None:
+    text = "sleep,age\n" + "7,99\n99,77\n" * 30
+
+    table = read_table(
+        "-", stdin=io.BytesIO(text.encode()), options=TableOptions(missing_of={"sleep": ("99",)})
+    )
+
+    np.testing.assert_array_equal(table.numbers("sleep"), [7, np.nan] * 30)
+    np.testing.assert_array_equal(table.numbers("age"), [99, 77] * 30)
+    assert any("--missing sleep=99: 30 rows" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("of", "words"), [({"slep": ("99",)}, "did you mean sleep?"), ({"sleep": ("98",)}, "leave it out")]
+)
+def test_code_of_a_column_that_is_not_there_is_refused(of: dict[str, tuple[str, ...]], words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_table("-", stdin=io.BytesIO(b"sleep,age\n7,99\n99,77\n"), options=TableOptions(missing_of=of))
+
+    assert words in caught.value.hint

@@ -61,7 +61,7 @@ BAD: dict[str, tuple[bytes, list[str]]] = {
     "too-many-fields": (b"a,b\n1,5,2\n", ["line 2", "3 fields;", "2 columns", "1.5 not 1,5"]),
     "latin-1": (
         "a,b\n1,2\n1,é\n".encode("latin-1"),
-        ["line 3", "UTF-8", "byte 10", "0xe9", "iconv -f LATIN1"],
+        ["line 3", "UTF-8", "byte 10", "0xe9", "iconv -f WINDOWS-1252"],
     ),
     "latin-1-header": ("a,é\n1,2\n".encode("latin-1"), ["line 1", "byte 2", "0xe9"]),
     "utf-16-without-a-mark": ("a,b\n1,2\n".encode("utf-16-be"), ["UTF-16BE", "iconv -f UTF-16BE -t UTF-8"]),

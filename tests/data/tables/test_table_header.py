@@ -187,3 +187,43 @@ def test_title_above_the_names_is_reported_before_a_target_that_it_does_not_have
     Path("t.csv").write_text("TOA5,st1\na,b,y\n" + "1,2,3\n4,5,6\n" * 20)
 
     assert_refused(dlkit("train", "mlp", "--data", "t.csv", "--target", "y"), 3, "line 1", "tail -n +2")
+
+
+def test_titles_above_the_names_are_refused_with_the_command_that_cuts_them(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    rows = "".join(f"{number},x,{number}\n" for number in range(30))
+    Path("my t.csv").write_text(f"Tests of 2023,,\n,,\nWho,,Week 1\na,b,y\n{rows}")
+
+    refused = dlkit("train", "mlp", "--data", "my t.csv", "--target", "y")
+    subprocess.run(refused.stderr.partition("the names in line 4? ")[2].strip(), shell=True, check=True)
+
+    assert refused.code == 3
+    assert peek_names("new.csv", TableOptions()) == ("a", "b", "y")
+
+
+def test_names_that_come_twice_are_refused_with_the_command_that_tells_them_apart(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    rows = "".join(f"{number};x;{number};1\n" for number in range(30))
+    Path("t.csv").write_text(f"a;sprint (s);y;sprint (s)\n{rows}")
+
+    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
+    command = refused.stderr.partition("hint: ")[2].partition(" gives every")[0]
+    subprocess.run(command, shell=True, check=True)
+
+    assert refused.code == 3
+    assert pd.read_csv("new.csv", sep=";").shape == (30, 4)
+    assert peek_names("new.csv", TableOptions()) == ("a", "sprint (s)", "y", "sprint (s) 2")
+
+
+def test_bytes_of_windows_are_refused_with_the_command_that_keeps_the_euro_sign(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    Path("t.csv").write_bytes("é;y\n12 €;1\n".encode("cp1252"))
+
+    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
+    command = refused.stderr.partition("writes it: ")[2].partition(";")[0]
+    subprocess.run(command, shell=True, check=True)
+
+    assert Path("utf8.csv").read_text() == "é;y\n12 €;1\n"
