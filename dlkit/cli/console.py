@@ -62,7 +62,7 @@ def stderr() -> Console:
 
 @functools.lru_cache(maxsize=1)
 def _console_on(file: TextIO) -> Console:
-    return _Stderr(file=file, highlight=False, soft_wrap=True)
+    return _Stderr(file=file, highlight=False, soft_wrap=True, emoji=False)
 
 
 def note(text: str) -> None:

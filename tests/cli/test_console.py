@@ -125,6 +125,12 @@ def test_paths_are_a_line_each(as_json: bool, text: str, capsys: pytest.CaptureF
     assert (json.loads(out) == json.loads(text)) if as_json else out == text
 
 
+def test_names_between_colons_are_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    console.note("data.py:two: nothing found")
+
+    assert "data.py:two: nothing" in capsys.readouterr().err
+
+
 def test_notes_warnings_and_errors_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     console.note("a [note]")
     console.detail("a detail")

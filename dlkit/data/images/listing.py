@@ -223,8 +223,12 @@ def _refuse_foreign(root: Path, found: dict[str, dict[str, _Class]], class_names
                 f"--data {where} has the class {_some(foreign)}, none of the {len(class_names)} trained on: "
                 f"{_some(class_names)}",
                 did_you_mean(foreign[0], class_names)
-                or "a class that training has not seen cannot be recognised; images of unknown classes lie in a folder "
-                "without sub-folders",
+                or (
+                    f"put images of it into train, or take {_some(foreign)} out of {part}"
+                    if "train" in found
+                    else "a class that training has not seen cannot be recognised; images of unknown classes lie in a "
+                    "folder without sub-folders"
+                ),
             )
 
 
@@ -238,7 +242,7 @@ def _left_out(classes: Sequence[_Class], laid_out: Layout) -> Iterator[str]:
         beside = counted(count, "image")
         yield f"{printable(name, 40)}/ in class folders left out ({beside} beside those of the classes)"
     if previews := sum(each.beside for each in classes):
-        yield f"{counted(previews, 'image')} left out by the name of another with _mask, _quicklook, _preview or the like"
+        yield f"{counted(previews, 'image')} left out by the name of another with _mask, _quicklook or the like"
     if loose := [name for folder in laid_out.above for name, _, _ in folder.images]:
         shown = _some([os.fsdecode(name) for name in loose])
         yield f"{counted(len(loose), 'image')} outside the class folders left out: {shown}"

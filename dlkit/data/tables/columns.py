@@ -20,7 +20,7 @@ TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FA
 _MAX_EXACT_FLOAT32 = 2**24
 MAX_WORDS = 3  # so many words among numbers stand for missing values; more are texts
 PADDED = re.compile(r"0\d+")
-EXPONENT = re.compile(r"\d+[eE]\d+")
+EXPONENT = re.compile(r"\d+[eE]([0-3]?\d|4[0-8])")  # a plate has up to 48 columns of wells
 
 
 @dataclass(frozen=True)

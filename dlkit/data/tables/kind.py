@@ -42,7 +42,9 @@ def check(config: "TrainConfig") -> "list[Finding]":
         findings = check_table(table, config.target, features, config.task, TableOptions.of(config).kinds)
         if config.target is None:
             return findings
-        return check_loaded(config, [*findings, *find_random_split(table, config), *find_groups(table, config)], table)
+        return check_loaded(
+            config, [*findings, *find_random_split(table, config), *find_groups(table, config)], table
+        )
 
 
 def describe(config: "TrainConfig") -> Summary:

@@ -4,8 +4,7 @@ import contextlib
 import csv
 import io
 import json
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,21 +20,12 @@ from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading import peek_names, read_table
-from dlkit.data.tables.roles import (
-    alike,
-    alike_error,
-    groups_in,
-    is_total,
-    names_rows,
-    totals_in,
-    weights_error,
-    weights_in,
-    without_rows,
-)
+from dlkit.data.tables.roles import alike, alike_error
 from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
+from dlkit.data.tables.training_notes import group_notes, refuse_totals, refuse_weights, training_notes
 from dlkit.data.tables.wide import no_garbage_collection
 from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
@@ -108,7 +98,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
             "auto or none",
         )
     targets = read_targets(table, names, config.task)
-    _refuse_totals(table, names)
+    refuse_totals(table, names)
     for name in names if config.task == "auto" else ():
         if alike(table.column(name)):
             raise alike_error(table, table.column(name))
@@ -119,7 +109,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     features = chosen or [name for name in table.names if name not in (*names, *left_out)]
     embed = config.model in MODELS and MODELS[config.model].embeds
     if not chosen:
-        _refuse_weights(table, features, config)
+        refuse_weights(table, features, config)
     encoding = learn_columns(table, rows["train"], features, chosen=bool(chosen), embed=embed)
     if config.normalize == "none":
         encoding = encoding.without_scaling()
@@ -151,8 +141,8 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
         fingerprint=table.fingerprint,
     )
     suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
-    notes = [*table.notes, suspects, targets.note, *_notes(table, targets, rows, encoding, left_out)]
-    notes += _notes_on_groups(table, encoding, config)
+    notes = [*table.notes, suspects, targets.note, *training_notes(table, targets, rows, encoding, left_out)]
+    notes += group_notes(table, encoding, config)
     return DataSet(
         description, _splits(inputs, targets, rows), notes=[note for note in notes if note], table=table
     )
@@ -312,23 +302,6 @@ def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig)
     return left_out
 
 
-def _refuse_totals(table: Table, names: Sequence[str]) -> None:
-    """Refuse rows of totals whose words keep a column from being dates or numbers."""
-    rows, shown = totals_in(table, names)
-    if rows and any(column.stray and is_total(column.stray.value) for column in table.columns.values()):
-        raise DataError(
-            f"{table.source}: rows that seem to hold totals or means of others, {shown}: {len(rows):,}",
-            without_rows(table, rows),
-        )
-
-
-def _refuse_weights(table: Table, features: Sequence[str], config: TrainConfig) -> None:
-    """Refuse to learn from a column that weighs the rows, unless the user says that it is a number like others."""
-    asked = TableOptions.of(config).kinds
-    for name in weights_in(table, [name for name in features if name not in asked]):
-        raise weights_error(table, name, [other for other in features if other != name])
-
-
 def _limited(train: np.ndarray, config: TrainConfig, fingerprint: str) -> np.ndarray:
     """Take --limit of the training rows at random: a file is often sorted."""
     if config.limit is None or config.limit >= len(train):
@@ -371,62 +344,3 @@ def _splits(inputs: np.ndarray, targets: Targets, rows: Mapping[str, np.ndarray]
     return {
         name: TensorSplit(stored, values, torch.from_numpy(members), None) for name, members in rows.items()
     }
-
-
-def _notes(
-    table: Table,
-    targets: Targets,
-    rows: Mapping[str, np.ndarray],
-    encoding: Encoding,
-    left_out: Mapping[str, str],
-) -> Iterator[str]:
-    """Yield what is filled in and left out."""
-    unknown = int((~targets.known).sum())
-    if unknown:
-        yield f"{counted(unknown, 'row')} without {', '.join(targets.names)} left out"
-    filled = [
-        f"{printable(code.name)} ({table.missing(code.name, rows['train']).sum():,})"
-        for code in encoding.columns
-        if code.indicator or None in code.categories
-    ]
-    if filled:
-        yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
-    totals, shown = totals_in(table, [code.name for code in encoding.columns])
-    if totals:
-        yield (
-            f"rows that seem to hold totals or means of others, {shown}: {len(totals):,}; they are no samples: "
-            f"{without_rows(table, totals)}"
-        )
-    if counting := [code.name for code in encoding.columns if _names_rows(table, code.name)]:
-        yield (
-            f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
-            "other columns leaves it out"
-        )
-    if left_out:
-        reasons = "; ".join(
-            f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
-        )
-        yield f"columns left out: {reasons}"
-
-
-def _notes_on_groups(table: Table, encoding: Encoding, config: TrainConfig) -> Iterator[str]:
-    """Yield which columns name what several rows are of, where the split is at random."""
-    if any(
-        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
-    ):
-        return
-    for name, count in groups_in(table, [code.name for code in encoding.columns]):
-        shown = printable(name)
-        yield (
-            f"{shown} has {count:,} different values in {len(table):,} rows, and rows of one are divided between the "
-            f"splits; --group {shlex.quote(shown)} keeps them together, for scores on new ones"
-        )
-
-
-def _names_rows(table: Table, name: str) -> bool:
-    """Return whether a column of numbers counts the rows, or is a key of theirs."""
-    column = table.column(name)
-    if column.kind != "number":
-        return False
-    values = table.numbers(name)
-    return names_rows(column, values, len(np.unique(values)))

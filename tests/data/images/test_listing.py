@@ -163,7 +163,7 @@ def odd_name(root: Path) -> None:
         (
             foreign_class,
             "--data {root}: test has the class green, none of the 2 trained on: blue, red",
-            "a class that",
+            "put images of it into train",
         ),
         (two_vals, "--data {root} has val/ and valid/, which are both val", "keep one"),
         (empty_val, "--data {root}: val/ holds no images", "remove it"),

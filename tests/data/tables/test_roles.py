@@ -208,6 +208,7 @@ def test_wells_among_digits_are_refused_until_their_kind_is_given(dlkit: Run, ho
         (["15", "12E4"] * 20, "text"),
         (["1e+05", "2e-3"] * 20, "number"),
         (["1.5e5", "2E3"] * 20, "number"),
+        (["15", "1e300"] * 20, "number"),
         (["1E5", "0.5"] * 20, "number"),
         ([str(number) for number in range(40)], "number"),
     ],

@@ -1,0 +1,98 @@
+"""What training on a table reports beside its columns, and rows and columns that it refuses to learn from."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from dlkit.data.tables.encoding import Encoding
+from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.roles import (
+    groups_in,
+    is_total,
+    names_rows,
+    totals_in,
+    weights_error,
+    weights_in,
+    without_rows,
+)
+from dlkit.data.tables.table import Table
+from dlkit.data.tables.targets import Targets
+from dlkit.errors import DataError, counted, printable
+from dlkit.settings.config import TrainConfig
+
+
+def refuse_totals(table: Table, names: Sequence[str]) -> None:
+    """Refuse rows of totals whose words keep a column from being dates or numbers."""
+    rows, shown = totals_in(table, names)
+    if rows and any(column.stray and is_total(column.stray.value) for column in table.columns.values()):
+        raise DataError(
+            f"{table.source}: rows that seem to hold totals or means of others, {shown}: {len(rows):,}",
+            without_rows(table, rows),
+        )
+
+
+def refuse_weights(table: Table, features: Sequence[str], config: TrainConfig) -> None:
+    """Refuse to learn from a column that weighs the rows, unless the user says that it is a number like others."""
+    asked = TableOptions.of(config).kinds
+    for name in weights_in(table, [name for name in features if name not in asked]):
+        raise weights_error(table, name, [other for other in features if other != name])
+
+
+def training_notes(
+    table: Table,
+    targets: Targets,
+    rows: Mapping[str, np.ndarray],
+    encoding: Encoding,
+    left_out: Mapping[str, str],
+) -> Iterator[str]:
+    """Yield what is filled in and left out."""
+    unknown = int((~targets.known).sum())
+    if unknown:
+        yield f"{counted(unknown, 'row')} without {', '.join(targets.names)} left out"
+    filled = [
+        f"{printable(code.name)} ({table.missing(code.name, rows['train']).sum():,})"
+        for code in encoding.columns
+        if code.indicator or None in code.categories
+    ]
+    if filled:
+        yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
+    totals, shown = totals_in(table, [code.name for code in encoding.columns])
+    if totals:
+        yield (
+            f"rows that seem to hold totals or means of others, {shown}: {len(totals):,}; they are no samples: "
+            f"{without_rows(table, totals)}"
+        )
+    if counting := [code.name for code in encoding.columns if _names_rows(table, code.name)]:
+        yield (
+            f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
+            "other columns leaves it out"
+        )
+    if left_out:
+        reasons = "; ".join(
+            f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
+        )
+        yield f"columns left out: {reasons}"
+
+
+def group_notes(table: Table, encoding: Encoding, config: TrainConfig) -> Iterator[str]:
+    """Yield which columns name what several rows are of, where the split is at random."""
+    if any(
+        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
+    ):
+        return
+    for name, count in groups_in(table, [code.name for code in encoding.columns]):
+        shown = printable(name)
+        yield (
+            f"{shown} has {count:,} different values in {len(table):,} rows, and rows of one are divided between the "
+            f"splits; --group {shlex.quote(shown)} keeps them together, for scores on new ones"
+        )
+
+
+def _names_rows(table: Table, name: str) -> bool:
+    """Return whether a column of numbers counts the rows, or is a key of theirs."""
+    column = table.column(name)
+    if column.kind != "number":
+        return False
+    values = table.numbers(name)
+    return names_rows(column, values, len(np.unique(values)))
