@@ -159,7 +159,7 @@ def test_a_folder_to_evaluate_needs_neither_all_classes_nor_train(
     [
         (lambda root: (root / "labels.csv").write_text("file,y\n0.png,1\n"), "file.py:make"),
         (lambda root: (root.parent / "labels.csv").write_text("file,y\n0.png,1\n"), "labels.csv"),
-        (lambda _: None, "sub-folder a class"),
+        (lambda _: None, "sub-folder per class"),
     ],
     ids=["table-inside", "table-beside", "none"],
 )
