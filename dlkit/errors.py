@@ -1,6 +1,7 @@
 """Every error that a user can cause, as a tree of exceptions with exit codes.
 
 DlkitError                 1  failed while running
+├── FullMemoryError        1  not even small pieces of a batch fit into memory
 ├── StdoutError            1  the result cannot be written to stdout
 ├── ConfigError            2  a wrong flag, value or combination
 ├── RunExistsError         2  the run folder exists already
@@ -32,6 +33,10 @@ class DlkitError(Exception):
         self.message = message
         self.hint = hint
         self.faults: tuple[DlkitError, ...] = (self,)
+
+
+class FullMemoryError(DlkitError):
+    """Memory ran out, and smaller pieces of a batch do not help."""
 
 
 class StdoutError(DlkitError):

@@ -1,6 +1,8 @@
 """Look at a recording with every rule; find the cause, and what follows from it."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dlkit.diagnosis.findings import Evidence, Finding
 from dlkit.diagnosis.recording import Recording
@@ -19,14 +21,26 @@ def diagnose(recording: Recording, rules: Sequence[Rule] = RULES) -> list[Findin
             continue
         evidence = rule.find(recording, rule.threshold)
         if evidence is not None:
-            found.append((rule, _finding(rule, evidence)))
+            found.append((rule, _finding(rule, evidence, recording)))
     return _ordered(found)
 
 
-def _finding(rule: Rule, evidence: Evidence) -> Finding:
+def _finding(rule: Rule, evidence: Evidence, recording: Recording) -> Finding:
     return Finding(
-        rule=rule.name, title=rule.title, threshold=rule.threshold, healthy=rule.healthy, evidence=evidence
+        rule=rule.name,
+        title=rule.title,
+        threshold=rule.threshold,
+        healthy=rule.healthy,
+        evidence=replace(evidence, confirm=_confirm(evidence.confirm, recording)),
     )
+
+
+def _confirm(text: str, recording: Recording) -> str:
+    """Return how to confirm a finding with the names of the run and its data; nothing without a run folder."""
+    if "RUN" in text and not recording.folder:
+        return ""
+    data = str(recording.config.get("data", "DATA"))
+    return text.replace("RUN", shlex.quote(recording.folder)).replace("DATA", shlex.quote(data))
 
 
 def _ordered(found: Sequence[tuple[Rule, Finding]]) -> list[Finding]:

@@ -33,7 +33,7 @@ def read_run(path: Path) -> tuple[Recording, list[str]]:
             f"{run.path} is not a run folder", "name a run folder, e.g. runs/mlp-digits-001"
         )
     notes: list[str] = []
-    recording = Recording(config=_read_config(run.config, notes))
+    recording = Recording(config=_read_config(run.config, notes), folder=str(run.path))
     header, rows = read_rows(run.history) if _has_text(run.history) else ([], [])
     if rows:
         recording.history = _columns(parse_history(run.history, header, rows), notes)

@@ -25,12 +25,14 @@ class Recording:
         config: Its settings; empty where they are not known.
         history: Columns of history.csv, an entry an epoch; None where nothing was measured.
         signals: Points of probes.csv by signal and layer, in the order of the steps.
+        folder: The run folder, for commands that look into it; empty where there is none.
         finished: The run came to its end; rules about the outcome apply.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
     history: dict[str, list[float | None]] = field(default_factory=dict)
     signals: dict[str, dict[str, list[Point]]] = field(default_factory=dict)
+    folder: str = ""
     finished: bool = True
 
     def add_epoch(self, row: Mapping[str, float | None]) -> None:

@@ -173,6 +173,7 @@ def close_epoch(parts: Parts, position: Position, clock: Clock, lr: float) -> St
     val_loss, val_metric = val.read()
     grad_norm, update_ratio, rows = parts.probe.close_epoch()
     rows += parts.signals.close_epoch(parts.running, position.step, position.epoch_start)
+    rows += parts.pieces.rows(position.step)
     clock.tick(training=False)
     monitored = parts.objective.monitored
     record = EpochRecord(

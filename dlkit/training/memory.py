@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.device import peak_memory_mib
-from dlkit.errors import DlkitError
+from dlkit.errors import FullMemoryError
 from dlkit.inputs import Inputs, call, rows_of
+from dlkit.probes.parameters import ProbeRow
 from dlkit.torch_compat import is_device_full, is_host_full
 from dlkit.training.compute import raise_setting_error, uncompiled
 
@@ -59,7 +60,7 @@ class Pieces:
             attempt: Called again, from the start, after each failure.
 
         Raises:
-            DlkitError: The smallest pieces do not fit, the machine's memory is full, or torch refuses a setting.
+            FullMemoryError: The smallest pieces do not fit, the machine's memory is full, or torch refuses a setting.
         """
         while True:
             try:
@@ -88,6 +89,11 @@ class Pieces:
             self._raise_known(err, doing, hint)
             raise
 
+    def rows(self, step: int) -> list[ProbeRow]:
+        """Return the row of probes.csv, of a step, with the size of the pieces of training; none of whole batches."""
+        size = self._largest["train"]
+        return [(step, "", "piece_size", float(size))] if size else []
+
     def pop_messages(self) -> list[str]:
         """Return the messages since the last call."""
         messages, self._messages = self._messages, []
@@ -111,7 +117,7 @@ class Pieces:
 
     def _raise_known(self, err: BaseException, doing: str, hint: str) -> None:
         if is_device_full(err) or is_host_full(err):
-            raise DlkitError(self._full_message(doing), hint) from err
+            raise FullMemoryError(self._full_message(doing), hint) from err
         raise_setting_error(err)
 
     def _halve(self, part: str, inputs: Inputs, samples: int) -> None:
@@ -119,7 +125,7 @@ class Pieces:
         fewest = _FEWEST_WITH_BATCH_NORM if part == "train" and _has_batch_norm(self._model) else 1
         if before // 2 < fewest:
             hints = ["a smaller network, or --precision bf16", *_largest_outputs(self._model, inputs)]
-            raise DlkitError(
+            raise FullMemoryError(
                 self._full_message(f"{_DOING[part]} {_samples(before)} at a time"), "; ".join(hints)
             )
         if not self._largest[part]:

@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from dlkit.diagnosis.reading import read_run
 from dlkit.diagnosis.recording import Recording
 from dlkit.diagnosis.watch import Watch, warning_text
 from dlkit.distributed.join import Joined
-from dlkit.errors import DlkitError, InterruptedRun
+from dlkit.errors import DlkitError, FullMemoryError, InterruptedRun
 from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.files.run_dir import RunDir, clear_run, create_run, is_newer
@@ -66,7 +66,7 @@ class TrainRun(RunState):
 
     def __post_init__(self) -> None:
         self.start_step = self.position.step
-        self.watch = Watch(Recording(config=self.config.to_dict()))
+        self.watch = Watch(Recording(config=self.config.to_dict(), folder=str(self.dir.path)))
 
     def __iter__(self) -> Iterator[tuple[Step, Reading | None]]:
         """Train; with each step comes a reading, at most ten times a second and whenever one is asked for.
@@ -81,7 +81,7 @@ class TrainRun(RunState):
             return
         with self._locked():
             self._prepare_folder()
-            with self._open_logs() as logs:
+            with self._open_logs() as logs, self._full_memory_recorded():
                 last_reading = 0.0
                 for step in fit(self.parts, self.position, self.config.epochs):
                     due = self._agree(last_reading)
@@ -178,6 +178,16 @@ class TrainRun(RunState):
 
     def _locked(self) -> AbstractContextManager[None]:
         return self.dir.locked() if self._writes else nullcontext()
+
+    @contextmanager
+    def _full_memory_recorded(self) -> Iterator[None]:
+        """Keep in probes.csv that memory ran out, for `inspect run`."""
+        try:
+            yield
+        except FullMemoryError:
+            if self._writes:
+                append_probes(self.dir.probes, [(self.position.step + 1, "", "out_of_memory", 1.0)])
+            raise
 
     def _agree(self, last_reading: float) -> bool:
         """Let all processes of a run know of a signal to any, and of the time; return whether a reading is due."""

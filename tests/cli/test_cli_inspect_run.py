@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -113,7 +114,11 @@ def test_a_resumed_run_comes_to_the_findings_of_an_unbroken_one(dlkit) -> None:
         dlkit("train", "--resume", "part", "--epochs", epochs)
 
     whole, part = (
-        json.loads(Path(name, "findings.json").read_text())["findings"] for name in ("whole", "part")
+        [
+            {**found, "confirm": ""}
+            for found in json.loads(Path(name, "findings.json").read_text())["findings"]
+        ]
+        for name in ("whole", "part")
     )
 
     assert whole == part
@@ -312,3 +317,56 @@ def test_neither_torch_nor_pandas_is_loaded(trained_run: Path, home: Path) -> No
     codes, loaded = run_fresh(lines, home)
 
     assert (codes, loaded) == ([0] * 3, [])
+
+
+FULL = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, room: int = 0) -> None:
+        super().__init__()
+        self.room = room
+        self.inner = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+    def forward(self, inputs):
+        if self.training and len(inputs) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.inner(inputs)
+"""
+
+
+def test_a_run_that_failed_for_want_of_memory_is_diagnosed(dlkit, home: Path) -> None:
+    (home / "full.py").write_text(FULL)
+    words = ("full.py:Net", "--data", "digits", "--epochs", 2, "--no-plot", "--batch-size", 64)
+    assert dlkit("train", *words, "--out", "none").code == 1
+    assert dlkit("train", *words, "-s", "room=16", "--out", "some").code == 0
+
+    failed, pieces = (
+        json.loads(dlkit("inspect", "run", run, "--json").stdout)["findings"] for run in ("none", "some")
+    )
+
+    assert [(found["rule"], found["level"], found["cause"], found["step"]) for found in failed] == [
+        ("memory", "warning", True, 1)
+    ]
+    assert failed[0]["cure"]["option"] == "--batch-size"
+    assert failed[0]["cure"]["value"] < 64
+    assert [(found["level"], found["value"]) for found in pieces if found["rule"] == "memory"] == [
+        ("note", 16)
+    ]
+
+
+def test_the_line_that_confirms_runs_as_it_is_printed(dlkit, home: Path) -> None:
+    assert dlkit("train", "mlp", "--lr", 5, "--epochs", 3, "--no-plot", "--out", "a run").code == 0
+
+    confirms = [
+        found["confirm"]
+        for found in json.loads(dlkit("inspect", "run", "a run", "--json").stdout)["findings"]
+    ]
+
+    assert any("'a run'" in confirm for confirm in confirms)
+    assert not any("RUN" in confirm for confirm in confirms)
+    command = next(confirm for confirm in confirms if confirm.startswith("dlkit inspect lr"))
+    found = dlkit(*shlex.split(command.removesuffix("finds a rate"))[1:])
+    assert found.code == 0
+    assert 0 < float(found.stdout) < 5

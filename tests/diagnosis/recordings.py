@@ -93,6 +93,7 @@ def healthy(
         config={**CONFIG, **config},
         history={**columns, **(history or {})},
         signals={**signals, **(changes or {})},
+        folder="run",
         finished=finished,
     )
 

@@ -75,7 +75,11 @@ def exploding(recording: Recording, limit: float) -> Evidence | None:
 
 def dead_units(recording: Recording, limit: float) -> Evidence | None:
     """Find rectifiers of which most units are zero for every sample."""
-    found = {**_silent(recording), **recording.layers("dead")}
+    recorded = recording.layers("dead")
+    found = {
+        **recorded,
+        **{layer: points for layer, points in _silent(recording).items() if layer not in recorded},
+    }
     worst = {layer: median(late(points)) for layer, points in found.items()}
     if not worst:
         return None

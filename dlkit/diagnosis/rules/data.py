@@ -24,7 +24,7 @@ def bad_numbers(recording: Recording, _limit: float) -> Evidence | None:
                 value=len(points),
                 step=points[0][0],
                 cure=Cure("remove or fill these rows; dlkit data check lists them"),
-                confirm="dlkit data check",
+                confirm="dlkit data check DATA",
             )
     return None
 
@@ -44,7 +44,7 @@ def constant_inputs(recording: Recording, limit: float) -> Evidence | None:
                 layer=name,
                 step=points[0][0],
                 cure=_normalised(recording, "the data hold no information; check how they are read"),
-                confirm="dlkit data check",
+                confirm="dlkit data check DATA",
             )
     return None
 
@@ -63,7 +63,7 @@ def input_scale(recording: Recording, limit: float) -> Evidence | None:
         value=size,
         step=recording.points("input_std")[0][0],
         cure=_normalised(recording, "subtract the mean of the training inputs and divide by their spread"),
-        confirm="inspect acts RUN shows the first layer's outputs",
+        confirm="dlkit inspect acts RUN shows the first layer's outputs",
         level="note" if gain is not None and gain >= _GOOD_GAIN else "warning",
     )
 
@@ -78,7 +78,7 @@ def column_scale(recording: Recording, limit: float) -> Evidence | None:
         value=ratio,
         step=1,
         cure=change("normalize", normalize, "auto"),
-        confirm="dlkit data check",
+        confirm="dlkit data check DATA",
         level="warning" if recording.falls_short(_FALLS_SHORT) else "note",
     )
 

@@ -32,7 +32,7 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
         cure=Cure(
             "check that inputs and targets are read in the same order, and how the validation part was split off"
         ),
-        confirm="dlkit data check; dlkit eval RUN --predict predictions.csv",
+        confirm="dlkit data check DATA; dlkit eval RUN --predict predictions.csv",
     )
 
 

@@ -13,6 +13,7 @@ _SHORT = 100
 _FALLS, _FELL = 0.02, 0.75
 _LEARNED, _ATTAINED, _SHORTFALL = 0.2, 0.05, 0.25
 _NOTHING = 0.1
+_DRY_RUN = "dlkit train --config RUN/config.toml --dry-run reports the memory"
 _WIDER = Cure("a larger network, or --lr from dlkit inspect lr")
 _VERY_FEW_STEPS, _MANY = 20, 10
 
@@ -32,7 +33,7 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
         value=best / constant,
         step=None,
         cure=raise_rate(recording),
-        confirm="dlkit train MODEL --overfit 32 distinguishes a wrong network from data that cannot be learned",
+        confirm="dlkit train --config RUN/config.toml --overfit 32 shows whether the network can learn at all",
     )
 
 
@@ -146,7 +147,10 @@ def unstable(recording: Recording, limit: float) -> Evidence | None:
 
 
 def memory(recording: Recording, _limit: float) -> Evidence | None:
-    """Find batches that did not fit into memory whole."""
+    """Find a run that ended for want of memory, or batches that did not fit whole."""
+    failed = recording.points("out_of_memory")
+    if failed and failed[-1][0] > recording.steps:
+        return _out_of_memory(recording, failed[-1][0])
     pieces = late(recording.points("piece_size"))
     if not pieces:
         return None
@@ -156,8 +160,21 @@ def memory(recording: Recording, _limit: float) -> Evidence | None:
         value=median(pieces),
         step=pieces[0][0],
         cure=change("batch_size", batch, int(pieces[-1][1])),
-        confirm="dlkit train MODEL --dry-run reports the memory",
+        confirm=_DRY_RUN,
         level="note",
+    )
+
+
+def _out_of_memory(recording: Recording, step: int) -> Evidence:
+    batch = recording.config.get("batch_size", 1)
+    return Evidence(
+        message=f"memory ran out at step {step}, with {batch} sample{'s' * (batch != 1)} a batch",
+        value=float(batch),
+        step=step,
+        cure=change("batch_size", batch, max(1, batch // 4))
+        if batch > 1
+        else Cure("a smaller network, or --precision bf16"),
+        confirm=_DRY_RUN,
     )
 
 
@@ -166,13 +183,14 @@ RULES = (
         name="memory",
         title="out of memory",
         stage="loss",
-        signals=("piece_size",),
+        signals=("out_of_memory", "piece_size"),
         threshold=0,
-        condition="batches went through in pieces; a note",
+        condition="the run ended because memory was full; a note where batches went through in pieces",
         healthy="batches whole",
         source="measured here",
         cure="--batch-size of the pieces, with --accumulate",
         find=memory,
+        explains=("flat_loss", "underfit", "majority", "labels", "overfit"),
         live=True,
     ),
     Rule(

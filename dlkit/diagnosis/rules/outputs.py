@@ -46,7 +46,7 @@ def straight(recording: Recording, limit: float) -> Evidence | None:
         value=curvature,
         step=1,
         cure=other_activation(recording) or Cure("put nn.ReLU() or another activation between the layers"),
-        confirm="dlkit inspect model lists the layers",
+        confirm="dlkit inspect model RUN lists the layers",
         level="warning" if recording.falls_short(_SHORT) else "note",
     )
 
@@ -133,7 +133,7 @@ def _other_outputs(recording: Recording) -> Evidence | None:
         value=median(points),
         step=points[0][0],
         cure=Cure("compute the same in both modes: look at what depends on self.training"),
-        confirm="mode_difference in probes.csv",
+        confirm="mode_difference in RUN/probes.csv",
     )
 
 
@@ -168,7 +168,7 @@ def _other_loss(recording: Recording, limit: float) -> Evidence | None:
         layer=norms[0] if norms else "",
         step=worst[0][0],
         cure=cure,
-        confirm="eval_loss beside train_loss in probes.csv",
+        confirm="eval_loss beside train_loss in RUN/probes.csv",
     )
 
 

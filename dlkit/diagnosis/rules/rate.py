@@ -121,7 +121,7 @@ def _large_steps(recording: Recording, limit: float) -> Evidence | None:
         layer=layer,
         step=first_above(points, limit),
         cure=_lower(recording),
-        confirm="dlkit inspect lr finds a rate",
+        confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
     )
 
 
@@ -154,7 +154,7 @@ def _large_means(recording: Recording) -> Evidence | None:
         value=max(ratios),
         step=None,
         cure=_lower(recording),
-        confirm="dlkit inspect lr finds a rate",
+        confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
     )
 
 
@@ -177,7 +177,7 @@ def _still_too_high(recording: Recording) -> Evidence | None:
         layer=layer,
         step=None,
         cure=_lower(recording),
-        confirm="dlkit inspect lr finds a rate",
+        confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
     )
 
 
@@ -216,7 +216,7 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
         value=largest,
         step=None,
         cure=_less_clipping(recording) or raise_rate(recording),
-        confirm="dlkit inspect lr finds a rate",
+        confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
     )
 
 

@@ -69,7 +69,7 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
             layer=layer,
             step=1,
             cure=argument(recording, "dropout", 0.1) or Cure("drop 10 to 50 %"),
-            confirm="train_loss beside eval_loss in probes.csv",
+            confirm="train_loss beside eval_loss in RUN/probes.csv",
         )
     return None
 

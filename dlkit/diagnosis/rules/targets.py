@@ -32,7 +32,7 @@ def target_outlier(recording: Recording, limit: float) -> Evidence | None:
         value=share,
         step=1,
         cure=Cure("take the rows with this target out: a wrong unit, or a code for a missing value"),
-        confirm="dlkit data check",
+        confirm="dlkit data check DATA",
     )
 
 
@@ -58,7 +58,7 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
         value=max(shift, scale),
         step=1,
         cure=Cure("split the rows at random, and prepare the inputs of both parts alike"),
-        confirm="dlkit data check",
+        confirm="dlkit data check DATA",
         level="warning" if suffers else "note",
     )
 
@@ -108,7 +108,7 @@ def majority(recording: Recording, limit: float) -> Evidence | None:
         value=last,
         step=first_above(predicted, limit),
         cure=change("balance", recording.config.get("balance", "none"), "loss"),
-        confirm="dlkit eval shows each class",
+        confirm="dlkit eval RUN shows each class",
         level="note" if not balanced and (recording.gain() or 0.0) > _INFORMED else "warning",
     )
 

@@ -27,7 +27,7 @@ def no_gradient(recording: Recording, limit: float) -> Evidence | None:
         layer=next(iter(missing)),
         step=next(iter(missing.values())),
         cure=Cure("take out detach(), no_grad() or .data there, or call the layer in forward()"),
-        confirm="dlkit train MODEL --overfit 32",
+        confirm="dlkit train --config RUN/config.toml --overfit 32",
     )
 
 
@@ -70,7 +70,7 @@ def unregistered(recording: Recording, _limit: float) -> Evidence | None:
         layer=next(iter(found)),
         step=1,
         cure=Cure("keep layers in nn.ModuleList and parameters in nn.ParameterList"),
-        confirm="dlkit inspect model lists the layers",
+        confirm="dlkit inspect model RUN lists the layers",
     )
 
 
