@@ -77,12 +77,14 @@ def _train_in_processes(search: "Search", count: int, given: Given) -> None:
     code += ["--data", data] if data is not None and parse_spec(data).code else []
     reported = {trial.number for trial in found_so_far(search).trials if trial.state != "running"}
 
-    def look() -> None:
+    def look() -> bool:
         results = found_so_far(search)
-        for trial in results.trials:
-            if trial.state != "running" and trial.number not in reported:
-                reported.add(trial.number)
-                console.note(trial_line(results, trial.number, search.plan.trials))
+        ended = [trial.number for trial in results.trials if trial.state != "running"]
+        new = [number for number in ended if number not in reported]
+        for number in new:
+            reported.add(number)
+            console.note(trial_line(results, number, search.plan.trials))
+        return bool(new)
 
     jobs = Jobs(count=count, sweep=search.sweep.path, named=code)
     with stop_signals(jobs.request_stop, notify=_note_stop, clean_up=jobs.end_at_once):

@@ -17,6 +17,7 @@ WORKER = "DLKIT_SEARCH_WORKER"
 """Variable that marks a process of --jobs."""
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_MOST_KILLS = 8  # for each worker; a trial that kills its worker has failed before
 
 
 @dataclass(kw_only=True)
@@ -36,25 +37,32 @@ class Jobs:
     stop_signal: int | None = None
     _workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def run(self, look: Callable[[], None]) -> None:
+    def run(self, look: Callable[[], bool]) -> None:
         """Run the workers until all have ended; one that was killed is replaced.
 
         Args:
-            look: Reports what is new, every half second.
+            look: Reports what is new, every half second, and returns whether a trial has ended.
 
         Raises:
-            DlkitError: A worker failed.
+            DlkitError: A worker failed, or they are killed again and again.
         """
         self._workers = [self._start() for _ in range(self.count)]
-        failed = 0
+        failed = killed = 0
         while self._workers:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-            look()
+            if look():
+                killed = 0
             for worker in [worker for worker in self._workers if worker.poll() is not None]:
                 self._workers.remove(worker)
                 code = worker.returncode
                 if code < 0 and self.stop_signal is None:
-                    name = signal.Signals(-code).name
+                    name, killed = signal.Signals(-code).name, killed + 1
+                    if killed > _MOST_KILLS * self.count:
+                        self.end_at_once()
+                        raise DlkitError(
+                            f"workers were killed {killed} times ({name}) and ended no trial",
+                            "fewer --jobs need less memory",
+                        )
                     console.warn(f"a worker was killed ({name}); another resumes its trial")
                     self._workers.append(self._start())
                 elif code > 0 and self.stop_signal is None:
