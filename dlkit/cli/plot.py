@@ -276,7 +276,7 @@ def _find(path: Path, kind: str | None, code: CodeSpec | None) -> Path:
 
 
 def _read(path: Path, kind: str | None) -> tuple[PlotKind, Any]:
-    found = read_input(path, kind)
+    found = read_input(path, kind, console.note)
     if is_cut_off(path):
         console.note(f"the last line of {path} is incomplete and left out")
     return found

@@ -24,6 +24,7 @@ from dlkit.plotting.map_inputs import is_map, parse_map
 from dlkit.plotting.predictions import (
     Predictions,
     Rows,
+    complete_rows,
     has_predictions,
     holds_numbers,
     parse_classes,
@@ -111,12 +112,15 @@ class PlotKind:
     suffix: str = ""
 
 
-def read_input(path: Path, kind: str | None = None) -> tuple[PlotKind, Any]:
+def read_input(
+    path: Path, kind: str | None = None, note: Callable[[str], object] = str
+) -> tuple[PlotKind, Any]:
     """Read a CSV as what its header says it is.
 
     Args:
         path: The file.
         kind: A name in `PLOT_KINDS` where the header shall not decide.
+        note: Takes a message about rows that are left out.
 
     Raises:
         DataError: It is missing, empty, no text, of no kind, or a cell is faulty.
@@ -127,7 +131,12 @@ def read_input(path: Path, kind: str | None = None) -> tuple[PlotKind, Any]:
     if not all(name.isprintable() for name in header):
         raise DataError(f"{path} is not a CSV with a header: {printable(header[0])!r} is not a column name")
     found = _kind_of(path, header, rows) if kind is None else PLOT_KINDS[kind]
-    return found, found.read(path, header, rows)
+    if found.holds != "predictions":
+        return found, found.read(path, header, rows)
+    complete, message = complete_rows(path, header, rows)
+    if message:
+        note(message)
+    return found, found.read(path, header, complete)
 
 
 def _kind_of(path: Path, header: Sequence[str], rows: Rows) -> PlotKind:

@@ -56,6 +56,23 @@ def holds_numbers(header: Sequence[str], rows: Rows) -> bool:
     return _are_measurements({row[column] for _, row in rows for column in columns if row[column]})
 
 
+def complete_rows(path: Path, header: Sequence[str], rows: Rows) -> tuple[Rows, str]:
+    """Return the rows with target and prediction, and a message about the others, which eval did not score.
+
+    The message is empty where there are no others; if all are, they are returned for the parser to refuse.
+    """
+    names = ("target", "pred", *(f"pred{suffix}" for suffix in _outputs(header)))
+    columns = [place for place, name in enumerate(header) if name in names]
+    complete = [(line, row) for line, row in rows if all(row[column] for column in columns)]
+    if len(complete) in (0, len(rows)):
+        return rows, ""
+    count = len(rows) - len(complete)
+    return (
+        complete,
+        f"{path}: {count:,} of {len(rows):,} rows have no target or no prediction and are left out",
+    )
+
+
 def parse_classes(path: Path, header: Sequence[str], rows: Rows) -> Predictions:
     """Read predicted and true classes.
 

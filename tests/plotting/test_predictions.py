@@ -152,3 +152,22 @@ def test_residual_draws_prediction_minus_truth_and_its_median():
     axes = plot_residual({"": PredictedNumbers((preds - 3).tolist(), preds.tolist())}).axes[0]
     assert axes.collections[0].get_offsets()[:, 1].tolist() == [3.0] * 40
     assert axes.lines[1].get_ydata().tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "preds"),
+    [
+        ("target,pred,prob_a,prob_b\na,a,0.9,0.1\nb,,,\n,b,0.2,0.8\nb,a,0.6,0.4\n", "confusion", ["a", "a"]),
+        ("target,pred,prob_a,prob_b\na,a,0.9,0.1\nb,,,\n,b,0.2,0.8\nb,a,0.6,0.4\n", "roc", ["a", "a"]),
+        ("target,pred\n1.5,1.25\n2,\n,3\n3,2.5\n", "parity", [1.25, 2.5]),
+    ],
+)
+def test_rows_that_were_not_scored_are_left_out_and_reported(tmp_path, text, kind, preds):
+    (tmp_path / "p.csv").write_text(text)
+    notes: list[str] = []
+
+    _, found = kinds.read_input(tmp_path / "p.csv", kind, notes.append)
+
+    assert list((found[""] if kind == "parity" else found).preds) == preds
+    (note,) = notes
+    assert "2 of 4 rows" in note
