@@ -306,6 +306,12 @@ def is_lost_process(err: BaseException) -> bool:
     )
 
 
+def is_transformed(tensor: Tensor) -> bool:
+    """Return whether a tensor is one of torch.func's, which cannot leave `vmap` or `grad`; private to torch."""
+    found = _private(torch._C._functorch, "is_functorch_wrapped_tensor")
+    return found is not None and bool(found(tensor))
+
+
 def _contains(err: BaseException, texts: Sequence[str]) -> bool:
     return any(text in str(err) for text in texts)
 

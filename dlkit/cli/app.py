@@ -140,7 +140,7 @@ def _exit(code: int) -> None:
         raise SystemExit(code)
     join_threads()
     call_handlers()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # code of the user's own may have taken one away
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)

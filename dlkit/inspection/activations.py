@@ -12,6 +12,7 @@ from dlkit.inspection.distribution import quantiles, sample_rows, stable_rank
 from dlkit.inspection.layer_table import Row, in_order
 from dlkit.inspection.mode import as_in_training
 from dlkit.inspection.tally import merge, read_tallies, shape_text, tally
+from dlkit.torch_compat import is_transformed
 
 _RELU_LIKE = (nn.ReLU, nn.ReLU6, nn.Hardswish)
 # Beyond these outputs less than about a tenth of the slope at zero is left (sigmoid: 0.03 * 0.97 / 0.25;
@@ -131,7 +132,9 @@ class ActivationRecorder:
 
     def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            if not isinstance(output, Tensor) or _returns_input(module, inputs, output):
+            if not isinstance(output, Tensor) or is_transformed(output):
+                return
+            if _returns_input(module, inputs, output):
                 return
             self._calls[name] += 1
             call = name if self._calls[name] == 1 else f"{name}:{self._calls[name]}"

@@ -1,12 +1,15 @@
 """What the modules of a network hold beside parameters, buffers and modules: found by name, compared over time."""
 
-import functools
+import contextlib
+import sys
 import weakref
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -31,7 +34,7 @@ _FIXED: tuple[type, ...] = (
 _FIXED += (torch.device, torch.dtype, torch.Size)
 _MOST_NESTED = 4
 _MOST_ITEMS = 1_000
-_REPEATABLE = (set, frozenset, deque, dict, list, tuple, str, bytes, bytearray, complex)
+_REPEATABLE = (set, frozenset, deque, dict, list, tuple, str, bytes, bytearray, int, float, complex, Enum)
 
 
 class Attribute(NamedTuple):
@@ -84,7 +87,7 @@ class Seen:
 
     def __init__(self, value: Any) -> None:
         self._kind = type(value)
-        self._tensor = weakref.ref(value) if isinstance(value, Tensor) else None
+        self._tensor = weakref.ref(value) if is_tensor(value) else None
         self._mark = _mark(value)
 
     def differs(self, value: Any) -> bool:
@@ -94,31 +97,41 @@ class Seen:
         return self._tensor is not None and self._tensor() is not value
 
 
+def is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Return whether a value is a tensor, whatever it says of its class."""
+    return issubclass(type(value), Tensor)
+
+
+def is_array(value: object) -> TypeGuard[np.ndarray]:
+    """Return whether a value is a NumPy array, whatever it says of its class."""
+    return issubclass(type(value), np.ndarray)
+
+
 def _mark(value: Any) -> object:
-    if isinstance(value, Tensor):
+    if is_tensor(value):
         return 0 if value.is_inference() else value._version  # which only in-place operations raise
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         if value.dtype.hasobject:
             return id(value)
         return value.shape, zlib.crc32(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
-    if isinstance(value, _REPEATABLE) or is_plain(value):
-        sized = hasattr(value, "__len__") and len(value) > _MOST_ITEMS
-        return len(value) if sized else repr(value)
-    return object() if hasattr(type(value), "__next__") else id(value)
-
-
-@functools.cache  # torch's own isinstance is in Python, and slow
-def _is_fixed(kind: type) -> bool:
-    return issubclass(kind, _FIXED)
+    kind = type(value)
+    if issubclass(kind, int):
+        return int.__index__(value)
+    if issubclass(kind, _REPEATABLE) or is_plain(value):
+        with contextlib.suppress(Exception):  # something in it may fail to describe itself
+            sized = hasattr(value, "__len__") and len(value) > _MOST_ITEMS
+            return len(value) if sized else repr(value)
+    return object() if hasattr(kind, "__next__") else id(value)
 
 
 def _found(
     name: str, value: Any, put: Callable[[Any], None] | None, depth: int, seen: set[int]
 ) -> Iterator[Attribute]:
-    if _is_fixed(type(value)):  # type: ignore[arg-type]  # classes are hashable
+    kind = type(value)  # an object may say that its class is another
+    if issubclass(kind, _FIXED):
         return
     inner: Iterator[tuple[str, Any, Callable[[Any], None] | None]] | None = None
-    if not is_plain(value) and kind_of(value) is None and not isinstance(value, _TENSORS):
+    if not is_plain(value) and kind_of(value) is None and not issubclass(kind, _TENSORS):
         inner = _inner(value)
     if inner is None:
         yield Attribute(name, value, put)
@@ -139,10 +152,22 @@ def _inner(value: Any) -> Iterator[tuple[str, Any, Callable[[Any], None] | None]
         )
     if kind is dict and len(value) <= _MOST_ITEMS:
         return ((str(key), item, _setter(value, key)) for key, item in list(value.items()))
-    if isinstance(value, _REPEATABLE) or not hasattr(value, "__dict__") or hasattr(kind, "__next__"):
+    if issubclass(kind, _REPEATABLE) or hasattr(kind, "__next__"):
         return None
-    own = vars(value)
-    return ((key, item, _setter(own, key)) for key, item in list(own.items()))
+    own, slots = getattr(value, "__dict__", None), _slots(kind)
+    if not isinstance(own, dict) and not slots:
+        return None
+    found = [(key, item, _setter(own, key)) for key, item in (own or {}).items()]
+    in_slots = [name for name in slots if hasattr(value, name)]
+    return iter(found + [(name, getattr(value, name), partial(setattr, value, name)) for name in in_slots])
+
+
+def _slots(kind: type) -> list[str]:
+    """Return the names of `__slots__`; in those of Python's own classes are caches, which are not searched."""
+    if kind.__module__.partition(".")[0] in sys.stdlib_module_names:
+        return []
+    named = [vars(each).get("__slots__", ()) for each in kind.__mro__]
+    return [name for names in named for name in ((names,) if isinstance(names, str) else names)]
 
 
 def _setter(holder: Any, key: Any) -> Callable[[Any], None]:

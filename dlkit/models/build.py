@@ -96,7 +96,7 @@ def restore_model(checkpoint: Checkpoint, device: torch.device | None = None) ->
     if not own:
         model = build_model(checkpoint.model, checkpoint.description, checkpoint.arguments, context)
     model.load_state_dict(dict(checkpoint.weights), strict=False)  # compared above; extra states come below
-    model = model.to(device or "cpu")
+    model.to(device or "cpu")
     _restore_hidden(model, checkpoint, device or torch.device("cpu"))
     return model
 

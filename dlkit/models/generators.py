@@ -1,6 +1,5 @@
 """States of random-number generators that a network keeps for itself, as tensors and back."""
 
-import functools
 import json
 import math
 import random
@@ -28,16 +27,10 @@ _MOST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "has_gauss": 1}
 
 def kind_of(value: object) -> str | None:
     """Return which kind of generator a value is; None if it is none."""
-    return _kind_of_type(type(value))  # type: ignore[arg-type]  # classes are hashable
-
-
-@functools.cache  # torch's own isinstance is in Python, and slow
-def _kind_of_type(kind: type) -> str | None:
-    if issubclass(kind, torch.Generator):
+    kind = type(value)
+    if issubclass(kind, torch.Generator):  # torch's own isinstance is in Python, and slow
         return "torch"
-    if (
-        issubclass(kind, random.Random) and kind.getstate is random.Random.getstate
-    ):  # SystemRandom has no state
+    if issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):  # which has no state
         return "python"
     if issubclass(kind, np.random.Generator):
         return "numpy"
@@ -49,7 +42,7 @@ def generator_state(generator: Any) -> Tensor:
     if isinstance(generator, torch.Generator):
         return generator.get_state()
     if isinstance(generator, random.Random):
-        version, words, gauss = generator.getstate()
+        version, words, gauss = random.Random.getstate(generator)  # a class of the user's may return another
         packed = _PYTHON.pack(version, *words, math.nan if gauss is None else gauss)
         return torch.frombuffer(bytearray(packed), dtype=torch.uint8)
     return text_tensor(json.dumps(_listed(_numpy_state(generator))))
@@ -68,7 +61,7 @@ def set_generator(generator: Any, state: Tensor) -> Any:
         if state.dtype != torch.uint8 or state.shape != (_PYTHON.size,):
             raise ValueError("of another length")
         version, *words, gauss = _PYTHON.unpack(state.numpy().tobytes())
-        generator.setstate((version, tuple(words), None if math.isnan(gauss) else gauss))
+        random.Random.setstate(generator, (version, tuple(words), None if math.isnan(gauss) else gauss))
     else:
         return _set_numpy(generator, parse(state))
     return generator

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlkit.models.attributes import Attribute, Modules, Seen, attributes
+from dlkit.models.attributes import Attribute, Modules, Seen, attributes, is_array, is_tensor
 from dlkit.models.extra_state import extra_states, extra_tensors, with_extra_state
 from dlkit.models.generators import KINDS, generator_state, kind_of, set_generator
 from dlkit.models.plain_values import is_plain, pack, unpack
@@ -69,9 +69,9 @@ class HiddenState:
         for name, value, _ in self._look(modules):
             if kind := kind_of(value):
                 found[f"{_GENERATORS}{kind}.{name}"] = generator_state(value)
-            elif isinstance(value, Tensor):
+            elif is_tensor(value):
                 found[(_TENSORS if value.device.type == "cpu" else _ON_DEVICE) + name] = value.detach()
-            elif isinstance(value, np.ndarray):
+            elif is_array(value):
                 found[_ARRAYS + name] = torch.from_numpy(np.array(value))
             else:
                 values[name] = value
@@ -111,7 +111,7 @@ class HiddenState:
             if kind_of(value) is None:
                 if before is None or before.differs(value):
                     self._seen[each.name] = Seen(value)
-                    if isinstance(value, Tensor) and self._is_part(value):
+                    if is_tensor(value) and self._is_part(value):
                         continue
                     self._changed.add(each.name)
                     if not self._is_saved(each):
@@ -144,9 +144,9 @@ class HiddenState:
             return False
         if kind_of(value) is not None:
             return True
-        if isinstance(value, Tensor):
+        if is_tensor(value):
             fits = _fits(value) and value.nbytes <= _MOST_BYTES
-        elif isinstance(value, np.ndarray):
+        elif is_array(value):
             fits = value.dtype.name in _ARRAY_KINDS and value.nbytes <= _MOST_BYTES
         else:
             fits = is_plain(value)

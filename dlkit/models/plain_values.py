@@ -10,6 +10,7 @@ from torch import Tensor
 _SCALARS = (type(None), bool, int, float, str)
 _TENSOR, _TUPLE = "tensor", "tuple"
 _MOST_ITEMS = 10_000
+_MOST_BITS = 4_096  # Python does not write much longer numbers as text
 
 
 def is_plain(value: object) -> bool:
@@ -25,6 +26,8 @@ def is_plain(value: object) -> bool:
 
 def _is_plain(value: object) -> bool:
     kind = type(value)
+    if kind is int:
+        return value.bit_length() <= _MOST_BITS  # type: ignore[attr-defined, no-any-return]
     if kind in _SCALARS:
         return True
     if kind in (list, tuple):

@@ -5,12 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
-from dlkit.models.attributes import Attribute, Seen, attributes, own_attributes, scanned_modules
+from dlkit.models.attributes import (
+    Attribute,
+    Seen,
+    attributes,
+    is_array,
+    is_tensor,
+    own_attributes,
+    scanned_modules,
+)
 from dlkit.models.generators import generator_state, kind_of, set_generator
 from dlkit.models.hidden_state import set_buffer
 from dlkit.models.plain_values import is_plain
@@ -27,7 +34,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     held = [(module, own_attributes(module)) for _, module in scanned_modules(model.named_modules())]
     found = list(attributes(model.named_modules()))
     generators = [(each.value, generator_state(each.value)) for each in found if kind_of(each.value)]
-    copies = [(each, Seen(each.value), copy.deepcopy(each.value)) for each in found if _is_copied(each.value)]
+    copies = [(each, Seen(each.value), _copy(each.value)) for each in found if _is_copied(each.value)]
     try:
         yield
     finally:
@@ -53,16 +60,20 @@ def _structure(model: nn.Module) -> tuple[list[str], ...]:
     )
 
 
+def _copy(value: Any) -> Any:
+    return value.detach().clone() if is_tensor(value) else copy.deepcopy(value)
+
+
 def _is_copied(value: object) -> bool:
-    return is_plain(value) or isinstance(value, np.ndarray) or (isinstance(value, Tensor) and value.is_leaf)
+    return is_plain(value) or is_array(value) or (is_tensor(value) and value.is_leaf)
 
 
 @torch.no_grad()
 def _set_back(attribute: Attribute, value: Any) -> None:
     """Give what was changed in place its values again; others may hold it too."""
-    if isinstance(attribute.value, Tensor):
+    if is_tensor(attribute.value):
         attribute.value.copy_(value)
-    elif isinstance(attribute.value, np.ndarray):
+    elif is_array(attribute.value):
         attribute.value[...] = value
     elif attribute.put is not None:
         attribute.put(value)

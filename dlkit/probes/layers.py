@@ -14,7 +14,7 @@ from torch.nn.modules.module import (
 )
 from torch.overrides import TorchFunctionMode
 
-from dlkit.torch_compat import without_functions
+from dlkit.torch_compat import is_transformed, without_functions
 
 Signal = tuple[str, str, Tensor | float]
 """Layer, signal and value; a tensor is a scalar on the device, but for `act_rank`, of which `rank_of` makes one."""
@@ -136,7 +136,7 @@ class LayerProbe:
     def _record(self, name: str, kind: str, output: Any) -> None:
         if not isinstance(output, Tensor) or not output.is_floating_point():
             return
-        if not output.numel() or not output.ndim:
+        if not output.numel() or not output.ndim or is_transformed(output):
             return
         self._calls[name] += 1
         if self._calls[name] > _MAX_CALLS:

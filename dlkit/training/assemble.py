@@ -92,7 +92,7 @@ def assemble_new(config: TrainConfig, joined: Joined | None = None) -> Assembly:
     notes = [*dataset.notes, *built]
     if code and gives_probabilities(model, dataset.description):
         notes.append(f"{code.short} gives probabilities; the loss expects logits: leave the softmax out")
-    model = model.to(device)
+    model.to(device)  # a network of the user's own may return something else
     _set_threads(config, dataset, model, device, joined)
     notes.insert(0, plan_of(config, dataset.description, model, device, group))
     if is_emulated(config.precision, device):

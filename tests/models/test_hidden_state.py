@@ -1,5 +1,6 @@
 """What a network keeps beside its weights: found, saved, restored, and reported where it cannot be."""
 
+import enum
 import itertools
 import random
 from collections import deque
@@ -26,6 +27,43 @@ class Holder:
         self.rng = random.Random(1)
 
 
+class Slots:
+    """An object whose attributes are slots."""
+
+    __slots__ = ("count", "unset")
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Whole(int):
+    """A number of a class of its own."""
+
+
+class Mode(enum.Enum):
+    """One of two."""
+
+    SLOW = 1
+    FAST = 2
+
+
+class Mine(random.Random):
+    """A generator that hides its state."""
+
+    def getstate(self) -> tuple[Any, ...]:
+        return ("none",)
+
+
+class Subclass(torch.Tensor):
+    """A tensor of a class of its own, which cannot be copied by `copy.deepcopy`."""
+
+
+class Claims:
+    """An object that says it is a tensor."""
+
+    __class__ = Tensor  # type: ignore[assignment]
+
+
 class Net(nn.Module):
     """A network whose hidden state a test sets."""
 
@@ -49,6 +87,7 @@ def moved(change: Callable[[Any], None], **attributes: Any) -> tuple[HiddenState
 DRAWS: dict[str, tuple[Callable[[], Any], Callable[[Any], float]]] = {
     "torch": (lambda: torch.Generator().manual_seed(3), lambda rng: torch.rand((), generator=rng).item()),
     "python": (lambda: random.Random(3), lambda rng: rng.gauss()),
+    "python-subclass": (lambda: Mine(3), lambda rng: rng.random()),
     "numpy": (lambda: np.random.default_rng(3), lambda rng: rng.random()),
     "mt19937": (lambda: np.random.Generator(np.random.MT19937(3)), lambda rng: rng.random()),
     "philox": (
@@ -151,6 +190,25 @@ def test_what_lies_within_lists_and_objects_is_found() -> None:
     assert again.rngs[1].random() == net.rngs[1].random()
 
 
+def test_attributes_in_slots_are_restored() -> None:
+    hidden, _ = moved(lambda net: setattr(net.holder, "count", 4), holder=Slots())
+    again = Net(holder=Slots())
+    restore_hidden(again, hidden.tensors(), CPU)
+
+    assert again.holder.count == 4
+
+
+def test_a_pass_that_tries_a_network_leaves_odd_attributes_alone() -> None:
+    net = Net(odd=torch.ones(2).as_subclass(Subclass), claims=Claims())
+    hidden = HiddenState(net, "net.py:Net")
+
+    with untouched(net):
+        net.odd += 1
+
+    assert net.odd.tolist() == [1.0, 1.0]
+    assert "values" not in hidden.tensors()
+
+
 def test_what_a_module_first_gets_in_training_is_made_again() -> None:
     def change(net: Any) -> None:
         net.count, net.rng, net.cache = 2, random.Random(5), torch.ones(2)
@@ -172,6 +230,9 @@ UNSAVED: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "set": (set(), count_up, "self.kept (set)"),
     "deque": (deque(), count_up, "self.kept (deque)"),
     "iterator": (itertools.count(), lambda net: next(net.kept), "self.kept (count)"),
+    "long": (1, lambda net: setattr(net, "kept", 10**5000 * net.kept), "self.kept (int)"),
+    "number": (Whole(1), lambda net: setattr(net, "kept", Whole(net.kept + 1)), "self.kept (Whole)"),
+    "enum": (Mode.SLOW, lambda net: setattr(net, "kept", Mode.FAST), "self.kept (Mode)"),
     "object": (None, lambda net: setattr(net, "kept", object()), "self.kept (object)"),
     "sparse": (None, lambda net: setattr(net, "kept", torch.eye(2).to_sparse()), "self.kept (Tensor)"),
 }

@@ -136,3 +136,21 @@ def test_a_pass_that_fails_leaves_no_hooks_and_is_watched_again() -> None:
         model(torch.ones(1, 3))
 
     assert [layer for layer, signal, _ in probe.finish() if signal == "act_mean"].count("0") == 1
+
+
+class Mapped(nn.Module):
+    """Calls a layer for each sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.after = nn.Linear(3, 4), nn.Tanh()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.after(torch.vmap(self.inner)(inputs))
+
+
+def test_a_layer_within_vmap_is_left_out() -> None:
+    found = watch(Mapped(), torch.randn(5, 3))
+
+    assert ("after", "act_mean") in found
+    assert not any(layer == "inner" for layer, _ in found)
