@@ -23,6 +23,7 @@ from dlkit.cli.aliases import instead_of_command, instead_of_option
 from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.cli.verbose import report
+from dlkit.distributed.membership import LOST
 from dlkit.errors import ConfigError, DlkitError, StdoutError, did_you_mean
 from dlkit.user_code import blame
 
@@ -148,6 +149,11 @@ def _exit(code: int) -> None:
 
 def _usage_error(err: Any, words: list[str]) -> int:
     """Print one of Typer's usage errors in the two-line form."""
+    if words[:1] == ["train"] and "RANK" in os.environ:
+        from dlkit.cli.train_devices import reports_usage
+
+        if not reports_usage():
+            return LOST
     message = " ".join(err.format_message().split())
     message = message[:1].lower() + message[1:].rstrip(".")
     cause = err.__cause__

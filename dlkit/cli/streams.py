@@ -55,6 +55,19 @@ def result_apart() -> Iterator[None]:
             _close(copy)
 
 
+@contextlib.contextmanager
+def result_to_children() -> Iterator[None]:
+    """Let processes that are started while the block runs write the result: their stdout is this one's own."""
+    if _kept is None:
+        yield
+        return
+    os.dup2(_kept.fileno(), _STDOUT)
+    try:
+        yield
+    finally:
+        os.dup2(_STDERR, _STDOUT)
+
+
 def end_result() -> None:
     """Let what is still written to stdout go to stderr: the result is complete."""
     _flush(sys.stdout)

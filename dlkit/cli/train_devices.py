@@ -11,6 +11,7 @@ from typer import Exit, Option
 
 from dlkit.cli import console
 from dlkit.cli.signals import stop_signals
+from dlkit.cli.streams import result_to_children
 from dlkit.distributed.membership import LOST, read_membership
 from dlkit.errors import ConfigError, DivergedError, DlkitError, InterruptedRun
 from dlkit.files.run_dir import RunDir
@@ -65,6 +66,21 @@ def as_member(devices: str | None) -> Iterator["Joined | None"]:
     except Exception as err:
         _leave_report(joined, err)
         raise
+
+
+def reports_usage() -> bool:
+    """Return whether this process reports that its command line cannot be read: one of several does."""
+    try:
+        place = read_membership()
+    except ConfigError:
+        return True
+    if place is None:
+        return True
+    from dlkit.distributed.join import join
+
+    if place.rank:
+        console.mode.rank = f"{place.name}: "
+    return join(place).may_report(lost=False)
 
 
 def _leave_report(joined: "Joined", err: Exception) -> None:
@@ -123,7 +139,8 @@ def train_on_devices(devices: str, config: TrainConfig, words: Sequence[str]) ->
         def end_at_once() -> None:
             ranks.send(signal.SIGKILL)
 
-        with stop_signals(request_stop, notify=lambda: None, clean_up=end_at_once):
+        signals = stop_signals(request_stop, notify=lambda: None, clean_up=end_at_once)
+        with signals, result_to_children():
             try:
                 return launch(words, ranks, len(numbers))
             except DlkitError:

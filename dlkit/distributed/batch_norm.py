@@ -32,6 +32,14 @@ def synchronise(model: nn.Module, group: Group, device: torch.device) -> None:
                 setattr(module, name, _with_state(SharedBatchNorm(child, group), child))
 
 
+def separate(model: nn.Module) -> None:
+    """Let every batch norm of a network see what this process gives it and no more, in place."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, SharedBatchNorm | nn.SyncBatchNorm):
+                setattr(module, name, _with_state(SharedBatchNorm(child, Group()), child))
+
+
 def _with_state(module: _BatchNorm, plain: _BatchNorm) -> _BatchNorm:
     for name, value in (*plain._parameters.items(), *plain._buffers.items()):
         setattr(module, name, value)

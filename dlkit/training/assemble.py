@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dlkit import __version__
 from dlkit.data.batches import Batches
 from dlkit.data.dataset import DataSet, first_that_fits
 from dlkit.data.kinds import load_dataset
 from dlkit.device import device_label, pick_device, seed_all
+from dlkit.distributed.alike import check_alike
 from dlkit.distributed.batch_norm import SharedBuffers, has_batch_norm, synchronise
 from dlkit.distributed.group import Group
 from dlkit.distributed.join import Joined
@@ -27,7 +29,7 @@ from dlkit.models.hidden_state import HiddenState
 from dlkit.models.own import gives_probabilities, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes.parameters import Probe
-from dlkit.settings.config import TrainConfig
+from dlkit.settings.config import TrainConfig, flag
 from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code
 from dlkit.settings.texts import parse_threads
@@ -35,6 +37,7 @@ from dlkit.training.compute import (
     compile_network,
     count_cores,
     may_draw,
+    mixed_seed,
     pick_threads,
     prepare_determinism,
 )
@@ -46,6 +49,7 @@ from dlkit.training.schedules import Plateau, build_schedule
 from dlkit.training.signals import Signals
 from dlkit.training.step import Parts, WeightAverage
 from dlkit.training.stopping import total_steps
+from dlkit.user_code import source_digest
 
 _EVAL_BATCH_FACTOR = 4
 _SAMPLES_TO_COUNT = 2
@@ -93,7 +97,7 @@ def assemble_new(config: TrainConfig, joined: Joined | None = None) -> Assembly:
     if code and gives_probabilities(model, dataset.description):
         notes.append(f"{code.short} gives probabilities; the loss expects logits: leave the softmax out")
     model.to(device)  # a network of the user's own may return something else
-    _set_threads(config, dataset, model, device, joined)
+    set_threads(config, dataset, model, device, joined)
     notes.insert(0, plan_of(config, dataset.description, model, device, group))
     if is_emulated(config.precision, device):
         notes.append("this processor does not support bfloat16: --precision fp32 is several times as fast")
@@ -101,7 +105,23 @@ def assemble_new(config: TrainConfig, joined: Joined | None = None) -> Assembly:
         notes.append(load_matching(model, load_checkpoint(Path(config.init))))
     assembly = assemble(config, dataset, model, device, notes, group)
     _check_room(config, model)
+    if group.rank:
+        seed_rank(config.seed, group.rank)
     return assembly
+
+
+def seed_rank(seed: int, rank: int) -> None:
+    """Let what code of the user's own draws differ between the processes of a run."""
+    seed_all(mixed_seed(seed, 0, rank) % 2**32)
+
+
+def _alike(config: TrainConfig, description: DataDescription) -> dict[str, str]:
+    """Return what must be alike in all processes of a run, in words."""
+    code = parse_code(config.model)
+    settings = {flag(name): str(value) for name, value in config.to_dict().items()}
+    own = "" if code is None else source_digest(code)
+    versions = {"dlkit": __version__, "torch": torch.__version__}
+    return {**versions, **settings, "own code": own, "data": description.fingerprint}
 
 
 def _network_for(config: TrainConfig, dataset: DataSet) -> tuple[TrainConfig, nn.Module, list[str]]:
@@ -132,7 +152,7 @@ def _check_room(config: TrainConfig, model: nn.Module) -> None:
         ) from err
 
 
-def _set_threads(
+def set_threads(
     config: TrainConfig, dataset: DataSet, model: nn.Module, device: torch.device, joined: Joined | None
 ) -> None:
     """Set the number of CPU threads: --threads, or what suits the network, the batch and the cores."""
@@ -173,6 +193,7 @@ def assemble(
 ) -> Assembly:
     """Build everything around a network that has its weights."""
     group = group or Group()
+    check_alike(group, _alike(config, dataset.description))
     dataset = replace(dataset, table=None)  # the samples are encoded
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
@@ -222,7 +243,7 @@ def assemble(
         probe=probe,
         signals=Signals(model, objective, layers=not config.compile),
         running=RunningMean(objective, train.chunk, rewindable=True, group=group),
-        pieces=Pieces(model, device),
+        pieces=Pieces(model, device, whole=group.size > 1),
         device=device,
         forward=Forward(config.precision, device),
         scale=scale,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import Literal
 
@@ -25,7 +25,7 @@ from dlkit.training.loop import Position, Step
 from dlkit.training.optimizers import optimizer_state
 from dlkit.training.replay import Finding
 from dlkit.training.state import RunState
-from dlkit.training.step import Parts
+from dlkit.training.step import Parts, alone
 
 _BATCHES_COMPARED = 16
 _MUCH_WORSE = 3.0
@@ -55,6 +55,10 @@ def stop_diverged(run: RunState, step: Step, where: Where) -> DivergedError:
     troubles: list[str] = []
     measured = [*parts.probe.rows(), *parts.signals.rows()]
     bad_step = rewind(parts, position, step)
+    run.assembly = replace(run.assembly, parts=alone(parts))
+    if not parts.group.writes:
+        return DivergedError("training diverged; the first process reports how")
+    parts = run.parts
     state = _keep_state(run, troubles) if bad_step else _as_saved(run.dir)
     failing = (
         find_validation_batch(parts, step)

@@ -29,9 +29,11 @@ class Pieces:
     Args:
         model: The network that is trained.
         device: Where it is.
+        whole: Leave training batches whole, as several processes must, which add up gradients batch by batch.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, *, whole: bool = False) -> None:
+        self._whole = whole
         self._model = model
         self._device = device
         self._largest = {"train": 0, "val": 0}  # samples in a piece; 0 leaves batches whole
@@ -66,7 +68,7 @@ class Pieces:
             try:
                 return attempt()
             except (RuntimeError, MemoryError) as err:
-                if not is_device_full(err):
+                if not is_device_full(err) or (self._whole and part == "train"):
                     self._raise_known(err, f"{_DOING[part]} {_samples(samples)}", _half_batch_hint(samples))
                     raise
             # After `except`, which holds the tensors of the attempt that failed.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from dlkit.data.kinds import load_dataset
+from dlkit.distributed.alike import check_alike
 from dlkit.distributed.join import Joined
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.checkpoint import Checkpoint, check_named, load_checkpoint
@@ -19,7 +20,14 @@ from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import read_config_file
 from dlkit.settings.spec import CodeSpec, parse_code
 from dlkit.settings.texts import parse_log, parse_threads
-from dlkit.training.assemble import Assembly, assemble, build_run_schedule, plan_of, prepare_device
+from dlkit.training.assemble import (
+    Assembly,
+    assemble,
+    build_run_schedule,
+    plan_of,
+    prepare_device,
+    set_threads,
+)
 from dlkit.training.compute import resume_threads
 from dlkit.training.logs import check_logs
 from dlkit.training.loop import Position
@@ -54,12 +62,22 @@ def resume_run(
     check_progress(checkpoint)
     progress = checkpoint.metadata["progress"]
     notes = [*run_dir.vanished(), *notes]
-    notes += resume_threads(parse_threads(config.threads), progress["threads"])
+    check_alike(group, {"the run resumed": f"at step {progress['position']['step']}"})
+    size, before = group.size, progress.get("processes", 1)
+    if size == before:
+        notes += resume_threads(parse_threads(config.threads), progress["threads"])
+    else:
+        notes.append(
+            f"the run was trained in {_processes(before)} so far, here in {_processes(size)}: its numbers are those of "
+            "an unbroken run up to rounding"
+        )
     context = context_in(checkpoint.weights)
     dataset = load_dataset(config, checkpoint.description, context, named="data" in named)
     position = Position(**progress["position"])
     new = list(changes_of(config, checkpoint.config, position.step))
     model = restore_model(checkpoint, device)
+    if size != before:
+        set_threads(config, dataset, model, device, joined)
     header = [plan_of(config, dataset.description, model, device, group), _place(run_dir, position), *new]
     assembly = assemble(config, dataset, model, device, [*header, *notes], group)
     restore_checked(assembly.parts, checkpoint)
@@ -80,6 +98,10 @@ def resume_run(
     )
     _note_end(run)
     return run
+
+
+def _processes(count: int) -> str:
+    return f"{count} process{'es' * (count != 1)}"
 
 
 def _place(run_dir: RunDir, position: Position) -> str:

@@ -21,9 +21,10 @@ from dlkit.files.description import DataDescription
 from dlkit.files.run_dir import RunDir
 from dlkit.models.extra_state import weights_of
 from dlkit.models.hidden_state import GROUP as HIDDEN
+from dlkit.models.hidden_state import restore_hidden
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.optimizers import OPTIMIZERS
-from dlkit.training.assemble import Assembly
+from dlkit.training.assemble import Assembly, seed_rank
 from dlkit.training.loop import Position
 from dlkit.training.optimizers import optimizer_state, restore_optimizer
 from dlkit.training.schedules import Plateau
@@ -31,6 +32,7 @@ from dlkit.training.step import Parts
 from dlkit.training.stopping import StopRule
 
 _MAX_THREADS = 1024
+_MAX_PROCESSES = 2**20
 _MAX_COUNT = 2**53
 _NUMPY_WORDS = 624
 _SECONDS = ("seconds", "train_seconds")
@@ -78,6 +80,7 @@ class RunState:
         """Save everything that resuming needs, and keep the file before it as `last.prev`."""
         within_epoch = self.position.batch > 0
         extras = parts_state(self.parts, within_epoch=within_epoch)  # of all processes
+        extras |= _of_ranks(self.parts)
         self._save(self.dir.last, self.parts.model, extras=extras, keep_previous=self.dir.last_prev)
 
     def save_weights(self, path: Path, keep_previous: Path | None = None) -> None:
@@ -105,6 +108,7 @@ class RunState:
                 "best": self.best,
                 "changes": list(self.changes),
                 "threads": torch.get_num_threads(),
+                "processes": self.parts.group.size,
                 "device": hardware(self.parts.device),
                 "schedule_steps": self.assembly.schedule_steps,
                 "early_stopping": {"best": early.best, "bad_epochs": early.bad_epochs},
@@ -145,6 +149,29 @@ def parts_state(parts: Parts, *, within_epoch: bool) -> dict[str, Tensor]:
     return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
 
 
+def _of_ranks(parts: Parts) -> dict[str, Tensor]:
+    """Return what differs between processes that run code of the user's own, by `rank<N>.<group>.<name>`.
+
+    What it draws from Python's, NumPy's and torch's generators, and what it keeps beside its weights. The first
+    process's are under the names that those of a single one have.
+    """
+    if parts.hidden is None or parts.group.size == 1:
+        return {}
+    own = {f"random.{name}": state for name, state in random_state(parts.device).items()}
+    own |= {name: tensor.cpu() for name, tensor in parts.hidden_state().items()}
+    _, *others = parts.group.gather(own)
+    return {
+        f"{rank_name(rank)}.{name}": state
+        for rank, states in enumerate(others, 1)
+        for name, state in states.items()
+    }
+
+
+def rank_name(rank: int) -> str:
+    """Return the group of a process's own state in a checkpoint."""
+    return f"rank{rank}"
+
+
 def restore_parts(parts: Parts, state: Mapping[str, Tensor]) -> None:
     """Restore what `parts_state` returned.
 
@@ -183,6 +210,7 @@ def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
         _require(all(_is_number(position[name]) and position[name] >= 0 for name in _SECONDS), "position")
         names = (checkpoint.metadata["versions"]["torch"], progress.get("device", ""))
         _require(all(isinstance(name, str) for name in names), "versions")
+        _require(1 <= _count_of(progress, "processes") <= _MAX_PROCESSES, "processes")
         _require(_is_count(progress["threads"]) and 1 <= progress["threads"] <= _MAX_THREADS, "threads")
         if best is not None:
             shown = ["epoch", "step", "val_loss"]
@@ -205,7 +233,9 @@ def restore_checked(parts: Parts, checkpoint: Checkpoint) -> None:
         CheckpointError: A tensor is missing, or of another shape or kind than the run's own.
     """
     check_progress(checkpoint, parts.objective.metric)
-    state, position = checkpoint.extras, checkpoint.metadata["progress"]["position"]
+    position = checkpoint.metadata["progress"]["position"]
+    own = _group(checkpoint.extras, rank_name(parts.group.rank))
+    state = {**checkpoint.extras, **own}
     with _checking(checkpoint):
         _require(position["batch"] <= len(parts.train), "position")
         fresh = parts_state(parts, within_epoch=False)
@@ -217,7 +247,11 @@ def restore_checked(parts: Parts, checkpoint: Checkpoint) -> None:
         _check_optimizer(checkpoint.config, parts.model, state)
         if parts.hidden is not None:
             parts.hidden.restored(_group(state, HIDDEN))
+            if own:
+                restore_hidden(parts.model, _group(own, HIDDEN), parts.device)
         restore_parts(parts, state)  # after all that draws random numbers
+        if parts.group.rank and not own:
+            seed_rank(checkpoint.config.seed, parts.group.rank)
         if position["batch"]:
             parts.running.read()
             parts.running.read_monitored()
@@ -250,6 +284,11 @@ def _checking(checkpoint: Checkpoint) -> Iterator[None]:
 def _require(fits: bool, what: str) -> None:
     if not fits:
         raise ValueError(f"{printable(what)} does not fit")
+
+
+def _count_of(progress: Mapping[str, Any], name: str) -> int:
+    value = progress.get(name, 1)  # older checkpoints have none
+    return value if type(value) is int else 0
 
 
 def _is_count(value: object) -> bool:

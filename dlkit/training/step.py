@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
-from dlkit.distributed.batch_norm import SharedBuffers
+from dlkit.distributed.batch_norm import SharedBuffers, separate
 from dlkit.distributed.group import Group
 from dlkit.errors import ConfigError, printable
 from dlkit.inputs import Inputs, rows_of
@@ -158,6 +158,24 @@ def train_step(
             parts.probe.after_step(step + 1)
         if parts.ema is not None:
             parts.ema.update(parts.guard.skip)
+
+
+def alone(parts: Parts) -> Parts:
+    """Return the same parts for this process alone, with whole batches; all processes of a group call it together."""
+    if parts.group.size == 1:
+        return parts
+    running = RunningMean(parts.objective, parts.running.fold_every, rewindable=True)
+    running.restore(parts.running.state(), parts.device)
+    separate(parts.model)
+    return replace(
+        parts,
+        group=Group(),
+        coupled=None,
+        buffers=None,
+        train=parts.train.whole(),
+        val=parts.val.whole(),
+        running=running,
+    )
 
 
 def forward_backward(
