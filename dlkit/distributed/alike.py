@@ -33,7 +33,7 @@ def check_alike(group: Group, here: Mapping[str, str]) -> None:
             f"{name} {_shown(found.get(name))}, here {_shown(first.get(name))}" for name in names[:4]
         )
         message = f"rank {rank} on {host} was started with something else: {differing}"
-        if names == [DATA]:
+        if DATA in names:
             raise DataError(message, "let all processes read the same data")
         raise ConfigError(message, "start all processes with the same command line, versions and files")
 

@@ -18,6 +18,7 @@ from dlkit.errors import ConfigError, DlkitError
 T = TypeVar("T")
 
 _TIMEOUT = timedelta(minutes=30)
+_MEETING = timedelta(minutes=5)
 _FOR_THE_FIRST = timedelta(seconds=3)
 _FOR_ANY = timedelta(seconds=2)
 _REPORTED = "dlkit/reported"
@@ -38,8 +39,10 @@ class Joined:
     def group(self, device: torch.device) -> Group:
         """Return the group that trains on a kind of device; all processes ask for it together."""
         on_gpu = device.type == "cuda"
-        backend = "nccl" if on_gpu and not self.membership.shares_device else "gloo"
-        data = dist.new_group(backend=backend, timeout=_TIMEOUT)
+        data = None  # the group that joined
+        if on_gpu and not self.membership.shares_device:
+            dist.barrier()  # a process that has gone is noticed here, but not while a group is made
+            data = dist.new_group(backend="nccl", timeout=_TIMEOUT)
         return Processes(self.membership.rank, self.membership.size, data, device if on_gpu else None)
 
     def broadcast(self, value: T) -> T:
@@ -85,7 +88,7 @@ def join(membership: Membership) -> Joined:
     """
     address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
-        store, rank, size = next(rendezvous("env://", timeout=_TIMEOUT))
+        store, rank, size = next(rendezvous("env://", timeout=_MEETING))
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
     except dist.DistNetworkError as err:
         if "EADDRINUSE" in str(err):

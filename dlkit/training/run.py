@@ -203,9 +203,27 @@ class TrainRun(RunState):
         return self.stop_signal if self.parts.group.size == 1 else self._known_signal
 
     def _prepare_folder(self) -> None:
+        fresh = self._writes and self._make_room()
+        if self.parts.group.broadcast(fresh):
+            self.save_last()
+        self.resumed = None
         if not self._writes:
-            self.resumed = None
             return
+        self.dir.restore_best()
+        # The rows of an epoch under way are in the checkpoint and are written when it ends.
+        done = self.position.epoch_start
+        cut_back(self.dir.history, done)
+        cut_back(self.dir.probes, done)
+        write_file(self.dir.config, self.config.to_toml().encode())
+        if self.dir.history.exists():
+            self._read_recording()
+
+    def _make_room(self) -> bool:
+        """Remove or set aside what must not stay; return whether the folder then has no `last`.
+
+        Raises:
+            DlkitError: Another process has trained there meanwhile.
+        """
         if self.resumed not in (None, self.dir.last_stamp()):
             raise DlkitError(
                 f"{self.dir.path} has changed: another process trained there since it was loaded",
@@ -215,17 +233,7 @@ class TrainRun(RunState):
             clear_run(self.dir)
         if self.damaged and self.dir.last.exists():
             self.dir.set_last_aside()
-        if not self.dir.last.exists():
-            self.save_last()
-        self.dir.restore_best()
-        # The rows of an epoch under way are in the checkpoint and are written when it ends.
-        done = self.position.epoch_start
-        cut_back(self.dir.history, done)
-        cut_back(self.dir.probes, done)
-        write_file(self.dir.config, self.config.to_toml().encode())
-        self.resumed = None
-        if self.dir.history.exists():
-            self._read_recording()
+        return not self.dir.last.exists()
 
     def _read_recording(self) -> None:
         recording, _ = read_run(self.dir.path)

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from dlkit import torch_compat
-from dlkit.training import assemble, precision, resume
+from dlkit.models import build
+from dlkit.training import assemble, precision
 
 
 def in_double(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
@@ -29,6 +30,5 @@ def calling_in_double(call: Callable[..., torch.Tensor]) -> Callable[..., torch.
 def patch() -> None:
     """Let networks be built in float64, and get inputs in it; the private kernels take float32 alone."""
     torch_compat.USE_PRIVATE = False
-    assemble.build_model = in_double(assemble.build_model)
-    resume.restore_model = in_double(resume.restore_model)
+    assemble.build_model = build.build_model = in_double(build.build_model)
     precision.call = calling_in_double(precision.call)

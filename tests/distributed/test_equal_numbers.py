@@ -1,10 +1,9 @@
 """A run in several processes has the numbers of one process; in float64 nothing but a mistake could show."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fork_server import ForkServer, fork_server
+from fork_server import ForkServer
 from ranks import largest_difference, train
 
 POINTS = ("--data", "spatial:n=240", "-s", "phi=8", "-s", "omega=8", "-s", "theta=8", "--batch-size", "32")
@@ -27,19 +26,20 @@ CASES: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def double() -> Iterator[ForkServer]:
-    """Start processes that compute in float64."""
-    folder = Path(__file__).parent
-    setup = f"import sys; sys.path.insert(0, {str(folder)!r}); import in_double; in_double.patch()"
-    with fork_server(setup) as server:
-        yield server
-
-
 def write_table(folder: Path) -> None:
     """A table whose training rows leave a last batch of one: 121 of 24."""
     rows = [f"{x},{x * x % 7},{3 * x % 5 + x / 100}" for x in range(151)]
     (folder / "table.csv").write_text("\n".join(["a,b,y", *rows, ""]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [CASES["mlp"], CASES["cnn"]], ids=["mlp", "cnn"])
+def test_history_in_float32_is_that_of_one_process_up_to_rounding(
+    ranks: ForkServer, home: Path, words: tuple[str, ...]
+) -> None:
+    for count in (1, 2):
+        train(ranks, home, count, *words, "--epochs", "5", "--out", f"of-{count}")
+    assert largest_difference(home / "of-1", home / "of-2") <= 1e-5
 
 
 @pytest.mark.slow
