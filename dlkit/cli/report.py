@@ -12,6 +12,7 @@ from dlkit.errors import ConfigError, DataError
 from dlkit.files.atomic import write_file
 from dlkit.files.history import read_history, read_rows
 from dlkit.files.run_dir import RunDir, stamp_as
+from dlkit.plotting.loading import load_matplotlib
 from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.spec import CodeSpec
 
@@ -49,6 +50,7 @@ def write_report(report: Path, runs: Sequence[Path], split: str, code: CodeSpec 
     Raises:
         DlkitError: A run cannot be read or evaluated, or the page cannot be written.
     """
+    load_matplotlib()
     from dlkit.plotting.report.page import render
     from dlkit.plotting.report.sections import sections_of_comparison, sections_of_run
 

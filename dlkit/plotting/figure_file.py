@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlkit.errors import ConfigError, did_you_mean
 from dlkit.files.atomic import write_file
@@ -87,6 +87,8 @@ def titled(figure: "Figure", title: str) -> "Figure":
 
 def figure_bytes(figure: "Figure", kind: str = "png") -> bytes:
     """Draw a figure as `png`, `svg` or `pdf` and give the bytes; they hold no date and no random names."""
+    from matplotlib.backend_bases import get_registered_canvas_class
+
     from dlkit.plotting.style import house_style, scale
 
     buffer = io.BytesIO()
@@ -95,17 +97,8 @@ def figure_bytes(figure: "Figure", kind: str = "png") -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         width, height = figure.get_size_inches()
         figure.set_size_inches(width * scale(), height * scale())
-        if kind == "png":
-            _write_png(figure, buffer)
-        else:
-            figure.savefig(buffer, format=kind, metadata=dict(_METADATA[kind]))
+        # `savefig` does the same, but draws each figure twice.
+        canvas = get_registered_canvas_class(kind)(figure)
+        getattr(canvas, f"print_{kind}")(buffer, metadata=dict(_METADATA[kind]))
         figure.set_size_inches(width, height)
     return buffer.getvalue()
-
-
-def _write_png(figure: "Figure", buffer: io.BytesIO) -> None:
-    """Do what `savefig` does, which draws each figure twice."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.print_png(buffer, metadata=dict(_METADATA["png"]))
