@@ -40,7 +40,7 @@ from dlkit.cli.train_folds import configs_of_folds, folds_asked, note_spread
 from dlkit.cli.train_result import print_result
 from dlkit.cli.train_resume import config_of_run, open_to_resume
 from dlkit.cli.verbose import phase
-from dlkit.errors import ConfigError
+from dlkit.errors import ConfigError, DivergedError
 from dlkit.files.atomic import sweep_temporaries
 from dlkit.files.run_dir import RunDir, check_out
 from dlkit.settings.catalogue import DATA
@@ -250,16 +250,30 @@ def _train_folds(
     force: bool,
     joined: "Joined | None",
 ) -> None:
-    """Train one run a fold, each of which tests another part of the rows."""
-    runs = []
+    """Train one run a fold, each of which tests another part of the rows.
+
+    Raises:
+        DivergedError: A fold diverged. Unless there are several processes, the others were trained and printed.
+    """
+    runs, diverged = [], {}
     for number, (config, folder) in enumerate(configs, 1):
         console.note(f"fold {number} of {len(configs)}")
-        runs.append(_run(config, None, named, folder, force=force, joined=joined))
+        try:
+            runs.append(_run(config, None, named, folder, force=force, joined=joined))
+        except DivergedError as err:
+            if joined is not None:
+                raise
+            console.warn(f"fold {number}: {err.message}")
+            diverged[number] = err
     if not is_first(joined):
         return
-    note_spread(runs)
+    if len(runs) > 1:
+        note_spread(runs)
     for run in runs:
         print_result(run, indent=None)
+    if diverged:
+        numbers, first = ", ".join(map(str, diverged)), next(iter(diverged.values()))
+        raise DivergedError(f"of {len(configs)} folds these diverged: {numbers}", first.hint)
 
 
 def _run(

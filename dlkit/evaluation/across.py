@@ -1,5 +1,6 @@
 """Mean and spread of metrics over runs: folds of a cross-validation, or seeds."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def over_runs(reports: "Sequence[Report]") -> dict[str, Spread]:
     return {
         name: {
             "mean": float(np.mean(values)),
-            "sd": float(np.std(values, ddof=1)),
+            "sd": float(np.std(values, ddof=1)) if np.isfinite(values).all() else math.nan,
             "min": min(values),
             "max": max(values),
         }

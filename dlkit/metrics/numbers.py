@@ -20,7 +20,8 @@ def regression_scores(preds: np.ndarray, targets: np.ndarray) -> dict[str, float
     Returns:
         `mae` and `rmse` in the target's unit, and `r2`; NaN where the targets do not vary.
     """
-    errors = preds.astype(np.float64) - targets
+    targets = targets.astype(np.float64)
+    errors = preds - targets
     spread = ((targets - targets.mean(0)) ** 2).sum()
     return {
         "mae": float(np.abs(errors).mean()),

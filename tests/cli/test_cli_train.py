@@ -304,3 +304,20 @@ def test_folds_of_standard_input_are_refused(home: Path, dlkit: Dlkit) -> None:
     result = dlkit("train", "mlp", "--data", "-", "--target", "y", "--folds", "3")
 
     assert_refused(result, 2, "--data -", "file")
+
+
+def test_a_fold_that_diverges_does_not_stop_the_others(home: Path, dlkit: Dlkit) -> None:
+    rows = [f"{x / 10},{x % 7}.5" for x in range(60)]
+    rows[0] = (
+        "0.5,1e22"  # among the validation samples of the first fold: the square of the error is infinite
+    )
+    Path("t.csv").write_text("\n".join(["x,y", *rows]))
+    words = ("train", "mlp", "--data", "t.csv", "--target", "y", "--folds", "3", "--epochs", "1", "--no-plot")
+
+    result = dlkit(*words, "--out", "cv")
+
+    assert result.code == 5
+    assert result.stdout.splitlines() == [f"cv/fold-{number}/best.safetensors" for number in (2, 3)]
+    assert re.search(r"warning: fold 1: .*epoch 1", result.stderr)
+    assert "\N{PLUS-MINUS SIGN}" in result.stderr
+    assert "cv/fold-1" in faults(result.stderr)[-1][1]
