@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlkit.metrics.metric import Metric, ratio
+from dlkit.metrics.metric import Metric
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ def placements(is_it: np.ndarray, prob: np.ndarray) -> tuple[np.ndarray, np.ndar
         These shares, shape (P,), and for each other sample the share of those of the class with a larger one, (Q,).
     """
     order = np.argsort(prob)
-    ends = _ends_of_ties(prob[order])
+    ends = ends_of_ties(prob[order])
     of_it = is_it[order].cumsum()[ends]
     others = ends + 1 - of_it
     middle_of_it, middle_of_others = (
@@ -74,27 +74,19 @@ def average_precision(preds: np.ndarray, targets: np.ndarray) -> float:
         preds: Probabilities, shape (N, K).
         targets: Class indices, shape (N,).
     """
-    return float(weighted_precision(preds, targets, np.ones((1, len(targets))))[0])
+    found = [_precision_of(*each) for each in ranked_classes(preds, targets)]
+    return float(np.mean(found)) if found else float("nan")
 
 
-def weighted_precision(preds: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the average precision by each of M rows of sample weights, shape (M, N): shape (M,)."""
-    found = [_precision_of(is_it, prob, weights) for is_it, prob in ranked_classes(preds, targets)]
-    return np.mean(found, axis=0) if found else np.full(len(weights), np.nan)
-
-
-def _precision_of(is_it: np.ndarray, prob: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _precision_of(is_it: np.ndarray, prob: np.ndarray) -> float:
     """Sum precision times the recall that each distinct probability adds, from the highest on."""
     order = np.argsort(-prob, kind="stable")
-    ends = _ends_of_ties(prob[order])
-    taken = weights[:, order]
-    total = taken.cumsum(1)[:, ends]
-    right = (taken * is_it[order]).cumsum(1)[:, ends]
-    added = np.diff(right, axis=1, prepend=0.0)
-    return ratio((ratio(right, total, 0.0) * added).sum(1), right[:, -1])
+    ends = ends_of_ties(prob[order])
+    right = is_it[order].cumsum()[ends]
+    return float((right / (ends + 1) * np.diff(right, prepend=0)).sum() / right[-1])
 
 
-def _ends_of_ties(ordered: np.ndarray) -> np.ndarray:
+def ends_of_ties(ordered: np.ndarray) -> np.ndarray:
     """Return the place of the last of each run of equal values, shape (M,)."""
     return np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
 
@@ -149,7 +141,6 @@ OF_PROBABILITIES = (
         tasks=_CLASSES,
         higher_is_better=True,
         score=average_precision,
-        weighted=weighted_precision,
         reported=False,
     ),
     Metric(name="log_loss", tasks=_CLASSES, higher_is_better=False, terms=_log_terms, reported=False),

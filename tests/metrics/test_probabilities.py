@@ -1,7 +1,6 @@
 """Metrics of probabilities, against hand-worked examples and scikit-learn."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pytest
@@ -110,15 +109,3 @@ def test_a_tie_counts_half() -> None:
 
     assert above.tolist() == [1.0, 0.25]
     assert below.tolist() == [0.75, 0.5]
-
-
-def test_weighted_precision_counts_each_sample_as_often_as_its_weight() -> None:
-    probs, targets = samples(3, coarse=True)
-    weights = RANDOM.integers(0, 4, size=(2, 500))
-
-    found = METRICS["average_precision"].weighted(probs, targets, weights.astype(float))
-
-    score = partial(sklearn_metrics.average_precision_score)
-    for value, times in zip(found, weights, strict=True):
-        rows = np.repeat(np.arange(500), times)
-        assert value == pytest.approx(one_against_others(score, probs[rows], targets[rows]), abs=1e-9)

@@ -1,8 +1,8 @@
-"""The standard error of an area under the ROC curve (DeLong et al. 1988), by groups as Obuchowski (1997) has it."""
+"""The standard error of the area under the ROC curve (DeLong et al. 1988) and of average precision, also by groups."""
 
 import numpy as np
 
-from dlkit.metrics.probabilities import placements, ranked_classes
+from dlkit.metrics.probabilities import ends_of_ties, placements, ranked_classes
 
 
 def area_terms(preds: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -23,11 +23,38 @@ def area_terms(preds: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return terms / max(1, len(classes))
 
 
+def precision_terms(preds: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return how far each sample moves the average precision, shape (N,): its derivative by the sample's weight.
+
+    Of more than two classes it is the mean of each against the others; the terms' sum is 0.
+
+    Args:
+        preds: Probabilities, shape (N, K).
+        targets: Class indices, shape (N,).
+    """
+    classes = ranked_classes(preds, targets)
+    terms = np.zeros(len(targets))
+    for is_it, prob in classes:
+        order = np.argsort(-prob, kind="stable")
+        ends = ends_of_ties(prob[order])
+        tie = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+        taken, right = ends + 1, is_it[order].cumsum()[ends]
+        added, precision = np.diff(right, prepend=0), right / taken
+        value = (precision * added).sum() / right[-1]
+        gains = (added / taken)[::-1].cumsum()[::-1]
+        losses = (added * precision / taken)[::-1].cumsum()[::-1]
+        right_ones = is_it[order] * ((precision - value)[tie] + gains[tie])
+        terms[order] += (right_ones - losses[tie]) / right[-1]
+    return terms / max(1, len(classes))
+
+
 def standard_error(terms: np.ndarray, targets: np.ndarray, groups: np.ndarray | None = None) -> float:
     """Return the standard error of an area, or of the difference of two, by the terms of its samples.
 
+    Terms of a group are added up before they are squared (Obuchowski 1997).
+
     Args:
-        terms: What `area_terms` returned, or the difference of two of them, shape (N,).
+        terms: What `area_terms` or `precision_terms` returned, or the difference of two of them, shape (N,).
         targets: Class indices, shape (N,).
         groups: Group of each sample; None where each stands for itself.
     """

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 from dlkit.evaluation.certainty.calibration_interval import calibration_interval
-from dlkit.evaluation.certainty.delong import area_terms, standard_error
+from dlkit.evaluation.certainty.delong import area_terms, precision_terms, standard_error
 from dlkit.evaluation.certainty.resampling import Drawn, Resampling
 from dlkit.metrics import Metric, class_terms
 
@@ -17,6 +17,7 @@ Z = 1.959963984540054
 FEW_GROUPS = 20
 _TINY = 1e-12
 _NORMAL = NormalDist()
+_TERMS = {"roc_auc": area_terms, "average_precision": precision_terms}
 
 Intervals = Mapping[str, tuple[float, float]]
 
@@ -61,10 +62,11 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """Return the ends of the 95 % interval of each metric by name; a metric that is not defined has none.
 
-    A share of single samples has Wilson's (1927), the area under the ROC curve DeLong's (1988) on the logit scale, a
-    median of single samples order statistics (Thompson 1936), the expected calibration error one that knows what chance
-    adds to it, errors and R2 the jackknife's on the log scale; all others have the percentiles of random draws,
-    moved for bias and skewness (Efron 1987) and a little farther out for few samples (Hesterberg 2015).
+    A share of single samples has Wilson's (1927), the area under the ROC curve DeLong's (1988) on the logit scale and
+    the average precision one like it, a median of single samples order statistics (Thompson 1936), the expected
+    calibration error one that knows what chance adds to it, errors and R2 the jackknife's on the log scale; all others
+    have the percentiles of random draws, moved for bias and skewness (Efron 1987) and a little farther out for few
+    samples (Hesterberg 2015).
 
     Args:
         metrics: Which.
@@ -116,7 +118,7 @@ def differences(
     resampling = certainty.resampling(len(targets))
     if resampling.units < 2:
         return {}
-    drawn_of = [m for m in metrics if m.name != "roc_auc"]
+    drawn_of = [m for m in metrics if m.name not in _TERMS]
     drawn = [resampling.values(drawn_of, preds, targets) for preds in pair]
     found = {}
     for metric in metrics:
@@ -124,8 +126,8 @@ def differences(
         value = second - first
         if not math.isfinite(value):
             continue
-        if metric.name == "roc_auc":
-            terms = area_terms(pair[1], targets) - area_terms(pair[0], targets)
+        if terms_of := _TERMS.get(metric.name):
+            terms = terms_of(pair[1], targets) - terms_of(pair[0], targets)
             half = Z * standard_error(terms, targets, certainty.groups)
             found[metric.name] = (value, value - half, value + half)
         else:
@@ -165,9 +167,9 @@ def _direct(
     metric: Metric, preds: np.ndarray, targets: np.ndarray, groups: np.ndarray | None
 ) -> tuple[float, float] | None:
     """Return the interval that follows from the samples at once; None where it takes draws of them."""
-    if metric.name == "roc_auc":
+    if terms_of := _TERMS.get(metric.name):
         value = metric.of(preds, targets)
-        return _of_area(value, preds, targets, groups) if math.isfinite(value) else None
+        return _of_area(value, terms_of(preds, targets), targets, groups) if math.isfinite(value) else None
     if metric.name == "ece":
         return calibration_interval(metric.terms_of(preds, targets), Z, groups)
     if groups is not None:
@@ -207,9 +209,9 @@ def _of_median(ordered: np.ndarray) -> tuple[float, float]:
 
 
 def _of_area(
-    value: float, preds: np.ndarray, targets: np.ndarray, groups: np.ndarray | None
+    value: float, terms: np.ndarray, targets: np.ndarray, groups: np.ndarray | None
 ) -> tuple[float, float]:
-    error = standard_error(area_terms(preds, targets), targets, groups)
+    error = standard_error(terms, targets, groups)
     if min(value, 1 - value) < _TINY or error < _TINY:  # every pair in order: the rarest class decides
         rarest = min(count for count in np.bincount(targets) if count)
         return wilson(round(value), rarest)

@@ -1,9 +1,10 @@
-"""The standard error of an area under the ROC curve, against pairs counted one by one."""
+"""The standard error of an area under the ROC curve, against pairs counted one by one, and of average precision."""
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
-from dlkit.evaluation.certainty.delong import area_terms, standard_error
+from dlkit.evaluation.certainty.delong import area_terms, precision_terms, standard_error
 from dlkit.metrics.probabilities import roc_auc
 
 RANDOM = np.random.default_rng(0)
@@ -29,6 +30,21 @@ def test_error_equals_that_of_pairs_counted_one_by_one() -> None:
 
     assert roc_auc(probs, targets) == pytest.approx(placed.mean())
     assert standard_error(area_terms(probs, targets), targets) == pytest.approx(expected**0.5)
+
+
+def test_precision_terms_are_the_derivative_by_the_weight_of_each_sample() -> None:
+    probs, targets = two_classes(40)
+
+    terms = precision_terms(probs, targets)
+
+    step, once = 1e-6, np.ones(40)
+    scores = [
+        average_precision_score(targets, probs[:, 1], sample_weight=once + step * (np.arange(40) == place))
+        for place in range(40)
+    ]
+    before = average_precision_score(targets, probs[:, 1])
+    assert terms == pytest.approx((np.array(scores) - before) / step, abs=1e-5)
+    assert terms.sum() == pytest.approx(0, abs=1e-12)
 
 
 def test_difference_of_a_network_to_itself_has_no_error() -> None:

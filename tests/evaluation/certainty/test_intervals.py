@@ -202,9 +202,11 @@ def test_intervals_hold_what_they_estimate(kind: str, monkeypatch: pytest.Monkey
         "numbers": simulation.numbers,
         "groups": simulation.in_groups,
     }
-    names = (
-        ["mae", "rmse", "r2", "median_error"] if kind == "numbers" else ["accuracy", "macro_f1", "roc_auc"]
-    )
+    names = {
+        "classes": ["accuracy", "macro_f1", "roc_auc", "average_precision"],
+        "numbers": ["mae", "rmse", "r2", "median_error"],
+        "groups": ["accuracy", "macro_f1", "roc_auc"],
+    }[kind]
 
     found = simulation.coverage(make[kind], [METRICS[name] for name in names], samples=300, draws=400)
 
