@@ -81,7 +81,7 @@ def source_digest(code: CodeSpec) -> str:
 
 @contextlib.contextmanager
 def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = "") -> Iterator[None]:
-    """Run code of the user: its exceptions are reported with their line.
+    """Run code of the user: its exceptions are reported with their line; the working folder is set back after it.
 
     Args:
         code: Its file.
@@ -92,21 +92,22 @@ def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = ""
     Raises:
         DlkitError: It raised an exception, or asked Python to exit.
     """
-    try:
-        yield
-    except DlkitError:
-        raise
-    except SystemExit as err:
-        raise failure(
-            f"{what} asked Python to exit{_place(err, code)}",
-            "put what should run only as a script under if __name__ == '__main__':",
-        ) from err
-    except KeyboardInterrupt:
-        raise
-    except BaseException as err:
-        raise failure(
-            f"{what} raised {_error_text(err)}{_place(err, code)}", hint or "--debug shows the traceback"
-        ) from err
+    with contextlib.chdir("."):  # paths of the command line are relative to where it was typed
+        try:
+            yield
+        except DlkitError:
+            raise
+        except SystemExit as err:
+            raise failure(
+                f"{what} asked Python to exit{_place(err, code)}",
+                "put what should run only as a script under if __name__ == '__main__':",
+            ) from err
+        except KeyboardInterrupt:
+            raise
+        except BaseException as err:
+            raise failure(
+                f"{what} raised {_error_text(err)}{_place(err, code)}", hint or "--debug shows the traceback"
+            ) from err
 
 
 def blame(err: BaseException) -> str:

@@ -161,3 +161,12 @@ def test_a_relative_import_outside_a_package_is_led_to_what_works(tmp_path: Path
 
     assert "no_package_yet/__init__.py" in caught.value.hint
     assert load_code(spec, "MODEL") == 5
+
+
+def test_the_working_folder_is_set_back(tmp_path: Path) -> None:
+    before = Path.cwd()
+
+    found = load_code(code(tmp_path, "import os\nos.chdir('/')\nNet = os.getcwd()\n"), "MODEL")
+
+    assert found == "/"
+    assert Path.cwd() == before
