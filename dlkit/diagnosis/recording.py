@@ -125,6 +125,9 @@ class Recording:
         simple, skill, samples = self.simple, self.skill, self.number("val_samples")
         if simple is None or skill is None:
             return False
+        accuracies, share = self.column("val_accuracy"), self.number("whole_label_share") or 0.0
+        if accuracies and share < 1:  # simple methods are judged by plain accuracy
+            skill = max(skill, (statistics.median(accuracies[len(accuracies) // 2 :]) - share) / (1 - share))
         return simple - skill > max(by, _CHANCE / math.sqrt(samples or 1.0))
 
     def output_sizes(self) -> dict[int, float]:

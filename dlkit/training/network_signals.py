@@ -30,6 +30,8 @@ def network_signals(model: nn.Module, forward: Forward, inputs: Inputs, outputs:
     size = outputs.std(correction=0) + outputs.abs().mean() + _TINY
     alone = forward(model, rows_of(inputs, half, 2 * half)).float()
     yield "", "batch_dependence", (alone - outputs[half:]).abs().max() / size
+    again = forward(model, rows_of(inputs, half, 2 * half)).float()
+    yield "", "evaluation_noise", (again - alone).abs().max() / size
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
         return
     middle = (inputs[:half] + inputs[half : 2 * half]) / 2

@@ -36,6 +36,7 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
     for name, x, y in (("train", train_x, train_y), ("val", val_x, val_y)):
         half = len(x) // 2
         yield "", f"simple_{name}", _skill((x[:half], y[:half]), (x[half:], y[half:]))
+    yield "", "repeated_rows", 1 - _distinct(train_x) / max(1, len(train_x))
     yield "", "simple_skill", _skill((train_x, train_y), (val_x, val_y))
     mean, std = train_x.mean(0), train_x.std(0, correction=0)
     varied = std > 0
@@ -49,6 +50,13 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         yield "", "val_target_shift", ((val_y.mean(0) - train_y.mean(0)) / spread).abs().max()
     else:
         yield "", "val_target_shift", (val_y.mean(0) - train_y.mean(0)).abs().sum() / 2
+        yield "", "val_new_classes", val_y.mean(0)[train_y.sum(0) == 0].sum()
+
+
+def _distinct(rows: Tensor) -> int:
+    """Return how many rows differ, by their projections onto one direction."""
+    direction = torch.arange(1, rows.shape[1] + 1, dtype=torch.float64).sin()
+    return len(torch.unique(rows.double() @ direction))
 
 
 def _columns(inputs: Inputs) -> Tensor:

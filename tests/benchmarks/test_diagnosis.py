@@ -107,7 +107,7 @@ def test_a_cure_replaces_the_option_of_the_run():
     assert "--ema" in left_out
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", sorted(CHANGES.keys() - {"sorted", "shuffled-validation"}))
 def test_labels_that_judge_are_right_whatever_the_change(change, tmp_path):
     write_data(tmp_path, "noisy", "clean", "csv")
     write_data(tmp_path, "noisy", change, "csv")

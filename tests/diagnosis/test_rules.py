@@ -395,6 +395,59 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "note",
         None,
     ),
+    "outputs that are random in evaluation": (
+        "mode_gap",
+        lambda: healthy({**whole(batch_dependence=0.5, evaluation_noise=0.5), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "no gradient at all": (
+        "no_gradient",
+        lambda: healthy({"grad_norm": rates(0.0), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "a class that only validation has": (
+        "val_differs",
+        lambda: healthy(
+            whole(val_input_shift=0.1, val_target_shift=0.1, val_new_classes=0.1, simple_train=0.9),
+            history=stuck(),
+        ),
+        "warning",
+        None,
+    ),
+    "targets that lie elsewhere in validation": (
+        "val_differs",
+        lambda: healthy(
+            {**whole(val_input_shift=0.1, val_target_shift=2.0, simple_train=0.9), "classes": {}},
+            history=stuck(),
+        ),
+        "warning",
+        None,
+    ),
+    "a few rows again and again": (
+        "overfit",
+        lambda: healthy(
+            whole(repeated_rows=0.97), history={"val_loss": [1.2] * 10, "val_accuracy": [0.6] * 10}
+        ),
+        "warning",
+        None,
+    ),
+    "few samples that are enough": (
+        "overfit",
+        lambda: healthy(whole(samples=40.0), history={"val_loss": [0.8] * 10, "val_accuracy": [0.8] * 10}),
+        "note",
+        None,
+    ),
+    "labels of which most are wrong": (
+        "labels",
+        lambda: healthy(
+            whole(simple_train=0.05, simple_val=0.9, simple_skill=0.4),
+            history={**stuck(0.6), "val_accuracy": [0.5] * 10},
+        ),
+        "warning",
+        None,
+    ),
     "no activation": (
         "linear",
         lambda: healthy(whole(curvature=1e-7, simple_skill=0.95), history=stuck(0.6)),
@@ -556,6 +609,21 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
     "evaluation that is worse and good": (
         "mode_gap",
         lambda: healthy(whole(eval_loss=3.0), history=stuck(0.1)),
+    ),
+    "a scale that starts at one, before there is a second step": (
+        "init",
+        lambda: healthy({"unit_spread": {"places": [(1, 0.0)]}}, finished=False),
+    ),
+    "an unequal class that plain accuracy shows": (
+        "underfit",
+        lambda: healthy(
+            {**whole(simple_skill=0.9, whole_label_share=0.5), "mean_loss": {"": constant(0.2 * CONSTANT)}},
+            history={**stuck(0.6), "val_accuracy": [0.9] * 10, "val_balanced_accuracy": [0.5] * 10},
+        ),
+    ),
+    "outputs that are random, not mixed": (
+        "mixed_samples",
+        lambda: healthy({**whole(batch_dependence=0.5, evaluation_noise=0.5), **FLAT}, history=stuck()),
     ),
     "a large target among few": (
         "target_outlier",

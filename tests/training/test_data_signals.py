@@ -76,6 +76,33 @@ def test_a_shift_of_validation_is_counted_in_standard_deviations() -> None:
     assert found["column_scale"] == pytest.approx(50, rel=0.2)
 
 
+def test_rows_that_repeat_and_classes_of_validation_alone_are_counted() -> None:
+    train_x, val_x = draw(300, 4, 10)[torch.arange(300) % 30], draw(100, 4, 11)
+    train_y, val_y = torch.arange(300) % 2, torch.arange(100) % 4
+
+    found = named(sample_signals((train_x, train_y), (val_x, val_y), 4))
+
+    assert found["repeated_rows"] == pytest.approx(0.9)
+    assert found["val_new_classes"] == pytest.approx(0.5)
+
+
+class Dropped(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(inputs, 0.5)
+
+
+def test_outputs_that_are_random_in_evaluation_differ_again() -> None:
+    inputs = make_blobs(40).inputs
+    with torch.no_grad():
+        noise = [
+            named(network_signals(model.eval(), call, inputs, call(model, inputs)))["evaluation_noise"]
+            for model in (Dropped(), nn.Linear(4, 3))
+        ]
+
+    assert noise[0] > 0.1
+    assert noise[1] == 0.0
+
+
 def test_samples_are_spread_over_the_split_and_few_where_they_are_large() -> None:
     split = make_split(torch.arange(1000.0)[:, None], torch.arange(1000.0))
     inputs, targets = Batches(split, 16, CPU).some_samples(100)

@@ -12,18 +12,21 @@ _GAP, _GAP_OF_CONSTANT = 2.5, 0.15
 _GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
 _LEARNED_NOTHING = 0.1
 _WORSE, _WORSE_NUMBERS = 0.06, 1.15
-_STRANGE, _ENOUGH = 0.3, 100
+_MOSTLY_REPEATED, _ROWS_READ = 0.8, 384
+_STRANGE, _ENOUGH, _NOT_BELOW = 0.3, 60, 0.1
 _FEW, _SHIFTED = 30, 0.5
-_VERY_FEW, _BY_HEART, _NEARLY = 50, 0.7, 0.95
+_VERY_FEW, _BY_HEART, _NEARLY, _HALF = 50, 0.7, 0.95, 0.5
 
 
 def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     """Find a network that learns its training samples, while validation never gets better than a constant answer."""
     train, skill, val = recording.gain("train_loss"), recording.skill, recording.gain()
-    if train is None or val is None or skill is None or skill >= _LEARNED_NOTHING:
+    if train is None or val is None or skill is None:
         return None
-    strange = _strange_part(recording)
-    if not strange and (train < limit or _can_be_learned(recording) or _is_unlike(recording)):
+    strange = _strange_part(recording, skill)
+    if not strange and (
+        skill >= _LEARNED_NOTHING or train < limit or _can_be_learned(recording) or _is_unlike(recording)
+    ):
         return None
     return Evidence(
         message=strange or f"the training loss fell by {train:.0%}, the validation loss by {max(val, 0):.0%}",
@@ -36,18 +39,22 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     )
 
 
-def _strange_part(recording: Recording) -> str:
-    """Return which part has targets that nearest neighbours cannot tell, while they can those of the other part."""
+def _strange_part(recording: Recording, skill: float) -> str:
+    """Return which part has targets that nearest neighbours tell much worse than those of the other part."""
     within = {part: recording.number(f"simple_{part}") for part in ("train", "val")}
     train, val = within["train"], within["val"]
     if train is None or val is None or min(_counts(recording)) < _ENOUGH:
         return ""
-    if abs(train - val) < _STRANGE or min(train, val) > _LEARNED_NOTHING:
+    if (
+        abs(train - val) < _STRANGE
+        or min(train, val) > _LEARNED_NOTHING
+        or skill > max(train, val) - _NOT_BELOW
+    ):
         return ""
     strange, other = ("training", val) if train < val else ("validation", train)
     return (
-        f"nearest neighbours tell the targets of {strange} from the inputs no better than by chance, those of the other"
-        f" part to {other:.0%}"
+        f"nearest neighbours tell the targets of {strange} from the inputs to {max(min(train, val), 0):.0%},"
+        f" those of the other part to {other:.0%}"
     )
 
 
@@ -66,20 +73,32 @@ def _is_unlike(recording: Recording) -> bool:
     return (samples is not None and samples < _FEW) or (shift is not None and shift > _SHIFTED)
 
 
+def _distinct_samples(recording: Recording) -> float | None:
+    """Return the number of training samples, without repetitions where most rows are some."""
+    samples, repeated = recording.number("samples"), recording.number("repeated_rows") or 0.0
+    if samples is None or repeated < _MOSTLY_REPEATED:
+        return samples
+    return (1 - repeated) * min(samples, _ROWS_READ)
+
+
 def _few_rows(recording: Recording, train: float, val: float) -> Evidence | None:
     """Find a run on very few samples, which learns them by heart."""
-    samples, skill, constant = recording.number("samples"), recording.skill, recording.constant_loss
+    samples, skill, constant = _distinct_samples(recording), recording.skill, recording.constant_loss
     if samples is None or samples > _VERY_FEW or skill is None or constant is None:
         return None
     if 1 - train / constant < _BY_HEART or val - train < _GAP_OF_CONSTANT * constant or skill > _NEARLY:
         return None
     given = recording.config.get("limit")
+    repeated = samples < (recording.number("samples") or 0.0)
+    suffers = given or repeated or skill < _HALF
     return Evidence(
-        message=f"of {samples:g} training samples the loss ends at {train:.3g}, that of validation at {val:.3g}",
+        message=f"of {samples:.0f} training samples{' that differ' if repeated else ''} the loss ends at {train:.3g},"
+        f" that of validation at {val:.3g}",
         value=samples,
         step=1,
-        cure=change("limit", given, None) if given else Cure("more training samples"),
+        cure=change("limit", given, None) if given else Cure("more training samples that differ"),
         confirm="dlkit plot RUN",
+        level="warning" if suffers else "note",
     )
 
 

@@ -49,7 +49,7 @@ def _alike_units(recording: Recording) -> Evidence | None:
     alike = {
         layer: points
         for layer, points in recording.layers("unit_spread").items()
-        if all(value < _ALIKE for _, value in points)
+        if (recording.finished or len(points) > 1) and all(value < _ALIKE for _, value in points)
     }
     if not alike:
         return None

@@ -15,13 +15,15 @@ _SHARE_OF_CONSTANT = 0.1
 _SHOWN = 3
 _TINY = 1e-6
 _WELL, _SHORT, _HALF = 0.85, 0.1, 0.5
-_OTHER = 0.2
+_OTHER, _RANDOM = 0.2, 0.05
 
 
 def mixed_samples(recording: Recording, limit: float) -> Evidence | None:
     """Find outputs that depend on the other samples of the batch."""
     value = recording.number("batch_dependence")
     if value is None or value < limit:
+        return None
+    if (recording.number("evaluation_noise") or 0.0) >= limit:
         return None
     return Evidence(
         message="in evaluation mode the output of a sample changes with the other samples of its batch",
@@ -111,19 +113,37 @@ def _part_ignored(recording: Recording) -> Evidence | None:
         step=1,
         cure=Cure("use all of the inputs in forward(): an index or a slice leaves the others out"),
         confirm="dlkit inspect acts RUN",
-        level="warning" if recording.falls_short(_SHORT) else "note",
+        level="warning" if recording.skill is not None and recording.skill < _WELL else "note",
     )
 
 
 def mode_gap(recording: Recording, limit: float) -> Evidence | None:
     """Find a network that computes something else in evaluation mode than as it is trained."""
-    return _other_loss(recording, limit) or _other_outputs(recording)
+    return _other_loss(recording, limit) or _random_outputs(recording) or _other_outputs(recording)
+
+
+def _random_outputs(recording: Recording) -> Evidence | None:
+    """Judge by outputs that differ for the same samples in evaluation mode."""
+    noise, skill = recording.number("evaluation_noise"), recording.skill
+    if noise is None or noise < _RANDOM:
+        return None
+    return Evidence(
+        message="in evaluation mode the same inputs have other outputs each time",
+        value=noise,
+        step=1,
+        cure=Cure(
+            "let nothing be random in evaluation: F.dropout(x, p, self.training), noise only while training"
+        ),
+        confirm="dlkit eval RUN, twice",
+        level="warning" if skill is None or skill < _WELL else "note",
+    )
 
 
 def _other_outputs(recording: Recording) -> Evidence | None:
     """Judge by the outputs of a network without dropout and batch norm, which should be the same."""
     points = recording.points("mode_difference")
-    if not points or recording.layers("dropout") or recording.layers("batch_norm"):
+    dropped = any(found[0][1] > 0 for found in recording.layers("dropout").values())
+    if not points or dropped or recording.layers("batch_norm"):
         return None
     if median(points) < _OTHER or not recording.falls_short(_SHORT):
         return None

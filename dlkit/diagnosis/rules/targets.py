@@ -11,7 +11,7 @@ _LEAST_PER_BATCH = 8
 _LEAST_ENTROPY = 0.6
 _NOT_FEWER = 0.25
 _OTHER_SCALE = 3.0
-_OTHER_CLASSES = 0.6
+_OTHER_CLASSES, _OTHER_TARGETS, _NEW_CLASSES = 0.5, 1.5, 0.02
 _MOST_OF_VARIANCE = 0.9
 _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
@@ -49,10 +49,14 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
             message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
     elif recording.number("classes") and targets is not None and targets > _OTHER_CLASSES:
         message = f"{targets:.0%} of the validation samples are of classes that training has few of"
+    elif (new := recording.number("val_new_classes")) is not None and new > _NEW_CLASSES:
+        message = f"{new:.0%} of the validation samples are of classes that training does not have"
+    elif not recording.number("classes") and targets is not None and targets > _OTHER_TARGETS:
+        message = f"the targets of validation lie {targets:.2g} standard deviations from those of training"
     else:
         return None
-    within, skill = recording.number("simple_train"), recording.skill
-    suffers = skill is None or (within or 0.0) - skill > _NOT_FEWER
+    within, skill = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")], recording.skill
+    suffers = skill is None or max(within) - skill > _NOT_FEWER
     return Evidence(
         message=message,
         value=max(shift, scale),
@@ -151,11 +155,20 @@ RULES = (
         name="val_differs",
         title="validation data that are not like the training data",
         stage="data",
-        signals=("val_input_shift", "val_input_scale", "val_target_shift", "simple_train", "val_loss"),
+        signals=(
+            "val_input_shift",
+            "val_input_scale",
+            "val_target_shift",
+            "val_new_classes",
+            "simple_train",
+            "simple_val",
+            "val_loss",
+        ),
         threshold=1.0,
         condition="validation inputs lie one standard deviation away in the mean over columns, or vary 3 times more or"
-        " less, or 60 % of its samples are of other classes; a note where validation is as good as what simple methods"
-        " reach within training",
+        " less, or 50 % of its samples are of other classes, 2 % of classes that training does not have, or numeric"
+        " targets lie 1.5 standard deviations away; a note where validation is as good as what simple methods reach"
+        " within a part",
         healthy="0.02 to 0.2",
         source="measured here",
         cure="split at random; prepare both parts alike",

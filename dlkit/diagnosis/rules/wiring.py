@@ -37,17 +37,25 @@ def _no_slope(recording: Recording) -> Evidence | None:
     still = [
         layer for layer in layers if all(value == 0 for _, value in recording.points("grad_norm", layer))
     ]
-    if len(still) == len(layers) or layers[:1] != still[:1] or not _reaches_outputs(recording):
+    if (
+        layers[:1] != still[:1]
+        or not still
+        or len(points := recording.points("grad_norm", still[0])) < _SHOWN
+    ):
         return None
-    points = recording.points("grad_norm", still[0])
-    if len(points) < _SHOWN:
+    none_at_all = all(value == 0 for each in recording.layers("grad_norm").values() for _, value in each)
+    if len(still) == len(layers) and not none_at_all:
+        return None
+    if not none_at_all and not _reaches_outputs(recording):
         return None
     return Evidence(
-        message=f"the gradient of {listed(still)} is zero at every step, though the outputs depend on it",
+        message=f"the gradient of {listed(still)} is zero at every step, though the outputs are computed with it",
         value=0.0,
         layer=still[0],
         step=points[0][0],
-        cure=Cure("take out what has no slope behind it: round(), argmax, comparisons, .long()"),
+        cure=Cure(
+            "take out what has no slope: round(), argmax, comparisons, .long(), outputs that are all alike"
+        ),
         confirm="dlkit inspect grads RUN --check",
     )
 

@@ -15,8 +15,8 @@ class Base:
 
     Args:
         name: Short.
-        part: `tuned` or `heldout`.
-        model: A built-in network, or a class in `networks.py`.
+        part: `first`, `second` or `heldout`.
+        model: A built-in network, or a class in `networks`.
         data: A set of `data.py`, or `--data` of a built-in one.
         form: `npz` or `csv`; empty for a built-in one.
         epochs, batch: Its length and its batch size.
@@ -27,6 +27,7 @@ class Base:
         chance: The metric of the best constant.
         settings: More options of `dlkit train`, by name without the dashes.
         arguments: What `-s` sets.
+        networks: The file of an own network.
         traits: What faults and variants ask for: `classes`, `image`, `relu`, `deep`, ...
     """
 
@@ -44,11 +45,12 @@ class Base:
     chance: float
     settings: Mapping[str, Value] = field(default_factory=dict)
     arguments: Mapping[str, Value] = field(default_factory=dict)
+    networks: Path = NETWORKS
     traits: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def own(self) -> bool:
-        """Whether the network is one of `networks.py`."""
+        """Whether the network is own code."""
         return self.model[0].isupper()
 
     @property
@@ -74,7 +76,7 @@ def _traits(text: str) -> frozenset[str]:
 BASES = (
     Base(
         name="digits-mlp",
-        part="tuned",
+        part="first",
         model="mlp",
         data="digits",
         form="",
@@ -87,7 +89,7 @@ BASES = (
     ),
     Base(
         name="digits-conv",
-        part="tuned",
+        part="first",
         model="Conv",
         data="digits",
         epochs=6,
@@ -99,7 +101,7 @@ BASES = (
     ),
     Base(
         name="cancer",
-        part="tuned",
+        part="first",
         model="Mlp",
         data="cancer",
         form="csv",
@@ -112,7 +114,7 @@ BASES = (
     ),
     Base(
         name="friedman",
-        part="tuned",
+        part="first",
         model="Mlp",
         data="friedman",
         epochs=30,
@@ -126,7 +128,7 @@ BASES = (
     ),
     Base(
         name="noisy",
-        part="tuned",
+        part="first",
         model="Mlp",
         data="noisy",
         epochs=12,
@@ -139,7 +141,7 @@ BASES = (
     ),
     Base(
         name="digits-deep",
-        part="tuned",
+        part="first",
         model="Mlp",
         data="digits",
         epochs=15,
@@ -152,7 +154,7 @@ BASES = (
     ),
     Base(
         name="spatial",
-        part="tuned",
+        part="first",
         model="spatial",
         data="spatial:n=1000",
         form="",
@@ -167,7 +169,7 @@ BASES = (
     ),
     Base(
         name="groups-table",
-        part="heldout",
+        part="second",
         model="mlp",
         data="groups",
         form="csv",
@@ -182,7 +184,7 @@ BASES = (
     ),
     Base(
         name="images-cnn",
-        part="heldout",
+        part="second",
         model="cnn",
         data="large_digits",
         epochs=6,
@@ -195,7 +197,7 @@ BASES = (
     ),
     Base(
         name="waves-gru",
-        part="heldout",
+        part="second",
         model="Recurrent",
         data="waves",
         epochs=10,
@@ -208,7 +210,7 @@ BASES = (
     ),
     Base(
         name="circuit",
-        part="heldout",
+        part="second",
         model="mlp",
         data="circuit",
         arguments={"hidden": "64,64"},
@@ -223,7 +225,7 @@ BASES = (
     ),
     Base(
         name="pbpk",
-        part="heldout",
+        part="second",
         model="pbpk",
         data="pbpk:n=150,times=25",
         form="",
@@ -238,7 +240,7 @@ BASES = (
     ),
     Base(
         name="digits-residual",
-        part="heldout",
+        part="second",
         model="Residual",
         data="digits",
         epochs=8,
@@ -250,7 +252,7 @@ BASES = (
     ),
     Base(
         name="spirals",
-        part="heldout",
+        part="second",
         model="Mlp",
         data="spirals",
         epochs=40,
@@ -263,7 +265,7 @@ BASES = (
     ),
     Base(
         name="digits-wide",
-        part="heldout",
+        part="second",
         model="Mlp",
         data="large_digits",
         epochs=12,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from tests.benchmarks.diagnosis.bases import NETWORKS, Base, Value
+from tests.benchmarks.diagnosis.bases import Base, Value
 
 _QUIET = ("--no-plot", "--quiet", "--force", "--threads", "1", "--device", "cpu")
 
@@ -76,7 +76,7 @@ class Case:
             cure: Options in place of its own, as they are printed: `("--lr", "0.001")`.
         """
         base, change = self.base, self.change
-        model = f"{NETWORKS}:{base.model}" if base.own else base.model
+        model = f"{base.networks}:{base.model}" if base.own else base.model
         settings: dict[str, Value | None] = {**base.own_settings, **change.settings, "seed": self.seed}
         arguments = {**base.arguments, **change.arguments}
         for option, value in cure:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from sklearn import datasets
 
+from tests.benchmarks.diagnosis import more_data
+
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,)
 VAL_SHARE, TEST_ROWS = 0.35, 20
 DROPPED = -1  # the label of a row that a change takes away
@@ -88,7 +90,7 @@ def spirals() -> Rows:
 SETS: dict[str, Callable[[], Rows]] = {
     function.__name__: function
     for function in (cancer, friedman, noisy, digits, large_digits, groups, circuit, waves, spirals)
-}
+} | more_data.SETS
 
 
 def write_data(folder: Path, name: str, change: str, form: str) -> list[str]:
@@ -224,4 +226,5 @@ CHANGES: dict[str, Callable[[np.ndarray, np.ndarray, int, np.random.Generator], 
     "clipped": _clipped,
     "scaled1000": _scaled(1000),
     "outlier": _outlier,
+    **more_data.CHANGES,
 }

@@ -13,7 +13,7 @@ class Fault:
 
     Args:
         name: Short.
-        part: `tuned` or `heldout`.
+        part: `first`, `second` or `heldout`.
         causes: The right answers, the best first: names of `CAUSES` in `score.py`.
         change: Makes it, for a base.
         needs: Traits that a base must have; `own` for a network of `networks.py`.
@@ -30,15 +30,17 @@ class Fault:
     def fits(self, base: Base) -> bool:
         """Return whether it can be made on a base."""
         traits = base.traits | ({"own", base.form} if base.own else {base.form, "built-in"})
-        traits |= {base.model}
+        traits |= {base.model, f"base-{base.name}"}
         on_files = self.change(base).data == "clean" or bool(base.form)
         return on_files and self.needs <= traits and not self.never & traits
 
 
 def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
-    """Yield every faulty run of a base."""
-    for fault in FAULTS:
-        if fault.fits(base):
+    """Yield every faulty run of a base; held-out families are for held-out bases alone."""
+    from tests.benchmarks.diagnosis.more_faults import MORE_FAULTS
+
+    for fault in (*FAULTS, *MORE_FAULTS):
+        if fault.fits(base) and (fault.part != "heldout" or base.part == "heldout"):
             part = base.part if base.part == fault.part else "mixed"
             for seed in seeds:
                 yield Case(
@@ -121,92 +123,92 @@ _OWN, _CLASSES = frozenset({"own"}), frozenset({"own", "classes"})
 
 FAULTS = (
     # Wiring: a gradient that does not arrive, parameters that do not move, inputs that are not used.
-    Fault(name="detached", part="tuned", causes=("no_gradient",), change=_code("detached"), needs=_OWN),
+    Fault(name="detached", part="first", causes=("no_gradient",), change=_code("detached"), needs=_OWN),
     Fault(
         name="no-grad-block",
-        part="heldout",
+        part="second",
         causes=("no_gradient",),
         change=_code("no_grad_block"),
         needs=_OWN,
     ),
     Fault(
         name="rounded",
-        part="heldout",
+        part="second",
         causes=("no_gradient", "vanishing"),
         change=_code("rounded"),
         needs=_OWN,
     ),
-    Fault(name="frozen-blocks", part="tuned", causes=("frozen",), change=_code("frozen_blocks"), needs=_OWN),
+    Fault(name="frozen-blocks", part="first", causes=("frozen",), change=_code("frozen_blocks"), needs=_OWN),
     Fault(
         name="frozen-by-glob",
-        part="heldout",
+        part="second",
         causes=("frozen",),
         change=_frozen,
         never=_traits("cnn pbpk"),
     ),
     Fault(
         name="inputs-zeroed",
-        part="tuned",
+        part="first",
         causes=("inputs_ignored",),
         change=_code("inputs_zeroed"),
         needs=_OWN,
     ),
     Fault(
         name="first-sample",
-        part="heldout",
+        part="second",
         causes=("inputs_ignored",),
         change=_code("first_sample"),
         needs=_OWN,
     ),
-    Fault(name="softmax", part="tuned", causes=("softmax",), change=_code("softmax"), needs=_CLASSES),
+    Fault(name="softmax", part="first", causes=("softmax",), change=_code("softmax"), needs=_CLASSES),
     Fault(
         name="sigmoid-output",
-        part="heldout",
+        part="second",
         causes=("softmax", "saturated"),
         change=_code("sigmoid_output"),
         needs=_CLASSES,
     ),
     Fault(
         name="bottleneck",
-        part="tuned",
+        part="first",
         causes=("bottleneck", "underfit"),
         change=_code("bottleneck"),
         needs=_OWN,
     ),
     Fault(
         name="pooled-head",
-        part="heldout",
+        part="second",
         causes=("bottleneck", "underfit"),
         change=_code("pooled_head"),
         needs=_OWN,
     ),
     # Initialisation and activations.
-    Fault(name="zero-init", part="tuned", causes=("init",), change=_code("zero_init"), needs=_OWN),
+    Fault(name="zero-init", part="first", causes=("init",), change=_code("zero_init"), needs=_OWN),
     Fault(
         name="zero-init-mlp",
-        part="tuned",
+        part="first",
         causes=("init",),
         change=lambda _: Change(arguments={"init": "zeros"}),
         needs=_traits("mlp"),
     ),
-    Fault(name="constant-init", part="heldout", causes=("init",), change=_code("constant_init"), needs=_OWN),
+    Fault(name="constant-init", part="second", causes=("init",), change=_code("constant_init"), needs=_OWN),
     Fault(
         name="big-init",
-        part="tuned",
+        part="first",
         causes=("exploding", "init", "input_scale"),
         change=_code("big_init"),
         needs=_OWN,
     ),
     Fault(
         name="outputs-times-100",
-        part="heldout",
+        part="second",
         causes=("exploding", "init", "lr_high"),
         change=_code("outputs_times_100"),
         needs=_OWN,
     ),
     Fault(
         name="deep-sigmoid",
-        part="tuned",
+        part="first",
         causes=("vanishing", "saturated"),
         change=_sigmoids,
         needs=frozenset(),
@@ -214,81 +216,81 @@ FAULTS = (
     ),
     Fault(
         name="small-init",
-        part="heldout",
+        part="second",
         causes=("vanishing", "init"),
         change=_code("small_init"),
         needs=_OWN,
     ),
     Fault(
         name="dead-biases",
-        part="tuned",
+        part="first",
         causes=("dead", "init"),
         change=_code("dead_biases"),
         needs=_traits("own relu"),
     ),
     Fault(
         name="threshold",
-        part="heldout",
+        part="second",
         causes=("dead",),
         change=lambda _: Change(arguments={"act": "threshold", "norm": "none"}),
         needs=_OWN,
     ),
     Fault(
         name="saturated-init",
-        part="tuned",
+        part="first",
         causes=("saturated", "init"),
         change=_code("saturated_init", act="tanh", norm="none"),
         needs=_OWN,
     ),
     Fault(
         name="inputs-times-100",
-        part="heldout",
+        part="second",
         causes=("saturated", "input_scale"),
         change=_code("inputs_times_100", act="sigmoid", norm="none"),
         needs=_OWN,
     ),
-    Fault(name="log-of-inputs", part="tuned", causes=("nan",), change=_code("log_inputs"), needs=_OWN),
-    Fault(name="sqrt-of-zero", part="heldout", causes=("nan",), change=_code("sqrt_features"), needs=_OWN),
+    Fault(name="log-of-inputs", part="first", causes=("nan",), change=_code("log_inputs"), needs=_OWN),
+    Fault(name="sqrt-of-zero", part="second", causes=("nan",), change=_code("sqrt_features"), needs=_OWN),
     Fault(
         name="slow-batch-norm",
-        part="tuned",
+        part="first",
         causes=("mode_gap",),
         change=_code("slow_batch_norm"),
         needs=_OWN,
     ),
-    Fault(name="own-norm", part="heldout", causes=("mode_gap",), change=_code("own_norm"), needs=_OWN),
+    Fault(name="own-norm", part="second", causes=("mode_gap",), change=_code("own_norm"), needs=_OWN),
     # Learning rate, batch, length.
-    Fault(name="lr-high", part="tuned", causes=("lr_high", "exploding", "nan"), change=_rate(300)),
+    Fault(name="lr-high", part="first", causes=("lr_high", "exploding", "nan"), change=_rate(300)),
     Fault(
         name="lr-high-other",
-        part="heldout",
+        part="second",
         causes=("lr_high", "exploding", "nan"),
         change=_rate(300, swapped=True),
     ),
     Fault(
         name="momentum",
-        part="heldout",
+        part="second",
         causes=("lr_high",),
         change=lambda base: Change(settings={"optimizer": "sgd", "lr": base.lrs[0], "momentum": 0.9995}),
     ),
-    Fault(name="lr-low", part="tuned", causes=("lr_low",), change=_rate(1e-3)),
-    Fault(name="lr-low-other", part="heldout", causes=("lr_low",), change=_rate(1e-3, swapped=True)),
+    Fault(name="lr-low", part="first", causes=("lr_low",), change=_rate(1e-3)),
+    Fault(name="lr-low-other", part="second", causes=("lr_low",), change=_rate(1e-3, swapped=True)),
     Fault(
         name="clip-tiny",
-        part="heldout",
+        part="second",
         causes=("lr_low",),
         change=lambda base: Change(settings={"optimizer": "sgd", "lr": base.lrs[0], "grad-clip": 1e-5}),
     ),
     Fault(
         name="batch-1",
-        part="tuned",
+        part="first",
         causes=("small_batch", "lr_high"),
         change=lambda base: Change(settings={"batch-size": 1, "lr": base.lr * 3, "epochs": base.epochs // 3}),
         never=_traits("batchnorm image spatial Recurrent"),
     ),
     Fault(
         name="batch-2-norm",
-        part="heldout",
+        part="second",
         causes=("small_batch", "mode_gap", "lr_high"),
         change=lambda base: Change(
             settings={"batch-size": 2, "epochs": base.epochs // 3}, arguments={"norm": "batch"}
@@ -297,75 +299,75 @@ FAULTS = (
         never=_traits("Recurrent"),
     ),
     Fault(
-        name="one-epoch", part="tuned", causes=("underfit", "lr_low"), change=_set(epochs=1, schedule="none")
+        name="one-epoch", part="first", causes=("underfit", "lr_low"), change=_set(epochs=1, schedule="none")
     ),
-    Fault(name="few-steps", part="heldout", causes=("underfit", "lr_low"), change=_few_steps),
+    Fault(name="few-steps", part="second", causes=("underfit", "lr_low"), change=_few_steps),
     # Regularisation and fit.
-    Fault(name="weight-decay", part="tuned", causes=("over_regularised",), change=_set(weight_decay=3.0)),
-    Fault(name="l1", part="heldout", causes=("over_regularised",), change=_set(l1=0.1)),
+    Fault(name="weight-decay", part="first", causes=("over_regularised",), change=_set(weight_decay=3.0)),
+    Fault(name="l1", part="second", causes=("over_regularised",), change=_set(l1=0.1)),
     Fault(
         name="dropout",
-        part="heldout",
+        part="second",
         causes=("over_regularised", "mode_gap"),
         change=_dropout,
         never=_traits("spatial pbpk"),
     ),
     Fault(
-        name="too-long", part="tuned", causes=("overfit",), change=_too_long, needs=_traits("own overfits")
+        name="too-long", part="first", causes=("overfit",), change=_too_long, needs=_traits("own overfits")
     ),
     Fault(
-        name="too-few-rows", part="heldout", causes=("overfit",), change=_too_few_rows, needs=_traits("npz")
+        name="too-few-rows", part="second", causes=("overfit",), change=_too_few_rows, needs=_traits("npz")
     ),
     Fault(
         name="one-unit",
-        part="tuned",
+        part="first",
         causes=("bottleneck", "underfit"),
         change=lambda base: Change(arguments={"width" if base.own else "hidden": 1}),
         never=_traits("spatial pbpk cnn"),
     ),
     Fault(
         name="no-activation",
-        part="heldout",
+        part="second",
         causes=("underfit",),
         change=lambda _: Change(arguments={"act": "none"}),
         needs=_OWN,
     ),
     # Data.
-    Fault(name="shuffled-labels", part="tuned", causes=("labels",), change=_data("shuffled")),
-    Fault(name="shifted-labels", part="heldout", causes=("labels",), change=_data("shifted")),
+    Fault(name="shuffled-labels", part="first", causes=("labels",), change=_data("shuffled")),
+    Fault(name="shifted-labels", part="second", causes=("labels",), change=_data("shifted")),
     Fault(
         name="constant-inputs",
-        part="tuned",
+        part="first",
         causes=("constant_input", "inputs_ignored"),
         change=_data("constant"),
     ),
     Fault(
         name="clipped-inputs",
-        part="heldout",
+        part="second",
         causes=("constant_input", "inputs_ignored"),
         change=_data("clipped"),
     ),
     Fault(
         name="not-normalised",
-        part="tuned",
+        part="first",
         causes=("input_scale",),
         change=_data("scaled1000", normalize="none"),
         needs=_traits("scales"),
     ),
     Fault(
         name="wrong-mean-std",
-        part="heldout",
+        part="second",
         causes=("input_scale",),
         change=_set(normalize="0,10000"),
         needs=_traits("image"),
     ),
     Fault(
-        name="one-outlier", part="heldout", causes=("input_scale", "constant_input"), change=_data("outlier")
+        name="one-outlier", part="second", causes=("input_scale", "constant_input"), change=_data("outlier")
     ),
-    Fault(name="imbalance", part="tuned", causes=("majority",), change=_imbalanced, needs=_traits("classes")),
+    Fault(name="imbalance", part="first", causes=("majority",), change=_imbalanced, needs=_traits("classes")),
     Fault(
         name="imbalance-smoothed",
-        part="heldout",
+        part="second",
         causes=("majority",),
         change=lambda base: _imbalanced(base, smoothing=0.05),
         needs=_traits("classes"),
