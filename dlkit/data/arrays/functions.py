@@ -6,6 +6,7 @@ from inspect import Parameter
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dlkit.data.arrays.headers import JOINED, PARTS, ArrayEntry, find_roles
@@ -117,11 +118,17 @@ def _single(inputs: Any, targets: Any, name: str) -> Any:
 
 def _array(values: Any, name: str) -> np.ndarray:
     """Make an array of what a function returned: of arrays, tensors, tables and lists."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu().numpy()
     try:
+        if isinstance(values, Tensor):
+            values = values.detach().cpu()
+            values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
         array = np.asarray(values)
-    except (ValueError, TypeError) as err:
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        NotImplementedError,
+    ) as err:  # sparse tensors, those without data
         raise DataError(
             f"--data {name} returned rows of different lengths, or values that are not numbers: "
             f"{printable(str(err), 200)}",

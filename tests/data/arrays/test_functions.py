@@ -31,6 +31,7 @@ def configure(folder: Path, body: str, **settings: Any) -> TrainConfig:
             (32, 4, 4),
             "classification",
         ),
+        ("x = torch.rand(40, 3).bfloat16()\nreturn x, x[:, 0]", (32, 4, 4), "regression"),
         (RANDOM + "return {'train': (x, x[:, 0]), 'test': (x[:9], x[:9, 0])}", (36, 4, 9), "regression"),
         (
             RANDOM + "return {'train': (x, x), 'valid': [x[:5], x[:5]], 'test': (x[:9], x[:9])}",
@@ -50,7 +51,18 @@ def configure(folder: Path, body: str, **settings: Any) -> TrainConfig:
             "classification",
         ),
     ],
-    ids=["arrays", "lists", "tensors", "parts", "three-parts", "all", "names", "names-of-parts", "pandas"],
+    ids=[
+        "arrays",
+        "lists",
+        "tensors",
+        "bfloat16",
+        "parts",
+        "three-parts",
+        "all",
+        "names",
+        "names-of-parts",
+        "pandas",
+    ],
 )
 def test_what_a_function_returns_is_taken(
     tmp_path: Path, body: str, sizes: tuple[int, ...], task: str
@@ -94,6 +106,14 @@ def test_random_data_are_drawn_alike_each_time(tmp_path: Path) -> None:
             "--data data.py:make returned rows of different lengths, or values that are not numbers: ",
         ),
         (
+            "return torch.eye(4).to_sparse(), [1, 2, 1, 2]",
+            "--data data.py:make returned rows of different lengths, or values that are not numbers: ",
+        ),
+        (
+            "return torch.zeros(4, 2, device='meta'), [1, 2, 1, 2]",
+            "--data data.py:make returned rows of different lengths, or values that are not numbers: ",
+        ),
+        (
             "return [{}, {}], [1, 2]",
             "--data data.py:make returned an array of Python objects, the first a dict",
         ),
@@ -116,6 +136,8 @@ def test_random_data_are_drawn_alike_each_time(tmp_path: Path) -> None:
         "twice",
         "test-only",
         "ragged",
+        "sparse",
+        "meta",
         "objects",
         "raises",
         "exits",
