@@ -24,6 +24,7 @@ _SHOWN = 8
 _SAMPLED_FILES = 50
 _SMALL_FILE_BYTES = 4096
 _MOST_GONE_THROUGH = 100_000
+_DEPTH_SEEN, _FEW_BITS = 256, 2**14
 _ALPHA_SEEN = 20
 _MASK_SHARE = 0.5
 
@@ -66,13 +67,17 @@ def make_plan(
         ConfigError: A band that is asked for is not there.
         MissingError: They are compressed in a way that needs imagecodecs.
     """
-    if wanted is not None:
-        return Plan(wanted, ())
     sizes, kinds, faults = _measure(listing)
     refuse(listing, [*listing.faults, *faults])
+    if wanted is not None:
+        dropped = sum(count for kind, count in kinds.items() if kind.alpha and wanted.read <= kind.bands)
+        notes = [f"alpha (transparency) of {counted(dropped, 'image')} is left out"] if dropped else []
+        return Plan(wanted, tuple(notes))
     bands = choose_bands(
         kinds, asked, printable(str(listing.root), 300), lambda: _alpha_is_data(listing, kinds)
     )
+    if {kind.values for kind in kinds} == {BYTES, WORDS}:
+        _refuse_dark(listing)
     different = np.unique(sizes, axis=0)
     shorter = different.min(1)
     width, height = (int(side) for side in different[0])
@@ -123,6 +128,37 @@ def _alpha_is_data(listing: Listing, kinds: Mapping[Kind, int]) -> bool:
             pixels = decode(f"{listing.root}/{name}", last)
             between.append(((pixels > 0) & (pixels < opaque)).mean())
     return bool(between) and float(np.mean(between)) > _MASK_SHARE
+
+
+def _refuse_dark(listing: Listing) -> None:
+    """Refuse images of 16 bits, some of which are used, beside others of 8 bits: they would be nearly black.
+
+    Raises:
+        DataError: They are.
+    """
+    highest = 0
+    for name in listing.names[:: max(1, len(listing) // _DEPTH_SEEN)]:
+        with contextlib.suppress(ImageFault):  # reported when all are decoded
+            width, height, kind = measure(f"{listing.root}/{name}")
+            if kind.values == WORDS:
+                highest = max(
+                    highest,
+                    int(decode(f"{listing.root}/{name}", Frame(kind.bands, height, width, WORDS)).max()),
+                )
+    if not 0 < highest < _FEW_BITS:
+        return
+    bits = highest.bit_length()
+    root = printable(str(listing.root), 300)
+    script = (
+        "import sys, numpy as np; from PIL import Image; [Image.fromarray((np.asarray(i) >> "
+        f"{max(bits - 8, 0)}).astype('uint8')).save(p) for p in sys.argv[1:] "
+        "if (i := Image.open(p)).mode.startswith('I;16')]"
+    )
+    raise DataError(
+        f"--data {root}: images of 16 bits have values up to {highest:,} ({bits} bits), and others have 8 bits: in one "
+        "type, the former would be nearly black",
+        f'a copy with 8 bits: cp -r {root} {root}-8; python -c "{script}" {root}-8/*/*',
+    )
 
 
 def decode_all(

@@ -3,13 +3,12 @@
 import contextlib
 import csv
 import io
-import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from dlkit.data.tables.header import MAX_RECORD_BYTES, Header, fault_in, text_fault
+from dlkit.data.tables.header import MAX_RECORD_BYTES, Header, fault_in, from_to, text_fault
 from dlkit.errors import DataError
 
 _END = "\0end"
@@ -116,7 +115,7 @@ def _ragged(source: str, header: Header, line: int, found: int, count: int) -> D
         "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
         if found > wanted
         else "write missing values as empty fields: a,,c; to remove lines below the table: "
-        f"head -n {line - 1} old.csv > new.csv"
+        f"head -n {line - 1} {from_to(source)}"
     )
     columns = "column" if wanted == 1 else "columns"
     fields = "field" if found == 1 else "fields"
@@ -135,14 +134,15 @@ def _all_longer(source: str, header: Header, line: int, record: list[str]) -> Da
             source,
             first,
             what,
-            f"are the names in line {line}? tail -n +{line} {shlex.quote(source)} > new.csv",
+            f"are the names in line {line}? tail -n +{line} {from_to(source)}",
         )
     if found > columns + 1:
         hint = "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
     elif not record[-1]:
-        hint = f"rows end in '{sign}': sed '2,$s/{sign}\r*$//' {shlex.quote(source)} > new.csv removes it"
+        hint = f"rows end in '{sign}': sed '2,$s/{sign}\r*$//' {from_to(source)} removes it"
     else:
-        named = f"if rows begin with their number, as R writes them: sed '1s/^/{sign}/' {shlex.quote(source)} > new.csv"
+        new = f"{from_to(source)}"
+        named = f"if rows begin with their number, as R writes them: sed '1s/^/{sign}/' {new}"
         hint = f"{named}; or write numbers with a decimal point, 1.5 not 1,5"
     return fault_in(source, first, what, hint)
 

@@ -80,7 +80,12 @@ def read_header(
         )
     text = record.decode().rstrip("\r\n")
     if "\r" in text.split("\n", maxsplit=1)[0].split('"', maxsplit=1)[0]:
-        raise fault_in(source, line, "ends with a lone carriage return", "tr '\\r' '\\n' < old.csv > new.csv")
+        raise fault_in(
+            source,
+            line,
+            "ends with a lone carriage return",
+            f"tr '\\r' '\\n' < {from_to(source)}",
+        )
     if not text.strip():
         raise fault_in(source, line, "is blank; it must have the column names", "write them there")
     delimiter = delimiter or _delimiter_of(text)
@@ -90,7 +95,15 @@ def read_header(
         numbered = tuple(f"c{place}" for place in range(len(names)))
         return Header(numbered, delimiter, begin, line - 1, comments)
     end = file.tell()
-    if named is None and are_values(names, _next_rows(file, delimiter)):
+    rows = _next_rows(file, delimiter)
+    if named is not True and _come_again(names, rows):
+        raise fault_in(
+            source,
+            line,
+            "appears again among the rows",
+            f"awk 'NR == {line} {{names = $0}} NR <= {line} || $0 != names' {from_to(source)} keeps one",
+        )
+    if named is None and are_values(names, rows):
         shown = printable(", ".join(names[:3]), 60) + (", ..." if len(names) > 3 else "")
         raise fault_in(
             source,
@@ -133,15 +146,36 @@ def are_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return not (counted and (decimals or len(numbers) >= _MANY_COUNTED))
 
 
+def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether a line of names is among the rows: in a column of numbers, it is none."""
+    again = sum([field.strip() for field in row] == [*names] for row in rows)
+    columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True))
+    return again > 0 and any(
+        not _is_number(name) and sum(map(_is_number, column)) >= len(column) - again > again
+        for name, column in zip(names, columns, strict=False)
+    )
+
+
+def other_file(source: str) -> str:
+    """Return the name of a file for a mended copy of another: new.csv, or new2.csv for a copy of that."""
+    match = re.fullmatch(r"(?:.*/)?new(\d*)\.csv", source)
+    return f"new{int(match[1] or 1) + 1}.csv" if match else "new.csv"
+
+
+def from_to(source: str) -> str:
+    """Return the end of a command that writes a mended copy of a file."""
+    return f"{shlex.quote(source)} > {other_file(source)}"
+
+
 def is_ragged(file: BinaryIO, header: Header) -> bool:
-    """Return whether none of the next rows has as many fields as there are names.
+    """Return whether most of the next rows have more or fewer fields than there are names.
 
     Args:
         file: At the first row.
         header: The names.
     """
     rows = [row for row in _next_rows(file, header.delimiter) if row]
-    return bool(rows) and all(len(row) != len(header.names) for row in rows)
+    return sum(len(row) != len(header.names) for row in rows) > len(rows) / 2
 
 
 def fault_in(source: str, line: int, what: str, hint: str = "") -> DataError:
@@ -275,7 +309,7 @@ def _check_names(names: tuple[str, ...], source: str, line: int, delimiter: str)
                 source,
                 line,
                 f"names columns {seen[name]} and {place} both {printable(name)}",
-                f"(echo {told}; tail -n +{line + 1} {shlex.quote(source)}) > new.csv "
+                f"(echo {told}; tail -n +{line + 1} {shlex.quote(source)}) > {other_file(source)} "
                 "gives every column its own name",
             )
         if not name and place > 1:
@@ -283,7 +317,8 @@ def _check_names(names: tuple[str, ...], source: str, line: int, delimiter: str)
                 source,
                 line,
                 f"has no name for column {place} of {len(names)}",
-                "name it, or remove the last delimiter of each line: sed -E 's/[,;\\t]\\r?$//' old.csv > new.csv",
+                "name it, or remove the last delimiter of each line: "
+                f"sed -E 's/[,;\\t]\\r?$//' {from_to(source)}",
             )
         seen[name] = place
 
@@ -310,7 +345,7 @@ def _names_below(file: BinaryIO, delimiter: str, source: str, line: int) -> str:
     """Return the command that cuts the lines above the names, where those stand a few lines below; empty for none."""
     for number, row in enumerate(_next_rows(file, delimiter)[:_MOST_TITLES], line + 1):
         if len(row) > 1 and all(field.strip() for field in row) and not any(map(_is_number, row)):
-            return f"are the names in line {number}? tail -n +{number} {shlex.quote(source)} > new.csv"
+            return f"are the names in line {number}? tail -n +{number} {from_to(source)}"
     return ""
 
 

@@ -1,6 +1,6 @@
 """What kind each column of a table is, judged by the texts of its first rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +58,8 @@ def plan_columns(
         numbers = [_numbers_in(values, options.of_column(name)) for name, values in written.items()]
         if marks := recognise_marks(numbers, options.decimal, options.thousands):
             readers |= {name: judge(name, values, options, marks) for name, values in written.items()}
+        else:
+            readers |= _each_by_itself(written, doubtful, options)
     for name, reader in readers.items():
         reader.exact = exact
         if name in orders and reader.kind == "date":
@@ -69,6 +71,35 @@ def plan_columns(
         if kind := kinds.get(name) or options.kinds.get(name):
             reader.kind, reader.odd, reader.digits, reader.padded = kind, None, False, False
             reader.forced = "network" if name in kinds else "--kinds"
+    return readers
+
+
+def _each_by_itself(
+    columns: Mapping[str, pa.Array], doubtful: Collection[str], options: TableOptions
+) -> dict[str, ColumnReader]:
+    """Return how columns of numbers are to be read whose marks differ, where the numbers of each show its own.
+
+    A column of points that stand between thousands in another one may be either, and is refused.
+
+    Args:
+        columns: The texts of the first rows of columns of numbers.
+        doubtful: Those that are not written as 1234.5.
+        options: What the user says.
+    """
+    readers: dict[str, ColumnReader] = {}
+    for name in doubtful:
+        numbers = _numbers_in(columns[name], options.of_column(name))
+        if marks := recognise_marks([numbers], options.decimal, options.thousands):
+            readers[name] = judge(name, columns[name], options, marks)
+    for marks in {each.written.marks for each in readers.values()}:
+        for name in columns.keys() - doubtful:
+            numbers = _numbers_in(columns[name], options.of_column(name))
+            if any("." in number for number in numbers) and all(map(marks.fits, numbers)):
+                reader = judge(name, columns[name], options)
+                texts, codes = coded(columns[name])
+                row, text = first_of(np.array(["." in text for text in texts]), texts, codes)
+                reader.kind, reader.odd = "text", Odd(row, text, "marks")
+                readers[name] = reader
     return readers
 
 

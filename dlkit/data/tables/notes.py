@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from dlkit.data.tables.columns import ColumnReader
 
 _SHOWN = 8
-_CENSORED = {"half": "half the limit", "value": "the limit", "drop": "missing"}
+_CENSORED = {"half": "half the limit (those like >100 the limit)", "value": "the limit", "drop": "missing"}
 
 
 def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions) -> Iterator[str]:
     """Yield what was decided of the columns, a line for each kind of decision."""
     numbers = {name: each for name, each in readers.items() if each.kind == "number"}
-    marks = next((each.written.marks for each in numbers.values() if not each.written.marks.plain), None)
-    if marks is not None and options.marks is None:
+    all_marks = dict.fromkeys(each.written.marks for each in numbers.values())
+    for marks in [each for each in all_marks if options.marks is None and not each.plain]:
+        written = [name for name, each in numbers.items() if each.written.marks == marks]
         yield (
-            f"{source} writes numbers as 1{marks.thousands}234{marks.decimal}5, so {_some(numbers)} are read this "
+            f"{source} writes numbers as 1{marks.thousands}234{marks.decimal}5, so {_some(written)} are read this "
             "way; --decimal and --thousands override it"
         )
     if units := {name: each.written.unit for name, each in numbers.items() if each.written.unit}:
@@ -55,7 +56,8 @@ def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: Tab
     """Refuse options that name what the table does not have.
 
     Raises:
-        DataError: A column of `--kinds`, a value of `--missing` or a limit for `--censored` is not there.
+        DataError: A column of `--kinds`, a value of `--missing`, dates for `--dayfirst` or a limit for `--censored`
+            are not there.
     """
     for name in options.kinds:
         if name not in readers:
@@ -81,6 +83,14 @@ def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: Tab
                     f"--missing {printable(name)}={printable(code, 40)}: the column has no such value",
                     "leave it out",
                 )
+    ordered = any(
+        reader.order or (reader.odd and reader.odd.fault == "other order") for reader in readers.values()
+    )
+    if options.day and not ordered:
+        option = "--dayfirst" if options.day == "%d" else "--monthfirst"
+        raise DataError(
+            f"{option}: {source} has no dates in which day and month may be swapped", "leave it out"
+        )
     if options.censored and not any(reader.limits for reader in readers.values()):
         raise DataError(
             f"--censored {options.censored}: {source} has no value like <0.05 among numbers", "leave it out"

@@ -32,7 +32,7 @@ MISSING = frozenset(
         "none",
         "<NA>",
     )
-) | {"?", "-", ".", "#VALUE!", "#DIV/0!", "#REF!", "#NUM!"}
+) | {"?", "-", "--", "\u2013", "\u2014", ".", "#VALUE!", "#DIV/0!", "#REF!", "#NUM!"}
 FACTORS = {
     "k": 1e3,
     "K": 1e3,

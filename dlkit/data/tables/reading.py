@@ -5,7 +5,6 @@ import codecs
 import contextlib
 import gzip
 import lzma
-import shlex
 import shutil
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import pyarrow as pa
 from dlkit.data.preparing import one_at_a_time
 from dlkit.data.tables.columns import ColumnReader, not_of_kind
 from dlkit.data.tables.faults import rewritten
-from dlkit.data.tables.header import is_ragged, read_header, wide_encoding
+from dlkit.data.tables.header import from_to, is_ragged, read_header, wide_encoding
 from dlkit.data.tables.judging import plan_columns, units_below
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
 from dlkit.data.tables.notes import notes_of, refuse_idle
@@ -200,7 +199,7 @@ class _Reading:
         if units := units_below(sample, readers):
             first, last = file.first_line, file.first_line + units - 1
             lines = f"line {first:,} to {last:,}" if units > 1 else f"line {first:,}"
-            without = f"sed {first},{last}d {shlex.quote(self.source)} > new.csv"
+            without = f"sed {first},{last}d {from_to(self.source)}"
             raise DataError(
                 f"{self.source} {lines} seems to have names or units instead of numbers",
                 "leave out --no-header if they are the names of the columns"

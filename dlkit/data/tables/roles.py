@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dlkit.data.tables.header import from_to, other_file
 from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 
@@ -112,7 +113,7 @@ def without_rows(table: Table, rows: Sequence[int]) -> str:
     if not table.in_lines or len(rows) > _SHOWN_LINES:
         return "take them out"
     lines = ";".join(f"{table.line(row)}d" for row in rows)
-    return f"sed '{lines}' {shlex.quote(table.source)} > new.csv takes them out"
+    return f"sed '{lines}' {from_to(table.source)} takes them out"
 
 
 def _sums_at_the_end(table: Table, names: Sequence[str]) -> str:
@@ -161,12 +162,12 @@ def alike_error(table: Table, column: Column) -> DataError:
     )
     script = (
         "import sys, pandas as pd; d = pd.read_csv(sys.argv[1], sep=None, engine='python', dtype=str); "
-        "d[sys.argv[2]] = d[sys.argv[2]].str.split().str.join(' ').str.capitalize(); d.to_csv('new.csv', index=False)"
+        "d[sys.argv[2]] = d[sys.argv[2]].str.split().str.join(' ').str.capitalize(); d.to_csv(sys.argv[3], index=False)"
     )
+    words = " ".join(map(shlex.quote, (table.source, column.name, other_file(table.source))))
     return DataError(
         f"classes of {printable(column.name)} differ only in case or spaces: {shown}",
-        f'python -c "{script}" {shlex.quote(table.source)} {shlex.quote(column.name)} writes them alike; --task '
-        "classification takes them as they are",
+        f'python -c "{script}" {words} writes them alike; --task classification takes them as they are',
     )
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from dlkit.data.tables.header import from_to, other_file
 from dlkit.errors import DataError, did_you_mean, printable
 
 Progress = Callable[[int, int], None]
@@ -52,7 +53,7 @@ class Stray:
             "date": (
                 "among dates",
                 f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it, or take out "
-                f"the row: sed {self.line}d {shlex.quote(source)} > new.csv",
+                f"the row: sed {self.line}d {from_to(source)}",
             ),
             "comma": (
                 ", which has a comma or thousands separators",
@@ -60,7 +61,8 @@ class Stray:
             ),
             "marks": (
                 ", which has other separators than the rest",
-                "write all numbers with the same separators",
+                f"{_with_points(source)} writes decimal commas as points; without --decimal and --thousands each "
+                "column is read by its own numbers where they are clear",
             ),
             "units": ("among numbers of another unit", f"write all in one unit; {as_text}"),
             "censored": (
@@ -240,6 +242,15 @@ class Table:
 
     def _example(self, column: Column) -> str:
         return printable(column.categories[0], 40) if column.categories else "..."
+
+
+def _with_points(source: str) -> str:
+    """Return the command that writes decimal commas as points."""
+    script = (
+        "import sys, pandas as pd; d = pd.read_csv(sys.argv[1], sep=None, engine='python', dtype=str); "
+        "d = d.replace(r'^([-+]?[0-9]+),([0-9]+)$', r'\\1.\\2', regex=True); d.to_csv(sys.argv[2], index=False)"
+    )
+    return f'python -c "{script}" {shlex.quote(source)} {other_file(source)}'
 
 
 def _marks_of(number: str) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from images_made import noise, write_tiff
+from images_made import make_folder, noise, write_tiff
+from PIL import Image
 from refusals import assert_refused, assert_reports
 
 from dlkit.data.dataset import DataSet, Request
@@ -201,3 +202,15 @@ def test_a_class_that_only_the_fourth_band_shows_is_learned(dlkit: Callable[...,
     ]
     assert scores[0] == 1.0
     assert scores[1] < 0.7
+
+
+def test_alpha_that_a_network_does_not_take_is_reported_where_it_predicts(home: Path, dlkit: Any) -> None:
+    root = make_folder(home / "p", each=10)
+    assert dlkit("train", "cnn", "--data", "p", "--epochs", "1", "--no-plot", "--out", "run").code == 0
+    for path in root.rglob("*.png"):
+        Image.open(path).convert("RGBA").save(path)
+
+    said = dlkit("eval", "run", "--data", "p").stderr
+
+    assert "alpha" in said
+    assert "20 images" in said

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from images_made import make_folder, noise, save, spoil
+from PIL import Image
 from refusals import assert_reports
 
 from dlkit.data.batches import Batches
@@ -39,7 +42,7 @@ def load(root: Path, *, room: int | None = None, trained_on: Any = None, **setti
 
 
 def prepared() -> list[Path]:
-    return sorted((data_home() / "prepared" / "folders").glob("*"))
+    return sorted((data_home() / "prepared" / "folders").glob("*.safetensors"))
 
 
 @pytest.fixture
@@ -163,13 +166,13 @@ def test_pictures_are_brought_to_one_size(
         ([noise(9, 9), noise(9, 9, 3)], 3, 255, ""),
         ([noise(9, 9).astype(np.uint16) * 9, noise(9, 9).astype(np.uint16)], 1, 65535, ""),
         (
-            [noise(9, 9).astype(np.uint16) * 9, noise(9, 9)],
+            [noise(9, 9).astype(np.uint16) * 199, noise(9, 9)],
             1,
             65535,
             "8-bit images (6) are converted to 16 bits, like the others",
         ),
         (
-            [noise(9, 9).astype(np.uint16) * 9, noise(9, 9, 3)],
+            [noise(9, 9).astype(np.uint16) * 199, noise(9, 9, 3)],
             3,
             255,
             "16-bit images (6) are converted to 8 bits, like the coloured ones",
@@ -434,3 +437,27 @@ def test_a_split_with_a_folder_of_its_own_is_known_as_given(home: Path) -> None:
     dataset = load(make_folder(home / "p", each=20, parts=("train", "val")))
 
     assert dataset.given == {"train", "val"}
+
+
+@pytest.mark.parametrize(("highest", "dark"), [(3000, True), (60_000, False)])
+def test_images_of_16_bits_of_which_few_are_used_are_refused_beside_others_of_8(
+    home: Path, highest: int, *, dark: bool
+) -> None:
+    root = make_folder(home / "p", each=10)
+    for number in range(4):
+        pixels = (noise(10, 12, seed=number).astype(np.uint16) * (highest // 254)).astype(np.uint16)
+        save(root / "red" / f"deep{number}.png", pixels)
+    if not dark:
+        assert load(root).description.input_shape == (3, 10, 12)
+        return
+    with pytest.raises(DataError) as caught:
+        load(root)
+    assert "12 bits" in caught.value.message
+
+    command = caught.value.hint.removeprefix("a copy with 8 bits: ")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(command, shell=True, check=True, env={"PATH": path})
+    dataset = load(home / "p-8")
+    deep = np.asarray(Image.open(home / "p-8" / "red" / "deep0.png"))
+    np.testing.assert_array_equal(deep, noise(10, 12).astype(np.uint16) * (highest // 254) >> 4)
+    assert dataset.description.input_shape == (3, 10, 12)

@@ -138,3 +138,11 @@ def test_years_of_two_digits_are_read_in_new_rows_as_in_training() -> None:
     years = new.numbers("born").astype("datetime64[s]").astype("datetime64[Y]").astype(int) + 1970
     assert years.tolist() == [1961, 1916]
     assert any("born (19" in note for note in first.notes)
+
+
+@pytest.mark.parametrize(("day", "option"), [("%d", "--dayfirst"), ("%m", "--monthfirst")])
+def test_an_order_of_dates_is_refused_where_no_dates_have_one(day: str, option: str) -> None:
+    with pytest.raises(DataError) as caught:
+        table(["2024-01-02", "2024-01-03"], day=day)
+
+    assert_reports(caught.value, option, "leave it out")

@@ -1,6 +1,10 @@
 """Numbers with something around them, as people write them in tables."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,7 +103,11 @@ REFUSED: dict[str, tuple[list[str], dict[str, Any], tuple[str, ...]]] = {
     "words": ([*MORE, "BLQ", "ND"], {}, ("line 32", "'BLQ'", "--missing BLQ,ND")),
     "words-in-many-rows": ([*MORE, *["BLQ"] * 60], {}, ("line 32", "--missing BLQ")),
     "thousands-or-decimals": (["$1,250", "$999"], {}, ("line 2", "'$1,250'", "--thousands")),
-    "other-marks": (["1,5", "1.25", "2,5"], {"decimal": ","}, ("line 3", "'1.25'", "same separators")),
+    "other-marks": (
+        ["1,5", "1.25", "2,5"],
+        {"decimal": ","},
+        ("line 3", "'1.25'", "decimal commas as points"),
+    ),
 }
 
 
@@ -235,3 +243,36 @@ def test_what_follows_plus_minus_is_left_out_and_reported(sign: str) -> None:
 
     np.testing.assert_allclose(table.numbers("a"), np.arange(40) / 10)
     assert any("\u00b1" in note for note in table.notes)
+
+
+MIXED = "a;b;c;y\n" + "".join(f"{n},5;{n}.25;{n * 7};{n},125\n" for n in range(1, 60))
+
+
+def test_columns_of_different_marks_are_read_each_by_its_own_where_they_are_clear() -> None:
+    table = read_table("-", stdin=io.BytesIO(MIXED.encode()))
+
+    numbers = np.arange(1, 60)
+    np.testing.assert_allclose(table.numbers("a"), numbers + 0.5)
+    np.testing.assert_allclose(table.numbers("b"), numbers + 0.25)
+    np.testing.assert_allclose(table.numbers("c"), numbers * 7)
+    assert table.column("y").stray is not None  # 1,125 may be 1125
+    assert any("a" in note and "1.234,5" in note for note in table.notes)
+
+
+def test_points_that_may_stand_between_thousands_beside_decimal_commas_are_refused_with_a_command(
+    home: Path, dlkit: Any
+) -> None:
+    lines = [f"{n},5;{n}.125;{n}.25;{n}" for n in range(1, 60)]
+    Path("t.csv").write_text("\n".join(["a;b;c;y", *lines]) + "\n")
+
+    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
+    command = refused.stderr.partition("hint: ")[2].partition(" writes decimal")[0]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(command, shell=True, check=True, env={"PATH": path})
+
+    assert refused.code == 3
+    assert "column b" in refused.stderr
+    table = read_table("new.csv")
+    np.testing.assert_allclose(table.numbers("b"), np.arange(1, 60) + 0.125)
+    np.testing.assert_allclose(table.numbers("c"), np.arange(1, 60) + 0.25)
+    np.testing.assert_allclose(table.numbers("a"), np.arange(1, 60) + 0.5)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from refusals import assert_refused, assert_reports
 
-from dlkit.data.tables.header import are_values
+from dlkit.data.tables.header import are_values, other_file
 from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.reading import peek_names, read_table
 from dlkit.data.tables.table import Table
@@ -227,3 +227,37 @@ def test_bytes_of_windows_are_refused_with_the_command_that_keeps_the_euro_sign(
     subprocess.run(command, shell=True, check=True)
 
     assert Path("utf8.csv").read_text() == "é;y\n12 €;1\n"
+
+
+def test_names_that_come_again_among_the_rows_are_refused_with_the_command_that_keeps_one(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    plate = "well\tconc\ty\n" + "".join(f"A{number}\t{number}\t{number / 2}\n" for number in range(12))
+    Path("t.csv").write_text("# reader\n" + plate * 3)
+
+    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
+    subprocess.run(refused.stderr.partition("hint: ")[2].partition(" keeps one")[0], shell=True, check=True)
+
+    assert refused.code == 3
+    table = read_table("new.csv")
+    assert len(table) == 36
+    assert table.column("conc").kind == "number"
+
+
+def test_lines_of_two_fields_above_a_table_are_refused_with_the_command_that_cuts_them(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    rows = "".join(f"A{number}\t{number}\t{number / 2}\n" for number in range(40))
+    Path("t.csv").write_text(f"Version\t3.08\nRead\t450\n\nwell\tconc\ty\n{rows}")
+
+    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
+
+    assert_refused(refused, 3, "line 1", "tail -n +4")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("t.csv", "new.csv"), ("/d/new.csv", "new2.csv"), ("new2.csv", "new3.csv"), ("renew.csv", "new.csv")],
+)
+def test_mended_copy_is_never_the_file_that_is_read(source: str, name: str) -> None:
+    assert other_file(source) == name
