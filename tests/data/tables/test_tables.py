@@ -275,7 +275,7 @@ def large(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def prepared() -> list[Path]:
-    return sorted((data_home() / "prepared" / "tables").glob("large-*"))
+    return sorted((data_home() / "prepared" / "tables").glob("large-*.safetensors"))
 
 
 def test_a_large_table_is_prepared_once_and_mapped_after_that(
