@@ -12,12 +12,17 @@ _HANGUP = getattr(signal, "SIGHUP", None)  # which Windows lacks
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, (_HANGUP,)))
 _SHOW_CURSOR = b"\x1b[?25h"
 _STDERR = 2
+_PASSED_ON = 5.0  # seconds; a scheduler signals all processes, and torchrun's agent its own once more
 _SAME_SIGNAL = 0.1  # seconds; a wrapper that passes Ctrl-C on doubles the one that the terminal sends
 
 
 @contextlib.contextmanager
 def stop_signals(
-    request_stop: Callable[[int], None], notify: Callable[[], None], clean_up: Callable[[], None]
+    request_stop: Callable[[int], None],
+    notify: Callable[[], None],
+    clean_up: Callable[[], None],
+    *,
+    passed_on: bool = False,
 ) -> Iterator[None]:
     """Watch for signals that stop a run, while the block runs.
 
@@ -30,13 +35,15 @@ def stop_signals(
         request_stop: Called with the number of the first signal, at once, in its own thread.
         notify: Reports that the first signal was received; may block, as a stopped terminal does.
         clean_up: Called at the second signal, before the process ends where it stands.
+        passed_on: The process that started this one passes signals on, some time after they came here directly.
     """
     watched = [number for number in _STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
+    same_within = _PASSED_ON if passed_on else _SAME_SIGNAL
     notifier = threading.Thread(target=_notify, args=(notify,), daemon=True)
     watcher = threading.Thread(
-        target=_watch, args=(reader, watched, request_stop, notifier, clean_up), daemon=True
+        target=_watch, args=(reader, watched, request_stop, notifier, clean_up, same_within), daemon=True
     )
     before = {number: signal.signal(number, _ignore) for number in watched}
     former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -69,6 +76,7 @@ def _watch(
     request_stop: Callable[[int], None],
     notifier: threading.Thread,
     clean_up: Callable[[], None],
+    same_within: float,
 ) -> None:
     first: tuple[int, float] | None = None
     while numbers := os.read(reader, 64):
@@ -80,7 +88,7 @@ def _watch(
                 first = (number, now)
                 request_stop(number)
                 notifier.start()
-            elif number != _HANGUP and (number != first[0] or now - first[1] > _SAME_SIGNAL):
+            elif number != _HANGUP and (number != first[0] or now - first[1] > same_within):
                 _end_process(number, clean_up)
 
 

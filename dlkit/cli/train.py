@@ -382,6 +382,7 @@ def _stopped_by_signals(run: "TrainRun", joined: "Joined | None") -> Iterator[No
         request_stop,
         notify=lambda: console.note("finishing this step and saving; press Ctrl-C again to quit now"),
         clean_up=lambda: sweep_temporaries(run.dir.path, os.getpid()),
+        passed_on=joined is not None and not joined.membership.launched,
     )
     with handling, watching_agent(joined, request_stop):
         yield
