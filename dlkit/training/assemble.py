@@ -194,6 +194,13 @@ def assemble(
     """Build everything around a network that has its weights."""
     group = group or Group()
     check_alike(group, _alike(config, dataset.description))
+    for name in ("train", "val"):
+        if len(dataset.split(name)) < group.size:
+            raise ConfigError(
+                f"the {name} split has fewer samples ({len(dataset.split(name))}) than there are processes "
+                f"({group.size})",
+                "train in fewer processes",
+            )
     dataset = replace(dataset, table=None)  # the samples are encoded
     if config.freeze is not None:
         notes.append(_freeze(model, config.freeze))
@@ -226,6 +233,8 @@ def assemble(
     scale = LossScale(device) if config.precision == "fp16" else None
     average = None if config.ema is None else WeightAverage(model, config.ema)
     shared = None
+    if group.size == 1 and config.sync_batchnorm is not None:
+        notes.append(f"{flag('sync_batchnorm', config.sync_batchnorm)} has no effect in one process")
     if group.size > 1:
         code = parse_code(config.model)
         notes.extend(_share(config, model, group, device))

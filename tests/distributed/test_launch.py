@@ -1,13 +1,16 @@
 """Which devices --devices takes, and the exit code of several processes."""
 
 import signal
+from pathlib import Path
 
 import pytest
 import torch
 
+from dlkit.cli.train_devices import open_shared
 from dlkit.distributed.launch import _code_of, pick_devices
 from dlkit.distributed.membership import LOST
 from dlkit.errors import ConfigError, DlkitError, MissingError
+from dlkit.files.run_dir import RunDir
 from dlkit.settings.texts import parse_devices
 
 
@@ -74,3 +77,20 @@ def test_a_killed_process_is_named() -> None:
         _code_of({0: LOST, 1: -signal.SIGKILL})
     with pytest.raises(DlkitError, match="without a word"):
         _code_of({0: LOST})
+
+
+class _Told:
+    """Other processes, of which the first has opened a run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def broadcast(self, _: object) -> RunDir:
+        return RunDir(self._path)
+
+
+def test_a_run_folder_that_this_machine_does_not_see_is_refused(tmp_path: Path) -> None:
+    assert open_shared(_Told(tmp_path), None).path == tmp_path  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="elsewhere") as caught:
+        open_shared(_Told(tmp_path / "elsewhere"), None)  # type: ignore[arg-type]
+    assert "file system" in caught.value.hint
