@@ -128,8 +128,8 @@ def read_input(
     if kind in (None, "curves") and (history := read_large(path)) is not None:
         return PLOT_KINDS["curves"], history
     header, rows = read_rows(path)
-    if not all(name.isprintable() for name in header):
-        raise DataError(f"{path} is not a CSV with a header: {printable(header[0])!r} is not a column name")
+    if odd := [name for name in header if not " ".join(name.split()).isprintable()]:
+        raise DataError(f"{path} is not a CSV with a header: {printable(odd[0])!r} is not a column name")
     found = _kind_of(path, header, rows) if kind is None else PLOT_KINDS[kind]
     if found.holds != "predictions":
         return found, found.read(path, header, rows)

@@ -14,6 +14,7 @@ from dlkit.settings.catalogue import DATA
 from dlkit.settings.kinds import data_kinds
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _BY_PANDAS = (
     'python -c "import sys, pandas as pd; pd.{reader}.to_csv(sys.argv[2], index=False)" {{old}} {{new}}'
 )
@@ -140,6 +141,10 @@ def _suggestion(text: str, suffix: str) -> str:
         return f"add the name of its function: {text}:make"
     if suffix in _ARCHIVES:
         return "unpack it and give the folder"
+    if suffix in _IMAGES and os.path.isfile(text):  # noqa: PTH113
+        return (
+            f"images are read from folders: put it into one, also alone, as new/{printable(Path(text).name)}"
+        )
     command = _TO_CSV.get(suffix, "")
     if command and os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
         old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}.csv")

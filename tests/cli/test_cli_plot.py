@@ -187,6 +187,13 @@ def test_plot_warns_about_values_it_cannot_draw(dlkit, files):
     assert re.search(r"--log-y .*\b1 value", result.stderr)
 
 
+def test_plot_takes_class_names_with_line_breaks(dlkit, files):
+    (files / "p.csv").write_text('index,target,pred,"prob_a\nb",prob_c\n0,"a\nb",c,0.4,0.6\n1,c,c,0.1,0.9\n')
+    result = dlkit("plot", "p.csv", "-o", "p.svg")
+    assert result.code == 0, result.stderr
+    assert "1 of 2" in (files / "p.svg").read_text()
+
+
 def test_plot_prints_no_escape_sequences(dlkit, files):
     (files / "history.csv").write_text("\x1b[31mx,\x1b]0;y\x07\n1,2\n")
     result = dlkit("plot", "history.csv")

@@ -149,3 +149,14 @@ def test_a_file_that_needs_more_is_refused_with_what_it_needs(
         parse_spec(name)
 
     assert hint in caught.value.hint
+
+
+def test_a_single_image_is_answered_with_a_folder(tmp_path: Path) -> None:
+    image = tmp_path / "cat.png"
+    image.touch()
+
+    with pytest.raises(ConfigError) as caught:
+        parse_spec(str(image))
+
+    assert "folder" in caught.value.hint
+    assert "new/cat.png" in caught.value.hint
