@@ -164,7 +164,7 @@ def evaluate(
 
     from dlkit.device import pick_device
     from dlkit.evaluation.certainty.comparison import compare
-    from dlkit.evaluation.report import evaluate_checkpoint
+    from dlkit.evaluation.run_evaluation import evaluate_checkpoint
 
     where = pick_device(device)
     loaded = load_checkpoints(checkpoints, code)

@@ -65,7 +65,7 @@ def write_report(report: Path, runs: Sequence[Path], split: str, code: CodeSpec 
 
 def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
     from dlkit.device import pick_device
-    from dlkit.evaluation.report import evaluate_checkpoint
+    from dlkit.evaluation.run_evaluation import evaluate_checkpoint
     from dlkit.inspection.contents import read_contents
     from dlkit.plotting.kinds import read_input
     from dlkit.plotting.report.sections import RunFacts

@@ -50,7 +50,7 @@ def note_spread(runs: "Sequence[TrainRun]") -> None:
     """Note mean and spread of the metrics on the test parts, each of which is another."""
     from dlkit.device import pick_device
     from dlkit.evaluation.across import over_runs, sentence
-    from dlkit.evaluation.report import evaluate_checkpoint
+    from dlkit.evaluation.run_evaluation import evaluate_checkpoint
     from dlkit.files.checkpoint import load_checkpoint
     from dlkit.settings.eval_config import EvalConfig
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dlkit.device import pick_device
 from dlkit.evaluation.failures.files import keep_failures
-from dlkit.evaluation.report import evaluate_checkpoint
+from dlkit.evaluation.run_evaluation import evaluate_checkpoint
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.files.run_dir import RunDir, stamp_as
 from dlkit.settings.eval_config import EvalConfig

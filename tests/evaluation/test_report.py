@@ -19,7 +19,8 @@ from dlkit.data.prepared import write_prepared
 from dlkit.errors import DataError
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.numbers import Numbers
-from dlkit.evaluation.report import Report, evaluate_checkpoint
+from dlkit.evaluation.report import Report
+from dlkit.evaluation.run_evaluation import evaluate_checkpoint
 from dlkit.evaluation.tasks import scores_of_results
 from dlkit.files.checkpoint import Checkpoint, load_checkpoint
 from dlkit.files.history import read_history

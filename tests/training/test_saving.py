@@ -10,7 +10,7 @@ from runs import STEPS_PER_EPOCH, configure, drive, essence, history, resume
 
 from dlkit.device import pick_device
 from dlkit.errors import DivergedError
-from dlkit.evaluation.report import evaluate_checkpoint
+from dlkit.evaluation.run_evaluation import evaluate_checkpoint
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.files.run_dir import RunDir

@@ -1,12 +1,13 @@
 """Two networks on the same samples: how much better is one, and is it more than chance."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.evaluation.certainty.intervals import differences, mcnemar
+from dlkit.evaluation.certainty.intervals import differences
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.section import shown
 
@@ -74,3 +75,21 @@ def compare(first: "Report", second: "Report") -> Comparison | None:
         alone = mcnemar(pair[0].argmax(1) == targets, pair[1].argmax(1) == targets)
     found = differences(metrics, pair, targets, first.certainty)
     return Comparison(first=first, second=second, differences=found, alone=alone) if found else None
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
+    """Compare two networks by the samples that one of them alone has right (McNemar 1947).
+
+    Args:
+        first: Whether the first is right, shape (N,).
+        second: Whether the second is.
+
+    Returns:
+        How many the first alone has right, how many the second alone, and the exact two-sided p-value: how likely a
+        split as uneven as this is if both are as good.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    both, fewer = only_first + only_second, min(only_first, only_second)
+    steps = np.arange(fewer)
+    logs = np.concatenate([[0.0], np.cumsum(np.log((both - steps) / (steps + 1)))]) - both * math.log(2)
+    return only_first, only_second, min(1.0, 2 * float(np.exp(logs).sum()))

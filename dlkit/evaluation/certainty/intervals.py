@@ -137,24 +137,6 @@ def differences(
     return found
 
 
-def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
-    """Compare two networks by the samples that one of them alone has right (McNemar 1947).
-
-    Args:
-        first: Whether the first is right, shape (N,).
-        second: Whether the second is.
-
-    Returns:
-        How many the first alone has right, how many the second alone, and the exact two-sided p-value: how likely a
-        split as uneven as this is if both are as good.
-    """
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
-    both, fewer = only_first + only_second, min(only_first, only_second)
-    steps = np.arange(fewer)
-    logs = np.concatenate([[0.0], np.cumsum(np.log((both - steps) / (steps + 1)))]) - both * math.log(2)
-    return only_first, only_second, min(1.0, 2 * float(np.exp(logs).sum()))
-
-
 def wilson(share: float, count: float) -> tuple[float, float]:
     """Return the 95 % interval of a share of a count (Wilson 1927)."""
     middle = share + Z**2 / (2 * count)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from dlkit.evaluation.certainty.comparison import mcnemar
 from dlkit.evaluation.certainty.intervals import (
     Certainty,
     differences,
     few_groups_note,
     intervals,
-    mcnemar,
     wilson,
 )
 from dlkit.evaluation.certainty.resampling import Resampling
