@@ -151,7 +151,7 @@ def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     again = sum([field.strip() for field in row] == [*names] for row in rows)
     columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True))
     return again > 0 and any(
-        not _is_number(name) and sum(map(_is_number, column)) >= len(column) - again > again
+        not _is_number(name) and sum(map(_is_number, column)) > len(column) / 2
         for name, column in zip(names, columns, strict=False)
     )
 

@@ -68,7 +68,7 @@ _BRACKETS = re.compile(rf"\((?:(?:{_CURRENCY})\s*)?{_NUMBER}\)")
 _CLOCK = re.compile(r"[+-]?\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?")
 _CLOCK_PARTS = r"^(?P<sign>[+-]?)(?P<first>\d+):(?P<second>\d+)(?::(?P<third>[\d.]+))?$"
 _PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'"}
-_ERROR = r"\s*(±|\+/-|\+-).*$"  # what stands behind a mean
+_ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
 _NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
 _GROUPED = re.compile(r"\d{1,3}([.,' ]\d{3})*,\d+|\d{1,3}([,' ]\d{3})+(\.\d+)?|\d+,\d+")
 
@@ -118,7 +118,7 @@ class Written:
         after: The unit behind each number, as `%` or `months`; may be missing, but for a percent sign.
         factors: Numbers may be followed by k, M or bn, which multiply them.
         brackets: Numbers in brackets are negative, as accountants write them.
-        errors: Behind a number ± and its error may stand, which are left out.
+        errors: Behind a number ± and its error, or the mark of a footnote, may stand, which are left out.
         clock: How parts with colons between are read, in words; empty where there are none.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
         typed: Words that stand for a missing value because the user says so.
@@ -143,7 +143,7 @@ class Written:
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
         factors, brackets = "k, M, bn" * self.factors, "(1) as -1" * self.brackets
-        errors = "what follows ± left out" * self.errors
+        errors = "± and what follows, or marks as *, left out" * self.errors
         return ", ".join(filter(None, (self.before, self.after, factors, brackets, errors, self.clock)))
 
     def read(self, texts: pa.Array) -> pa.Array | None:

@@ -11,7 +11,7 @@ from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 
 FEWEST_ROWS = 20
-_ID_NAME = re.compile(r"(^|[_ ])(id|uuid|guid|key|index|row|nr|no|number)$", re.IGNORECASE)
+_ID_NAME = re.compile(r"(^|[_ .-])(id|uuid|guid|key|index|row|nr|no|number)$", re.IGNORECASE)
 _MOSTLY = 0.9
 _SHOWN = 8
 _WEIGHTS = re.compile(

@@ -276,3 +276,12 @@ def test_points_that_may_stand_between_thousands_beside_decimal_commas_are_refus
     np.testing.assert_allclose(table.numbers("b"), np.arange(1, 60) + 0.125)
     np.testing.assert_allclose(table.numbers("c"), np.arange(1, 60) + 0.25)
     np.testing.assert_allclose(table.numbers("a"), np.arange(1, 60) + 0.5)
+
+
+def test_marks_of_footnotes_behind_numbers_are_left_out_and_reported() -> None:
+    text = "a;y\n" + "".join(f"{value / 10}{'*' * (value % 4 == 0)};1\n" for value in range(40))
+
+    table = read_table("-", stdin=io.BytesIO(text.encode()))
+
+    np.testing.assert_allclose(table.numbers("a"), np.arange(40) / 10)
+    assert any("*" in note for note in table.notes)

@@ -232,7 +232,9 @@ def test_bytes_of_windows_are_refused_with_the_command_that_keeps_the_euro_sign(
 def test_names_that_come_again_among_the_rows_are_refused_with_the_command_that_keeps_one(
     home: Path, dlkit: Callable[..., Any]
 ) -> None:
-    plate = "well\tconc\ty\n" + "".join(f"A{number}\t{number}\t{number / 2}\n" for number in range(12))
+    plate = "well\tconc\ty\n" + "".join(
+        f"A{number}\t{number}\t{number / 2 or '#DIV/0!'}\n" for number in range(12)
+    )
     Path("t.csv").write_text("# reader\n" + plate * 3)
 
     refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
