@@ -16,7 +16,7 @@ from dlkit.data.tables.roles import (
     weights_in,
     without_rows,
 )
-from dlkit.data.tables.table import Table
+from dlkit.data.tables.table import Table, blocks_of
 from dlkit.data.tables.targets import Targets
 from dlkit.errors import DataError, counted, printable
 from dlkit.settings.config import TrainConfig
@@ -63,7 +63,7 @@ def training_notes(
             f"rows that seem to hold totals or means of others, {shown}: {len(totals):,}; they are no samples: "
             f"{without_rows(table, totals)}"
         )
-    if counting := [code.name for code in encoding.columns if _names_rows(table, code.name)]:
+    if counting := list(_counting(table, [code.name for code in encoding.columns])):
         yield (
             f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
             "other columns leaves it out"
@@ -89,10 +89,13 @@ def group_notes(table: Table, encoding: Encoding, config: TrainConfig) -> Iterat
         )
 
 
-def _names_rows(table: Table, name: str) -> bool:
-    """Return whether a column of numbers counts the rows, or is a key of theirs."""
-    column = table.column(name)
-    if column.kind != "number":
-        return False
-    values = table.numbers(name)
-    return names_rows(column, values, len(np.unique(values)))
+def _counting(table: Table, names: Sequence[str]) -> Iterator[str]:
+    """Yield the columns of numbers that count the rows, or are keys of theirs."""
+    numbers = [name for name in names if table.column(name).kind == "number"]
+    for block in blocks_of(numbers, len(table)):
+        values = table.stack(block)
+        whole = (values == np.floor(values)).all(1)
+        for place in np.flatnonzero(whole).tolist():
+            column = table.column(block[place])
+            if names_rows(column, values[place], len(np.unique(values[place]))):
+                yield column.name
