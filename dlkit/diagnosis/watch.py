@@ -7,11 +7,11 @@ from dlkit.diagnosis.diagnose import diagnose
 from dlkit.diagnosis.findings import Finding
 from dlkit.diagnosis.recording import Recording
 
-_SHARE_OF_TIME = 0.01
+_SHARE_OF_TIME = 0.005
 
 
 class Watch:
-    """Looks at a run after its epochs, at a hundredth of its time at most.
+    """Looks at a run after its epochs, for half a percent of its time at most.
 
     Args:
         recording: What the run has recorded so far.

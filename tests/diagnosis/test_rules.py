@@ -625,9 +625,17 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
         "mixed_samples",
         lambda: healthy({**whole(batch_dependence=0.5, evaluation_noise=0.5), **FLAT}, history=stuck()),
     ),
+    "a large target among many": (
+        "target_outlier",
+        lambda: healthy(whole(whole_target_max=9.0, samples=150.0)),
+    ),
     "a large target among few": (
         "target_outlier",
-        lambda: healthy(whole(whole_target_max=9.0, samples=100.0)),
+        lambda: healthy(whole(whole_target_max=6.4, samples=42.0)),
+    ),
+    "a large target whose logarithm is learned": (
+        "target_outlier",
+        lambda: healthy(whole(whole_target_max=38.0), loss="log1p"),
     ),
     "updates lost by rounding where all are tiny": (
         "not_updated",

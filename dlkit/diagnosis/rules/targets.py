@@ -12,6 +12,7 @@ _LEAST_ENTROPY = 0.6
 _NOT_FEWER = 0.25
 _OTHER_SCALE = 3.0
 _OTHER_CLASSES, _OTHER_TARGETS, _NEW_CLASSES = 0.5, 1.5, 0.02
+_FEWEST = 100
 _MOST_OF_VARIANCE = 0.9
 _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
@@ -21,7 +22,7 @@ _LEAST_SAMPLES = 30
 def target_outlier(recording: Recording, limit: float) -> Evidence | None:
     """Find a target so far away that it alone makes most of the variance of all."""
     furthest, samples = recording.number("whole_target_max"), recording.number("samples")
-    if furthest is None or not samples or samples < _LEAST_SAMPLES:
+    if furthest is None or not samples or samples < _FEWEST or recording.config.get("loss") == "log1p":
         return None
     share = furthest**2 / min(samples, _SAMPLES_READ)
     if share < limit:
@@ -143,7 +144,7 @@ RULES = (
         stage="data",
         signals=("whole_target_max", "samples"),
         threshold=_MOST_OF_VARIANCE,
-        condition="one target alone makes 90 % of the variance of all targets",
+        condition="one target alone makes 90 % of the variance of 100 targets or more, and the loss is not log1p",
         healthy="up to 0.1",
         source="measured here",
         cure="take the row out",
