@@ -1,11 +1,11 @@
 """Epochs over a file of four times the memory: --shuffle blocks against --shuffle full.
 
-    python tests/benchmarks/shuffle_blocks.py [--limit-mib 512] [--steps N] [--repeats 3] [--scratch DIR]
+    python tests/benchmarks/shuffle_blocks.py [--limit-mib 512] [--steps N[,M]] [--repeats 3] [--scratch DIR]
 
 Writes rows of 12 KiB of random bytes to a .npy file of four times the limit and trains a small network for an epoch
 in a process of its own, in a control group with that limit (caches count; needs the right to make one). The file is
-dropped from the caches before each run. With --steps training ends after that many steps of 64 samples, and the
-seconds of an epoch are those that it would take at that rate, as where a full shuffle takes too long.
+dropped from the caches before each run. With --steps training ends after that many steps of 64 samples (M of them with
+--shuffle full), and the seconds of an epoch are those that it would take at that rate: a full shuffle may take hours.
 
 Peaks are of the process (resident, mapped pages counted) and of the group (caches counted). Prints a table and JSON.
 """
@@ -123,11 +123,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--limit-mib", type=int, default=512)
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("--steps", default="")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--scratch", type=Path)
     asked = parser.parse_args()
     limit = asked.limit_mib * 2**20
+    steps = [int(part) for part in asked.steps.split(",") if part] or [None]
     found: dict[str, list[dict[str, float]]] = {"blocks": [], "full": []}
     with tempfile.TemporaryDirectory(dir=asked.scratch) as scratch:
         folder = Path(scratch)
@@ -135,7 +136,7 @@ def main() -> None:
         for _ in range(asked.repeats):
             for shuffle, runs in found.items():
                 with memory_limit(limit) as group:
-                    runs.append(epoch(folder, shuffle, group, asked.steps))
+                    runs.append(epoch(folder, shuffle, group, steps[0 if shuffle == "blocks" else -1]))
                 print(shuffle, json.dumps(runs[-1]), file=sys.stderr)
     medians = {
         shuffle: {name: statistics.median(run[name] for run in runs) for name in runs[0]}
