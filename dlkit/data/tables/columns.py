@@ -57,6 +57,7 @@ class ColumnReader:
         forced: The kind was asked for by the network, or by `--kinds`, and what does not fit it is an error.
         empty: Nothing had been seen in it when its kind was judged.
         padded: It is text because its digits begin with 0.
+        mixed: It is text because its few numbers have several units.
         categories: The texts seen so far, and their codes.
         emptied: How often each value of `--missing` has come so far.
         limits: How many limits as `<0.05` have come so far.
@@ -74,6 +75,7 @@ class ColumnReader:
     forced: str = ""
     empty: bool = False
     padded: bool = False
+    mixed: bool = False
     categories: dict[str, int] = field(default_factory=dict)
     emptied: dict[str, int] = field(default_factory=dict)
     limits: int = 0

@@ -175,6 +175,9 @@ def _judge_numbers(
             reader.odd = Odd(row, text, "word", others_of(texts, strange, text))
         return
     assert reader.kind == "number", "it is one until something is odd"
+    if around.fault == "few units":
+        reader.kind, reader.mixed = "text", True
+        return
     if around.written is not None:
         reader.written = around.written
     if around.fault:

@@ -32,12 +32,7 @@ def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableO
             f"read as text, since values begin with 0: {_some(padded)}; --kinds {_example(padded, 'number')} takes a "
             "column as numbers"
         )
-    for first, word in (("%d", "day"), ("%m", "month")):
-        if dates := [name for name, each in readers.items() if each.order.partition("@")[0] == first]:
-            yield f"dates are read with the {word} first: {_some(dates)}"
-    centuries = {name: each.order.partition("@")[2] for name, each in readers.items()}
-    if moved := [f"{name} ({first} to {int(first) + 99})" for name, first in centuries.items() if first]:
-        yield f"years of two digits are read as those of these hundred years: {_some(moved)}"
+    yield from _of_texts_and_dates(readers)
     for code in options.missing:
         if found := {name: each.emptied[code] for name, each in readers.items() if code in each.emptied}:
             yield f"--missing {code}: {_some(f'{name} ({count:,})' for name, count in found.items())}"
@@ -50,6 +45,17 @@ def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableO
             f"--censored {options.censored}: values like <0.05 become {_CENSORED[options.censored or 'value']} in "
             f"{_some(f'{name} ({count:,})' for name, count in limits.items())}"
         )
+
+
+def _of_texts_and_dates(readers: Mapping[str, "ColumnReader"]) -> Iterator[str]:
+    if mixed := [name for name, each in readers.items() if each.kind == "text" and each.mixed]:
+        yield f"read as text, since their numbers have several units: {_some(mixed)}; one unit makes them numbers"
+    for first, word in (("%d", "day"), ("%m", "month")):
+        if dates := [name for name, each in readers.items() if each.order.partition("@")[0] == first]:
+            yield f"dates are read with the {word} first: {_some(dates)}"
+    centuries = {name: each.order.partition("@")[2] for name, each in readers.items()}
+    if moved := [f"{name} ({first} to {int(first) + 99})" for name, first in centuries.items() if first]:
+        yield f"years of two digits are read as those of these hundred years: {_some(moved)}"
 
 
 def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions) -> None:

@@ -241,7 +241,8 @@ class Around:
     Args:
         written: How they are written; None where they do not agree.
         fits: Which texts are numbers written so, shape (K,), bool.
-        fault: `units` where they do not agree, `censored` where some are limits; empty where they are numbers.
+        fault: `units` where they do not agree, `few units` where few texts do not, `censored` where some are limits;
+            empty where they are numbers.
         numbers: The numbers alone, with their marks.
     """
 
@@ -300,7 +301,9 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
     factors = bool(afters & FACTORS.keys()) and afters <= {"", *FACTORS}
     units = set() if factors else afters - {""}
     if len(befores) > 1 or len(units) > 1 or (units == {"%"} and "" in afters):
-        return None if few or len(befores) + len(units) > _MAX_UNITS else Around(None, fits, "units", numbers)
+        if len(befores) + len(units) > _MAX_UNITS:
+            return None
+        return Around(None, fits, "few units" if few else "units", numbers)
     known = replace(written, before="".join(befores), after="".join(units), factors=factors)
     known = replace(
         known, brackets=any(shape.brackets for shape in found), errors=any(shape.error for shape in found)

@@ -285,3 +285,12 @@ def test_marks_of_footnotes_behind_numbers_are_left_out_and_reported() -> None:
 
     np.testing.assert_allclose(table.numbers("a"), np.arange(40) / 10)
     assert any("*" in note for note in table.notes)
+
+
+def test_few_numbers_of_several_units_are_text_and_reported() -> None:
+    text = "dose;y\n" + "".join(f"{value};1\n" for value in ["500 nM", "0.5 mM", "5 nM", "0"] * 20)
+
+    table = read_table("-", stdin=io.BytesIO(text.encode()))
+
+    assert table.column("dose").kind == "text"
+    assert any("several units" in note and "dose" in note for note in table.notes)
