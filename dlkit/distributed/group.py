@@ -63,8 +63,11 @@ class Group:
         """
         return torch.cat(list(slices))
 
-    def largest(self, values: Sequence[float]) -> list[float]:
-        """Return the largest of each value over all processes; does not wait for the device."""
+    def agree(self, values: Sequence[float]) -> list[float]:
+        """Return the largest of each value over all processes, of the call before this one: nobody waits for it.
+
+        In one process they are the values given; in several, the first call returns zeros.
+        """
         return list(values)
 
     def broadcast(self, value: T) -> T:
@@ -104,6 +107,7 @@ class Processes(Group):
         self.size = size
         self.data = data
         self._device = device
+        self._agreed: tuple[Tensor, Any] | None = None
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
@@ -135,12 +139,17 @@ class Processes(Group):
             start += size
         return self.sum(joined)
 
-    def largest(self, values: Sequence[float]) -> list[float]:
+    def agree(self, values: Sequence[float]) -> list[float]:
         """Do what `Group` says."""
+        before = [0.0] * len(values)
+        if self._agreed is not None:
+            shared, work = self._agreed
+            work.wait()
+            before = shared.tolist()
         shared = torch.tensor(values, dtype=torch.float64)
-        torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
-        found: list[float] = shared.tolist()
-        return found
+        work = torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX, async_op=True)
+        self._agreed = shared, work
+        return before
 
     def broadcast(self, value: T) -> T:
         """Do what `Group` says."""

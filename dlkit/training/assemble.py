@@ -232,13 +232,12 @@ def assemble(
         )
     scale = LossScale(device) if config.precision == "fp16" else None
     average = None if config.ema is None else WeightAverage(model, config.ema)
-    shared = None
+    shared, own = None, parse_code(config.model) is not None
     if group.size == 1 and config.sync_batchnorm is not None:
         notes.append(f"{flag('sync_batchnorm', config.sync_batchnorm)} has no effect in one process")
     if group.size > 1:
-        code = parse_code(config.model)
         notes.extend(_share(config, model, group, device))
-        shared = SharedBuffers(model, group, own=code is not None)
+        shared = SharedBuffers(model, group, own=own)
     if config.compile:
         compile_network(model, device)
     parts = Parts(
@@ -262,7 +261,7 @@ def assemble(
         hidden=HiddenState(model, code.short) if (code := parse_code(config.model)) else None,
         random=may_draw(model),
         group=group,
-        coupled=None if group.size == 1 else group.coupled(model, unused=True),
+        coupled=None if group.size == 1 else group.coupled(model, unused=own or group.size > 2),
         buffers=shared,
     )
     return Assembly(config, dataset, parts, plateau, notes, span)

@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from torch import nn
-
 from dlkit.diagnosis.findings import to_json
 from dlkit.diagnosis.reading import read_run
 from dlkit.diagnosis.recording import Recording
@@ -20,9 +18,7 @@ from dlkit.files.atomic import write_file
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
 from dlkit.files.run_dir import RunDir, clear_run, create_run, is_newer
 from dlkit.metrics import higher_is_better
-from dlkit.models.extra_state import weights_of
 from dlkit.settings.config import TrainConfig
-from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import parse_log, parse_save_every
 from dlkit.training.assemble import assemble_new
@@ -31,12 +27,11 @@ from dlkit.training.divergence import stop_diverged
 from dlkit.training.guard import non_finite
 from dlkit.training.logs import Logs, check_logs, open_logs
 from dlkit.training.loop import Clock, Position, Reading, Step, close_epoch, fit
-from dlkit.training.state import RunState
+from dlkit.training.state import RunState, checkpoint_bytes
 from dlkit.training.stopping import StopRule, is_better
 
 _SECONDS_BETWEEN_READINGS = 0.1
 _STEPS_COMPARED = 3
-_BESIDE_WEIGHTS = 64 * 2**10  # random numbers, settings, checksums
 
 
 @dataclass(kw_only=True)
@@ -63,9 +58,10 @@ class TrainRun(RunState):
     warnings: list[str] = field(default_factory=list)
     watch: Watch = field(init=False)
     _known_signal: int | None = field(init=False, default=None)
+    _known_seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.start_step = self.position.step
+        self.start_step, self._known_seconds = self.position.step, self.position.seconds
         self.watch = Watch(Recording(config=self.config.to_dict(), folder=str(self.dir.path)))
 
     def __iter__(self) -> Iterator[tuple[Step, Reading | None]]:
@@ -150,7 +146,9 @@ class TrainRun(RunState):
     @property
     def done_reason(self) -> str:
         """Why there is nothing more to train; empty while there is."""
-        return self.stop_rule.reason(self.position)
+        if self.parts.group.size == 1:
+            return self.stop_rule.reason(self.position)
+        return self.stop_rule.reason(replace(self.position, seconds=self._known_seconds))
 
     @property
     def ended_early(self) -> bool:
@@ -190,11 +188,13 @@ class TrainRun(RunState):
             raise
 
     def _agree(self, last_reading: float) -> bool:
-        """Let all processes of a run know of a signal to any, and of the time; return whether a reading is due."""
+        """Let all processes of a run know of a signal to any, and of the time; return whether a reading is due.
+
+        Of several processes each knows after the step what all knew after the one before.
+        """
         due = self._writes and time.monotonic() - last_reading >= _SECONDS_BETWEEN_READINGS
-        stop, self.position.seconds, reading = self.parts.group.largest(
-            (self.stop_signal or 0, self.position.seconds, due)
-        )
+        stop, seconds, reading = self.parts.group.agree((self.stop_signal or 0, self.position.seconds, due))
+        self._known_seconds = max(self._known_seconds, seconds)
         self._known_signal = int(stop) or None
         return bool(reading)
 
@@ -382,22 +382,3 @@ def start_run(
     run = TrainRun(dir=run_dir, assembly=assembly, position=Position(), stop_rule=stop_rule, force=force)
     run.notes.extend(run.notes_on_folder() if group.writes else ())
     return run
-
-
-def checkpoint_bytes(model: nn.Module, config: TrainConfig, epochs: int, steps: int) -> int:
-    """Estimate the disk space for best, last, the one before it, the one written beside them, and those kept.
-
-    Args:
-        model: The network.
-        config: Says which optimizer, and which checkpoints are kept.
-        epochs: Epochs of the whole run.
-        steps: Steps of the whole run.
-    """
-    weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in weights_of(model).values())
-    last = weights * (1 + OPTIMIZERS[config.optimizer].moments + (config.ema is not None))
-    kept = 0
-    if config.save_every is not None:
-        every, by_epoch = parse_save_every(config.save_every)
-        kept = (epochs if by_epoch else steps) // every
-        kept = kept if config.keep is None else min(kept, config.keep + 1)
-    return weights * (1 + kept) + 3 * last

@@ -24,6 +24,7 @@ from dlkit.models.hidden_state import GROUP as HIDDEN
 from dlkit.models.hidden_state import restore_hidden
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.optimizers import OPTIMIZERS
+from dlkit.settings.texts import parse_save_every
 from dlkit.training.assemble import Assembly, seed_rank
 from dlkit.training.loop import Position
 from dlkit.training.optimizers import optimizer_state, restore_optimizer
@@ -31,6 +32,7 @@ from dlkit.training.schedules import Plateau
 from dlkit.training.step import Parts
 from dlkit.training.stopping import StopRule
 
+_BESIDE_WEIGHTS = 64 * 2**10  # random numbers, settings, checksums
 _MAX_THREADS = 1024
 _MAX_PROCESSES = 2**20
 _MAX_COUNT = 2**53
@@ -117,6 +119,25 @@ class RunState:
             extras={**(extras or {}), **self.parts.hidden_state()},
             keep_previous=keep_previous,
         )
+
+
+def checkpoint_bytes(model: nn.Module, config: TrainConfig, epochs: int, steps: int) -> int:
+    """Estimate the disk space for best, last, the one before it, the one written beside them, and those kept.
+
+    Args:
+        model: The network.
+        config: Says which optimizer, and which checkpoints are kept.
+        epochs: Epochs of the whole run.
+        steps: Steps of the whole run.
+    """
+    weights: int = _BESIDE_WEIGHTS + sum(value.nbytes for value in weights_of(model).values())
+    last = weights * (1 + OPTIMIZERS[config.optimizer].moments + (config.ema is not None))
+    kept = 0
+    if config.save_every is not None:
+        every, by_epoch = parse_save_every(config.save_every)
+        kept = (epochs if by_epoch else steps) // every
+        kept = kept if config.keep is None else min(kept, config.keep + 1)
+    return weights * (1 + kept) + 3 * last
 
 
 def hardware(device: torch.device) -> str:

@@ -7,7 +7,7 @@ from fork_server import ForkServer
 from ranks import largest_difference, train
 
 POINTS = ("--data", "spatial:n=240", "-s", "phi=8", "-s", "omega=8", "-s", "theta=8", "--batch-size", "32")
-CURVES = ("--data", "pbpk:n=120,times=12", "-s", "hidden=4", "--batch-size", "16")
+CURVES = ("--data", "pbpk:n=120,times=12", "-s", "hidden=4", "--batch-size", "14")
 CASES: dict[str, tuple[str, ...]] = {
     "mlp": ("mlp", "--limit", "300"),
     "clipping": ("mlp", "--limit", "300", "--grad-clip", "0.2", "--optimizer", "adam", "--lr", "0.001"),
