@@ -320,7 +320,7 @@ class TrainConfig:
     compile: bool = _setting(False, "Compile the network with torch.compile.", panel=COMPUTE_PANEL)
     sync_batchnorm: bool | None = _setting(
         None,
-        "With --devices, let batch norm see the whole batch, not the samples of each process. Default: yes.",
+        "With --devices, let batch norm see the whole batch, not the samples of each process. Default: on cuda.",
         panel=COMPUTE_PANEL,
     )
     threads: str = _setting(

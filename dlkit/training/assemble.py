@@ -275,7 +275,7 @@ def _share(config: TrainConfig, model: nn.Module, group: Group, device: torch.de
     """
     if not has_batch_norm(model):
         return []
-    if config.sync_batchnorm is not False:
+    if config.sync_batchnorm or (config.sync_batchnorm is None and device.type == "cuda"):
         synchronise(model, group, device)
         return []
     if config.batch_size < 2 * group.size:
@@ -283,7 +283,10 @@ def _share(config: TrainConfig, model: nn.Module, group: Group, device: torch.de
             f"--batch-size {config.batch_size} leaves batch norm in one of {group.size} processes a single sample",
             f"--batch-size {2 * group.size} or more, or --sync-batchnorm",
         )
-    return ["batch norm sees the samples of each process by themselves; its running statistics are averaged"]
+    return [
+        "batch norm sees the samples of each process by themselves, and its running statistics are averaged; "
+        "--sync-batchnorm lets it see whole batches, as in one process"
+    ]
 
 
 def build_run_schedule(

@@ -149,8 +149,8 @@ def main() -> None:
         for _ in range(asked.repeats):
             for name, speed in (
                 ("one process", lambda: of_dlkit(1, [], asked, Path(place))),
+                ("two, synced", lambda: of_dlkit(2, ["--sync-batchnorm"], asked, Path(place))),
                 ("two processes", lambda: of_dlkit(2, [], asked, Path(place))),
-                ("two, no sync", lambda: of_dlkit(2, ["--no-sync-batchnorm"], asked, Path(place))),
                 ("two, by hand", lambda: of_plain(asked, Path(place))),
             ):
                 speeds.setdefault(name, []).append(speed())

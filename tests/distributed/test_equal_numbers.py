@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fork_server import ForkServer
 from ranks import largest_difference, train
+from safetensors.numpy import load_file
 
 POINTS = ("--data", "spatial:n=240", "-s", "phi=8", "-s", "omega=8", "-s", "theta=8", "--batch-size", "32")
 CURVES = ("--data", "pbpk:n=120,times=12", "-s", "hidden=4", "--batch-size", "14")
@@ -17,9 +19,20 @@ CASES: dict[str, tuple[str, ...]] = {
     "balance": ("mlp", "--limit", "300", "--balance", "sampler"),
     "balance by loss": ("mlp", "--limit", "300", "--balance", "loss", "--patience", "2"),
     "monitor": ("mlp", "--limit", "300", "--monitor", "val_macro_f1"),
-    "cnn": ("cnn", "--limit", "200", "-s", "width=4", "--accumulate", "2", "--grad-clip", "0.5"),
-    "augment": ("cnn", "--limit", "200", "-s", "width=4", "--augment", "strong"),
-    "norm": ("mlp", "--limit", "300", "-s", "norm=batch"),
+    "cnn": (
+        "cnn",
+        "--sync-batchnorm",
+        "--limit",
+        "200",
+        "-s",
+        "width=4",
+        "--accumulate",
+        "2",
+        "--grad-clip",
+        "0.5",
+    ),
+    "augment": ("cnn", "--sync-batchnorm", "--limit", "200", "-s", "width=4", "--augment", "strong"),
+    "norm": ("mlp", "--sync-batchnorm", "--limit", "300", "-s", "norm=batch"),
     "spatial": ("spatial", *POINTS),
     "pbpk": ("pbpk", *CURVES),
     "table": ("mlp", "--data", "table.csv", "--target", "y", "--batch-size", "24", "-s", "dropout=0"),
@@ -52,3 +65,16 @@ def test_history_is_that_of_one_process(
     for count in (1, processes):
         train(double, home, count, *words, "--epochs", "5", "--out", f"of-{count}")
     assert largest_difference(home / "of-1", home / f"of-{processes}") <= 1e-10
+
+
+@pytest.mark.slow
+def test_without_synchronising_running_statistics_are_averages(ranks: ForkServer, home: Path) -> None:
+    words = ("cnn", "--limit", "200", "-s", "width=4", "--epochs", "1", "--lr", "1e-9", "--out", "run")
+    first, _ = train(ranks, home, 2, *words)
+    train(ranks, home, 1, *words[:-1], "one")
+
+    pairs = [load_file(home / run / "last.safetensors") for run in ("run", "one")]
+    names = [name for name in pairs[0] if name.endswith("running_mean") and not name.startswith("dlkit.")]
+    assert names
+    for name in names:  # slices of one size: their means average to the mean of the batch
+        np.testing.assert_allclose(pairs[0][name], pairs[1][name], rtol=0.05, atol=5e-3)
