@@ -3,9 +3,9 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Result
 from test_hints import COMMANDS, parsed
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", whole_commands())
 def test_a_command_that_is_told_works(
-    command: str, made: Path, home: Path, dlkit: Callable[..., Result]
+    command: str, made: Path, home: Path, dlkit: Callable[..., Any]
 ) -> None:
     if command.startswith(DOWNLOADS):
         pytest.skip("downloads")

@@ -33,11 +33,12 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
     (train_x, train_y), (val_x, val_y) = ((_columns(x), _numbers(y, width)) for x, y in (train, val))
     if not train_x.shape[1]:
         return
+    classes = train_y.shape[1] > 1 and bool(((train_y == 0) | (train_y == 1)).all())
     for name, x, y in (("train", train_x, train_y), ("val", val_x, val_y)):
         half = len(x) // 2
-        yield "", f"simple_{name}", _skill((x[:half], y[:half]), (x[half:], y[half:]))
+        yield "", f"simple_{name}", _skill((x[:half], y[:half]), (x[half:], y[half:]), classes=classes)
     yield "", "repeated_rows", 1 - _distinct(train_x) / max(1, len(train_x))
-    yield "", "simple_skill", _skill((train_x, train_y), (val_x, val_y))
+    yield "", "simple_skill", _skill((train_x, train_y), (val_x, val_y), classes=classes)
     mean, std = train_x.mean(0), train_x.std(0, correction=0)
     varied = std > 0
     if varied.any():
@@ -76,7 +77,7 @@ def _numbers(targets: Tensor, width: int) -> Tensor:
     return F.one_hot(targets.cpu(), width).float()
 
 
-def _skill(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor]) -> float:
+def _skill(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor], *, classes: bool) -> float:
     """Return the skill of the better of two methods that know some samples, in others; NaN where all are alike."""
     (x, y), (new_x, new_y) = known, asked
     if len(x) < _NEIGHBOURS or not len(new_x):
@@ -84,7 +85,8 @@ def _skill(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor]) -> float:
     mean, std = x.mean(0), x.std(0, correction=0)
     std = torch.where(std > 0, std, 1.0)
     x, new_x = (x - mean) / std, (new_x - mean) / std
-    return max(_score(answers, new_y) for answers in (_neighbours(x, y, new_x), _linear(x, y, new_x)))
+    both = (_neighbours(x, y, new_x), _linear(x, y, new_x))
+    return max(_score(answers, new_y, classes=classes) for answers in both)
 
 
 def _neighbours(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:
@@ -101,10 +103,10 @@ def _linear(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:
     return new_x @ weights + middle
 
 
-def _score(answers: Tensor, targets: Tensor) -> float:
-    if targets.shape[1] > 1 and bool(((targets == 0) | (targets == 1)).all()):
-        right = (answers.argmax(1) == targets.argmax(1)).float().mean().item()
-        share = targets.mean(0).max().item()
+def _score(answers: Tensor, targets: Tensor, *, classes: bool) -> float:
+    if classes:
+        right = (answers.argmax(1) == targets.argmax(1)).float().mean()
+        right, share = torch.stack([right, targets.mean(0).max()]).tolist()
         return (right - share) / (1 - share) if share < 1 else math.nan
     errors = (answers - targets).square().sum()
     spread = (targets - targets.mean(0)).square().sum()

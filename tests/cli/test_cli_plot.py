@@ -78,15 +78,15 @@ def test_plot_accepts_combined_options(dlkit, files, words):
 def test_plot_names_the_runs_by_their_folders(dlkit, files):
     assert dlkit("plot", "runs/mlp-001", "runs/cnn-001", "-o", "a.svg").code == 0
     drawn = (files / "a.svg").read_text()
-    assert ">mlp-001, best epoch 2<" in drawn
-    assert ">cnn-001, best epoch 2<" in drawn
+    assert ">mlp-001, 0.7 in epoch 2<" in drawn
+    assert ">cnn-001, 0.7 in epoch 2<" in drawn
 
 
 def test_plot_names_the_runs_by_the_setting_that_differs(dlkit, files):
     for run, lr in (("mlp-001", 0.1), ("cnn-001", 0.02)):
         (files / "runs" / run / "config.toml").write_text(f"lr = {lr}\n")
     assert dlkit("plot", "runs/mlp-001", "runs/cnn-001", "-o", "a.svg").code == 0
-    assert ">lr 0.1, best epoch 2<" in (files / "a.svg").read_text()
+    assert ">lr 0.1, 0.7 in epoch 2<" in (files / "a.svg").read_text()
 
 
 def test_plot_draws_the_mean_of_runs_and_a_title(dlkit, files):
@@ -106,12 +106,12 @@ def test_plot_names_the_runs_by_their_paths_when_folder_names_are_equal(dlkit, f
     (files / "more").mkdir()
     (files / "runs/mlp-001").rename(files / "more/cnn-001")
     assert dlkit("plot", "runs/cnn-001", "more/cnn-001", "-o", "a.svg").code == 0
-    assert ">more/cnn-001/history.csv, best epoch 2<" in (files / "a.svg").read_text()
+    assert ">more/cnn-001/history.csv, 0.7 in epoch 2<" in (files / "a.svg").read_text()
 
 
 def test_plot_names_the_runs_by_label(dlkit, files):
     assert dlkit("plot", "runs/mlp-001", "runs/cnn-001", "--label", "one,two", "-o", "a.svg").code == 0
-    assert ">one, best epoch 2<" in (files / "a.svg").read_text()
+    assert ">one, 0.7 in epoch 2<" in (files / "a.svg").read_text()
 
 
 @pytest.mark.parametrize(

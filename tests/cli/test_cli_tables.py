@@ -89,7 +89,7 @@ def test_raw_rows_are_predicted_without_a_target(dlkit: Dlkit, run: Path, home: 
     assert result.code == 0, result.stderr
     assert [(row["index"], row["target"]) for row in rows] == [("0", ""), ("1", "")]
     assert all(-100 < float(row["pred"]) < 200 for row in rows)
-    for part in (f"2 rows of {new} ", " price", "column size: 1 ", "column colour: 1 ", "(2 samples)"):
+    for part in (f"every row of {new} ", " price", "column size: 1 ", "column colour: 1 ", "(2 samples)"):
         assert part in result.stderr
 
 

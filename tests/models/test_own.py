@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
         forward("return self.a(x).view(2, 3)"),
         ("(3, 4)", "shape '[2, 3]' is invalid", "2 samples"),
     ),
-    "tuple": (forward("return (self.a(x), x)"), ("a tuple", "return the")),
+    "tuple": (forward("return (self.a(x), x)"), ("a tuple", "return only")),
     "outputs": (forward("return self.a(x)[:, :2]"), ("(2, 2)", "toy has 3 classes", "(2, 3)", "num_classes")),
     "one-output": (
         forward("return self.a(x)[:, 0]"),

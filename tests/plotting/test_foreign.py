@@ -129,7 +129,7 @@ def test_what_was_decided_is_reported(tmp_path: Path) -> None:
         return "\n".join(history.notes)
 
     assert "loss as train_loss" in notes(*KERAS)
-    assert "left out: time" in notes(*LOGS["fastai"][0])
+    assert "not numeric: time" in notes(*LOGS["fastai"][0])
     assert "7 rows are joined to 2 epochs" in notes(*LOGS["lightning"][0])
     assert "counted from 1" in notes(*LOGS["xgboost"][0])
     assert "begin again 1 time" in notes(KERAS[0], *KERAS[1:], *KERAS[1:])

@@ -64,7 +64,7 @@ def test_shared_rows_are_those_that_pandas_finds(frame: pd.DataFrame, index: boo
 
     expected = shared_by_pandas(frame, splits, ["visit", "age", "note"])
     assert {
-        f"{each.where.split()[0]} in {each.message.split()[-2]}": each.count for each in found
+        f"{each.where.split()[0]} in {each.message.split()[-1]}": each.count for each in found
     } == expected
     assert expected, "a test that finds nothing shows nothing"
 
