@@ -25,7 +25,7 @@ DATA_FLAGS = """
     --augment --balance --bands --by-time --censored --coords --dayfirst --decimal --distance
     --features --fold --folds --group --header --kinds --layout --limit --min-neighbors --missing
     --monthfirst --neighbors --no-dayfirst --no-header --no-monthfirst --no-scale-target
-    --no-stratify --normalize --num-workers --radius --scale-target --size --split-by-block
+    --no-stratify --normalize --num-workers --radius --scale-target --shuffle --size --split-by-block
     --split-file --stratify --target --task --test --thousands --time --val --window
 """
 FLAGS = {
@@ -70,7 +70,7 @@ FLAGS = {
     "train": DATA_FLAGS
     + """
     --accumulate --batch-size --compile --config --data --deterministic --device --download --dry-run --ema
-    --search --trials --sampler --pruner --jobs --join
+    --search --trials --sampler --pruner --jobs --join --devices --sync-batchnorm --no-sync-batchnorm
     --epochs --force --freeze --grad-clip --help-all --init --keep --l1 --label-smoothing --list --log
     --log-every --loss --lr
     --max-steps --max-time --min-delta --momentum --monitor --nesterov --no-compile --no-deterministic
@@ -167,7 +167,17 @@ def test_every_setting_has_an_option_of_its_name() -> None:
     for name in set(TrainConfig.__dataclass_fields__) - {"model", "arguments"}:
         assert flag(name) in by_name[name].opts, name
     assert set(by_name) - set(TrainConfig.__dataclass_fields__) == {
-        *("out", "resume", "force", "download", "config_file", "print_config", "dry_run", "overfit"),
+        *(
+            "out",
+            "resume",
+            "force",
+            "download",
+            "config_file",
+            "print_config",
+            "dry_run",
+            "overfit",
+            "devices",
+        ),
         *("list_models", "help_all"),
         *("search", "trials", "sampler", "pruner", "jobs", "join"),
         *("quiet", "verbose", "json", "debug"),

@@ -49,15 +49,17 @@ AMOUNTS = FRAME.assign(visit=[f"${1 + row},{row % 7:03}" for row in range(ROWS)]
 
 
 @pytest.mark.parametrize(
-    ("frame", "index"),
-    [(FRAME, False), (AMOUNTS, False), (FRAME, True)],
+    ("frame", "index", "dates"),
+    [(FRAME, False, True), (AMOUNTS, False, False), (FRAME, True, True)],
     ids=["dates-of-both-orders", "amounts", "with-its-index"],
 )
-def test_shared_rows_are_those_that_pandas_finds(frame: pd.DataFrame, index: bool, home: Path) -> None:
+def test_shared_rows_are_those_that_pandas_finds(
+    frame: pd.DataFrame, index: bool, dates: bool, home: Path
+) -> None:
     again = frame.iloc[:100].assign(level=RANDOM.normal(size=100))
     frame = pd.concat([frame.iloc[:300], again], ignore_index=True)
     frame.to_csv("t.csv", index=index)
-    config = TrainConfig(model="mlp", data="t.csv", target="level", val=0.3, test=0.3, dayfirst=True)
+    config = TrainConfig(model="mlp", data="t.csv", target="level", val=0.3, test=0.3, dayfirst=dates or None)
     splits = {name: split.rows.numpy() for name, split in load_dataset(config).splits.items()}
 
     found = [each for each in check_data(config) if each.rule == "shared"]
