@@ -625,6 +625,10 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
         "mixed_samples",
         lambda: healthy({**whole(batch_dependence=0.5, evaluation_noise=0.5), **FLAT}, history=stuck()),
     ),
+    "a history of one epoch": (
+        "underfit",
+        lambda: Recording(history={"train_loss": [2.0], "val_loss": [1.6], "step": [23.0]}),
+    ),
     "a large target among many": (
         "target_outlier",
         lambda: healthy(whole(whole_target_max=9.0, samples=150.0)),

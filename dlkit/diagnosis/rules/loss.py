@@ -39,6 +39,8 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
 
 def underfit(recording: Recording, limit: float) -> Evidence | None:
     """Find a run that ended while it was still far from what the data allow, train and validation alike."""
+    if recording.number("constant_loss") is None and recording.epochs < 2:
+        return None  # there is nothing to compare with
     return _few_steps(recording) or _unfinished(recording, limit) or _below_simple(recording)
 
 
