@@ -14,7 +14,6 @@ from dlkit.settings.catalogue import DATA
 from dlkit.settings.kinds import data_kinds
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _BY_PANDAS = (
     'python -c "import sys, pandas as pd; pd.{reader}.to_csv(sys.argv[2], index=False)" {{old}} {{new}}'
 )
@@ -126,10 +125,11 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
     if ("/" in text and not os.path.isfile(path)) or (text and os.path.isdir(path)):  # noqa: PTH112, PTH113
         kind = next(kind.name for kind in kinds if kind.folder)
         return Spec(text=str(path), kind=kind, name=path.name, path=path)
-    suffixes = [suffix for found in kinds for suffix in found.suffixes if suffix.count(".") == 1]
+    files = [kind for kind in kinds if not kind.folder]
+    suffixes = [suffix for kind in files for suffix in kind.suffixes if suffix.count(".") == 1]
     raise ConfigError(
         f"{option} {text} is not known; choose from {', '.join(DATA)}, or name a file "
-        f"({', '.join(suffixes)}), an image folder, file.py:function or -",
+        f"({', '.join(suffixes)}), an image or a folder of images, file.py:function or -",
         did_you_mean(text, DATA)
         or did_you_mean(text, _local_folders())
         or _suggestion(text, path.suffix.lower()),
@@ -141,10 +141,6 @@ def _suggestion(text: str, suffix: str) -> str:
         return f"add the name of its function: {text}:make"
     if suffix in _ARCHIVES:
         return "unpack it and give the folder"
-    if suffix in _IMAGES and os.path.isfile(text):  # noqa: PTH113
-        return (
-            f"images are read from folders: put it into one, also alone, as new/{printable(Path(text).name)}"
-        )
     command = _TO_CSV.get(suffix, "")
     if command and os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
         old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}.csv")

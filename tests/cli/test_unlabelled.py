@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import assert_refused
 
 Dlkit = Callable[..., Any]
 RANDOM = np.random.default_rng(0)
@@ -67,6 +68,19 @@ def test_images_in_no_class_folder(home: Path, dlkit: Dlkit) -> None:
 
     assert [row["index"] for row in rows] == [f"{number}.png" for number in range(5)]
     assert {row["target"] for row in rows} == {""}
+    with Image.open("new/3.png") as image:
+        image.save("3.tif")
+    for single in ("new/3.png", "3.tif"):
+        (row,) = predicted(dlkit, "run", single)
+        assert row.pop("index") == Path(single).name
+        assert row == {name: value for name, value in rows[3].items() if name != "index"}
     gate = dlkit("eval", "run", "--data", "new", "--min", "accuracy=0.5")
     assert gate.code == 6
     assert "not defined" in gate.stderr
+
+
+def test_a_single_image_cannot_be_trained_on(home: Path, dlkit: Dlkit) -> None:
+    Image.new("L", (8, 8)).save("one.png")
+
+    for words in (["train", "mlp", "--data", "one.png"], ["data", "show", "one.png"]):
+        assert_refused(dlkit(*words), 3, "one.png", "folder")

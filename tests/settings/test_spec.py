@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from refusals import assert_reports
 
+from dlkit.data.images.image_file import SUFFIXES
+from dlkit.data.images.kind import IMAGE_SUFFIXES
 from dlkit.errors import ConfigError
 from dlkit.settings.spec import CodeSpec, parse_code, parse_spec
 
@@ -80,10 +82,10 @@ def test_a_mistyped_folder_is_suggested(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_file_in_a_folder_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "photo.png").touch()
+    (tmp_path / "photo.heic").touch()
 
-    with pytest.raises(ConfigError, match=r"photo\.png is not known"):
-        parse_spec(f"{tmp_path}/photo.png")
+    with pytest.raises(ConfigError, match=r"photo\.heic is not known"):
+        parse_spec(f"{tmp_path}/photo.heic")
 
 
 def test_stdin_is_a_table() -> None:
@@ -94,7 +96,7 @@ def test_stdin_is_a_table() -> None:
     ("text", "message", "hint"),
     [
         ("digit", "choose from digits, mnist, ", "digits?"),
-        ("photo.jpeg", "choose from", ""),
+        ("photo.heic", "choose from", ""),
         ("photos.zip", "choose from", "unpack"),
         ("make.py", "choose from", "make.py:make"),
         ("n" * 300, "choose from", ""),
@@ -151,12 +153,11 @@ def test_a_file_that_needs_more_is_refused_with_what_it_needs(
     assert hint in caught.value.hint
 
 
-def test_a_single_image_is_answered_with_a_folder(tmp_path: Path) -> None:
-    image = tmp_path / "cat.png"
-    image.touch()
+def test_a_single_image_is_a_folder_of_one(tmp_path: Path) -> None:
+    spec = parse_spec(str(tmp_path / "cat.JPG"))
 
-    with pytest.raises(ConfigError) as caught:
-        parse_spec(str(image))
+    assert (spec.kind, spec.name, spec.path) == ("folder", "cat", tmp_path / "cat.JPG")
 
-    assert "folder" in caught.value.hint
-    assert "new/cat.png" in caught.value.hint
+
+def test_every_image_format_is_known_before_pillow_is_loaded() -> None:
+    assert set(IMAGE_SUFFIXES) == SUFFIXES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dlkit.data.images.image_file import SUFFIXES
 from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
-from dlkit.data.images.tree import Folder, Found, walk
+from dlkit.data.images.tree import Folder, Found, only, walk
 from dlkit.errors import DataError, counted, did_you_mean, printable, reason
 
 _SHOWN = 8
@@ -66,7 +66,7 @@ def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "a
     """List the images of a folder.
 
     Args:
-        root: The folder: a sub-folder a class, or `train`, `val` and `test` above them.
+        root: The folder: a sub-folder a class, or `train`, `val` and `test` above them; or a single image.
         known: The classes that a network knows; None takes those of the folder. Then no part to train on is needed.
         layout: `classes` or `splits`, where the folders may be either; `auto` goes by their names.
 
@@ -75,13 +75,21 @@ def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "a
             into its own folder.
         ConfigError: It is not laid out as asked for.
     """
+    single = root.is_file()
+    if single and known is None:
+        raise DataError(
+            f"--data {printable(str(root), 300)} is a single image, which is not enough to train on",
+            f"a folder of images is: it needs {LAYOUT}",
+        )
     try:
-        top = walk(root)
+        top = only(root) if single else walk(root)
     except OSError as err:
         raise DataError(
             f"--data {printable(str(root), 300)} cannot be read: {reason(err)}", "check the path"
         ) from err
-    if known is not None and top.images and not top.filled:
+    if single:
+        root = root.parent
+    if known is not None and (single or (top.images and not top.filled)):
         return _unlabelled(root, tuple(known), top)
     laid_out = find_layout(root, top, known or (), layout)
     laid_out = _with_known_names(laid_out, known)

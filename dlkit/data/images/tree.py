@@ -69,6 +69,17 @@ def walk(root: Path) -> Folder:
     return _walk(os.fspath(root), "", ())
 
 
+def only(image: Path) -> Folder:
+    """Return a folder as if a single image lay in it alone.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    folder = Folder("")
+    _add(folder, image.name, image)
+    return folder
+
+
 def _walk(root: str, name: str, above: tuple[tuple[int, int], ...]) -> Folder:
     path = f"{root}/{name}" if name else root
     here = os.stat(path)  # noqa: PTH116 - half the time of a Path
@@ -104,7 +115,7 @@ def _walk(root: str, name: str, above: tuple[tuple[int, int], ...]) -> Folder:
     return folder
 
 
-def _add(folder: Folder, name: str, entry: os.DirEntry[str]) -> None:
+def _add(folder: Folder, name: str, entry: os.DirEntry[str] | Path) -> None:
     """Add a file whose name is that of an image."""
     about = entry.stat()
     if stat.S_ISREG(about.st_mode) and about.st_size:
