@@ -31,6 +31,7 @@ from tests.benchmarks.diagnosis.score import cause_of, family_rows, is_detected,
 from tests.benchmarks.diagnosis.truth import Judged, judge
 
 QUICK = ("digits-mlp", "cancer", "friedman")
+QUICK_PARTS = ("first",)
 PARTS = ("first", "second", "heldout", "mixed")
 ALL_BASES = (*BASES, *MORE_BASES)
 
@@ -57,7 +58,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", choices=PARTS, action="append", help="repeatable; default: all")
+    parser.add_argument(
+        "--part", choices=PARTS, action="append", help="repeatable; default: all, or first with --quick"
+    )
     parser.add_argument("--quick", action="store_true", help=f"one seed of {', '.join(QUICK)}")
     parser.add_argument("--bases", default="", help="only these, separated by commas")
     parser.add_argument("--only", default="", help="only faults and variants whose name contains this")
@@ -75,9 +78,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def parts_of(asked: argparse.Namespace) -> tuple[str, ...]:
+    """Return the parts that are asked for: all, but of the quick set that of its bases."""
+    return tuple(asked.part or (QUICK_PARTS if asked.quick else PARTS))
+
+
 def choose_cases(asked: argparse.Namespace) -> list[Case]:
     """Return the runs of the parts, with the healthy runs that they are compared with."""
-    parts = tuple(asked.part or PARTS)
+    parts = parts_of(asked)
     names = QUICK if asked.quick else tuple(filter(None, asked.bases.split(",")))
     seeds = range(asked.first_seed, asked.first_seed + (1 if asked.quick else asked.seeds))
     bases = [base for base in ALL_BASES if not names or base.name in names]
@@ -114,7 +122,7 @@ def _cure(runs: Iterable[Judged], root: Path, asked: argparse.Namespace) -> dict
 def _report(
     runs: list[Judged], cured: dict[str, Outcome], seconds: float, asked: argparse.Namespace
 ) -> dict[str, Any]:
-    parts = tuple(asked.part or PARTS)
+    parts = parts_of(asked)
     chosen = {part: [run for run in runs if run.case.part == part] for part in parts}
     return {
         "seconds": seconds,
