@@ -1,6 +1,8 @@
 """Words that people know from elsewhere, and the option or command that does it here; nothing of it is run."""
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
@@ -11,10 +13,12 @@ class Alias(NamedTuple):
     Args:
         words: The option, with what always follows it; ends in `=` where the value joins it.
         value: An example of its value; empty where it takes none.
+        drops: The foreign option has a value, which is left out here.
     """
 
     words: str
     value: str = ""
+    drops: bool = False
 
 
 def _of(alias: Alias, names: str) -> dict[str, Alias]:
@@ -52,19 +56,31 @@ OPTIONS: Mapping[str, Alias] = {
     **_of(Alias("--augment", "light"), "augmentation augmentations aug transforms"),
     **_of(Alias("--size", "64"), "image-size img-size imgsz resize"),
     **_of(Alias("--normalize", "auto"), "normalise normalization standardize"),
-    **_of(Alias("--out", "RUN"), "output output-dir out-dir save-dir log-dir logdir save run-name name"),
+    **_of(Alias("--out", "RUN"), "output output-dir out-dir save-dir save run-name name"),
     **_of(Alias("--resume", "RUN"), "continue restart resume-from resume-from-checkpoint"),
     **_of(
         Alias("--init", "RUN"), "checkpoint ckpt load weights load-weights finetune fine-tune from-checkpoint"
     ),
     **_of(Alias("--log tensorboard"), "tensorboard tb"),
+    **_of(Alias("--log tensorboard", drops=True), "logdir log-dir tensorboard-dir"),
+    **_of(Alias("--devices", "2"), "processes num-processes nproc nproc-per-node cpus num-gpus n-gpus"),
+    **_of(Alias("--sampler grid", drops=True), "grid grid-search"),
     **_of(Alias("--predict", "predictions.csv"), "predictions save-predictions"),
-    **_of(Alias("--trials 20 --search", "lr=1e-4..1e-1:log"), "sweep tune hpo grid-search"),
-    **_of(Alias("--baselines"), "baseline boosting gradient-boosting"),
+    **_of(Alias("--trials 20 --search", "lr=1e-4..1e-1:log"), "sweep tune hpo"),
+    **_of(Alias("--baselines", drops=True), "baseline boosting gradient-boosting"),
+    **_of(Alias("--importance"), "feature-importance feature-importances permutation-importance shap"),
+    **_of(Alias("--min accuracy=", "0.9"), "min-accuracy min-acc"),
+    **_of(Alias("--max loss=", "0.3"), "max-loss"),
+    **_of(Alias("--label", "NAME"), "legend labels"),
     **_of(Alias("--deterministic"), "reproducible determinism"),
-    **_of(Alias("--interval", "0.9"), "intervals prediction-intervals"),
+    **_of(Alias("--interval", "0.9"), "intervals prediction-interval prediction-intervals"),
 }
 """By option without its dashes; taken where the command has what stands first."""
+
+OF_PREDICTIONS: Mapping[str, Alias] = _of(
+    Alias("--predict", "predictions.csv"), "output output-file out-file save csv"
+)
+"""The same for a command that writes predictions: these go before those above."""
 
 COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("fit", "run", "finetune", "fine-tune"), "dlkit train mlp"),
@@ -87,6 +103,9 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("validate-data", "lint"), "dlkit data check SPEC"),
     "version": "dlkit --version",
     "help": "dlkit --help",
+    **dict.fromkeys(("inspect gradients", "inspect gradient"), "dlkit inspect grads RUN"),
+    **dict.fromkeys(("inspect activations", "inspect activation"), "dlkit inspect acts RUN"),
+    **dict.fromkeys(("inspect layers", "inspect summary"), "dlkit inspect model RUN"),
     "data list": "dlkit data ls",
     "data download": "dlkit data get mnist",
     "data info": "dlkit data show SPEC",
@@ -97,6 +116,8 @@ KINDS: Mapping[str, str] = {
     **dict.fromkeys(("predicted", "predictions", "predicted-vs-true", "scatter"), "parity"),
     **dict.fromkeys(("loss", "history"), "curves"),
     **dict.fromkeys(("features", "shap"), "importance"),
+    **dict.fromkeys(("confusion_matrix", "confusion-matrix", "cm"), "confusion"),
+    **dict.fromkeys(("grads", "gradients", "weights", "acts", "activations"), "layers"),
     "reliability": "calibration",
 }
 """Names of plots, and the kind here."""
@@ -109,6 +130,7 @@ SENTENCES: Mapping[str, str] = {
         "dlkit eval RUN prints the confusion matrix, dlkit plot RUN --kind confusion draws it",
     ),
     "--seeds": "train once for each seed, as dlkit train mlp --seed 1; dlkit eval RUN OTHER compares the runs",
+    **dict.fromkeys(("--model", "--arch", "--network"), "the network follows train: dlkit train mlp"),
     "--list": "dlkit train --list lists the networks, dlkit data ls the data sets",
     "--pretrained": "write a class whose constructor loads the weights, as torchvision.models.resnet18(weights="
     '"DEFAULT") does, and train it as file.py:Class; see Pretrained weights in own-code.md',
@@ -124,6 +146,8 @@ def instead_of_option(option: str, words: Sequence[str], options: Sequence[str])
         words: All words after `dlkit`.
         options: Those of the command.
     """
+    if _name(option) == "pretrained" and (path := _value_of(option, words)) and Path(path).exists():
+        return f"--init {quote(path)} starts from the weights of a run"
     if sentence := SENTENCES.get(f"--{_name(option)}"):
         return sentence
     if _alias(option, options) is None:
@@ -135,11 +159,33 @@ def instead_of_option(option: str, words: Sequence[str], options: Sequence[str])
         if alias is None:
             found.append(quote(f"{typed}{joined}{value}"))
             continue
-        if not joined and rest and _is_value(rest[0], alias):
+        if not joined and rest and (_is_value(rest[0], alias) or (alias.drops and rest[0][:1] != "-")):
             value = rest.pop(0)
         value = quote(value or alias.value) if alias.value else ""
         found.append(f"{alias.words}{'' if alias.words.endswith('=') or not value else ' '}{value}")
     return " ".join(found)
+
+
+def instead_of_value(option: str, value: str) -> str:
+    """Return how several values are tried, where an option takes one; empty where it is something else.
+
+    Args:
+        option: With its dashes.
+        value: What was typed.
+    """
+    if not re.fullmatch(r"[^,\s]+(,[^,\s]+)+", value):
+        return ""
+    if option == "--seed":
+        return SENTENCES["--seeds"]
+    search = quote(f"{option.lstrip('-')}={value}")
+    return f"--search {search} --sampler grid trains once with each value"
+
+
+def _value_of(option: str, words: Sequence[str]) -> str:
+    """Return what follows an option; empty where nothing does."""
+    after = [word for place, word in enumerate(words) if place and words[place - 1] == option]
+    joined = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    return next(iter([*after, *joined]), "")
 
 
 def _name(option: str) -> str:
@@ -147,7 +193,8 @@ def _name(option: str) -> str:
 
 
 def _alias(option: str, options: Sequence[str]) -> Alias | None:
-    alias = OPTIONS.get(_name(option)) if option.startswith("--") and option not in options else None
+    known = {**OPTIONS, **(OF_PREDICTIONS if "--predict" in options else {})}
+    alias = known.get(_name(option)) if option.startswith("--") and option not in options else None
     return alias if alias is not None and alias.words.split()[0] in options else None
 
 
@@ -169,6 +216,8 @@ def instead_of_command(path: Sequence[str], groups: Mapping[str, Sequence[str]])
     words = " ".join(path).replace("_", "-").lower()
     if words in COMMANDS:
         return COMMANDS[words]
+    if len(path) > 1 and path[0] == "inspect" and Path(path[-1]).exists():
+        return f"dlkit inspect run {quote(path[-1])}"
     for group, names in groups.items():
         if len(path) == 1 and words in names:
             return f"dlkit {group} {words} --help"

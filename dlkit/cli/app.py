@@ -19,7 +19,7 @@ from typer.exceptions import TyperException
 
 from dlkit import __version__
 from dlkit.cli import console, streams
-from dlkit.cli.aliases import instead_of_command, instead_of_option
+from dlkit.cli.aliases import instead_of_command, instead_of_option, instead_of_value
 from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.cli.verbose import report
@@ -155,22 +155,33 @@ def _usage_error(err: Any, words: list[str]) -> int:
         if not reports_usage():
             return LOST
     message = " ".join(err.format_message().split())
+    values = ""
     message = message[:1].lower() + message[1:].rstrip(".")
     cause = err.__cause__
     if isinstance(cause, ValueError) and hasattr(cause, "errors"):  # pydantic's, which leaves out the value
         (found, *_) = cause.errors()
         should = found["msg"].removeprefix("Input ").partition(",")[0]
         message = f"{_name_given(err)} {found['input']} {should}"
+        values = (
+            instead_of_value(str(err.param.opts[0]), str(found["input"])) if words[:1] == ["train"] else ""
+        )
     context = getattr(err, "ctx", None)
     command = context.command_path if context else f"dlkit {words[0]}"
-    hint = ""
+    hint = values
     if hasattr(err, "possibilities"):  # Typer's: options that are merely near in letters
         message, hint = f"no such option: {err.option_name}", _right_option(err.option_name, words, context)
     elif message.startswith("no such command"):
         name = message.split("'")[1]
         message, hint = f"no such command '{name}'", _right_command(name, context)
-    console.error(ConfigError(message, hint or f"{command} --help lists what is available"))
+    in_parts = _has_all(context.command) if context else command == "dlkit train"
+    everything = "--help-all" if in_parts else "--help"
+    console.error(ConfigError(message, hint or f"{command} {everything} lists what is available"))
     return ConfigError.exit_code
+
+
+def _has_all(command: Any) -> bool:
+    """Return whether the help of a command is in two parts."""
+    return any("--help-all" in param.opts for param in command.params)
 
 
 def _right_option(option: str, words: list[str], context: Any) -> str:

@@ -205,6 +205,8 @@ def _foreign(first: bytes, path: Path) -> CheckpointError:
     for name, magics in _OTHER_FORMATS.items():
         if first.startswith(magics):
             return CheckpointError(f"{path} is {name}, not a safetensors file", _NEVER_UNPICKLED)
+    if path.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        return CheckpointError(f"{path} is a table, not a checkpoint", f"--data {path} evaluates a run on it")
     return CheckpointError(
         f"{path} is not a safetensors file",
         f"its header would begin with a brace, of {MAX_HEADER_BYTES:,} bytes at most",

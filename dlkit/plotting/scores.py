@@ -32,7 +32,7 @@ def plot_importance(found: Importance) -> Figure:
     figure, (axes,) = _rows(len(names), 1)
     _draw_points(axes, names, points[:_MOST_ROWS])
     axes.axvline(0, color=GUIDE, linewidth=0.7, zorder=1)
-    axes.set_xlabel(f"how much worse {shorten(found.metric, 20)} is with the column shuffled")
+    axes.set_xlabel(f"how much worse {shorten(found.metric, 20)} is\nwith the column shuffled")
     if len(found.features) > _MOST_ROWS:
         axes.set_title(f"{_MOST_ROWS} of {len(found.features):,} columns")
     return figure

@@ -72,6 +72,11 @@ def _check(name: str, value: Any, checks: Mapping[str, Any]) -> Iterator[ConfigE
         yield ConfigError(
             f"{flag(name)} {problem}; choose from {known}{' or file.py:Class' if name == 'model' else ''}",
             did_you_mean(value, checks["choices"])
+            or (
+                f"it is a data set: dlkit train mlp --data {value}"
+                if name == "model" and value in DATA
+                else ""
+            )
             or (f"add the name of its class: {value}:Net" if str(value).endswith(".py") else checks["hint"]),
         )
     if isinstance(value, bool | str):

@@ -99,7 +99,7 @@ def _of_splits(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[Config
         yield ConfigError("--fold has no effect without --folds", "add --folds K")
     if config.folds is not None and config.fold is None:
         yield ConfigError(
-            f"--folds {config.folds} needs --fold, the fold that is the test split",
+            f"--folds {config.folds} needs --fold here: only training goes through all folds",
             f"add --fold N, from 1 to {config.folds}",
         )
     if config.folds is not None and config.fold is not None and config.fold > config.folds:

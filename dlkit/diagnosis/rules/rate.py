@@ -116,7 +116,7 @@ def _large_steps(recording: Recording, limit: float) -> Evidence | None:
     if ratio <= limit + decay or _copes(recording, extreme=ratio > _EXTREME * limit):
         return None
     return Evidence(
-        message=f"a step moves {layer} by {ratio:.2g} of its norm",
+        message=f"a step moves {layer} by {ratio:.2g} times its norm",
         value=ratio,
         layer=layer,
         step=first_above(points, limit),
@@ -172,7 +172,7 @@ def _still_too_high(recording: Recording) -> Evidence | None:
     if ratio < _LARGE_LATE or skill > _LEARNED:
         return None
     return Evidence(
-        message=f"steps still move {layer} by {ratio:.2g} of its norm, {learned(skill)}",
+        message=f"steps still move {layer} by {ratio:.2g} times its norm, {learned(skill)}",
         value=ratio,
         layer=layer,
         step=None,
@@ -212,7 +212,7 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
     if not 0 < largest <= limit or (skill > _LEARNED and not _stands_still(recording)):
         return None
     return Evidence(
-        message=f"no step moves a layer by more than {largest:.2g} of its norm, {learned(skill)}",
+        message=f"no step moves a layer by more than {largest:.2g} times its norm, {learned(skill)}",
         value=largest,
         step=None,
         cure=_less_clipping(recording) or raise_rate(recording),
