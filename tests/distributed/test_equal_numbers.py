@@ -68,13 +68,13 @@ def test_history_is_that_of_one_process(
 
 
 @pytest.mark.slow
-def test_without_synchronising_running_statistics_are_averages(ranks: ForkServer, home: Path) -> None:
-    words = ("cnn", "--limit", "200", "-s", "width=4", "--epochs", "1", "--lr", "1e-9", "--out", "run")
-    first, _ = train(ranks, home, 2, *words)
-    train(ranks, home, 1, *words[:-1], "one")
+def test_without_synchronising_running_statistics_are_averages(double: ForkServer, home: Path) -> None:
+    words = ("cnn", "--limit", "200", "-s", "width=4", "--max-steps", "1")
+    for count in (1, 2):
+        train(double, home, count, *words, "--out", f"of-{count}")
 
-    pairs = [load_file(home / run / "last.safetensors") for run in ("run", "one")]
-    names = [name for name in pairs[0] if name.endswith("running_mean") and not name.startswith("dlkit.")]
-    assert names
-    for name in names:  # slices of one size: their means average to the mean of the batch
-        np.testing.assert_allclose(pairs[0][name], pairs[1][name], rtol=0.05, atol=5e-3)
+    one, two = (load_file(home / f"of-{count}" / "last.safetensors") for count in (1, 2))
+    means = [name for name in one if name.endswith("running_mean") and not name.startswith("dlkit.")]
+    first = min(means, key=lambda name: len(one[name]))
+    # Slices of one size: their means average to the mean of the batch, in the first layer, which gets the same inputs.
+    np.testing.assert_allclose(two[first], one[first], rtol=1e-10)
