@@ -5,7 +5,7 @@ from copy import copy
 from typing import Annotated, Any
 
 from typer import Context, Exit, Option
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from dlkit.cli import console
 from dlkit.settings.models import MODELS
@@ -18,17 +18,20 @@ _COMMON = (
 _ALL, _MODEL = f"{__name__}.all", f"{__name__}.model"
 
 
+class Group(TyperGroup):
+    """A command of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters; help shows neither their variables nor a type of switches."""
+        return _plain(super().get_params(ctx))
+
+
 class Command(TyperCommand):
     """A command whose help is short if it takes --help-all, which shows all options."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters; help shows neither their variables nor a type of switches."""
-        params: list[Any] = super().get_params(ctx)
-        for param in params:
-            param.show_envvar = False
-            if getattr(param, "is_flag", False):
-                param.metavar = ""
-        return params
+        return _plain(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of a command line; the help of a network needs its name before that."""
@@ -64,6 +67,14 @@ class Command(TyperCommand):
             "More options; --help-all explains them",
             {panel: " ".join(names) for panel, names in others.items()},
         )
+
+
+def _plain(params: list[Any]) -> list[Any]:
+    for param in params:
+        param.show_envvar = False
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
 
 
 def _with_value(words: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from typer import Argument, Context, Option, Typer
 
 from dlkit.cli import console
-from dlkit.cli.help import Command
+from dlkit.cli.help import Command, Group
 from dlkit.cli.streams import result_apart
 from dlkit.errors import DlkitError
 from dlkit.user_code import blame
@@ -85,6 +85,7 @@ def command_group(name: str, text: str) -> Typer:
     """
     group = Typer(
         name=name,
+        cls=Group,
         help=text,
         context_settings=_HELP_NAMES,
         pretty_exceptions_enable=False,
