@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.metrics import FLOOR, Metric, curve_metrics, curve_scores, finite, number
+from dlkit.metrics import FLOOR, Metric, curve_metrics, curve_scores, known, number
 from dlkit.plotting.inputs import CURVE_COLUMNS
 
 
@@ -20,7 +20,7 @@ class Curves:
     Args:
         organs: Names of the D organs.
         times: h, shape (T,).
-        targets: mg/L, shape (N, D, T).
+        targets: mg/L, shape (N, D, T), NaN where not known.
         preds: The same shape.
     """
 
@@ -35,13 +35,15 @@ class Curves:
         return curve_metrics(self._late())
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return predicted and true concentrations after t = 0 of the compounds whose predictions are finite."""
+        """Return predicted and true concentrations after t = 0 of the compounds that have both."""
         targets, preds = self._scored()
         return preds, targets
 
     def per_organ(self) -> list[dict[str, Any]]:
-        """Return the scores of each organ, and how many of its values lie above the floor."""
+        """Return the scores of each organ, and how many of its values lie above the floor; none without targets."""
         targets, preds = self._scored()
+        if not len(targets):
+            return []
         rows: list[dict[str, Any]] = []
         for place, organ in enumerate(self.organs):
             part = slice(place, place + 1)
@@ -55,7 +57,7 @@ class Curves:
     def tables(self) -> list[tuple[list[str], list[list[Any]]]]:
         """Return the header and the rows of the scores of each organ."""
         rows = self.per_organ()
-        return [(list(rows[0]), [list(row.values()) for row in rows])]
+        return [(list(rows[0]), [list(row.values()) for row in rows])] if rows else []
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as JSON values."""
@@ -72,12 +74,16 @@ class Curves:
         for place, targets, preds in zip(places, self.targets, self.preds, strict=True):
             for organ, true, predicted in zip(self.organs, targets.tolist(), preds.tolist(), strict=True):
                 for time, target, pred in zip(times, true, predicted, strict=True):
-                    yield [place, organ, time, f"{target:.6g}", f"{pred:.6g}" if math.isfinite(pred) else ""]
+                    yield [place, organ, time, _cell(target), _cell(pred)]
 
     def _late(self) -> np.ndarray:
         return self.times[self.times > 0].astype(np.float64)
 
     def _scored(self) -> tuple[np.ndarray, np.ndarray]:
-        late, there = self.times > 0, finite(self.preds)
+        late, there = self.times > 0, known(self.targets, self.preds)
         targets, preds = self.targets[there], self.preds[there]
         return targets[..., late].astype(np.float64), preds[..., late].astype(np.float64)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""

@@ -34,7 +34,7 @@ def curves_copy(curves_run: Path, home: Path) -> Path:
     return Path(shutil.copytree(curves_run, home / "run"))
 
 
-def write(path: Path, count: int = 20, **changes: np.ndarray) -> Path:
+def write(path: Path, count: int = 20, **changes: np.ndarray | None) -> Path:
     compounds, times = draw_compounds(count, 500), np.linspace(0, 48, 6)
     arrays = {
         "doses": compounds.doses,
@@ -44,7 +44,8 @@ def write(path: Path, count: int = 20, **changes: np.ndarray) -> Path:
         "concentrations": simulate(compounds, times),
         "time_points": times,
     }
-    np.savez(path, **{**arrays, **changes})
+    kept = {name: array for name, array in {**arrays, **changes}.items() if array is not None}
+    np.savez(path, **kept)
     return path
 
 
@@ -105,6 +106,29 @@ def test_other_doses_hours_and_times_need_no_training(curves_copy: Path, dlkit: 
 
         assert result.code == 0, result.stderr
         assert json.loads(result.stdout)["metrics"]["r2"]["value"] > 0.3
+
+
+def test_compounds_without_concentrations_are_predicted_and_not_scored(
+    curves_copy: Path, dlkit: Dlkit, home: Path
+) -> None:
+    write(home / "new.npz", concentrations=None)
+    write(home / "known.npz")
+
+    new, labelled = (
+        dlkit("eval", "run", "--data", f"{name}.npz", "--predict", "-") for name in ("new", "known")
+    )
+
+    assert new.code == 0, new.stderr
+    rows, same = (list(csv.DictReader(result.stdout.splitlines())) for result in (new, labelled))
+    assert len(rows) == 20 * len(ORGANS) * 6
+    assert {row["target"] for row in rows} == {""}
+    assert [row | {"target": ""} for row in same] == rows
+    assert "not scored" in new.stderr
+    assert json.loads(dlkit("eval", "run", "--data", "new.npz", "--json").stdout)["metrics"] == {}
+    assert dlkit("eval", "run", "--data", "new.npz", "--min", "r2=0.1").code == 6
+    assert_refused(dlkit("train", "pbpk", "--data", "new.npz"), 3, "concentrations", "doses (N,)")
+    write(home / "new.npz", concentrations=None, doses=None)
+    assert_refused(dlkit("eval", "run", "--data", "new.npz"), 3, "has no array doses", "doses (N,)")
 
 
 def test_compounds_of_the_training_data_are_reported(curves_copy: Path, dlkit: Dlkit) -> None:

@@ -70,3 +70,15 @@ def test_rows_tell_compound_organ_time_and_both_values() -> None:
     assert rows[-1] == [30, "gut", "3", "0", "0"]
     assert float(rows[5][3]) == pytest.approx(curves.targets[0, 1, 1], rel=1e-5)
     assert float(rows[5][4]) == pytest.approx(curves.preds[0, 1, 1], rel=1e-5)
+
+
+def test_a_compound_without_targets_is_not_scored() -> None:
+    curves = make_curves()
+    targets = curves.targets.copy()
+    targets[1] = np.nan
+
+    some = make_curves(targets=targets, preds=curves.preds)
+
+    first = make_curves(targets=curves.targets[:1], preds=curves.preds[:1])
+    assert scores_of_results(some) == scores_of_results(first)
+    assert make_curves(targets=np.full_like(targets, np.nan)).tables() == []

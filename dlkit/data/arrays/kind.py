@@ -16,8 +16,11 @@ def load(request: "Request") -> "DataSet":
     from dlkit.data.pbpk.curves_file import holds_curves
     from dlkit.data.pbpk.load import load_pbpk
 
-    path = request.spec.path
-    return load_pbpk(request) if path is not None and holds_curves(path) else load_arrays(request)
+    path, trained_on = request.spec.path, request.trained_on
+    curves = (trained_on is not None and trained_on.kind == "pbpk") or (
+        path is not None and holds_curves(path)
+    )
+    return load_pbpk(request) if curves else load_arrays(request)
 
 
 ARRAYS = DataKind(

@@ -2,7 +2,7 @@
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ _SHAPES = {
     "concentrations": f"(N, {len(ORGANS)}, T) or (N, T, {len(ORGANS)})",
     "time_points": "(T,)",
 }
+_TARGETS = "concentrations"
 _MUST_BE_ABOVE_ZERO = ("doses", "partition_coeffs")
 _LAYOUT = f"the arrays are {', '.join(f'{name} {shape}' for name, shape in _SHAPES.items())}"
 
@@ -31,7 +32,7 @@ class CurvesFile:
 
     Args:
         compounds: N compounds.
-        concentrations: mg/L, shape (N, 14, T).
+        concentrations: mg/L, shape (N, 14, T); NaN where the file has none.
         times: h, shape (T,), rising.
         unused: Arrays that are not of the layout, and were not read.
     """
@@ -51,17 +52,24 @@ def holds_curves(path: Path) -> bool:
         return False
 
 
-def read_curves(path: Path) -> CurvesFile:
+def read_curves(path: Path, *, unlabelled: bool = False) -> CurvesFile:
     """Read the curves of N compounds; nothing in the file is ever run.
+
+    Args:
+        path: The file.
+        unlabelled: Concentrations may be missing.
 
     Raises:
         DataError: It is missing, damaged or no .npz; an array is not there, has another shape, or holds what it
             cannot.
     """
     entries = read_entries(path)
-    _check_headers(path, entries)
-    arrays = {name: array.astype(np.float64) for name, array in load_zipped(path, _SHAPES).items()}
+    names = [name for name in _SHAPES if name != _TARGETS or name in entries or not unlabelled]
+    _check_headers(path, entries, names)
+    arrays = {name: array.astype(np.float64) for name, array in load_zipped(path, names).items()}
     _check_values(path, arrays)
+    if _TARGETS not in arrays:
+        arrays[_TARGETS] = np.full((len(arrays["doses"]), len(ORGANS), len(arrays["time_points"])), np.nan)
     return CurvesFile(
         compounds=Compounds(
             doses=arrays["doses"],
@@ -75,15 +83,15 @@ def read_curves(path: Path) -> CurvesFile:
     )
 
 
-def _check_headers(path: Path, entries: Mapping[str, ArrayEntry]) -> None:
+def _check_headers(path: Path, entries: Mapping[str, ArrayEntry], names: Sequence[str]) -> None:
     """Hold names, types and shapes to the layout, before any array is loaded."""
-    for name in _SHAPES:
+    for name in names:
         if name not in entries:
             raise DataError(
                 f"{path} has no array {name}; it has {printable(', '.join(entries), 200) or 'none'}",
                 did_you_mean(name, entries) or _LAYOUT,
             )
-    read = [entries[name] for name in _SHAPES]
+    read = [entries[name] for name in names]
     refuse_objects(path, read)
     for entry in read:
         if entry.kind not in "fiu":
@@ -99,7 +107,7 @@ def _check_headers(path: Path, entries: Mapping[str, ArrayEntry]) -> None:
         "concentrations": [(samples, organs, times), (samples, times, organs)],
     }
     for name, shapes in allowed.items():
-        if entries[name].shape not in shapes:
+        if name in names and entries[name].shape not in shapes:
             shown = " or ".join(map(str, dict.fromkeys(shapes)))
             raise DataError(f"{path}: {name} has the shape {entries[name].shape}, not {shown}", _LAYOUT)
     check_room(path, read, "write fewer compounds or times to a file")

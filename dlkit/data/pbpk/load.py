@@ -224,13 +224,18 @@ def _shared_compounds(request: Request) -> list[str]:
 
 def _read(request: Request) -> _Curves:
     assert request.spec.path is not None, "it was looked at before"
-    file = read_curves(request.spec.path)
+    new = request.trained_on is not None and not request.same_data
+    file = read_curves(request.spec.path, unlabelled=new)
     arrays = (*vars(file.compounds).values(), file.concentrations, file.times)
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
-    unused = f"{request.spec.path.name}: not used: {', '.join(map(repr, file.unused))}"
+    notes = []
+    if file.unused:
+        notes.append(f"{request.spec.path.name}: not used: {', '.join(map(repr, file.unused))}")
+    if np.isnan(file.concentrations).all():
+        notes.append(f"{request.spec.path.name} has no concentrations: predicted and not scored")
     return _Curves(
         compounds=file.compounds,
         concentrations=file.concentrations,
@@ -239,7 +244,7 @@ def _read(request: Request) -> _Curves:
         fingerprint=digest.hexdigest(),
         source=str(request.spec.path),
         licence="",
-        notes=(unused,) if file.unused else (),
+        notes=tuple(notes),
     )
 
 
