@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -72,7 +73,7 @@ def with_century(texts: Sequence[str], form: str) -> str:
         return form
     seconds = as_seconds(texts, form)
     usual = np.unique(seconds.astype("datetime64[s]").astype("datetime64[Y]").astype(int) + 1970)
-    latest = datetime.now(UTC).year + _YEARS_AHEAD
+    latest = time.gmtime().tm_year + _YEARS_AHEAD
     if usual[-1] <= latest:
         return form
     years = np.unique(usual % 100)
