@@ -9,10 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from refusals import assert_refused, faults
 
 from dlkit.cli.app import run
+from dlkit.evaluation.subject import load_subject
+from dlkit.files.checkpoint import load_checkpoint
+from dlkit.settings.eval_config import EvalConfig
 
 Dlkit = Callable[..., Any]
 TINY = ["-s", "phi=8", "-s", "omega=", "-s", "theta=8", "-s", "heads=1", "--no-plot"]
@@ -67,7 +73,7 @@ def test_baselines_are_listed_with_the_model(points_copy: Path, dlkit: Dlkit) ->
     result = dlkit("eval", "run", "--baselines")
 
     assert result.code == 0, result.stderr
-    _, block = result.stdout.split("\n\n")
+    _, block, *_ = result.stdout.split("\n\n")
     rows = [line.split("\t") for line in block.splitlines()]
     assert rows[0] == ["method", "mae", "rmse", "r2", "median_error"]
     assert [row[0].partition(" (")[0] for row in rows[1:]] == [
@@ -197,3 +203,73 @@ def test_settings_of_points_are_checked(dlkit: Dlkit, words: list[str], named: l
     assert result.code in (2, 3)
     assert all(part in result.stderr for part in named), result.stderr
     assert not result.stdout
+
+
+@pytest.fixture(scope="module")
+def wells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table of points and a run on it; not to be changed."""
+    folder = tmp_path_factory.mktemp("wells")
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.uniform(0, 10, (300, 2)), columns=["x", "y"])
+    table["sand"] = random.normal(size=300)
+    table["soil"] = random.choice(["clay", "peat", "loam"], 300)
+    table["depth"] = table.x + 4 * table.sand + random.normal(0, 0.1, 300)
+    table.to_csv(folder / "wells.csv", index=False)
+    words = [
+        "--data",
+        str(folder / "wells.csv"),
+        "--coords",
+        "x,y",
+        "--target",
+        "depth",
+        "--epochs",
+        "3",
+        *TINY,
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLKIT_HOME", str(folder / "home"))
+        assert run(["train", "spatial", *words, "--out", str(folder / "run"), "-q"]) == 0
+    return folder
+
+
+def test_points_are_scored_by_a_column_of_their_table(wells: Path, home: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", wells / "run", "--by", "soil", "--json", "--predict", "p.csv")
+
+    assert result.code == 0, result.stderr
+    found = json.loads(result.stdout)
+    rows = pd.read_csv("p.csv").join(pd.read_csv(wells / "wells.csv")["soil"], on="index")
+    expected = (rows.pred - rows.target).abs().groupby(rows.soil).agg(["size", "mean"])
+    assert [(row["soil"], row["n"]) for row in found["by"]] == [*expected["size"].items()]
+    assert [row["mae"] for row in found["by"]] == pytest.approx(list(expected["mean"]))
+    assert {row["column"] for row in found["residuals"]} == {"x", "y", "sand", "soil"}
+    assert_refused(dlkit("eval", wells / "run", "--by", "sol"), 2, "--by sol", "soil")
+
+
+def test_columns_of_points_are_shuffled(wells: Path, home: Path, dlkit: Dlkit) -> None:
+    result = dlkit("eval", wells / "run", "--importance", "--json", "--draws", 3)
+
+    assert result.code == 0, result.stderr
+    found = {row["feature"]: row for row in json.loads(result.stdout)["importance"]}
+    assert set(found) == {"x, y", "sand", "soil"}
+    subject = load_subject(load_checkpoint(wells / "run/best.safetensors"), EvalConfig(), torch.device("cpu"))
+    part = subject.dataset.split("test")
+    inputs, targets = part.batch(part.rows, torch.device("cpu"))
+    random = np.random.default_rng(0)
+    random.permutation(len(part))
+    orders = [torch.from_numpy(random.permutation(len(part))) for _ in range(10)]
+
+    def error(order: torch.Tensor, names: set[str], columns: list[int]) -> float:
+        changed = {
+            name: values[order] if name in names else values.clone() for name, values in inputs.items()
+        }
+        changed["features"][:, columns] = inputs["features"][order][:, columns]
+        with torch.inference_mode():
+            preds = subject.objective.predictions(subject.model(**changed))
+        return (preds - targets).abs().mean().item()
+
+    usual = error(orders[0], set(), [])
+    sand = subject.dataset.description.feature_names.index("sand") - 2
+    for name, moved, columns in (("x, y", {"coords", "neighbors"}, []), ("sand", set(), [sand])):
+        changes = [error(order, moved, columns) - usual for order in orders]
+        assert found[name]["importance"] == pytest.approx(np.mean(changes), abs=1e-5)
+        assert found[name]["sd"] == pytest.approx(np.std(changes, ddof=1), abs=1e-5)

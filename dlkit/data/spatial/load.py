@@ -170,7 +170,7 @@ def _new(request: Request, table: Table) -> DataSet:
     )
     notes = [*table.notes, *_notes(table, located, targets, learned, train), *unkept]
     context = context_of(stored, train, scaling)
-    return DataSet(description, _splits(stored, lists, rows, config), context, notes)
+    return DataSet(description, _splits(stored, lists, rows, config), context, notes, table=table)
 
 
 def _describe(
@@ -222,7 +222,7 @@ def _same(request: Request, about: DataDescription, table: Table, learned: Learn
         )
     notes: list[str] = []
     lists = lists_of_splits(request.spec.name, stored, rows, config, notes)
-    return DataSet(about, _splits(stored, lists, rows, config), context, notes)
+    return DataSet(about, _splits(stored, lists, rows, config), context, notes, table=table)
 
 
 def _others(request: Request, about: DataDescription, table: Table, learned: Learned) -> DataSet:
@@ -250,7 +250,7 @@ def _others(request: Request, about: DataDescription, table: Table, learned: Lea
         split_sizes={"test": count},
         fingerprint=table.fingerprint,
     )
-    return DataSet(description, _splits(stored, lists, rows, config), context, notes)
+    return DataSet(description, _splits(stored, lists, rows, config), context, notes, table=table)
 
 
 def _stored(table: Table, located: Located, targets: Targets, learned: Learned) -> Stored:

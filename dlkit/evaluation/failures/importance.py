@@ -1,19 +1,22 @@
 """Permutation importance (Breiman 2001): how much worse a metric gets when a column says nothing any more."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dlkit.data.dataset import Split
+from dlkit.data.spatial.columns import PointColumns
 from dlkit.data.tables.encoding import Encoding
 from dlkit.errors import ConfigError, DataError
 from dlkit.evaluation.certainty.intervals import Certainty, differences
 from dlkit.evaluation.section import Cell, Section
 from dlkit.evaluation.subject import Subject
 from dlkit.evaluation.tasks import Results
-from dlkit.inputs import call
+from dlkit.files.description import DataDescription
+from dlkit.inputs import Inputs, call, rows_of
 from dlkit.metrics import Metric
 
 _SHUFFLES = 10
@@ -21,6 +24,8 @@ _FEWEST = 10
 _MOST_ROWS = 10_000
 _AT_ONCE = 4096
 _DRAWS = 200
+Shuffle = Callable[[Inputs, Tensor], Inputs]
+"""Returns inputs with those of a column in another order of samples."""
 COLUMNS = ("feature", "importance", "sd", "lo", "hi", "metric")
 
 
@@ -35,7 +40,8 @@ def permutation_importance(
     """Return how much worse a metric gets when the values of a column are shuffled among the samples.
 
     All inputs that a column became are shuffled together, 10 times; of more than 10,000 samples as many are taken at
-    random.
+    random. Coordinates and time of points are shuffled together with the neighbours that belong to them. The shuffled
+    predictions are compared with the network's own, without draws and temperature.
 
     Args:
         subject: The network and its data.
@@ -59,22 +65,19 @@ def permutation_importance(
             f"--importance shuffles at least {_FEWEST} samples that have a target", "leave it out"
         )
     random = np.random.default_rng(certainty.seed)
-    preds, targets = results.pairs()
     rows = split.rows.numpy()[scored]
     taken = np.sort(random.permutation(len(rows))[:_MOST_ROWS])
-    preds, targets = preds[taken], targets[taken]
+    targets = results.pairs()[1][taken]
     inputs, _ = split.batch(torch.from_numpy(rows[taken]), torch.device("cpu"))
-    assert isinstance(inputs, Tensor), "columns are one input"
+    preds = _predictions(subject, inputs)
     sign = -1 if metric.higher_is_better else 1
     groups = None if certainty.groups is None else certainty.groups[taken]
     how = Certainty(draws=_DRAWS, seed=certainty.seed, groups=groups)
-    orders = [random.permutation(len(taken)) for _ in range(_SHUFFLES)]
+    orders = [torch.from_numpy(random.permutation(len(taken))) for _ in range(_SHUFFLES)]
     table: list[list[Cell]] = []
-    for column, places in columns.items():
-        found = [
-            differences([metric], (preds, shuffled), targets, how)[metric.name]
-            for shuffled in _predictions(subject, inputs, places, orders)
-        ]
+    for column, shuffle in columns.items():
+        shuffled = (_predictions(subject, shuffle(inputs, order)) for order in orders)
+        found = [differences([metric], (preds, others), targets, how)[metric.name] for others in shuffled]
         changes = sign * np.array(found)
         lo, hi = sorted(changes[:, 1:].mean(0).tolist())
         table.append(
@@ -84,33 +87,64 @@ def permutation_importance(
     return Section(name="importance", columns=COLUMNS, rows=table)
 
 
-def _inputs_of_columns(subject: Subject) -> Mapping[str, Sequence[int]]:
-    """Return the inputs that each column became."""
+def _inputs_of_columns(subject: Subject) -> Mapping[str, Shuffle]:
+    """Return what shuffles the inputs that each column became."""
     about = subject.dataset.description
     if about.kind == "table":
-        encoding = Encoding.from_dict(about.learned["encoding"])
-        ends = np.cumsum([0, *(len(code.features) for code in encoding.columns)]).tolist()
-        return {
-            code.name: range(start, stop)
-            for code, start, stop in zip(encoding.columns, ends, ends[1:], strict=False)
-        }
+        return _by_encoding(about)
+    if about.kind == "spatial":
+        columns = PointColumns.from_dict(about.learned)
+        place = ", ".join(name for name in columns.names if name != columns.target)
+        return {place: _shuffle_places, **_by_encoding(about, "features")}
     if len(about.input_shape) != 1 or about.named_inputs or about.input_dtype != "float32":
         raise ConfigError(
             f"--importance is for columns; the samples of {about.name} have shape {about.input_shape}",
             "leave it out",
         )
     names = about.feature_names or [str(place) for place in range(about.input_shape[0])]
-    return {name: (place,) for place, name in enumerate(names)}
+    return {name: partial(_shuffle, None, [place]) for place, name in enumerate(names)}
+
+
+def _by_encoding(about: DataDescription, name: str | None = None) -> dict[str, Shuffle]:
+    encoding = Encoding.from_dict(about.learned["encoding"])
+    ends = np.cumsum([0, *(len(code.features) for code in encoding.columns)]).tolist()
+    return {
+        code.name: partial(_shuffle, name, list(range(start, stop)))
+        for code, start, stop in zip(encoding.columns, ends, ends[1:], strict=False)
+    }
+
+
+def _shuffle(name: str | None, places: Sequence[int], inputs: Inputs, order: Tensor) -> Inputs:
+    """Return inputs with some places of the one called `name`, or of the only one, in another order of samples."""
+    if not isinstance(inputs, Tensor):
+        assert name is not None, "one of several is named"
+        return {**inputs, name: _shuffled(inputs[name], places, order)}
+    return _shuffled(inputs, places, order)
+
+
+def _shuffled(values: Tensor, places: Sequence[int], order: Tensor) -> Tensor:
+    changed = values.clone()
+    changed[:, places] = values[order][:, places]
+    return changed
+
+
+def _shuffle_places(inputs: Inputs, order: Tensor) -> Inputs:
+    """Return points at the places of others, with the neighbours there, and with their own features."""
+    assert not isinstance(inputs, Tensor), "a point is several inputs"
+    return {name: values if name == "features" else values[order] for name, values in inputs.items()}
 
 
 @torch.inference_mode()
-def _predictions(
-    subject: Subject, inputs: Tensor, places: Sequence[int], orders: Sequence[np.ndarray]
-) -> Iterator[np.ndarray]:
-    """Yield the predictions with some inputs shuffled, for each order."""
+def _predictions(subject: Subject, inputs: Inputs) -> np.ndarray:
+    """Return the predictions for N samples, shaped as those of the results, a few thousand at a time."""
     subject.model.eval()
-    for order in orders:
-        changed = inputs.clone()
-        changed[:, list(places)] = inputs[torch.from_numpy(order)][:, list(places)]
-        outputs = [call(subject.model, some.to(subject.device)).cpu() for some in changed.split(_AT_ONCE)]
-        yield subject.objective.predictions(torch.cat(outputs)).numpy()
+    count = len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
+    pieces = (rows_of(inputs, start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE))
+    outputs = [call(subject.model, _to(some, subject.device)).cpu() for some in pieces]
+    return np.asarray(subject.objective.predictions(torch.cat(outputs)).numpy())
+
+
+def _to(inputs: Inputs, device: torch.device) -> Inputs:
+    if isinstance(inputs, Tensor):
+        return inputs.to(device)
+    return {name: values.to(device) for name, values in inputs.items()}
