@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from refusals import assert_refused
 
@@ -129,6 +130,35 @@ def test_compounds_without_concentrations_are_predicted_and_not_scored(
     assert_refused(dlkit("train", "pbpk", "--data", "new.npz"), 3, "concentrations", "doses (N,)")
     write(home / "new.npz", concentrations=None, doses=None)
     assert_refused(dlkit("eval", "run", "--data", "new.npz"), 3, "has no array doses", "doses (N,)")
+
+
+def test_intervals_of_curves_contain_about_as_many_values_as_asked_for(
+    curves_copy: Path, dlkit: Dlkit, home: Path
+) -> None:
+    result = dlkit("eval", "run", "--interval", "0.8", "--json", "--predict", "p.csv")
+
+    assert result.code == 0, result.stderr
+    held = {row["organ"]: row for row in json.loads(result.stdout)["interval"]}
+    assert list(held) == list(ORGANS)
+    assert dlkit("eval", "run", "--split", "val", "--predict", "val.csv").code == 0
+    val, test = (pd.read_csv(name) for name in ("val.csv", "p.csv"))
+    assert (test.lo[test.time == 0] - test.pred[test.time == 0]).abs().max() < 1e-4
+    for organ in ("blood", "brain"):
+        known, new = (rows[(rows.organ == organ) & (rows.time > 0)] for rows in (val, test))
+        folds = np.sort(np.abs(np.log((known.pred + 0.01) / (known.target + 0.01))))
+        compounds, times = known["index"].nunique(), known.time.nunique()
+        factor = np.exp(folds[int(np.ceil((compounds + 1) * times * 0.8)) - 1])
+        assert held[organ]["factor"] == pytest.approx(factor, rel=1e-3)
+        assert new.hi.to_numpy() == pytest.approx((new.pred + 0.01) * factor - 0.01, rel=1e-3)
+        assert new.lo.to_numpy() == pytest.approx(np.maximum((new.pred + 0.01) / factor - 0.01, 0), abs=1e-3)
+        inside = ((new.lo <= new.target) & (new.target <= new.hi)).mean()
+        assert held[organ]["coverage"] == pytest.approx(inside, abs=0.02)
+        assert held[organ]["n"] == len(new)
+    write(home / "new.npz", concentrations=None)
+    other = dlkit("eval", "run", "--data", "new.npz", "--interval", "0.8", "--predict", "-")
+    assert other.stdout.startswith("index,organ,time,target,pred,lo,hi\n")
+    assert dlkit("plot", "p.csv").code == 0
+    assert_refused(dlkit("eval", "run", "--interval", "0.99"), 3, "99", "--val")
 
 
 def test_compounds_of_the_training_data_are_reported(curves_copy: Path, dlkit: Dlkit) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 from dlkit.data.dataset import Split
 from dlkit.data.kinds import kind_of
 from dlkit.errors import ConfigError, DataError, DlkitError
+from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.subject import Subject
 from dlkit.evaluation.tasks import Results, results_of
-from dlkit.metrics import known
+from dlkit.metrics import FLOOR, known
 
 USUAL_LEVEL = 0.9
 _FEWEST_IN_BIN = 50
@@ -61,12 +62,7 @@ def learn_widths(subject: Subject, level: float, draws: int | None) -> Widths:
     found = own.predict(part, draws)[1]
     preds, targets = results_of(found).pairs()
     errors = np.abs(preds.astype(np.float64) - targets).reshape(len(targets), -1)
-    fewest = math.ceil(level / (1 - level))
-    if len(errors) < fewest:
-        raise DataError(
-            f"--interval {level:g} needs {fewest} validation samples whose target is known; there are {len(errors)}",
-            "a lower level, or more samples for validation: --val",
-        )
+    _check_count(len(errors), level)
     distances = distances_of(own, part)
     if distances is not None:
         distances = distances[known(found.targets, found.preds)]
@@ -97,10 +93,45 @@ def widths_of(errors: np.ndarray, level: float, distances: np.ndarray | None = N
     return Widths(level=level, half=np.stack(half), edges=edges)
 
 
+def factors_of(preds: np.ndarray, targets: np.ndarray, level: float) -> np.ndarray:
+    """Return by which factor of a prediction a share of the new values of each organ lies from it, shape (D,).
+
+    The values of one compound are not independent of each other. So the compounds count, each with the mean over its
+    times, and a new one that may lie anywhere (Lee, Barber and Willett 2023, arXiv:2306.06342).
+
+    Args:
+        preds: mg/L, shape (N, D, T).
+        targets: The same shape.
+        level: The share.
+    """
+    folds = np.abs(np.log((np.maximum(preds, 0) + FLOOR) / (targets + FLOOR)))
+    count, organs, times = folds.shape
+    ranked = np.sort(folds.swapaxes(0, 1).reshape(organs, -1), axis=1)
+    return np.asarray(np.exp(ranked[:, math.ceil((count + 1) * times * level) - 1]))
+
+
+def _check_count(count: int, level: float) -> None:
+    fewest = math.ceil(level / (1 - level))
+    if count < fewest:
+        raise DataError(
+            f"--interval {level:g} needs {fewest} validation samples whose target is known; there are {count}",
+            "a lower level, or more samples for validation: --val",
+        )
+
+
+def _with_factors(subject: Subject, results: Curves, level: float) -> tuple[Results, str]:
+    """Return curves with their intervals, and a message."""
+    own = subject.own()
+    preds, targets = results_of(own.predict(own.dataset.split("val"))[1]).pairs()
+    _check_count(len(targets) if targets.size else 0, level)
+    text = f"intervals contain {level:.0%} of new values of each organ, by the fold errors on the validation part"
+    return replace(results, factors=factors_of(preds, targets, level), level=level), text
+
+
 def with_intervals(
     subject: Subject, part: Split, results: Results, level: float | None, draws: int | None
 ) -> tuple[Results, str]:
-    """Return numbers with their intervals, and a message.
+    """Return numbers or curves with their intervals, and a message.
 
     Args:
         subject: The network and its data.
@@ -114,6 +145,8 @@ def with_intervals(
         ConfigError: These are no numbers.
         DataError: The validation part is too small.
     """
+    if isinstance(results, Curves):
+        return _with_factors(subject, results, level or USUAL_LEVEL)
     if not isinstance(results, Numbers):
         raise ConfigError(
             f"--interval {level or USUAL_LEVEL:g} is for numbers; {subject.dataset.description.name} has none",

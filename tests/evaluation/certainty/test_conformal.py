@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dlkit.evaluation.certainty.conformal import widths_of
+from dlkit.evaluation.certainty.conformal import factors_of, widths_of
 
 RANDOM = np.random.default_rng(0)
 
@@ -43,3 +43,27 @@ def test_errors_that_grow_with_the_distance_have_wider_intervals_far_away() -> N
     for part in (near, far):
         assert inside[part].mean() == pytest.approx(0.9, abs=0.05)
     assert len(widths_of(RANDOM.permutation(errors), 0.9, distances).half) == 1, "they do not grow"
+
+
+@pytest.mark.parametrize("count", [20, 100])
+def test_a_share_of_the_values_of_new_compounds_lies_within_the_factor(count: int) -> None:
+    held = []
+    for _ in range(1000):
+        # Errors of one compound resemble each other, and differ between organs.
+        shape = (count + 20, 2, 6)
+        logs = RANDOM.normal(size=(count + 20, 1, 1)) + 0.5 * RANDOM.normal(size=shape)
+        true = RANDOM.lognormal(3, 1, size=shape)
+        preds = (true + 0.01) * np.exp(logs * [[1.0], [0.1]]) - 0.01
+        factors = factors_of(preds[:count], true[:count], 0.9)
+        folds = np.abs(np.log((preds[count:] + 0.01) / (true[count:] + 0.01)))
+        held.append((folds <= np.log(factors)[:, None]).mean((0, 2)))
+
+    assert all(0.9 <= share <= 0.9 + 1 / (count + 1) for share in np.mean(held, axis=0))
+
+
+def test_the_factor_is_an_order_statistic_of_each_organ() -> None:
+    true = np.ones((9, 1, 2)) - 0.01
+    preds = RANDOM.permutation(np.exp(np.arange(1.0, 19))).reshape(9, 1, 2) - 0.01
+
+    assert factors_of(preds, true, 0.5).tolist() == pytest.approx([math.exp(10)])
+    assert factors_of(preds, true, 0.9).tolist() == pytest.approx([math.exp(18)])
