@@ -13,7 +13,7 @@ class Alias(NamedTuple):
     Args:
         words: The option, with what always follows it; ends in `=` where the value joins it.
         value: An example of its value; empty where it takes none.
-        drops: The foreign option has a value, which is left out here.
+        drops: The foreign option has a value that means nothing here.
     """
 
     words: str
@@ -53,7 +53,7 @@ OPTIONS: Mapping[str, Alias] = {
     **_of(Alias("--folds", "5"), "cv kfold k-fold cross-validation n-splits"),
     **_of(Alias("--seed", "0"), "random-state random-seed rng"),
     **_of(Alias("--balance loss"), "class-weight class-weights balanced imbalance weighted"),
-    **_of(Alias("--augment", "light"), "augmentation augmentations aug transforms"),
+    **_of(Alias("--augment", "light", drops=True), "augmentation augmentations aug transforms"),
     **_of(Alias("--size", "64"), "image-size img-size imgsz resize"),
     **_of(Alias("--normalize", "auto"), "normalise normalization standardize"),
     **_of(Alias("--out", "RUN"), "output output-dir out-dir save-dir save run-name name"),
@@ -63,7 +63,8 @@ OPTIONS: Mapping[str, Alias] = {
     ),
     **_of(Alias("--log tensorboard"), "tensorboard tb"),
     **_of(Alias("--log tensorboard", drops=True), "logdir log-dir tensorboard-dir"),
-    **_of(Alias("--devices", "2"), "processes num-processes nproc nproc-per-node cpus num-gpus n-gpus"),
+    **_of(Alias("--device cpu --devices", "2"), "processes num-processes nproc cpus"),
+    **_of(Alias("--devices", "2"), "nproc-per-node num-gpus n-gpus"),
     **_of(Alias("--sampler grid", drops=True), "grid grid-search"),
     **_of(Alias("--predict", "predictions.csv"), "predictions save-predictions"),
     **_of(Alias("--trials 20 --search", "lr=1e-4..1e-1:log"), "sweep tune hpo"),
@@ -161,7 +162,7 @@ def instead_of_option(option: str, words: Sequence[str], options: Sequence[str])
             continue
         if not joined and rest and (_is_value(rest[0], alias) or (alias.drops and rest[0][:1] != "-")):
             value = rest.pop(0)
-        value = quote(value or alias.value) if alias.value else ""
+        value = quote((value if not alias.drops else "") or alias.value) if alias.value else ""
         found.append(f"{alias.words}{'' if alias.words.endswith('=') or not value else ' '}{value}")
     return " ".join(found)
 

@@ -31,8 +31,11 @@ class Argument:
         try:
             value = self._convert(text)
         except ValueError:
+            several = "," in text and typed.startswith("-s ")
+            hint = f"--search s.{typed[3:]}={text} --sampler grid trains once with each value"
             raise ConfigError(
-                f"{typed}={text} is not {self._type_name()}", f"the default is {self.shown()}"
+                f"{typed}={text} is not {self._type_name()}",
+                hint if several else f"the default is {self.shown()}",
             ) from None
         numbers = value if isinstance(value, tuple) else (value,)
         for number in numbers:

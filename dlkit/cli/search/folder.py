@@ -47,7 +47,7 @@ def begin_search(asked: Asked, given: Given, typed: set[str]) -> "Search":
     if not asked.search:
         faults.append(ConfigError("there is nothing to search without --search", EXAMPLE))
     faults += find_plan_faults(plan)
-    if asked.trials is None and not (asked.sampler == "grid" and not faults):
+    if asked.trials is None and asked.sampler != "grid":
         faults.append(ConfigError("--search needs --trials", "for example --trials 50"))
     if faults:
         raise ConfigError.of(faults)
