@@ -242,6 +242,8 @@ def check_progress(checkpoint: Checkpoint, metric: str | None = None) -> None:
         for counter in (progress["early_stopping"], progress["plateau"]):
             _require(_is_count(counter["bad_epochs"]), "counters")
             _require(counter["best"] is None or _is_number(counter["best"]), "counters")
+        changes = progress.get("changes", [])
+        _require(isinstance(changes, list) and all(isinstance(text, str) for text in changes), "changes")
         _require(progress["early_stopping"].keys() == {"best", "bad_epochs"}, "counters")
         _require(progress["plateau"].keys() == vars(Plateau()).keys(), "counters")
         _require(_is_number(progress["plateau"]["factor"]), "counters")
