@@ -54,3 +54,43 @@ class Rule:
             "source": self.source,
             "cure": self.cure,
         }
+
+
+OF_WIRING = (
+    "inputs_ignored",
+    "vanishing",
+    "dead",
+    "saturated",
+    "flat_loss",
+    "underfit",
+    "init",
+    "majority",
+    "lr_low",
+    "labels",
+    "overfit",
+    "mode_gap",
+    "linear",
+    "lr_high",
+    "bottleneck",
+)
+"""The rules whose findings follow from a fault of the network's wiring."""
+
+OF_SCALE = (
+    "init",
+    "lr_high",
+    "lr_low",
+    "dead",
+    "saturated",
+    "nan",
+    "exploding",
+    "flat_loss",
+    "underfit",
+    "overfit",
+    "mode_gap",
+    "vanishing",
+    "unstable",
+    "labels",
+    "majority",
+    "over_regularised",
+)
+"""The rules whose findings follow from inputs or targets of an extreme scale."""

@@ -5,7 +5,7 @@ import math
 from dlkit.diagnosis.cures import change
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, median
-from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rule import OF_SCALE, Rule
 
 _SOURCE_TDC = "TheDeepChecker (arXiv 2204.00694)"
 _GOOD_GAIN = 0.9
@@ -90,25 +90,6 @@ def _normalised(recording: Recording, otherwise: str) -> Cure:
     return Cure(otherwise)
 
 
-_OF_SCALE = (
-    "init",
-    "lr_high",
-    "lr_low",
-    "dead",
-    "saturated",
-    "nan",
-    "exploding",
-    "flat_loss",
-    "underfit",
-    "overfit",
-    "mode_gap",
-    "vanishing",
-    "unstable",
-    "labels",
-    "majority",
-    "over_regularised",
-)
-
 RULES = (
     Rule(
         name="bad_data",
@@ -158,7 +139,7 @@ RULES = (
         source="Amazon SageMaker Debugger, TensorVariance; Glorot and Bengio 2010",
         cure="--normalize auto",
         find=input_scale,
-        explains=_OF_SCALE,
+        explains=OF_SCALE,
         live=True,
     ),
     Rule(
@@ -173,6 +154,6 @@ RULES = (
         source="LeCun et al. 1998, Efficient BackProp",
         cure="--normalize auto",
         find=column_scale,
-        explains=_OF_SCALE,
+        explains=OF_SCALE,
     ),
 )

@@ -5,7 +5,7 @@ import math
 from dlkit.diagnosis.cures import change, other_activation
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, late, median
-from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rule import OF_WIRING, Rule
 
 _CROSS_ENTROPIES = ("auto", "cross-entropy")
 _BOUNDED = 1e-6
@@ -198,24 +198,6 @@ def _reaches(points: list[tuple[int, float]], bound: float) -> bool:
     return bool(values) and max(values) <= abs(bound) + _BOUNDED and min(values) > 0.95 * abs(bound)
 
 
-_EVERYTHING = (
-    "inputs_ignored",
-    "vanishing",
-    "dead",
-    "saturated",
-    "flat_loss",
-    "underfit",
-    "init",
-    "majority",
-    "lr_low",
-    "labels",
-    "overfit",
-    "mode_gap",
-    "linear",
-    "lr_high",
-    "bottleneck",
-)
-
 RULES = (
     Rule(
         name="softmax",
@@ -229,7 +211,7 @@ RULES = (
         source="UMLAUT (Schoop et al. 2021); NeuraLint",
         cure="leave it out after the last layer",
         find=output_activation,
-        explains=tuple(rule for rule in _EVERYTHING if rule not in ("inputs_ignored", "dead")),
+        explains=tuple(rule for rule in OF_WIRING if rule not in ("inputs_ignored", "dead")),
         live=True,
     ),
     Rule(
@@ -244,7 +226,7 @@ RULES = (
         source="Karpathy, A Recipe for Training Neural Networks",
         cure="keep the first axis apart in forward()",
         find=mixed_samples,
-        explains=_EVERYTHING,
+        explains=OF_WIRING,
     ),
     Rule(
         name="linear",

@@ -5,7 +5,7 @@ import math
 from dlkit.diagnosis.cures import change
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, first_above, median
-from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rule import OF_SCALE, Rule
 
 _LEAST_PER_BATCH = 8
 _LEAST_ENTROPY = 0.6
@@ -118,25 +118,6 @@ def majority(recording: Recording, limit: float) -> Evidence | None:
     )
 
 
-_OF_SCALE = (
-    "init",
-    "lr_high",
-    "lr_low",
-    "dead",
-    "saturated",
-    "nan",
-    "exploding",
-    "flat_loss",
-    "underfit",
-    "overfit",
-    "mode_gap",
-    "vanishing",
-    "unstable",
-    "labels",
-    "majority",
-    "over_regularised",
-)
-
 RULES = (
     Rule(
         name="target_outlier",
@@ -149,7 +130,7 @@ RULES = (
         source="measured here",
         cure="take the row out",
         find=target_outlier,
-        explains=_OF_SCALE,
+        explains=OF_SCALE,
         live=True,
     ),
     Rule(

@@ -2,7 +2,7 @@
 
 from dlkit.diagnosis.findings import Cure, Evidence, listed
 from dlkit.diagnosis.recording import Recording, median
-from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rule import OF_WIRING, Rule
 
 _SHOWN = 3
 _TINY = 1e-6
@@ -133,24 +133,6 @@ def frozen(recording: Recording, limit: float) -> Evidence | None:
     )
 
 
-_EVERYTHING = (
-    "inputs_ignored",
-    "vanishing",
-    "dead",
-    "saturated",
-    "flat_loss",
-    "underfit",
-    "init",
-    "majority",
-    "lr_low",
-    "labels",
-    "overfit",
-    "mode_gap",
-    "linear",
-    "lr_high",
-    "bottleneck",
-)
-
 RULES = (
     Rule(
         name="no_gradient",
@@ -163,7 +145,7 @@ RULES = (
         source="NeuraLint (static); SageMaker Debugger, AllZero",
         cure="take out detach(), no_grad() or .data, or call the layer",
         find=no_gradient,
-        explains=_EVERYTHING,
+        explains=OF_WIRING,
         live=True,
     ),
     Rule(
@@ -177,7 +159,7 @@ RULES = (
         source="NeuraLint (static)",
         cure="nn.ModuleList in place of a list",
         find=unregistered,
-        explains=_EVERYTHING,
+        explains=OF_WIRING,
         live=True,
     ),
     Rule(
@@ -191,7 +173,7 @@ RULES = (
         source="SageMaker Debugger, UnchangedTensor",
         cure="let the optimizer have the parameter",
         find=not_updated,
-        explains=_EVERYTHING,
+        explains=OF_WIRING,
     ),
     Rule(
         name="frozen",
@@ -204,7 +186,7 @@ RULES = (
         source="measured here",
         cure="leave --freeze out",
         find=frozen,
-        explains=_EVERYTHING,
+        explains=OF_WIRING,
         live=True,
     ),
 )
