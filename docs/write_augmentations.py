@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's own name
 
 from dlkit.data.images.augment import Augmentation
 
-PICTURE = Path(__file__).with_name("augmentations.png")
+FIGURE = Path(__file__).with_name("augmentations.png")
 SIDE, ENLARGED, GAP = 32, 2, 6
 DIGITS, EPOCHS = (2, 3, 4), (1, 2, 3)
 
@@ -42,4 +42,4 @@ def drawn() -> Image.Image:
 
 
 if __name__ == "__main__":
-    drawn().save(PICTURE, optimize=True)
+    drawn().save(FIGURE, optimize=True)

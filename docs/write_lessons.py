@@ -41,7 +41,7 @@ def main() -> None:
         _dlkit(f"plot good -o {DOCS / 'learn' / '7-good.png'}", folder)
         for run, cure in CURED.items():
             _dlkit(f"train {cure} --out {run}-cured", folder)
-            picture = DOCS / "learn" / f"7-{run}.png"
+            figure = DOCS / "learn" / f"7-{run}.png"
             command = [
                 "plot",
                 run,
@@ -51,7 +51,7 @@ def main() -> None:
                 "-y",
                 "train_loss,val_loss",
                 "-o",
-                str(picture),
+                str(figure),
             ]
             _dlkit(command, folder)
 

@@ -11,7 +11,7 @@ from dlkit.plotting.style import CM, COLOURS, PAGE_WIDTH, house_style
 from dlkit.settings.config import SCHEDULES
 from dlkit.training.schedules import Plateau, build_schedule
 
-PICTURE = Path(__file__).with_name("schedules.svg")
+FIGURE = Path(__file__).with_name("schedules.svg")
 STEPS, STEPS_PER_EPOCH = 1000, 40
 _COLUMNS = 4
 _ROW_HEIGHT = 3.4 * CM
@@ -64,4 +64,4 @@ def plot_schedules(curves: Mapping[str, Sequence[float]], *, peak: float = 1.0) 
 
 
 if __name__ == "__main__":
-    PICTURE.write_bytes(figure_bytes(plot_schedules(curves()), "svg"))
+    FIGURE.write_bytes(figure_bytes(plot_schedules(curves()), "svg"))

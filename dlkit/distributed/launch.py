@@ -146,7 +146,7 @@ def _code_of(codes: dict[int, int]) -> int:
         if code < 0:
             memory = "; the system does that when memory is full" if code == -signal.SIGKILL else ""
             raise DlkitError(f"rank {rank} was killed by {signal.Signals(-code).name}{memory}", hint)
-    told = [code for code in codes.values() if code != LOST]
-    if not told:
+    reported = [code for code in codes.values() if code != LOST]
+    if not reported:
         raise DlkitError("a process of the run ended without a word", hint)
-    return told[0]
+    return reported[0]

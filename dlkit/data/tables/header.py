@@ -157,13 +157,13 @@ def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 
 def other_file(source: str) -> str:
-    """Return the name of a file for a mended copy of another: new.csv, or new2.csv for a copy of that."""
+    """Return the name of a file for a corrected copy of another: new.csv, or new2.csv for a copy of that."""
     match = re.fullmatch(r"(?:.*/)?new(\d*)\.csv", source)
     return f"new{int(match[1] or 1) + 1}.csv" if match else "new.csv"
 
 
 def from_to(source: str) -> str:
-    """Return the end of a command that writes a mended copy of a file."""
+    """Return the end of a command that writes a corrected copy of a file."""
     return f"{shlex.quote(source)} > {other_file(source)}"
 
 
@@ -304,12 +304,12 @@ def _check_names(names: tuple[str, ...], source: str, line: int, delimiter: str)
     seen: dict[str, int] = {}
     for place, name in enumerate(names, 1):
         if name in seen and name:
-            told = shlex.quote(_written(_told_apart(names), delimiter))
+            distinct = shlex.quote(_written(_distinct(names), delimiter))
             raise fault_in(
                 source,
                 line,
                 f"names columns {seen[name]} and {place} both {printable(name)}",
-                f"(echo {told}; tail -n +{line + 1} {shlex.quote(source)}) > {other_file(source)} "
+                f"(echo {distinct}; tail -n +{line + 1} {shlex.quote(source)}) > {other_file(source)} "
                 "gives every column its own name",
             )
         if not name and place > 1:
@@ -323,16 +323,16 @@ def _check_names(names: tuple[str, ...], source: str, line: int, delimiter: str)
         seen[name] = place
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
+def _distinct(names: Sequence[str]) -> list[str]:
     """Return names with a number behind those that come again: a, a 2."""
-    told: list[str] = []
+    distinct: list[str] = []
     for name in names:
         number = 2
         other = name
-        while other in told:
+        while other in distinct:
             other, number = f"{name} {number}", number + 1
-        told.append(other)
-    return told
+        distinct.append(other)
+    return distinct
 
 
 def _written(names: Sequence[str], delimiter: str) -> str:
