@@ -50,7 +50,7 @@ def test_figure_in_the_docs_shows_the_schedules_as_they_are(script: ModuleType) 
     """Lines and words are compared, not bytes: another matplotlib may set a panel a hair's breadth aside."""
     places = [(place + 0.5) / 200 for place in range(200)]
 
-    drawn = drawn_curves(script.PICTURE.read_text())
+    drawn = drawn_curves(script.FIGURE.read_text())
 
     assert tuple(drawn) == SCHEDULES
     for name, rates in script.curves().items():
@@ -65,7 +65,7 @@ def test_figure_in_the_docs_shows_the_schedules_as_they_are(script: ModuleType) 
 
 
 def test_figure_in_the_docs_is_small_and_has_its_words(script: ModuleType) -> None:
-    text = script.PICTURE.read_text()
+    text = script.FIGURE.read_text()
 
     words = set(re.findall(r"<text[^>]*>([^<]+)</text>", text))
     assert {*SCHEDULES, "step", "learning rate"} <= words
