@@ -13,7 +13,7 @@ from pathlib import Path
 
 _PARENT = """
 import json, os, sys
-import dlkit.cli.app, dlkit.training.run, dlkit.plotting.curves, torch
+import dlkit.cli.app, dlkit.training.run, dlkit.plotting.history.curves, torch
 
 torch.set_num_threads(1)
 for line in sys.stdin:

@@ -30,9 +30,9 @@ from dlkit.user_code import blame
 _OBJECTS_UNTIL_COLLECTED = 10_000
 _COMMANDS = {
     "data": "dlkit.cli.data.commands:app",
-    "train": "dlkit.cli.train:train",
-    "eval": "dlkit.cli.eval:evaluate",
-    "plot": "dlkit.cli.plot:plot",
+    "train": "dlkit.cli.train.command:train",
+    "eval": "dlkit.cli.eval.command:evaluate",
+    "plot": "dlkit.cli.plot.command:plot",
     "inspect": "dlkit.cli.inspect.commands:app",
 }
 
@@ -150,7 +150,7 @@ def _exit(code: int) -> None:
 def _usage_error(err: Any, words: list[str]) -> int:
     """Print one of Typer's usage errors in the two-line form."""
     if words[:1] == ["train"] and "RANK" in os.environ:
-        from dlkit.cli.train_devices import reports_usage
+        from dlkit.cli.train.devices import reports_usage
 
         if not reports_usage():
             return LOST

@@ -9,7 +9,7 @@ from dlkit.errors import CheckpointError, DlkitError
 from dlkit.files.history import read_history
 from dlkit.files.run_dir import RunDir
 from dlkit.files.run_lock import last_process
-from dlkit.plotting.runs import differing, read_settings, shown
+from dlkit.plotting.history.runs import differing, read_settings, shown
 
 _UNFINISHED = ("stopped", "failed", "vanished")
 _NAMED = ("model", "data", "epochs")  # they have columns of their own

@@ -17,11 +17,12 @@ from dlkit.plotting.eval_inputs import (
     parse_scores,
     parse_worst,
 )
-from dlkit.plotting.foreign import is_history, parse_any_history
+from dlkit.plotting.history.foreign import is_history, parse_any_history
+from dlkit.plotting.history.long import read_large
+from dlkit.plotting.history.terminal import Line
 from dlkit.plotting.inputs import CURVE_COLUMNS, parse_curves
-from dlkit.plotting.long_history import read_large
 from dlkit.plotting.map_inputs import is_map, parse_map
-from dlkit.plotting.predictions import (
+from dlkit.plotting.predictions.reading import (
     Predictions,
     Rows,
     complete_rows,
@@ -31,7 +32,6 @@ from dlkit.plotting.predictions import (
     parse_numbers,
     parse_probabilities,
 )
-from dlkit.plotting.terminal import Line
 from dlkit.settings.deferred import deferred
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _kind_of(path: Path, header: Sequence[str], rows: Rows) -> PlotKind:
 
 
 def _draw_confusion(drawing: Drawing) -> "Figure":
-    from dlkit.plotting.confusion import count_confusion, plot_confusion
+    from dlkit.plotting.predictions.confusion import count_confusion, plot_confusion
 
     found: Predictions = drawing.inputs[0]
     counts = count_confusion(found.targets, found.preds, found.class_names)
@@ -175,8 +175,8 @@ _RECORDS = (
         holds="histories",
         recognise=lambda header, _: is_history(header) and not has_predictions(header),
         read=parse_any_history,
-        draw=deferred("dlkit.plotting.histories:draw_histories"),
-        write=deferred("dlkit.plotting.histories:write_histories"),
+        draw=deferred("dlkit.plotting.history.drawing:draw_histories"),
+        write=deferred("dlkit.plotting.history.drawing:write_histories"),
         options=("-y", "-x", "--label", "--smooth", "--log-y", "--join", "--group"),
         several=True,
     ),
@@ -207,7 +207,7 @@ _RECORDS = (
         holds="statistics of layers",
         recognise=lambda header, _: are_layers(header),
         read=parse_layers,
-        draw=_with("dlkit.plotting.layers:plot_layers"),
+        draw=_with("dlkit.plotting.layers.statistics:plot_layers"),
         note="weights, gradients or activations",
     ),
     PlotKind(
@@ -231,7 +231,7 @@ _RECORDS = (
         holds="predictions",
         recognise=lambda header, rows: has_predictions(header) and holds_numbers(header, rows),
         read=parse_numbers,
-        draw=_with("dlkit.plotting.parity:plot_parity"),
+        draw=_with("dlkit.plotting.predictions.parity:plot_parity"),
         note="predicted against true numbers",
     ),
     PlotKind(
@@ -239,7 +239,7 @@ _RECORDS = (
         holds="predictions",
         recognise=None,
         read=parse_numbers,
-        draw=_with("dlkit.plotting.residual:plot_residual"),
+        draw=_with("dlkit.plotting.predictions.residual:plot_residual"),
         note="errors of numbers",
         suffix="-residual",
     ),
@@ -255,7 +255,7 @@ _RECORDS = (
         holds="predictions",
         recognise=None,
         read=parse_probabilities,
-        draw=_with("dlkit.plotting.ranking:plot_roc"),
+        draw=_with("dlkit.plotting.predictions.ranking:plot_roc"),
         suffix="-roc",
     ),
     PlotKind(
@@ -263,7 +263,7 @@ _RECORDS = (
         holds="predictions",
         recognise=None,
         read=parse_probabilities,
-        draw=_with("dlkit.plotting.ranking:plot_pr"),
+        draw=_with("dlkit.plotting.predictions.ranking:plot_pr"),
         note="precision and recall",
         suffix="-pr",
     ),
@@ -272,7 +272,7 @@ _RECORDS = (
         holds="predictions",
         recognise=None,
         read=parse_probabilities,
-        draw=_with("dlkit.plotting.calibration:plot_calibration"),
+        draw=_with("dlkit.plotting.predictions.calibration:plot_calibration"),
         suffix="-calibration",
     ),
     PlotKind(

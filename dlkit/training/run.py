@@ -349,9 +349,9 @@ class TrainRun(RunState):
             self.messages.append(f"dlkit inspect run {self.dir.path} says why")
 
     def _draw(self) -> None:
-        from dlkit.plotting.axis_titles import read_axis_titles
-        from dlkit.plotting.curves import plot_history
         from dlkit.plotting.figure_file import save_figure
+        from dlkit.plotting.history.axis_titles import read_axis_titles
+        from dlkit.plotting.history.curves import plot_history
 
         titles = read_axis_titles([self.dir.history])
         figure = plot_history([read_history(self.dir.history)], [self.dir.path.name], titles=titles)

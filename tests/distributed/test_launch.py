@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlkit.cli.train_devices import open_shared
+from dlkit.cli.train.devices import open_shared
 from dlkit.distributed.launch import _code_of, pick_devices
 from dlkit.distributed.membership import LOST
 from dlkit.errors import ConfigError, DlkitError, MissingError

@@ -8,7 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from dlkit.metrics import METRICS
 from dlkit.metrics.probabilities import placements
-from dlkit.plotting.calibration import expected_error
+from dlkit.plotting.predictions.calibration import expected_error
 
 RANDOM = np.random.default_rng(0)
 Samples = tuple[np.ndarray, np.ndarray]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dlkit.plotting.axis_titles import axis_titles, read_axis_titles
+from dlkit.plotting.history.axis_titles import axis_titles, read_axis_titles
 
 Dlkit = Callable[..., Any]
 NUMBERS = {"task": "regression", "target_scaling": {"mean": [0]}, "target_names": ["price"], "units": "US$"}

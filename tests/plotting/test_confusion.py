@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from dlkit.plotting.confusion import count_confusion, plot_confusion
 from dlkit.plotting.figure_file import figure_bytes
+from dlkit.plotting.predictions.confusion import count_confusion, plot_confusion
 
 
 def counts_of(num_classes, seed=0):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from dlkit.plotting.curves import plot_history
 from dlkit.plotting.figure_file import figure_bytes
-from dlkit.plotting.runs import Setting
+from dlkit.plotting.history.curves import plot_history
+from dlkit.plotting.history.runs import Setting
 from dlkit.plotting.style import house_style
 
 TRAIN = "train (mean during the epoch)"

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from refusals import assert_reports
 
 from dlkit.errors import ConfigError, DlkitError
-from dlkit.plotting.curves import plot_history
 from dlkit.plotting.figure_file import figure_bytes, picture_format, save_figure
+from dlkit.plotting.history.curves import plot_history
 
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 

@@ -10,8 +10,8 @@ from refusals import assert_refused, assert_reports
 
 from dlkit.errors import DataError
 from dlkit.files.history import History, read_rows
-from dlkit.plotting.curves import plot_history
-from dlkit.plotting.foreign import ForeignHistory, is_history, parse_any_history
+from dlkit.plotting.history.curves import plot_history
+from dlkit.plotting.history.foreign import ForeignHistory, is_history, parse_any_history
 
 Columns = dict[str, list[float | None]]
 

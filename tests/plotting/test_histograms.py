@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from dlkit.plotting.histograms import NUM_BINS, bin_edges, draw_histograms
-from dlkit.plotting.layers import plot_layers
+from dlkit.plotting.layers.histograms import NUM_BINS, bin_edges, draw_histograms
+from dlkit.plotting.layers.statistics import plot_layers
 
 LAYER = {"layer": "a", "norm": 2.0, "mean": 0.0, "std": 1.0, "min": -1.0, "max": 2.0}
 

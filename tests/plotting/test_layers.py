@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from dlkit.plotting.layers import plot_layers
+from dlkit.plotting.layers.statistics import plot_layers
 from dlkit.plotting.style import WARNING_COLOUR
 
 

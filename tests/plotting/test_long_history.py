@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from dlkit.files.history import History, read_history
+from dlkit.plotting.history.long import read_large, thinned
 from dlkit.plotting.kinds import read_input
-from dlkit.plotting.long_history import read_large, thinned
 
 ROWS = 60_000
 

@@ -4,7 +4,7 @@ import pytest
 from refusals import assert_reports
 
 from dlkit.errors import ConfigError, DataError
-from dlkit.plotting.panels import (
+from dlkit.plotting.history.panels import (
     Panel,
     check_x,
     choose_panels,

@@ -10,7 +10,7 @@ from dlkit.errors import DataError
 from dlkit.files.history import History
 from dlkit.plotting import kinds
 from dlkit.plotting.inputs import find_csv, is_cut_off
-from dlkit.plotting.predictions import Predictions
+from dlkit.plotting.predictions.reading import Predictions
 
 HISTORY = "epoch,train_loss,val_loss\n1,0.5,0.6\n2,0.4,\n"
 PREDICTIONS = "index,target,pred,prob_dog,prob_cat\n0,cat,cat,0.1,0.9\n1,dog,cat,0.4,0.6\n"

@@ -7,12 +7,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dlkit.errors import DataError
 from dlkit.plotting import kinds
-from dlkit.plotting.calibration import expected_error, plot_calibration
 from dlkit.plotting.figure_file import figure_bytes
-from dlkit.plotting.parity import plot_parity
-from dlkit.plotting.predictions import PredictedNumbers, Predictions
-from dlkit.plotting.ranking import plot_pr, plot_roc
-from dlkit.plotting.residual import plot_residual
+from dlkit.plotting.predictions.calibration import expected_error, plot_calibration
+from dlkit.plotting.predictions.parity import plot_parity
+from dlkit.plotting.predictions.ranking import plot_pr, plot_roc
+from dlkit.plotting.predictions.reading import PredictedNumbers, Predictions
+from dlkit.plotting.predictions.residual import plot_residual
 
 
 @pytest.fixture

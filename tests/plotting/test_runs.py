@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from dlkit.files.history import History
-from dlkit.plotting.runs import differing, group_runs, join_pieces, name_runs, read_settings, single_setting
+from dlkit.plotting.history.runs import (
+    differing,
+    group_runs,
+    join_pieces,
+    name_runs,
+    read_settings,
+    single_setting,
+)
 
 A = {"lr": 0.01, "seed": 0, "s.hidden": [128]}
 

@@ -1,7 +1,7 @@
 from dlkit.files.history import History
-from dlkit.plotting.foreign import ForeignHistory
-from dlkit.plotting.panels import choose_panels
-from dlkit.plotting.terminal import draw_terminal
+from dlkit.plotting.history.foreign import ForeignHistory
+from dlkit.plotting.history.panels import choose_panels
+from dlkit.plotting.history.terminal import draw_terminal
 
 
 def drawn(columns, width=30, **options):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dlkit.plotting.updates import bin_steps, plot_updates
+from dlkit.plotting.layers.updates import bin_steps, plot_updates
 
 
 def test_every_sampled_step_has_a_column_of_its_own():

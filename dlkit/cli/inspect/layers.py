@@ -151,7 +151,7 @@ def print_or_write(
     else:
         from dlkit.inspection.distribution import sample_values
         from dlkit.plotting.figure_file import save_figure
-        from dlkit.plotting.layers import plot_layers
+        from dlkit.plotting.layers.statistics import plot_layers
 
         over = f", {source}" if source else ""
         title = f"{kind} of {printable(checkpoint.config.model_name)}{over}"

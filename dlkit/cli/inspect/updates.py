@@ -33,7 +33,7 @@ def updates(
     else:
         from dlkit.errors import printable
         from dlkit.plotting.figure_file import save_figure
-        from dlkit.plotting.updates import plot_updates
+        from dlkit.plotting.layers.updates import plot_updates
 
         shown = {str(row["layer"]): chosen[str(row["layer"])] for row in rows}
         save_figure(plot_updates(shown, title=f"updates of {printable(str(path))}"), out)

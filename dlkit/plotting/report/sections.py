@@ -9,17 +9,17 @@ from typing import Any
 from dlkit.errors import counted
 from dlkit.files.history import History
 from dlkit.files.run_dir import RunDir
-from dlkit.plotting.axis_titles import read_axis_titles
-from dlkit.plotting.calibration import plot_calibration
-from dlkit.plotting.confusion import count_confusion, plot_confusion
-from dlkit.plotting.curves import plot_history
-from dlkit.plotting.layers import plot_layers
-from dlkit.plotting.panels import choose_panels
-from dlkit.plotting.parity import plot_parity
-from dlkit.plotting.predictions import PredictedNumbers, Predictions
+from dlkit.plotting.history.axis_titles import read_axis_titles
+from dlkit.plotting.history.curves import plot_history
+from dlkit.plotting.history.panels import choose_panels
+from dlkit.plotting.history.runs import Settings, differing, name_runs
+from dlkit.plotting.layers.statistics import plot_layers
+from dlkit.plotting.predictions.calibration import plot_calibration
+from dlkit.plotting.predictions.confusion import count_confusion, plot_confusion
+from dlkit.plotting.predictions.parity import plot_parity
+from dlkit.plotting.predictions.reading import PredictedNumbers, Predictions
+from dlkit.plotting.predictions.residual import plot_residual
 from dlkit.plotting.report.page import Images, Plot, Section, Table, Text
-from dlkit.plotting.residual import plot_residual
-from dlkit.plotting.runs import Settings, differing, name_runs
 
 _MOST_CLASSES = 40
 _MOST_LAYERS = 60

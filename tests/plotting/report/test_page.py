@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from matplotlib.figure import Figure
 
-from dlkit.plotting.predictions import Predictions
+from dlkit.plotting.predictions.reading import Predictions
 from dlkit.plotting.report.page import Images, Plot, Section, Table, Text, render
 from dlkit.plotting.report.sections import RunFacts, sections_of_comparison, sections_of_run
 

@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from dlkit.plotting.layers import name_layers, panels_height
+from dlkit.plotting.layers.statistics import name_layers, panels_height
 from dlkit.plotting.style import CM, COLOURS, FAINT, PAGE_WIDTH, house_style, log_ticks, plain_number, shorten
 
 Points = Sequence[tuple[int, float]]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dlkit.files.history import History
-from dlkit.plotting.panels import Panel, finite_values, numbers, points, smoothed, split_and_name
+from dlkit.plotting.history.panels import Panel, finite_values, numbers, points, smoothed, split_and_name
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character: 4 rows, 2 columns
 _BLANK = 0x2800

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlkit.plotting.parity import draw_points, panels_for
-from dlkit.plotting.predictions import PredictedNumbers
+from dlkit.plotting.predictions.parity import draw_points, panels_for
+from dlkit.plotting.predictions.reading import PredictedNumbers
 from dlkit.plotting.style import COLOURS, INK, four_digits, house_style, shorten
 
 _BINS = 20

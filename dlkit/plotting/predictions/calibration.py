@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlkit.plotting.predictions import Predictions
+from dlkit.plotting.predictions.reading import Predictions
 from dlkit.plotting.style import COLOURS, COLUMN_WIDTH, GUIDE, INK, house_style, log_ticks
 
 _BINS = 15

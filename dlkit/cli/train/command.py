@@ -28,7 +28,7 @@ from dlkit.cli.search.options import (
 )
 from dlkit.cli.settings import Given, as_toml, explained, given_settings, with_settings
 from dlkit.cli.signals import stop_signals
-from dlkit.cli.train_devices import (
+from dlkit.cli.train.devices import (
     DevicesOption,
     as_member,
     check_batch,
@@ -36,9 +36,9 @@ from dlkit.cli.train_devices import (
     train_on_devices,
     watching_agent,
 )
-from dlkit.cli.train_folds import configs_of_folds, folds_asked, note_spread
-from dlkit.cli.train_result import print_result
-from dlkit.cli.train_resume import config_of_run, open_to_resume
+from dlkit.cli.train.folds import configs_of_folds, folds_asked, note_spread
+from dlkit.cli.train.result import print_result
+from dlkit.cli.train.resume import config_of_run, open_to_resume
 from dlkit.cli.verbose import phase
 from dlkit.errors import ConfigError, DivergedError
 from dlkit.files.atomic import sweep_temporaries

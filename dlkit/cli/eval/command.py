@@ -8,9 +8,9 @@ from typer import Argument, Option
 
 from dlkit.cli import console
 from dlkit.cli.bars import show_preparing
-from dlkit.cli.eval_checks import faults_of
-from dlkit.cli.eval_map import MapOptions, write_map
-from dlkit.cli.eval_tables import print_reports, summary
+from dlkit.cli.eval.checks import faults_of
+from dlkit.cli.eval.map import MapOptions, write_map
+from dlkit.cli.eval.tables import print_reports, summary
 from dlkit.cli.options import DataOption, DeviceOption, SplitOption
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.errors import ConfigError, DlkitError, GateError

@@ -14,8 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from dlkit.files.history import History
-from dlkit.plotting.legend import LegendBlock, add_legend_strip
-from dlkit.plotting.panels import (
+from dlkit.plotting.history.panels import (
     Panel,
     choose_panels,
     finite_values,
@@ -25,7 +24,8 @@ from dlkit.plotting.panels import (
     smoothed,
     split_and_name,
 )
-from dlkit.plotting.runs import Setting
+from dlkit.plotting.history.runs import Setting
+from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.style import (
     CM,
     COLOURS,

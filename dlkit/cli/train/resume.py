@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkit.cli.settings import Given
-from dlkit.cli.train_devices import is_first, open_shared
+from dlkit.cli.train.devices import is_first, open_shared
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.atomic import probe_folder
 from dlkit.files.run_dir import RunDir, open_run

@@ -11,15 +11,15 @@ from dlkit.cli import console, streams
 from dlkit.cli.aliases import KINDS
 from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
-from dlkit.cli.plot_search import check_sweep, draw_sweep, find_sweep
+from dlkit.cli.plot.search import check_sweep, draw_sweep, find_sweep
 from dlkit.errors import ConfigError, did_you_mean, file_error, printable
 from dlkit.files.atomic import write_file
 from dlkit.files.run_dir import RunDir, is_made_from
 from dlkit.plotting.figure_file import LOOKS, figure_bytes, look, picture_format, titled
+from dlkit.plotting.history.panels import X_COLUMNS
+from dlkit.plotting.history.runs import read_settings
 from dlkit.plotting.inputs import find_csv, is_cut_off
 from dlkit.plotting.kinds import PLOT_KINDS, Drawing, PlotKind, PlotOptions, read_input
-from dlkit.plotting.panels import X_COLUMNS
-from dlkit.plotting.runs import read_settings
 from dlkit.settings.spec import CodeSpec, parse_spec
 
 _STDOUT = Path("-")
@@ -126,7 +126,7 @@ def plot(
         *_curve_faults(options, len(files)),
     ]
     if report is not None and sweep is None:
-        from dlkit.cli.report import check_report, write_report
+        from dlkit.cli.plot.report import check_report, write_report
 
         faults += check_report(report, files, _typed(out, kind, style, options))
     if faults:

@@ -67,9 +67,9 @@ def _gather(run: RunDir, split: str, code: CodeSpec | None) -> "RunFacts":
     from dlkit.device import pick_device
     from dlkit.evaluation.run_evaluation import evaluate_checkpoint
     from dlkit.inspection.contents import read_contents
+    from dlkit.plotting.history.runs import read_settings
     from dlkit.plotting.kinds import read_input
     from dlkit.plotting.report.sections import RunFacts
-    from dlkit.plotting.runs import read_settings
 
     (checkpoint,) = load_checkpoints([run.best], code)
     with show_preparing():

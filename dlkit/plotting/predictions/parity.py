@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dlkit.plotting.predictions import PredictedNumbers
+from dlkit.plotting.predictions.reading import PredictedNumbers
 from dlkit.plotting.style import (
     COLOURS,
     COLUMN_WIDTH,

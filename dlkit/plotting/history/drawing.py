@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from dlkit.errors import counted
 from dlkit.files.history import History
-from dlkit.plotting.axis_titles import read_axis_titles
-from dlkit.plotting.foreign import ForeignHistory
-from dlkit.plotting.loading import load_matplotlib
-from dlkit.plotting.long_history import thinned
-from dlkit.plotting.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
-from dlkit.plotting.runs import (
+from dlkit.plotting.history.axis_titles import read_axis_titles
+from dlkit.plotting.history.foreign import ForeignHistory
+from dlkit.plotting.history.long import thinned
+from dlkit.plotting.history.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
+from dlkit.plotting.history.runs import (
     Setting,
     Settings,
     differing,
@@ -23,7 +22,8 @@ from dlkit.plotting.runs import (
     read_settings,
     single_setting,
 )
-from dlkit.plotting.terminal import Line, draw_terminal
+from dlkit.plotting.history.terminal import Line, draw_terminal
+from dlkit.plotting.loading import load_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def draw_histories(drawing: "Drawing") -> "Figure":
     asked, options = _prepare(drawing), drawing.options
     load_matplotlib()
 
-    from dlkit.plotting.curves import plot_history
+    from dlkit.plotting.history.curves import plot_history
 
     return plot_history(
         asked.histories,

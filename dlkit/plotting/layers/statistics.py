@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
 
-from dlkit.plotting.histograms import draw_histograms
+from dlkit.plotting.layers.histograms import draw_histograms
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.style import (
     CM,

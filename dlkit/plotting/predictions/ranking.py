@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from dlkit.errors import DataError
 from dlkit.plotting.legend import LegendBlock, add_legend_strip
-from dlkit.plotting.predictions import Predictions
+from dlkit.plotting.predictions.reading import Predictions
 from dlkit.plotting.style import COLOURS, COLUMN_WIDTH, GUIDE, MARKERS, house_style, shorten
 
 _MOST_CURVES = 6

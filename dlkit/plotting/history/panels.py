@@ -7,7 +7,7 @@ from itertools import compress
 
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 from dlkit.files.history import History
-from dlkit.plotting.foreign import ForeignHistory
+from dlkit.plotting.history.foreign import ForeignHistory
 
 X_COLUMNS = ("epoch", "step", "seconds")
 _SPLITS = ("train", "val")

@@ -1,0 +1,1 @@
+"""dlkit eval: the command, one part a file."""

@@ -1,0 +1,1 @@
+"""dlkit plot: the command, one part a file."""

@@ -1,0 +1,1 @@
+"""dlkit train: the command, one part a file."""

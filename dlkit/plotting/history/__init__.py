@@ -1,0 +1,1 @@
+"""The curves of training runs: histories of dlkit and of others, read and drawn."""
