@@ -14,9 +14,9 @@ from dlkit.files.checkpoint import Checkpoint
 from dlkit.inspection.layer_table import Cell, Row
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
-from dlkit.training.divergence import lower_rate
-from dlkit.training.failing_batch import FailingBatch, load_batch
-from dlkit.training.replay import Finding, Replay, TensorStats
+from dlkit.training.divergence.failing_batch import FailingBatch, load_batch
+from dlkit.training.divergence.recovery import lower_rate
+from dlkit.training.divergence.replay import Finding, Replay, TensorStats
 
 _DATA_CAUSES = ("inputs", "targets")
 

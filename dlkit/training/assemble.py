@@ -41,12 +41,12 @@ from dlkit.training.compute import (
     pick_threads,
     prepare_determinism,
 )
-from dlkit.training.guard import FiniteGuard
+from dlkit.training.divergence.guard import FiniteGuard
 from dlkit.training.memory import Pieces
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, is_emulated, prepare_precision
 from dlkit.training.schedules import Plateau, build_schedule
-from dlkit.training.signals import Signals
+from dlkit.training.signals.recorder import Signals
 from dlkit.training.step import Parts, WeightAverage
 from dlkit.training.stopping import total_steps
 from dlkit.user_code import source_digest

@@ -23,8 +23,8 @@ from dlkit.settings.spec import parse_code, parse_spec
 from dlkit.settings.texts import parse_log, parse_save_every
 from dlkit.training.assemble import assemble_new
 from dlkit.training.compute import hash_of_weights
-from dlkit.training.divergence import stop_diverged
-from dlkit.training.guard import non_finite
+from dlkit.training.divergence.guard import non_finite
+from dlkit.training.divergence.recovery import stop_diverged
 from dlkit.training.logs import Logs, check_logs, open_logs
 from dlkit.training.loop import Clock, Position, Reading, Step, close_epoch, fit
 from dlkit.training.state import RunState, checkpoint_bytes

@@ -18,10 +18,10 @@ from dlkit.objectives import Objective, RunningMean
 from dlkit.probes.parameters import Probe
 from dlkit.torch_compat import lerp_all
 from dlkit.training.compute import seed_step
-from dlkit.training.guard import FiniteGuard
+from dlkit.training.divergence.guard import FiniteGuard
 from dlkit.training.memory import Pieces
 from dlkit.training.precision import LossScale
-from dlkit.training.signals import Signals
+from dlkit.training.signals.recorder import Signals
 
 Batch = tuple[Inputs, Tensor]
 

@@ -329,7 +329,7 @@ def test_a_table_is_shown_column_by_column(dlkit: Dlkit, table: Path) -> None:
 def test_preparing_a_large_table_is_reported(
     dlkit: Dlkit, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlkit.data.tables.reading.PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr("dlkit.data.tables.reading.table_file.PREPARED_FROM_BYTES", 1)
     monkeypatch.setattr("dlkit.cli.bars._SECONDS_UNSEEN", 0.0)
 
     assert dlkit("data", "show", table).stderr.endswith(" t: 100 %\n")

@@ -14,8 +14,8 @@ from toys import CPU, make_blobs, make_split
 from dlkit.data.batches import Batches
 from dlkit.inputs import call
 from dlkit.probes.layers import Signal
-from dlkit.training.network_signals import network_signals
-from dlkit.training.sample_signals import sample_signals
+from dlkit.training.signals.network import network_signals
+from dlkit.training.signals.samples import sample_signals
 
 
 def named(signals: Iterable[Signal]) -> dict[str, float]:

@@ -21,8 +21,8 @@ from dlkit.errors import DivergedError
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.settings.config import TrainConfig
-from dlkit.training.divergence import lower_rate
-from dlkit.training.guard import all_finite
+from dlkit.training.divergence.guard import all_finite
+from dlkit.training.divergence.recovery import lower_rate
 from dlkit.training.run import TrainRun, start_run
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 from toys import make_blobs, make_network, make_parts, train
 
 from dlkit.models.context import Context
-from dlkit.training.guard import FiniteGuard, all_finite, non_finite
+from dlkit.training.divergence.guard import FiniteGuard, all_finite, non_finite
 from dlkit.training.optimizers import build_optimizer, optimizer_state, restore_optimizer
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad")

@@ -227,7 +227,7 @@ class FullAtStep(torch.optim.SGD):
 def test_an_optimizer_that_does_not_fit_is_reported() -> None:
     model = make_network()
     optimizer = FullAtStep(model.parameters(), lr=0.1)
-    from dlkit.training.guard import FiniteGuard
+    from dlkit.training.divergence.guard import FiniteGuard
 
     parts = make_parts(
         make_blobs(60), model, guard=FiniteGuard(optimizer, list(model.parameters())), optimizer=optimizer

@@ -17,7 +17,7 @@ from dlkit.errors import CheckpointError, ConfigError, DivergedError, MissingErr
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.objectives import build_objective
 from dlkit.settings.conflicts import WITHOUT_IT
-from dlkit.training.guard import FiniteGuard
+from dlkit.training.divergence.guard import FiniteGuard
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward, LossScale, check_precision, is_emulated
 from dlkit.training.run import start_run

@@ -11,7 +11,7 @@ from toys import make_blobs, make_network, make_parts, make_split, train
 
 from dlkit.probes.parameters import ProbeRow
 from dlkit.training.loop import Position, fit
-from dlkit.training.signals import Signals
+from dlkit.training.signals.recorder import Signals
 
 
 def of_signal(rows: Sequence[ProbeRow], name: str, layer: str = "") -> dict[int, float]:

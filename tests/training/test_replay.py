@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlkit.training.replay import Replay, replay
+from dlkit.training.divergence.replay import Replay, replay
 
 
 class Exponential(nn.Module):

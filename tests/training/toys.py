@@ -10,13 +10,13 @@ from dlkit.data.batches import Batches
 from dlkit.data.dataset import TensorSplit
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.probes.parameters import Probe
-from dlkit.training.guard import FiniteGuard
+from dlkit.training.divergence.guard import FiniteGuard
 from dlkit.training.loop import Position, Step, fit
 from dlkit.training.memory import Pieces
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.precision import Forward
 from dlkit.training.schedules import build_schedule
-from dlkit.training.signals import Signals
+from dlkit.training.signals.recorder import Signals
 from dlkit.training.step import Parts
 
 CPU = torch.device("cpu")

@@ -26,8 +26,8 @@ from dlkit.data.spatial.stored_points import (
 )
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.splits import digest_of
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import Targets, read_targets, targets_like

@@ -29,9 +29,9 @@ def check(config: "TrainConfig") -> "list[Finding]":
     from dlkit.data.preparing import report
     from dlkit.data.tables.blocks import find_random_split
     from dlkit.data.tables.check import check_table, find_groups
-    from dlkit.data.tables.options import TableOptions
-    from dlkit.data.tables.reading import read_table
-    from dlkit.data.tables.wide import no_garbage_collection
+    from dlkit.data.tables.reading.options import TableOptions
+    from dlkit.data.tables.reading.table_file import read_table
+    from dlkit.data.tables.reading.wide import no_garbage_collection
     from dlkit.settings.spec import parse_spec
 
     with no_garbage_collection():
@@ -50,8 +50,8 @@ def check(config: "TrainConfig") -> "list[Finding]":
 def describe(config: "TrainConfig") -> Summary:
     """Describe each column of a table; it needs no target."""
     from dlkit.data.preparing import report
-    from dlkit.data.tables.options import TableOptions
-    from dlkit.data.tables.reading import read_table
+    from dlkit.data.tables.reading.options import TableOptions
+    from dlkit.data.tables.reading.table_file import read_table
     from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
     from dlkit.settings.spec import parse_spec
 

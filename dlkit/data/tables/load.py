@@ -17,16 +17,16 @@ from dlkit.data.preparing import report
 from dlkit.data.splits import split_rows
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
-from dlkit.data.tables.options import TableOptions
 from dlkit.data.tables.raw_rows import found_again, shared_columns
-from dlkit.data.tables.reading import peek_names, read_table
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import peek_names, read_table
+from dlkit.data.tables.reading.wide import no_garbage_collection
 from dlkit.data.tables.roles import alike, alike_error
 from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
 from dlkit.data.tables.training_notes import group_notes, refuse_totals, refuse_weights, training_notes
-from dlkit.data.tables.wide import no_garbage_collection
 from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.files.header import MAX_PARTS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlkit.data.tables.header import from_to, other_file
+from dlkit.data.tables.reading.header import from_to, other_file
 from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 

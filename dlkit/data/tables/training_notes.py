@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from dlkit.data.tables.encoding import Encoding
-from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.roles import (
     groups_in,
     is_total,

@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 from refusals import assert_refused
 
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.table_file import read_table
 
 RNG = np.random.default_rng(0)
 

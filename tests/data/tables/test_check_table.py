@@ -7,7 +7,7 @@ import pytest
 
 from dlkit.data.findings import Finding
 from dlkit.data.tables.check import check_table
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import table_of
 from dlkit.errors import DataError
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from refusals import assert_reports
 
-from dlkit.data.tables import sources
-from dlkit.data.tables.dates import as_seconds, forms_of
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading import sources
+from dlkit.data.tables.reading.dates import as_seconds, forms_of
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Table
 from dlkit.errors import DataError
 

@@ -10,7 +10,7 @@ import pytest
 from dlkit.data.tables import learning
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Table, table_of
 from dlkit.errors import DataError
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from refusals import assert_reports
 
-from dlkit.data.tables import sources
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading import sources
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Table
 from dlkit.errors import DataError
 

@@ -10,7 +10,7 @@ import pytest
 from dlkit.data.check import check_data
 from dlkit.data.kinds import load_dataset
 from dlkit.data.tables.raw_rows import compared, found_again, hash_raw, shared_columns
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Table, table_of
 from dlkit.settings.config import TrainConfig
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from refusals import assert_refused
 
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.roles import alike, groups_in, totals_in, weights_in
 from dlkit.data.tables.table import table_of
 from dlkit.settings.resolve import resolve
@@ -194,7 +194,7 @@ def test_wells_among_digits_are_refused_until_their_kind_is_given(dlkit: Run, ho
     assert_refused(dlkit(*TRAIN, "t.csv"), 3, "'1E1'", "--kinds well=text or well=number")
     assert dlkit(*TRAIN, "t.csv", "--kinds", "well=text").code == 0
     as_number = resolve({"model": "mlp", "data": "t.csv", "target": "y", "kinds": "well=number"}, {})
-    from dlkit.data.tables.options import TableOptions
+    from dlkit.data.tables.reading.options import TableOptions
 
     table = read_table("t.csv", options=TableOptions.of(as_number))
     np.testing.assert_array_equal(table.numbers("well"), [float(well) for well in wells])

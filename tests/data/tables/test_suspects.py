@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.suspects import find_suspects, suspects_of
 from dlkit.data.tables.table import table_of
 from dlkit.errors import DataError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlkit.data.tables import faults, sources
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading import faults, sources
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Table
 from dlkit.errors import DataError
 

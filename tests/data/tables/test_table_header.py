@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from refusals import assert_refused, assert_reports
 
-from dlkit.data.tables.header import are_values, other_file
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.reading import peek_names, read_table
+from dlkit.data.tables.reading.header import are_values, other_file
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import peek_names, read_table
 from dlkit.data.tables.table import Table
 from dlkit.errors import DataError
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.splits import split_table, splits_csv
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import read_targets

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import read_targets, target_names, targets_like
 from dlkit.errors import ConfigError, DlkitError

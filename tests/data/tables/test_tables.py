@@ -18,9 +18,9 @@ import pytest
 
 from dlkit.data.home import data_home
 from dlkit.data.preparing import report, watched
-from dlkit.data.tables import columns, reading, sources
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading import columns, sources, table_file
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Stray, Table, table_of
 from dlkit.errors import DataError
 
@@ -249,7 +249,7 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path) -> None:
 def test_numbers_of_a_large_table_are_kept_in_as_many_bits_as_they_need(
     home: Path, monkeypatch: pytest.MonkeyPatch, value: str, dtype: str
 ) -> None:
-    monkeypatch.setattr(reading, "PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr(table_file, "PREPARED_FROM_BYTES", 1)
     other = {"1600000000.5": "1600000900.5"}.get(value, "3")
     (home / "t.csv").write_text(f"a\n{value}\n{other}\n")
 
@@ -267,8 +267,8 @@ LARGE = "n,t,b,d,s\n" + "".join(
 @pytest.fixture
 def large(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A table that counts as large, read in blocks of a few rows."""
-    monkeypatch.setattr(reading, "PREPARED_FROM_BYTES", 1)
-    monkeypatch.setattr("dlkit.data.tables.sources.BLOCK_BYTES", 300)
+    monkeypatch.setattr(table_file, "PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr("dlkit.data.tables.reading.sources.BLOCK_BYTES", 300)
     path = home / "large.csv"
     path.write_text(LARGE)
     return path
@@ -284,7 +284,7 @@ def test_a_large_table_is_prepared_once_and_mapped_after_that(
     in_memory = table(LARGE)
     first = read_table(str(large))
     seen = prepared()
-    monkeypatch.setattr(reading, "DelimitedFile", None)
+    monkeypatch.setattr(table_file, "DelimitedFile", None)
 
     second = read_table(str(large))
 
@@ -314,7 +314,7 @@ def test_a_table_that_changed_is_prepared_anew(large: Path) -> None:
 def test_a_touched_table_is_not_prepared_anew(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read_table(str(large))
     os.utime(large, (1, 1))
-    monkeypatch.setattr(reading, "DelimitedFile", None)
+    monkeypatch.setattr(table_file, "DelimitedFile", None)
 
     assert len(read_table(str(large))) == 50
 
@@ -430,10 +430,10 @@ def test_a_zip_of_two_files_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_large_compressed_table_is_prepared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "PREPARED_FROM_BYTES", 1)
+    monkeypatch.setattr(table_file, "PREPARED_FROM_BYTES", 1)
     (home / "large.csv.gz").write_bytes(gzip.compress(LARGE.encode()))
     first = read_table("large.csv.gz")
-    monkeypatch.setattr(reading, "DelimitedFile", None)
+    monkeypatch.setattr(table_file, "DelimitedFile", None)
 
     assert read_table("large.csv.gz").texts("t").tolist() == first.texts("t").tolist()
 

@@ -13,10 +13,11 @@ from refusals import assert_reports
 
 from dlkit.data.check import check_data
 from dlkit.data.kinds import load_dataset
-from dlkit.data.tables import check, column_code, learning, reading, wide
+from dlkit.data.tables import check, column_code, learning
 from dlkit.data.tables import table as tables
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.reading import read_table
+from dlkit.data.tables.reading import table_file, wide
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import Table
 from dlkit.errors import DataError
 from dlkit.settings.config import TrainConfig
@@ -31,7 +32,7 @@ def read(text: str | bytes, **options: object) -> Table:
 
 @pytest.fixture
 def narrow_is_wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "WIDE_COLUMNS", 1)
+    monkeypatch.setattr(table_file, "WIDE_COLUMNS", 1)
     monkeypatch.setattr(wide, "_CELLS_AT_ONCE", 12)
 
 
@@ -153,7 +154,7 @@ def test_standardised_columns_are_those_of_numpy() -> None:
 
 def test_a_line_of_too_many_columns_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     text = ",".join(f"c{i}" for i in range(2_000)) + "\n" + ",".join(["1.25"] * 2_000) + "\n"
-    monkeypatch.setattr("dlkit.data.tables.header.MAX_RECORD_BYTES", 4_000)
+    monkeypatch.setattr("dlkit.data.tables.reading.header.MAX_RECORD_BYTES", 4_000)
 
     with pytest.raises(DataError) as caught:
         read(text)

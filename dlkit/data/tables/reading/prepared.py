@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from dlkit.data.home import data_home
-from dlkit.data.tables.options import Asked
+from dlkit.data.tables.reading.options import Asked
 from dlkit.data.tables.table import Column, Stray, Table
 from dlkit.errors import CheckpointError, file_error
 from dlkit.files.atomic import make_folder

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from dlkit.data.tables.columns import ColumnReader
-from dlkit.data.tables.faults import find_fault, records
-from dlkit.data.tables.header import read_header
+from dlkit.data.tables.reading.columns import ColumnReader
+from dlkit.data.tables.reading.faults import find_fault, records
+from dlkit.data.tables.reading.header import read_header
 from dlkit.errors import DataError, printable
 
 BLOCK_BYTES = 4 * 2**20

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dlkit.data.tables.arrow import as_array, strings
+from dlkit.data.tables.reading.arrow import as_array, strings
 
 ISO = "ISO8601"
 _FEW_FORMS = 3

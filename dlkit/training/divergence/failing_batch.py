@@ -15,9 +15,9 @@ from dlkit.files.checkpoint import Checkpoint
 from dlkit.inputs import Inputs, rows_of
 from dlkit.objectives import Objective
 from dlkit.training.compute import seed_step, uncompiled
+from dlkit.training.divergence.replay import Replay, replay
 from dlkit.training.loop import Step
 from dlkit.training.precision import Forward
-from dlkit.training.replay import Replay, replay
 from dlkit.training.step import Parts
 
 _PREFIX, _INPUTS = "batch.", "inputs"

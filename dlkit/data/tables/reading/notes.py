@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dlkit.data.tables.options import TableOptions
+from dlkit.data.tables.reading.options import TableOptions
 from dlkit.errors import DataError, did_you_mean, printable
 
 if TYPE_CHECKING:
-    from dlkit.data.tables.columns import ColumnReader
+    from dlkit.data.tables.reading.columns import ColumnReader
 
 _SHOWN = 8
 _CENSORED = {"half": "half the limit (those like >100 the limit)", "value": "the limit", "drop": "missing"}

@@ -9,7 +9,7 @@ from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs
 from dlkit.objectives import Objective, best_constant_loss
 from dlkit.probes.layers import Signal, spread_signals
-from dlkit.training.sample_signals import sample_signals
+from dlkit.training.signals.samples import sample_signals
 
 _TARGETS = 4096
 _SIMPLE = 384

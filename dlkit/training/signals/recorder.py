@@ -15,8 +15,8 @@ from dlkit.objectives import Objective, RunningMean
 from dlkit.probes.layers import LayerProbe, Signal, rank_of, std_of
 from dlkit.probes.parameters import ProbeRow
 from dlkit.training.compute import uncompiled
-from dlkit.training.data_signals import batch_signals, data_signals
-from dlkit.training.network_signals import network_signals
+from dlkit.training.signals.data import batch_signals, data_signals
+from dlkit.training.signals.network import network_signals
 
 if TYPE_CHECKING:
     from dlkit.training.step import Parts

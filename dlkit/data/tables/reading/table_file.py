@@ -18,14 +18,14 @@ from typing import IO, Any, BinaryIO, cast
 import pyarrow as pa
 
 from dlkit.data.preparing import one_at_a_time
-from dlkit.data.tables.columns import ColumnReader, not_of_kind
-from dlkit.data.tables.faults import rewritten
-from dlkit.data.tables.header import from_to, is_ragged, read_header, wide_encoding
-from dlkit.data.tables.judging import plan_columns, units_below
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
-from dlkit.data.tables.notes import notes_of, refuse_idle
-from dlkit.data.tables.options import Asked, TableOptions
-from dlkit.data.tables.prepared import (
+from dlkit.data.tables.reading.columns import ColumnReader, not_of_kind
+from dlkit.data.tables.reading.faults import rewritten
+from dlkit.data.tables.reading.header import from_to, is_ragged, read_header, wide_encoding
+from dlkit.data.tables.reading.judging import plan_columns, units_below
+from dlkit.data.tables.reading.notes import notes_of, refuse_idle
+from dlkit.data.tables.reading.options import Asked, TableOptions
+from dlkit.data.tables.reading.prepared import (
     GrowingColumns,
     is_prepared,
     keep_table,
@@ -33,10 +33,10 @@ from dlkit.data.tables.prepared import (
     prepared_folder,
     prepared_place,
 )
-from dlkit.data.tables.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
+from dlkit.data.tables.reading.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
+from dlkit.data.tables.reading.together import convert_together
+from dlkit.data.tables.reading.wide import WIDE_COLUMNS, WideFile
 from dlkit.data.tables.table import Progress, Stray, Table
-from dlkit.data.tables.together import convert_together
-from dlkit.data.tables.wide import WIDE_COLUMNS, WideFile
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PREPARED_FROM_BYTES = 32 * 2**20

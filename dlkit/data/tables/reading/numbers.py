@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dlkit.data.tables.arrow import as_array, strings
+from dlkit.data.tables.reading.arrow import as_array, strings
 
 # What stands for a missing number in the wild; in a text column only the empty field is missing, for "NA", "None"
 # and "null" are labels there.

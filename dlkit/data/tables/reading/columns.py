@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from dlkit.data.tables.arrow import as_array, coded
-from dlkit.data.tables.dates import ISO, as_seconds
-from dlkit.data.tables.numbers import Written, is_grouped, shape_of
+from dlkit.data.tables.reading.arrow import as_array, coded
+from dlkit.data.tables.reading.dates import ISO, as_seconds
+from dlkit.data.tables.reading.numbers import Written, is_grouped, shape_of
 from dlkit.data.tables.table import Column, Stray
 from dlkit.errors import DataError, printable
 

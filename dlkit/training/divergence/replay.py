@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.inputs import Inputs, call
-from dlkit.training.guard import non_finite
+from dlkit.training.divergence.guard import non_finite
 
 _NEAR_OVERFLOW = 0.1  # of the range of a dtype: what is computed from such a number may overflow
 _NAMES_SHOWN = 5

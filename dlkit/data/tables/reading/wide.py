@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from dlkit.data.tables.arrow import strings
-from dlkit.data.tables.columns import ColumnReader
-from dlkit.data.tables.sources import DelimitedFile, sha256_of
+from dlkit.data.tables.reading.arrow import strings
+from dlkit.data.tables.reading.columns import ColumnReader
+from dlkit.data.tables.reading.sources import DelimitedFile, sha256_of
 from dlkit.errors import DataError
 
 WIDE_COLUMNS = 5_000

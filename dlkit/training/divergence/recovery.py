@@ -19,11 +19,11 @@ from dlkit.models.extra_state import weights_of
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import recipe_of
 from dlkit.settings.spec import parse_code
-from dlkit.training.failing_batch import FailingBatch, find_batch, find_validation_batch
-from dlkit.training.guard import all_finite, non_finite
+from dlkit.training.divergence.failing_batch import FailingBatch, find_batch, find_validation_batch
+from dlkit.training.divergence.guard import all_finite, non_finite
+from dlkit.training.divergence.replay import Finding
 from dlkit.training.loop import Position, Step
 from dlkit.training.optimizers import optimizer_state
-from dlkit.training.replay import Finding
 from dlkit.training.state import RunState
 from dlkit.training.step import Parts, alone
 

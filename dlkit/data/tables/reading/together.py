@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dlkit.data.tables.arrow import as_array
-from dlkit.data.tables.columns import ColumnReader, first_exponent, first_padded
-from dlkit.data.tables.numbers import Written
-from dlkit.data.tables.wide import WideBatch
+from dlkit.data.tables.reading.arrow import as_array
+from dlkit.data.tables.reading.columns import ColumnReader, first_exponent, first_padded
+from dlkit.data.tables.reading.numbers import Written
+from dlkit.data.tables.reading.wide import WideBatch
 
 T = TypeVar("T")
 _CELLS = 2**14

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from dlkit.data.tables.arrow import coded
-from dlkit.data.tables.columns import (
+from dlkit.data.tables.reading.arrow import coded
+from dlkit.data.tables.reading.columns import (
     EXPONENT,
     MAX_WORDS,
     PADDED,
@@ -18,10 +18,10 @@ from dlkit.data.tables.columns import (
     first_of,
     others_of,
 )
-from dlkit.data.tables.dates import forms_of, in_order, mostly_dates
-from dlkit.data.tables.numbers import Marks, is_grouped, look_around, recognise_marks, shape_of
-from dlkit.data.tables.options import TableOptions
-from dlkit.data.tables.together import judge_together
+from dlkit.data.tables.reading.dates import forms_of, in_order, mostly_dates
+from dlkit.data.tables.reading.numbers import Marks, is_grouped, look_around, recognise_marks, shape_of
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.together import judge_together
 
 _STRAY_SHARE = 0.1
 _MANY_NUMBERS = 20

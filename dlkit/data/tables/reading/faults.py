@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from dlkit.data.tables.header import MAX_RECORD_BYTES, Header, fault_in, from_to, text_fault
+from dlkit.data.tables.reading.header import MAX_RECORD_BYTES, Header, fault_in, from_to, text_fault
 from dlkit.errors import DataError
 
 _END = "\0end"

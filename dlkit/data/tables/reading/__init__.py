@@ -1,0 +1,1 @@
+"""Files of tables as columns: header, texts, numbers and dates, as they are written."""

@@ -1,0 +1,1 @@
+"""What the rules of diagnosis need of a run, recorded while it trains."""
