@@ -10,13 +10,13 @@ ProbeRow = tuple[int, str, str, float]
 """A row of probes.csv: step, layer, signal, value."""
 
 SAMPLES_PER_EPOCH = 20
-_LEAST_INTERVAL = 25
+_LEAST_INTERVAL = 100
 _MAX_ROWS = 6_000
 _MISSING = -1.0
 
 
 class Probe:
-    """Measures the first step of each epoch and every 25th, of long epochs about twenty steps, on the device.
+    """Measures the first step of each epoch and every 100th, of long epochs about twenty steps, on the device.
 
     Args:
         model: The network; its trainable parameters are watched.
@@ -69,12 +69,15 @@ class Probe:
         """
         if not self._values:
             return None, None, []
-        values = torch.stack(self._values).double().cpu()
-        whole = values.clamp(min=0).norm(dim=2)
-        whole_ratios = (whole[:, 1] / whole[:, 2])[whole[:, 2] > 0]
-        rows = self.rows()
+        values = self._read()
+        norms = [
+            [math.hypot(*(max(value, 0.0) for value in signal)) for signal in sample] for sample in values
+        ]
+        ratios = [update / weight for _, update, weight in norms if weight > 0]
+        rows = list(self._rows(values))
         self._steps, self._values = [], []
-        return whole[:, 0].mean().item(), whole_ratios.mean().item() if len(whole_ratios) else None, rows
+        grad_norm = math.fsum(gradient for gradient, _, _ in norms) / len(norms)
+        return grad_norm, math.fsum(ratios) / len(ratios) if ratios else None, rows
 
     def rows(self) -> list[ProbeRow]:
         """Return rows (step, layer, signal, value) of what was measured so far; waits for the device.
@@ -82,15 +85,18 @@ class Probe:
         There is one for each layer, signal and sample; of a network of very many layers, for fewer samples. Weights
         that are all zero have no ratio.
         """
-        if not self._values:
-            return []
-        values = torch.stack(self._values).double().cpu().tolist()  # (samples, signals, layers)
+        return list(self._rows(self._read())) if self._values else []
+
+    def _read(self) -> list[list[list[float]]]:
+        """Return gradient, update and weights of each layer of each sample: (samples, signals, layers)."""
+        found: list[list[list[float]]] = torch.stack(self._values).tolist()
+        return found
+
+    def _rows(self, values: Sequence[Sequence[Sequence[float]]]) -> Iterator[ProbeRow]:
         last = len(self._steps) - 1
         stride = max(1, len(self._names) * len(self._steps) // _MAX_ROWS)
-        rows: list[ProbeRow] = []
         for index in sorted({*range(0, last + 1, stride), last}):
-            rows += self._rows_of(self._steps[index], values[index], with_weights=index in (0, last))
-        return rows
+            yield from self._rows_of(self._steps[index], values[index], with_weights=index in (0, last))
 
     def _rows_of(
         self, step: int, values: Sequence[Sequence[float]], *, with_weights: bool

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Ridge
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -84,6 +85,48 @@ def test_rows_that_repeat_and_classes_of_validation_alone_are_counted() -> None:
 
     assert found["repeated_rows"] == pytest.approx(0.9)
     assert found["val_new_classes"] == pytest.approx(0.5)
+    assert found["val_known_rows"] == 0.0
+    assert (
+        named(sample_signals((train_x, train_y), (train_x[:100], train_y[:100]), 2))["val_known_rows"] == 1.0
+    )
+
+
+def test_codes_are_told_by_how_often_they_occur() -> None:
+    draws = np.random.default_rng(12)
+    frequent = draws.integers(0, 4, 400)
+    codes = torch.tensor(
+        np.where(draws.random((400, 12)) < 0.5, frequent[:, None], draws.integers(0, 30, (400, 12)))
+    )
+    targets = torch.tensor(frequent)
+
+    found = named(sample_signals((codes[:300], targets[:300]), (codes[300:], targets[300:]), 4))
+
+    assert found["simple_skill"] > 0.9
+
+
+def test_a_code_for_missing_values_makes_a_column_wide_beside_its_median() -> None:
+    x = draw(300, 3, 13)
+    x[::10, 1] = -9999
+    column = x[:, 1].numpy()
+    expected = column.std() / np.median(np.abs(column - np.sort(column)[149]))
+
+    found = named(sample_signals((x, x[:, :1]), (x, x[:, :1]), 1))
+
+    assert found["column_outlier"] == pytest.approx(expected, rel=0.05)
+
+
+def test_the_balanced_skill_counts_each_class_alike() -> None:
+    x, targets = draw(400, 2, 14), (torch.arange(400) % 10 == 0).long()
+    x[:, 0] += 1.5 * targets
+
+    found = named(sample_signals((x[:300], targets[:300]), (x[300:], targets[300:]), 2))
+
+    scaler = StandardScaler().fit(x[:300])
+    ridge = Ridge(1.0).fit(scaler.transform(x[:300]), targets[:300])
+    nearest = KNeighborsClassifier(5).fit(scaler.transform(x[:300]), targets[:300])
+    answers = ridge.predict(scaler.transform(x[300:])) > 0.5, nearest.predict(scaler.transform(x[300:]))
+    recalls = [balanced_accuracy_score(targets[300:], each) for each in answers]
+    assert found["simple_balanced"] == pytest.approx(2 * max(recalls) - 1, abs=1e-4)
 
 
 class Dropped(nn.Module):
@@ -121,6 +164,19 @@ class FirstSample(nn.Module):
 class FirstColumns(nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs[:, :1] ** 2
+
+
+class FirstCodes(nn.Module):
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return codes[:, :3].float()
+
+
+def test_positions_of_codes_that_do_not_matter_are_not_used() -> None:
+    codes = torch.randint(0, 50, (40, 12), generator=torch.Generator().manual_seed(15))
+
+    found = named(network_signals(FirstCodes(), call, codes, call(FirstCodes(), codes)))
+
+    assert found["inputs_used"] == pytest.approx(3 / 12)
 
 
 @pytest.mark.parametrize(

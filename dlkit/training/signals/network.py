@@ -11,7 +11,8 @@ from dlkit.probes.layers import Signal
 Forward = Callable[[nn.Module, Inputs], Tensor]
 
 _SAMPLES = 16
-_TINY = 1e-30
+_SWAPPED, _POSITIONS = 8, 64
+_TINY, _LEAST_CHANGE = 1e-30, 1e-6
 
 
 def network_signals(model: nn.Module, forward: Forward, inputs: Inputs, outputs: Tensor) -> Iterator[Signal]:
@@ -32,7 +33,11 @@ def network_signals(model: nn.Module, forward: Forward, inputs: Inputs, outputs:
     yield "", "batch_dependence", (alone - outputs[half:]).abs().max() / size
     again = forward(model, rows_of(inputs, half, 2 * half)).float()
     yield "", "evaluation_noise", (again - alone).abs().max() / size
-    if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+    if not isinstance(inputs, Tensor):
+        return
+    if not inputs.is_floating_point():
+        if inputs.ndim == 2:
+            yield "", "inputs_used", _swaps_that_matter(model, forward, inputs[: min(half, _SWAPPED)])
         return
     middle = (inputs[:half] + inputs[half : 2 * half]) / 2
     bend = forward(model, middle).float() - (outputs[:half] + outputs[half:]) / 2
@@ -40,6 +45,20 @@ def network_signals(model: nn.Module, forward: Forward, inputs: Inputs, outputs:
     varied = inputs.amax(0) > inputs.amin(0)
     used = _slopes(model, forward, inputs[: 2 * half]) > 0
     yield "", "inputs_used", (used & varied).sum() / varied.sum().clamp_min(1)
+
+
+def _swaps_that_matter(model: nn.Module, forward: Forward, codes: Tensor) -> Tensor:
+    """Return the share of positions where outputs change with the code of another sample, of those where codes vary."""
+    varied = torch.nonzero(codes.amax(0) > codes.amin(0))[:, 0][:_POSITIONS]
+    if not len(varied):
+        return torch.ones(())
+    swapped = codes.repeat(len(varied), 1, 1)  # (positions, samples, length)
+    places = torch.arange(len(varied), device=codes.device)
+    swapped[places, :, varied] = codes.roll(1, 0)[:, varied].T
+    outputs = forward(model, swapped.flatten(0, 1)).float().unflatten(0, swapped.shape[:2])
+    changes = (outputs - forward(model, codes).float()).abs().flatten(1).amax(1)
+    share: Tensor = (changes > _LEAST_CHANGE * outputs.abs().max()).float().mean()
+    return share
 
 
 def _slopes(model: nn.Module, forward: Forward, inputs: Tensor) -> Tensor:

@@ -138,7 +138,8 @@ class Signals:
         self._add_watched()
         losses = running.losses()
         self._add(position_step, [("", "loss_noise", _noise(losses))])
-        parts = _LOSSES_PER_EPOCH if len(losses) >= 2 * _LOSSES_PER_EPOCH else 1
+        is_early = epoch_start < _LOSSES_PER_EPOCH * len(losses)
+        parts = _LOSSES_PER_EPOCH if is_early and len(losses) >= 2 * _LOSSES_PER_EPOCH else 1
         for part in range(parts):
             start, stop = (len(losses) * end // parts for end in (part, part + 1))
             done = epoch_start + (position_step - epoch_start) * (part + 1) // parts

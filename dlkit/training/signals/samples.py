@@ -1,7 +1,7 @@
 """What simple methods make of some samples, which a network should reach too, and how validation differs."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -12,8 +12,10 @@ from dlkit.probes.layers import Signal
 
 Samples = tuple[Inputs, Tensor]
 """Inputs and targets of N samples."""
+Score = Callable[[Tensor, Tensor], float]
+"""Judges answers by the targets: 0 for the best constant answer, 1 for a perfect one."""
 
-_COLUMNS = 128
+_COLUMNS, _CODES = 128, 64
 _NEIGHBOURS = 5
 _PENALTY = 1.0
 _TINY = 1e-12
@@ -34,15 +36,25 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
     if not train_x.shape[1]:
         return
     classes = train_y.shape[1] > 1 and bool(((train_y == 0) | (train_y == 1)).all())
+    score = _score_of_classes if classes else _score_of_numbers
     for name, x, y in (("train", train_x, train_y), ("val", val_x, val_y)):
-        half = len(x) // 2
-        yield "", f"simple_{name}", _skill((x[:half], y[:half]), (x[half:], y[half:]), classes=classes)
-    yield "", "repeated_rows", 1 - _distinct(train_x) / max(1, len(train_x))
-    yield "", "simple_skill", _skill((train_x, train_y), (val_x, val_y), classes=classes)
+        (skill,) = _skills((x[::2], y[::2]), (x[1::2], y[1::2]), score)
+        yield "", f"simple_{name}", skill
+    train_rows, val_rows = _projected(train_x), _projected(val_x)
+    yield "", "repeated_rows", 1 - len(train_rows.unique()) / max(1, len(train_rows))
+    yield "", "val_known_rows", torch.isin(val_rows, train_rows).float().mean()
+    scores = (score, _score_of_recalls) if classes else (score,)
+    for name, skill in zip(
+        ("simple_skill", "simple_balanced"),
+        _skills((train_x, train_y), (val_x, val_y), *scores),
+        strict=False,
+    ):
+        yield "", name, skill
     mean, std = train_x.mean(0), train_x.std(0, correction=0)
     varied = std > 0
     if varied.any():
         yield "", "column_scale", std.max() / std[varied].median()
+        yield "", "column_outlier", _widest_tail(train_x, std)
         shift = (val_x.mean(0) - mean)[varied] / std[varied]
         yield "", "val_input_shift", shift.square().mean().sqrt()
         yield "", "val_input_scale", (val_x.std(0, correction=0)[varied] / std[varied]).median()
@@ -54,20 +66,29 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         yield "", "val_new_classes", val_y.mean(0)[train_y.sum(0) == 0].sum()
 
 
-def _distinct(rows: Tensor) -> int:
-    """Return how many rows differ, by their projections onto one direction."""
-    direction = torch.arange(1, rows.shape[1] + 1, dtype=torch.float64).sin()
-    return len(torch.unique(rows.double() @ direction))
+def _projected(rows: Tensor) -> Tensor:
+    """Return a number for each row, by which rows that are alike are found."""
+    return rows.double() @ torch.arange(1, rows.shape[1] + 1, dtype=torch.float64).sin()
+
+
+def _widest_tail(columns: Tensor, std: Tensor) -> Tensor:
+    """Return the largest standard deviation of a column over the median distance from its median."""
+    distances = (columns - columns.median(0).values).abs().median(0).values
+    return torch.where(distances > 0, std / distances.clamp_min(_TINY), 0.0).max()
 
 
 def _columns(inputs: Inputs) -> Tensor:
-    """Return some numbers of each sample, shape (N, C), C at most 128."""
+    """Return some numbers of each sample, shape (N, C): at most 128, and how often each of 64 codes is among them."""
     tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs.values())
     values = [
         each.flatten(1) if each.ndim > 1 else each[:, None] for each in tensors if not each.is_complex()
     ]
     columns = torch.cat([each.float().cpu() for each in values], 1)
-    return columns[:, :: max(1, math.ceil(columns.shape[1] / _COLUMNS))].nan_to_num(0.0, 0.0, 0.0)
+    columns = columns[:, :: max(1, math.ceil(columns.shape[1] / _COLUMNS))].nan_to_num(0.0, 0.0, 0.0)
+    if any(each.is_floating_point() for each in tensors):
+        return columns
+    counts = (columns[:, :, None] == torch.arange(_CODES)).sum(1)
+    return torch.cat([columns, counts], 1)
 
 
 def _numbers(targets: Tensor, width: int) -> Tensor:
@@ -77,16 +98,16 @@ def _numbers(targets: Tensor, width: int) -> Tensor:
     return F.one_hot(targets.cpu(), width).float()
 
 
-def _skill(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor], *, classes: bool) -> float:
-    """Return the skill of the better of two methods that know some samples, in others; NaN where all are alike."""
+def _skills(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor], *scores: Score) -> list[float]:
+    """Return by each score the better of two methods that know some samples, in others; NaN where all are alike."""
     (x, y), (new_x, new_y) = known, asked
     if len(x) < _NEIGHBOURS or not len(new_x):
-        return math.nan
+        return [math.nan] * len(scores)
     mean, std = x.mean(0), x.std(0, correction=0)
     std = torch.where(std > 0, std, 1.0)
     x, new_x = (x - mean) / std, (new_x - mean) / std
     both = (_neighbours(x, y, new_x), _linear(x, y, new_x))
-    return max(_score(answers, new_y, classes=classes) for answers in both)
+    return [max(score(answers, new_y) for answers in both) for score in scores]
 
 
 def _neighbours(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:
@@ -103,11 +124,22 @@ def _linear(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:
     return new_x @ weights + middle
 
 
-def _score(answers: Tensor, targets: Tensor, *, classes: bool) -> float:
-    if classes:
-        right = (answers.argmax(1) == targets.argmax(1)).float().mean()
-        right, share = torch.stack([right, targets.mean(0).max()]).tolist()
-        return (right - share) / (1 - share) if share < 1 else math.nan
+def _score_of_classes(answers: Tensor, targets: Tensor) -> float:
+    right = (answers.argmax(1) == targets.argmax(1)).float().mean()
+    right, share = torch.stack([right, targets.mean(0).max()]).tolist()
+    return (right - share) / (1 - share) if share < 1 else math.nan
+
+
+def _score_of_recalls(answers: Tensor, targets: Tensor) -> float:
+    """Judge by the mean over classes of the share of their samples that is answered right."""
+    right = F.one_hot(answers.argmax(1), targets.shape[1]) * targets
+    present = targets.sum(0) > 0
+    recall = (right.sum(0)[present] / targets.sum(0)[present]).mean().item()
+    share = 1 / targets.shape[1]
+    return (recall - share) / (1 - share)
+
+
+def _score_of_numbers(answers: Tensor, targets: Tensor) -> float:
     errors = (answers - targets).square().sum()
     spread = (targets - targets.mean(0)).square().sum()
     return 1 - (errors / spread).item() if spread > 0 else math.nan
