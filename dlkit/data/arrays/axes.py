@@ -13,7 +13,7 @@ from dlkit.settings.config import TrainConfig
 from dlkit.settings.models import MODELS
 from dlkit.settings.spec import parse_code
 
-ROWS, OTHER = "rows", "other"
+ROWS, OTHER, SIGNAL = "rows", "other", "signal"
 IMAGES = ("nchw", "nhwc", "nhw")
 SEQUENCES = ("ntf", "nft")
 _LAYOUTS = {3: ("nhw", "ntf", "nft"), 4: ("nchw", "nhwc")}
@@ -28,7 +28,8 @@ class Reading:
     """One way to read inputs.
 
     Args:
-        layout: `nchw`, `nhwc`, `nhw`, `ntf`, `nft`, `rows` or `other`.
+        layout: `nchw`, `nhwc`, `nhw`, `ntf`, `nft`, `rows`, `signal` (rows as one channel, as Conv1d takes them) or
+            `other`.
         codes: They are whole numbers that a network of the user's own gets as they are.
         note: What was assumed, for the user.
     """
@@ -86,7 +87,7 @@ def readings(
     if codes and given.get("normalize", "auto") in ("auto", "none"):
         note = "inputs are whole numbers, which the network gets as they are (int64); a float array is normalised"
         return [Reading(found[0].layout, codes=True, note=note), *found]
-    return found
+    return [*found, _signal(shape)] if own and len(shape) == 2 and layout == "auto" else found
 
 
 def reading_like(shape: tuple[int, ...], given: Mapping[str, Any], trained_on: DataDescription) -> Reading:
@@ -102,6 +103,8 @@ def reading_like(shape: tuple[int, ...], given: Mapping[str, Any], trained_on: D
         normalisation = trained_on.normalisation
         first = normalisation is not None and normalisation.axis == 1
         return Reading("nhw" if len(trained_on.input_shape) == 3 else "nft" if first else "ntf", codes)
+    if len(shape) == 2 and len(trained_on.input_shape) == 2:
+        return Reading(SIGNAL)
     if len(shape) == 4:
         layout = given.get("layout") if given.get("layout") in _LAYOUTS[4] else _of_four(shape).layout
         fitting = [each for each in _LAYOUTS[4] if _stored(each, shape)[1:] == trained_on.input_shape[1:]]
@@ -134,6 +137,13 @@ def _differences(values: np.ndarray, axis: int) -> float:
         float(spread.var()) if len(spread) else 0.0
     )
     return differences if math.isfinite(differences) else 0.0
+
+
+def _signal(shape: tuple[int, ...]) -> Reading:
+    """Return the reading of rows, shape (N, T), as signals of one channel, shape (N, 1, T)."""
+    return Reading(
+        SIGNAL, note=f"inputs of shape {shape[0]}x{shape[1]} are signals of one channel: (B, 1, {shape[1]})"
+    )
 
 
 def _of_three(

@@ -9,15 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.arrays.headers import JOINED, PARTS, ArrayEntry, find_roles
+from dlkit.data.arrays.headers import ArrayEntry
 from dlkit.data.arrays.labels import unknown_targets
 from dlkit.data.arrays.load import dataset_of
+from dlkit.data.arrays.returned import plainly
+from dlkit.data.arrays.roles import JOINED, PARTS, find_roles
 from dlkit.data.dataset import DataSet, Request
 from dlkit.device import seed_all
 from dlkit.errors import DataError, instance_of, printable
 from dlkit.user_code import load_code, running
 
-_FORMS = "return inputs and targets, or a mapping of train, val and test to such pairs, or arrays by name as in .npz"
+_FORMS = (
+    "return inputs and targets, or a mapping of train, val and test to such pairs, or arrays by name as in .npz, or a "
+    "Dataset or DataLoader of torch"
+)
 
 
 def load_function(request: Request) -> DataSet:
@@ -42,12 +47,12 @@ def load_function(request: Request) -> DataSet:
         )
     seed_all(request.config.seed)
     with running(code, f"--data {code.short}", DataError):
-        made = function()
+        made, read_as = plainly(function(), code, request.config.target)
     pairs = {
         part: (_array(_single(inputs, targets, code.short), code.short), _array(targets, code.short))
         for part, inputs, targets in (_with_targets(*each, request) for each in _parts(made, request))
     }
-    return dataset_of(pairs, request)
+    return dataset_of(pairs, request, said=[read_as])
 
 
 def _with_targets(part: str, inputs: Any, targets: Any, request: Request) -> tuple[str, Any, Any]:

@@ -1,10 +1,12 @@
-"""Inputs of arrays as they are stored: their types, which bands are taken, and that all of them are finite."""
+"""Inputs of arrays as they are stored: their types, which bands are taken, which are missing, that none is infinite."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.arrays.axes import ROWS, SEQUENCES, Reading
+from dlkit.data.arrays.axes import ROWS, SEQUENCES, SIGNAL, Reading
 from dlkit.data.dataset import Request
 from dlkit.errors import ConfigError, DataError
 from dlkit.settings.texts import parse_bands
@@ -27,7 +29,7 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
         source: What they are called in messages.
 
     Raises:
-        DataError: They are not numbers, or some are not finite.
+        DataError: They are not numbers, or some are infinite.
     """
     if array.dtype.kind not in "fiub":
         raise DataError(
@@ -37,7 +39,7 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
     scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0) if reading.is_image else 1.0
     if reading.layout == "nhwc":
         array = array.transpose(0, 3, 1, 2)
-    elif reading.layout == "nhw" or array.ndim == 1:
+    elif reading.layout in ("nhw", SIGNAL) or array.ndim == 1:
         array = array[:, None]
     if reading.codes:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)), scale
@@ -86,16 +88,33 @@ def _drowns(values: np.ndarray, axis: int) -> bool:
     return bool((blur > _BLUR * spread)[spread > 0].any())
 
 
+def missing_note(parts: Mapping[str, Tensor]) -> str:
+    """Return a message about missing values, NaN, in the inputs of all parts, shape (N, ...); empty without them."""
+    missing = samples = values = 0
+    for inputs in parts.values():
+        values += inputs.numel()
+        for part in inputs.split(_ROWS_AT_ONCE) if inputs.is_floating_point() else ():
+            absent = part.isnan().reshape(len(part), -1).sum(1)
+            missing += int(absent.sum())
+            samples += int((absent > 0).sum())
+    if not missing:
+        return ""
+    return (
+        f"{100 * missing / values:.2g} % of the values are missing (NaN), in {samples:,} samples: they become the mean "
+        "over the training samples"
+    )
+
+
 def _check_finite(inputs: Tensor, source: str) -> None:
     bad: list[int] = []
     for start in range(0, len(inputs), _ROWS_AT_ONCE):
         part = inputs[start : start + _ROWS_AT_ONCE]
-        found = (~part.to(torch.float32).isfinite()).reshape(len(part), -1).any(1).nonzero()[:, 0]
+        found = part.to(torch.float32).isinf().reshape(len(part), -1).any(1).nonzero()[:, 0]
         bad += (found + start).tolist()
     if bad:
         shown = ", ".join(f"{row:,}" for row in bad[:8]) + (", ..." if len(bad) > 8 else "")
         raise DataError(
-            f"{source} holds NaN, infinities or numbers beyond 3e38 in {len(bad):,} of {len(inputs):,} samples, "
+            f"{source} holds infinities or numbers beyond 3e38 in {len(bad):,} of {len(inputs):,} samples, "
             f"in rows {shown}",
-            "fill them in or leave those rows out; row 0 is the first",
+            "make them NaN, which is read as missing, or leave those rows out; row 0 is the first",
         )

@@ -27,7 +27,7 @@ ARRAYS = DataKind(
     name="arrays",
     load=load,
     suffixes=(".npz", ".npy"),
-    recipe_of=deferred("dlkit.data.arrays.headers:recipe_of"),
+    recipe_of=deferred("dlkit.data.arrays.roles:recipe_of"),
     layouts=ARRAY_LAYOUTS,
     refuses=("size", *TABLE_SETTINGS),
 )

@@ -1,7 +1,7 @@
 """Arrays in .npz and .npy files, or made by a function, as a data set."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from dlkit.data.arrays.axes import Reading, features_last_or_first, reading_like, readings, settings_of
-from dlkit.data.arrays.headers import ArrayEntry, find_inputs, find_roles, read_entries
-from dlkit.data.arrays.inputs import as_stored, pick_bands
+from dlkit.data.arrays.headers import ArrayEntry, read_entries
+from dlkit.data.arrays.inputs import as_stored, missing_note, pick_bands
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels, unknown_targets
+from dlkit.data.arrays.roles import find_groups, find_inputs, find_roles, note_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.infer_task import SOME_CLASSES
 from dlkit.data.memory import available_memory, size_text
@@ -37,6 +38,7 @@ def load_arrays(request: Request) -> DataSet:
     path = request.spec.path
     assert path is not None, "arrays lie in a file"
     entries = read_entries(path)
+    groups, said = None, [""]
     if "" in entries:
         pairs, name = {"all": _single_arrays(path, entries[""], request)}, path.stem
     else:
@@ -50,10 +52,24 @@ def load_arrays(request: Request) -> DataSet:
             for part, (inputs, targets) in roles.items()
         }
         name = next(iter(roles.values()))[0]
-    return dataset_of(pairs, request, name=name)
+        config = request.config
+        groups = _groups(path, entries, roles, request)
+        said = [
+            note_of(roles, entries, typed=None not in (config.features, config.target)),
+            _suggested_groups(entries, roles, request),
+        ]
+    return dataset_of(pairs, request, name=name, groups=groups, said=said)
 
 
-def dataset_of(pairs: Pairs, request: Request, *, name: str = "", turn: int = 0) -> DataSet:
+def dataset_of(
+    pairs: Pairs,
+    request: Request,
+    *,
+    name: str = "",
+    turn: int = 0,
+    groups: np.ndarray | None = None,
+    said: Sequence[str] = (),
+) -> DataSet:
     """Make a data set of inputs and targets.
 
     Args:
@@ -61,6 +77,8 @@ def dataset_of(pairs: Pairs, request: Request, *, name: str = "", turn: int = 0)
         request: Settings, and what a network was trained on.
         name: The name of the inputs.
         turn: Which of the possible ways to read the inputs is taken.
+        groups: Group of each sample of `all`, shape (N,), which no two splits share; None for none.
+        said: Messages about how the arrays were found.
 
     Raises:
         DataError: They cannot be learned, have changed, or do not fit the network.
@@ -82,13 +100,15 @@ def dataset_of(pairs: Pairs, request: Request, *, name: str = "", turn: int = 0)
     _refuse_masks(next(iter(pairs.values()))[1], next(iter(shapes.values())), source)
     labels = _labels({part: targets for part, (_, targets) in pairs.items()}, request)
     parts = {part: (inputs, labels.values[part]) for part, (inputs, _) in stored.items()}
-    found = Source(parts, next(iter(stored.values()))[1], fingerprint(parts), axis=reading.axis)
+    missing = missing_note({part: inputs for part, (inputs, _) in stored.items()})
+    scale = next(iter(stored.values()))[1]
+    found = Source(parts, scale, fingerprint(parts), missing=bool(missing), axis=reading.axis)
     request.check_fingerprint(found.fingerprint)
-    dataset = split_source(found, _describe(found, labels, request), request, sorted_rows=True)
+    dataset = split_source(found, _describe(found, labels, request), request, sorted_rows=True, groups=groups)
     otherwise = None
     if turn + 1 < len(possible):
-        otherwise = partial(dataset_of, pairs, request, name=name, turn=turn + 1)
-    notes = [reading.note, labels.note, *dataset.notes]
+        otherwise = partial(dataset_of, pairs, request, name=name, turn=turn + 1, groups=groups, said=said)
+    notes = [*said, reading.note, missing, labels.note, *dataset.notes]
     return replace(dataset, notes=[note for note in notes if note], otherwise=otherwise)
 
 
@@ -181,6 +201,41 @@ def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tup
             raise
         # What was typed for the data trained on need not hold for others.
         return find_roles(entries, source, None, None, need_train=need_train)
+
+
+def _groups(
+    path: Path, entries: Mapping[str, ArrayEntry], roles: Mapping[str, tuple[str, str]], request: Request
+) -> np.ndarray | None:
+    """Return the group of each sample, shape (N,), int64, from the array that --group names; None without it.
+
+    Raises:
+        ConfigError: There is no such array, or it has not one value for each sample.
+    """
+    name = request.config.group
+    if name is None or not request.same_data or "all" not in roles:
+        return None
+    samples = entries[roles["all"][0]].shape[:1]
+    fitting = [each for each, entry in entries.items() if entry.shape in (samples, (*samples, 1))]
+    if name not in fitting or entries[name].kind not in "iufbUS":
+        raise ConfigError(
+            f"--group {printable(name)}: {path.name} has no array of that name with one value for each sample",
+            did_you_mean(name, fitting) or f"it has {', '.join(map(printable, fitting))}",
+        )
+    values = load_zipped(path, [name])[name].reshape(-1)
+    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
+
+
+def _suggested_groups(
+    entries: Mapping[str, ArrayEntry], roles: Mapping[str, tuple[str, str]], request: Request
+) -> str:
+    """Return a message about samples that may belong together, where a random split would separate them."""
+    config = request.config
+    asked = config.group is not None or config.split_file is not None or request.trained_on is not None
+    found = [] if asked or "all" not in roles else find_groups(entries, entries[roles["all"][0]].shape[:1])
+    if not found:
+        return ""
+    name = printable(found[0])
+    return f"{name} may tell samples of one source, which a random split separates: --group {name} keeps them together"
 
 
 def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np.ndarray, np.ndarray]:

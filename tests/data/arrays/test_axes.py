@@ -54,7 +54,7 @@ def test_axes_of_images_are_read_by_equal_sides_then_by_the_shortest(
         ("net.py:Net", (100, 12), "int64", "x", ["codes", "rows"]),
         ("net.py:Net", (100, 12), "uint8", "x", ["codes", "rows"]),
         ("net.py:Net", (100, 12, 4), "int32", "x", ["codes", "ntf", "nhw"]),
-        ("net.py:Net", (100, 12), "bool", "x", ["rows"]),
+        ("net.py:Net", (100, 12), "bool", "x", ["rows", "signal"]),
         ("net.py:Net", (100, 3, 8, 8), "int32", "x", ["nchw"]),
         ("mlp", (100, 12), "int64", "x", ["rows"]),
     ],

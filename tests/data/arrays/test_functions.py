@@ -93,8 +93,8 @@ def test_random_data_are_drawn_alike_each_time(tmp_path: Path) -> None:
         ("return 1, 2, 3", "--data data.py:make returned a tuple of 3"),
         ("return {}", "--data data.py:make returned a dict"),
         (
-            "return {'training': ([1], [2])}",
-            "--data data.py:make returned training, which are none of train, val and test",
+            "return {'holdout': ([1], [2])}",
+            "--data data.py:make returned holdout, which are none of train, val and test",
         ),
         (
             "return {'val': ([1], [2]), 'valid': ([1], [2])}",

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkit.data.arrays.headers import ArrayEntry, find_roles, read_entries, recipe_of
+from dlkit.data.arrays.headers import ArrayEntry, read_entries
+from dlkit.data.arrays.roles import find_roles, recipe_of
 from dlkit.errors import DataError
 from dlkit.settings.spec import parse_spec
 

@@ -1,0 +1,272 @@
+"""Which arrays of a file are inputs and which targets, by their names, and by their shapes where names do not tell."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dlkit.data.arrays.axes import OTHER, readings
+from dlkit.data.arrays.headers import ArrayEntry, read_entries
+from dlkit.data.part_names import PARTS as ALL_PARTS
+from dlkit.errors import DataError, did_you_mean, printable
+from dlkit.settings.spec import Spec
+
+INPUT_NAMES = ("x", "inputs", "input", "images", "image", "features", "data", "arr_0")
+TARGET_NAMES = ("y", "targets", "target", "labels", "label", "arr_1")
+JOINED = (
+    "join them with numpy.concatenate((x1, x2), 1), and split them in forward, e.g. x1, x2 = x.chunk(2, 1)"
+)
+PARTS = {
+    **ALL_PARTS,
+    **dict.fromkeys(("tr", "trn"), "train"),
+    **dict.fromkeys(("va", "vl"), "val"),
+    **dict.fromkeys(("te", "ts", "tst"), "test"),
+}
+_GROUP = re.compile(
+    "subj(ect)?s?|patients?|participants?|persons?|groups?|speakers?|users?|sessions?|animals?"
+)
+_TARGET = re.compile("|".join((*TARGET_NAMES, "onehot", "class", "classes", "outcome")))
+_ASIDE = re.compile(
+    "(id|idx|index|epoch|time|timestamp|date|weight|fold|split|name|file|filename|path|site|run|block|trial)s?|indices|"
+    f"mean|std|{_GROUP.pattern}"
+)
+_SHOWN = 8
+
+
+def find_roles(
+    entries: Mapping[str, ArrayEntry],
+    source: str,
+    features: str | None,
+    target: str | None,
+    *,
+    need_train: bool = True,
+) -> dict[str, tuple[str, str]]:
+    """Return which arrays are inputs and which targets.
+
+    Args:
+        entries: The arrays of the file.
+        source: What the file is called in messages.
+        features: What --features names; None takes the usual names.
+        target: What --target names, likewise.
+        need_train: Parts without one to train on are refused.
+
+    Returns:
+        Names of inputs and targets by part: `train`, `val`, `test`, or `all` where there are no parts.
+
+    Raises:
+        DataError: There are none, there are several that may be meant, or a part lacks one.
+    """
+    found: dict[str, list[str]] = {}
+    for option, typed, usual in (
+        ("--features", features, INPUT_NAMES),
+        ("--target", target, TARGET_NAMES),
+    ):
+        by_part = _by_part(entries, (typed,) if typed is not None else usual, exact=typed is not None)
+        if not by_part and typed is None and (stem := _by_shape(entries, option, features, target)):
+            by_part = _by_part(entries, (stem,), exact=True)
+        if not by_part:
+            what = "inputs" if option == "--features" else "targets"
+            problem = (
+                f"has no array {printable(typed)}"
+                if typed
+                else f"has no array of {what} that its name identifies"
+            )
+            raise DataError(
+                f"{option + ' ' + printable(typed) + ': ' if typed else ''}{source} {problem}",
+                did_you_mean(typed or "", entries) or _naming(option, entries, usual, need_train=need_train),
+            )
+        for part, names in by_part.items():
+            if len(names) > 1:
+                raise DataError(
+                    f"{source} holds {' and '.join(map(printable, names))}, which may all be {option[2:]}",
+                    f"{option} NAME names the one to take",
+                )
+            found.setdefault(part, []).append(f"{option}={names[0]}")
+    return _paired(found, source, entries, need_train=need_train)
+
+
+def note_of(roles: Mapping[str, tuple[str, str]], entries: Mapping[str, ArrayEntry], typed: bool) -> str:
+    """Return a message where names alone did not tell the roles: which arrays were taken, and which left out.
+
+    Args:
+        roles: What `find_roles` returned.
+        entries: The arrays of the file.
+        typed: The command line names both.
+    """
+    inputs, targets = next(iter(roles.values()))
+    usual = _split_name(inputs)[1].lower() in INPUT_NAMES and _split_name(targets)[1].lower() in TARGET_NAMES
+    if typed or usual or not targets:
+        return ""
+    taken = {name for pair in roles.values() for name in pair}
+    others = [entry.shown() for name, entry in entries.items() if name not in taken]
+    left = f"; left out: {', '.join(others[:_SHOWN])}" if others else ""
+    return (
+        f"the inputs are {entries[inputs].shown()}, the targets {entries[targets].shown()}{left}; "
+        "--features NAME and --target NAME choose others"
+    )
+
+
+def find_groups(entries: Mapping[str, ArrayEntry], samples: tuple[int, ...]) -> list[str]:
+    """Return the arrays that by their names say whom or what each of the samples, shape (N,), is from."""
+    return [
+        name
+        for name, entry in entries.items()
+        if entry.shape in (samples, (*samples, 1)) and _has_word(name, _GROUP)
+    ]
+
+
+def find_inputs(
+    entries: Mapping[str, ArrayEntry], features: str | None, target: str | None
+) -> dict[str, str]:
+    """Return which arrays are inputs, by part, where the file holds nothing else; else nothing.
+
+    Args:
+        entries: The arrays of the file.
+        features: What --features named in the data trained on; None takes the usual names.
+        target: What --target named.
+    """
+    if len(entries) == 1:
+        (name,) = entries
+        return {} if name == target or name.lower() in TARGET_NAMES else {"all": name}
+    by_part = _by_part(entries, (features,), exact=True) if features is not None else {}
+    by_part = by_part or _by_part(entries, INPUT_NAMES, exact=False)
+    found = {part: names[0] for part, names in by_part.items()}
+    return found if len(found) == len(entries) else {}
+
+
+def _naming(
+    option: str, entries: Mapping[str, ArrayEntry], usual: tuple[str, ...], *, need_train: bool
+) -> str:
+    """Return the ways out where no array is called as inputs or targets are."""
+    ways = [
+        f"{option} NAME names one",
+        f"it holds {_list(entries)}",
+        f"recognised names are {', '.join(usual[:-1])}",
+    ]
+    if option == "--target" and not need_train:
+        ways.append("without labels, leave out all but the inputs")
+    targets = [name for part in (_by_part(entries, TARGET_NAMES, exact=False)).values() for name in part]
+    if option == "--features" and len(entries) - len(targets) > 1:
+        ways.append(f"for several, {JOINED}")
+    return "; ".join(ways)
+
+
+def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:
+    """Return the recipe that suits the inputs in a file: `image` for images, `table` for rows of numbers.
+
+    Raises:
+        DataError: It is missing or damaged, or the inputs cannot be found.
+    """
+    assert spec.path is not None, "arrays lie in a file"
+    entries = read_entries(spec.path)
+    features, target = given.get("features"), given.get("target")
+    roles = {} if "" in entries else find_roles(entries, str(spec.path), features, target)
+    inputs = next(iter(roles.values()))[0] if roles else ""
+    first = readings(entries[inputs].shape, entries[inputs].dtype, given, inputs or spec.name)[0]
+    return "image" if first.is_image or first.layout == OTHER else "table"
+
+
+def _by_part(
+    entries: Mapping[str, ArrayEntry], wanted: Iterable[str], *, exact: bool
+) -> dict[str, list[str]]:
+    """Return the arrays of the wanted names by the part that their names tell, as in `x_train` and `train_x`."""
+    found: dict[str, list[str]] = {}
+    wanted = tuple(wanted)
+    for name in entries:
+        if exact and name == wanted[0]:
+            return {"all": [name]}
+        part, plain = _split_name(name)
+        if plain in wanted or (not exact and plain.lower() in wanted):
+            found.setdefault(part, []).append(name)
+    return found
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    """Take `x_train`, `train_x`, `trainX` or `Xtr` apart into part and name."""
+    for pattern in (r"(?P<part>[a-zA-Z]+)[_.-](?P<name>.+)", r"(?P<name>.+)[_.-](?P<part>[a-zA-Z]+)"):
+        match = re.fullmatch(pattern, name)
+        if match and match["part"].lower() in PARTS:
+            return PARTS[match["part"].lower()], match["name"]
+    for word, part in PARTS.items():
+        for rest in (name[len(word) :] if name.lower().startswith(word) else "", name[: -len(word)]):
+            if rest.lower() in INPUT_NAMES + TARGET_NAMES and name.lower() in (
+                f"{word}{rest}".lower(),
+                f"{rest}{word}".lower(),
+            ):
+                return part, rest
+    return "all", name
+
+
+def _by_shape(
+    entries: Mapping[str, ArrayEntry], option: str, features: str | None, target: str | None
+) -> str:
+    """Return the name, without its part, of the only arrays that can be the inputs or the targets; else nothing.
+
+    Inputs are numbers of two or more axes; targets, one value for each of them, or called as targets are.
+    """
+    plain: dict[str, list[ArrayEntry]] = {}
+    for name, entry in entries.items():
+        plain.setdefault(_split_name(name)[1], []).append(entry)
+    rows = {name: [entry.shape[:1] for entry in each] for name, each in plain.items()}
+    named = {name for name in plain if _has_word(name, _TARGET) or name == target}
+    wide = [
+        name
+        for name, each in plain.items()
+        if name not in named
+        and not _has_word(name, _ASIDE)
+        and all(entry.kind in "fiub" and len(entry.shape) > 1 and entry.shape[1:] != (1,) for entry in each)
+        and any(rows[other] == rows[name] for other in plain if other != name)
+    ]
+    usual = [name for name in plain if name.lower() in INPUT_NAMES]
+    inputs = [features] if features in plain else usual or wide
+    if option == "--features" or len(inputs) != 1:
+        return inputs[0] if option == "--features" and len(inputs) == 1 else ""
+    single = [
+        name
+        for name, each in plain.items()
+        if name not in inputs
+        and rows[name] == rows[inputs[0]]
+        and (
+            name in named
+            or (not _has_word(name, _ASIDE) and all(entry.shape[1:] in ((), (1,)) for entry in each))
+        )
+    ]
+    best = [name for name in single if name in named] or single
+    return best[0] if len(best) == 1 else ""
+
+
+def _has_word(name: str, words: re.Pattern[str]) -> bool:
+    """Return whether one of the words of a name such as `stage_onehot` or `subjectId` is among those of a pattern."""
+    found = re.split("[^a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    return any(words.fullmatch(word) for word in found)
+
+
+def _paired(
+    found: Mapping[str, list[str]], source: str, entries: Mapping[str, ArrayEntry], *, need_train: bool
+) -> dict[str, tuple[str, str]]:
+    """Check that each part has inputs and targets, and that there is a part to train on."""
+    pairs: dict[str, tuple[str, str]] = {}
+    for part, names in found.items():
+        if len(names) < 2:
+            option, _, name = names[0].partition("=")
+            other = "targets" if option == "--features" else "inputs"
+            raise DataError(
+                f"{source} holds {printable(name)} without the {other} that belong to it",
+                f"it holds {_list(entries)}",
+            )
+        inputs, targets = (name.partition("=")[2] for name in names)
+        pairs[part] = (inputs, targets)
+    if "all" in pairs and len(pairs) > 1:
+        extra = ", ".join(part for part in pairs if part != "all")
+        raise DataError(
+            f"{source} holds arrays of {extra} and others that belong to no part", "name all or none by part"
+        )
+    if need_train and "all" not in pairs and "train" not in pairs:
+        raise DataError(
+            f"{source} holds no arrays to train on, only {', '.join(pairs)}", "add x_train and y_train"
+        )
+    return pairs
+
+
+def _list(entries: Mapping[str, ArrayEntry]) -> str:
+    shown = ", ".join(entry.shown() for entry in list(entries.values())[:_SHOWN])
+    return shown + (", ..." if len(entries) > _SHOWN else "") if entries else "no arrays"
