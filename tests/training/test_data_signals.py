@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 import torch
+from descriptions import OF_NUMBERS
 from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -14,7 +15,9 @@ from toys import CPU, make_blobs, make_split
 
 from dlkit.data.batches import Batches
 from dlkit.inputs import call
+from dlkit.objectives import build_objective
 from dlkit.probes.layers import Signal
+from dlkit.training.signals.data import data_signals
 from dlkit.training.signals.network import network_signals
 from dlkit.training.signals.samples import sample_signals
 
@@ -72,6 +75,7 @@ def test_a_shift_of_validation_is_counted_in_standard_deviations() -> None:
     found = named(sample_signals((train_x, train_x[:, :1]), (val_x, val_x[:, :1]), 1))
 
     assert found["val_input_shift"] == pytest.approx(3.0, rel=1e-4)
+    assert found["val_column_shift"] == pytest.approx(3.0, rel=1e-4)
     assert found["val_input_scale"] == pytest.approx(2.0, rel=1e-4)
     assert found["val_target_shift"] == pytest.approx(3.0, rel=1e-4)
     assert found["column_scale"] == pytest.approx(50, rel=0.2)
@@ -113,6 +117,18 @@ def test_a_code_for_missing_values_makes_a_column_wide_beside_its_median() -> No
     found = named(sample_signals((x, x[:, :1]), (x, x[:, :1]), 1))
 
     assert found["column_outlier"] == pytest.approx(expected, rel=0.05)
+
+
+def test_the_furthest_target_is_measured_in_standard_deviations_and_in_median_distances() -> None:
+    targets = torch.cat([draw(297, 1, 16)[:, 0], torch.tensor([400.0, 500.0, 450.0])])
+    split = Batches(make_split(torch.zeros(300, 2), targets), 16, CPU)
+
+    found = named(data_signals(split, split, build_objective(OF_NUMBERS), 1))
+
+    numbers = np.sort(targets.numpy())
+    distances = np.abs(numbers - numbers[149])
+    assert found["whole_target_max"] == pytest.approx(distances.max() / numbers.std(), rel=1e-4)
+    assert found["whole_target_tail"] == pytest.approx(distances.max() / np.sort(distances)[149], rel=1e-4)
 
 
 def test_the_balanced_skill_counts_each_class_alike() -> None:

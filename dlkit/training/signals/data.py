@@ -34,17 +34,18 @@ def data_signals(train: Batches, val: Batches, objective: Objective, width: int)
         yield "", "whole_label_entropy", _entropy(shares)
     else:
         yield "", "whole_target_variance", targets.float().var(0, correction=0).mean()
-        yield "", "whole_target_max", _furthest(targets.float().reshape(len(targets), -1))
+        numbers = targets.float().reshape(len(targets), -1)
+        distances = (numbers - numbers.median(0).values).abs()
+        yield "", "whole_target_max", _furthest(distances, numbers.std(0, correction=0))
+        yield "", "whole_target_tail", _furthest(distances, distances.median(0).values)
     known, asked = train.some_samples(_SIMPLE), val.some_samples(_SIMPLE)
     if known is not None and asked is not None:
         yield from sample_signals(known, asked, width)
 
 
-def _furthest(numbers: Tensor) -> Tensor:
-    """Return how many standard deviations the furthest of some numbers lies from the median."""
-    return (
-        (numbers - numbers.median(0).values).abs().amax(0) / numbers.std(0, correction=0).clamp_min(_TINY)
-    ).max()
+def _furthest(distances: Tensor, units: Tensor) -> Tensor:
+    """Return the largest of some distances from the median, in units of each column; 0 where a unit is 0."""
+    return torch.where(units > 0, distances.amax(0) / units.clamp_min(_TINY), 0.0).max()
 
 
 def batch_signals(inputs: Inputs, targets: Tensor, outputs: Tensor) -> Iterator[Signal]:

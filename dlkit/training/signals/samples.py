@@ -57,6 +57,7 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         yield "", "column_outlier", _widest_tail(train_x, std)
         shift = (val_x.mean(0) - mean)[varied] / std[varied]
         yield "", "val_input_shift", shift.square().mean().sqrt()
+        yield "", "val_column_shift", shift.abs().max()
         yield "", "val_input_scale", (val_x.std(0, correction=0)[varied] / std[varied]).median()
     if train[1].is_floating_point():
         spread = train_y.std(0, correction=0).clamp_min(_TINY)
