@@ -13,11 +13,11 @@ from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.raw_rows import compared, hash_raw
 from dlkit.data.tables.roles import (
-    FEWEST_ROWS,
     alike,
     alike_error,
     groups_in,
     names_rows,
+    times_in,
     totals_in,
     weights_error,
     weights_in,
@@ -26,13 +26,9 @@ from dlkit.data.tables.roles import (
 from dlkit.data.tables.suspects import suspects_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
+from dlkit.data.tables.telling import giving_away
 from dlkit.errors import counted, printable
 from dlkit.settings.config import TrainConfig
-
-_TELLING_ROWS = 5000
-_GIVES_AWAY = 0.99
-_BINS = 64
-_ROWS_A_BIN = 8
 
 
 def check_table(
@@ -91,6 +87,25 @@ def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
             count=count,
             message=f"{count:,} different values in {len(table):,} rows: rows of one are divided between the splits",
             cure=f"--group {shlex.quote(shown)} keeps them together, for scores on new ones",
+        )
+
+
+def find_times(table: Table, config: TrainConfig) -> Iterator[Finding]:
+    """Find a column of dates in whose order the rows stand, which a split at random mixes."""
+    if any(
+        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
+    ):
+        return
+    targets = target_names(table.names, config.target, table.source) if config.target else ()
+    for name in times_in(table, [name for name in table.names if name not in targets]):
+        shown = printable(name)
+        yield Finding(
+            level="warning",
+            rule="times",
+            where=f"column {shown}",
+            count=len(table),
+            message="rows stand in the order of these dates: a random split puts test rows between training rows",
+            cure=f"--by-time {shlex.quote(shown)} tests on the latest",
         )
 
 
@@ -297,69 +312,16 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
 def _giving_away(
     table: Table, columns: Sequence[Column], target: Column, *, classes: bool
 ) -> Iterator[Finding]:
-    """Find columns that tell the target by themselves: what they tell of half the rows is asked of the rest."""
-    rows = np.flatnonzero(~table.missing(target.name))
-    if len(rows) < 2 * FEWEST_ROWS or target.hashed:
-        return
-    rows = np.random.RandomState(0).permutation(rows)[:_TELLING_ROWS]
-    truth = _stored(table, target.name)[rows]
-    places = np.unique(truth, return_inverse=True)[1]
-    if not places.any():
-        return
-    for column in columns:
-        if column.hashed or column.stray is not None:
-            continue
-        score = _telling(
-            _stored(table, column.name)[rows], places, text=column.kind == "text", classes=classes
+    """Find columns that tell the target by themselves."""
+    for name, score in giving_away(table, columns, target, classes=classes):
+        yield Finding(
+            level="warning",
+            rule="gives-away",
+            where=f"column {printable(name)}",
+            count=len(table),
+            message=f"it predicts {printable(target.name)} by itself ({score})",
+            cure="leave it out with --features unless it is known before the target is",
         )
-        if score >= _GIVES_AWAY:
-            measure = "balanced accuracy" if classes else "R2 of ranks"
-            yield Finding(
-                level="warning",
-                rule="gives-away",
-                where=f"column {printable(column.name)}",
-                count=len(table),
-                message=f"it predicts {printable(target.name)} by itself ({measure} {score:.3f} on rows held out)",
-                cure="leave it out with --features unless it is known before the target is",
-            )
-
-
-def _telling(values: np.ndarray, places: np.ndarray, *, text: bool, classes: bool) -> float:
-    """Return how well one column predicts the target on the half of the rows that was not learnt from.
-
-    Numbers are cut into bins that hold equally many rows, a text is a bin of its own; each bin predicts the mean
-    rank of its targets, or their commonest class. Ranks, so that a few large targets do not decide.
-
-    Args:
-        values: Of the column, shape (N,).
-        places: The ranks of the targets, or their classes, shape (N,).
-        text: The column holds codes of texts.
-        classes: The target is one of classes.
-    """
-    half = len(values) // 2
-    bins = values.astype(np.int64) + 1 if text else _equal_bins(values, half)
-    if classes:
-        counts = np.zeros((bins.max() + 1, places.max() + 1))
-        np.add.at(counts, (bins[:half], places[:half]), 1)
-        counts[counts.sum(1) == 0] = counts.sum(0)
-        right = counts.argmax(1)[bins[half:]] == places[half:]
-        shares = [right[places[half:] == group].mean() for group in np.unique(places[half:])]
-        return float(np.mean(shares))
-    found = np.bincount(bins[:half], minlength=bins.max() + 1)
-    sums = np.bincount(bins[:half], weights=places[:half], minlength=bins.max() + 1)
-    predicted = np.where(found > 0, sums / np.maximum(found, 1), places[:half].mean())[bins[half:]]
-    rest = places[half:]
-    return float(1 - ((rest - predicted) ** 2).sum() / ((rest - rest.mean()) ** 2).sum())
-
-
-def _equal_bins(values: np.ndarray, half: int) -> np.ndarray:
-    """Cut numbers where the first half has equally many in each bin; missing ones have a bin of their own."""
-    finite = np.isfinite(values)
-    count = max(_BINS, half // _ROWS_A_BIN)
-    learnt = values[:half][finite[:half]]
-    edges = np.unique(np.quantile(learnt, np.linspace(0, 1, count + 1)[1:-1])) if len(learnt) else np.zeros(0)
-    bins: np.ndarray = np.where(finite, 1 + np.searchsorted(edges, values, side="right"), 0)
-    return bins
 
 
 def _stored(table: Table, name: str) -> np.ndarray:

@@ -28,7 +28,7 @@ def check(config: "TrainConfig") -> "list[Finding]":
     from dlkit.data.check import check_loaded
     from dlkit.data.preparing import report
     from dlkit.data.tables.blocks import find_random_split
-    from dlkit.data.tables.check import check_table, find_groups
+    from dlkit.data.tables.check import check_table, find_groups, find_times
     from dlkit.data.tables.reading.options import TableOptions
     from dlkit.data.tables.reading.table_file import read_table
     from dlkit.data.tables.reading.wide import no_garbage_collection
@@ -42,9 +42,9 @@ def check(config: "TrainConfig") -> "list[Finding]":
         findings = check_table(table, config.target, features, config.task, TableOptions.of(config).kinds)
         if config.target is None:
             return findings
-        return check_loaded(
-            config, [*findings, *find_random_split(table, config), *find_groups(table, config)], table
-        )
+        for find in (find_random_split, find_groups, find_times):
+            findings += find(table, config)
+        return check_loaded(config, findings, table)
 
 
 def describe(config: "TrainConfig") -> Summary:

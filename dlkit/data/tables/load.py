@@ -21,12 +21,17 @@ from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import peek_names, read_table
 from dlkit.data.tables.reading.wide import no_garbage_collection
-from dlkit.data.tables.roles import alike, alike_error
+from dlkit.data.tables.roles import alike, alike_error, keys_in
 from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
-from dlkit.data.tables.training_notes import group_notes, refuse_totals, refuse_weights, training_notes
+from dlkit.data.tables.training_notes import (
+    refuse_totals,
+    refuse_weights,
+    split_notes,
+    training_notes,
+)
 from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.files.header import MAX_PARTS
@@ -106,6 +111,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     left_out = _not_for_learning(table, names, config)
     chosen = _chosen(config, table.names, names)
+    left_out = {name: why for name, why in left_out.items() if name not in chosen}
     features = chosen or [name for name in table.names if name not in (*names, *left_out)]
     embed = config.model in MODELS and MODELS[config.model].embeds
     if not chosen:
@@ -142,7 +148,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     )
     suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
     notes = [*table.notes, suspects, targets.note, *training_notes(table, targets, rows, encoding, left_out)]
-    notes += group_notes(table, encoding, config)
+    notes += split_notes(table, names, encoding, config)
     return DataSet(
         description, _splits(inputs, targets, rows), notes=[note for note in notes if note], table=table
     )
@@ -296,6 +302,9 @@ def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig)
         for name in table.names
         if is_index(name) and name not in targets
     }
+    others = [name for name in table.names if name not in targets and name not in left_out]
+    if len(keys := keys_in(table, others)) < len(others):
+        left_out |= dict.fromkeys(keys, "numbers the rows")
     for option, name in (("--group", config.group), ("--by-time", config.by_time)):
         if name is not None and name in table.columns and name not in targets:
             left_out[name] = f"is what {option} splits by"

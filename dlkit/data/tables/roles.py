@@ -11,7 +11,10 @@ from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 
 FEWEST_ROWS = 20
-_ID_NAME = re.compile(r"(^|[_ .-])(id|uuid|guid|key|index|row|nr|no|number)$", re.IGNORECASE)
+_ID_NAME = re.compile(
+    r"(?i:(^|[_ .-])(id|uid|udi|uuid|guid|key|index|idx|row|rows?_?(id|names?|num(ber)?)|nr|no|num|number|lfd[._ ]?nr|"
+    r"lfdn|seqn?|instant|record))\.?$|[a-z]I[Dd]$|^#$"
+)
 _MOSTLY = 0.9
 _SHOWN = 8
 _WEIGHTS = re.compile(
@@ -29,12 +32,14 @@ _TOTAL = re.compile(
 )
 _FEW_TOTALS, _SHOWN_LINES, _SHOWN_CLASSES = 0.1, 40, 3
 _GROUP_NAME = re.compile(
-    r"(^|[_ .-])(id|uid|tag|patient|subject|participant|person|animal|cow|mouse|user|customer|client|donor|pupil|"
-    r"student|athlete|player|household|family|specimen|device|machine|sensor|speaker|author)s?"
-    r"([_ .-]?(id|nr|no|number|code|tag|name))?$",
+    r"(^|[_ .-])(id|uid|tag|patient|subj|subject|participant|person|proband|animal|cow|mouse|user|customer|client|"
+    r"donor|pupil|student|athlete|player|household|family|specimen|device|machine|sensor|speaker|author|site|plot|"
+    r"station|location|well|batch|lot|session|recording|school|hospital|centre|center)s?"
+    r"([_ .-]?(id|nr|no|number|code|tag|name)|#)?$",
     re.IGNORECASE,
 )
 _FEWEST_GROUPS, _ROWS_A_GROUP = 8, 2
+_FEWEST_STEPS, _MOSTLY_ONE_WAY = 10, 0.95
 
 
 def weights_in(table: Table, names: Sequence[str]) -> list[str]:
@@ -80,6 +85,18 @@ def names_rows(column: Column, given: np.ndarray, different: int) -> bool:
         return False
     counts = given.max() - given.min() + 1 == len(given)
     return bool(counts) or _ID_NAME.search(column.name) is not None
+
+
+def keys_in(table: Table, names: Sequence[str]) -> list[str]:
+    """Return those of some columns of numbers that are keys of the rows by name and values."""
+    found = []
+    for name in names:
+        column = table.column(name)
+        if column.kind == "number" and _ID_NAME.search(name) and not table.missing(name).any():
+            values = table.numbers(name)
+            if names_rows(column, values, len(np.unique(values))):
+                found.append(name)
+    return found
 
 
 def totals_in(table: Table, names: Sequence[str]) -> tuple[list[int], str]:
@@ -145,6 +162,21 @@ def groups_in(table: Table, names: Sequence[str]) -> list[tuple[str, int]]:
         if different >= _FEWEST_GROUPS and _ROWS_A_GROUP * different <= len(given):
             found.append((name, different))
     return found
+
+
+def times_in(table: Table, names: Sequence[str]) -> list[str]:
+    """Return the first column of dates in whose order the rows stand, as those of a log; parts may begin anew."""
+    for name in names:
+        column = table.column(name)
+        if column.kind != "date" or len(table) < FEWEST_ROWS:
+            continue
+        values = table.numbers(name)
+        steps = np.diff(values[~np.isnan(values)])
+        steps = steps[steps != 0]
+        forward = int((steps > 0).sum())
+        if len(steps) >= _FEWEST_STEPS and max(forward, len(steps) - forward) >= _MOSTLY_ONE_WAY * len(steps):
+            return [name]
+    return []
 
 
 def alike(column: Column) -> list[list[str]]:

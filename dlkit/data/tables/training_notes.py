@@ -11,6 +11,7 @@ from dlkit.data.tables.roles import (
     groups_in,
     is_total,
     names_rows,
+    times_in,
     totals_in,
     weights_error,
     weights_in,
@@ -18,8 +19,11 @@ from dlkit.data.tables.roles import (
 )
 from dlkit.data.tables.table import Table, blocks_of
 from dlkit.data.tables.targets import Targets
+from dlkit.data.tables.telling import giving_away
 from dlkit.errors import DataError, counted, printable
 from dlkit.settings.config import TrainConfig
+
+_MOST_COMPARED = 300  # columns
 
 
 def refuse_totals(table: Table, names: Sequence[str]) -> None:
@@ -68,6 +72,15 @@ def training_notes(
             f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
             "other columns leaves it out"
         )
+    if len(targets.names) == 1 and len(encoding.columns) <= _MOST_COMPARED:
+        columns = [table.column(code.name) for code in encoding.columns]
+        classes = targets.task == "classification"
+        target = table.column(targets.names[0])
+        for name, score in giving_away(table, columns, target, classes=classes):
+            yield (
+                f"{printable(name)} predicts {printable(target.name)} by itself ({score}); leave it out with "
+                "--features unless it is known before the target is"
+            )
     if left_out:
         reasons = "; ".join(
             f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
@@ -75,8 +88,10 @@ def training_notes(
         yield f"columns left out: {reasons}"
 
 
-def group_notes(table: Table, encoding: Encoding, config: TrainConfig) -> Iterator[str]:
-    """Yield which columns name what several rows are of, where the split is at random."""
+def split_notes(
+    table: Table, targets: Sequence[str], encoding: Encoding, config: TrainConfig
+) -> Iterator[str]:
+    """Yield what a split at random does to rows of one thing, as a patient, and to rows in time."""
     if any(
         way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
     ):
@@ -86,6 +101,12 @@ def group_notes(table: Table, encoding: Encoding, config: TrainConfig) -> Iterat
         yield (
             f"{shown} has {count:,} different values in {len(table):,} rows, and rows of one are divided between the "
             f"splits; --group {shlex.quote(shown)} keeps them together, for scores on new ones"
+        )
+    for name in times_in(table, [name for name in table.names if name not in targets]):
+        shown = printable(name)
+        yield (
+            f"rows are in time by {shown} and split at random, so most test rows stand between training rows; "
+            f"--by-time {shlex.quote(shown)} tests on the latest"
         )
 
 

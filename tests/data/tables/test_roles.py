@@ -14,7 +14,7 @@ import pytest
 from refusals import assert_refused
 
 from dlkit.data.tables.reading.table_file import read_table
-from dlkit.data.tables.roles import alike, groups_in, totals_in, weights_in
+from dlkit.data.tables.roles import alike, groups_in, keys_in, totals_in, weights_in
 from dlkit.data.tables.table import table_of
 from dlkit.settings.resolve import resolve
 
@@ -172,15 +172,66 @@ def test_classes_that_differ_in_case_or_spaces_are_refused_with_the_command_that
     assert alike(read_table("t.csv").column("y")) == [["Yes", "yes", "Yes\u00a0"], ["No", "NO "]]
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [
+        ("PassengerId", range(1, 101), True),
+        ("#", range(100), True),
+        ("record_id", RNG.permutation(100) * 7 + 5, True),
+        ("t", range(100), False),
+        ("paid", range(100), False),
+        ("user_id", [i % 50 for i in range(100)], False),
+    ],
+)
+def test_keys_are_known_by_their_name_and_values(name: str, values: Any, found: bool) -> None:
+    assert keys_in(table_of("t", {name: np.array(values, float)}), [name]) == [name] * found
+
+
+def test_a_key_is_left_out_unless_it_is_named(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame({"rowId": range(60), "a": RNG.random(60), "y": RNG.random(60)})
+    frame.to_csv("t.csv", index=False)
+    frame.drop(columns="a").to_csv("alone.csv", index=False)
+
+    assert "rowId numbers the rows" in dlkit(*TRAIN, "t.csv").stderr
+    assert "rowId numbers the rows" not in dlkit(*TRAIN, "t.csv", "--features", "a,rowId").stderr
+    assert dlkit(*TRAIN, "alone.csv").code == 0
+
+
+def test_rows_in_time_are_reported_until_it_is_said_how_to_split(dlkit: Run, home: Path) -> None:
+    days = pd.date_range("2021-01-01", periods=80).astype(str)
+    frame = pd.DataFrame({"day": days, "a": RNG.random(80), "y": RNG.random(80)})
+    frame.to_csv("t.csv", index=False)
+    frame.iloc[::-1].to_csv("newest.csv", index=False)
+    pd.concat([frame, frame]).to_csv("two.csv", index=False)
+    frame.sample(frac=1, random_state=0).to_csv("mixed.csv", index=False)
+
+    for name in ("t.csv", "newest.csv", "two.csv"):
+        assert "--by-time day" in dlkit(*TRAIN, name).stderr
+    assert "\ttimes\t" in dlkit("data", "check", "t.csv", "--target", "y").stdout
+    assert "--by-time day" not in dlkit(*TRAIN, "mixed.csv").stderr
+    assert "--by-time day" not in dlkit(*TRAIN, "t.csv", "--by-time", "day").stderr
+    assert "\ttimes\t" not in dlkit("data", "check", "t.csv", "--target", "y", "--by-time", "day").stdout
+
+
+def test_training_reports_a_column_that_tells_the_target(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame({"a": RNG.random(300), "y": RNG.random(300)})
+    frame.assign(net=frame.y * 0.81 + 3).to_csv("t.csv", index=False)
+
+    assert "net predicts y by itself" in dlkit(*TRAIN, "t.csv").stderr
+    assert "by itself" not in dlkit(*TRAIN, "t.csv", "--features", "a").stderr
+
+
 def test_training_reports_totals_and_numbered_rows(dlkit: Run, home: Path) -> None:
     frame = pd.DataFrame({"id": range(1, 61), "a": RNG.random(60), "b": RNG.random(60), "y": RNG.random(60)})
     frame.to_csv("plain.csv", index=False)
+    frame.assign(b=range(60)).to_csv("counted.csv", index=False)
     pd.concat([frame, frame.sum().to_frame().T.assign(id=61)]).to_csv("total.csv", index=False)
 
     said = dlkit(*TRAIN, "total.csv").stderr
 
     assert "sed '62d' " in said
-    assert "id seems to number the rows" in said
+    assert "id numbers the rows" in said
+    assert "b seems to number the rows" in dlkit(*TRAIN, "counted.csv").stderr
     without = dlkit(*TRAIN, "plain.csv", "--features", "a,b").stderr
     assert "totals or means" not in without
     assert "number the rows" not in without
