@@ -81,6 +81,15 @@ def test_a_shift_of_validation_is_counted_in_standard_deviations() -> None:
     assert found["column_scale"] == pytest.approx(50, rel=0.2)
 
 
+def test_columns_of_rare_categories_do_not_tell_the_scale_of_validation() -> None:
+    train_x = torch.cat([draw(100, 3, 17), torch.eye(100)[:, :60]], 1)
+    val_x = torch.cat([draw(100, 3, 18), torch.zeros(100, 60)], 1)
+
+    found = named(sample_signals((train_x, train_x[:, :1]), (val_x, val_x[:, :1]), 1))
+
+    assert found["val_input_scale"] == pytest.approx(1.0, abs=0.2)
+
+
 def test_rows_that_repeat_and_classes_of_validation_alone_are_counted() -> None:
     train_x, val_x = draw(300, 4, 10)[torch.arange(300) % 30], draw(100, 4, 11)
     train_y, val_y = torch.arange(300) % 2, torch.arange(100) % 4

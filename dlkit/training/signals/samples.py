@@ -18,6 +18,7 @@ Score = Callable[[Tensor, Tensor], float]
 _COLUMNS, _CODES = 128, 64
 _NEIGHBOURS = 5
 _PENALTY = 1.0
+_RARE = 0.05
 _TINY = 1e-12
 
 
@@ -58,7 +59,9 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         shift = (val_x.mean(0) - mean)[varied] / std[varied]
         yield "", "val_input_shift", shift.square().mean().sqrt()
         yield "", "val_column_shift", shift.abs().max()
-        yield "", "val_input_scale", (val_x.std(0, correction=0)[varied] / std[varied]).median()
+        often = (train_x != train_x.median(0).values).float().mean(0) > _RARE
+        if often.any():  # of rare categories, validation may have none
+            yield "", "val_input_scale", (val_x.std(0, correction=0)[often] / std[often]).median()
     if train[1].is_floating_point():
         spread = train_y.std(0, correction=0).clamp_min(_TINY)
         yield "", "val_target_shift", ((val_y.mean(0) - train_y.mean(0)) / spread).abs().max()
