@@ -4,6 +4,7 @@ Buffers that its `state_dict` leaves out, random-number generators, plain values
 `get_extra_state` returns. What else changes is reported.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,6 +55,8 @@ class HiddenState:
         self._changed: set[str] = set()
         self._unsaved: dict[str, str] = {}
         self._reported: set[str] = set()
+        self._looks_once = False
+        self._found: dict[str, Tensor] | None = None
 
     def restored(self, state: Mapping[str, Tensor]) -> None:
         """Take note of what a checkpoint held, by the names of `tensors`: it has changed since the network was made."""
@@ -62,8 +65,25 @@ class HiddenState:
         if _VALUES in state:
             self._changed |= set(unpack(state[_VALUES]))
 
+    @contextlib.contextmanager
+    def looked_at_once(self) -> Iterator[None]:
+        """Look at the network only once while the block runs, for all files: it does not run meanwhile."""
+        self._looks_once = True
+        try:
+            yield
+        finally:
+            self._looks_once, self._found = False, None
+
     def tensors(self) -> dict[str, Tensor]:
         """Return what checkpoints hold, as tensors by name."""
+        if self._found is not None:
+            return self._found
+        found = self._tensors()
+        if self._looks_once:
+            self._found = found
+        return found
+
+    def _tensors(self) -> dict[str, Tensor]:
         modules = list(self._model.named_modules())
         found, values = _buffers(modules), {}
         for name, value, _ in self._look(modules):

@@ -1,5 +1,6 @@
 """A run: train step by step, save best and last into the run folder, stop when it is done or asked to."""
 
+import contextlib
 import math
 import signal
 import time
@@ -81,15 +82,7 @@ class TrainRun(RunState):
                 last_reading = 0.0
                 for step in fit(self.parts, self.position, self.config.epochs):
                     due = self._agree(last_reading)
-                    save_numbered = self._is_numbered(step)
-                    if step.diverged or step.record is not None or save_numbered:
-                        self._check_finite(step)
-                    if step.record is not None:
-                        self._record_epoch(step.record, step, logs)
-                    if save_numbered:
-                        self._save_numbered(step)
-                    if step.record is not None:
-                        self.save_last()  # after everything that a run resumed from it does not write again
+                    self._save_step(step, logs)
                     self._compare_hidden(step)
                     done = bool(self.done_reason)
                     shown = self._close_early(step, logs) if done and step.record is None else step
@@ -254,6 +247,21 @@ class TrainRun(RunState):
         networks = {self.parts.model, self.parts.validated}
         if any(map(non_finite, networks)):
             raise stop_diverged(self, step, "weights")
+
+    def _save_step(self, step: Step, logs: Logs) -> None:
+        """Write the rows and checkpoints of a step, if it has any; the network does not run meanwhile."""
+        save_numbered, hidden = self._is_numbered(step), self.parts.hidden
+        if step.diverged or step.record is not None or save_numbered:
+            self._check_finite(step)
+        if step.record is None and not save_numbered:
+            return
+        with contextlib.nullcontext() if hidden is None else hidden.looked_at_once():
+            if step.record is not None:
+                self._record_epoch(step.record, step, logs)
+            if save_numbered:
+                self._save_numbered(step)
+            if step.record is not None:
+                self.save_last()  # after everything that a run resumed from it does not write again
 
     def _record_epoch(self, record: EpochRecord, step: Step, logs: Logs) -> None:
         """Write the rows of a whole epoch, save the best weights, and count for early stopping and plateau."""

@@ -190,6 +190,18 @@ def test_what_lies_within_lists_and_objects_is_found() -> None:
     assert again.rngs[1].random() == net.rngs[1].random()
 
 
+def test_the_files_of_a_step_share_one_look_and_the_next_step_has_its_own() -> None:
+    hidden, net = moved(lambda net: setattr(net, "count", 1), count=0)
+    with hidden.looked_at_once():
+        first = hidden.tensors()
+        assert hidden.tensors() is first
+
+    net.count = 2  # type: ignore[assignment]
+    again = Net(count=0)
+    restore_hidden(again, hidden.tensors(), CPU)
+    assert again.count == 2
+
+
 def test_attributes_in_slots_are_restored() -> None:
     hidden, _ = moved(lambda net: setattr(net.holder, "count", 4), holder=Slots())
     again = Net(holder=Slots())
