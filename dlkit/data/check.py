@@ -12,7 +12,7 @@ from dlkit.data.findings import LEVELS, Finding, some_of
 from dlkit.data.infer_task import is_ambiguous
 from dlkit.data.kinds import KINDS, kind_of, load_dataset
 from dlkit.data.row_hashes import copies, hash_rows
-from dlkit.data.tables.raw_rows import compared, hash_raw
+from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
 from dlkit.settings.config import TrainConfig
@@ -265,7 +265,7 @@ def _hashes(dataset: DataSet, table: Table | None) -> dict[str, np.ndarray]:
         }
     learned = dataset.description.learned
     names = [name for name in table.names if name not in learned["target"]]
-    hashes = hash_raw(table, compared(table, names))
+    hashes = hash_compared(table, names)
     return {name: hashes[split.rows.numpy()] for name, split in dataset.splits.items()}
 
 

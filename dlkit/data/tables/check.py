@@ -11,7 +11,7 @@ from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.limits import FEWEST_AT_END, find_limits
-from dlkit.data.tables.raw_rows import compared, hash_raw
+from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.roles import (
     alike,
     alike_error,
@@ -246,7 +246,7 @@ def _weights(table: Table, columns: Sequence[Column]) -> Iterator[Finding]:
 
 
 def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> Iterator[Finding]:
-    inputs = hash_raw(table, compared(table, used))
+    inputs = hash_compared(table, used)
     for name, classes in targets.items():
         if classes:
             yield from _conflicts(table, inputs, _stored(table, name), name)

@@ -1,7 +1,8 @@
 """How the columns of a table become inputs, by what was learned of them, and what a checkpoint keeps of that."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -42,12 +43,12 @@ class Encoding:
     @property
     def embedded(self) -> dict[int, int]:
         """The features that hold codes: their index and the number of codes."""
-        return {index: column.num_codes for index, column in self._firsts() if column.embedded}
+        return {index: column.num_codes for index, column in self._firsts if column.embedded}
 
     @property
     def continuous(self) -> tuple[int, ...]:
         """The indices of the features that hold standardised numbers and dates."""
-        return tuple(index for index, column in self._firsts() if column.kind in ("number", "date"))
+        return tuple(index for index, column in self._firsts if column.kind in ("number", "date"))
 
     def encode(self, table: Table, rows: np.ndarray | None = None) -> np.ndarray:
         """Turn rows into inputs, float32, shape (N, D).
@@ -64,7 +65,7 @@ class Encoding:
         count = len(table) if rows is None else len(rows)
         inputs = np.zeros((count, len(self.feature_names)), dtype=np.float32)
         numbers = []
-        for first, code in self._firsts():
+        for first, code in self._firsts:
             check_column(table, code)
             if code.kind == "text":
                 _encode_texts(code, table, rows, inputs[:, first : first + len(code.features)])
@@ -111,12 +112,11 @@ class Encoding:
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not the columns of a table: {err}") from err
 
-    def _firsts(self) -> Iterator[tuple[int, ColumnCode]]:
-        """Return the columns and the index of the first feature of each."""
-        index = 0
-        for column in self.columns:
-            yield index, column
-            index += len(column.features)
+    @functools.cached_property
+    def _firsts(self) -> tuple[tuple[int, ColumnCode], ...]:
+        """The columns, each with the index of its first feature."""
+        counts = [len(column.features) for column in self.columns]
+        return tuple(zip(itertools.accumulate(counts, initial=0), self.columns, strict=False))
 
 
 def check_column(table: Table, code: ColumnCode) -> Column:
@@ -171,11 +171,12 @@ def _encode_numbers(
     """Encode columns of numbers, booleans or dates, each with the index of its first feature."""
     firsts, codes = np.array([first for first, _ in block]), [code for _, code in block]
     values = table.stack([code.name for code in codes], rows)
-    for place in np.flatnonzero(np.isinf(values).any(1)):
-        check_finite(table, codes[place].name, rows, values[place])
+    for infinite in np.flatnonzero(np.isinf(values).any(1)):
+        check_finite(table, codes[infinite].name, rows, values[infinite])
     missing = np.isnan(values)
-    for (first, code), seconds, gaps in zip(block, values, missing, strict=True):
-        _encode_waves(code, seconds, gaps, inputs[:, first + 1 :])
+    for place, (first, code) in enumerate(block):
+        if code.cycles:
+            _encode_waves(code, values[place], missing[place], inputs[:, first + 1 :])
     means, stds, logs, fills = np.array([(code.mean, code.std, code.log, code.fill) for code in codes]).T[
         ..., None
     ]
@@ -187,17 +188,17 @@ def _encode_numbers(
     with np.errstate(over="ignore"):
         scaled = ((values - means) / stds).astype(np.float32)
     if not np.isfinite(scaled).all():
-        column, place = np.argwhere(~np.isfinite(scaled))[0]
+        column, row = np.argwhere(~np.isfinite(scaled))[0]
         raise too_large(
             table,
             codes[column].name,
-            int(place if rows is None else rows[place]),
-            float(values[column, place]),
+            int(row if rows is None else rows[row]),
+            float(values[column, row]),
         )
     inputs[:, firsts] = scaled.T
-    for (first, code), gaps in zip(block, missing, strict=True):
+    for place, (first, code) in enumerate(block):
         if code.indicator:
-            inputs[:, first + len(code.features) - 1] = gaps
+            inputs[:, first + len(code.features) - 1] = missing[place]
 
 
 def _encode_waves(code: ColumnCode, seconds: np.ndarray, missing: np.ndarray, part: np.ndarray) -> None:

@@ -54,8 +54,9 @@ def load_tabular(request: Request) -> DataSet:
     source = "-" if spec.path is None else str(spec.path)
     if request.trained_on is None:
         options = TableOptions.of(config)
-        names = _target_of(config, peek_names(source, options), spec.text)
-        table = request.table or read_table(source, options=options, progress=report(spec.name))
+        table = request.table
+        names = () if table else _target_of(config, peek_names(source, options), spec.text)
+        table = table or read_table(source, options=options, progress=report(spec.name))
         return _new(request, table, names or _target_of(config, table.names, table.source))
     learned = _Learned(request.trained_on)
     table = read_table(
@@ -146,9 +147,12 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
         source=request.spec.text,
         fingerprint=table.fingerprint,
     )
-    suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
-    notes = [*table.notes, suspects, targets.note, *training_notes(table, targets, rows, encoding, left_out)]
-    notes += split_notes(table, names, encoding, config)
+    notes: list[str] = []
+    if request.table is None:  # else it is checked, which finds the same and more
+        suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
+        notes += [*table.notes, suspects, targets.note]
+        notes += training_notes(table, targets, rows, encoding, left_out)
+        notes += split_notes(table, names, encoding, config)
     return DataSet(
         description, _splits(inputs, targets, rows), notes=[note for note in notes if note], table=table
     )

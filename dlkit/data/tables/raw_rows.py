@@ -22,6 +22,14 @@ def shared_columns(table: Table, other: Table, targets: Sequence[str]) -> list[s
     return compared(other, [name for name, (here, there) in kinds.items() if here == there])
 
 
+def hash_compared(table: Table, names: Sequence[str]) -> np.ndarray:
+    """Return `hash_raw` of the columns that are `compared`, shape (N,), which a table keeps."""
+    key = tuple(names)
+    if key not in table.hashes:
+        table.hashes[key] = hash_raw(table, compared(table, names))
+    return table.hashes[key]
+
+
 def hash_raw(table: Table, names: Sequence[str], rows: np.ndarray | None = None) -> np.ndarray:
     """Return a number for each row of a table, shape (N,), equal where all named columns are, in any table.
 

@@ -44,7 +44,8 @@ _FEWEST_STEPS, _MOSTLY_ONE_WAY = 10, 0.95
 
 def weights_in(table: Table, names: Sequence[str]) -> list[str]:
     """Return those of some columns whose names and values say that they weigh the rows, as in a survey."""
-    return [name for name in names if table.column(name).kind == "number" and _weighs(table, name)]
+    likely = [name for name in names if "w" in name or "W" in name]
+    return [name for name in likely if table.column(name).kind == "number" and _weighs(table, name)]
 
 
 def weights_error(table: Table, name: str, others: Sequence[str]) -> DataError:

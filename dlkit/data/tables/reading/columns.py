@@ -261,8 +261,11 @@ def first_padded(values: pa.Array) -> int | None:
 
 def first_exponent(values: pa.Array) -> int | None:
     """Return the first row whose text is digits around an E, as 1E5; None where there is none."""
-    data = values.buffers()[2]
-    letters = np.frombuffer(b"" if data is None else data, np.uint8)
+    _, offsets, data = values.buffers()
+    if data is None:
+        return None
+    starts = np.frombuffer(offsets, np.int32)[[values.offset, values.offset + len(values)]]
+    letters = np.frombuffer(data, np.uint8)[starts[0] : starts[1]]
     if not ((letters | 0x20) == ord("e")).any():
         return None
     return next(

@@ -47,9 +47,9 @@ def plan_columns(
         options: What the user says.
     """
     plain = replace(options.written, marks=options.marks or Marks())
-    alike = {name: values for name, values in sample.items() if name not in options.missing_of}
-    found = {} if plain.censored or plain.typed else judge_together(alike, plain, options.codes)
-    readers = {name: found.get(name) or judge(name, values, options) for name, values in sample.items()}
+    alike = [name for name in sample if name not in options.missing_of]
+    found = {} if plain.censored or plain.typed else judge_together(sample, alike, plain, options.codes)
+    readers = {name: found.get(name) or judge(name, sample[name], options) for name in sample}
     doubtful = {name for name, each in readers.items() if each.odd and each.odd.fault in ("comma", "marks")}
     if doubtful and None in (options.decimal, options.thousands):
         written = {
@@ -226,13 +226,10 @@ def units_below(sample: Mapping[str, pa.Array], readers: Mapping[str, ColumnRead
         sample: The texts of the first rows, by column.
         readers: How they are to be read.
     """
-    numbers = {
-        name
-        for name, each in readers.items()
-        if each.kind == "number" or (each.odd is not None and each.odd.fault == "word")
-    }
-    strange = [name for name in numbers if (odd := readers[name].odd) is not None and odd.row == 0]
-    if len(strange) < _FEWEST_UNITS:
+    strange = {name: each.odd for name, each in readers.items() if each.odd is not None}
+    words = {name for name, odd in strange.items() if odd.fault == "word"}
+    numbers = {name for name, each in readers.items() if each.kind == "number"} | words
+    if sum(odd.row == 0 for name, odd in strange.items() if name in numbers) < _FEWEST_UNITS:
         return 0
     for row in range(_MOST_UNITS):
         fields = [sample[name][row].as_py() or "" for name in numbers if row < len(sample[name])]

@@ -50,11 +50,11 @@ def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableO
 def _of_texts_and_dates(readers: Mapping[str, "ColumnReader"]) -> Iterator[str]:
     if mixed := [name for name, each in readers.items() if each.kind == "text" and each.mixed]:
         yield f"read as text, since their numbers have several units: {_some(mixed)}; one unit makes them numbers"
+    orders = {name: each.order.partition("@") for name, each in readers.items() if each.kind == "date"}
     for first, word in (("%d", "day"), ("%m", "month")):
-        if dates := [name for name, each in readers.items() if each.order.partition("@")[0] == first]:
+        if dates := [name for name, (order, _, _) in orders.items() if order == first]:
             yield f"dates are read with the {word} first: {_some(dates)}"
-    centuries = {name: each.order.partition("@")[2] for name, each in readers.items()}
-    if moved := [f"{name} ({first} to {int(first) + 99})" for name, first in centuries.items() if first]:
+    if moved := [f"{name} ({first} to {int(first) + 99})" for name, (_, _, first) in orders.items() if first]:
         yield f"years of two digits are read as those of these hundred years: {_some(moved)}"
 
 
@@ -89,10 +89,9 @@ def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: Tab
                     f"--missing {printable(name)}={printable(code, 40)}: the column has no such value",
                     "leave it out",
                 )
-    ordered = any(
+    if options.day and not any(
         reader.order or (reader.odd and reader.odd.fault == "other order") for reader in readers.values()
-    )
-    if options.day and not ordered:
+    ):
         option = "--dayfirst" if options.day == "%d" else "--monthfirst"
         raise DataError(
             f"{option}: {source} has no dates in which day and month may be swapped", "leave it out"

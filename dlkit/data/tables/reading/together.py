@@ -17,12 +17,13 @@ _CELLS = 2**14
 
 
 def judge_together(
-    sample: Mapping[str, pa.Array], written: Written, codes: Mapping[str, float]
+    sample: Mapping[str, pa.Array], names: Sequence[str], written: Written, codes: Mapping[str, float]
 ) -> dict[str, ColumnReader]:
     """Return how those columns are to be read whose first rows are all plain numbers, by name.
 
     Args:
         sample: The texts of the first rows, by column.
+        names: The columns that may be judged.
         written: How numbers are written.
         codes: Numbers that stand for a missing value.
     """
@@ -32,10 +33,12 @@ def judge_together(
         numbers = written.read(joined)
         if numbers is None:
             return None
-        shape = (len(names), -1)
-        empty = np.isnan(as_array(numbers)).reshape(shape).all(1)
-        whole = as_array(pc.match_substring_regex(joined, r"^\s*\d+\s*$").cast(pa.int8()), 1)
-        digits = whole.reshape(shape).all(1) & ~empty
+        values = as_array(numbers).reshape(len(names), -1)
+        empty = np.isnan(values).all(1)
+        digits = (np.isnan(values) | (values == np.floor(values))).all(1) & ~empty
+        if digits.any():
+            whole = as_array(pc.match_substring_regex(joined, r"^\s*\d+\s*$").cast(pa.int8()), 1)
+            digits &= whole.reshape(values.shape).all(1).astype(bool)
         if (digits.any() and first_padded(joined) is not None) or first_exponent(joined) is not None:
             return None
         return {
@@ -45,7 +48,7 @@ def judge_together(
             for i, name in enumerate(names)
         }
 
-    return _together(list(sample), sample, judge)
+    return _together(names, sample, judge)
 
 
 def convert_together(

@@ -14,7 +14,7 @@ from dlkit.data.tables.reading.sources import DelimitedFile, sha256_of
 from dlkit.errors import DataError
 
 WIDE_COLUMNS = 5_000
-_CELLS_AT_ONCE = 2**21
+_CELLS_AT_ONCE = 2**22
 
 
 @contextlib.contextmanager
