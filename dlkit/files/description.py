@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 _TUPLES = ("input_shape", "target_shape", "class_names", "class_counts", "target_names", "feature_names")
@@ -87,7 +87,7 @@ class DataDescription:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, strings and numbers."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(vars(self), default=vars))
         return plain
 
     @classmethod

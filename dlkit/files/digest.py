@@ -83,17 +83,23 @@ def seal(metadata: Mapping[str, Any], tensors: Mapping[str, str]) -> str:
         metadata: JSON values; no key `format`, `tensors` or `sha256`.
         tensors: The digest of each tensor, by name.
     """
-    whole: dict[str, Any] = {**metadata, "format": FORMAT_VERSION, "tensors": dict(tensors)}
-    whole["sha256"] = _digest_of(whole)
-    return _canonical(whole)
+    whole = {**metadata, "format": FORMAT_VERSION, "tensors": dict(tensors)}
+    parts = {name: _canonical(value) for name, value in whole.items()}  # which may be long: 100,000 columns
+    return _joined({**parts, "sha256": _canonical(_digest_of(parts))})
 
 
-def _canonical(value: Mapping[str, Any]) -> str:
+def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _digest_of(metadata: Mapping[str, Any]) -> str:
-    text = _canonical({name: value for name, value in metadata.items() if name != "sha256"})
+def _joined(parts: Mapping[str, str]) -> str:
+    """Return the JSON of a dictionary, with sorted keys, of the JSON of its values."""
+    return f"{{{','.join(f'{json.dumps(name)}:{parts[name]}' for name in sorted(parts))}}}"
+
+
+def _digest_of(parts: Mapping[str, str]) -> str:
+    """Return the SHA-256 of metadata, each value as JSON, without the digest itself."""
+    text = _joined({name: value for name, value in parts.items() if name != "sha256"})
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -102,8 +108,9 @@ def _fault_of_header(header: Header, metadata: Mapping[str, Any]) -> str:
     if spelled(header) != header.text.rstrip(" "):
         return "its header has changed since it was written"
     try:
-        whole = _canonical(metadata) == header.metadata[METADATA_KEY]
-        whole = whole and metadata.get("sha256") == _digest_of(metadata)
+        parts = {name: _canonical(value) for name, value in metadata.items()}
+        whole = _joined(parts) == header.metadata[METADATA_KEY]
+        whole = whole and metadata.get("sha256") == _digest_of(parts)
     except (ValueError, RecursionError):
         whole = False
     if not whole:
