@@ -15,6 +15,7 @@ _BEGINNINGS = (77, 88, 97, 98, 99, 32, 65, 21)
 _SMALL = (-1.0, -2.0, -7.0, -8.0, -9.0)
 _HUGE = 1e20
 _FEWEST_OTHERS = 3
+_FEWEST_BELOW = 3  # rows of a code that is the only negative number
 _STEPS, _SHARE = 10, 0.2
 _SHOWN = 8
 
@@ -58,7 +59,7 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
     with np.errstate(over="ignore"):
         for place in np.flatnonzero(codes):
             code, count = float(different[place]), int(counts[place])
-            far = max(low - code, code - high) > high - low
+            far = max(low - code, code - high) > high - low or (code < 0 <= low and count >= _FEWEST_BELOW)
             if small[place] or (far and (count > 1 or code < 0 or code >= _HUGE)):
                 found.append(Suspect(column, f"{code:.10g}", count, float(low), float(high)))
     return found

@@ -59,11 +59,12 @@ BAD: dict[str, tuple[bytes, list[str]]] = {
     "too-few-fields": (b"a,b\n1,2\n3\n4\n", ["line 3", "1 field;", "2 columns", "more", ": 1", "a,,c"]),
     "too-few-fields-and-no-newline": (b"a,b\n1,2\n3", ["line 3", "1 field;", "2 columns", "a,,c"]),
     "too-many-fields": (b"a,b\n1,5,2\n", ["line 2", "3 fields;", "2 columns", "1.5 not 1,5"]),
-    "latin-1": (
-        "a,b\n1,2\n1,é\n".encode("latin-1"),
-        ["line 3", "UTF-8", "byte 10", "0xe9", "iconv -f WINDOWS-1252"],
+    "mixed": (
+        "a,b\né,2\n".encode() + "1,é\n".encode("latin-1"),
+        ["line 3", "UTF-8", "byte 11", "0xe9", "iconv -f WINDOWS-1252"],
     ),
-    "latin-1-header": ("a,é\n1,2\n".encode("latin-1"), ["line 1", "byte 2", "0xe9"]),
+    "cyrillic": ("a,привет\n1,2\n".encode("cp1251"), ["line 1", "byte 2", "0xef"]),
+    "old-mac-letters": ("a,b\n1,Café du Nord\n".encode("mac-roman"), ["line 2", "UTF-8", "0x8e"]),
     "utf-16-without-a-mark": ("a,b\n1,2\n".encode("utf-16-be"), ["UTF-16BE", "iconv -f UTF-16BE -t UTF-8"]),
     "half-a-letter": ("a,b\n1,2\n".encode("utf-16")[:-1], ["UTF-16"]),
     "nul": (b"a,b\n1,\0\n", ["line 2", "NUL", "byte 6"]),

@@ -1,5 +1,6 @@
 """The first line of a table: names, or values that a wrong reader would take for names; and what stands before it."""
 
+import hashlib
 import io
 import subprocess
 from collections.abc import Callable
@@ -150,11 +151,70 @@ def test_a_parquet_file_has_names(tmp_path: Path) -> None:
     assert_reports(caught.value, "--no-header", "parquet", "leave it out")
 
 
+SKIPPED = {
+    "units": (lambda t: t.replace("\n", "\nkg,m/s,C,-,\n", 1), "line 2", 3),
+    "units and kinds": (lambda t: t.replace("\n", "\nkg,m/s,C,-,\nAvg,Avg,Smp,Smp,\n", 1), "line 2", 4),
+    "a title": (lambda t: f"measured in May\n{t}", "1 line above", 3),
+    "titles": (lambda t: f"measured in May\nby hand, and eye\n\n{t}", "3 lines above", 5),
+    "a title in cells": (lambda t: f"measured in May,,,,\n{t}", "1 line above", 3),
+    "a comment and a title": (lambda t: f"# by hand\nmeasured in May\n{t}", "1 line above", 4),
+    "notes": (lambda t: f"{t}\nSource: office\nsee there\n", "2 lines below", 2),
+}
+
+
+@pytest.mark.parametrize("name", SKIPPED)
+def test_lines_around_a_table_are_skipped_and_reported(name: str, tmp_path: Path) -> None:
+    change, said, first = SKIPPED[name]
+    table = frame()
+    path = tmp_path / "t.csv"
+    path.write_text(change(table.to_csv(index=False)))
+
+    found = read_table(str(path))
+    again = read_table(str(path), kinds={column: found.columns[column].kind for column in found.names})
+
+    assert any(said in note for note in found.notes)
+    assert found.line(0) == first
+    assert found.fingerprint == hashlib.sha256(path.read_bytes()).hexdigest()
+    for column in "abcn":
+        np.testing.assert_allclose(found.numbers(column), table[column])
+        np.testing.assert_array_equal(again.numbers(column), found.numbers(column))
+
+
+def test_names_of_years_are_no_title(tmp_path: Path) -> None:
+    text = '"Source","Bank",\n\n"Country","2010","2011","2012",\n' + "".join(
+        f'"C{i}",{i}.5,{i + 1}.5,{i + 2}.5,\n' for i in range(20)
+    )
+
+    found = read(text)
+
+    assert found.names == ("Country", "2010", "2011", "2012", "Unnamed: 4")
+    assert found.numbers("2011").tolist() == [i + 1.5 for i in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "said"),
+    [
+        ("cp1252", "Größe „A“ 5 €", "Windows-1252"),
+        ("latin-1", "Renda média", "Windows-1252"),
+        ("cp932", "家賃ひかり", "CP932"),
+        ("utf-16", "Größe", ""),
+    ],
+)
+def test_text_of_another_encoding_is_read_where_it_shows(
+    encoding: str, name: str, said: str, tmp_path: Path
+) -> None:
+    text = f"{name};y\n" + "".join(f"{name} {i};{i}\n" for i in range(20))
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+
+    found = read_table(str(tmp_path / "t.csv"))
+
+    assert found.names == (name, "y")
+    assert found.texts(name).tolist() == [f"{name} {i}" for i in range(20)]
+    assert peek_names(str(tmp_path / "t.csv"), TableOptions()) in ((), found.names)
+    assert any(said and said in note for note in found.notes) is bool(said)
+
+
 BEFORE = {
-    "units": (lambda t: t.replace("\n", "\nkg,m/s,C,-,\n", 1), "line 2"),
-    "units and kinds": (lambda t: t.replace("\n", "\nkg,m/s,C,-,\nAvg,Avg,Smp,Smp,\n", 1), "line 2 to 3"),
-    "a title": (lambda t: f"measured in May\n{t}", "line 1"),
-    "titles": (lambda t: f"measured in May\nby hand, and eye\n{t}", "line 1"),
     "row names of R": (lambda t: t.replace("i,", "", 1), "line 1"),
     "delimiters at the end": (lambda t: t.replace("\n", ",\n").replace(",\n", "\n", 1), "line 1"),
 }
@@ -215,18 +275,6 @@ def test_names_that_come_twice_are_refused_with_the_command_that_tells_them_apar
     assert refused.code == 3
     assert pd.read_csv("new.csv", sep=";").shape == (30, 4)
     assert peek_names("new.csv", TableOptions()) == ("a", "sprint (s)", "y", "sprint (s) 2")
-
-
-def test_bytes_of_windows_are_refused_with_the_command_that_keeps_the_euro_sign(
-    home: Path, dlkit: Callable[..., Any]
-) -> None:
-    Path("t.csv").write_bytes("é;y\n12 €;1\n".encode("cp1252"))
-
-    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
-    command = refused.stderr.partition("writes it: ")[2].partition(";")[0]
-    subprocess.run(command, shell=True, check=True)
-
-    assert Path("utf8.csv").read_text() == "é;y\n12 €;1\n"
 
 
 def test_names_that_come_again_among_the_rows_are_refused_with_the_command_that_keeps_one(

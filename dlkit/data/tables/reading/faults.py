@@ -53,7 +53,11 @@ def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, 
     file.seek(header.end)
 
     def lines() -> Iterator[str]:
+        place = header.end
         for line in file:
+            if place == header.stop:
+                break
+            place += len(line)
             text = line.decode()
             yield text if text.endswith("\n") else f"{text}\n"
         yield _END  # part of the last field if its quote is left open

@@ -2,24 +2,21 @@
 
 import csv
 import io
-import itertools
-import math
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from dlkit.data.tables.reading.fields import are_values, delimiter_of, is_number, split_line
+from dlkit.data.tables.reading.surroundings import lines_above
 from dlkit.errors import DataError, printable
 
 MAX_RECORD_BYTES = 4 * 2**20
-DELIMITERS = (",", ";", "\t", "|")
 
 _BOM = b"\xef\xbb\xbf"
 _ROWS_SEEN = 200
 _BYTES_SEEN = 2**18
-_FEWEST_COUNTED = 3  # names as 1990, 1991, 1992 count
-_MANY_COUNTED = 10
 _MOST_TITLES = 12
 _OTHER_FILES = {
     b"PK\x03\x04": ("an Excel or zip file", "export it as CSV; a zipped CSV is read under the name .csv.zip"),
@@ -42,6 +39,9 @@ class Header:
         end: Where the rows begin, in bytes.
         lines: How many lines stand before the rows.
         comments: How many of them begin with # and are skipped.
+        titles: How many of them stand above the names, as titles do, and are skipped.
+        below: How many lines below the rows are skipped.
+        stop: Where those begin, in bytes; None where there are none.
     """
 
     names: tuple[str, ...]
@@ -49,6 +49,9 @@ class Header:
     end: int
     lines: int
     comments: int = 0
+    titles: int = 0
+    below: int = 0
+    stop: int | None = None
 
 
 def read_header(
@@ -69,6 +72,14 @@ def read_header(
     _check_start(start, source)
     file.seek(len(_BOM) if start.startswith(_BOM) else 0)
     comments, line, begin, record = _first_record(file)
+    titles = 0
+    if named is not False:
+        end = file.tell()
+        file.seek(begin)
+        titles, size = lines_above(file.read(_BYTES_SEEN), delimiter)
+        file.seek(begin + size if titles else end)
+        if titles:
+            line, begin, record = line + titles, begin + size, _record(file)
     if fault := text_fault(record, source, line, begin):
         raise fault
     if len(record) >= MAX_RECORD_BYTES:
@@ -88,8 +99,8 @@ def read_header(
         )
     if not text.strip():
         raise fault_in(source, line, "is blank; it must have the column names", "write them there")
-    delimiter = delimiter or _delimiter_of(text)
-    names = tuple(name.strip() for name in _split(text, delimiter))
+    delimiter = delimiter or delimiter_of(text)
+    names = tuple(name.strip() for name in split_line(text, delimiter))
     if named is False:
         file.seek(begin)
         numbered = tuple(f"c{place}" for place in range(len(names)))
@@ -111,39 +122,22 @@ def read_header(
             f"looks like values, not like names of columns: {shown}",
             "--no-header reads it as a row, and the columns are c0, c1, ...; --header reads it as names",
         )
+    if (
+        len(names) > 1
+        and not names[-1]
+        and not any(row[-1].strip() for row in rows if len(row) == len(names))
+    ):
+        names = (
+            *names[:-1],
+            f"Unnamed: {len(names) - 1}",
+        )  # each line ends with a delimiter; pandas' name for it
     try:
         _check_names(names, source, line, delimiter)
     except DataError as err:
         file.seek(end)
         raise DataError(err.message, _names_below(file, delimiter, source, line) or err.hint) from err
     file.seek(end)
-    return Header(names, delimiter, end, line - 1 + record.count(b"\n"), comments)
-
-
-def are_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether the first line of a table seems to be a row as the others.
-
-    Names may be numbers: those that count, as years and wavelengths do, and those beyond the numbers of their column.
-
-    Args:
-        names: The fields of the first line.
-        rows: Fields of the next rows.
-    """
-    columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True)) or [()] * len(names)
-    pairs = [(name, column) for name, column in zip(names, columns, strict=True) if name]
-    numbers = [(float(name), column) for name, column in pairs if _is_number(name)]
-    texts = len(pairs) > len(numbers)
-    repeated = (name in column for name, column in pairs if not _is_number(name))
-    if not numbers:
-        return texts and all(repeated)
-    if any(repeated):
-        return True
-    within = sum(_is_within(number, column) for number, column in numbers)
-    counted = _do_count([number for number, _ in numbers])
-    if texts:
-        return not counted and within > len(numbers) / 2
-    decimals = any("." in field for _, column in numbers for field in column)
-    return not (counted and (decimals or len(numbers) >= _MANY_COUNTED))
+    return Header(names, delimiter, end, line - 1 + record.count(b"\n"), comments, titles)
 
 
 def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
@@ -151,7 +145,7 @@ def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     again = sum([field.strip() for field in row] == [*names] for row in rows)
     columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True))
     return again > 0 and any(
-        not _is_number(name) and sum(map(_is_number, column)) > len(column) / 2
+        not is_number(name) and sum(map(is_number, column)) > len(column) / 2
         for name, column in zip(names, columns, strict=False)
     )
 
@@ -236,22 +230,27 @@ def _first_record(file: BinaryIO) -> tuple[int, int, int, bytes]:
         file.seek(begin + len(record))
         return len(skipped), len(skipped) + 1, begin, record.lstrip(b"# ")
     file.seek(begin)
+    return len(skipped), len(skipped) + 1, begin, _record(file)
+
+
+def _record(file: BinaryIO) -> bytes:
+    """Return the bytes of the next record."""
     record = b""
     while not record or record.count(b'"') % 2:
         line = file.readline(MAX_RECORD_BYTES)
         if not line or len(record) > MAX_RECORD_BYTES:
             break
         record += line
-    return len(skipped), len(skipped) + 1, begin, record
+    return record
 
 
 def _names_columns(comments: list[tuple[int, bytes]], line: bytes) -> bool:
     """Return whether the last of some comments has names for the fields of the next line."""
     row, last = (data.decode(errors="replace").rstrip("\r\n") for data in (line, comments[-1][1]))
-    delimiter = _delimiter_of(row)
-    fields = _split(row, delimiter)
-    alike = len(fields) == len(_split(last, delimiter)) and (len(fields) > 1 or len(comments) == 1)
-    return alike and (any(map(_is_number, fields)) or not row)
+    delimiter = delimiter_of(row)
+    fields = split_line(row, delimiter)
+    alike = len(fields) == len(split_line(last, delimiter)) and (len(fields) > 1 or len(comments) == 1)
+    return alike and (any(map(is_number, fields)) or not row)
 
 
 def _next_rows(file: BinaryIO, delimiter: str) -> list[list[str]]:
@@ -261,30 +260,6 @@ def _next_rows(file: BinaryIO, delimiter: str) -> list[list[str]]:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True))
     except csv.Error:
         return []
-
-
-def _delimiter_of(text: str) -> str:
-    """Return what stands between the fields of the first line: what gives most of them, but for decimal commas."""
-    best = max(DELIMITERS, key=lambda sign: len(_split(text, sign)))
-    others = [sign for sign in DELIMITERS[1:] if sign in text]
-    if best == "," and others and re.sub(r"\d,\d", "", text).count(",") == 0:
-        return max(others, key=lambda sign: len(_split(text, sign)))
-    return best
-
-
-def _is_within(number: float, column: Sequence[str]) -> bool:
-    values = [float(field) for field in column if _is_number(field)]
-    return bool(values) and min(values) <= number <= max(values)
-
-
-def _do_count(numbers: Sequence[float]) -> bool:
-    """Return whether numbers rise in equal steps."""
-    steps = [after - before for before, after in itertools.pairwise(numbers)]
-    return (
-        len(numbers) >= _FEWEST_COUNTED
-        and steps[0] > 0
-        and all(math.isclose(step, steps[0], rel_tol=1e-3) for step in steps)
-    )
 
 
 def _check_start(start: bytes, source: str) -> None:
@@ -344,23 +319,6 @@ def _written(names: Sequence[str], delimiter: str) -> str:
 def _names_below(file: BinaryIO, delimiter: str, source: str, line: int) -> str:
     """Return the command that cuts the lines above the names, where those stand a few lines below; empty for none."""
     for number, row in enumerate(_next_rows(file, delimiter)[:_MOST_TITLES], line + 1):
-        if len(row) > 1 and all(field.strip() for field in row) and not any(map(_is_number, row)):
+        if len(row) > 1 and all(field.strip() for field in row) and not any(map(is_number, row)):
             return f"are the names in line {number}? tail -n +{number} {from_to(source)}"
     return ""
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    reader = csv.reader(io.StringIO(line, newline=""), delimiter=delimiter, skipinitialspace=True)
-    try:
-        return next(reader, [""])
-    except csv.Error:  # a field of more than 131,072 letters: it stands somewhere else
-        return [line]
-
-
-def _is_number(text: str) -> bool:
-    if text[:1].isalpha():
-        return False
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

@@ -5,7 +5,8 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,8 +16,9 @@ from pyarrow import csv as arrow_csv
 
 from dlkit.data.tables.reading.columns import ColumnReader
 from dlkit.data.tables.reading.faults import find_fault, records
-from dlkit.data.tables.reading.header import read_header
-from dlkit.errors import DataError, printable
+from dlkit.data.tables.reading.header import Header, read_header
+from dlkit.data.tables.reading.surroundings import lines_below
+from dlkit.errors import DataError, counted, printable
 
 BLOCK_BYTES = 4 * 2**20
 _SAMPLE_ROWS = 5_000
@@ -39,7 +41,7 @@ class DelimitedFile:
         source: What it is called in messages.
         delimiter: What stands between fields; None finds it in the header.
         named: Whether its first line has the names of the columns; None looks.
-        clean: It was written by `rewritten`.
+        notes: What was reported of the file that `rewritten` wrote this one from; None for a file as it was given.
 
     Raises:
         DataError: It is empty, no text, or begins with no line of names.
@@ -54,20 +56,32 @@ class DelimitedFile:
         delimiter: str | None,
         *,
         named: bool | None = None,
-        clean: bool = False,
+        notes: Sequence[str] | None = None,
     ) -> None:
-        self._file, self._source, self._clean = file, source, clean
+        self._file, self._source, self._clean = file, source, notes is not None
         file.seek(0)
-        self.header = read_header(file, source, delimiter, named=named)
+        header = read_header(file, source, delimiter, named=named)
+        below, stop = lines_below(file, len(header.names), header.delimiter, header.end)
+        self.header = replace(header, below=below, stop=stop if below else None)
         self.first_line = self.header.lines + 1
         self._tap: _Tap | None = None
         self.most_rows = file.seek(0, 2) // len(self.header.names) + 1
         found = _DELIMITER_WORDS.get(self.header.delimiter) if delimiter is None else None
-        self.notes = [f"{source} has {found} between its columns"] if found else []
-        if self.header.comments:
-            self.notes.append(
-                f"{source}: {self.header.comments} lines at the beginning are comments and skipped"
-            )
+        self.notes = list(notes or ())
+        if notes is None:
+            self.notes += [f"{source} has {found} between its columns"] if found else []
+            self.notes += _skipped(file, source, self.header)
+
+    def skip(self, lines: int) -> None:
+        """Begin the rows some lines later, which hold the units of the columns."""
+        self._file.seek(self.header.end)
+        units = [self._file.readline() for _ in range(lines)]
+        shown = printable(units[-1].decode(errors="replace").strip(), 60)
+        self.notes.append(
+            f"{self._source} line {self.first_line:,} holds units, no values, and is skipped: {shown}"
+        )
+        self.header = replace(self.header, end=self._file.tell(), lines=self.header.lines + lines)
+        self.first_line += lines
 
     def sample(self) -> Batch:
         """Return the texts of the first rows.
@@ -75,7 +89,9 @@ class DelimitedFile:
         Raises:
             DataError: There are none, or they cannot be read.
         """
-        data = os.pread(self._file.fileno(), 2 * BLOCK_BYTES, self.header.end)
+        end, stop = self.header.end, self.header.stop
+        size = 2 * BLOCK_BYTES if stop is None else min(2 * BLOCK_BYTES, stop - end)
+        data = os.pread(self._file.fileno(), size, end)
         if not data.strip(b"\r\n"):
             raise self._without_rows()
         with self._refusals():
@@ -89,7 +105,7 @@ class DelimitedFile:
             DataError: The file is at fault; the message has the line.
             NotForArrowError: The file has to be `rewritten` first.
         """
-        tap = _Tap(self._file, self.header.end)
+        tap = _Tap(self._file, self.header.end, self.header.stop)
         last = None
         with self._refusals():
             for last in self._open(pa.PythonFile(tap, mode="r"), readers):
@@ -109,7 +125,10 @@ class DelimitedFile:
     def fingerprint(self) -> str:
         """Return the SHA-256 over the content, which has been read by now."""
         assert self._tap is not None, "the first columns were read"
-        return self._tap.digest.hexdigest()
+        digest = self._tap.digest.copy()
+        if (stop := self.header.stop) is not None:
+            digest.update(os.pread(self._file.fileno(), self._file.seek(0, 2) - stop, stop))
+        return digest.hexdigest()
 
     def lines(self, rows: int) -> np.ndarray | None:
         """Return the line that each row begins in, shape (N,); None where they follow one another.
@@ -178,18 +197,36 @@ class DelimitedFile:
             raise DataError(f"{self._source} cannot be read: {why}", "export the table as CSV again") from err
 
 
+def _skipped(file: BinaryIO, source: str, header: Header) -> Iterator[str]:
+    """Yield which lines above and below the rows are skipped."""
+    if header.comments:
+        yield f"{source}: {header.comments} lines at the beginning are comments and skipped"
+    if header.titles:
+        file.seek(0)
+        lines = itertools.islice(file, header.comments, header.comments + header.titles)
+        shown = next((text for line in lines if (text := line.decode("utf-8-sig", "replace").strip())), "")
+        yield f"{source}: {counted(header.titles, 'line')} above the column names skipped: {printable(shown, 60)}"
+    if header.stop is not None:
+        file.seek(header.stop)
+        shown = next(
+            (text for line in file if (text := line.decode(errors="replace").strip(" \r\n,;\t|"))), ""
+        )
+        yield f"{source}: {counted(header.below, 'line')} below the rows skipped: {printable(shown, 60)}"
+
+
 class _Tap:
     """Hands a file to Arrow, and looks at the bytes on their way: they are read once.
 
     Args:
         file: Is read by its number, so that its place stays what it is.
-        position: Where to begin; the digest is over all of the file.
+        position: Where to begin; the digest is over all of the file up to where it ends.
+        stop: Where to end; None for the end of the file.
     """
 
     closed = False
 
-    def __init__(self, file: BinaryIO, position: int) -> None:
-        self.position = position
+    def __init__(self, file: BinaryIO, position: int, stop: int | None = None) -> None:
+        self.position, self._stop = position, stop
         self._number = file.fileno()
         self.digest = hashlib.sha256(os.pread(self._number, position, 0))
         self.newlines = 0
@@ -198,6 +235,7 @@ class _Tap:
 
     def read(self, count: int) -> bytes:
         """Read bytes; the last line ends in a newline whatever the file has."""
+        count = count if self._stop is None else min(count, self._stop - self.position)
         data = os.pread(self._number, count, self.position)
         if not data:
             data = b"" if self._last == b"\n" else b"\n"

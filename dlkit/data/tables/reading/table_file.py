@@ -1,21 +1,12 @@
 """Where tables come from: a delimited or parquet file, plain or compressed, a pipe, or what was prepared before."""
 
-import bz2
-import codecs
 import contextlib
-import gzip
-import lzma
-import shutil
 import sys
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
-
-import pyarrow as pa
+from typing import IO, BinaryIO, cast
 
 from dlkit.data.preparing import one_at_a_time
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
@@ -24,6 +15,7 @@ from dlkit.data.tables.reading.faults import rewritten
 from dlkit.data.tables.reading.header import from_to, is_ragged, read_header, wide_encoding
 from dlkit.data.tables.reading.judging import plan_columns, units_below
 from dlkit.data.tables.reading.notes import notes_of, refuse_idle
+from dlkit.data.tables.reading.opening import as_utf8, opened, spooled
 from dlkit.data.tables.reading.options import Asked, TableOptions
 from dlkit.data.tables.reading.prepared import (
     GrowingColumns,
@@ -34,14 +26,13 @@ from dlkit.data.tables.reading.prepared import (
     prepared_place,
 )
 from dlkit.data.tables.reading.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
+from dlkit.data.tables.reading.surroundings import foreign_encoding
 from dlkit.data.tables.reading.together import convert_together
 from dlkit.data.tables.reading.wide import WIDE_COLUMNS, WideFile
 from dlkit.data.tables.table import Progress, Stray, Table
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PREPARED_FROM_BYTES = 32 * 2**20
-_COPY_BYTES = 2**20
-_DAMAGED = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
 def read_table(
@@ -70,8 +61,8 @@ def read_table(
     """
     asked = Asked(options or TableOptions(), kinds or {}, orders or {})
     if spec == "-":
-        with _spooled(stdin or sys.stdin.buffer) as file:
-            return _Reading(file, "standard input", ".csv", asked, progress).table()
+        with spooled(stdin or sys.stdin.buffer) as copy, as_utf8(copy, "standard input") as (file, note):
+            return _Reading(file, "standard input", ".csv", asked, progress, note=note).table()
     path = Path(spec).expanduser()
     suffix, packed = table_suffixes(path)
     if not suffix:
@@ -84,8 +75,8 @@ def read_table(
         kept_as = path if path.is_file() else None  # a named pipe cannot be read twice
         if kept_as is not None and (kept := kept_table(kept_as, source, asked)):
             return kept
-        with _opened(path, source, packed) as file:
-            return _Reading(file, source, suffix, asked, progress, kept_as).table()
+        with opened(path, source, packed) as (file, note):
+            return _Reading(file, source, suffix, asked, progress, kept_as, note).table()
     except OSError as err:
         raise unreadable(err, path) from err
 
@@ -110,7 +101,7 @@ def peek_names(source: str, options: TableOptions) -> tuple[str, ...]:
         if source == "-" or packed or suffix not in (".csv", ".tsv") or not path.is_file():
             return ()
         with path.open("rb") as file:
-            if wide_encoding(file.read(4)):
+            if wide_encoding(file.read(4)) or foreign_encoding(cast("BinaryIO", file))[0]:
                 return ()
             file.seek(0)
             named = printable(source, 200)
@@ -142,6 +133,7 @@ class _Reading:
     asked: Asked
     progress: Progress | None
     path: Path | None = None
+    note: str = ""
 
     def table(self) -> Table:
         """Return the table: the prepared one where there is one, else a newly read one."""
@@ -184,7 +176,7 @@ class _Reading:
             return self._delimited(delimited, size, store)
         except NotForArrowError:
             with rewritten(self.file, self.source, delimited.header) as copy:
-                clean = DelimitedFile(copy, self.source, delimiter, named=named, clean=True)
+                clean = DelimitedFile(copy, self.source, delimiter, named=named, notes=delimited.notes)
                 return replace(self._delimited(clean, size, store), fingerprint=sha256_of(self.file))
 
     def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
@@ -196,16 +188,14 @@ class _Reading:
             exact=store is None or isinstance(file, WideFile),
             options=self.asked.options,
         )
-        if units := units_below(sample, readers):
-            first, last = file.first_line, file.first_line + units - 1
-            lines = f"line {first:,} to {last:,}" if units > 1 else f"line {first:,}"
-            without = f"sed {first},{last}d {from_to(self.source)}"
-            raise DataError(
-                f"{self.source} {lines} seems to have names or units instead of numbers",
-                "leave out --no-header if they are the names of the columns"
-                if self.asked.options.header is False
-                else f"{without} takes {'them' if units > 1 else 'it'} out",
-            )
+        judged = (
+            plan_columns(sample, {}, {}, exact=True, options=TableOptions()) if self.asked.kinds else readers
+        )
+        if units := units_below(sample, judged):
+            if self.asked.options.header is False or isinstance(file, WideFile):
+                raise _units_error(self.source, file.first_line, units, named=self.asked.options.header)
+            file.skip(units)
+            return self._delimited(file, size, store)
         return self._table(file, readers, size, store)
 
     def _table(
@@ -230,7 +220,11 @@ class _Reading:
                 line = reader.odd.row + file.first_line if lines is None else int(lines[reader.odd.row])
                 stray = Stray(line, reader.odd.text, reader.odd.fault, reader.odd.more)
             columns[name] = reader.column(stray)
-        notes = (*file.notes, *notes_of(self.source, readers, self.asked.options))
+        notes = (
+            *filter(None, (self.note,)),
+            *file.notes,
+            *notes_of(self.source, readers, self.asked.options),
+        )
         in_lines = file.place == "line"
         return Table(
             self.source,
@@ -275,81 +269,13 @@ class _Reading:
         return rows, turned
 
 
-@contextlib.contextmanager
-def _opened(path: Path, source: str, packed: str) -> Iterator[BinaryIO]:
-    """Open a file that can be read more than once, unpacked and as UTF-8.
-
-    Raises:
-        DataError: It is damaged, or a .zip of more or less than one file.
-    """
-    with path.open("rb") as plain:
-        file = cast("BinaryIO", plain)
-        if packed:
-            with _unpacked(file, source, packed) as stream, _spooled(stream, source) as copy:
-                yield copy
-        elif not path.is_file() or _has_wide_mark(plain.peek(4)[:4]):
-            with _spooled(file, source) as copy:
-                yield copy
-        else:
-            yield file
-
-
-@contextlib.contextmanager
-def _unpacked(file: BinaryIO, source: str, packed: str) -> Iterator[BinaryIO]:
-    """Open the content of a compressed file."""
-    if packed == ".zip":
-        try:
-            archive = zipfile.ZipFile(file)
-        except zipfile.BadZipFile as err:
-            raise DataError(f"{source} is not a zip file", "name it by its content") from err
-        with archive:
-            names = [name for name in archive.namelist() if not name.startswith(("__MACOSX/", "."))]
-            if len(names) != 1:
-                raise DataError(
-                    f"{source} holds {len(names):,} files; a table is a single one",
-                    "unpack it, and name the file",
-                )
-            with archive.open(names[0]) as stream:
-                yield cast("BinaryIO", stream)
-    elif packed == ".zst":
-        yield cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
-    else:
-        opener: Any = {".gz": gzip, ".bz2": bz2, ".xz": lzma}[packed]
-        with opener.open(file) as stream:
-            yield stream
-
-
-@contextlib.contextmanager
-def _spooled(stream: BinaryIO, source: str = "standard input") -> Iterator[BinaryIO]:
-    """Return what a stream holds, as UTF-8, as a file that can be read more than once."""
-    with tempfile.TemporaryFile() as file:
-        start = b""
-        try:
-            start = stream.read(4)
-            if _has_wide_mark(start):
-                for text in codecs.iterdecode(_pieces(stream, start), wide_encoding(start)):
-                    file.write(text.encode())
-            else:
-                file.write(start)
-                shutil.copyfileobj(stream, file, _COPY_BYTES)
-        except (*_DAMAGED, OSError) as err:
-            raise DataError(
-                f"{source} cannot be unpacked: {printable(str(err), 120)}", "copy or download it again"
-            ) from err
-        except UnicodeDecodeError as err:
-            raise DataError(
-                f"{source} begins with the mark of {wide_encoding(start)} and is not: {err.reason}",
-                "write it as UTF-8",
-            ) from err
-        file.flush()
-        yield cast("BinaryIO", file)
-
-
-def _pieces(stream: BinaryIO, start: bytes) -> Iterator[bytes]:
-    yield start
-    while piece := stream.read(_COPY_BYTES):
-        yield piece
-
-
-def _has_wide_mark(start: bytes) -> bool:
-    return start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or start == codecs.BOM_UTF32_BE
+def _units_error(source: str, first: int, units: int, *, named: bool | None) -> DataError:
+    """Return the error of some lines with units in place of numbers."""
+    last = first + units - 1
+    lines = f"line {first:,} to {last:,}" if units > 1 else f"line {first:,}"
+    return DataError(
+        f"{source} {lines} seems to have names or units instead of numbers",
+        "leave out --no-header if they are the names of the columns"
+        if named is False
+        else f"sed {first},{last}d {from_to(source)} takes {'them' if units > 1 else 'it'} out",
+    )
