@@ -294,7 +294,8 @@ def first_that_fits(dataset: DataSet, build: Callable[[DataSet], Built]) -> tupl
         try:
             return dataset, build(dataset)
         except ConfigError as err:
-            if first is None and dataset.description.input_dtype == "float32":
+            called = err.__cause__ is not None  # an error of forward, which other inputs may not raise
+            if first is None and (dataset.description.input_dtype == "float32" or not called):
                 first = err
             if dataset.otherwise is None:
                 raise (first or err) from None

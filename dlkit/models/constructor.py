@@ -1,7 +1,6 @@
 """What the constructor of a user's own network takes, and how `-s` and the data fill it."""
 
 import inspect
-import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from torch import nn
 
 from dlkit.errors import ConfigError, did_you_mean, printable
 from dlkit.files.description import DataDescription
+from dlkit.models.known_arguments import example_of, known_of_data, known_where_needed
 from dlkit.settings.arguments import ArgumentValue
 from dlkit.settings.spec import CodeSpec
 
@@ -20,16 +20,6 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 _SEQUENCES = (list, tuple, typing.get_origin(Sequence[int]))
-# Other names that people give to what the description knows.
-_ALIASES = {
-    "input_dim": "in_features",
-    "n_features": "in_features",
-    "num_features": "in_features",
-    "output_dim": "num_outputs",
-    "n_outputs": "num_outputs",
-    "out_features": "num_outputs",
-    "n_classes": "num_classes",
-}
 
 
 @dataclass(frozen=True)
@@ -93,24 +83,6 @@ class Call:
         return f"{self.code.short}({', '.join(shown)})"
 
 
-def known_of_data(description: DataDescription) -> dict[str, Any]:
-    """Return what the data tell a constructor, by the names of its parameters."""
-    shape = description.input_shape
-    known: dict[str, Any] = {
-        "input_shape": shape,
-        "in_features": math.prod(shape),
-        "num_outputs": description.num_outputs,
-        "target_shape": description.target_shape,
-        "feature_names": description.feature_names,
-        "description": description,
-    }
-    if len(shape) == 3:
-        known["in_channels"] = shape[0]
-    if description.class_names:
-        known |= {"num_classes": len(description.class_names), "class_names": description.class_names}
-    return known | {alias: known[name] for alias, name in _ALIASES.items() if name in known}
-
-
 def plan_call(
     code: CodeSpec, target: Callable[..., Any], description: DataDescription, typed: Mapping[str, Any]
 ) -> Call:
@@ -150,7 +122,8 @@ def plan_call(
         faults.append(
             ConfigError(
                 f"MODEL {code.short} needs {' and '.join(needed)}, which the data do not provide; it takes {takes}",
-                _telling(needed, description) or f"add {' '.join(f'-s {name}=VALUE' for name in needed)}",
+                _telling(needed, description)
+                or f"add {' '.join(f'-s {name}={example_of(name)}' for name in needed)}",
             )
         )
     if faults:
@@ -181,13 +154,18 @@ def _signature(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 def _parameters(
     target: Callable[..., Any], signature: Mapping[str, inspect.Parameter], description: DataDescription
 ) -> dict[str, Parameter]:
-    known = known_of_data(description)
+    known, where_needed = known_of_data(description), known_where_needed(description)
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     except (NameError, TypeError, AttributeError, SyntaxError):
         hints = {}
     return {
-        name: Parameter(name, hints.get(name, one.annotation), one.default, known.get(name))
+        name: Parameter(
+            name,
+            hints.get(name, one.annotation),
+            one.default,
+            known.get(name, where_needed.get(name.lower()) if one.default is _EMPTY else None),
+        )
         for name, one in signature.items()
         if one.kind not in _VARIADIC
     }

@@ -11,6 +11,8 @@ from dlkit.errors import ConfigError, instance_of, printable
 from dlkit.files.description import DataDescription
 from dlkit.inputs import RETURN_HINT, call, call_unchecked, kind_of_outputs, zeros
 from dlkit.models.constructor import plan_call
+from dlkit.models.outputs import adapt, adaptation_of, last_operation
+from dlkit.models.size_hints import hint_for
 from dlkit.models.untouched import untouched
 from dlkit.settings.arguments import ArgumentValue
 from dlkit.settings.spec import CodeSpec
@@ -66,15 +68,21 @@ def own_arguments(
     return planned.kept, planned.shown()
 
 
-def gives_probabilities(model: nn.Module, description: DataDescription) -> bool:
-    """Return whether what a network gives for classes looks like probabilities; the loss takes what is before them."""
+def notes_on_outputs(code: CodeSpec, model: nn.Module, description: DataDescription) -> list[str]:
+    """Return messages about what a network returns: what was made of it, and whether it is what the loss takes."""
+    if adapted := adaptation_of(model):
+        return [adapted.note(code.short, description)]
     if description.task != "classification":
-        return False
+        return []
     training = model.training
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), untouched(model):
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), untouched(model):
         outputs = call(model.eval(), zeros(description, _CHECKED_SAMPLES[0]))
     model.train(training)
-    return bool((outputs >= 0).all() and torch.allclose(outputs.sum(1), torch.ones(len(outputs))))
+    if bool((outputs >= 0).all() and torch.allclose(outputs.sum(1), torch.ones(len(outputs)))):
+        return [f"{code.short} gives probabilities; the loss expects logits: leave the softmax out"]
+    if last_operation(outputs) == "Sigmoid":
+        return [f"{code.short} ends with a sigmoid; the loss expects logits: leave the sigmoid out"]
+    return []
 
 
 def _load(code: CodeSpec) -> Callable[..., Any]:
@@ -94,8 +102,15 @@ def _try_it(code: CodeSpec, model: nn.Module, description: DataDescription) -> N
     with torch.random.fork_rng(devices=[]), torch.no_grad(), untouched(model):
         for samples in _CHECKED_SAMPLES:
             what = f"MODEL {code.short}: forward with {_shapes(description, samples)}"
-            with running(code, what, ConfigError, hint):
-                outputs = call_unchecked(model.eval(), zeros(description, samples))
+            try:
+                with running(code, what, ConfigError, hint):
+                    if samples == _CHECKED_SAMPLES[0]:
+                        adapt(model.eval(), description)
+                    outputs = call_unchecked(model.eval(), zeros(description, samples))
+            except ConfigError as err:
+                if not hint and (cure := hint_for(err.__cause__, model, description)):
+                    raise ConfigError(err.message, cure) from err.__cause__
+                raise
             _check_outputs(code, outputs, description, samples)
             hint = f"{samples} samples did pass: forward must take any number of them"
     model.train(bool(training))

@@ -26,7 +26,7 @@ from dlkit.metrics import higher_is_better
 from dlkit.models.build import build_model, load_matching
 from dlkit.models.extra_state import weights_of
 from dlkit.models.hidden_state import HiddenState
-from dlkit.models.own import gives_probabilities, own_arguments
+from dlkit.models.own import notes_on_outputs, own_arguments
 from dlkit.objectives import RunningMean
 from dlkit.probes.parameters import Probe
 from dlkit.settings.config import TrainConfig, flag
@@ -94,8 +94,7 @@ def assemble_new(config: TrainConfig, joined: Joined | None = None) -> Assembly:
     )
     code = parse_code(config.model)
     notes = [*dataset.notes, *built]
-    if code and gives_probabilities(model, dataset.description):
-        notes.append(f"{code.short} gives probabilities; the loss expects logits: leave the softmax out")
+    notes += notes_on_outputs(code, model, dataset.description) if code else []
     model.to(device)  # a network of the user's own may return something else
     set_threads(config, dataset, model, device, joined)
     notes.insert(0, plan_of(config, dataset.description, model, device, group))

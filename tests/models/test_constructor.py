@@ -12,7 +12,7 @@ from refusals import assert_reports
 from torch import nn
 
 from dlkit.errors import ConfigError
-from dlkit.files.description import DataDescription
+from dlkit.files.description import DataDescription, Normalisation
 from dlkit.models.constructor import known_of_data, plan_call
 from dlkit.settings.spec import CodeSpec
 
@@ -194,3 +194,40 @@ def test_annotations_that_cannot_be_resolved_are_passed_over() -> None:
     def build(width: "Missing" = 3) -> None: ...  # type: ignore[name-defined] # noqa: F821
 
     assert plan_call(CODE, build, OF_CLASSES, {"width": "4"}).values == {"width": 4}
+
+
+SEQUENCES = replace(
+    OF_CLASSES,
+    kind="arrays",
+    input_shape=(24, 5),
+    normalisation=Normalisation(scale=1.0, mean=(0.0,) * 5, std=(1.0,) * 5, axis=2),
+)
+CODES = replace(OF_CLASSES, kind="arrays", input_shape=(12,), input_dtype="int64", learned={"codes": 50})
+
+
+@pytest.mark.parametrize(
+    ("description", "names", "values"),
+    [
+        (OF_CLASSES, ("input_size", "output_size", "num_class"), (4, 3, 3)),
+        (SEQUENCES, ("input_size", "seq_len", "input_dim", "in_features"), (5, 24, 5, 120)),
+        (IMAGES, ("n_channels", "in_chans", "input_size"), (3, 3, 216)),
+        (CODES, ("vocab_size", "max_len"), (50, 12)),
+    ],
+    ids=["rows", "sequences", "images", "codes"],
+)
+def test_other_names_are_filled_in_where_they_are_needed(
+    description: Any, names: tuple[str, ...], values: tuple[int, ...]
+) -> None:
+    empty = inspect.Parameter.empty
+    call = plan_call(CODE, taking(**dict.fromkeys(names, empty)), description, {})
+
+    assert tuple(call.values[name] for name in names) == values
+
+
+def test_ambiguous_names_keep_their_default_and_unknown_ones_have_an_example() -> None:
+    call = plan_call(CODE, taking(input_size=(int, 28), channels=(int, 64)), IMAGES, {})
+    with pytest.raises(ConfigError) as caught:
+        plan_call(CODE, taking(hidden_size=int, num_layers=int, colour=str), OF_CLASSES, {})
+
+    assert dict(call.values) == {}
+    assert caught.value.hint == "add -s hidden_size=64 -s num_layers=2 -s colour=VALUE"

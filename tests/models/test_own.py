@@ -13,7 +13,7 @@ from dlkit.errors import CheckpointError, ConfigError
 from dlkit.files.checkpoint import Checkpoint
 from dlkit.files.description import DataDescription
 from dlkit.models.build import build_model, restore_model
-from dlkit.models.own import build_own, gives_probabilities, own_arguments
+from dlkit.models.own import build_own, notes_on_outputs, own_arguments
 from dlkit.settings.resolve import resolve
 from dlkit.settings.spec import CodeSpec
 
@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[str, tuple[str, ...]]] = {
         forward("return self.a(x).view(2, 3)"),
         ("(3, 4)", "shape '[2, 3]' is invalid", "2 samples"),
     ),
-    "tuple": (forward("return (self.a(x), x)"), ("a tuple", "return only")),
+    "tuple": (forward("return (x, self.a(x))"), ("a tuple", "return only")),
     "outputs": (forward("return self.a(x)[:, :2]"), ("(2, 2)", "toy has 3 classes", "(2, 3)", "num_classes")),
     "one-output": (
         forward("return self.a(x)[:, 0]"),
@@ -170,13 +170,23 @@ def test_numbers_are_counted_in_the_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"), [("return self.a(x).softmax(1)", True), ("return self.a(x)", False)]
+    ("body", "word"),
+    [
+        ("return self.a(x).softmax(1)", "softmax"),
+        ("return self.a(x).sigmoid()", "sigmoid"),
+        ("return self.a(x).sigmoid().unsqueeze(1).squeeze(1)", "sigmoid"),
+        ("return self.a(x)", ""),
+        ("return self.a(x).log_softmax(1)", ""),
+    ],
 )
-def test_probabilities_are_noticed(tmp_path: Path, body: str, expected: bool) -> None:
-    model = build_own(code(tmp_path, forward(body)), OF_CLASSES, {})
+def test_an_activation_before_the_loss_is_noticed(tmp_path: Path, body: str, word: str) -> None:
+    spec = code(tmp_path, forward(body))
+    notes = notes_on_outputs(spec, build_own(spec, OF_CLASSES, {}), OF_CLASSES)
 
-    assert gives_probabilities(model, OF_CLASSES) is expected
-    assert not gives_probabilities(model, OF_NUMBERS)
+    assert [word in note for note in notes] == [True] * bool(word)
+    assert (
+        notes_on_outputs(spec, build_own(spec, replace(OF_NUMBERS, target_shape=(3,)), {}), OF_NUMBERS) == []
+    )
 
 
 def test_arguments_are_stored_as_the_types_they_have(tmp_path: Path) -> None:

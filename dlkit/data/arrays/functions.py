@@ -1,6 +1,7 @@
 """Data that a function of the user's own makes: `file.py:make`."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any
@@ -116,9 +117,28 @@ def _single(inputs: Any, targets: Any, name: str) -> Any:
         return inputs
     if all(getattr(each, "ndim", 0) and len(each) == len(targets) for each in several):
         raise DataError(
-            f"--data {name} returned {len(several)} inputs per sample; a network gets one", JOINED
+            f"--data {name} returned {len(several)} inputs per sample; a network gets one", _joined(several)
         )
     return inputs
+
+
+def _joined(several: list[Any] | tuple[Any, ...]) -> str:
+    """Return how several inputs become one, and are separated again in `forward`."""
+    shapes = [tuple(each.shape[1:]) for each in several]
+    if len(set(shapes)) == 1 and len(shapes) == 2:
+        return JOINED
+    flat = ", ".join(f"x{place}.reshape(len(x{place}), -1)" for place in range(1, len(shapes) + 1))
+    sizes = [math.prod(shape) for shape in shapes]
+    parts = ", ".join(
+        f"x{place}.reshape(-1, {', '.join(map(str, shape))})"
+        for place, shape in enumerate(shapes, 1)
+        if len(shape) > 1
+    )
+    names = ", ".join(f"x{place}" for place in range(1, len(shapes) + 1))
+    return (
+        f"join them with numpy.concatenate(({flat}), 1), and take them apart in forward(self, x): "
+        f"{names} = x.split({sizes}, 1)" + (f", then {parts}" if parts else "")
+    )
 
 
 def _array(values: Any, name: str) -> np.ndarray:

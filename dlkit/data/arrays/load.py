@@ -1,26 +1,26 @@
 """Arrays in .npz and .npy files, or made by a function, as a data set."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from dlkit.data.arrays.axes import Reading, features_last_or_first, reading_like, readings, settings_of
+from dlkit.data.arrays.groups import groups_of, suggested_groups
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
 from dlkit.data.arrays.inputs import as_stored, missing_note, pick_bands
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels, unknown_targets
-from dlkit.data.arrays.roles import find_groups, find_inputs, find_roles, note_of
+from dlkit.data.arrays.reading import check_room, load_zipped, map_array, refuse_objects
+from dlkit.data.arrays.roles import find_inputs, find_roles, note_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.infer_task import SOME_CLASSES
-from dlkit.data.memory import available_memory, size_text
 from dlkit.data.prepared import Source, fingerprint
 from dlkit.data.stored import split_source
-from dlkit.errors import ConfigError, DataError, did_you_mean, file_error, printable
+from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.files.description import DataDescription
 
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -44,7 +44,9 @@ def load_arrays(request: Request) -> DataSet:
     else:
         roles = _roles(entries, request)
         wanted = {name for pair in roles.values() for name in pair if name}
-        refuse_objects(path, [entries[name] for name in wanted])
+        for inputs, targets in roles.values():
+            refuse_objects(path, entries[inputs], with_targets=targets)
+            refuse_objects(path, *[entries[name] for name in [targets] if name], are_targets=True)
         check_room(path, [entries[name] for name in wanted], _MAPPED)
         arrays = load_zipped(path, wanted)
         pairs = {
@@ -53,10 +55,10 @@ def load_arrays(request: Request) -> DataSet:
         }
         name = next(iter(roles.values()))[0]
         config = request.config
-        groups = _groups(path, entries, roles, request)
+        groups = groups_of(path, entries, roles, request)
         said = [
             note_of(roles, entries, typed=None not in (config.features, config.target)),
-            _suggested_groups(entries, roles, request),
+            suggested_groups(entries, roles, request),
         ]
     return dataset_of(pairs, request, name=name, groups=groups, said=said)
 
@@ -186,7 +188,13 @@ def _describe(source: Source, labels: Labels, request: Request) -> DataDescripti
         split_sizes={},
         source=request.spec.text,
         fingerprint=source.fingerprint,
+        learned={"codes": _count_codes(source)} if inputs.dtype == torch.int64 else {},
     )
+
+
+def _count_codes(source: Source) -> int:
+    """Return how many codes an embedding of the inputs needs."""
+    return 1 + max(int(inputs.max()) for inputs, _ in source.parts.values())
 
 
 def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tuple[str, str]]:
@@ -203,47 +211,12 @@ def _roles(entries: Mapping[str, ArrayEntry], request: Request) -> dict[str, tup
         return find_roles(entries, source, None, None, need_train=need_train)
 
 
-def _groups(
-    path: Path, entries: Mapping[str, ArrayEntry], roles: Mapping[str, tuple[str, str]], request: Request
-) -> np.ndarray | None:
-    """Return the group of each sample, shape (N,), int64, from the array that --group names; None without it.
-
-    Raises:
-        ConfigError: There is no such array, or it has not one value for each sample.
-    """
-    name = request.config.group
-    if name is None or not request.same_data or "all" not in roles:
-        return None
-    samples = entries[roles["all"][0]].shape[:1]
-    fitting = [each for each, entry in entries.items() if entry.shape in (samples, (*samples, 1))]
-    if name not in fitting or entries[name].kind not in "iufbUS":
-        raise ConfigError(
-            f"--group {printable(name)}: {path.name} has no array of that name with one value for each sample",
-            did_you_mean(name, fitting) or f"it has {', '.join(map(printable, fitting))}",
-        )
-    values = load_zipped(path, [name])[name].reshape(-1)
-    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
-
-
-def _suggested_groups(
-    entries: Mapping[str, ArrayEntry], roles: Mapping[str, tuple[str, str]], request: Request
-) -> str:
-    """Return a message about samples that may belong together, where a random split would separate them."""
-    config = request.config
-    asked = config.group is not None or config.split_file is not None or request.trained_on is not None
-    found = [] if asked or "all" not in roles else find_groups(entries, entries[roles["all"][0]].shape[:1])
-    if not found:
-        return ""
-    name = printable(found[0])
-    return f"{name} may tell samples of one source, which a random split separates: --group {name} keeps them together"
-
-
 def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np.ndarray, np.ndarray]:
     """Load inputs from one .npy file and targets from the one that --target names."""
     target, trained_on = request.config.target, request.trained_on
     if trained_on is not None and trained_on.name != request.spec.text:
-        refuse_objects(path, [inputs])
-        return _map(path), unknown_targets(inputs.shape[0] if inputs.shape else 0)
+        refuse_objects(path, inputs)
+        return map_array(path), unknown_targets(inputs.shape[0] if inputs.shape else 0)
     if request.config.features is not None:
         raise ConfigError(f"--features cannot be used with {path.name}, which is one array", "leave it out")
     others = [file.name for file in sorted(path.parent.glob("*.npy")) if file != path]
@@ -260,62 +233,7 @@ def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np
             did_you_mean(target, others) or "the inputs are a .npy file, so the targets have to be one too",
         )
     targets = read_entries(other)[""]
-    refuse_objects(path, [inputs])
-    refuse_objects(other, [targets])
+    refuse_objects(path, inputs)
+    refuse_objects(other, targets, are_targets=True)
     check_room(path, [inputs] if inputs.dtype != "<f4" and inputs.kind != "u" else [], _MAPPED)
-    return _map(path), _map(other)
-
-
-def refuse_objects(path: Path, entries: list[ArrayEntry]) -> None:
-    """Refuse arrays of Python objects, which are pickles: unpickling can run any code."""
-    for entry in entries:
-        if entry.kind in "OV":
-            kind = "Python objects, which dlkit never unpickles" if entry.kind == "O" else "several fields"
-            name = f"array {printable(entry.name)} " if entry.name else ""
-            raise DataError(
-                f"{path}: {name}holds {kind}",
-                "save plain numbers or texts, e.g. numpy.array(values, dtype='float32') or dtype=str",
-            )
-
-
-def check_room(path: Path, entries: list[ArrayEntry], cure: str) -> None:
-    """Refuse arrays that do not fit into memory."""
-    needed, free = sum(entry.nbytes for entry in entries), available_memory()
-    if needed > free:
-        raise DataError(
-            f"{path} takes {size_text(needed)} in memory, of which {size_text(free)} may be used",
-            cure,
-        )
-
-
-def load_zipped(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Load arrays of an .npz file, whose headers were read before.
-
-    Raises:
-        DataError: It cannot be read, or is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
-    except (ValueError, KeyError, EOFError, MemoryError) as err:
-        raise DataError(f"{path} cannot be read: {_told(err)}", "write it again with numpy.savez") from err
-    except OSError as err:
-        raise file_error(err, path, "read") from err
-    except Exception as err:  # zipfile and zlib have errors of their own
-        raise DataError(f"{path} is damaged: {_told(err)}", "write it again with numpy.savez") from err
-
-
-def _map(path: Path) -> np.ndarray:
-    """Map an array into memory; what is written to it never reaches the file."""
-    try:
-        mapped: Any = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError) as err:
-        raise DataError(f"{path} cannot be read: {_told(err)}", "write it again with numpy.save") from err
-    except OSError as err:
-        raise file_error(err, path, "read") from err
-    array: np.ndarray = mapped
-    return array
-
-
-def _told(err: Exception) -> str:
-    return printable(" ".join(str(err).split()) or type(err).__name__, 200)
+    return map_array(path), map_array(other)

@@ -21,13 +21,13 @@ PARTS = {
     **dict.fromkeys(("va", "vl"), "val"),
     **dict.fromkeys(("te", "ts", "tst"), "test"),
 }
-_GROUP = re.compile(
+GROUP = re.compile(
     "subj(ect)?s?|patients?|participants?|persons?|groups?|speakers?|users?|sessions?|animals?"
 )
 _TARGET = re.compile("|".join((*TARGET_NAMES, "onehot", "class", "classes", "outcome")))
 _ASIDE = re.compile(
     "(id|idx|index|epoch|time|timestamp|date|weight|fold|split|name|file|filename|path|site|run|block|trial)s?|indices|"
-    f"mean|std|{_GROUP.pattern}"
+    f"mean|std|{GROUP.pattern}"
 )
 _SHOWN = 8
 
@@ -103,15 +103,6 @@ def note_of(roles: Mapping[str, tuple[str, str]], entries: Mapping[str, ArrayEnt
         f"the inputs are {entries[inputs].shown()}, the targets {entries[targets].shown()}{left}; "
         "--features NAME and --target NAME choose others"
     )
-
-
-def find_groups(entries: Mapping[str, ArrayEntry], samples: tuple[int, ...]) -> list[str]:
-    """Return the arrays that by their names say whom or what each of the samples, shape (N,), is from."""
-    return [
-        name
-        for name, entry in entries.items()
-        if entry.shape in (samples, (*samples, 1)) and _has_word(name, _GROUP)
-    ]
 
 
 def find_inputs(
@@ -207,13 +198,16 @@ def _by_shape(
     for name, entry in entries.items():
         plain.setdefault(_split_name(name)[1], []).append(entry)
     rows = {name: [entry.shape[:1] for entry in each] for name, each in plain.items()}
-    named = {name for name in plain if _has_word(name, _TARGET) or name == target}
+    named = {name for name in plain if has_word(name, _TARGET) or name == target}
     wide = [
         name
         for name, each in plain.items()
         if name not in named
-        and not _has_word(name, _ASIDE)
-        and all(entry.kind in "fiub" and len(entry.shape) > 1 and entry.shape[1:] != (1,) for entry in each)
+        and not has_word(name, _ASIDE)
+        and all(
+            entry.kind == "O" or (entry.kind in "fiub" and len(entry.shape) > 1 and entry.shape[1:] != (1,))
+            for entry in each
+        )
         and any(rows[other] == rows[name] for other in plain if other != name)
     ]
     usual = [name for name in plain if name.lower() in INPUT_NAMES]
@@ -227,14 +221,14 @@ def _by_shape(
         and rows[name] == rows[inputs[0]]
         and (
             name in named
-            or (not _has_word(name, _ASIDE) and all(entry.shape[1:] in ((), (1,)) for entry in each))
+            or (not has_word(name, _ASIDE) and all(entry.shape[1:] in ((), (1,)) for entry in each))
         )
     ]
     best = [name for name in single if name in named] or single
     return best[0] if len(best) == 1 else ""
 
 
-def _has_word(name: str, words: re.Pattern[str]) -> bool:
+def has_word(name: str, words: re.Pattern[str]) -> bool:
     """Return whether one of the words of a name such as `stage_onehot` or `subjectId` is among those of a pattern."""
     found = re.split("[^a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower())
     return any(words.fullmatch(word) for word in found)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
-from dlkit.data.arrays.load import check_room, load_zipped, refuse_objects
+from dlkit.data.arrays.reading import check_room, load_zipped, refuse_objects
 from dlkit.data.pbpk.organs import ORGANS, Compounds
 from dlkit.errors import DataError, did_you_mean, printable
 
@@ -92,7 +92,7 @@ def _check_headers(path: Path, entries: Mapping[str, ArrayEntry], names: Sequenc
                 did_you_mean(name, entries) or _LAYOUT,
             )
     read = [entries[name] for name in names]
-    refuse_objects(path, read)
+    refuse_objects(path, *read)
     for entry in read:
         if entry.kind not in "fiu":
             raise DataError(f"{path}: {entry.name} holds {entry.dtype}, not real numbers", _LAYOUT)

@@ -1,5 +1,8 @@
 """Arrays that cannot be learned as they are: each hint is followed, and then works."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +132,74 @@ def test_data_without_labels_are_predicted(train: Any, dlkit: Any, home: Path) -
     assert followed.code == 0, followed.stderr
     preds = [int(line.split(",")[2]) for line in (home / "p.csv").read_text().splitlines()[1:]]
     assert np.mean(preds == y[:20]) > 0.9
+
+
+def follow(hint: str, home: Path) -> None:
+    """Run the command of a hint."""
+    command = hint[hint.index("python -c ") :].strip()
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True, cwd=home)
+
+
+def test_sequences_of_unequal_length_are_led_to_padded_ones(train: Any, home: Path) -> None:
+    lengths = DRAW.integers(5, 9, 60)
+    lengths[0] = 8
+    made = [np.full((length, 3), place, "float32") for place, length in enumerate(lengths)]
+    sequences = np.empty(60, object)
+    sequences[:] = made
+    np.savez(home / "a.npz", gestures=sequences, label=np.array(["wave", "fist"] * 30))
+
+    refused = train("mlp")
+    follow(refused.stderr, home)
+    padded = np.load(home / "a-plain.npz")["x"]
+    followed = train("mlp", "a-plain.npz")
+
+    assert refused.code == 3
+    assert padded.shape == (60, 8, 3)
+    assert (~np.isnan(padded)).sum((1, 2)).tolist() == (3 * lengths).tolist()
+    assert all((np.nan_to_num(padded[i])[: lengths[i]] == i).all() for i in range(60))
+    assert followed.code == 0, followed.stderr
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_texts_stored_as_objects_are_led_to_texts(train: Any, home: Path, form: str) -> None:
+    x, y = DRAW.normal(size=(60, 3)), np.array(["01", "02", "03"] * 20, dtype=object)
+    np.savez(home / "a.npz", x=x, y=y)
+    np.save(home / "x.npy", x)
+    np.save(home / "y.npy", y)
+
+    refused = train("mlp") if form == "npz" else train("mlp", "x.npy", "--target", "y.npy")
+    follow(refused.stderr, home)
+    followed = (
+        train("mlp", "a-plain.npz") if form == "npz" else train("mlp", "x.npy", "--target", "y-plain.npy")
+    )
+
+    assert refused.code == 3
+    assert followed.code == 0, followed.stderr
+
+
+def test_inputs_of_other_shapes_are_joined_by_the_hint(train: Any, home: Path) -> None:
+    (home / "data.py").write_text(
+        "import numpy as np\nx1, x2 = np.random.rand(40, 3, 8, 8), np.random.rand(40, 2)\n"
+        "def make(): return {'a': x1, 'b': x2}, np.arange(40) % 2\n"
+    )
+    refused = train("mlp", "data.py:make")
+    match = re.search(
+        r"(numpy.concatenate\(.*?\), 1\)), and take.*: (x1, x2 = x.split\(.*?\)), then (\S+\(.*?\))$",
+        refused.stderr,
+        re.MULTILINE,
+    )
+    assert match is not None, refused.stderr
+    joined, apart, shaped = match.groups()
+    (home / "data.py").write_text(
+        f"import numpy, numpy as np\nx1, x2 = np.random.rand(40, 3, 8, 8), np.random.rand(40, 2)\n"
+        f"def make(): return {joined}, np.arange(40) % 2\n"
+    )
+    (home / "two.py").write_text(
+        "import torch\nfrom torch import nn\nclass Two(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.c, self.o = nn.Conv2d(3, 2, 3), nn.Linear(74, 2)\n"
+        f"    def forward(self, x):\n        {apart}\n        x1 = {shaped}\n"
+        "        return self.o(torch.cat([self.c(x1).flatten(1), x2], 1))\n"
+    )
+
+    assert train("two.py:Two", "data.py:make").code == 0

@@ -1,0 +1,98 @@
+"""Arrays of a file in memory: those of an .npz loaded, those of an .npy mapped, those of Python objects refused."""
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlkit.data.arrays.headers import ArrayEntry
+from dlkit.data.memory import available_memory, size_text
+from dlkit.errors import DataError, file_error, printable
+
+
+def refuse_objects(
+    path: Path, *entries: ArrayEntry, with_targets: str = "", are_targets: bool = False
+) -> None:
+    """Refuse arrays of Python objects, which are pickles: unpickling can run any code.
+
+    Args:
+        path: The file.
+        entries: Its arrays.
+        with_targets: The array of the targets beside inputs, for the hint.
+        are_targets: They are targets, and so texts or numbers.
+    """
+    for entry in entries:
+        if entry.kind in "OV":
+            kind = "Python objects, which dlkit never unpickles" if entry.kind == "O" else "several fields"
+            name = f"array {printable(entry.name)} " if entry.name else ""
+            plain = "save plain numbers or texts, e.g. numpy.array(values, dtype='float32') or dtype=str"
+            converted = (
+                _converted(path, entry, with_targets, are_targets=are_targets) if entry.kind == "O" else ""
+            )
+            raise DataError(f"{path}: {name}holds {kind}", converted or plain)
+
+
+def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
+    """Return the command that makes plain arrays of objects: texts of targets, and of sequences padded ones."""
+    old, new = repr(str(path)), repr(str(path.with_name(f"{path.stem}-plain{path.suffix}")))
+    read = f"import numpy as np; d = np.load({old}, allow_pickle=True); s = d" + (
+        f"[{entry.name!r}]" if entry.name else ""
+    )
+    if are_targets:
+        kept = (
+            f"np.savez({new}, **{{**d, {entry.name!r}: s.astype(str)}})"
+            if entry.name
+            else f"np.save({new}, s.astype(str))"
+        )
+        return f"as texts: python -c {shlex.quote(f'{read}; {kept}')}"
+    kept = f"np.savez({new}, x=x, y=d[{with_targets!r}])" if entry.name else f"np.save({new}, x)"
+    pad = (
+        "x = np.full((len(s), max(map(len, s)), *np.shape(s[0])[1:]), np.nan, 'float32'); "
+        "[x[i].__setitem__(slice(len(v)), v) for i, v in enumerate(s)]"
+    )
+    return f"sequences padded to one length, by missing values: python -c {shlex.quote(f'{read}; {pad}; {kept}')}"
+
+
+def check_room(path: Path, entries: list[ArrayEntry], cure: str) -> None:
+    """Refuse arrays that do not fit into memory."""
+    needed, free = sum(entry.nbytes for entry in entries), available_memory()
+    if needed > free:
+        raise DataError(
+            f"{path} takes {size_text(needed)} in memory, of which {size_text(free)} may be used",
+            cure,
+        )
+
+
+def load_zipped(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Load arrays of an .npz file, whose headers were read before.
+
+    Raises:
+        DataError: It cannot be read, or is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except (ValueError, KeyError, EOFError, MemoryError) as err:
+        raise DataError(f"{path} cannot be read: {_told(err)}", "write it again with numpy.savez") from err
+    except OSError as err:
+        raise file_error(err, path, "read") from err
+    except Exception as err:  # zipfile and zlib have errors of their own
+        raise DataError(f"{path} is damaged: {_told(err)}", "write it again with numpy.savez") from err
+
+
+def map_array(path: Path) -> np.ndarray:
+    """Map an array into memory; what is written to it never reaches the file."""
+    try:
+        mapped: Any = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, EOFError) as err:
+        raise DataError(f"{path} cannot be read: {_told(err)}", "write it again with numpy.save") from err
+    except OSError as err:
+        raise file_error(err, path, "read") from err
+    array: np.ndarray = mapped
+    return array
+
+
+def _told(err: Exception) -> str:
+    return printable(" ".join(str(err).split()) or type(err).__name__, 200)
