@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlkit.errors import ConfigError, did_you_mean
+from dlkit.errors import ConfigError, DataError, did_you_mean
 from dlkit.settings.catalogue import DATA, DataEntry
 from dlkit.settings.config import FIELDS, LAYOUTS, TABLE_SETTINGS, TrainConfig, flag
 from dlkit.settings.deferred import deferred
@@ -27,6 +27,7 @@ WITHOUT_IT = "--precision fp32, or bf16 where the processor supports it"
 
 _LOSSES = ("val_loss", "train_loss")
 _columns_of = deferred("dlkit.metrics:columns_of")
+_refuse_label_table = deferred("dlkit.data.images.label_table:refuse_label_table")
 _BY_CLASS = "cannot be used with --data {data}: built-in images are split at random, by class"
 _FOR_IMAGES = "{value} is for images; --data {data} has none"
 _FOR_TABLES = "is for tables; --data {data} is not one"
@@ -141,7 +142,7 @@ def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigE
         if value not in (None, FIELDS[name].default) or value is False:
             why = _WHY_REFUSED.get(name, "cannot be used with --data {data}")
             message = f"{flag(name, value)} {why.format(value=value, data=config.data)}"
-            yield ConfigError(message, "leave it out")
+            yield ConfigError(message, _as_image_table(config, name) or "leave it out")
     if kind is not None and config.layout in LAYOUTS and config.layout not in ("auto", *kind.layouts):
         yield ConfigError(
             f"--layout {config.layout} cannot be used with --data {config.data}",
@@ -149,6 +150,17 @@ def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigE
         )
     if config.model in MODELS or parse_code(config.model):
         yield from _of_panels(config, typed, kind)
+
+
+def _as_image_table(config: TrainConfig, name: str) -> str:
+    """Return the way to read images that a table names, where a setting for images is given; empty without them."""
+    if name not in ("augment", "bands", "size"):
+        return ""
+    try:
+        _refuse_label_table(parse_spec(config.data).path, config.target, config.size)
+    except DataError as err:
+        return err.hint
+    return ""
 
 
 def _of_panels(config: TrainConfig, typed: Mapping[str, Any], kind: DataKind | None) -> Iterator[ConfigError]:

@@ -74,6 +74,11 @@ def reads(model: str) -> str:
     return MODELS[model].reads if model in MODELS else ""
 
 
+def takes_images(model: str) -> bool:
+    """Return whether a built-in network is one for images."""
+    return model in MODELS and MODELS[model].recipe in ("image", "torchvision")
+
+
 _DROPOUT = Argument(default=0.0, low=0, high=1, help="Share of units dropped while training.")
 _ACTIVATION = Argument(
     default="relu",

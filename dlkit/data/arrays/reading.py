@@ -1,5 +1,6 @@
 """Arrays of a file in memory: those of an .npz loaded, those of an .npy mapped, those of Python objects refused."""
 
+import json
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,20 +37,20 @@ def refuse_objects(
 
 def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
     """Return the command that makes plain arrays of objects: texts of targets, and of sequences padded ones."""
-    old, new = repr(str(path)), repr(str(path.with_name(f"{path.stem}-plain{path.suffix}")))
+    old, new = json.dumps(str(path)), json.dumps(str(path.with_name(f"{path.stem}-plain{path.suffix}")))
     read = f"import numpy as np; d = np.load({old}, allow_pickle=True); s = d" + (
-        f"[{entry.name!r}]" if entry.name else ""
+        f"[{json.dumps(entry.name)}]" if entry.name else ""
     )
     if are_targets:
         kept = (
-            f"np.savez({new}, **{{**d, {entry.name!r}: s.astype(str)}})"
+            f"np.savez({new}, **{{**d, {json.dumps(entry.name)}: s.astype(str)}})"
             if entry.name
             else f"np.save({new}, s.astype(str))"
         )
         return f"as texts: python -c {shlex.quote(f'{read}; {kept}')}"
-    kept = f"np.savez({new}, x=x, y=d[{with_targets!r}])" if entry.name else f"np.save({new}, x)"
+    kept = f"np.savez({new}, x=x, y=d[{json.dumps(with_targets)}])" if entry.name else f"np.save({new}, x)"
     pad = (
-        "x = np.full((len(s), max(map(len, s)), *np.shape(s[0])[1:]), np.nan, 'float32'); "
+        'x = np.full((len(s), max(map(len, s)), *np.shape(s[0])[1:]), np.nan, "float32"); '
         "[x[i].__setitem__(slice(len(v)), v) for i, v in enumerate(s)]"
     )
     return f"sequences padded to one length, by missing values: python -c {shlex.quote(f'{read}; {pad}; {kept}')}"

@@ -13,7 +13,6 @@ from dlkit.errors import ConfigError, DataError, printable
 
 LAYOUT = "one sub-folder per class, such as cats/ and dogs/; or train/, val/ and test/ above them"
 _SHOWN = 8
-_FIRST_LETTERS = 1_000_000
 _PARTS = ("train", "val", "test")
 _IMAGES = frozenset(("image", "images", "img", "imgs", "photos", "pictures", "raw", "original", "originals"))
 _COMPANIONS = frozenset(
@@ -262,7 +261,6 @@ def _refuse_masks(shown: str, folder: Folder, otherwise: str) -> None:
 
 def _for_loose_images(root: Path) -> str:
     """Return the way out for images that lie in no class folder."""
-    places = (root, root.absolute().parent)
     images = sorted(
         path.name for path in root.iterdir() if path.suffix.lower() not in ("", ".csv", ".tsv", ".txt")
     )
@@ -273,21 +271,7 @@ def _for_loose_images(root: Path) -> str:
             f"if the first words of their names are the classes: cd {printable(str(root), 300)}; for c in {classes}; "
             "do mkdir $c; mv $c[._0-9-]* $c/; done"
         )
-    start = images[0].rpartition(".")[0] if images else ""
-    found = [path for place in places for path in sorted(place.glob("*.[ct]sv"))]
-    pattern = re.compile(rf"\b{re.escape(start)}\b")
-    tables = [path for path in found if images and pattern.search(_beginning(path))]
-    if tables:
-        return (
-            f"if their labels are in {printable(tables[0].name)}, a function reads both: --data file.py:make, as in "
-            "docs/images.md"
-        )
     return f"it needs {LAYOUT}"
-
-
-def _beginning(path: Path) -> str:
-    with path.open(errors="replace") as file:
-        return file.read(_FIRST_LETTERS)
 
 
 def _plain(name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlkit.data.images.image_file import SUFFIXES
+from dlkit.data.images.label_table import find_label_table
 from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
 from dlkit.data.images.tree import Folder, Found, only, walk
 from dlkit.errors import DataError, counted, did_you_mean, printable, reason
@@ -62,19 +63,32 @@ class _Class:
     companions: Mapping[str, int]
 
 
-def list_images(root: Path, known: Sequence[str] | None = None, layout: str = "auto") -> Listing:
+def list_images(
+    root: Path, known: Sequence[str] | None = None, layout: str = "auto", size: int | None = None
+) -> Listing:
     """List the images of a folder.
 
     Args:
         root: The folder: a sub-folder a class, or `train`, `val` and `test` above them; or a single image.
         known: The classes that a network knows; None takes those of the folder. Then no part to train on is needed.
         layout: `classes` or `splits`, where the folders may be either; `auto` goes by their names.
+        size: What --size asks for, for the hint where a table has the labels.
 
     Raises:
         DataError: The folder is missing or laid out otherwise, a class is empty or not known, or a link leads back
             into its own folder.
         ConfigError: It is not laid out as asked for.
     """
+    try:
+        return _list_images(root, known, layout)
+    except DataError as err:
+        table = find_label_table(root) if known is None and layout == "auto" and root.is_dir() else None
+        if table is None:
+            raise
+        raise DataError(err.message, table.command(None, size)) from None
+
+
+def _list_images(root: Path, known: Sequence[str] | None, layout: str) -> Listing:
     single = root.is_file()
     if single and known is None:
         raise DataError(

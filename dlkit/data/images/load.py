@@ -52,12 +52,14 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     """
     root, trained_on = request.spec.path, request.trained_on
     assert root is not None, "a folder has a path"
-    listing = list_images(root, None if trained_on is None else trained_on.class_names, request.config.layout)
+    config = request.config
+    listing = list_images(
+        root, None if trained_on is None else trained_on.class_names, config.layout, config.size
+    )
     refuse(listing, listing.faults)
     if trained_on is None:
-        refuse_series(listing, request.config)
+        refuse_series(listing, config)
     wanted = None if trained_on is None else _frame_of(trained_on)
-    config = request.config
     place = place_of(root, config.size, bands=config.bands)
     tensors, said = read_prepared_folder(place, listing)
     if wanted is not None and said.get("frame") != wanted.to_json():

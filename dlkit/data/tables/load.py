@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from dlkit.data.dataset import DataSet, Request, TensorSplit
+from dlkit.data.images.label_table import refuse_label_table
 from dlkit.data.preparing import report
 from dlkit.data.splits import split_rows
 from dlkit.data.tables.encoding import Encoding
@@ -36,7 +37,7 @@ from dlkit.errors import CheckpointError, ConfigError, DataError, counted, print
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.files.header import MAX_PARTS
 from dlkit.settings.config import TrainConfig
-from dlkit.settings.models import MODELS
+from dlkit.settings.models import MODELS, takes_images
 from dlkit.settings.spec import parse_spec
 
 _USUAL_TARGETS = ("target", "label", "class", "y")
@@ -53,6 +54,8 @@ def load_tabular(request: Request) -> DataSet:
     config, spec = request.config, request.spec
     source = "-" if spec.path is None else str(spec.path)
     if request.trained_on is None:
+        if takes_images(config.model):
+            refuse_label_table(spec.path, config.target, config.size)
         options = TableOptions.of(config)
         table = request.table
         names = () if table else _target_of(config, peek_names(source, options), spec.text)

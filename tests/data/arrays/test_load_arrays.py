@@ -155,12 +155,12 @@ def test_float_arrays_in_a_file_are_mapped_and_stay_as_they_are(tmp_path: Path) 
         (
             {"x": np.zeros((4, 2)), "y": np.array([{}, 1, 2, 3], dtype=object)},
             "{file}: array y holds Python objects, which dlkit never unpickles",
-            "save plain numbers or texts",
+            "as texts: python -c",
         ),
         (
             {"x": np.array([[None], [1]], dtype=object), "y": np.zeros(2)},
             "{file}: array x holds Python objects, which dlkit never unpickles",
-            "save plain numbers or texts",
+            "sequences padded to one length",
         ),
         (
             {"x": np.zeros(3, dtype=[("a", "f4")]), "y": np.zeros(3)},

@@ -157,7 +157,7 @@ def test_a_folder_to_evaluate_needs_neither_all_classes_nor_train(
 @pytest.mark.parametrize(
     ("make_it", "hint"),
     [
-        (lambda root: (root / "labels.csv").write_text("file,y\n0.png,1\n"), "file.py:make"),
+        (lambda root: (root / "labels.csv").write_text("file,y\n0.png,1\n"), "labels-images.npz"),
         (lambda root: (root.parent / "labels.csv").write_text("file,y\n0.png,1\n"), "labels.csv"),
         (lambda _: None, "sub-folder per class"),
     ],

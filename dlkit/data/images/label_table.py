@@ -1,0 +1,159 @@
+"""A table that names image files and their labels, as challenges hand them out: found, and the way to read it."""
+
+import csv
+import itertools
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlkit.data.images.kind import IMAGE_SUFFIXES
+from dlkit.data.part_names import part_of
+from dlkit.errors import DataError, printable
+
+_ROWS, _FOLDERS, _DEPTH, _TABLES, _LOOKED_FOR = 200, 300, 3, 20, 3
+_NO_LABELS = re.compile("sample|submission|test", re.IGNORECASE)
+_LABEL = re.compile("labels?|class(es)?|target|category|y", re.IGNORECASE)
+_SIZE = 64
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A table whose rows are image files with labels.
+
+    Args:
+        path: The table.
+        delimiter: What separates its columns.
+        column: The column of the file names.
+        before: What stands before a file name in its path, as a folder with a slash.
+        after: What stands after it, as `.jpg`.
+        labels: The columns that may be predicted; several where they are one-hot.
+        parts: The column of train, val and test; empty without one.
+    """
+
+    path: Path
+    delimiter: str
+    column: str
+    before: str
+    after: str
+    labels: Sequence[str]
+    parts: str = ""
+
+    def command(self, target: str | None = None, size: int | None = None) -> str:
+        """Return the command that makes arrays of the images and a label, and how they are read.
+
+        Args:
+            target: The column to predict; None takes the likeliest.
+            size: Of the images, in pixels.
+        """
+        labels = [name.strip() for name in target.split(",")] if target else self.labels
+        table, column, before, after, out = map(
+            json.dumps, (str(self.path), self.column, self.before, self.after, f"{self.path.stem}-images.npz")
+        )
+        chosen = json.dumps(labels[0] if len(labels) == 1 else list(labels))
+        kept = "x=x, y=y"
+        if self.parts:
+            parts = f"t[{json.dumps(self.parts)}]"
+            kept = f'**{{f"{{k}}_{{p}}": v[{parts} == p] for p in {parts}.unique() for k, v in (("x", x), ("y", y))}}'
+        code = (
+            "import numpy as np, pandas as pd; from PIL import Image, ImageOps; "
+            f"t = pd.read_csv({table}, sep={json.dumps(self.delimiter)}, dtype={{{column}: str}}); "
+            f"x = np.stack([np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open({before} + f + {after})).convert"
+            f'("RGB"), ({size or _SIZE}, {size or _SIZE}))) for f in t[{column}]]); '
+            f"y = np.array(t[{chosen}].to_numpy().tolist()); np.savez({out}, {kept})"
+        )
+        of = ", ".join(map(printable, labels))
+        made = f"{self.path.stem}-images.npz"
+        return (
+            f"arrays of the images and {of}: python -c {shlex.quote(code)}; then --data {shlex.quote(made)}"
+        )
+
+
+def find_label_table(folder: Path) -> LabelTable | None:
+    """Return a table in a folder, or in the one above it, that names images and their labels; None without one."""
+    places = itertools.chain.from_iterable(
+        sorted(place.glob("*.[ct]sv")) for place in (folder, folder.parent)
+    )
+    tables = sorted(itertools.islice(places, _TABLES), key=lambda path: bool(_NO_LABELS.search(path.name)))
+    return next((found for path in tables if (found := read_label_table(path)) is not None), None)
+
+
+def read_label_table(path: Path) -> LabelTable | None:
+    """Return a table that names images; None for another."""
+    try:
+        with path.open(newline="", errors="replace") as file:
+            header = file.readline().lstrip("\ufeff")
+            delimiter = max(",;\t", key=header.count)
+            names = next(csv.reader([header], delimiter=delimiter), [])
+            rows = list(itertools.islice(csv.reader(file, delimiter=delimiter), _ROWS))
+    except (OSError, csv.Error):
+        return None
+    rows = [row for row in rows if len(row) == len(names)]
+    if not rows or len(names) < 2 or len(set(names)) < len(names):
+        return None
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    for name, values in columns.items():
+        if _may_be_names(values) and (place := _files(path.parent, values[:_LOOKED_FOR])):
+            others = {other: each for other, each in columns.items() if other not in (name, "")}
+            parts = next((other for other, each in others.items() if _tells_part(each)), "")
+            others.pop(parts, None)
+            return LabelTable(path, delimiter, name, *place, _labels(others), parts) if others else None
+    return None
+
+
+def refuse_label_table(path: Path | None, target: str | None, size: int | None = None) -> None:
+    """Refuse a table that names images, which a network for images cannot read.
+
+    Raises:
+        DataError: It does.
+    """
+    table = None if path is None or path.suffix.lower() not in (".csv", ".tsv") else read_label_table(path)
+    if table is not None:
+        raise DataError(
+            f"--data {printable(str(path), 300)}: the column {printable(table.column)} names image files, which a "
+            "table cannot hold",
+            table.command(target, size),
+        )
+
+
+def _may_be_names(values: Sequence[str]) -> bool:
+    """Return whether values are different texts; a single one without a point tells nothing."""
+    return all(values) and len(set(values)) == len(values) and (len(values) > 1 or "." in values[0])
+
+
+def _files(folder: Path, values: Sequence[str]) -> tuple[str, str] | None:
+    """Return what stands before and after file names in the paths of the files that they name; None without files."""
+    if any("\0" in value or len(value) > 255 for value in values):
+        return None
+    suffixes = ["", *IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES)]
+    for inside in itertools.islice(_folders(folder, _DEPTH), _FOLDERS):
+        for suffix in suffixes:
+            paths = [inside / f"{value}{suffix}" for value in values]
+            if all(path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() for path in paths):
+                return f"{inside}/", suffix
+    return None
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield a folder and those inside it, the upper ones first."""
+    level = [folder]
+    for _ in range(depth):
+        yield from level
+        level = [each for parent in level for each in sorted(parent.iterdir()) if each.is_dir()]
+
+
+def _tells_part(values: Sequence[str]) -> bool:
+    found = [part_of(value) for value in dict.fromkeys(values)]
+    return all(each is not None and each[1] for each in found)
+
+
+def _labels(columns: dict[str, list[str]]) -> Sequence[str]:
+    """Return the column of labels by its name, all columns of one-hot rows, or the first column."""
+    called = [name for name in columns if _LABEL.fullmatch(name)]
+    if called:
+        return called[:1]
+    rows = zip(*columns.values(), strict=True)
+    one_hot = len(columns) > 1 and all(sorted(row) == ["0"] * (len(columns) - 1) + ["1"] for row in rows)
+    return list(columns) if one_hot else list(columns)[:1]

@@ -1,0 +1,114 @@
+"""Images whose labels stand in a table: the command of the hint makes arrays of them, whatever the table is like."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from images_made import noise, save
+
+from dlkit.data.images.label_table import find_label_table, read_label_table
+
+BREEDS = ["pug", "collie", "beagle"]
+
+
+def images(folder: Path, names: list[str]) -> None:
+    for name in names:
+        save(folder / name, noise(9, 9))
+
+
+def make(home: Path, form: str) -> tuple[Path, list[Any]]:
+    """Write a table and its images; return the table and the labels."""
+    names = [f"{index:03}" for index in range(30)]
+    breeds, ages = [BREEDS[index % 3] for index in range(30)], [20.5 + index for index in range(30)]
+    if form == "ids":
+        images(home / "train", [f"{name}.png" for name in names])
+        pd.DataFrame({"id": names, "breed": breeds}).to_csv(home / "labels.csv", index=False)
+        pd.DataFrame({"id": names[:3], "breed": 0}).to_csv(home / "a_sample_submission.csv", index=False)
+        return home / "labels.csv", breeds
+    if form == "ages":
+        images(home / "deep" / "faces", [f"{name}.JPG" for name in names])
+        table = pd.DataFrame(
+            {"": range(30), "file": [f"{name}.JPG" for name in names], "age": ages, "sex": "f"}
+        )
+        table.to_csv(home / "faces.csv", index=False, sep=";")
+        return home / "faces.csv", ages
+    images(home / "img", [f"{name}.png" for name in names])
+    table = pd.DataFrame({"path": [f"img/{name}.png" for name in names], **dict.fromkeys(BREEDS, 0)})
+    for row, breed in enumerate(breeds):
+        table.loc[row, breed] = 1
+    table.to_csv(home / "onehot.tsv", index=False, sep="\t")
+    return home / "onehot.tsv", [BREEDS.index(breed) for breed in breeds]
+
+
+def run_hint(text: str, home: Path) -> Path:
+    command, _, name = text[text.index("python -c ") :].strip().rpartition("; then --data ")
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True, cwd=home)
+    return home / name
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("ids", ()),
+        ("ids", ("--size", "16")),
+        ("ages", ("--target", "age")),
+        ("onehot", ("--augment", "light")),
+    ],
+)
+def test_the_hint_for_a_table_makes_arrays_that_are_learned(
+    dlkit: Any, home: Path, form: str, options: tuple[str, ...]
+) -> None:
+    table, labels = make(home, form)
+    refused = dlkit("train", "cnn", "--data", table.name, *options)
+    arrays = run_hint(refused.stderr, home)
+    followed = dlkit("train", "cnn", "--data", arrays.name, "--epochs", "1", "--no-plot")
+
+    with np.load(arrays) as made:
+        size = 16 if "--size" in options else 64
+        assert made["x"].shape == (30, size, size, 3)
+        assert (made["y"].argmax(1) if form == "onehot" else made["y"]).tolist() == labels
+    assert refused.code in (2, 3)
+    assert followed.code == 0, followed.stderr
+    assert ("mae" in followed.stderr) == (form == "ages")
+
+
+@pytest.mark.parametrize("folder", [".", "train"])
+def test_a_folder_beside_its_table_has_the_same_hint(dlkit: Any, home: Path, folder: str) -> None:
+    make(home, "ids")
+    images(home / "test", ["a.png", "b.png"])
+
+    refused = dlkit("train", "cnn", "--data", folder, "--size", "8")
+
+    assert refused.code == 3
+    with np.load(run_hint(refused.stderr, home)) as made:
+        assert made["x"].shape == (30, 8, 8, 3)
+
+
+def test_a_column_of_parts_is_kept(home: Path) -> None:
+    images(home / "img", [f"{index}.png" for index in range(12)])
+    parts = ["train"] * 6 + ["valid"] * 2 + ["test"] * 4
+    pd.DataFrame(
+        {"f": [f"img/{index}.png" for index in range(12)], "labels": range(12), "data set": parts}
+    ).to_csv(home / "cards.csv", index=False)
+    table = read_label_table(home / "cards.csv")
+    assert table is not None
+
+    with np.load(run_hint(table.command(), home)) as made:
+        assert {name: made[name].tolist() for name in made if name[0] == "y"} == {
+            "y_train": [0, 1, 2, 3, 4, 5],
+            "y_valid": [6, 7],
+            "y_test": [8, 9, 10, 11],
+        }
+
+
+def test_a_table_of_other_things_names_no_images(home: Path) -> None:
+    images(home / "img", ["1.png"])
+    (home / "a.csv").write_text("id,y\n7,1\n8,2\n")
+    (home / "b.csv").write_text("1\n")
+    (home / "c.csv").write_bytes(b"\xff\x00,\n1,2\n")
+
+    assert find_label_table(home) is None
