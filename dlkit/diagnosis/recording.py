@@ -11,7 +11,11 @@ Point = tuple[int, float]
 
 _MAX_POINTS = 1000
 _FIRST_POINTS = 50
-_CHANCE = 2.0
+_CHANCE, _USUAL_TAIL = 2.0, 5.0
+_MOSTLY_REPEATED, _ROWS_READ, _HALF = 0.8, 384, 0.5
+
+VERY_FEW = 50
+"""So many samples a network learns by heart."""
 
 WHOLE = ""
 """The layer of signals that are of the whole network."""
@@ -123,12 +127,35 @@ class Recording:
     def falls_short(self, by: float) -> bool:
         """Return whether the skill is lower than that of simple methods, by so much and more than by chance."""
         simple, skill, samples = self.simple, self.skill, self.number("val_samples")
+        if self.column("val_balanced_accuracy") and self.number("classes"):
+            simple = self.number("simple_balanced")
         if simple is None or skill is None:
             return False
         accuracies, share = self.column("val_accuracy"), self.number("whole_label_share") or 0.0
         if accuracies and share < 1:  # simple methods are judged by plain accuracy
             skill = max(skill, (statistics.median(accuracies[len(accuracies) // 2 :]) - share) / (1 - share))
-        return simple - skill > max(by, _CHANCE / math.sqrt(samples or 1.0))
+        tail = max(1.0, (self.number("whole_target_max") or 0.0) / _USUAL_TAIL)
+        return simple - skill > tail * max(by, _CHANCE / math.sqrt(samples or 1.0))
+
+    @property
+    def distinct_samples(self) -> float | None:
+        """The number of training samples, without repetitions where most rows are some."""
+        samples, repeated = self.number("samples"), self.number("repeated_rows") or 0.0
+        if samples is None or repeated < _MOSTLY_REPEATED:
+            return samples
+        return (1 - repeated) * min(samples, _ROWS_READ)
+
+    @property
+    def repeats_few(self) -> bool:
+        """Whether training has very few samples that differ, each many times, and validation has others."""
+        distinct, known = self.distinct_samples, self.number("val_known_rows")
+        if distinct is None or distinct > VERY_FEW or distinct == self.number("samples"):
+            return False
+        return known is None or known < _HALF
+
+    def suffers(self, well: float, by: float = 0.1) -> bool:
+        """Return whether validation is neither near a perfect answer nor near what simple methods make of the data."""
+        return self.skill is None or self.skill < well or self.falls_short(by)
 
     def output_sizes(self) -> dict[int, float]:
         """Return the largest output by step, without its sign."""

@@ -19,6 +19,11 @@ def rates(value: float) -> dict[str, list[tuple[int, float]]]:
     return {layer: constant(value) for layer in ("first.weight", "second.weight", "output.weight")}
 
 
+UNITS = {
+    name: [(1, width)]
+    for name, width in (("first.weight", 128.0), ("second.weight", 128.0), ("output.weight", 10.0))
+}
+
 FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
     "NaN in the inputs": (
         "bad_data",
@@ -142,7 +147,7 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
     ),
     "a huge first loss": (
         "init",
-        lambda: healthy({**whole(loss=40.0), **FLAT}, history=stuck()),
+        lambda: healthy({**whole(loss=40.0, eval_loss=41.0), **FLAT}, history=stuck()),
         "warning",
         None,
     ),
@@ -545,6 +550,93 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "--batch-size",
     ),
+    "a code for missing values": (
+        "input_scale",
+        lambda: healthy({**whole(column_outlier=3000.0), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "some targets of another unit": (
+        "target_outlier",
+        lambda: healthy({**whole(whole_target_max=20.0, whole_target_tail=900.0), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "validation from another range of one column": (
+        "val_differs",
+        lambda: healthy(whole(val_input_shift=0.3, val_column_shift=2.2, simple_train=0.9), history=stuck()),
+        "warning",
+        None,
+    ),
+    "classes that have other numbers in validation": (
+        "val_differs",
+        lambda: healthy(
+            whole(val_input_shift=0.1, simple_train=0.9, simple_val=0.8, simple_skill=-0.2),
+            history=stuck(1.5),
+        ),
+        "warning",
+        None,
+    ),
+    "twelve rows again and again": (
+        "overfit",
+        lambda: healthy(
+            whole(repeated_rows=0.97, val_known_rows=0.0),
+            history={**stuck(1.5), "train_loss": [1.0] * 10, "train_accuracy": [1.0] * 10},
+        ),
+        "warning",
+        None,
+    ),
+    "an unequal class beside which nothing can be told": (
+        "majority",
+        lambda: healthy(
+            {**whole(whole_label_share=0.9, predicted_share=1.0, simple_balanced=0.02), **FLAT},
+            history={**stuck(), "val_accuracy": [0.9] * 10},
+        ),
+        "note",
+        "--balance",
+    ),
+    "half of the training labels wrong": (
+        "labels",
+        lambda: healthy(whole(simple_train=0.05, simple_val=0.7), history=stuck(0.5)),
+        "warning",
+        None,
+    ),
+    "a trial of a few steps": (
+        "underfit",
+        lambda: healthy(
+            {"grad_norm": {"first.weight": [(1, 1.0), (3, 1.0)]}},
+            history={**{name: values[:3] for name, values in stuck(0.9).items()}, "step": [1.0, 2.0, 3.0]},
+            limit=60,
+        ),
+        "note",
+        "--batch-size",
+    ),
+    "numbers that went through softplus": (
+        "softmax",
+        lambda: healthy({**whole(output_min=0.01), "output_sum_error": {}}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "a mean of the inputs": (
+        "inputs_ignored",
+        lambda: healthy(
+            {"act_rank": {"first": [(1, 1.0)], "relu": [(1, 1.0)]}, **"units": UNITS}, history=stuck()
+        ),
+        "warning",
+        None,
+    ),
+    "noise on the inputs in training": (
+        "mode_gap",
+        lambda: healthy({**whole(train_loss=2.2, eval_loss=0.6), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "an average that has not left the start": (
+        "mode_gap",
+        lambda: healthy(history={**stuck(), "train_loss": [0.2] * 10}, ema=0.9999),
+        "warning",
+        "--ema",
+    ),
     "less than what neighbours reach": (
         "underfit",
         lambda: healthy(
@@ -620,6 +712,28 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
             {**whole(simple_skill=0.9, whole_label_share=0.5), "mean_loss": {"": constant(0.2 * CONSTANT)}},
             history={**stuck(0.6), "val_accuracy": [0.9] * 10, "val_balanced_accuracy": [0.5] * 10},
         ),
+    ),
+    "batches of heavy-tailed targets": (
+        "unshuffled",
+        lambda: healthy(
+            {
+                **whole(target_variance=1.0, whole_target_variance=2.0, whole_target_max=12.0),
+                "label_entropy": {},
+                "classes": {},
+            }
+        ),
+    ),
+    "noise on the inputs beside what is first lost": (
+        "init",
+        lambda: healthy({**whole(loss=12.0, eval_loss=2.3), **FLAT}, history=stuck()),
+    ),
+    "an average of a short run that is good": (
+        "mode_gap",
+        lambda: healthy(ema=0.999),
+    ),
+    "a table of few combinations, in both parts": (
+        "val_differs",
+        lambda: healthy(whole(val_input_shift=0.1, repeated_rows=0.97, val_known_rows=1.0, simple_skill=0.9)),
     ),
     "outputs that are random, not mixed": (
         "mixed_samples",

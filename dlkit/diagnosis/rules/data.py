@@ -12,6 +12,7 @@ _GOOD_GAIN = 0.9
 _LEARNED_NOTHING, _MOSTLY = 0.1, 0.75
 _WIDEST_COLUMN = 100.0
 _FALLS_SHORT = 0.1
+_FAR, _WELL = 100.0, 0.85
 
 
 def bad_numbers(recording: Recording, _limit: float) -> Evidence | None:
@@ -56,7 +57,7 @@ def input_scale(recording: Recording, limit: float) -> Evidence | None:
         return None
     size = math.hypot(mean, std)
     if 1 / limit <= std and size <= limit:
-        return None
+        return _far_values(recording)
     gain = recording.gain()
     return Evidence(
         message=f"the inputs have mean {mean:.3g} and standard deviation {std:.3g}",
@@ -65,6 +66,21 @@ def input_scale(recording: Recording, limit: float) -> Evidence | None:
         cure=_normalised(recording, "subtract the mean of the training inputs and divide by their spread"),
         confirm="dlkit inspect acts RUN shows the first layer's outputs",
         level="note" if gain is not None and gain >= _GOOD_GAIN else "warning",
+    )
+
+
+def _far_values(recording: Recording) -> Evidence | None:
+    """Find a column of which a few values lie so far away that they make up its spread."""
+    tail = recording.number("column_outlier")
+    if tail is None or tail < _FAR or not recording.suffers(_WELL):
+        return None
+    return Evidence(
+        message=f"a column of the inputs has a standard deviation of {tail:.2g} times the usual distance from its"
+        " median: a few values lie far away",
+        value=tail,
+        step=1,
+        cure=Cure("take these values out, or mark them as missing: a wrong unit, or a code such as -9999"),
+        confirm="dlkit data check DATA",
     )
 
 
@@ -131,15 +147,16 @@ RULES = (
         name="input_scale",
         title="inputs that are not normalised",
         stage="data",
-        signals=("input_mean", "input_std", "val_loss"),
+        signals=("input_mean", "input_std", "column_outlier", "val_loss"),
         threshold=20.0,
         condition="mean and standard deviation beyond 20 together, or standard deviation below 1/20; a note where"
-        " the loss fell by 90 % all the same",
+        " the loss fell by 90 % all the same; or a column's standard deviation is 100 times the median distance from its"
+        " median, and validation gets less than 85 % of the way to a perfect answer",
         healthy="mean 0, standard deviation 1",
         source="Amazon SageMaker Debugger, TensorVariance; Glorot and Bengio 2010",
         cure="--normalize auto",
         find=input_scale,
-        explains=OF_SCALE,
+        explains=(*OF_SCALE, "val_differs"),
         live=True,
     ),
     Rule(

@@ -4,7 +4,7 @@ import math
 
 from dlkit.diagnosis.cures import argument, change, current_argument, usual
 from dlkit.diagnosis.findings import Cure, Evidence
-from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.recording import VERY_FEW, Recording
 from dlkit.diagnosis.rule import Rule
 
 _RISE, _RISE_OF_CONSTANT, _TRAIN_FELL = 1.15, 0.03, 0.9
@@ -12,10 +12,11 @@ _GAP, _GAP_OF_CONSTANT = 2.5, 0.15
 _GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
 _LEARNED_NOTHING = 0.1
 _WORSE, _WORSE_NUMBERS = 0.06, 1.15
-_MOSTLY_REPEATED, _ROWS_READ = 0.8, 384
-_STRANGE, _ENOUGH, _NOT_BELOW = 0.3, 60, 0.1
+_STRANGE, _ENOUGH, _WELL = 0.3, 60, 0.85
+_CHANCE, _ROWS_READ = 5.0, 384
 _FEW, _SHIFTED = 30, 0.5
-_VERY_FEW, _BY_HEART, _NEARLY, _HALF = 50, 0.7, 0.95, 0.5
+_LITTLE, _MOST, _FAR = 0.15, 0.8, 8.0
+_BY_HEART, _NEARLY, _HALF = 0.7, 0.95, 0.5
 
 
 def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
@@ -24,6 +25,8 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     if train is None or val is None or skill is None:
         return None
     strange = _strange_part(recording, skill)
+    if recording.repeats_few:
+        return None
     if not strange and (
         skill >= _LEARNED_NOTHING or train < limit or _can_be_learned(recording) or _is_unlike(recording)
     ):
@@ -36,7 +39,18 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
             "check that inputs and targets are read in the same order, and how the validation part was split off"
         ),
         confirm="dlkit data check DATA; dlkit eval RUN --predict predictions.csv",
+        level="note" if _says_little(recording) else "warning",
     )
+
+
+def _says_little(recording: Recording) -> bool:
+    """Return whether nothing tells these targets, and they are such that little would: one class, or a few far ones."""
+    parts = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")]
+    share, furthest = (
+        recording.number("whole_label_share") or 0.0,
+        recording.number("whole_target_max") or 0.0,
+    )
+    return max(parts) < _LITTLE and (share > _MOST or furthest > _FAR)
 
 
 def _strange_part(recording: Recording, skill: float) -> str:
@@ -45,11 +59,8 @@ def _strange_part(recording: Recording, skill: float) -> str:
     train, val = within["train"], within["val"]
     if train is None or val is None or min(_counts(recording)) < _ENOUGH:
         return ""
-    if (
-        abs(train - val) < _STRANGE
-        or min(train, val) > _LEARNED_NOTHING
-        or skill > max(train, val) - _NOT_BELOW
-    ):
+    chance = _CHANCE / math.sqrt(min(*_counts(recording), _ROWS_READ))
+    if abs(train - val) < max(_STRANGE, chance) or min(train, val) > _LEARNED_NOTHING or skill > _WELL:
         return ""
     strange, other = ("training", val) if train < val else ("validation", train)
     return (
@@ -73,23 +84,15 @@ def _is_unlike(recording: Recording) -> bool:
     return (samples is not None and samples < _FEW) or (shift is not None and shift > _SHIFTED)
 
 
-def _distinct_samples(recording: Recording) -> float | None:
-    """Return the number of training samples, without repetitions where most rows are some."""
-    samples, repeated = recording.number("samples"), recording.number("repeated_rows") or 0.0
-    if samples is None or repeated < _MOSTLY_REPEATED:
-        return samples
-    return (1 - repeated) * min(samples, _ROWS_READ)
-
-
 def _few_rows(recording: Recording, train: float, val: float) -> Evidence | None:
     """Find a run on very few samples, which learns them by heart."""
-    samples, skill, constant = _distinct_samples(recording), recording.skill, recording.constant_loss
-    if samples is None or samples > _VERY_FEW or skill is None or constant is None:
+    samples, skill, constant = recording.distinct_samples, recording.skill, recording.constant_loss
+    if samples is None or samples > VERY_FEW or skill is None or constant is None:
         return None
-    if 1 - train / constant < _BY_HEART or val - train < _GAP_OF_CONSTANT * constant or skill > _NEARLY:
+    given, repeated = recording.config.get("limit"), recording.repeats_few
+    by_heart = 1 - train / constant >= _BY_HEART and val - train >= _GAP_OF_CONSTANT * constant
+    if not (by_heart or repeated) or skill > _NEARLY:
         return None
-    given = recording.config.get("limit")
-    repeated = samples < (recording.number("samples") or 0.0)
     suffers = given or repeated or skill < _HALF
     return Evidence(
         message=f"of {samples:.0f} training samples{' that differ' if repeated else ''} the loss ends at {train:.3g},"

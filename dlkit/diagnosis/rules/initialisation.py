@@ -70,6 +70,7 @@ def _high_first_loss(recording: Recording, limit: float) -> Evidence | None:
     if first is None or not constant or recording.config.get("init"):
         return None
     classes = recording.number("classes")
+    first = min(first, recording.number("eval_loss") or first)  # it may be high in training mode alone
     ratio = first / max(constant, math.log(classes) if classes and classes > 1 else 0.0)
     if ratio <= limit:
         return None

@@ -51,7 +51,11 @@ def _few_steps(recording: Recording) -> Evidence | None:
         return None
     if max(skill, train_gain) > _FELL:
         return None
-    epochs, batch = max(1, recording.epochs), recording.config.get("batch_size", 0)
+    epochs, batch, limit = (
+        max(1, recording.epochs),
+        recording.config.get("batch_size", 0),
+        recording.config.get("limit"),
+    )
     smaller = min(32, usual(recording.config, "batch_size"))
     return Evidence(
         message=f"{steps} steps were taken, {max(1, steps // epochs)} an epoch, and the training loss fell by"
@@ -62,6 +66,7 @@ def _few_steps(recording: Recording) -> Evidence | None:
         if steps < _MANY * epochs and batch > smaller
         else change("epochs", epochs, _MANY * epochs),
         confirm="dlkit plot RUN",
+        level="note" if limit else "warning",  # a trial
     )
 
 
@@ -108,6 +113,7 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         if fall > _FALLS or recording.steps < _SHORT
         else _WIDER,
         confirm="dlkit plot RUN",
+        level="note" if recording.config.get("limit") and falling else "warning",  # a trial
     )
 
 

@@ -2,20 +2,18 @@
 
 import math
 
-from dlkit.diagnosis.cures import change, other_activation
+from dlkit.diagnosis.cures import other_activation
 from dlkit.diagnosis.findings import Cure, Evidence
-from dlkit.diagnosis.recording import Recording, late, median
+from dlkit.diagnosis.recording import Recording, late
 from dlkit.diagnosis.rule import OF_WIRING, Rule
 
 _CROSS_ENTROPIES = ("auto", "cross-entropy")
 _BOUNDED = 1e-6
-_SETTLED = 51
-_WORSE = 1.5
-_SHARE_OF_CONSTANT = 0.1
+_VARIES = 1e-3
 _SHOWN = 3
 _TINY = 1e-6
 _WELL, _SHORT, _HALF = 0.85, 0.1, 0.5
-_OTHER, _RANDOM = 0.2, 0.05
+_NEARLY, _FEW = 0.97, 8
 
 
 def mixed_samples(recording: Recording, limit: float) -> Evidence | None:
@@ -61,16 +59,18 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
     if recording.config.get("model") == "pbpk":  # concentrations are positive
         return None
     classes = bool(recording.points("output_sum_error"))
+    if not classes and not recording.config.get("scale_target", True):
+        return None  # targets of any range
     lowest, highest = min(value for _, value in low), max(value for _, value in high)
     name = ""
     value = max((value for _, value in recording.points("output_sum_error")), default=math.inf)
     if classes and lowest >= 0 and value < limit:
         name = "softmax"
-    elif classes and lowest >= 0 and highest <= 1 and len(low) > _SHOWN:
-        name, value = "sigmoid", highest
-    elif all(point == 0 for _, point in low) and len(low) > _SHOWN:
-        name, value = "ReLU", lowest
-    elif classes and _reaches(low, -1.0) and _reaches(high, 1.0):
+    elif lowest >= 0 and len(low) > _SHOWN and _vary(recording):
+        zero = all(point == 0 for _, point in low)
+        name = "ReLU" if zero else "sigmoid" if highest <= 1 else "a function without negative values"
+        value = highest
+    elif _reaches(low, -1.0) and _reaches(high, 1.0):
         name, value = "tanh", highest
     if not name:
         return None
@@ -106,90 +106,44 @@ def _part_ignored(recording: Recording) -> Evidence | None:
     """Find a network that looks at a part of its inputs alone."""
     used = recording.number("inputs_used")
     if used is None or not 0 < used < _HALF:
-        return None
+        return _few_directions(recording)
     return Evidence(
         message=f"the outputs depend on {used:.0%} of the input features",
         value=used,
         step=1,
         cure=Cure("use all of the inputs in forward(): an index or a slice leaves the others out"),
         confirm="dlkit inspect acts RUN",
-        level="warning" if recording.skill is not None and recording.skill < _WELL else "note",
+        level="warning" if recording.skill is not None and recording.skill < _NEARLY else "note",
     )
 
 
-def mode_gap(recording: Recording, limit: float) -> Evidence | None:
-    """Find a network that computes something else in evaluation mode than as it is trained."""
-    return _other_loss(recording, limit) or _random_outputs(recording) or _other_outputs(recording)
-
-
-def _random_outputs(recording: Recording) -> Evidence | None:
-    """Judge by outputs that differ for the same samples in evaluation mode."""
-    noise, skill = recording.number("evaluation_noise"), recording.skill
-    if noise is None or noise < _RANDOM:
+def _few_directions(recording: Recording) -> Evidence | None:
+    """Find inputs of which less than it takes to answer gets to the first layer."""
+    ranks, layers = recording.layers("act_rank"), recording.matrices
+    layer, points = next(iter(ranks.items()), ("", []))
+    inputs = recording.number("inputs", layers[0]) if layers else None
+    classes = recording.number("classes")
+    needed = max(1.0, (classes - 1) / 2) if classes else 1.0
+    if not points or inputs is None or not 1 <= points[0][1] <= needed < min(inputs, _FEW) or classes == 2:
+        return None
+    units = recording.number("units", f"{layer}.weight") or 0.0
+    if units <= points[0][1] or recording.skill is None or recording.skill > _WELL:
         return None
     return Evidence(
-        message="in evaluation mode the same inputs have other outputs each time",
-        value=noise,
+        message=f"what {layer} makes of {inputs:g} inputs varies in {points[0][1]:g} direction"
+        + "s" * (points[0][1] != 1),
+        value=points[0][1],
+        layer=layer,
         step=1,
-        cure=Cure(
-            "let nothing be random in evaluation: F.dropout(x, p, self.training), noise only while training"
-        ),
-        confirm="dlkit eval RUN, twice",
-        level="warning" if skill is None or skill < _WELL else "note",
+        cure=Cure("pass the inputs on as they are: a mean, a sum or an index takes most of them away"),
+        confirm="dlkit inspect acts RUN",
     )
 
 
-def _other_outputs(recording: Recording) -> Evidence | None:
-    """Judge by the outputs of a network without dropout and batch norm, which should be the same."""
-    points = recording.points("mode_difference")
-    dropped = any(found[0][1] > 0 for found in recording.layers("dropout").values())
-    if not points or dropped or recording.layers("batch_norm"):
-        return None
-    if median(points) < _OTHER or not recording.falls_short(_SHORT):
-        return None
-    return Evidence(
-        message=f"outputs differ by {median(points):.2g} of their spread between training and evaluation mode, without"
-        " dropout or batch norm",
-        value=median(points),
-        step=points[0][0],
-        cure=Cure("compute the same in both modes: look at what depends on self.training"),
-        confirm="mode_difference in RUN/probes.csv",
-    )
-
-
-def _other_loss(recording: Recording, limit: float) -> Evidence | None:
-    """Judge by the loss, which should not be much higher in evaluation mode."""
-    constant = recording.constant_loss
-    evaluated = dict(recording.points("eval_loss"))
-    pairs = [
-        (step, evaluated[step], trained)
-        for step, trained in recording.points("train_loss")
-        if step in evaluated and step >= _SETTLED
-    ]
-    if not pairs or constant is None:
-        return None
-    ratios = [
-        (step, after / max(before, 1e-12) if after - before > _SHARE_OF_CONSTANT * constant else 1.0)
-        for step, after, before in pairs
-    ]
-    worst = late(ratios)
-    if median(worst) < limit or worst[-1][1] < limit or (recording.skill or 0.0) > _WELL:
-        return None
-    norms = list(recording.layers("batch_norm"))
-    batch = recording.config.get("batch_size", 0)
-    cure = Cure(
-        "let evaluation compute what training computes: momentum of batch norm 0.1, and the same branch"
-    )
-    if norms and batch and batch < 16:
-        cure = change("batch_size", batch, 64)
-    return Evidence(
-        message=f"the same samples have {median(worst):.3g} times the loss in evaluation mode",
-        value=median(worst),
-        layer=norms[0] if norms else "",
-        step=worst[0][0],
-        cure=cure,
-        confirm="eval_loss beside train_loss in RUN/probes.csv",
-    )
+def _vary(recording: Recording) -> bool:
+    """Return whether the first outputs differ, as those of a network that is not dead."""
+    first, sizes = recording.points("output_std")[:1], recording.output_sizes()
+    return bool(first) and first[0][1] > _VARIES * sizes[first[0][0]]
 
 
 def _reaches(points: list[tuple[int, float]], bound: float) -> bool:
@@ -205,8 +159,8 @@ RULES = (
         stage="wiring",
         signals=("output_sum_error", "output_min", "output_max"),
         threshold=1e-3,
-        condition="outputs for cross-entropy lie in 0..1 and each sample's sum to 1 within 1e-3; or they lie in 0..1,"
-        " or in -1..1 and at both ends; or the smallest output is exactly 0 at every step (ReLU)",
+        condition="outputs lie in 0..1 and each sample's sum to 1 within 1e-3; or none is below 0 at any step, though"
+        " they vary (sigmoid, ReLU, softplus, a square); or they lie in -1..1 and at both ends",
         healthy="logits of both signs",
         source="UMLAUT (Schoop et al. 2021); NeuraLint",
         cure="leave it out after the last layer",
@@ -246,27 +200,15 @@ RULES = (
         name="inputs_ignored",
         title="inputs that do not matter",
         stage="wiring",
-        signals=("output_spread", "output_std", "output_min", "output_max"),
+        signals=("output_spread", "output_std", "output_min", "output_max", "inputs_used", "act_rank"),
         threshold=1e-6,
-        condition="the outputs' spread over samples is below 1e-6 of their size in every measured step",
+        condition="the outputs' spread over samples is below 1e-6 of their size in every measured step; or they depend"
+        " on fewer than half of the features, and validation gets less than 97 % of the way to a perfect answer; or one"
+        " number, or fewer than half the classes less one, gets from the inputs to the first layer",
         healthy="0.1 to 1",
         source="TheDeepChecker; Karpathy, A Recipe for Training Neural Networks",
         cure="use the inputs in forward()",
         find=inputs_ignored,
         explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low", "softmax"),
-    ),
-    Rule(
-        name="mode_gap",
-        title="training and evaluation mode disagree",
-        stage="wiring",
-        signals=("train_loss", "eval_loss", "batch_norm"),
-        threshold=_WORSE,
-        condition="the same samples have 1.5 times the loss in evaluation mode, by 10 % of the constant answer's,"
-        " from step 51 on",
-        healthy="0.9 to 1.1",
-        source="TheDeepChecker, activation similarity",
-        cure="--batch-size, or what differs between train() and eval()",
-        find=mode_gap,
-        explains=("overfit", "labels", "flat_loss", "underfit", "unstable"),
     ),
 )

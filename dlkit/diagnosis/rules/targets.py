@@ -17,6 +17,9 @@ _MOST_OF_VARIANCE = 0.9
 _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
 _LEAST_SAMPLES = 30
+_FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
+_OTHER_COLUMN, _NOTHING = 1.2, 0.1
+_ENOUGH, _ACROSS = 60, 0.3
 
 
 def target_outlier(recording: Recording, limit: float) -> Evidence | None:
@@ -24,12 +27,16 @@ def target_outlier(recording: Recording, limit: float) -> Evidence | None:
     furthest, samples = recording.number("whole_target_max"), recording.number("samples")
     if furthest is None or not samples or samples < _FEWEST or recording.config.get("loss") == "log1p":
         return None
-    share = furthest**2 / min(samples, _SAMPLES_READ)
-    if share < limit:
+    share, tail = furthest**2 / min(samples, _SAMPLES_READ), recording.number("whole_target_tail") or 0.0
+    alone = share >= limit
+    parts = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")]
+    if not alone and (tail < _FAR_TARGET or not (recording.suffers(_HALF) or parts[1] - parts[0] > _ACROSS)):
         return None
     return Evidence(
         message=f"one target lies {furthest:.3g} standard deviations from the median,"
-        f" {min(share, 1):.0%} of all variance",
+        f" {min(share, 1):.0%} of all variance"
+        if alone
+        else f"some targets lie up to {tail:.3g} times the usual distance from the median",
         value=share,
         step=1,
         cure=Cure("take the rows with this target out: a wrong unit, or a code for a missing value"),
@@ -40,24 +47,27 @@ def target_outlier(recording: Recording, limit: float) -> Evidence | None:
 def other_validation(recording: Recording, limit: float) -> Evidence | None:
     """Find validation inputs or classes that are not like those of training."""
     shift, scale = recording.number("val_input_shift"), recording.number("val_input_scale")
+    column = recording.number("val_column_shift") or 0.0
     targets, samples = recording.number("val_target_shift"), recording.number("val_samples") or 0.0
-    if shift is None or samples < _LEAST_SAMPLES:
+    if shift is None or samples < _LEAST_SAMPLES or recording.repeats_few:
         return None
     scale = 1.0 if scale is None else max(scale, 1e-9)
     if shift > limit or not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
         message = f"the inputs of validation lie {shift:.2g} standard deviations from those of training"
         if shift <= limit:
             message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
+    elif column > _OTHER_COLUMN:
+        message = f"a column of validation lies {column:.2g} standard deviations from that of training"
     elif recording.number("classes") and targets is not None and targets > _OTHER_CLASSES:
         message = f"{targets:.0%} of the validation samples are of classes that training has few of"
     elif (new := recording.number("val_new_classes")) is not None and new > _NEW_CLASSES:
         message = f"{new:.0%} of the validation samples are of classes that training does not have"
     elif not recording.number("classes") and targets is not None and targets > _OTHER_TARGETS:
         message = f"the targets of validation lie {targets:.2g} standard deviations from those of training"
-    else:
+    elif not (message := _each_by_itself(recording)):
         return None
     within, skill = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")], recording.skill
-    suffers = skill is None or max(within) - skill > _NOT_FEWER
+    suffers = skill is None or skill < _NOTHING or max(within) - skill > _NOT_FEWER
     return Evidence(
         message=message,
         value=max(shift, scale),
@@ -65,6 +75,19 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
         cure=Cure("split the rows at random, and prepare the inputs of both parts alike"),
         confirm="dlkit data check DATA",
         level="warning" if suffers else "note",
+    )
+
+
+def _each_by_itself(recording: Recording) -> str:
+    """Return how far simple methods get within each part, where what they learn does not hold across."""
+    parts = [recording.number(f"simple_{part}") for part in ("train", "val")]
+    across, samples = recording.simple, recording.number("val_samples") or 0.0
+    within = min(part or 0.0 for part in parts)
+    if across is None or samples < _ENOUGH or within - max(across, 0.0) < _ACROSS:
+        return ""
+    return (
+        f"simple methods tell {within:.0%} or more within training and within validation,"
+        f" but {max(across, 0.0):.0%} from one to the other"
     )
 
 
@@ -82,8 +105,9 @@ def unshuffled(recording: Recording, limit: float) -> Evidence | None:
             recording.points("target_variance"),
             recording.number("whole_target_variance") or 0.0,
         )
-        if batch < _LEAST_PER_BATCH:
+        if batch < _LEAST_PER_BATCH or (recording.number("whole_target_tail") or 0.0) > _FAR_TARGET:
             return None
+        limit *= min(1.0, _USUAL_TAIL / (recording.number("whole_target_max") or 1.0))
     if not expected or not points or median(points) / expected >= limit:
         return None
     return Evidence(
@@ -108,13 +132,17 @@ def majority(recording: Recording, limit: float) -> Evidence | None:
         accuracy, limit = [share], 1 - 2 * (1 - share)
     if last < limit or not accuracy or max(accuracy) > share + 0.02:
         return None
+    balanced_skill = recording.number("simple_balanced")
+    harmless = not balanced and (recording.gain() or 0.0) > _INFORMED
+    if balanced_skill is not None and balanced_skill < _NOTHING:
+        harmless = True  # nothing tells the other classes
     return Evidence(
         message=f"{last:.0%} of the answers are one class, which {share:.0%} of the samples have",
         value=last,
         step=first_above(predicted, limit),
         cure=change("balance", recording.config.get("balance", "none"), "loss"),
         confirm="dlkit eval RUN shows each class",
-        level="note" if not balanced and (recording.gain() or 0.0) > _INFORMED else "warning",
+        level="note" if harmless else "warning",
     )
 
 
@@ -123,14 +151,15 @@ RULES = (
         name="target_outlier",
         title="a target that is far away",
         stage="data",
-        signals=("whole_target_max", "samples"),
+        signals=("whole_target_max", "whole_target_tail", "samples", "val_loss"),
         threshold=_MOST_OF_VARIANCE,
-        condition="one target alone makes 90 % of the variance of 100 targets or more, and the loss is not log1p",
+        condition="one target alone makes 90 % of the variance of 100 targets or more, and the loss is not log1p; or"
+        " targets lie 100 median distances from the median, and validation gets less than half of the way",
         healthy="up to 0.1",
         source="measured here",
         cure="take the row out",
         find=target_outlier,
-        explains=OF_SCALE,
+        explains=(*OF_SCALE, "val_differs"),
         live=True,
     ),
     Rule(
@@ -139,6 +168,7 @@ RULES = (
         stage="data",
         signals=(
             "val_input_shift",
+            "val_column_shift",
             "val_input_scale",
             "val_target_shift",
             "val_new_classes",
@@ -147,10 +177,10 @@ RULES = (
             "val_loss",
         ),
         threshold=1.0,
-        condition="validation inputs lie one standard deviation away in the mean over columns, or vary 3 times more or"
-        " less, or 50 % of its samples are of other classes, 2 % of classes that training does not have, or numeric"
-        " targets lie 1.5 standard deviations away; a note where validation is as good as what simple methods reach"
-        " within a part",
+        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary"
+        " 3 times more or less, or 50 % of its samples are of other classes, 2 % of classes that training does not have,"
+        " or numeric targets lie 1.5 standard deviations away, or simple methods get 30 % further within each part than"
+        " from one to the other; a note where validation is as good as what simple methods reach within a part",
         healthy="0.02 to 0.2",
         source="measured here",
         cure="split at random; prepare both parts alike",
