@@ -605,7 +605,10 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "underfit",
         lambda: healthy(
             {"grad_norm": {"first.weight": [(1, 1.0), (3, 1.0)]}},
-            history={**{name: values[:3] for name, values in stuck(0.9).items()}, "step": [1.0, 2.0, 3.0]},
+            history={
+                **{name: values[:2] for name, values in healthy(history=stuck(0.9)).history.items()},
+                "step": [1.0, 2.0],
+            },
             limit=60,
         ),
         "note",
@@ -620,7 +623,7 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
     "a mean of the inputs": (
         "inputs_ignored",
         lambda: healthy(
-            {"act_rank": {"first": [(1, 1.0)], "relu": [(1, 1.0)]}, **"units": UNITS}, history=stuck()
+            {"act_rank": {"first": [(1, 1.0)], "relu": [(1, 1.0)]}, "units": UNITS}, history=stuck()
         ),
         "warning",
         None,
@@ -628,6 +631,15 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
     "noise on the inputs in training": (
         "mode_gap",
         lambda: healthy({**whole(train_loss=2.2, eval_loss=0.6), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "half of the matrices at one value, which their biases part": (
+        "init",
+        lambda: healthy(
+            {"unit_spread": {layer: [(1, 0.0), (11, 0.3)] for layer in ("first.weight", "second.weight")}},
+            history=stuck(0.5),
+        ),
         "warning",
         None,
     ),

@@ -172,7 +172,7 @@ RULES = (
         source="AutoTrainer (Zhang et al. 2021); SageMaker Debugger, VanishingGradient",
         cure="-s norm=batch, -s activation=relu",
         find=vanishing,
-        explains=(*_SYMPTOMS, "saturated"),
+        explains=(*_SYMPTOMS, "saturated", "dead"),
         live=True,
     ),
     Rule(

@@ -150,8 +150,8 @@ RULES = (
         signals=("input_mean", "input_std", "column_outlier", "val_loss"),
         threshold=20.0,
         condition="mean and standard deviation beyond 20 together, or standard deviation below 1/20; a note where"
-        " the loss fell by 90 % all the same; or a column's standard deviation is 100 times the median distance from its"
-        " median, and validation gets less than 85 % of the way to a perfect answer",
+        " the loss fell by 90 % all the same; or a column's standard deviation is 100 times the median distance from"
+        " its median, and validation gets less than 85 % of the way to a perfect answer",
         healthy="mean 0, standard deviation 1",
         source="Amazon SageMaker Debugger, TensorVariance; Glorot and Bengio 2010",
         cure="--normalize auto",

@@ -16,6 +16,7 @@ _STRANGE, _ENOUGH, _WELL = 0.3, 60, 0.85
 _CHANCE, _ROWS_READ = 5.0, 384
 _FEW, _SHIFTED = 30, 0.5
 _LITTLE, _MOST, _FAR = 0.15, 0.8, 8.0
+_TRIAL = 5
 _BY_HEART, _NEARLY, _HALF = 0.7, 0.95, 0.5
 
 
@@ -91,7 +92,8 @@ def _few_rows(recording: Recording, train: float, val: float) -> Evidence | None
         return None
     given, repeated = recording.config.get("limit"), recording.repeats_few
     by_heart = 1 - train / constant >= _BY_HEART and val - train >= _GAP_OF_CONSTANT * constant
-    if not (by_heart or repeated) or skill > _NEARLY:
+    too_few = given and recording.epochs > _TRIAL and skill < _HALF
+    if not (by_heart or repeated or too_few) or skill > _NEARLY:
         return None
     suffers = given or repeated or skill < _HALF
     return Evidence(

@@ -11,14 +11,19 @@ from dlkit.diagnosis.rule import Rule
 
 _ALIKE = 1e-6
 _LEARNED, _WELL = 0.5, 0.85
-_FEW = 8
+_FEW, _FAR = 8, 3.0
 _SMALL = 0.1
 _NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
 
 
 def bad_start(recording: Recording, limit: float) -> Evidence | None:
     """Find weights whose units are all alike, or a first loss far above the best constant answer's."""
-    return _alike_units(recording) or _high_first_loss(recording, limit) or _small_weights(recording)
+    return (
+        _alike_units(recording)
+        or _alike_at_first(recording)
+        or _high_first_loss(recording, limit)
+        or _small_weights(recording)
+    )
 
 
 def _small_weights(recording: Recording) -> Evidence | None:
@@ -65,6 +70,22 @@ def _alike_units(recording: Recording) -> Evidence | None:
     )
 
 
+def _alike_at_first(recording: Recording) -> Evidence | None:
+    """Find a network of which half of the matrices or more start with units alike; one alone may be meant."""
+    spreads = recording.layers("unit_spread")
+    alike = [layer for layer, points in spreads.items() if points[0][1] < _ALIKE]
+    if len(alike) < max(2, len(spreads) / 2) or not recording.finished or not recording.suffers(_WELL):
+        return None
+    return Evidence(
+        message=f"all units of {listed(alike)} start alike",
+        value=spreads[alike[0]][0][1],
+        layer=alike[0],
+        step=1,
+        cure=_default_start(recording),
+        confirm="dlkit inspect weights RUN",
+    )
+
+
 def _high_first_loss(recording: Recording, limit: float) -> Evidence | None:
     first, constant = recording.number("loss"), recording.number("constant_loss")
     if first is None or not constant or recording.config.get("init"):
@@ -75,13 +96,14 @@ def _high_first_loss(recording: Recording, limit: float) -> Evidence | None:
     if ratio <= limit:
         return None
     gain = recording.gain("train_loss")
+    learned = gain is not None and gain > _LEARNED and not (ratio > _FAR * limit and recording.suffers(_WELL))
     return Evidence(
         message=f"the first loss is {first:.3g}; that of the best constant answer is {constant:.3g}",
         value=ratio,
         step=1,
         cure=_default_start(recording),
         confirm="dlkit inspect acts RUN shows outputs that grow from layer to layer",
-        level="note" if gain is not None and gain > _LEARNED else "warning",
+        level="note" if learned else "warning",
     )
 
 
@@ -158,8 +180,10 @@ RULES = (
         stage="initialisation",
         signals=("unit_spread", "weight_norm", "loss", "constant_loss"),
         threshold=3.0,
-        condition="the units of a layer start alike and stay alike; or the first loss is 3 times that of the best"
-        " constant answer, a note where the loss fell by half all the same; or half of the matrices start at a tenth of"
+        condition="the units of a layer start alike and stay alike, or those of half of the matrices start alike and"
+        " validation gets less than 85 % of the way; or the first loss is 3 times that of the best"
+        " constant answer, a note where the loss fell by half all the same (of 9 times, where validation gets 85 % of"
+        " the way to a perfect answer); or half of the matrices start at a tenth of"
         " the size that keeps the spread, and validation gets less than 85 % of the way to a perfect answer",
         healthy="1.00 to 1.31",
         source="Karpathy, A Recipe for Training Neural Networks; TheDeepChecker",

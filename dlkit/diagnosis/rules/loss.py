@@ -7,7 +7,7 @@ from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
 
-_FEWEST_STEPS = 10
+_FEWEST_STEPS, _TRIAL = 10, 5
 _STILL_FALLING = 0.15
 _SHORT = 100
 _FALLS, _FELL = 0.02, 0.75
@@ -66,7 +66,7 @@ def _few_steps(recording: Recording) -> Evidence | None:
         if steps < _MANY * epochs and batch > smaller
         else change("epochs", epochs, _MANY * epochs),
         confirm="dlkit plot RUN",
-        level="note" if limit else "warning",  # a trial
+        level="note" if limit and epochs <= _TRIAL else "warning",
     )
 
 
@@ -113,7 +113,9 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         if fall > _FALLS or recording.steps < _SHORT
         else _WIDER,
         confirm="dlkit plot RUN",
-        level="note" if recording.config.get("limit") and falling else "warning",  # a trial
+        level="note"
+        if recording.config.get("limit") and not recording.falls_short(_SHORTFALL)
+        else "warning",
     )
 
 

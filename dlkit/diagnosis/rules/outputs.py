@@ -9,7 +9,7 @@ from dlkit.diagnosis.rule import OF_WIRING, Rule
 
 _CROSS_ENTROPIES = ("auto", "cross-entropy")
 _BOUNDED = 1e-6
-_VARIES = 1e-3
+_VARIES, _GREW = 0.05, 2.0
 _SHOWN = 3
 _TINY = 1e-6
 _WELL, _SHORT, _HALF = 0.85, 0.1, 0.5
@@ -141,9 +141,11 @@ def _few_directions(recording: Recording) -> Evidence | None:
 
 
 def _vary(recording: Recording) -> bool:
-    """Return whether the first outputs differ, as those of a network that is not dead."""
-    first, sizes = recording.points("output_std")[:1], recording.output_sizes()
-    return bool(first) and first[0][1] > _VARIES * sizes[first[0][0]]
+    """Return whether the outputs came to differ from sample to sample, as those of a network that is not dead."""
+    spreads, sizes = recording.points("output_spread"), recording.output_sizes()
+    if spreads and spreads[-1][1] > _GREW * spreads[0][1]:
+        return True
+    return any(value > _VARIES * sizes.get(step, math.inf) for step, value in spreads)
 
 
 def _reaches(points: list[tuple[int, float]], bound: float) -> bool:

@@ -20,6 +20,7 @@ _LEAST_SAMPLES = 30
 _FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
 _OTHER_COLUMN, _NOTHING = 1.2, 0.1
 _ENOUGH, _ACROSS = 60, 0.3
+_FAR_INPUTS, _WELL = 2.0, 0.85
 
 
 def target_outlier(recording: Recording, limit: float) -> Evidence | None:
@@ -67,7 +68,8 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     elif not (message := _each_by_itself(recording)):
         return None
     within, skill = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")], recording.skill
-    suffers = skill is None or skill < _NOTHING or max(within) - skill > _NOT_FEWER
+    extreme = shift > _FAR_INPUTS * limit or column > _FAR_INPUTS * _OTHER_COLUMN or not 0.1 < scale < 10
+    suffers = skill is None or skill < (_WELL if extreme else _NOTHING) or max(within) - skill > _NOT_FEWER
     return Evidence(
         message=message,
         value=max(shift, scale),
@@ -178,8 +180,8 @@ RULES = (
         ),
         threshold=1.0,
         condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary"
-        " 3 times more or less, or 50 % of its samples are of other classes, 2 % of classes that training does not have,"
-        " or numeric targets lie 1.5 standard deviations away, or simple methods get 30 % further within each part than"
+        " 3 times more or less, or 50 % of its samples are of other classes, 2 % of classes that training has not, or"
+        " numeric targets lie 1.5 standard deviations away, or simple methods get 30 % further within each part than"
         " from one to the other; a note where validation is as good as what simple methods reach within a part",
         healthy="0.02 to 0.2",
         source="measured here",
