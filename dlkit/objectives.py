@@ -193,13 +193,13 @@ class RunningMean:
         """Take in one batch: its mean loss, its outputs (N, K) and its targets (N,) or (N, D).
 
         Args:
-            loss: Of the samples that this process has.
-            outputs: Theirs.
+            loss: Of the whole batch.
+            outputs: Of the samples that this process has.
             targets: Theirs.
             size: Samples in the whole batch; None where this process has all of them.
         """
         size = len(targets) if size is None else size
-        self._pending.append((self.group.mean_loss(loss.detach(), size), outputs.detach(), targets))
+        self._pending.append((loss.detach(), outputs.detach(), targets))
         self._sizes.append(size)
         if len(self._pending) == self.fold_every:
             self._monitored = self._folded_monitored()

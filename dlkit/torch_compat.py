@@ -273,7 +273,7 @@ def is_compiler_missing(err: BaseException) -> bool:
 
 def averaging_gradients(
     model: nn.Module, group: Any, device: torch.device | None, *, unused: bool
-) -> nn.Module:
+) -> nn.parallel.DistributedDataParallel:
     """Return a network that averages its gradients over processes in every backward pass.
 
     Fragile: the name of the option that leaves buffers alone, `forward_sync_buffers` since 2.14, `broadcast_buffers`

@@ -1,6 +1,5 @@
 """Batch norm, and other buffers that training changes, in several processes that each see a slice of a batch."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlkit.distributed.group import Group
 
-_CONTEXT = "context."
+_CONTEXT = "context"
 
 
 def has_batch_norm(model: nn.Module) -> bool:
@@ -162,39 +161,21 @@ class SharedBuffers:
     """
 
     def __init__(self, model: nn.Module, group: Group, *, own: bool) -> None:
-        self._model = model
         self._group = group
-        self._own = own
-        self._statistics = {
-            f"{path}.{name}" if path else name
+        self._modules = [
+            module
             for path, module in model.named_modules()
-            if isinstance(module, _BatchNorm) and not isinstance(module, SharedBatchNorm | nn.SyncBatchNorm)
-            for name in ("running_mean", "running_var")
-            if module._buffers.get(name) is not None
-        }
+            if path != _CONTEXT
+            and not isinstance(module, SharedBatchNorm | nn.SyncBatchNorm)
+            and (own or isinstance(module, _BatchNorm))
+        ]
 
-    @torch.no_grad()
-    def update(self) -> None:
-        """Bring them together after the forward passes of a step."""
-        if not self._own and not self._statistics:
-            return
-        averaged: list[Tensor] = []
-        copied: dict[torch.dtype, list[Tensor]] = {}
-        for name, buffer in self._model.named_buffers():
-            if name in self._statistics:
-                averaged.append(buffer)
-            elif self._own and buffer.layout == torch.strided and not name.startswith(_CONTEXT):
-                copied.setdefault(buffer.dtype, []).append(buffer)
-        if averaged:
-            _put(averaged, self._group.sum(_flat(averaged)) / self._group.size)
-        for buffers in copied.values():
-            _put(buffers, self._group.of_first(_flat(buffers)))
-
-
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
-
-
-def _put(tensors: Sequence[Tensor], values: Tensor) -> None:
-    for tensor, part in zip(tensors, values.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(part.view_as(tensor))
+    def carry(self) -> None:
+        """Bring them together with the gradients of the backward pass to come, the last of a step."""
+        for module in self._modules:
+            for buffer in module.buffers(recurse=False):
+                if not isinstance(module, _BatchNorm):
+                    if buffer.layout == torch.strided:
+                        self._group.carry(buffer, 1.0 if self._group.writes else 0.0)
+                elif buffer.is_floating_point():  # the count of batches is that of all processes
+                    self._group.carry(buffer, 1 / self._group.size)

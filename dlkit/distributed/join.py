@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +13,9 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from dlkit.distributed.group import Group, Processes
+from dlkit.distributed.group import Group
 from dlkit.distributed.membership import FOLDER, Membership
+from dlkit.distributed.processes import Processes
 from dlkit.errors import ConfigError, DlkitError
 
 T = TypeVar("T")
@@ -31,14 +34,18 @@ class Joined:
     Args:
         membership: Its place.
         store: What all of them read and write.
+        cores: The cores that this process may use.
     """
 
     membership: Membership
     store: Any
+    cores: Sequence[int] = ()
 
     def group(self, device: torch.device) -> Group:
         """Return the group that trains on a kind of device; all processes ask for it together."""
         on_gpu = device.type == "cuda"
+        if not on_gpu:
+            _stay_on(self.membership.part_of(self.cores))
         data = None  # the group that joined
         if on_gpu and not self.membership.shares_device:
             dist.barrier()  # a process that has gone is noticed here, but not while a group is made
@@ -98,4 +105,12 @@ def join(membership: Membership) -> Joined:
         raise ConfigError(
             f"the processes of the run cannot meet at {address}: {err}", "torchrun sets it"
         ) from err
-    return Joined(membership, store)
+    return Joined(membership, store, sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else ())
+
+
+def _stay_on(cores: Sequence[int]) -> None:
+    """Keep all threads of this process on some cores: else those that add up gradients wait where another computes."""
+    if sys.platform == "linux" and cores:
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setaffinity(int(thread.name), cores)

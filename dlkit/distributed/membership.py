@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlkit.errors import ConfigError
@@ -46,6 +46,13 @@ class Membership:
     def name(self) -> str:
         """Rank and host, as messages name them."""
         return f"rank {self.rank} on {socket.gethostname()}"
+
+    def part_of(self, cores: Sequence[int]) -> Sequence[int]:
+        """Return this process's part of the cores of its machine; all of them where there are fewer than processes."""
+        if len(cores) < self.local_size:
+            return cores
+        ends = (len(cores) * rank // self.local_size for rank in (self.local_rank, self.local_rank + 1))
+        return cores[slice(*ends)]
 
 
 def read_membership(variables: Mapping[str, str] = os.environ) -> Membership | None:

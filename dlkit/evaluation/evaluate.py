@@ -44,11 +44,13 @@ def running_scores(
         sizes: Samples in each whole batch, where it is shared.
     """
     model.eval()
-    running = RunningMean(objective, group=group or Group())
+    group = group or Group()
+    running = RunningMean(objective, group=group)
     counts: Iterable[int | None] = repeat(None) if sizes is None else sizes
     for (inputs, targets), size in zip(batches, counts):  # noqa: B905 - without end
         outputs = forward(model, inputs)
-        running.add(objective.loss(outputs, targets), outputs, targets, size)
+        loss = group.mean_loss(objective.loss(outputs, targets), len(targets) if size is None else size)
+        running.add(loss, outputs, targets, size)
     return running
 
 

@@ -151,8 +151,6 @@ def train_step(
             _add_l1(parameters, parts.l1)
         if probed:
             parts.probe.before_step()
-        if parts.buffers is not None:
-            parts.buffers.update()
         parts.guard.step(parts.running.newest_losses(len(batches)))
         if probed:
             parts.probe.after_step(step + 1)
@@ -188,21 +186,21 @@ def forward_backward(
     several processes have slices of a batch, the gradients are added up with the last piece of the last batch.
 
     Returns:
-        For each batch the mean loss, a scalar, and the outputs, shape (N, K).
+        For each batch the mean loss, of whole batches a scalar, and the outputs, shape (N, K).
 
     Raises:
         DlkitError: Not even the smallest pieces fit, or torch refuses a setting.
     """
-    samples = sum(len(targets) for _, targets in batches) if sizes is None else sum(sizes)
-    samples_a_process = samples / parts.group.size  # the gradients of the processes are averaged
+    sizes = [len(targets) for _, targets in batches] if sizes is None else sizes
+    samples_a_process = sum(sizes) / parts.group.size  # the gradients of the processes are averaged
 
     def attempt() -> list[tuple[Tensor, Tensor]]:
         for parameter in parts.probe.parameters:
             parameter.grad = None
         last = len(batches) - 1
         return [
-            _batch_backward(parts, *batch, len(batch[1]) / samples_a_process, last=index == last)
-            for index, batch in enumerate(batches)
+            _batch_backward(parts, *batch, size, samples_a_process, last=index == last)
+            for index, (batch, size) in enumerate(zip(batches, sizes, strict=True))
         ]
 
     inputs, targets = batches[0]
@@ -210,33 +208,38 @@ def forward_backward(
 
 
 def _batch_backward(
-    parts: Parts, inputs: Inputs, targets: Tensor, share: float, *, last: bool
+    parts: Parts, inputs: Inputs, targets: Tensor, size: int, samples: float, *, last: bool
 ) -> tuple[Tensor, Tensor]:
     pieces = parts.pieces.split("train", len(targets))
     if len(pieces) == 1:
-        return _piece_backward(parts, inputs, targets, share, last=last)
+        return _piece_backward(parts, inputs, targets, size, samples, last=last)
     weights = [(stop - start) / len(targets) for start, stop in pieces]
     results = [
         _piece_backward(
             parts,
             rows_of(inputs, start, stop),
             targets[start:stop],
-            share * weight,
+            size,
+            samples,
             last=last and stop == len(targets),
         )
-        for (start, stop), weight in zip(pieces, weights, strict=True)
+        for start, stop in pieces
     ]
     loss = torch.stack([loss * weight for (loss, _), weight in zip(results, weights, strict=True)]).sum()
     return loss, torch.cat([outputs for _, outputs in results])
 
 
 def _piece_backward(
-    parts: Parts, inputs: Inputs, targets: Tensor, share: float, *, last: bool
+    parts: Parts, inputs: Inputs, targets: Tensor, size: int, samples: float, *, last: bool
 ) -> tuple[Tensor, Tensor]:
     network = parts.model if parts.coupled is None else parts.coupled
+    share = len(targets) / samples
     with nullcontext() if last else parts.group.uncoupled(network):
         outputs = parts.forward(network, inputs)
         loss = parts.objective.loss(outputs, targets)
+        parts.group.carry(loss, len(targets) / size)
+        if last and parts.buffers is not None:
+            parts.buffers.carry()
         weighted = loss if share == 1.0 else loss * share
         (weighted if parts.scale is None else weighted * parts.scale.scale).backward()
     return loss.detach(), outputs.detach()

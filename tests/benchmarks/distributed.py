@@ -1,6 +1,6 @@
 """Two processes against one, with one thread each, and against DistributedDataParallel written by hand.
 
-    python tests/benchmarks/distributed.py [--data mnist] [--limit 12000] [--repeats 3] [--realtime] [--json FILE]
+    python tests/benchmarks/distributed.py [--data mnist] [--limit 12000] [--batch-size 64] [--repeats 3] [--realtime]
 
 Each variant trains `cnn` for two epochs in processes of its own; the first pays for what torch loads late and is left
 out. dlkit's figure is `samples_per_second` of history.csv; the plain loop counts the same: its time over the training
@@ -20,10 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-BATCH = 64
 
-
-def plain(data: str, limit: int) -> None:
+def plain(data: str, limit: int, batch_size: int) -> None:
     """Train as a tutorial does, in the process that RANK names, and print the samples per second of each epoch."""
     import torch
     import torch.distributed as dist
@@ -36,7 +34,7 @@ def plain(data: str, limit: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
-    config = resolve({"model": "cnn", "data": data, "limit": limit, "batch_size": BATCH}, {})
+    config = resolve({"model": "cnn", "data": data, "limit": limit, "batch_size": batch_size}, {})
     dataset = load_dataset(config)
     split = dataset.split("train")
     inputs, targets = split.batch(split.rows, torch.device("cpu"))
@@ -49,7 +47,7 @@ def plain(data: str, limit: int) -> None:
         order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(epoch))
         network.train()
         start, total = time.perf_counter(), 0.0
-        for batch in order.split(BATCH):
+        for batch in order.split(batch_size):
             rows = batch[len(batch) * rank // size : len(batch) * (rank + 1) // size]
             optimizer.zero_grad()
             loss = loss_fn(network(inputs[rows]), targets[rows])
@@ -110,7 +108,7 @@ def of_dlkit(count: int, more: list[str], asked: argparse.Namespace, folder: Pat
     ]
     words += [
         "--batch-size",
-        str(BATCH),
+        str(asked.batch_size),
         "--device",
         "cpu",
         "--threads",
@@ -127,6 +125,7 @@ def of_dlkit(count: int, more: list[str], asked: argparse.Namespace, folder: Pat
 def of_plain(asked: argparse.Namespace, folder: Path) -> float:
     """Return the samples per second of the second epoch of the loop written by hand."""
     words = [str(Path(__file__).resolve()), "--plain", "--data", asked.data, "--limit", str(asked.limit)]
+    words += ["--batch-size", str(asked.batch_size)]
     return float(in_processes(2, words, folder, realtime=asked.realtime).split()[-1])
 
 
@@ -137,13 +136,14 @@ def main() -> None:
     )
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--limit", type=int, default=12000)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--realtime", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.plain:
-        plain(asked.data, asked.limit)
+        plain(asked.data, asked.limit, asked.batch_size)
         return
     speeds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as place:

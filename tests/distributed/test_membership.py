@@ -1,5 +1,7 @@
 """Which of several processes this is, by the variables that torchrun sets."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from dlkit.distributed.membership import DEVICES, FOLDER, read_membership
@@ -31,6 +33,25 @@ def test_devices_are_those_that_were_named() -> None:
 
     assert place is not None
     assert (place.device, place.shares_device, place.launched) == (7, True, True)
+
+
+@pytest.mark.parametrize(
+    ("rank", "size", "cores", "part"),
+    [
+        (0, 2, (0, 1), (0,)),
+        (1, 2, (4, 5, 6, 8, 9), (6, 8, 9)),
+        (3, 4, range(8), range(6, 8)),
+        (1, 3, (0, 1), (0, 1)),
+        (1, 2, (), ()),
+    ],
+)
+def test_processes_of_a_machine_share_its_cores(
+    rank: int, size: int, cores: Sequence[int], part: Sequence[int]
+) -> None:
+    place = read_membership({**WHOLE, "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(size)})
+
+    assert place is not None
+    assert place.part_of(cores) == part
 
 
 @pytest.mark.parametrize("missing", WHOLE)

@@ -1,9 +1,12 @@
 """Processes that train one run together: who writes, what is compared, how a run stops and resumes."""
 
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 from fork_server import ForkServer
 from ranks import free_port, largest_difference, start_ranks, train
 
@@ -36,6 +39,35 @@ class Net(nn.Module):
             self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
             x = x + random.random() * np.random.rand() * torch.rand(x.shape, generator=self.noise) / self.passes
         return self.layers(x - self.mean)
+"""
+
+
+BUFFERS = """
+import os
+from pathlib import Path
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, in_features, num_classes):
+        super().__init__()
+        self.layers = nn.Linear(in_features, num_classes)
+        self.register_buffer("mean", torch.zeros(in_features))
+        self.register_buffer("count", torch.tensor(2**40, dtype=torch.int64))
+        self.register_buffer("seen", torch.zeros(in_features, dtype=torch.bool))
+        self.register_buffer("turn", torch.zeros(2, dtype=torch.complex64))
+        cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+        Path("cores-" + os.environ.get("RANK", "alone")).write_text(cores)
+
+    def forward(self, x):
+        few = x.flatten(1)[:4]  # those of the first process are those of the whole batch
+        if self.training:
+            self.mean = few.mean(0)
+            self.count += (few.sum() * 1000).long()
+            self.seen |= few.amax(0) > 0
+            self.turn += torch.complex(few.sum(), few.std())
+        return self.layers(x.flatten(1))
 """
 
 
@@ -73,6 +105,29 @@ def test_a_run_resumed_by_as_many_processes_has_the_bits_of_an_unbroken_one(
 
     assert tensors_of(home / "broken") == tensors_of(home / "whole")
     assert largest_difference(home / "broken", home / "whole") == 0
+
+
+def test_buffers_of_an_own_network_are_those_of_the_first_process(ranks: ForkServer, home: Path) -> None:
+    (home / "net.py").write_text(BUFFERS)
+    words = ("net.py:Net", "--data", "digits", "--limit", "200", "--batch-size", "16", "--max-steps", "1")
+    for count in (1, 2):
+        train(ranks, home, count, *words, "--out", f"of-{count}")
+
+    one, two = (load_checkpoint(home / f"of-{count}" / "last.safetensors").weights for count in (1, 2))
+    buffers = {"mean", "count", "seen", "turn"}
+    assert buffers < one.keys()
+    for name in buffers:
+        assert torch.equal(one[name], two[name]), name
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.cpu_count() == 1, reason="no cores to choose from")
+def test_processes_on_a_cpu_compute_on_cores_of_their_own(ranks: ForkServer, home: Path) -> None:
+    (home / "net.py").write_text(BUFFERS)
+    words = ("net.py:Net", "--data", "digits", "--limit", "200", "--max-steps", "1", "--out", "run")
+    train(ranks, home, 2, *words)
+
+    first, second = ((home / f"cores-{rank}").read_text().split(",") for rank in (0, 1))
+    assert sorted(map(int, [*first, *second])) == sorted(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3)])
