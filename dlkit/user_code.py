@@ -125,6 +125,26 @@ def blame(err: BaseException) -> str:
     return ""
 
 
+def changed_globals(err: Exception) -> tuple[str, str]:
+    """Return what the user's code changed for the whole process that explains an error, and a hint; else empty."""
+    if not _loaded:
+        return "", ""
+    if isinstance(err, ModuleNotFoundError) and sys.modules.get(err.name or "", err) is None:
+        return (
+            f"your code has blocked the import of {err.name}, which is needed here",
+            f"leave sys.modules['{err.name}'] alone",
+        )
+    torch = sys.modules.get("torch")
+    device = "cpu" if torch is None else str(torch.get_default_device())
+    if device != "cpu":
+        return (
+            f"your code has made {device} the device of all tensors, on which this fails: "
+            f"{printable(str(err), 200)}",
+            "leave torch.set_default_device out; --device moves the network and its batches",
+        )
+    return "", ""
+
+
 def users_line(frames: Sequence[traceback.FrameSummary]) -> str:
     """Return the innermost line of the user's code among the frames of a call, with its function; else empty."""
     folders = {path.parent for path in _loaded}

@@ -1,5 +1,6 @@
 """Outputs and scores of a network on a split."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 
@@ -47,10 +48,11 @@ def running_scores(
     group = group or Group()
     running = RunningMean(objective, group=group)
     counts: Iterable[int | None] = repeat(None) if sizes is None else sizes
-    for (inputs, targets), size in zip(batches, counts):  # noqa: B905 - without end
-        outputs = forward(model, inputs)
-        loss = group.mean_loss(objective.loss(outputs, targets), len(targets) if size is None else size)
-        running.add(loss, outputs, targets, size)
+    with contextlib.chdir("."):  # which a network of the user's own may change
+        for (inputs, targets), size in zip(batches, counts):  # noqa: B905 - without end
+            outputs = forward(model, inputs)
+            loss = group.mean_loss(objective.loss(outputs, targets), len(targets) if size is None else size)
+            running.add(loss, outputs, targets, size)
     return running
 
 
@@ -63,7 +65,8 @@ def predict(model: nn.Module, batches: Iterable[tuple[Inputs, Tensor]]) -> tuple
         batches: Inputs and targets on the model's device.
     """
     model.eval()
-    pairs = [(call(model, inputs), targets) for inputs, targets in batches]
+    with contextlib.chdir("."):  # which a network of the user's own may change
+        pairs = [(call(model, inputs), targets) for inputs, targets in batches]
     outputs, targets = zip(*pairs, strict=True)
     joined = torch.cat(outputs).cpu()
     # NumPy has no bfloat16.

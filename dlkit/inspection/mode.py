@@ -33,7 +33,7 @@ def as_in_training(model: nn.Module) -> Iterator[None]:
     deterministic = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
     try:
-        with kept_modes(model):
+        with kept_modes(model), contextlib.chdir("."):  # a network of the user's own may change it
             model.eval()
             for norm in norms:
                 norm.train()

@@ -5,7 +5,7 @@ Buffers that its `state_dict` leaves out, random-number generators, plain values
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ class HiddenState:
         self._changed: set[str] = set()
         self._unsaved: dict[str, str] = {}
         self._reported: set[str] = set()
+        self._replaced: list[str] = []
+        self._trained = {id(each) for each in model.parameters()}
         self._looks_once = False
         self._found: dict[str, Tensor] | None = None
 
@@ -109,22 +111,36 @@ class HiddenState:
 
     def warnings(self) -> list[str]:
         """Return a line that names what was seen to change and is not saved; each name once."""
+        replaced = [name for name in self._replaced if name not in self._reported]
         new = {name: kind for name, kind in self._unsaved.items() if name not in self._reported}
-        self._reported |= new.keys()
+        self._reported |= {*new, *replaced}
+        return [*self._of_replaced(replaced), *self._of_unsaved(new)]
+
+    def _of_replaced(self, names: Sequence[str]) -> Iterator[str]:
+        if names:
+            one = len(names) == 1
+            yield (
+                f"{self._name}: {_some([f'self.{name}' for name in names])} {'is a' if one else 'are'} new "
+                f"parameter{'s' * (not one)}, made in training, which the optimizer does not move: make "
+                f"{'it' if one else 'them'} in __init__, and change values in place under torch.no_grad()"
+            )
+
+    def _of_unsaved(self, new: Mapping[str, str]) -> Iterator[str]:
         if not new:
-            return []
-        listed = ", ".join(f"self.{name} ({kind})" for name, kind in list(new.items())[:_SHOWN])
-        more = f" and {len(new) - _SHOWN} more" if len(new) > _SHOWN else ""
+            return
+        listed = _some([f"self.{name} ({kind})" for name, kind in new.items()])
         one = len(new) == 1
-        return [
-            f"{self._name}: {listed}{more} change{'s' * one} in training and {'is' if one else 'are'} not saved; if "
+        yield (
+            f"{self._name}: {listed} change{'s' * one} in training and {'is' if one else 'are'} not saved; if "
             f"outputs depend on {'it' if one else 'them'}, eval and a resumed run differ: keep "
             f"{'it' if one else 'them'} in a buffer, a number or a tensor"
-        ]
+        )
 
     def _look(self, modules: Modules) -> list[Attribute]:
         """Note which attributes have changed, and name and type of those that cannot be saved; return what is saved."""
         held: list[Attribute] = []
+        named = self._model.named_parameters()
+        self._replaced = [name for name, each in named if id(each) not in self._trained]
         unsaved = self._unsaved
         for each in attributes(modules):
             value, before = each.value, self._seen.get(each.name)
@@ -171,6 +187,11 @@ class HiddenState:
         else:
             fits = is_plain(value)
         return fits and put is not None
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def restore_hidden(model: nn.Module, state: Mapping[str, Tensor], device: torch.device) -> None:

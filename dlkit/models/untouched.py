@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -25,10 +25,17 @@ from dlkit.models.plain_values import is_plain
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Restore buffers and attributes of a network after passes that try it, unless these built a part of it."""
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+    """Restore buffers and attributes of a network after passes that try it, unless these built a part of it.
+
+    The working folder is restored too.
+    """
+    lazy = any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers()))
+    with chdir("."), nullcontext() if lazy else _kept(model):
         yield
-        return
+
+
+@contextmanager
+def _kept(model: nn.Module) -> Iterator[None]:
     parts = _structure(model)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     held = [(module, own_attributes(module)) for _, module in scanned_modules(model.named_modules())]

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ class TrainRun(RunState):
             self._prepare_folder()
             with self._open_logs() as logs, self._full_memory_recorded():
                 last_reading = 0.0
-                for step in fit(self.parts, self.position, self.config.epochs):
+                for step in self._steps():
                     due = self._agree(last_reading)
                     self._save_step(step, logs)
                     self._compare_hidden(step)
@@ -100,6 +101,14 @@ class TrainRun(RunState):
             if self.config.deterministic:
                 self.messages.append(f"sha256 of the weights {hash_of_weights(self.parts.model)}")
             self._draw_and_diagnose()
+
+    def _steps(self) -> Iterator[Step]:
+        """Train step by step; a network that changes the working folder does not move the run folder."""
+        folder = os.getcwd()  # noqa: PTH109 - compared with itself at each step
+        for step in fit(self.parts, self.position, self.config.epochs):
+            if self.parts.hidden is not None and os.getcwd() != folder:  # noqa: PTH109
+                os.chdir(folder)
+            yield step
 
     def complete(self) -> None:
         """Draw and diagnose a run that is done but was killed before it had; remove what unfinished writes left.
