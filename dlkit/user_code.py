@@ -81,7 +81,9 @@ def source_digest(code: CodeSpec) -> str:
 
 @contextlib.contextmanager
 def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = "") -> Iterator[None]:
-    """Run code of the user: its exceptions are reported with their line; the working folder is set back after it.
+    """Run code of the user: its exceptions are reported with their line.
+
+    The working folder and what NumPy does about overflows are set back after it.
 
     Args:
         code: Its file.
@@ -92,7 +94,10 @@ def running(code: CodeSpec, what: str, failure: type[DlkitError], hint: str = ""
     Raises:
         DlkitError: It raised an exception, or asked Python to exit.
     """
-    with contextlib.chdir("."):  # paths of the command line are relative to where it was typed
+    import numpy as np
+
+    # Paths of the command line are relative to where it was typed.
+    with contextlib.chdir("."), np.errstate():
         try:
             yield
         except DlkitError:

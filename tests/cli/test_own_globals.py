@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,6 +90,19 @@ def test_a_default_device_is_named_where_it_makes_something_fail(train: Callable
     assert (result.code, result.stdout) == (1, "")
     assert "torch.set_default_device" in result.stderr
     assert "unexpected" not in result.stderr
+
+
+def test_data_that_change_what_numpy_does_about_underflow_are_read(
+    dlkit: Callable[..., Any], home: Path
+) -> None:
+    (home / "tiny.py").write_text(
+        "import numpy as np\n\ndef make():\n    np.seterr(all='raise')\n"
+        "    return np.random.randn(60, 3) * 1e-300, np.arange(60) % 2\n"
+    )
+    before = np.geterr()
+
+    assert dlkit("data", "check", "tiny.py:make").code in (0, 3)
+    assert np.geterr() == before
 
 
 def test_a_blocked_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
