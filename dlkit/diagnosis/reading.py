@@ -8,7 +8,8 @@ from typing import Any
 
 from dlkit.diagnosis.recording import Recording
 from dlkit.errors import CheckpointError, DataError, file_error, printable
-from dlkit.files.history import PROBE_COLUMNS, History, parse_history, read_history, read_rows
+from dlkit.files.foreign_history import ForeignHistory, parse_any_history
+from dlkit.files.history import PROBE_COLUMNS, History, parse_history, read_rows
 from dlkit.files.run_dir import RunDir
 
 
@@ -54,13 +55,15 @@ def _has_text(path: Path) -> bool:
 
 
 def read_history_alone(path: Path) -> tuple[Recording, list[str]]:
-    """Read a history.csv by itself.
+    """Read a history.csv by itself, or the history that another program wrote.
 
     Raises:
         DataError: It is missing, or no history of a training run.
     """
     notes: list[str] = []
-    history = read_history(path)
+    history = parse_any_history(path, *read_rows(path))
+    if isinstance(history, ForeignHistory):
+        notes += history.notes
     recording = Recording(history=_columns(history, notes))
     if recording.epochs < 2:
         notes.append(f"{path} has one epoch: rules about the losses need more")

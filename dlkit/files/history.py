@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 from dlkit.files.atomic import append_line, back_up, write_file
+from dlkit.files.json_history import json_rows
 
 PROBE_COLUMNS = ("step", "layer", "signal", "value")
 _BEFORE_METRIC = ("epoch", "step", "seconds", "lr", "train_loss", "val_loss")
@@ -167,7 +168,7 @@ def parse_history(path: Path, header: Sequence[str], rows: Sequence[tuple[int, S
 
 
 def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Read a CSV's header and its rows with their line numbers, without a last line that was cut off.
+    """Read a CSV's header and its rows with their line numbers, without a last line that was cut off; or those of JSON.
 
     Raises:
         DataError: The file is missing or empty, no text, repeats a column, or has a row of another length.
@@ -180,6 +181,8 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise DataError(f"{path} is not text: byte {err.start} is not UTF-8") from err
     except OSError as err:
         raise _unreadable(err, path) from err
+    if text.lstrip()[:1] in ("{", "["):
+        return json_rows(text, path)
     mark = _delimiter(text)
     if mark == "\t":  # a table that a command printed into a pipe: an empty line ends it
         text = re.sub(r"(\n)\r?\n.*", r"\1", text, flags=re.DOTALL)

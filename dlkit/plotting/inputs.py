@@ -48,7 +48,7 @@ def is_cut_off(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         file.seek(-1, 2)
-        return file.read() not in (b"\n", b"\r")
+        return file.read() not in (b"\n", b"\r", b"}", b"]")  # which end JSON
 
 
 def _what_is_there(folder: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkit.errors import DataError, printable
+from dlkit.files.foreign_history import is_history, parse_any_history
 from dlkit.files.history import read_rows
 from dlkit.plotting.eval_inputs import (
     are_layers,
@@ -17,7 +18,6 @@ from dlkit.plotting.eval_inputs import (
     parse_scores,
     parse_worst,
 )
-from dlkit.plotting.history.foreign import is_history, parse_any_history
 from dlkit.plotting.history.long import read_large
 from dlkit.plotting.history.terminal import Line
 from dlkit.plotting.inputs import CURVE_COLUMNS, parse_curves

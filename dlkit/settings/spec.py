@@ -18,6 +18,11 @@ _BY_PANDAS = (
     'python -c "import sys, pandas as pd; pd.{reader}.to_csv(sys.argv[2], index=False)" {{old}} {{new}}'
 )
 _BY_FUNCTION = "a function of your own can load it: --data file.py:make, as in docs/own-code.md"
+_BY_NUMPY = (
+    "python -c 'import sys, numpy as np; {code}; "
+    "np.savez(sys.argv[2], **d)' {{old}} {{new}}, then --data {{new}}"
+)
+_NAMED = 'd = d if isinstance(d, dict) else dict(zip(("x", "y"), getattr(d, "tensors", d)))'
 # What makes a table of a file that is none, by how its name ends.
 _TO_CSV = {
     **{
@@ -42,7 +47,28 @@ _TO_CSV = {
         )
     },
     **dict.fromkeys((".txt", ".dat", ".data", ".tab", ".asc"), "if it is a table of text: cp {old} {new}"),
-    **dict.fromkeys((".mat", ".h5", ".hdf5", ".nc", ".pkl", ".pickle", ".pt", ".pth", ".rds"), _BY_FUNCTION),
+    **dict.fromkeys((".nc", ".rds"), _BY_FUNCTION),
+}
+# What makes arrays by name of a file that holds some.
+_TO_NPZ = {
+    suffix: _BY_NUMPY.format(code=code)
+    for suffixes, code in (
+        (
+            (".mat",),
+            "from scipy.io import loadmat; "
+            'd = {{k: v for k, v in loadmat(sys.argv[1]).items() if k[:2] != "__" and v.dtype.kind in "fiubU"}}',
+        ),
+        ((".pt", ".pth"), f"import torch; d = torch.load(sys.argv[1], weights_only=True); {_NAMED}"),
+        ((".pkl", ".pickle"), f'import pickle; d = pickle.load(open(sys.argv[1], "rb")); {_NAMED}'),
+        ((".safetensors",), "from safetensors.numpy import load_file; d = load_file(sys.argv[1])"),
+        (
+            (".h5", ".hdf5"),
+            "import h5py; d = {{}}; "
+            'h5py.File(sys.argv[1]).visititems(lambda k, v: d.update({{k.replace("/", "_"): v[()]}}) '
+            'if hasattr(v, "shape") else None)',
+        ),
+    )
+    for suffix in suffixes
 }
 _CODE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)", re.DOTALL)
 
@@ -141,10 +167,10 @@ def _suggestion(text: str, suffix: str) -> str:
         return f"add the name of its function: {text}:make"
     if suffix in _ARCHIVES:
         return "unpack it and give the folder"
-    command = _TO_CSV.get(suffix, "")
-    if command and os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
-        old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}.csv")
-        return command.format(old=old, new=new)
+    for commands, new_suffix in ((_TO_CSV, ".csv"), (_TO_NPZ, ".npz")):
+        if suffix in commands and os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
+            old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}{new_suffix}")
+            return commands[suffix].format(old=old, new=new)
     return ""
 
 

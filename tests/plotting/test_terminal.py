@@ -1,5 +1,5 @@
+from dlkit.files.foreign_history import ForeignHistory
 from dlkit.files.history import History
-from dlkit.plotting.history.foreign import ForeignHistory
 from dlkit.plotting.history.panels import choose_panels
 from dlkit.plotting.history.terminal import draw_terminal
 

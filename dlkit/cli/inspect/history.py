@@ -11,7 +11,7 @@ from dlkit.diagnosis.reading import read_history_alone
 
 
 def history(
-    path: Annotated[Path, Argument(metavar="FILE", help="A history.csv.")],
+    path: Annotated[Path, Argument(metavar="FILE", help="A history.csv, or the log of another program.")],
     strict: StrictOption = False,
 ) -> None:
     """Report what is wrong with a run, from the losses in a history.csv alone."""

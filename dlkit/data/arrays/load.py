@@ -87,6 +87,7 @@ def dataset_of(
         ConfigError: A setting does not fit the data.
     """
     source = request.spec.text
+    pairs, moved = _samples_first(pairs)
     _check_lengths(pairs, source)
     possible = _readings(pairs, request, name)
     reading = possible[turn]
@@ -110,7 +111,7 @@ def dataset_of(
     otherwise = None
     if turn + 1 < len(possible):
         otherwise = partial(dataset_of, pairs, request, name=name, turn=turn + 1, groups=groups, said=said)
-    notes = [*said, reading.note, missing, labels.note, *dataset.notes]
+    notes = [*said, moved, reading.note, missing, labels.note, *dataset.notes]
     return replace(dataset, notes=[note for note in notes if note], otherwise=otherwise)
 
 
@@ -134,20 +135,30 @@ def _check_lengths(pairs: Pairs, source: str) -> None:
         if len(inputs) != len(targets):
             raise DataError(
                 f"{source} has {len(inputs):,} inputs{of} and {len(targets):,} targets",
-                _samples_first(inputs.shape, len(targets)),
+                "each sample needs one target",
             )
         if not inputs.size:
             raise DataError(f"{source} has no samples{of}: the inputs have the shape {inputs.shape}")
 
 
-def _samples_first(shape: tuple[int, ...], count: int) -> str:
-    """Return the way out where targets are as many as another axis of the inputs is long."""
-    if len(shape) < 3 or shape.count(count) != 1:
-        return "each sample needs one target"
-    return (
-        f"the samples have to come first; axis {shape.index(count)} is as long as the targets: save "
-        f"numpy.moveaxis(inputs, {shape.index(count)}, 0)"
-    )
+def _samples_first(pairs: Pairs) -> tuple[Pairs, str]:
+    """Return inputs and targets with their samples in the first axis, where MATLAB has them in the last or elsewhere.
+
+    Returns:
+        The pairs, and a message about what was moved; empty where nothing was.
+    """
+    found, note = {}, ""
+    for part, (inputs, targets) in pairs.items():
+        if targets.ndim == 2 and len(targets) == 1 and targets.shape[1] in inputs.shape:
+            targets = targets[0]  # a row, as MATLAB saves it
+        count = len(targets) if targets.ndim else 0
+        likely = inputs.ndim > 2 or (inputs.ndim == 2 and count > len(inputs))
+        if likely and len(inputs) != count and inputs.shape.count(count) == 1:
+            axis = inputs.shape.index(count)
+            note = f"the {count:,} samples are in axis {axis} of the inputs, by the number of targets: it is moved first"
+            inputs = np.moveaxis(inputs, axis, 0)
+        found[part] = (inputs, targets)
+    return found, note
 
 
 def _labels(targets: Mapping[str, np.ndarray], request: Request) -> Labels:

@@ -1,5 +1,6 @@
 """Which arrays of a file are inputs and which targets, by their names, and by their shapes where names do not tell."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -197,7 +198,7 @@ def _by_shape(
     plain: dict[str, list[ArrayEntry]] = {}
     for name, entry in entries.items():
         plain.setdefault(_split_name(name)[1], []).append(entry)
-    rows = {name: [entry.shape[:1] for entry in each] for name, each in plain.items()}
+    rows = {name: [_count(entry.shape) for entry in each] for name, each in plain.items()}
     named = {name for name in plain if has_word(name, _TARGET) or name == target}
     wide = [
         name
@@ -221,11 +222,19 @@ def _by_shape(
         and rows[name] == rows[inputs[0]]
         and (
             name in named
-            or (not has_word(name, _ASIDE) and all(entry.shape[1:] in ((), (1,)) for entry in each))
+            or (
+                not has_word(name, _ASIDE)
+                and all(math.prod(entry.shape) == max(entry.shape, default=0) for entry in each)
+            )
         )
     ]
     best = [name for name in single if name in named] or single
     return best[0] if len(best) == 1 else ""
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    """Return the number of samples in an array; MATLAB saves a row for one value each."""
+    return shape[1] if len(shape) == 2 and shape[0] == 1 else (shape or (0,))[0]
 
 
 def has_word(name: str, words: re.Pattern[str]) -> bool:

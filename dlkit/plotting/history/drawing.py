@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.errors import counted
+from dlkit.files.foreign_history import ForeignHistory
 from dlkit.files.history import History
 from dlkit.plotting.history.axis_titles import read_axis_titles
-from dlkit.plotting.history.foreign import ForeignHistory
 from dlkit.plotting.history.long import thinned
 from dlkit.plotting.history.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
 from dlkit.plotting.history.runs import (

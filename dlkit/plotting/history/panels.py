@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import compress
 
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
+from dlkit.files.foreign_history import ForeignHistory
 from dlkit.files.history import History
-from dlkit.plotting.history.foreign import ForeignHistory
 
 X_COLUMNS = ("epoch", "step", "seconds")
 _SPLITS = ("train", "val")

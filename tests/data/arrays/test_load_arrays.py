@@ -411,12 +411,18 @@ def test_bands_that_arrays_do_not_have_are_refused(
     assert_reports(caught.value, f"--bands {bands}", part)
 
 
-def test_samples_on_the_last_axis_are_refused_with_the_call_that_moves_them(tmp_path: Path) -> None:
-    inputs, targets = np.arange(2 * 3 * 7.0).reshape(2, 3, 7), np.arange(7) % 2
-    np.savez(tmp_path / "x.npz", X=inputs, y=targets)
+@pytest.mark.parametrize("shape", [(40, 6, 5), (6, 40, 5), (6, 5, 40), (5, 6, 3, 40), (7, 40)])
+@pytest.mark.parametrize("row", [False, True])
+def test_samples_in_another_axis_become_the_first(tmp_path: Path, shape: tuple[int, ...], row: bool) -> None:
+    x, y = RANDOM.normal(size=shape), np.arange(40) / 7
+    np.savez(tmp_path / "a.npz", x=x, y=y[None] if row else y)
 
-    with pytest.raises(DataError) as caught:
-        load_dataset(resolve({"model": "mlp", "data": str(tmp_path / "x.npz")}, {}))
+    dataset = load_dataset(configure(tmp_path / "a.npz", normalize="none"))
+    split = dataset.splits["train"]
+    stored, targets = split.inputs[split.rows], split.targets[split.rows]
+    first = np.moveaxis(x, shape.index(40), 0)[split.rows.numpy()]
 
-    assert "numpy.moveaxis(inputs, 2, 0)" in caught.value.hint
-    assert len(np.moveaxis(inputs, 2, 0)) == len(targets)
+    assert len(first) == 32
+    assert np.sort(stored.reshape(32, -1).numpy()) == pytest.approx(np.sort(first.reshape(32, -1)), abs=1e-6)
+    assert targets.numpy() == pytest.approx(y[split.rows.numpy()], abs=1e-6)
+    assert any("axis" in note for note in dataset.notes) == (shape[0] != 40)

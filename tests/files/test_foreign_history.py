@@ -9,9 +9,9 @@ import pytest
 from refusals import assert_refused, assert_reports
 
 from dlkit.errors import DataError
+from dlkit.files.foreign_history import ForeignHistory, is_history, parse_any_history
 from dlkit.files.history import History, read_rows
 from dlkit.plotting.history.curves import plot_history
-from dlkit.plotting.history.foreign import ForeignHistory, is_history, parse_any_history
 
 Columns = dict[str, list[float | None]]
 
