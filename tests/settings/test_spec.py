@@ -139,7 +139,7 @@ def test_a_file_of_another_kind_is_refused_with_a_command_that_makes_a_table(
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("b.xlsx", "pip install openpyxl"), ("b.xls", "xlrd"), ("x.mat", "file.py:make")]
+    ("name", "hint"), [("b.xlsx", "pip install openpyxl"), ("b.xls", "xlrd"), ("x.mat", "loadmat")]
 )
 def test_a_file_that_needs_more_is_refused_with_what_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hint: str

@@ -155,7 +155,7 @@ def _samples_first(pairs: Pairs) -> tuple[Pairs, str]:
         likely = inputs.ndim > 2 or (inputs.ndim == 2 and count > len(inputs))
         if likely and len(inputs) != count and inputs.shape.count(count) == 1:
             axis = inputs.shape.index(count)
-            note = f"the {count:,} samples are in axis {axis} of the inputs, by the number of targets: it is moved first"
+            note = f"the {count:,} samples are in axis {axis}, by the number of targets: moved to the first"
             inputs = np.moveaxis(inputs, axis, 0)
         found[part] = (inputs, targets)
     return found, note

@@ -1,6 +1,6 @@
 """Arrays in files of other kinds: the hint is a command that makes an .npz of them, which is learned."""
 
-import pickle
+import pickle  # noqa: TID251 - as others write it
 import re
 import subprocess
 import sys
@@ -19,8 +19,8 @@ Y = np.arange(40) % 2
 
 WRITERS: dict[str, Callable[[Path], object]] = {
     "a.mat": lambda path: savemat(path, {"feats": X, "labels": Y, "info": {"by": "me"}}),
-    "b.pt": lambda path: torch.save((torch.tensor(X), torch.tensor(Y)), path),
-    "c.pth": lambda path: torch.save({"x": torch.tensor(X), "y": torch.tensor(Y)}, path),
+    "b.pt": lambda path: torch.save((torch.tensor(X), torch.tensor(Y)), path),  # noqa: TID251 - as others write it
+    "c.pth": lambda path: torch.save({"x": torch.tensor(X), "y": torch.tensor(Y)}, path),  # noqa: TID251
     "d.pkl": lambda path: path.write_bytes(pickle.dumps({"data": X, "labels": Y.tolist()})),
     "e.safetensors": lambda path: save_file({"images": X, "labels": Y}, path),
 }
