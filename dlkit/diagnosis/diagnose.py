@@ -44,12 +44,16 @@ def _confirm(text: str, recording: Recording) -> str:
 
 
 def _ordered(found: Sequence[tuple[Rule, Finding]]) -> list[Finding]:
-    """Mark the first warning that no other explains, and put what follows from it below it."""
+    """Mark the first warning that no other explains, or that explains most, and put what follows from it below it."""
     warnings = [(rule, finding) for rule, finding in found if finding.level == "warning"]
     if not warnings:
         return [finding for _, finding in found]
     explained = {name for rule, _ in warnings for name in rule.explains}
-    cause, first = next((pair for pair in warnings if pair[0].name not in explained), warnings[0])
+    names = {rule.name for rule, _ in warnings}
+    most = max(
+        warnings, key=lambda pair: len(names & set(pair[0].explains))
+    )  # of some that explain each other
+    cause, first = next((pair for pair in warnings if pair[0].name not in explained), most)
     others = sorted(
         (finding for _, finding in found if finding is not first),
         key=lambda finding: (finding.rule not in cause.explains, finding.level == "note"),

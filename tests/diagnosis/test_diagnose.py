@@ -60,6 +60,24 @@ def test_a_cause_is_what_no_other_finding_explains_even_if_it_is_looked_for_late
     assert found["inputs_ignored"] == found["flat_loss"] == (False, "dead")
 
 
+def test_of_causes_that_explain_each_other_the_one_that_explains_most_is_named() -> None:
+    layers = ("first.weight", "second.weight", "output.weight")
+    recording = healthy(
+        {
+            "grad_norm": dict(zip(layers, (constant(1e-6), constant(0.1), constant(1.0)), strict=True)),
+            "output_spread": {"": constant(0.0)},
+            "dead": {"relu": constant(1.0)},
+            "mean_loss": {"": constant(CONSTANT)},
+        },
+        history=stuck(),
+    )
+
+    found = {finding.rule: (finding.cause, finding.because_of) for finding in diagnose(recording)}
+
+    assert found["vanishing"] == (True, None)
+    assert found["dead"] == found["inputs_ignored"] == found["flat_loss"] == (False, "vanishing")
+
+
 def test_while_a_run_goes_on_only_sure_rules_look() -> None:
     recording = hot()
     recording.finished = False

@@ -113,6 +113,14 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "note",
         "--freeze",
     ),
+    "random features that are meant and do well": (
+        "frozen",
+        lambda: healthy(
+            {"frozen": {"first.weight": [(1, 1.0)], "second.weight": [(1, 1.0)]}, **whole(simple_skill=0.4)}
+        ),
+        "note",
+        None,
+    ),
     "softmax": ("softmax", lambda: healthy(whole(output_min=0.0, output_sum_error=1e-7)), "warning", None),
     "sigmoid": ("softmax", lambda: healthy(whole(output_min=0.2, output_max=0.9)), "warning", None),
     "tanh": ("softmax", lambda: healthy(whole(output_min=-0.99, output_max=0.98)), "warning", None),
@@ -643,6 +651,18 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         None,
     ),
+    "samples that change places in training": (
+        "mode_gap",
+        lambda: healthy({**whole(mode_difference=0.15), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "a low rate that stays below neighbours": (
+        "lr_low",
+        lambda: healthy({"update_ratio": rates(1e-3), **whole(simple_skill=0.9)}, history=stuck(0.45)),
+        "warning",
+        "--lr",
+    ),
     "an average that has not left the start": (
         "mode_gap",
         lambda: healthy(history={**stuck(), "train_loss": [0.2] * 10}, ema=0.9999),
@@ -738,6 +758,12 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
     "noise on the inputs beside what is first lost": (
         "init",
         lambda: healthy({**whole(loss=12.0, eval_loss=2.3), **FLAT}, history=stuck()),
+    ),
+    "outputs of one sign that hardly differ": (
+        "softmax",
+        lambda: healthy(
+            {**whole(output_min=0.05, output_max=0.13, output_spread=0.002), **FLAT}, history=stuck()
+        ),
     ),
     "an average of a short run that is good": (
         "mode_gap",

@@ -10,7 +10,7 @@ from dlkit.diagnosis.rule import Rule
 _WORSE, _MUCH_WORSE, _SHARE_OF_CONSTANT = 1.5, 2.0, 0.1
 _SETTLED = 51
 _WELL, _SHORT = 0.85, 0.1
-_OTHER, _RANDOM = 0.2, 0.05
+_OTHER, _RANDOM = 0.12, 0.05
 _AVERAGED, _BEHIND = 3.0, 0.3
 
 
@@ -145,7 +145,7 @@ RULES = (
         threshold=_WORSE,
         condition="the same samples have 1.5 times the loss in evaluation mode, by 10 % of the constant answer's,"
         " from step 51 on, or without dropout twice the loss in training mode; or other outputs each time; or, without"
-        " dropout and batch norm, outputs that differ by 0.2 of their spread between the modes; or --ema averages over"
+        " dropout and batch norm, outputs that differ by 0.12 of their spread between the modes; or --ema averages over"
         " a third of the steps or more and validation stays 30 % behind training",
         healthy="0.9 to 1.1",
         source="TheDeepChecker, activation similarity",

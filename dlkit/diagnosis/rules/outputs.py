@@ -9,7 +9,7 @@ from dlkit.diagnosis.rule import OF_WIRING, Rule
 
 _CROSS_ENTROPIES = ("auto", "cross-entropy")
 _BOUNDED = 1e-6
-_VARIES, _GREW = 0.05, 2.0
+_VARIES, _HARDLY, _GREW = 0.05, 0.01, 3.0
 _SHOWN = 3
 _TINY = 1e-6
 _WELL, _SHORT, _HALF = 0.85, 0.1, 0.5
@@ -143,9 +143,9 @@ def _few_directions(recording: Recording) -> Evidence | None:
 def _vary(recording: Recording) -> bool:
     """Return whether the outputs came to differ from sample to sample, as those of a network that is not dead."""
     spreads, sizes = recording.points("output_spread"), recording.output_sizes()
-    if spreads and spreads[-1][1] > _GREW * spreads[0][1]:
-        return True
-    return any(value > _VARIES * sizes.get(step, math.inf) for step, value in spreads)
+    shares = [value / max(sizes.get(step, math.inf), _TINY) for step, value in spreads]
+    grew = bool(shares) and shares[-1] > max(_HARDLY, _GREW * shares[0])
+    return grew or max(shares, default=0.0) > _VARIES
 
 
 def _reaches(points: list[tuple[int, float]], bound: float) -> bool:

@@ -9,7 +9,7 @@ from dlkit.diagnosis.findings import Cure, Evidence, learned
 from dlkit.diagnosis.recording import Point, Recording, early, first_above, late, median
 from dlkit.diagnosis.rule import Rule
 
-_NEVER_LEARNED = 0.05
+_NEVER_LEARNED, _SHORT = 0.05, 0.1
 _LEARNED = 0.5
 _WELL = 0.85
 _EXTREME = 10.0
@@ -209,7 +209,9 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
     if not ratios or skill is None:
         return None
     largest = max(ratios)
-    if not 0 < largest <= limit or (skill > _LEARNED and not _stands_still(recording)):
+    if not 0 < largest <= limit or (
+        skill > _LEARNED and not _stands_still(recording) and not recording.falls_short(_SHORT)
+    ):
         return None
     return Evidence(
         message=f"no step moves a layer by more than {largest:.2g} times its norm, {learned(skill)}",
@@ -286,7 +288,7 @@ RULES = (
         signals=("update_ratio", "train_loss", "constant_loss"),
         threshold=2e-3,
         condition="no step moves any weight matrix by 2e-3 of its norm, and validation gets less than half of the way"
-        " to a perfect answer, or the loss stays above 0.9 of its start",
+        " to a perfect answer or stays below simple methods, or the loss stays above 0.9 of its start",
         healthy="1.4e-3 to 1.5e-2",
         source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
         cure="raise --lr to that of the recipe, or tenfold",

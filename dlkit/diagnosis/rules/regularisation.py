@@ -10,7 +10,7 @@ from dlkit.diagnosis.rule import Rule
 _HARDLY = 0.35
 _LEARNED = 0.5
 _SHRANK = 0.3
-_SHORT = 0.25
+_SHORT, _MANY = 0.1, 0.6
 _SMALL, _USUAL = 4, 32
 _SYMPTOMS = (
     "dead",
@@ -61,7 +61,7 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
             cure=_less_decay(recording),
             confirm="dlkit inspect weights RUN",
         )
-    if drops and max(drops.values()) > 0.6:
+    if drops and max(drops.values()) > _MANY:
         layer, share = max(drops.items(), key=lambda pair: pair[1])
         return Evidence(
             message=f"{layer} drops {share:.0%} of its inputs, {learned(skill)}",

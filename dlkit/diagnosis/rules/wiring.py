@@ -115,7 +115,10 @@ def frozen(recording: Recording, limit: float) -> Evidence | None:
         return None
     share = sum(sizes[name][0][1] for name in names if name in sizes) / total
     asked, loaded = recording.config.get("freeze"), recording.config.get("init")
-    level = "warning" if share > limit and not loaded else "note"
+    reached = (
+        recording.simple is not None and recording.skill is not None and recording.skill > recording.simple
+    )
+    level = "warning" if share > limit and not loaded and not reached else "note"
     cure = (
         Cure("leave --freeze out", "--freeze")
         if asked
@@ -181,7 +184,8 @@ RULES = (
         stage="wiring",
         signals=("frozen", "size"),
         threshold=0.5,
-        condition="more than half of the parameters are frozen without --init; fewer are a note",
+        condition="more than half of the parameters are frozen without --init, and validation is not better than what"
+        " simple methods reach; else a note",
         healthy="0, or weights from another run",
         source="measured here",
         cure="leave --freeze out",
