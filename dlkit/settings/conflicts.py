@@ -126,11 +126,13 @@ def _cuts_both(config: TrainConfig) -> bool:
 
 
 def _kind_of(config: TrainConfig) -> DataKind | None:
-    """Return the kind of the data; None where the spec is none, which is reported elsewhere."""
+    """Return the kind of the data; None where the spec is none, or a folder that is missing: reported elsewhere."""
     try:
-        return data_kinds()[parse_spec(config.data).kind]
+        spec = parse_spec(config.data)
     except ConfigError:
         return None
+    kind = data_kinds()[spec.kind]
+    return None if kind.folder and spec.path is not None and not spec.path.exists() else kind
 
 
 def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigError]:

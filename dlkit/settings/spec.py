@@ -46,7 +46,6 @@ _TO_CSV = {
             (".feather", "read_feather(sys.argv[1])"),
         )
     },
-    **dict.fromkeys((".txt", ".dat", ".data", ".tab", ".asc"), "if it is a table of text: cp {old} {new}"),
     **dict.fromkeys((".nc", ".rds"), _BY_FUNCTION),
 }
 # What makes arrays by name of a file that holds some.

@@ -13,8 +13,6 @@ from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.roles import (
-    alike,
-    alike_error,
     groups_in,
     names_rows,
     times_in,
@@ -23,6 +21,7 @@ from dlkit.data.tables.roles import (
     weights_in,
     without_rows,
 )
+from dlkit.data.tables.spellings import alike, shown_alike
 from dlkit.data.tables.suspects import suspects_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
@@ -298,14 +297,13 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
             cure="they are of no use for training; fill them in or drop them",
         )
     if texts := alike(column):
-        fault = alike_error(table, column)
         yield Finding(
             level="warning",
             rule="labels",
             where=f"column {name}",
             count=sum(map(len, texts)),
-            message=fault.message,
-            cure=fault.hint,
+            message=f"classes that differ only in case, spaces or dashes: {shown_alike(texts)}",
+            cure="training takes them as one; --task classification keeps them apart",
         )
 
 

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+TEXT_SUFFIXES = (".txt", ".dat", ".data", ".tab", ".asc")  # what stands between their fields shows
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 def table_suffixes(path: Path) -> tuple[str, str]:
     """Return how the name of a table's file ends, as `.csv` and `.gz`; the first is empty if it is no table's."""
     *_, before, last = ["", "", *(suffix.lower() for suffix in path.suffixes)]
+    before, last = (".csv" if suffix in TEXT_SUFFIXES else suffix for suffix in (before, last))
     if last in TABLE_SUFFIXES:
         return last, ""
     return (before, last) if last in PACKED_SUFFIXES and before in TABLE_SUFFIXES else ("", "")
@@ -72,7 +74,11 @@ def describe(config: "TrainConfig") -> Summary:
 TABLE = DataKind(
     name="table",
     load=deferred("dlkit.data.tables.load:load_tabular"),
-    suffixes=(*TABLE_SUFFIXES, *(end + packed for end in TABLE_SUFFIXES for packed in PACKED_SUFFIXES)),
+    suffixes=(
+        *TABLE_SUFFIXES,
+        *TEXT_SUFFIXES,
+        *(end + packed for end in TABLE_SUFFIXES + TEXT_SUFFIXES for packed in PACKED_SUFFIXES),
+    ),
     stdin=True,
     refuses=("augment", "bands", "num_workers", "size"),
     borrows=("coords", "split_by_block"),

@@ -22,8 +22,9 @@ from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import peek_names, read_table
 from dlkit.data.tables.reading.wide import no_garbage_collection
-from dlkit.data.tables.roles import alike, alike_error, keys_in
+from dlkit.data.tables.roles import keys_in
 from dlkit.data.tables.splits import digest_of, split_table
+from dlkit.data.tables.strays import refuse_strays
 from dlkit.data.tables.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
@@ -106,11 +107,11 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
             f"--normalize {config.normalize} is for images; each column of a table has its own mean and spread",
             "auto or none",
         )
-    targets = read_targets(table, names, config.task)
     refuse_totals(table, names)
-    for name in names if config.task == "auto" else ():
-        if alike(table.column(name)):
-            raise alike_error(table, table.column(name))
+    if config.features is None:
+        aside = _not_for_learning(table, names, config)
+        refuse_strays(table, [name for name in table.names if name not in (*names, *aside)], names)
+    targets = read_targets(table, names, config.task)
     rows = split_table(table, targets, config)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     left_out = _not_for_learning(table, names, config)

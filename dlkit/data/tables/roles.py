@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlkit.data.tables.reading.header import from_to, other_file
+from dlkit.data.tables.reading.header import from_to
 from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.errors import DataError, printable
 
@@ -30,7 +30,7 @@ _TOTAL = re.compile(
     r"mittelwerte?|moyenne|media|s\.?d\.?|std)\b(?! loss).{0,40}",
     re.IGNORECASE,
 )
-_FEW_TOTALS, _SHOWN_LINES, _SHOWN_CLASSES = 0.1, 40, 3
+_FEW_TOTALS, _SHOWN_LINES = 0.1, 40
 _GROUP_NAME = re.compile(
     r"(^|[_ .-])(id|uid|tag|patient|subj|subject|participant|person|proband|animal|cow|mouse|user|customer|client|"
     r"donor|pupil|student|athlete|player|household|family|specimen|device|machine|sensor|speaker|author|site|plot|"
@@ -178,30 +178,6 @@ def times_in(table: Table, names: Sequence[str]) -> list[str]:
         if len(steps) >= _FEWEST_STEPS and max(forward, len(steps) - forward) >= _MOSTLY_ONE_WAY * len(steps):
             return [name]
     return []
-
-
-def alike(column: Column) -> list[list[str]]:
-    """Return the texts of a column that differ only in case or spaces, those that belong together in a list."""
-    by_plain: dict[str, list[str]] = {}
-    for text in column.categories:
-        by_plain.setdefault(" ".join(text.split()).casefold(), []).append(text)
-    return [texts for texts in by_plain.values() if len(texts) > 1]
-
-
-def alike_error(table: Table, column: Column) -> DataError:
-    """Return the error of classes that differ only in case or spaces, with the command that writes them alike."""
-    shown = "; ".join(
-        " and ".join(repr(printable(text)) for text in texts) for texts in alike(column)[:_SHOWN_CLASSES]
-    )
-    script = (
-        "import sys, pandas as pd; d = pd.read_csv(sys.argv[1], sep=None, engine='python', dtype=str); "
-        "d[sys.argv[2]] = d[sys.argv[2]].str.split().str.join(' ').str.capitalize(); d.to_csv(sys.argv[3], index=False)"
-    )
-    words = " ".join(map(shlex.quote, (table.source, column.name, other_file(table.source))))
-    return DataError(
-        f"classes of {printable(column.name)} differ only in case or spaces: {shown}",
-        f'python -c "{script}" {words} writes them alike; --task classification takes them as they are',
-    )
 
 
 def _weighs(table: Table, name: str) -> bool:

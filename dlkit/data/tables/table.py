@@ -43,7 +43,8 @@ class Stray:
             target: It is to be predicted, so it cannot be left out.
         """
         value, column = printable(self.value, 40), printable(name)
-        words = ",".join(printable(word, 40) for word in (self.value, *self.more))
+        words = as_typed([printable(word, 40) for word in (self.value, *self.more)])
+        others = as_typed([printable(word, 40) for word in self.more])
         as_text = f"--kinds {shlex.quote(f'{column}=text')} takes the column as texts"
         what, hint = {
             "word": (
@@ -67,7 +68,8 @@ class Stray:
             "units": ("among numbers of another unit", f"write all in one unit; {as_text}"),
             "censored": (
                 ", which is a limit, among numbers",
-                "--censored half, value or drop: it becomes half the limit, the limit, or missing",
+                "--censored half, value or drop: it becomes half the limit, the limit, or missing"
+                + (f"; with it --missing {shlex.quote(others)}, if that is missing" if self.more else ""),
             ),
             "exponent": (
                 ", which may be a number, or a name as that of a well",
@@ -265,6 +267,11 @@ def _marks_of(number: str) -> str:
         if re.fullmatch(r"\d{3}\D*", last) and "." not in number
         else "--decimal ,"
     )
+
+
+def as_typed(values: Sequence[str]) -> str:
+    """Return values as an option takes them: with commas between, quoted where one has a comma itself."""
+    return ",".join(f'"{value}"' if "," in value else value for value in values)
 
 
 def is_index(name: str) -> bool:

@@ -1,12 +1,14 @@
 """What a table's target column holds, classes or a number, and its values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, SOME_CLASSES, infer_task
 from dlkit.data.tables.encoding import too_large
+from dlkit.data.tables.spellings import alike, folded, one_spelling, refuse_no_classes, shown_alike
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 
@@ -87,7 +89,13 @@ def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
     for column in columns:
         _check(table, column)
     if len(columns) == 1:
-        task, why = _infer(table, columns[0]) if task == "auto" else (task, "")
+        if task == "auto":
+            task, why = _infer(table, columns[0])
+            if columns[0].kind == "text":
+                refuse_no_classes(table, columns[0])
+                return _merged(table, columns[0], why)
+        else:
+            why = ""
     elif task == "classification":
         raise DataError(
             f"--task classification takes one target; --target names {len(names)}", "name one of them"
@@ -111,6 +119,17 @@ def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
     return Targets(task, names, _numbers(table, names), note=why)
 
 
+def _merged(table: Table, column: Column, why: str) -> Targets:
+    """Return the classes of a column of texts with the spellings of one as one class."""
+    spelling = one_spelling(column, table.codes(column.name))
+    values, names = _classes(table, column, spelling)
+    for texts in alike(column):
+        one = len({spelling.get(text, text) for text in texts}) == 1
+        what = "one class, --task classification keeps them apart" if one else "classes of their own"
+        why += f"; {shown_alike([texts])} are {what}"
+    return Targets("classification", (column.name,), values, names, why)
+
+
 def targets_like(table: Table, names: tuple[str, ...], task: str, class_names: Sequence[str]) -> Targets:
     """Read the targets of other rows than those trained on; they may all be missing.
 
@@ -131,6 +150,9 @@ def targets_like(table: Table, names: tuple[str, ...], task: str, class_names: S
         return Targets(task, names, _numbers(table, names))
     texts = table.texts(names[0])
     place = {name: index for index, name in enumerate(class_names)}
+    spelt = {folded(name): index for index, name in enumerate(class_names)}
+    if len(spelt) == len(place):
+        place |= {text: spelt[folded(text)] for text in {*texts} - {None, *place} if folded(text) in spelt}
     values = np.array(
         [UNLABELLED if text is None else place.get(text, UNLABELLED - 1) for text in texts], dtype=np.int64
     )
@@ -157,7 +179,7 @@ def _check(table: Table, column: Column) -> None:
             f"--target {name} holds dates; a target is a number or a class",
             "write the time to predict as a number, e.g. days since the first row",
         )
-    if column.stray is not None and _mostly_numbers(column):
+    if column.stray is not None and is_mostly_numbers(column):
         raise column.stray.error(table.source, column.name, target=True)
     if column.hashed:
         raise DataError(
@@ -165,7 +187,8 @@ def _check(table: Table, column: Column) -> None:
         )
 
 
-def _mostly_numbers(column: Column) -> bool:
+def is_mostly_numbers(column: Column) -> bool:
+    """Return whether a column that is no numbers for a few texts has too many others to be classes."""
     return len(column.categories) > FEW_CLASSES
 
 
@@ -194,15 +217,24 @@ def _is_binary(numbers: np.ndarray) -> bool:
     return bool(np.array_equal(np.unique(numbers[~np.isnan(numbers)]), [0, 1]))
 
 
-def _classes(table: Table, column: Column) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return class indices and the names of the classes, in the order of texts or of numbers."""
+def _classes(
+    table: Table, column: Column, spelling: Mapping[str, str] = MappingProxyType({})
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return class indices and the names of the classes, in the order of texts or of numbers.
+
+    Args:
+        table: The table.
+        column: The column.
+        spelling: The class of texts that are not their own.
+    """
     name = printable(column.name)
     if column.kind == "text":
         codes = table.codes(column.name)
         used = np.unique(codes[codes >= 0])
-        names = sorted(column.categories[code] for code in used)
+        called = [spelling.get(text, text) for text in column.categories]
+        names = sorted({called[code] for code in used})
         place = {text: index for index, text in enumerate(names)}
-        by_code = np.array([*(place.get(text, UNLABELLED) for text in column.categories), UNLABELLED])
+        by_code = np.array([*(place.get(text, UNLABELLED) for text in called), UNLABELLED])
         indices = by_code[codes]
     else:
         numbers = table.numbers(column.name)

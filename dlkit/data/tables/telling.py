@@ -40,9 +40,10 @@ def giving_away(
     for column in columns:
         if column.hashed or column.stray is not None:
             continue
-        score = _telling(
-            _stored(table, column.name, rows), places, text=column.kind == "text", classes=classes
-        )
+        values = _stored(table, column.name, rows)
+        score = _telling(values, places, text=column.kind == "text", classes=classes)
+        if (gaps := table.missing(column.name, rows)).any():
+            score = max(score, _telling(gaps, places, text=True, classes=classes))
         if score >= _GIVES_AWAY:
             measure = "balanced accuracy" if classes else "R2 of ranks"
             yield column.name, f"{measure} {score:.3f} on rows held out"

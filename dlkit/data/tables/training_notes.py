@@ -17,6 +17,7 @@ from dlkit.data.tables.roles import (
     weights_in,
     without_rows,
 )
+from dlkit.data.tables.spellings import spelt_differently
 from dlkit.data.tables.table import Table, blocks_of
 from dlkit.data.tables.targets import Targets
 from dlkit.data.tables.telling import giving_away
@@ -83,6 +84,8 @@ def training_notes(
                 f"{printable(name)} predicts {printable(target.name)} by itself ({score}); leave it out with "
                 "--features unless it is known before the target is"
             )
+    if spelt := spelt_differently(table, [code.name for code in encoding.columns]):
+        yield f"texts that differ only in case, spaces or dashes are different: {', '.join(spelt)}; write them alike"
     if left_out:
         reasons = "; ".join(
             f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()

@@ -12,7 +12,10 @@ import pytest
 from pyarrow import parquet
 from refusals import assert_refused
 
+from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import read_table
+from dlkit.data.tables.table import table_of
+from dlkit.data.tables.telling import giving_away
 from dlkit.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -108,3 +111,81 @@ def test_an_empty_last_column_is_left_out(home: Path, dlkit: Callable[..., Any])
 
     assert "Unnamed: 2" in said.partition("columns left out: ")[2]
     assert_refused(dlkit("train", "mlp", "--data", "named.csv", "--target", "y"), 3, "column 3")
+
+
+def test_a_currency_before_brackets_is_negative(tmp_path: Path) -> None:
+    values = RNG.normal(0, 3000, 200).round(2)
+    table = read(tmp_path, [f"$({-value:,.2f})" if value < 0 else f"${value:,.2f}" for value in values])
+
+    np.testing.assert_allclose(table.numbers("a"), values)
+
+
+def test_clocks_without_hours_are_parts_of_one_where_others_have_them(tmp_path: Path) -> None:
+    seconds = RNG.integers(2000, 6000, 200)
+    texts = [
+        f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" if s >= 3600 else f"{s // 60}:{s % 60:02d}"
+        for s in seconds
+    ]
+    table = read(tmp_path, texts)
+
+    np.testing.assert_allclose(table.numbers("a"), seconds / 3600)
+    assert any("mm:ss as parts of one" in note for note in table.notes)
+
+
+def test_a_word_among_clocks_may_be_missing(tmp_path: Path) -> None:
+    texts = [f"3:{i % 60:02d}:00" for i in range(100)] + ["DNF", "DNS"]
+    stray = read(tmp_path, texts).column("a").stray
+    table = read_table(str(tmp_path / "t.csv"), options=TableOptions(missing=("DNF", "DNS")))
+
+    assert {stray.value, *stray.more} == {"DNF", "DNS"}
+    np.testing.assert_allclose(table.numbers("a")[:100], [3 + i % 60 / 60 for i in range(100)])
+    assert np.isnan(table.numbers("a")[100:]).all()
+
+
+def test_letters_that_offices_put_behind_numbers_are_left_out(tmp_path: Path) -> None:
+    values = RNG.normal(20, 5, 200).round(1)
+    marks = RNG.choice(["", "", "", " p", " e", " b"], 200)
+    table = read(tmp_path, [f"{value}{mark}" for value, mark in zip(values, marks, strict=True)] + [":"])
+
+    np.testing.assert_allclose(table.numbers("a")[:-1], values)
+    assert np.isnan(table.numbers("a")[-1])
+    assert any("letters behind left out" in note for note in table.notes)
+
+
+def test_addresses_and_versions_are_texts(tmp_path: Path) -> None:
+    table = read(tmp_path, [f"10.0.{i % 7}.{i % 250}" for i in range(200)])
+
+    assert (table.column("a").kind, table.column("a").stray) == ("text", None)
+
+
+def test_japanese_units_follow_without_a_space(tmp_path: Path) -> None:
+    values = RNG.integers(30, 200, 100) / 10
+    table = read(tmp_path, [f"{value}万円" for value in values])
+
+    np.testing.assert_allclose(table.numbers("a"), values)
+    assert table.column("a").unit == "万円"
+
+
+@pytest.mark.parametrize("word", [r"\N", "..", "...", ":", "(null)", "#NULL!", "n.a."])
+def test_more_words_are_missing_among_numbers(word: str, tmp_path: Path) -> None:
+    table = read(tmp_path, [str(i / 2) for i in range(50)] + [word])
+
+    assert np.isnan(table.numbers("a")[-1])
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".dat", ".data", ".tab", ".txt.gz"])
+def test_texts_of_other_names_are_tables(suffix: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": range(30), "y": range(30)})
+    frame.to_csv(tmp_path / f"t{suffix}", index=False, sep="\t")
+
+    assert read_table(str(tmp_path / f"t{suffix}")).numbers("y").tolist() == list(range(30))
+
+
+def test_whether_a_value_is_there_may_tell_the_target() -> None:
+    target = RNG.integers(0, 2, 200).astype(float)
+    ended = np.where(target > 0, RNG.random(200), np.nan)
+    table = table_of("t", {"ended": ended, "y": target})
+
+    found = giving_away(table, [table.column("ended")], table.column("y"), classes=True)
+
+    assert [name for name, _ in found] == ["ended"]

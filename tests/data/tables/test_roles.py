@@ -1,9 +1,7 @@
 """Columns and rows that are no features or samples: weights, row numbers, totals; and numbers that may be names."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 from refusals import assert_refused
 
 from dlkit.data.tables.reading.table_file import read_table
-from dlkit.data.tables.roles import alike, groups_in, keys_in, totals_in, weights_in
+from dlkit.data.tables.roles import groups_in, keys_in, totals_in, weights_in
 from dlkit.data.tables.table import table_of
 from dlkit.settings.resolve import resolve
 
@@ -152,24 +150,6 @@ def test_groups_are_reported_until_it_is_said_how_to_split(dlkit: Run, home: Pat
     assert "\tgroups\t" in dlkit("data", "check", "t.csv", "--target", "y").stdout
     assert "--group patient" not in dlkit(*TRAIN, "t.csv", "--group", "patient").stderr
     assert "\tgroups\t" not in dlkit("data", "check", "t.csv", "--target", "y", "--group", "patient").stdout
-
-
-def test_classes_that_differ_in_case_or_spaces_are_refused_with_the_command_that_mends_them(
-    dlkit: Run, home: Path
-) -> None:
-    answers = ["Yes", "yes", "No", "NO ", "Yes\u00a0"] * 20
-    pd.DataFrame({"a": RNG.random(100), "y": answers}).to_csv("t.csv", index=False)
-
-    refused = dlkit(*TRAIN, "t.csv")
-    command = refused.stderr.partition("hint: ")[2].partition(" writes them alike")[0]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(command, shell=True, check=True, env={"PATH": path})
-
-    assert refused.code == 3
-    assert set(pd.read_csv("new.csv").y) == {"Yes", "No"}
-    assert dlkit(*TRAIN, "new.csv").code == 0
-    assert dlkit(*TRAIN, "t.csv", "--task", "classification").code == 0
-    assert alike(read_table("t.csv").column("y")) == [["Yes", "yes", "Yes\u00a0"], ["No", "NO "]]
 
 
 @pytest.mark.parametrize(

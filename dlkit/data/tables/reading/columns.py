@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
+from dlkit.data.tables.reading.around import is_grouped, shape_of
 from dlkit.data.tables.reading.arrow import as_array, coded
 from dlkit.data.tables.reading.dates import ISO, as_seconds
-from dlkit.data.tables.reading.numbers import Written, is_grouped, shape_of
+from dlkit.data.tables.reading.numbers import Written
 from dlkit.data.tables.table import Column, Stray
 from dlkit.errors import DataError, printable
 
@@ -19,6 +20,7 @@ TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FA
 
 _MAX_EXACT_FLOAT32 = 2**24
 MAX_WORDS = 3  # so many words among numbers stand for missing values; more are texts
+_MOST_OTHERS = 12
 PADDED = re.compile(r"0\d+")
 EXPONENT = re.compile(r"\d+[eE]([0-3]?\d|4[0-8])")  # a plate has up to 48 columns of wells
 
@@ -288,7 +290,7 @@ def fault_of(text: str, written: Written) -> str:
 def others_of(texts: Sequence[str], strange: np.ndarray, text: str) -> tuple[str, ...]:
     """Return further strange texts, if they are few."""
     others = [texts[place] for place in np.flatnonzero(strange).tolist() if texts[place] != text]
-    return tuple(others) if len(others) < MAX_WORDS else ()
+    return tuple(others) if len(others) < _MOST_OTHERS else ()
 
 
 def _truths(texts: Sequence[str]) -> np.ndarray:

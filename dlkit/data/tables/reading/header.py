@@ -18,6 +18,7 @@ _BOM = b"\xef\xbb\xbf"
 _ROWS_SEEN = 200
 _BYTES_SEEN = 2**18
 _MOST_TITLES = 12
+_SHOWN_NAMES = 6
 _OTHER_FILES = {
     b"PK\x03\x04": ("an Excel or zip file", "export it as CSV; a zipped CSV is read under the name .csv.zip"),
     b"PAR1": ("a parquet file", "name it .parquet"),
@@ -120,7 +121,8 @@ def read_header(
             source,
             line,
             f"looks like values, not like names of columns: {shown}",
-            "--no-header reads it as a row, and the columns are c0, c1, ...; --header reads it as names",
+            f"--no-header reads it as a row, and --target and --features name the columns {_numbered(names)}; --header "
+            "reads it as names",
         )
     if (
         len(names) > 1
@@ -138,6 +140,12 @@ def read_header(
         raise DataError(err.message, _names_below(file, delimiter, source, line) or err.hint) from err
     file.seek(end)
     return Header(names, delimiter, end, line - 1 + record.count(b"\n"), comments, titles)
+
+
+def _numbered(names: Sequence[str]) -> str:
+    """Return how columns without names are called, each with its first value."""
+    shown = [f"c{place} ({printable(name, 20)})" for place, name in enumerate(names)]
+    return ", ".join(shown if len(shown) <= _SHOWN_NAMES else [*shown[:3], "...", shown[-1]])
 
 
 def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

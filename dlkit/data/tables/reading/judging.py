@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from dlkit.data.tables.reading.around import is_grouped, look_around, recognise_marks, shape_of
 from dlkit.data.tables.reading.arrow import coded
 from dlkit.data.tables.reading.columns import (
     EXPONENT,
@@ -19,7 +20,7 @@ from dlkit.data.tables.reading.columns import (
     others_of,
 )
 from dlkit.data.tables.reading.dates import forms_of, in_order, mostly_dates
-from dlkit.data.tables.reading.numbers import Marks, is_grouped, look_around, recognise_marks, shape_of
+from dlkit.data.tables.reading.numbers import Marks
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.together import judge_together
 
@@ -182,7 +183,10 @@ def _judge_numbers(
         reader.written = around.written
     if around.fault:
         row, text = first_of(_chosen(texts, given, around.fault), texts, codes)
-        reader.kind, reader.odd = "text", Odd(row, text, around.fault)
+        words = np.zeros(len(texts), dtype=bool)
+        words[given] = ~around.fits
+        more = others_of(texts, words, text) if around.fault == "censored" else ()
+        reader.kind, reader.odd = "text", Odd(row, text, around.fault, more)
         return
     read = ~np.isnan(reader.written.read_each(texts)) | missing
     if reader.written.censored == "drop":

@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +14,50 @@ from dlkit.data.tables.reading.arrow import as_array, strings
 
 # What stands for a missing number in the wild; in a text column only the empty field is missing, for "NA", "None"
 # and "null" are labels there.
-MISSING = frozenset(
-    (
-        "",
-        "NA",
-        "N/A",
-        "n/a",
-        "#N/A",
-        "NaN",
-        "nan",
-        "NAN",
-        "-nan",
-        "NULL",
-        "null",
-        "Null",
-        "None",
-        "none",
-        "<NA>",
+MISSING = (
+    frozenset(
+        (
+            "",
+            "NA",
+            "N/A",
+            "n/a",
+            "#N/A",
+            "NaN",
+            "nan",
+            "NAN",
+            "-nan",
+            "NULL",
+            "null",
+            "Null",
+            "None",
+            "none",
+            "<NA>",
+        )
     )
-) | {"?", "-", "--", "\u2013", "\u2014", ".", "#VALUE!", "#DIV/0!", "#REF!", "#NUM!"}
+    | {
+        "?",
+        "-",
+        "--",
+        "\u2013",
+        "\u2014",
+        ".",
+        "..",
+        "...",
+        "\u2026",
+        ":",
+        "\\N",
+        "(null)",
+        "n.a.",
+        "N.A.",
+        "#NULL!",
+    }
+    | {
+        "#VALUE!",
+        "#DIV/0!",
+        "#REF!",
+        "#NUM!",
+    }
+)
 FACTORS = {
     "k": 1e3,
     "K": 1e3,
@@ -46,31 +71,17 @@ FACTORS = {
 }
 
 _NO_NUMBER = "no number"
-_FEW_TEXTS = 20
-_FEW_NUMBERS = 5
-_MAX_UNITS = 5
-_CURRENCY = r"[$€£¥₹₩₽]|US\$|R\$|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|AUD|CAD|SEK|NOK|DKK|PLN|Rs\.?"
-# Units that may follow a number without a space; others have to be words of three small letters or more.
-_SHORT_UNITS = re.compile(
-    "[mckn]?m[23]?|[µμ]m|k?g|[mnµμ]g|u[mg]|t|[mdc]?[lL]|hr?s?|sec|m?s|mins?|d|yrs?|mo|ha|px|mph|km?ph|kmh|rpm|cc|b?hp|"
-    "[kM]?Wh?|m?V|mA|[kMG]?Hz|[KMGT]B|lbs?|oz|[fF]t|in|yd|mi|[CFK]|bar|[hk]?Pa|mmHg|dB|pp[mb]|bps?|x|k?cal|k?J|mol|"
-    "[mµn]M|rad|deg|kr|zł|Kč|sq.?ft"
-)
-_NO_UNITS = re.compile("[ap]m|st|nd|rd|th|(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec).*", re.IGNORECASE)
-_UNIT = r"[^\W\d_]+[23²³]?(?:[/^·.*][^\W_]+)*\.?"
-_NUMBER = r"(?:\d(?:[\d.,' \u00a0\u202f]*\d)?|[.,]\d+)(?:[eE][+-]?\d+)?"
-_SHAPE = re.compile(
-    rf"(?P<limit>[<>]=?|≤|≥)?\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<before>{_CURRENCY})\s*)?(?P<sign2>[+\-\u2212])?"
-    rf"(?P<number>{_NUMBER})(?P<space>\s*)(?P<after>[%‰$€£¥₹₩₽]|°\s?[CFK]?|(?:per cent|sq\.? ?ft|{_UNIT})"
-    rf"(?: {_UNIT})?)?"
-)
-_BRACKETS = re.compile(rf"\((?:(?:{_CURRENCY})\s*)?{_NUMBER}\)")
-_CLOCK = re.compile(r"[+-]?\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?")
 _CLOCK_PARTS = r"^(?P<sign>[+-]?)(?P<first>\d+):(?P<second>\d+)(?::(?P<third>[\d.]+))?$"
-_PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'"}
-_ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
-_NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
-_GROUPED = re.compile(r"\d{1,3}([.,' ]\d{3})*,\d+|\d{1,3}([,' ]\d{3})+(\.\d+)?|\d+,\d+")
+PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'"}
+ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
+FLAGS = " [a-z]{1,2}$"
+BRACKETS = r"^([^\d(]*)\((.*)\)$"
+CLOCKS = {  # by how many colons there are
+    (1,): "1:30 as 1.5",
+    (2,): "h:mm:ss as hours",
+    (1, 2): "h:mm:ss as hours, mm:ss as parts of one",
+}
+NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
 
 
 @dataclass(frozen=True)
@@ -103,11 +114,6 @@ class Marks:
         return re.fullmatch(rf"[+-]?{self.pattern}", text) is not None
 
 
-_MARKS = tuple(
-    Marks(decimal, mark) for decimal, other in ((",", "."), (".", ",")) for mark in (other, " ", "'")
-)
-
-
 @dataclass(frozen=True)
 class Written:
     """How the numbers of a column are written.
@@ -119,6 +125,7 @@ class Written:
         factors: Numbers may be followed by k, M or bn, which multiply them.
         brackets: Numbers in brackets are negative, as accountants write them.
         errors: Behind a number ± and its error, or the mark of a footnote, may stand, which are left out.
+        flags: Behind a number a letter or two may stand after a space, as statistical offices mark it, left out.
         clock: How parts with colons between are read, in words; empty where there are none.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
         typed: Words that stand for a missing value because the user says so.
@@ -130,6 +137,7 @@ class Written:
     factors: bool = False
     brackets: bool = False
     errors: bool = False
+    flags: bool = False
     clock: str = ""
     censored: str = ""
     typed: frozenset[str] = frozenset()
@@ -144,7 +152,10 @@ class Written:
         """What stands before and behind the numbers, in words; empty where nothing does."""
         factors, brackets = "k, M, bn" * self.factors, "(1) as -1" * self.brackets
         errors = "± and what follows, or marks as *, left out" * self.errors
-        return ", ".join(filter(None, (self.before, self.after, factors, brackets, errors, self.clock)))
+        flags = "letters behind left out" * self.flags
+        return ", ".join(
+            filter(None, (self.before, self.after, factors, brackets, errors, flags, self.clock))
+        )
 
     def read(self, texts: pa.Array) -> pa.Array | None:
         """Return texts as float64, null where one is missing; None where one is no number."""
@@ -187,11 +198,13 @@ class Written:
         if not self.unit and self.marks.plain and not self.censored:
             return texts
         if self.clock:
-            return _clock_numbers(texts)
+            return _clock_numbers(texts, short=self.clock == CLOCKS[1, 2])
+        if self.flags:
+            texts = pc.replace_substring_regex(texts, FLAGS, "")
         if self.errors:
-            texts = pc.replace_substring_regex(texts, _ERROR, "")
+            texts = pc.replace_substring_regex(texts, ERROR, "")
         if self.brackets:
-            texts = pc.replace_substring_regex(texts, r"^\((.*)\)$", r"-\1")
+            texts = pc.replace_substring_regex(texts, BRACKETS, r"-\1\2")
         bare = pc.replace_substring_regex(texts, self._pattern, r"\1\2\3")
         bare = pc.replace_substring(bare, self.marks.thousands, "") if self.marks.thousands else bare
         bare = pc.replace_substring(bare, self.marks.decimal, ".")
@@ -222,143 +235,23 @@ class Written:
         return numbers
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A text that holds a number: the number as written, and what stands around it."""
-
-    number: str
-    limit: str = ""
-    before: str = ""
-    after: str = ""
-    brackets: bool = False
-    error: bool = False
-
-
-@dataclass(frozen=True)
-class Around:
-    """What stands around the numbers of a column, as its texts have it.
-
-    Args:
-        written: How they are written; None where they do not agree.
-        fits: Which texts are numbers written so, shape (K,), bool.
-        fault: `units` where they do not agree, `few units` where few texts do not, `censored` where some are limits;
-            empty where they are numbers.
-        numbers: The numbers alone, with their marks.
-    """
-
-    written: Written | None
-    fits: np.ndarray
-    fault: str = ""
-    numbers: tuple[str, ...] = field(default=(), repr=False)
-
-
-def shape_of(text: str) -> Shape | None:
-    """Return the number that a text holds with what stands around it; None where it holds something else."""
-    text = text.strip()
-    bare = re.sub(_ERROR, "", text)
-    error, text = bare != text, _tidied(bare)
-    brackets = _BRACKETS.fullmatch(text) is not None
-    match = _SHAPE.fullmatch(f"-{text[1:-1]}" if brackets else text)
-    if match is None or (match["sign"] and match["sign2"]):
-        return None
-    after = match["after"] or ""
-    attached = after and not match["space"] and after[0].isalpha()
-    if attached and not (
-        _SHORT_UNITS.fullmatch(after)
-        or after in FACTORS
-        or "/" in after
-        or (len(after) > 2 and after.islower())
-    ):
-        return None
-    if _NO_UNITS.fullmatch(after):
-        return None
-    sign = (match["sign"] or match["sign2"] or "").replace("\u2212", "-")
-    number = match["number"].replace("\u00a0", " ").replace("\u202f", " ")
-    return Shape(sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets, error)
-
-
-def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, share: float) -> Around | None:
-    """Find out what stands around the numbers of a column; None where most texts hold something else.
-
-    Args:
-        texts: Different texts, none missing, shape (K,).
-        counts: How often each comes, shape (K,).
-        written: How numbers are written as far as that is known.
-        share: The share of the texts that must be numbers.
-    """
-    if all(map(_CLOCK.fullmatch, texts)) and len({text.count(":") for text in texts}) == 1:
-        clock = "h:mm:ss as hours" if texts[0].count(":") > 1 else "1:30 as 1.5"
-        return Around(replace(written, clock=clock), np.ones(len(texts), dtype=bool))
-    shapes = [shape_of(text) for text in texts]
-    fits = np.array([shape is not None for shape in shapes], dtype=bool)
-    if counts[fits].sum() < share * counts.sum():
-        return None
-    found = [shape for shape in shapes if shape is not None]
-    numbers = tuple(shape.number for shape in found)
-    few = len({(shape.number, shape.limit, shape.after) for shape in found}) <= _FEW_TEXTS
-    befores = {shape.before for shape in found} - {""}
-    afters = {shape.after for shape in found}
-    factors = bool(afters & FACTORS.keys()) and afters <= {"", *FACTORS}
-    units = set() if factors else afters - {""}
-    if len(befores) > 1 or len(units) > 1 or (units == {"%"} and "" in afters):
-        if len(befores) + len(units) > _MAX_UNITS:
-            return None
-        return Around(None, fits, "few units" if few else "units", numbers)
-    known = replace(written, before="".join(befores), after="".join(units), factors=factors)
-    known = replace(
-        known, brackets=any(shape.brackets for shape in found), errors=any(shape.error for shape in found)
-    )
-    limits = any(shape.limit for shape in found)
-    if limits and not written.censored:
-        plain = {shape.number for shape in found if not shape.limit}
-        return Around(known, fits, "censored", numbers) if len(plain) > _FEW_NUMBERS else None
-    return Around(known, fits, "", numbers)
-
-
-def is_grouped(number: str) -> bool:
-    """Return whether a number has a comma, or marks between thousands."""
-    return _GROUPED.fullmatch(number.lstrip("+-")) is not None
-
-
-def recognise_marks(
-    columns: Iterable[Sequence[str]], decimal: str | None = None, thousands: str | None = None
-) -> Marks | None:
-    """Return how the numbers of a table are written where it shows: a decimal comma, or marks between thousands.
-
-    Args:
-        columns: Numbers of each column as they are written.
-        decimal: What stands before decimals, if that was given.
-        thousands: What stands between thousands, likewise.
-    """
-    given = [text for column in columns for text in column]
-    fitting = [
-        marks
-        for marks in _MARKS
-        if decimal in (None, marks.decimal)
-        and thousands in (None, marks.thousands)
-        and all(map(marks.fits, given))
-    ]
-    decimals = {marks.decimal for marks in fitting}
-    return fitting[0] if len(decimals) == 1 else None
-
-
 def _tidy(texts: pa.Array) -> pa.Array:
     """Return texts without spaces around, with plain signs, apostrophes and spaces, and without a dash for no cents."""
     texts = pc.utf8_trim_whitespace(texts)
-    for odd, plain in _PLAIN.items():
+    for odd, plain in PLAIN.items():
         texts = pc.replace_substring(texts, odd, plain)
-    return pc.replace_substring_regex(texts, _NO_CENTS, r"\1")
+    return pc.replace_substring_regex(texts, NO_CENTS, r"\1")
 
 
-def _tidied(text: str) -> str:
-    """Return one text as `_tidy` does."""
-    for odd, plain in _PLAIN.items():
-        text = text.replace(odd, plain)
-    return re.sub(_NO_CENTS, r"\1", text)
+def _clock_numbers(texts: pa.Array, *, short: bool) -> pa.Array:
+    """Return parts with colons between, each a sixtieth of the one before, in the unit of the first, as texts.
 
-
-def _clock_numbers(texts: pa.Array) -> pa.Array:
-    """Return parts with colons between, each a sixtieth of the one before, in the unit of the first, as texts."""
+    Args:
+        texts: As 1:30 or 1:30:00.
+        short: The first of two parts is missing where there are no three.
+    """
+    if short:
+        texts = pc.replace_substring_regex(texts, r"^([+-]?)(\d+:[\d.]+)$", r"\1" "0:" r"\2")
     parts = pc.extract_regex(texts, _CLOCK_PARTS)
     first, second, third = (
         pc.replace_substring_regex(pc.struct_field(parts, name), "^$", "0").cast(pa.float64())
@@ -370,12 +263,6 @@ def _clock_numbers(texts: pa.Array) -> pa.Array:
     )
     strange = pc.and_(pc.is_valid(texts), pc.is_null(number))
     return pc.if_else(strange, strings([_NO_NUMBER])[0], number)
-
-
-def _one(unit: str) -> str:
-    """Return a unit without what differs within a column: one month, two months."""
-    unit = " ".join(unit.split()).removesuffix(".")
-    return unit[:-1] if len(unit) > 3 and unit.endswith("s") and unit.isalpha() else unit
 
 
 def _unit_pattern(unit: str) -> str:

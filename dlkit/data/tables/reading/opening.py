@@ -3,7 +3,9 @@
 import bz2
 import codecs
 import contextlib
+import csv
 import gzip
+import io
 import lzma
 import shlex
 import shutil
@@ -17,9 +19,10 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from dlkit.data.tables.reading.header import wide_encoding
-from dlkit.data.tables.reading.surroundings import foreign_encoding
+from dlkit.data.tables.reading.surroundings import blank_separated, foreign_encoding, is_blank_separated
 from dlkit.errors import DataError, printable
 
+_HEAD_BYTES = 2**16
 _COPY_BYTES = 2**20
 _DAMAGED = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
@@ -47,7 +50,13 @@ def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tu
         ("", "") if not packed and source.lower().endswith(".parquet") else foreign_encoding(file)
     )
     if not encoding:
-        yield file, ""
+        if (not packed and source.lower().endswith(".parquet")) or not is_blank_separated(
+            file.read(_HEAD_BYTES)
+        ):
+            yield file, ""
+        else:
+            with _with_commas(file) as copy:
+                yield copy, f"{source} has blanks between its columns"
         return
     with spooled(file, source, encoding) as copy:
         yield (
@@ -57,6 +66,22 @@ def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tu
                 f"iconv -f ENCODING -t UTF-8 {shlex.quote(source)} > utf8.csv"
             ),
         )
+
+
+@contextlib.contextmanager
+def _with_commas(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Return a copy of a file of fields with blanks between, line for line, as CSV."""
+    with tempfile.TemporaryFile() as copy:
+        text = io.TextIOWrapper(copy, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        file.seek(0)
+        for line in file:
+            if line.startswith(b"#"):
+                text.write(line.decode())
+            else:
+                writer.writerow(blank_separated(line.decode()))
+        text.detach()
+        yield cast("BinaryIO", copy)
 
 
 @contextlib.contextmanager

@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from dlkit.data.tables.reading.fields import are_values, delimiter_of, is_number, split_line
+from dlkit.data.tables.reading.fields import DELIMITERS, are_values, delimiter_of, is_number, split_line
 
-ENCODING_BYTES = 32 * 2**20
+ENCODING_BYTES = 8 * 2**20
 _TAIL_BYTES = 2**16
 _ROWS_SEEN, _FEWEST_ROWS = 60, 4
 _MOST_TITLES = 20
 _USUAL = 0.8
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
+_BLANKS = re.compile(r'"([^"]*)"|(\S+)')
+_FEWEST_BLANKS = 3
 _MIXED = re.compile(rb"[\xc3\xc5][\x80-\xbf]|\xe2\x80[\x90-\xa6]")
 _PAIRED = re.compile(rb"[\x80-\xff]{2,}")
 _IN_A_WORD = re.compile(r"[a-z](?:[\u201a-\u203a\u0192\u02c6\u02dc][a-z]|[\u0152\u0160\u0178\u017d])")
@@ -29,7 +31,7 @@ def foreign_encoding(file: BinaryIO) -> tuple[str, str]:
     is known by its syllables. A file with UTF-8 in other places is a mixture, which nothing reads.
 
     Args:
-        file: Is read from its beginning, 32 MiB at most, and left there.
+        file: Is read from its beginning, 8 MiB at most, and left there.
     """
     file.seek(0)
     data = file.read(ENCODING_BYTES)
@@ -44,6 +46,35 @@ def foreign_encoding(file: BinaryIO) -> tuple[str, str]:
     if (text := _is_text(data, "cp932")) and _KANA.search(text):
         return "CP932", _example(text)
     return "", ""
+
+
+def is_blank_separated(data: bytes) -> bool:
+    """Return whether blanks alone stand between the fields of lines, mostly numbers, as in older collections of data.
+
+    Args:
+        data: The beginning of the file.
+    """
+    lines = [
+        line
+        for line in data.decode("latin-1").split("\n")[:_ROWS_SEEN][:-1]
+        if line.strip() and line[0] != "#"
+    ]
+    if len(lines) < _FEWEST_ROWS:
+        return False
+    rows = [blank_separated(line) for line in lines]
+    usual, count = Counter(map(len, rows)).most_common(1)[0]
+    fields = [field for row in rows[1:] for field in row]
+    numbers = sum(is_number(field.strip()) for field in fields)
+    bare = [re.sub(r'[ \t]+"[^"]*"', "", line.strip()) for line in lines]
+    others = max(len(split_line(line, sign)) for line in bare for sign in DELIMITERS if sign != "\t")
+    tabs = max(line.count("\t") + 1 for line in bare)  # a few may stand among the blanks
+    alike = usual >= _FEWEST_BLANKS and count >= _USUAL * len(rows)
+    return alike and 2 * numbers > len(fields) and others == 1 and 2 * tabs <= usual
+
+
+def blank_separated(line: str) -> list[str]:
+    """Return the fields of a line that blanks stand between, those in quotes as one."""
+    return [quoted or plain for quoted, plain in _BLANKS.findall(line)]
 
 
 def lines_above(data: bytes, delimiter: str | None) -> tuple[int, int]:

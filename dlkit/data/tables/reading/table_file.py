@@ -26,13 +26,14 @@ from dlkit.data.tables.reading.prepared import (
     prepared_place,
 )
 from dlkit.data.tables.reading.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
-from dlkit.data.tables.reading.surroundings import foreign_encoding
+from dlkit.data.tables.reading.surroundings import foreign_encoding, is_blank_separated
 from dlkit.data.tables.reading.together import convert_together
 from dlkit.data.tables.reading.wide import WIDE_COLUMNS, WideFile
 from dlkit.data.tables.table import Progress, Stray, Table
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 
 PREPARED_FROM_BYTES = 32 * 2**20
+_HEAD_BYTES = 2**16
 
 
 def read_table(
@@ -101,7 +102,12 @@ def peek_names(source: str, options: TableOptions) -> tuple[str, ...]:
         if source == "-" or packed or suffix not in (".csv", ".tsv") or not path.is_file():
             return ()
         with path.open("rb") as file:
-            if wide_encoding(file.read(4)) or foreign_encoding(cast("BinaryIO", file))[0]:
+            start = file.read(_HEAD_BYTES)
+            if (
+                wide_encoding(start)
+                or foreign_encoding(cast("BinaryIO", file))[0]
+                or is_blank_separated(start)
+            ):
                 return ()
             file.seek(0)
             named = printable(source, 200)
