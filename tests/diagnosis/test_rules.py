@@ -761,9 +761,19 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
     ),
     "outputs of one sign that hardly differ": (
         "softmax",
-        lambda: healthy(
-            {**whole(output_min=0.05, output_max=0.13, output_spread=0.002), **FLAT}, history=stuck()
-        ),
+        lambda: healthy({**whole(output_min=0.05, output_max=0.13), **FLAT}, history=stuck()),
+    ),
+    "dropout of a function, by which the run learns": (
+        "mode_gap",
+        lambda: healthy(whole(mode_difference=0.6, train_loss=1.2, eval_loss=0.5), history=stuck(0.5)),
+    ),
+    "twenty rows by --limit": (
+        "labels",
+        lambda: healthy(whole(samples=20.0), history={**stuck(1.2), "train_loss": [1.0] * 10}, limit=20),
+    ),
+    "codes of which swaps change the outputs for a few samples": (
+        "inputs_ignored",
+        lambda: healthy({**whole(inputs_used=0.4), "input_std": {}}, history=stuck(0.5)),
     ),
     "an average of a short run that is good": (
         "mode_gap",

@@ -13,7 +13,7 @@ _GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
 _LEARNED_NOTHING = 0.1
 _WORSE, _WORSE_NUMBERS = 0.06, 1.15
 _STRANGE, _ENOUGH, _WELL = 0.3, 60, 0.85
-_CHANCE, _ROWS_READ = 5.0, 384
+_CHANCE, _ROWS_READ, _USUAL_TAIL = 5.0, 384, 5.0
 _FEW, _SHIFTED = 30, 0.5
 _LITTLE, _MOST, _FAR = 0.15, 0.8, 8.0
 _TRIAL = 5
@@ -26,7 +26,8 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     if train is None or val is None or skill is None:
         return None
     strange = _strange_part(recording, skill)
-    if recording.repeats_few:
+    few = recording.config.get("limit") and (recording.number("samples") or VERY_FEW) < VERY_FEW
+    if recording.repeats_few or few:
         return None
     if not strange and (
         skill >= _LEARNED_NOTHING or train < limit or _can_be_learned(recording) or _is_unlike(recording)
@@ -60,7 +61,8 @@ def _strange_part(recording: Recording, skill: float) -> str:
     train, val = within["train"], within["val"]
     if train is None or val is None or min(_counts(recording)) < _ENOUGH:
         return ""
-    chance = _CHANCE / math.sqrt(min(*_counts(recording), _ROWS_READ))
+    tail = max(1.0, (recording.number("whole_target_max") or 0.0) / _USUAL_TAIL)
+    chance = tail * _CHANCE / math.sqrt(min(*_counts(recording), _ROWS_READ))
     if abs(train - val) < max(_STRANGE, chance) or min(train, val) > _LEARNED_NOTHING or skill > _WELL:
         return ""
     strange, other = ("training", val) if train < val else ("validation", train)

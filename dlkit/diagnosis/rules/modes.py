@@ -9,7 +9,7 @@ from dlkit.diagnosis.rule import Rule
 
 _WORSE, _MUCH_WORSE, _SHARE_OF_CONSTANT = 1.5, 2.0, 0.1
 _SETTLED = 51
-_WELL, _SHORT = 0.85, 0.1
+_WELL, _SHORT, _LITTLE = 0.85, 0.1, 0.35
 _OTHER, _RANDOM = 0.12, 0.05
 _AVERAGED, _BEHIND = 3.0, 0.3
 
@@ -47,7 +47,7 @@ def _other_outputs(recording: Recording) -> Evidence | None:
     dropped = any(found[0][1] > 0 for found in recording.layers("dropout").values())
     if not points or dropped or recording.layers("batch_norm"):
         return None
-    if median(points) < _OTHER or not recording.suffers(_WELL, _SHORT):
+    if median(points) < _OTHER or not recording.suffers(_LITTLE, _SHORT):
         return None
     return Evidence(
         message=f"outputs differ by {median(points):.2g} of their spread between training and evaluation mode, without"
@@ -116,7 +116,7 @@ def _other_loss(recording: Recording, limit: float) -> Evidence | None:
 def _noise_in_training(recording: Recording, pairs: Sequence[tuple[int, float, float]]) -> Evidence | None:
     """Judge by a loss that is much higher in training mode, though nothing is dropped."""
     constant, dropped = recording.constant_loss or 0.0, recording.layers("dropout").values()
-    if any(found[0][1] > 0 for found in dropped) or not recording.suffers(_WELL, _SHORT):
+    if any(found[0][1] > 0 for found in dropped) or not recording.suffers(_LITTLE, _SHORT):
         return None
     ratios = [
         (

@@ -1,18 +1,19 @@
 """Rules about what the network computes: what it makes of its inputs, and what the loss is given."""
 
 import math
+from collections.abc import Sequence
 
 from dlkit.diagnosis.cures import other_activation
 from dlkit.diagnosis.findings import Cure, Evidence
-from dlkit.diagnosis.recording import Recording, late
+from dlkit.diagnosis.recording import Point, Recording, late
 from dlkit.diagnosis.rule import OF_WIRING, Rule
 
 _CROSS_ENTROPIES = ("auto", "cross-entropy")
 _BOUNDED = 1e-6
-_VARIES, _HARDLY, _GREW = 0.05, 0.01, 3.0
+_RANGE = 0.5
 _SHOWN = 3
 _TINY = 1e-6
-_WELL, _SHORT, _HALF = 0.85, 0.1, 0.5
+_WELL, _SHORT, _HALF, _THIRD = 0.85, 0.1, 0.5, 0.33
 _NEARLY, _FEW = 0.97, 8
 
 
@@ -66,10 +67,10 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
     value = max((value for _, value in recording.points("output_sum_error")), default=math.inf)
     if classes and lowest >= 0 and value < limit:
         name = "softmax"
-    elif lowest >= 0 and len(low) > _SHOWN and _vary(recording):
-        zero = all(point == 0 for _, point in low)
-        name = "ReLU" if zero else "sigmoid" if highest <= 1 else "a function without negative values"
-        value = highest
+    elif all(point == 0 for _, point in low) and len(low) > _SHOWN:
+        name, value = "ReLU", lowest
+    elif lowest >= 0 and len(low) > _SHOWN and _spread(low, high) > _RANGE:
+        name, value = "sigmoid" if highest <= 1 else "a function without negative values", highest
     elif _reaches(low, -1.0) and _reaches(high, 1.0):
         name, value = "tanh", highest
     if not name:
@@ -104,8 +105,8 @@ def inputs_ignored(recording: Recording, limit: float) -> Evidence | None:
 
 def _part_ignored(recording: Recording) -> Evidence | None:
     """Find a network that looks at a part of its inputs alone."""
-    used = recording.number("inputs_used")
-    if used is None or not 0 < used < _HALF:
+    used, codes = recording.number("inputs_used"), recording.number("input_std") is None
+    if used is None or not 0 < used < (_THIRD if codes else _HALF):
         return _few_directions(recording)
     return Evidence(
         message=f"the outputs depend on {used:.0%} of the input features",
@@ -140,12 +141,9 @@ def _few_directions(recording: Recording) -> Evidence | None:
     )
 
 
-def _vary(recording: Recording) -> bool:
-    """Return whether the outputs came to differ from sample to sample, as those of a network that is not dead."""
-    spreads, sizes = recording.points("output_spread"), recording.output_sizes()
-    shares = [value / max(sizes.get(step, math.inf), _TINY) for step, value in spreads]
-    grew = bool(shares) and shares[-1] > max(_HARDLY, _GREW * shares[0])
-    return grew or max(shares, default=0.0) > _VARIES
+def _spread(low: Sequence[Point], high: Sequence[Point]) -> float:
+    """Return the range of the late outputs; that of biases alone is small."""
+    return max(value for _, value in late(high)) - min(value for _, value in late(low))
 
 
 def _reaches(points: list[tuple[int, float]], bound: float) -> bool:
@@ -205,8 +203,8 @@ RULES = (
         signals=("output_spread", "output_std", "output_min", "output_max", "inputs_used", "act_rank"),
         threshold=1e-6,
         condition="the outputs' spread over samples is below 1e-6 of their size in every measured step; or they depend"
-        " on fewer than half of the features, and validation gets less than 97 % of the way to a perfect answer; or one"
-        " number, or fewer than half the classes less one, gets from the inputs to the first layer",
+        " on fewer than half of the features (a third of codes), and validation gets less than 97 % of the way to a"
+        " perfect answer; or one number, or fewer than half the classes less one, reach the first layer",
         healthy="0.1 to 1",
         source="TheDeepChecker; Karpathy, A Recipe for Training Neural Networks",
         cure="use the inputs in forward()",

@@ -68,7 +68,7 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     elif not (message := _each_by_itself(recording)):
         return None
     within, skill = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")], recording.skill
-    extreme = shift > _FAR_INPUTS * limit or column > _FAR_INPUTS * _OTHER_COLUMN or not 0.1 < scale < 10
+    extreme = shift > _FAR_INPUTS * limit or not 0.1 < scale < 10
     suffers = skill is None or skill < (_WELL if extreme else _NOTHING) or max(within) - skill > _NOT_FEWER
     return Evidence(
         message=message,
