@@ -28,6 +28,12 @@ def hint_for(err: BaseException | None, model: nn.Module, description: DataDescr
         return _lazy_linear(model, wanted)
     if "must be equal to input_size" in text and shape:
         return f"the inputs have {shape[-1]} features a step: take input_size as an argument, filled in from the data"
+    flat = "dimension out of range" in text.lower() or "too many indices for tensor of dimension 2" in text
+    if flat and len(shape) == 1:
+        return (
+            f"a sample is one row of {shape[0]} numbers; sequences are arrays, (N, T, F), e.g. the rows of each one "
+            "stacked by a function: --data file.py:make"
+        )
     if "indices" in text and "Long, Int" in text:
         return "an embedding takes whole numbers: save the inputs as such, e.g. x.astype('int64')"
     return ""

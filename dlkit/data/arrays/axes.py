@@ -155,7 +155,7 @@ def _of_three(
     asked = given.get("augment") not in (None, "none") or given.get("bands") is not None
     image = small or asked or name.lower() in _IMAGE_NAMES
     for_images = record is not None and record.recipe in ("image", "torchvision")
-    as_image = Reading("nhw", note=_note("nhw", shape, "" if small else "ntf"))
+    as_image = Reading("nhw", note=_note("nhw", shape, "" if small or for_images else "ntf"))
     sequence = Reading("ntf", note=_note("ntf", shape, "nft or nhw"))
     if own:
         yield from (as_image, sequence) if image else (sequence, as_image)

@@ -38,7 +38,7 @@ def refuse_objects(
 def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
     """Return the command that makes plain arrays of objects: texts of targets, and of sequences padded ones."""
     old, new = json.dumps(str(path)), json.dumps(str(path.with_name(f"{path.stem}-plain{path.suffix}")))
-    read = f"import numpy as np; d = np.load({old}, allow_pickle=True); s = d" + (
+    read = f"import numpy as np; d = np.load({old}, None, True); s = d" + (
         f"[{json.dumps(entry.name)}]" if entry.name else ""
     )
     if are_targets:

@@ -62,6 +62,10 @@ def choose_bands(
             f"--bands {least} selects those that all images have",
         )
     of = max(counts)
+    if asked is None and of == 3 and (grey := _by_bands(kinds).get(1, 0)):
+        notes.append(
+            f"grey images ({grey:,} of {sum(kinds.values()):,}) are read with three equal bands, like the coloured ones"
+        )
     names = {kind.names for kind in kinds}
     all_names = names.pop() if len(names) == 1 else ()
     with_alpha = sum(count for kind, count in kinds.items() if kind.alpha)

@@ -17,6 +17,7 @@ _ROWS, _FOLDERS, _DEPTH, _TABLES, _LOOKED_FOR = 200, 300, 3, 20, 3
 _NO_LABELS = re.compile("sample|submission|test", re.IGNORECASE)
 _LABEL = re.compile("labels?|class(es)?|target|category|y", re.IGNORECASE)
 _SIZE = 64
+_SUFFIXES = "(" + ", ".join(f'"{suffix}"' for suffix in IMAGE_SUFFIXES) + ")"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,32 @@ class LabelTable:
         return (
             f"arrays of the images and {of}: python -c {shlex.quote(code)}; then --data {shlex.quote(made)}"
         )
+
+
+def command_for_names(folder: Path, names: Sequence[str], size: int | None = None) -> str:
+    """Return the command that makes arrays of images and the numbers that their names begin with; empty without them.
+
+    Args:
+        folder: Where they lie.
+        names: The files.
+        size: Of the images, in pixels.
+    """
+    first = [re.match(r"(\d+(?:\.\d+)?)[_ -]", name) for name in names]
+    numbers = {match[1] for match in first if match}
+    if not names or not all(first) or not 1 < len(numbers) < len(names):
+        return ""
+    code = (
+        "import glob, os, re, numpy as np; from PIL import Image, ImageOps; "
+        f"f = sorted(p for p in glob.glob({json.dumps(str(folder) + '/*')}) if p.lower().endswith({_SUFFIXES})); "
+        f'x = np.stack([np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open(p)).convert("RGB"), '
+        f"({size or _SIZE}, {size or _SIZE}))) for p in f]); "
+        'y = np.array([float(re.match("[0-9.]+", os.path.basename(p))[0]) for p in f]); '
+        f"np.savez({json.dumps(f'{folder.name}.npz')}, x=x, y=y)"
+    )
+    return (
+        f"if the first number of a name, as in {printable(names[0], 60)}, is to be predicted: python -c "
+        f"{shlex.quote(code)}; then --data {shlex.quote(folder.name)}.npz"
+    )
 
 
 def find_label_table(folder: Path) -> LabelTable | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlkit.data.images.image_file import SUFFIXES
-from dlkit.data.images.label_table import find_label_table
+from dlkit.data.images.label_table import command_for_names, find_label_table
 from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
 from dlkit.data.images.tree import Folder, Found, only, walk
 from dlkit.errors import DataError, counted, did_you_mean, printable, reason
@@ -82,10 +82,15 @@ def list_images(
     try:
         return _list_images(root, known, layout)
     except DataError as err:
-        table = find_label_table(root) if known is None and layout == "auto" and root.is_dir() else None
-        if table is None:
+        asked = known is not None or layout != "auto" or not root.is_dir()
+        table = None if asked else find_label_table(root)
+        names = (
+            () if asked else sorted(path.name for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
+        )
+        hint = command_for_names(root.absolute(), names, size) if table is None else table.command(None, size)
+        if not hint:
             raise
-        raise DataError(err.message, table.command(None, size)) from None
+        raise DataError(err.message, hint) from None
 
 
 def _list_images(root: Path, known: Sequence[str] | None, layout: str) -> Listing:

@@ -209,7 +209,7 @@ def _refuse_several_classes(table: Table, columns: Sequence[Column]) -> None:
         raise DataError(
             f"--target {_some([column.name for column in columns])} are true or false each; only one target can be of "
             "classes",
-            "name one of them; or --task regression takes them as numbers, 0 and 1",
+            "name one of them; or --task regression keeps all, as numbers 0 and 1: predictions estimate probabilities",
         )
 
 

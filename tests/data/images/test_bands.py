@@ -31,7 +31,7 @@ NAMED = Kind(4, "uint8", names=("red", "green", "blue", "nir"))
     ("kinds", "asked", "taken", "said"),
     [
         ([GREY], None, (1, ()), []),
-        ([GREY, COLOUR], None, (3, ()), []),
+        ([GREY, COLOUR], None, (3, ()), ["grey images (1 of 2)"]),
         ([NIR], None, (4, ()), ["4 bands"]),
         ([NIR], "4,3,2", (4, (3, 2, 1)), ["--bands 4,3,2", "4 bands"]),
         ([NAMED], "nir,red", (4, (3, 0)), ["--bands nir,red"]),

@@ -112,3 +112,25 @@ def test_a_table_of_other_things_names_no_images(home: Path) -> None:
     (home / "c.csv").write_bytes(b"\xff\x00,\n1,2\n")
 
     assert find_label_table(home) is None
+
+
+def test_numbers_in_file_names_are_learned_by_the_hint(dlkit: Any, home: Path) -> None:
+    ages = [20 + index % 9 for index in range(30)]
+    images(home / "faces", [f"{age}_{index % 2}_{index:05}.jpg.chip.jpg" for index, age in enumerate(ages)])
+
+    refused = dlkit("train", "cnn", "--data", "faces", "--size", "8")
+    arrays = run_hint(refused.stderr, home)
+    followed = dlkit(
+        "train", "cnn", "--data", "faces.npz", "--task", "regression", "--epochs", "1", "--no-plot"
+    )
+
+    with np.load(arrays) as made:
+        assert sorted(made["y"].tolist()) == sorted(ages)
+        assert made["x"].shape == (30, 8, 8, 3)
+    assert followed.code == 0, followed.stderr
+
+
+def test_names_that_begin_with_running_numbers_tell_nothing(dlkit: Any, home: Path) -> None:
+    images(home / "scans", [f"{index:03}_a.png" for index in range(8)])
+
+    assert "python -c" not in dlkit("train", "cnn", "--data", "scans").stderr
