@@ -1,6 +1,5 @@
 """Arrays in .npz and .npy files, or made by a function, as a data set."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,8 +13,8 @@ from dlkit.data.arrays.groups import groups_of, suggested_groups
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
 from dlkit.data.arrays.inputs import as_stored, missing_note, pick_bands
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels, unknown_targets
-from dlkit.data.arrays.reading import check_room, load_zipped, map_array, refuse_objects
-from dlkit.data.arrays.roles import find_inputs, find_roles, note_of
+from dlkit.data.arrays.reading import check_room, joined_files, load_zipped, map_array, refuse_objects
+from dlkit.data.arrays.roles import files_of_targets, find_inputs, find_roles, note_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.infer_task import SOME_CLASSES
 from dlkit.data.prepared import Source, fingerprint
@@ -232,10 +231,9 @@ def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np
         raise ConfigError(f"--features cannot be used with {path.name}, which is one array", "leave it out")
     others = [file.name for file in sorted(path.parent.glob("*.npy")) if file != path]
     if target is None:
-        likely = next((name for name in others if re.search("y|target|label", name, re.IGNORECASE)), "")
         raise ConfigError(
             f"--target is missing: {path.name} holds only the inputs",
-            f"name the file of the targets: --target {path.parent / likely if likely else 'y.npy'}",
+            joined_files(files_of_targets(path, [path.parent / name for name in others])),
         )
     other = Path(target)
     if other.suffix.lower() != ".npy":

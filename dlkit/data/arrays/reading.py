@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,23 @@ def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets:
         "[x[i].__setitem__(slice(len(v)), v) for i, v in enumerate(s)]"
     )
     return f"sequences padded to one length, by missing values: python -c {shlex.quote(f'{read}; {pad}; {kept}')}"
+
+
+def joined_files(pairs: Sequence[tuple[Path, Path]]) -> str:
+    """Return the option that names the file of the targets, or the command that joins the files of several parts."""
+    if len(pairs) < 2:
+        named = shlex.quote(str(pairs[0][1])) if pairs else "y.npy"
+        return f"name the file of the targets: --target {named}"
+    arrays = ", ".join(
+        f"{json.dumps(file.stem)}: r({json.dumps(str(file))})" for pair in pairs for file in pair
+    )
+    new = f"{pairs[0][0].stem}-joined.npz"
+    code = (
+        "import numpy as np; t = lambda a: a.astype(str) if a.dtype == object else a; "
+        "r = lambda p: t(np.load(p, None, True)); "
+        f"np.savez({json.dumps(new)}, **{{{arrays}}})"
+    )
+    return f"all parts in one file: python -c {shlex.quote(code)}; then --data {shlex.quote(new)}"
 
 
 def check_room(path: Path, entries: list[ArrayEntry], cure: str) -> None:

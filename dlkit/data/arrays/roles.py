@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dlkit.data.arrays.axes import OTHER, readings
@@ -106,6 +107,26 @@ def note_of(roles: Mapping[str, tuple[str, str]], entries: Mapping[str, ArrayEnt
     )
 
 
+def files_of_targets(path: Path, others: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Return pairs of files of inputs and targets by their names, that of the file itself first.
+
+    Args:
+        path: The file of inputs.
+        others: Files beside it.
+    """
+    part, inputs = _split_name(path.stem)
+    found = {_split_name(other.stem): other for other in others}
+    names = [name for _, name in found if has_word(name, _TARGET) and name != inputs]
+    if not names:
+        return []
+    parts = [part, *(each for each, name in found if name == inputs and each != part)]
+    return [
+        (path if each == part else found[each, inputs], found[each, names[0]])
+        for each in parts
+        if (each, names[0]) in found
+    ]
+
+
 def find_inputs(
     entries: Mapping[str, ArrayEntry], features: str | None, target: str | None
 ) -> dict[str, str]:
@@ -204,13 +225,10 @@ def _by_shape(
         name
         for name, each in plain.items()
         if name not in named
-        and not has_word(name, _ASIDE)
-        and all(
-            entry.kind == "O" or (entry.kind in "fiub" and len(entry.shape) > 1 and entry.shape[1:] != (1,))
-            for entry in each
-        )
+        and all(entry.kind == "O" or (entry.kind in "fiub" and not _is_single(entry.shape)) for entry in each)
         and any(rows[other] == rows[name] for other in plain if other != name)
     ]
+    wide = [name for name in wide if not has_word(name, _ASIDE)] or wide
     usual = [name for name in plain if name.lower() in INPUT_NAMES]
     inputs = [features] if features in plain else usual or wide
     if option == "--features" or len(inputs) != 1:
@@ -220,16 +238,15 @@ def _by_shape(
         for name, each in plain.items()
         if name not in inputs
         and rows[name] == rows[inputs[0]]
-        and (
-            name in named
-            or (
-                not has_word(name, _ASIDE)
-                and all(math.prod(entry.shape) == max(entry.shape, default=0) for entry in each)
-            )
-        )
+        and (name in named or (not has_word(name, _ASIDE) and all(_is_single(entry.shape) for entry in each)))
     ]
     best = [name for name in single if name in named] or single
     return best[0] if len(best) == 1 else ""
+
+
+def _is_single(shape: tuple[int, ...]) -> bool:
+    """Return whether an array holds one value for each sample: (N,), (N, 1) or (1, N); or one value alone."""
+    return math.prod(shape) == max(shape, default=1)
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -1,8 +1,11 @@
 """What the images of a folder are resized to, and how all of them are gone through."""
 
 import contextlib
+import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -225,7 +228,24 @@ def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False)
     which = counted(len(faults), "image")
     raise DataError(
         f"--data {root}: {which} of {total:,} cannot be read: {shown}{more}",
-        "a function of your own can load them: --data file.py:make (docs/images.md)"
-        if alike and len(faults) == total
-        else "fix or remove them",
+        _stacks_as_bands(listing.root, faults)
+        or (
+            "a function of your own can load them: --data file.py:make (docs/images.md)"
+            if alike and len(faults) == total
+            else "fix or remove them"
+        ),
     )
+
+
+def _stacks_as_bands(root: Path, faults: Sequence[Fault]) -> str:
+    """Return the command that makes bands of the pages of stacks; empty where a fault is another one."""
+    if not all(re.search("stack of the axes [A-Z]+YX ", text) for _, text in faults):
+        return ""
+    old, new = shlex.quote(str(root)), shlex.quote(f"{root}-bands")
+    depth = "/*" * (1 + max(name.count("/") for name, _ in faults))
+    code = (
+        'import sys, tifffile; [tifffile.imwrite(p, a.reshape(-1, *a.shape[-2:]), photometric="minisblack", '
+        'planarconfig="separate") for p in sys.argv[1:] if (a := tifffile.imread(p)).ndim > 3]'
+    )
+    ends = "".join(sorted({f" {new}{depth}{Path(name).suffix}" for name, _ in faults}))
+    return f"every page as a band, in a copy: cp -r {old} {new}; python -c '{code}'{ends}; then --data {new}"

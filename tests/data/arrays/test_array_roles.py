@@ -28,6 +28,11 @@ def entries(**shapes: tuple[int, ...]) -> dict[str, ArrayEntry]:
             {"eeg": WIDE, "stage_onehot": (300, 5), "subj": ONE, "epoch_idx": ONE},
             {"all": ("eeg", "stage_onehot")},
         ),
+        (
+            {"eeg_epochs": WIDE, "stage_onehot": (300, 5), "epoch_idx": ONE},
+            {"all": ("eeg_epochs", "stage_onehot")},
+        ),
+        ({"feats": (300, 7), "grade": (1, 300), "info": ()}, {"all": ("feats", "grade")}),
         ({"signals": WIDE, "labels": ONE}, {"all": ("signals", "labels")}),
         ({"X": (300, 4), "price": (300, 1), "patient_id": ONE}, {"all": ("X", "price")}),
         (

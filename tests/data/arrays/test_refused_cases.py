@@ -203,3 +203,35 @@ def test_inputs_of_other_shapes_are_joined_by_the_hint(train: Any, home: Path) -
     )
 
     assert train("two.py:Two", "data.py:make").code == 0
+
+
+def test_files_of_parts_are_joined_by_the_hint(train: Any, home: Path) -> None:
+    y = np.array(["01", "08", "03"] * 20)
+    for part, count in (("train", 60), ("test", 15)):
+        np.save(home / f"X_{part}.npy", DRAW.normal(size=(count, 4)))
+        np.save(home / f"y_{part}.npy", y[:count].astype(object) if part == "train" else y[:count])
+
+    refused = train("mlp", "X_train.npy")
+    follow(refused.stderr.rpartition("; then")[0], home)
+    followed = train("mlp", "X_train-joined.npz")
+
+    assert refused.code == 2
+    assert "(54 train, 6 val, 15 test)" in followed.stderr
+    with np.load(home / "X_train-joined.npz") as made:
+        assert made["y_train"].tolist() == y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        (("X.npy", "y.npy"), "y.npy"),
+        (("features.npy", "any.npy", "labels.npy"), "labels.npy"),
+        (("x_train.npy", "x_test.npy", "y_train.npy"), "y_train.npy"),
+        (("X.npy", "notes.npy"), "y.npy"),
+    ],
+)
+def test_the_file_of_targets_is_named(train: Any, home: Path, files: tuple[str, ...], named: str) -> None:
+    for file in files:
+        np.save(home / file, np.arange(40.0))
+
+    assert train("mlp", files[0]).stderr.rstrip().endswith(named)

@@ -1,7 +1,10 @@
 """TIFF files of many bands, other types and missing values, one by one."""
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,3 +221,29 @@ def test_an_array_written_row_by_row_is_no_stack_of_bands(
     np.testing.assert_array_equal(
         decode(str(path), Frame(bands, height, width, FLOATS)), pixels.transpose(2, 0, 1)
     )
+
+
+def test_stacks_are_made_bands_by_the_command_of_the_hint(dlkit: Any, home: Path) -> None:
+    draw = np.random.default_rng(0)
+    stacks = {}
+    for name in ("a", "b"):
+        (home / "cells" / name).mkdir(parents=True)
+        for index in range(10):
+            stacks[name, index] = draw.integers(0, 900, (3, 2, 9, 8)).astype(np.uint16)
+            path = home / "cells" / name / f"{index}.tif"
+            tifffile.imwrite(path, stacks[name, index], imagej=True, metadata={"axes": "ZCYX"})
+
+    refused = dlkit("train", "cnn", "--data", "cells")
+    command = (
+        refused.stderr.partition("copy: ")[2]
+        .rpartition("; then")[0]
+        .replace("python -c", f"{sys.executable} -c")
+    )
+    subprocess.run(command, shell=True, check=True, cwd=home)
+    followed = dlkit("train", "cnn", "--data", "cells-bands", "--epochs", "1", "--no-plot")
+
+    assert refused.code == 3
+    assert followed.code == 0, followed.stderr
+    assert "6 bands" in followed.stderr
+    made = tifffile.imread(home / "cells-bands" / "b" / "7.tif")
+    assert (made == stacks["b", 7].reshape(6, 9, 8)).all()
