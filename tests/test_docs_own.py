@@ -11,7 +11,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from dlkit.data.arrays.roles import INPUT_NAMES, TARGET_NAMES
+from dlkit.data.arrays.names import INPUT_NAMES, TARGET_NAMES
 from dlkit.data.images.frame import MAX_PIXELS
 from dlkit.files.description import DataDescription
 from dlkit.models.constructor import known_of_data

@@ -13,8 +13,9 @@ from torch import Tensor
 from dlkit.data.arrays.headers import ArrayEntry
 from dlkit.data.arrays.labels import unknown_targets
 from dlkit.data.arrays.load import dataset_of
+from dlkit.data.arrays.names import PARTS
 from dlkit.data.arrays.returned import plainly
-from dlkit.data.arrays.roles import JOINED, PARTS, find_roles
+from dlkit.data.arrays.roles import JOINED, find_roles
 from dlkit.data.dataset import DataSet, Request
 from dlkit.device import seed_all
 from dlkit.errors import DataError, instance_of, printable

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from dlkit.data.arrays.headers import ArrayEntry
+from dlkit.data.arrays.names import GROUP, has_word
 from dlkit.data.arrays.reading import load_zipped
-from dlkit.data.arrays.roles import GROUP, has_word
 from dlkit.data.dataset import Request
 from dlkit.errors import ConfigError, did_you_mean, printable
 

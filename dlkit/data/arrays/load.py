@@ -13,8 +13,9 @@ from dlkit.data.arrays.groups import groups_of, suggested_groups
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
 from dlkit.data.arrays.inputs import as_stored, missing_note, pick_bands
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels, unknown_targets
+from dlkit.data.arrays.names import files_of_targets
 from dlkit.data.arrays.reading import check_room, joined_files, load_zipped, map_array, refuse_objects
-from dlkit.data.arrays.roles import files_of_targets, find_inputs, find_roles, note_of
+from dlkit.data.arrays.roles import find_inputs, find_roles, note_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.infer_task import SOME_CLASSES
 from dlkit.data.prepared import Source, fingerprint

@@ -1,35 +1,17 @@
 """Which arrays of a file are inputs and which targets, by their names, and by their shapes where names do not tell."""
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlkit.data.arrays.axes import OTHER, readings
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
-from dlkit.data.part_names import PARTS as ALL_PARTS
+from dlkit.data.arrays.names import ASIDE, INPUT_NAMES, TARGET, TARGET_NAMES, has_word, split_name
 from dlkit.errors import DataError, did_you_mean, printable
 from dlkit.settings.spec import Spec
 
-INPUT_NAMES = ("x", "inputs", "input", "images", "image", "features", "data", "arr_0")
-TARGET_NAMES = ("y", "targets", "target", "labels", "label", "arr_1")
 JOINED = (
     "join them with numpy.concatenate((x1, x2), 1), and split them in forward, e.g. x1, x2 = x.chunk(2, 1)"
-)
-PARTS = {
-    **ALL_PARTS,
-    **dict.fromkeys(("tr", "trn"), "train"),
-    **dict.fromkeys(("va", "vl"), "val"),
-    **dict.fromkeys(("te", "ts", "tst"), "test"),
-}
-GROUP = re.compile(
-    "subj(ect)?s?|patients?|participants?|persons?|groups?|speakers?|users?|sessions?|animals?"
-)
-_TARGET = re.compile("|".join((*TARGET_NAMES, "onehot", "class", "classes", "outcome")))
-_ASIDE = re.compile(
-    "(id|idx|index|epoch|time|timestamp|date|weight|fold|split|name|file|filename|path|site|run|block|trial)s?|indices|"
-    f"mean|std|{GROUP.pattern}"
 )
 _SHOWN = 8
 
@@ -95,7 +77,7 @@ def note_of(roles: Mapping[str, tuple[str, str]], entries: Mapping[str, ArrayEnt
         typed: The command line names both.
     """
     inputs, targets = next(iter(roles.values()))
-    usual = _split_name(inputs)[1].lower() in INPUT_NAMES and _split_name(targets)[1].lower() in TARGET_NAMES
+    usual = split_name(inputs)[1].lower() in INPUT_NAMES and split_name(targets)[1].lower() in TARGET_NAMES
     if typed or usual or not targets:
         return ""
     taken = {name for pair in roles.values() for name in pair}
@@ -105,26 +87,6 @@ def note_of(roles: Mapping[str, tuple[str, str]], entries: Mapping[str, ArrayEnt
         f"the inputs are {entries[inputs].shown()}, the targets {entries[targets].shown()}{left}; "
         "--features NAME and --target NAME choose others"
     )
-
-
-def files_of_targets(path: Path, others: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Return pairs of files of inputs and targets by their names, that of the file itself first.
-
-    Args:
-        path: The file of inputs.
-        others: Files beside it.
-    """
-    part, inputs = _split_name(path.stem)
-    found = {_split_name(other.stem): other for other in others}
-    names = [name for _, name in found if has_word(name, _TARGET) and name != inputs]
-    if not names:
-        return []
-    parts = [part, *(each for each, name in found if name == inputs and each != part)]
-    return [
-        (path if each == part else found[each, inputs], found[each, names[0]])
-        for each in parts
-        if (each, names[0]) in found
-    ]
 
 
 def find_inputs(
@@ -187,26 +149,10 @@ def _by_part(
     for name in entries:
         if exact and name == wanted[0]:
             return {"all": [name]}
-        part, plain = _split_name(name)
+        part, plain = split_name(name)
         if plain in wanted or (not exact and plain.lower() in wanted):
             found.setdefault(part, []).append(name)
     return found
-
-
-def _split_name(name: str) -> tuple[str, str]:
-    """Take `x_train`, `train_x`, `trainX` or `Xtr` apart into part and name."""
-    for pattern in (r"(?P<part>[a-zA-Z]+)[_.-](?P<name>.+)", r"(?P<name>.+)[_.-](?P<part>[a-zA-Z]+)"):
-        match = re.fullmatch(pattern, name)
-        if match and match["part"].lower() in PARTS:
-            return PARTS[match["part"].lower()], match["name"]
-    for word, part in PARTS.items():
-        for rest in (name[len(word) :] if name.lower().startswith(word) else "", name[: -len(word)]):
-            if rest.lower() in INPUT_NAMES + TARGET_NAMES and name.lower() in (
-                f"{word}{rest}".lower(),
-                f"{rest}{word}".lower(),
-            ):
-                return part, rest
-    return "all", name
 
 
 def _by_shape(
@@ -218,9 +164,9 @@ def _by_shape(
     """
     plain: dict[str, list[ArrayEntry]] = {}
     for name, entry in entries.items():
-        plain.setdefault(_split_name(name)[1], []).append(entry)
+        plain.setdefault(split_name(name)[1], []).append(entry)
     rows = {name: [_count(entry.shape) for entry in each] for name, each in plain.items()}
-    named = {name for name in plain if has_word(name, _TARGET) or name == target}
+    named = {name for name in plain if has_word(name, TARGET) or name == target}
     wide = [
         name
         for name, each in plain.items()
@@ -228,7 +174,7 @@ def _by_shape(
         and all(entry.kind == "O" or (entry.kind in "fiub" and not _is_single(entry.shape)) for entry in each)
         and any(rows[other] == rows[name] for other in plain if other != name)
     ]
-    wide = [name for name in wide if not has_word(name, _ASIDE)] or wide
+    wide = [name for name in wide if not has_word(name, ASIDE)] or wide
     usual = [name for name in plain if name.lower() in INPUT_NAMES]
     inputs = [features] if features in plain else usual or wide
     if option == "--features" or len(inputs) != 1:
@@ -238,7 +184,7 @@ def _by_shape(
         for name, each in plain.items()
         if name not in inputs
         and rows[name] == rows[inputs[0]]
-        and (name in named or (not has_word(name, _ASIDE) and all(_is_single(entry.shape) for entry in each)))
+        and (name in named or (not has_word(name, ASIDE) and all(_is_single(entry.shape) for entry in each)))
     ]
     best = [name for name in single if name in named] or single
     return best[0] if len(best) == 1 else ""
@@ -252,12 +198,6 @@ def _is_single(shape: tuple[int, ...]) -> bool:
 def _count(shape: tuple[int, ...]) -> int:
     """Return the number of samples in an array; MATLAB saves a row for one value each."""
     return shape[1] if len(shape) == 2 and shape[0] == 1 else (shape or (0,))[0]
-
-
-def has_word(name: str, words: re.Pattern[str]) -> bool:
-    """Return whether one of the words of a name such as `stage_onehot` or `subjectId` is among those of a pattern."""
-    found = re.split("[^a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    return any(words.fullmatch(word) for word in found)
 
 
 def _paired(

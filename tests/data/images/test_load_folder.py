@@ -191,7 +191,12 @@ def test_bands_and_bits_are_those_that_the_pictures_have(
     assert dataset.description.input_shape == (bands, 9, 9)
     assert dataset.description.normalisation is not None
     assert dataset.description.normalisation.scale == scale
-    assert dataset.notes == ([note] if note else [])
+    grey = (
+        ["grey images (6 of 12) are read with three equal bands, like the coloured ones"]
+        if bands == 3
+        else []
+    )
+    assert dataset.notes == ([note] if note else []) + grey
     inputs, _ = dataset.splits["train"].batch(dataset.splits["train"].rows, CPU)
     assert inputs.min() >= 0
     assert inputs.max() <= 1
