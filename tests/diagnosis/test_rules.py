@@ -779,6 +779,10 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
         "mode_gap",
         lambda: healthy(ema=0.999),
     ),
+    "a pixel that is hardly ever set in training": (
+        "val_differs",
+        lambda: healthy(whole(val_input_shift=0.4, val_column_shift=8.3), history=stuck()),
+    ),
     "a table of few combinations, in both parts": (
         "val_differs",
         lambda: healthy(whole(val_input_shift=0.1, repeated_rows=0.97, val_known_rows=1.0, simple_skill=0.9)),

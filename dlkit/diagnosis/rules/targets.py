@@ -18,7 +18,8 @@ _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
 _LEAST_SAMPLES = 30
 _FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
-_OTHER_COLUMN, _NOTHING = 1.2, 0.1
+_OTHER_COLUMN, _RARE_COLUMN = 1.2, 3.0  # beyond, it is a column that hardly varies in training
+_NOTHING = 0.1
 _ENOUGH, _ACROSS = 60, 0.3
 _FAR_INPUTS, _WELL = 2.0, 0.85
 
@@ -57,7 +58,7 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
         message = f"the inputs of validation lie {shift:.2g} standard deviations from those of training"
         if shift <= limit:
             message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
-    elif column > _OTHER_COLUMN:
+    elif _OTHER_COLUMN < column < _RARE_COLUMN:
         message = f"a column of validation lies {column:.2g} standard deviations from that of training"
     elif recording.number("classes") and targets is not None and targets > _OTHER_CLASSES:
         message = f"{targets:.0%} of the validation samples are of classes that training has few of"
@@ -179,7 +180,7 @@ RULES = (
             "val_loss",
         ),
         threshold=1.0,
-        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary"
+        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 to 3 in one, or vary"
         " 3 times more or less, or 50 % of its samples are of other classes, 2 % of classes that training has not, or"
         " numeric targets lie 1.5 standard deviations away, or simple methods get 30 % further within each part than"
         " from one to the other; a note where validation is as good as what simple methods reach within a part",
