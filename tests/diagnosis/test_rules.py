@@ -783,6 +783,26 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
         "val_differs",
         lambda: healthy(whole(val_input_shift=0.4, val_column_shift=8.3), history=stuck()),
     ),
+    "the part of an image that is used": (
+        "bottleneck",
+        lambda: healthy(
+            {
+                "act_rank": {"first": [(1, 63.0)], "relu": [(1, 1.0)], "output": [(1, 1.0)]},
+                **whole(inputs_used=0.1),
+            },
+            history=stuck(),
+        ),
+    ),
+    "steps along random outputs": (
+        "lr_high",
+        lambda: healthy({"update_ratio": rates(0.5), **whole(evaluation_noise=0.3), **FLAT}, history=stuck()),
+    ),
+    "far targets while the run goes on": (
+        "target_outlier",
+        lambda: healthy(
+            {**whole(whole_target_max=20.0, whole_target_tail=900.0), **FLAT}, history=stuck(), finished=False
+        ),
+    ),
     "a table of few combinations, in both parts": (
         "val_differs",
         lambda: healthy(whole(val_input_shift=0.1, repeated_rows=0.97, val_known_rows=1.0, simple_skill=0.9)),

@@ -124,6 +124,8 @@ def bottleneck(recording: Recording, limit: float) -> Evidence | None:
     narrow = _narrow_place(recording, needed)
     if narrow is None or skill is None or recording.config.get("model") in _NARROW_BY_DESIGN:
         return None
+    if 0 < (recording.number("inputs_used") or 0.0) < _LEARNED:
+        return None  # the inputs that are left out make the outputs alike
     layer, passes = narrow
     widest = max((points[0][1] for points in recording.layers("units").values()), default=0.0)
     return Evidence(

@@ -9,7 +9,7 @@ from dlkit.diagnosis.findings import Cure, Evidence, learned
 from dlkit.diagnosis.recording import Point, Recording, early, first_above, late, median
 from dlkit.diagnosis.rule import Rule
 
-_NEVER_LEARNED, _SHORT = 0.05, 0.1
+_NEVER_LEARNED, _SHORT, _RANDOM = 0.05, 0.1, 0.05
 _LEARNED = 0.5
 _WELL = 0.85
 _EXTREME = 10.0
@@ -72,6 +72,8 @@ def not_finite(recording: Recording, _limit: float) -> Evidence | None:
 
 def rate_too_high(recording: Recording, limit: float) -> Evidence | None:
     """Find steps that move the weights by a large share of themselves, or a loss that rises."""
+    if (recording.number("evaluation_noise") or 0.0) > _RANDOM:
+        return None  # gradients of noise
     return (
         _large_steps(recording, limit)
         or _still_too_high(recording)
