@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PARENT = """
-import json, os, sys
-import dlkit.cli.app, dlkit.training.run, dlkit.plotting.history.curves, torch
+import contextlib, io, json, os, sys
+import dlkit.cli.app, dlkit.training.resume, dlkit.plotting.history.curves, torch
+import dlkit.data.builtin.digits, dlkit.data.stored, filelock
 
 torch.set_num_threads(1)
+with contextlib.redirect_stdout(io.StringIO()):  # loads what every command needs once, not in each child
+    dlkit.cli.app.run(["train", "mlp", "--print-config"])
 for line in sys.stdin:
     asked = json.loads(line)
     if "poll" in asked:

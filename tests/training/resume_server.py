@@ -13,10 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import scipy.spatial  # noqa: F401 - these two take long to import, and children need them
+import filelock  # noqa: F401 - these take long to import, and children need them
+import scipy.spatial  # noqa: F401
 import torch
 from torch import nn
 
+import dlkit.data.builtin.digits
+import dlkit.data.pbpk.load
+import dlkit.data.spatial.load
+import dlkit.data.stored  # noqa: F401
 from dlkit.errors import InterruptedRun
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.run_dir import RunDir, open_run

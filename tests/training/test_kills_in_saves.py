@@ -14,7 +14,8 @@ import json, os, signal, sys
 from pathlib import Path
 
 sys.path[:0] = sys.argv[1:3]
-import torch
+import filelock, torch
+import dlkit.data.builtin.digits, dlkit.data.stored
 from failing_disk import FailingDisk
 from runs import configure, resume
 
