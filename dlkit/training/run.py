@@ -1,6 +1,5 @@
 """A run: train step by step, save best and last into the run folder, stop when it is done or asked to."""
 
-import contextlib
 import math
 import os
 import signal
@@ -264,7 +263,7 @@ class TrainRun(RunState):
             self._check_finite(step)
         if step.record is None and not save_numbered:
             return
-        with contextlib.nullcontext() if hidden is None else hidden.looked_at_once():
+        with nullcontext() if hidden is None else hidden.looked_at_once():
             if step.record is not None:
                 self._record_epoch(step.record, step, logs)
             if save_numbered:
