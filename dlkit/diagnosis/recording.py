@@ -11,7 +11,7 @@ Point = tuple[int, float]
 
 _MAX_POINTS = 1000
 _FIRST_POINTS = 50
-_CHANCE, _USUAL_TAIL = 2.0, 5.0
+_CHANCE, _USUAL_TAIL, _BALANCED = 2.0, 5.0, 0.5
 _MOSTLY_REPEATED, _ROWS_READ, _HALF = 0.8, 384, 0.5
 
 VERY_FEW = 50
@@ -128,7 +128,10 @@ class Recording:
         """Return whether the skill is lower than that of simple methods, by so much and more than by chance."""
         simple, skill, samples = self.simple, self.skill, self.number("val_samples")
         if self.column("val_balanced_accuracy") and self.number("classes"):
-            simple = self.number("simple_balanced")
+            simple, by = (
+                self.number("simple_balanced"),
+                max(2 * by, _BALANCED),
+            )  # of few samples of some classes
         if simple is None or skill is None:
             return False
         accuracies, share = self.column("val_accuracy"), self.number("whole_label_share") or 0.0

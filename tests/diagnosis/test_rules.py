@@ -803,6 +803,13 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
             {**whole(whole_target_max=20.0, whole_target_tail=900.0), **FLAT}, history=stuck(), finished=False
         ),
     ),
+    "few samples of a class, by balanced accuracy": (
+        "underfit",
+        lambda: healthy(
+            whole(simple_skill=0.9, simple_balanced=0.9),
+            history={**stuck(0.4), "val_accuracy": [], "val_balanced_accuracy": [0.6] * 10},
+        ),
+    ),
     "a table of few combinations, in both parts": (
         "val_differs",
         lambda: healthy(whole(val_input_shift=0.1, repeated_rows=0.97, val_known_rows=1.0, simple_skill=0.9)),
