@@ -290,13 +290,16 @@ def first_that_fits(dataset: DataSet, build: Callable[[DataSet], Built]) -> tupl
         ConfigError: It takes none of the ways; what the first is refused for is raised, or the last where it was codes.
     """
     first: ConfigError | None = None
+    of_codes: ConfigError | None = None
     while True:
         try:
             return dataset, build(dataset)
         except ConfigError as err:
             called = err.__cause__ is not None  # an error of forward, which other inputs may not raise
             if first is None and (dataset.description.input_dtype == "float32" or not called):
-                first = err
+                first = err if called or of_codes is None else of_codes
+            elif first is None:
+                of_codes = err
             if dataset.otherwise is None:
                 raise (first or err) from None
             dataset = dataset.otherwise()

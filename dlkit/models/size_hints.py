@@ -21,6 +21,11 @@ def hint_for(err: BaseException | None, model: nn.Module, description: DataDescr
         return "write forward(self, x), or name the class that has one"
     if re.search(r"to have \d+ channels, but got \d+ channels", text):
         return _lazy(model, shape)
+    if match := re.search(r"missing \d+ required positional arguments?: '(\w+)'", text):
+        name = match[1]
+        return f"a network gets one input: give {name} a default ({name}=None) and make it of the input in forward"
+    if "to be 2D or 3D, got 4D" in text and shape[0] == 1:
+        return f"x = x.squeeze(1) in forward makes sequences of {shape[1]} steps with {shape[2]} features of the images"
     if match := re.search(r"cannot be multiplied \(\d+x(\d+) and (\d+)x(\d+)\)", text):
         got, wanted, _ = map(int, match.groups())
         if got == shape[-1] and len(shape) > 1 and wanted == math.prod(shape):

@@ -31,17 +31,19 @@ class Reading:
         layout: `nchw`, `nhwc`, `nhw`, `ntf`, `nft`, `rows`, `signal` (rows as one channel, as Conv1d takes them) or
             `other`.
         codes: They are whole numbers that a network of the user's own gets as they are.
+        turned: The two axes of a sequence are exchanged: steps last for convolutions, features last for others.
         note: What was assumed, for the user.
     """
 
     layout: str
     codes: bool = False
     note: str = ""
+    turned: bool = False
 
     @property
     def axis(self) -> int:
         """The axis, of stored inputs, whose places are normalised each by itself."""
-        return 2 if self.layout == "ntf" else 1
+        return 2 if (self.layout == "ntf") != self.turned else 1
 
     @property
     def is_image(self) -> bool:
@@ -79,6 +81,7 @@ def readings(
         found = [Reading(OTHER)]
     elif layout != "auto":
         found = [Reading(layout, note=_note(layout, shape))]
+        found += [_turned(found[0], shape)] if own and layout in SEQUENCES else []
     elif len(shape) == 4:
         found = [_of_four(shape)]
     else:
@@ -102,7 +105,9 @@ def reading_like(shape: tuple[int, ...], given: Mapping[str, Any], trained_on: D
     if len(shape) == 3:
         normalisation = trained_on.normalisation
         first = normalisation is not None and normalisation.axis == 1
-        return Reading("nhw" if len(trained_on.input_shape) == 3 else "nft" if first else "ntf", codes)
+        turned = bool(trained_on.learned.get("turned"))
+        steps_last = "nft" if first != turned else "ntf"
+        return Reading("nhw" if len(trained_on.input_shape) == 3 else steps_last, codes, turned=turned)
     if len(shape) == 2 and len(trained_on.input_shape) == 2:
         return Reading(SIGNAL)
     if len(shape) == 4:
@@ -122,9 +127,16 @@ def features_last_or_first(reading: Reading, array: np.ndarray) -> Reading:
     some = array[:: max(1, len(array) // _SAMPLED)].astype(np.float64)
     with np.errstate(all="ignore"):
         first, last = (_differences(some, axis) for axis in (1, 2))
-    if first <= max(_LEAST, _CLEARLY * last):
-        return reading
-    return replace(reading, layout="nft", note=reading.note and _note("nft", array.shape, "ntf or nhw"))
+    layout = "ntf" if first <= max(_LEAST, _CLEARLY * last) else "nft"
+    note = _note(layout, array.shape, f"{'nft' if layout == 'ntf' else 'ntf'} or nhw")
+    found = Reading(layout, note=reading.note and note)
+    return _turned(found, array.shape) if reading.turned else found
+
+
+def _turned(reading: Reading, shape: tuple[int, ...]) -> Reading:
+    """Return a reading of sequences whose two axes are exchanged before a network gets them."""
+    passed = f"; passed as (B, {shape[2]}, {shape[1]})"
+    return replace(reading, turned=True, note=reading.note and f"{reading.note}{passed}")
 
 
 def _differences(values: np.ndarray, axis: int) -> float:
@@ -158,7 +170,8 @@ def _of_three(
     as_image = Reading("nhw", note=_note("nhw", shape, "" if small or for_images else "ntf"))
     sequence = Reading("ntf", note=_note("ntf", shape, "nft or nhw"))
     if own:
-        yield from (as_image, sequence) if image else (sequence, as_image)
+        turned = replace(sequence, turned=True)
+        yield from (as_image, sequence, turned) if image else (sequence, turned, as_image)
     else:
         yield as_image if image or for_images or shape[1] == shape[2] else sequence
 

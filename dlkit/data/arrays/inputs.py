@@ -39,6 +39,8 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
     scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0) if reading.is_image else 1.0
     if reading.layout == "nhwc":
         array = array.transpose(0, 3, 1, 2)
+    elif reading.turned:
+        array = array.transpose(0, 2, 1)
     elif reading.layout in ("nhw", SIGNAL) or array.ndim == 1:
         array = array[:, None]
     if reading.codes:

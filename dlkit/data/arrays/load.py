@@ -107,7 +107,9 @@ def dataset_of(
     scale = next(iter(stored.values()))[1]
     found = Source(parts, scale, fingerprint(parts), missing=bool(missing), axis=reading.axis)
     request.check_fingerprint(found.fingerprint)
-    dataset = split_source(found, _describe(found, labels, request), request, sorted_rows=True, groups=groups)
+    dataset = split_source(
+        found, _describe(found, labels, request, reading), request, sorted_rows=True, groups=groups
+    )
     otherwise = None
     if turn + 1 < len(possible):
         otherwise = partial(dataset_of, pairs, request, name=name, turn=turn + 1, groups=groups, said=said)
@@ -181,7 +183,7 @@ def _refuse_masks(targets: np.ndarray, shape: tuple[int, ...], source: str) -> N
         )
 
 
-def _describe(source: Source, labels: Labels, request: Request) -> DataDescription:
+def _describe(source: Source, labels: Labels, request: Request, reading: Reading) -> DataDescription:
     inputs, _ = next(iter(source.parts.values()))
     shape = tuple(inputs.shape[1:])
     targets = next(iter(labels.values.values()))
@@ -199,7 +201,10 @@ def _describe(source: Source, labels: Labels, request: Request) -> DataDescripti
         split_sizes={},
         source=request.spec.text,
         fingerprint=source.fingerprint,
-        learned={"codes": _count_codes(source)} if inputs.dtype == torch.int64 else {},
+        learned={
+            **({"codes": _count_codes(source)} if inputs.dtype == torch.int64 else {}),
+            **({"turned": True} if reading.turned else {}),
+        },
     )
 
 
@@ -230,6 +235,7 @@ def _single_arrays(path: Path, inputs: ArrayEntry, request: Request) -> tuple[np
         return map_array(path), unknown_targets(inputs.shape[0] if inputs.shape else 0)
     if request.config.features is not None:
         raise ConfigError(f"--features cannot be used with {path.name}, which is one array", "leave it out")
+    refuse_objects(path, *([inputs] if inputs.kind == "V" or not inputs.shape else []))
     others = [file.name for file in sorted(path.parent.glob("*.npy")) if file != path]
     if target is None:
         raise ConfigError(

@@ -29,14 +29,14 @@ def refuse_objects(
             kind = "Python objects, which dlkit never unpickles" if entry.kind == "O" else "several fields"
             name = f"array {printable(entry.name)} " if entry.name else ""
             plain = "save plain numbers or texts, e.g. numpy.array(values, dtype='float32') or dtype=str"
-            converted = (
-                _converted(path, entry, with_targets, are_targets=are_targets) if entry.kind == "O" else ""
-            )
+            converted = _converted(path, entry, with_targets, are_targets=are_targets)
             raise DataError(f"{path}: {name}holds {kind}", converted or plain)
 
 
 def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
     """Return the command that makes plain arrays of objects: texts of targets, and of sequences padded ones."""
+    if entry.kind == "V" or not entry.shape:
+        return _unpacked(path, entry)
     old, new = json.dumps(str(path)), json.dumps(str(path.with_name(f"{path.stem}-plain{path.suffix}")))
     read = f"import numpy as np; d = np.load({old}, None, True); s = d" + (
         f"[{json.dumps(entry.name)}]" if entry.name else ""
@@ -54,6 +54,22 @@ def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets:
         "[x[i].__setitem__(slice(len(v)), v) for i, v in enumerate(s)]"
     )
     return f"sequences padded to one length, by missing values: python -c {shlex.quote(f'{read}; {pad}; {kept}')}"
+
+
+def _unpacked(path: Path, entry: ArrayEntry) -> str:
+    """Return the command that makes a table of an array with fields, or arrays of a dictionary; empty in an .npz."""
+    if entry.name:
+        return ""
+    old, stem = json.dumps(str(path)), path.stem
+    read = f"d = np.load({old}, None, True)"
+    if entry.kind == "V":
+        kept = f"pd.DataFrame(d).to_csv({json.dumps(f'{stem}.csv')}, index=False)"
+        code = f"import numpy as np, pandas as pd; {read}; {kept}"
+        return f"as a table: python -c {shlex.quote(code)}; then --data {shlex.quote(f'{stem}.csv')}"
+    code = f"import numpy as np; {read}; np.savez({json.dumps(f'{stem}.npz')}, **d.item())"
+    return (
+        f"if it holds a dictionary: python -c {shlex.quote(code)}; then --data {shlex.quote(f'{stem}.npz')}"
+    )
 
 
 def joined_files(pairs: Sequence[tuple[Path, Path]]) -> str:

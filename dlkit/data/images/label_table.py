@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,12 @@ _ROWS, _FOLDERS, _DEPTH, _TABLES, _LOOKED_FOR = 200, 300, 3, 20, 3
 _NO_LABELS = re.compile("sample|submission|test", re.IGNORECASE)
 _LABEL = re.compile("labels?|class(es)?|target|category|y", re.IGNORECASE)
 _SIZE = 64
+_OTHERS = (
+    (".npy", "numpy", "np.load(p)"),
+    (".dcm", "pydicom", 'pydicom.dcmread(p).pixel_array.astype("float32")'),
+    (".nii.gz", "nibabel", "nibabel.load(p).get_fdata()"),
+    (".nii", "nibabel", "nibabel.load(p).get_fdata()"),
+)
 _SUFFIXES = "(" + ", ".join(f'"{suffix}"' for suffix in IMAGE_SUFFIXES) + ")"
 
 
@@ -96,6 +102,35 @@ def command_for_names(folder: Path, names: Sequence[str], size: int | None = Non
         f"if the first number of a name, as in {printable(names[0], 60)}, is to be predicted: python -c "
         f"{shlex.quote(code)}; then --data {shlex.quote(folder.name)}.npz"
     )
+
+
+def command_for_classes(
+    root: Path, suffixes: Collection[str], size: int | None, *, numbers: bool = False
+) -> str:
+    """Return the command that makes arrays of class folders of other files, or of folders whose names are numbers.
+
+    Args:
+        root: The folder above them.
+        suffixes: How the names of files end that lie there.
+        size: Of images, in pixels.
+        numbers: The names of the folders are numbers to predict, and the files images.
+    """
+    image = (
+        'ImageOps.fit(ImageOps.exif_transpose(Image.open(p)).convert("RGB"), '
+        f"({size or _SIZE}, {size or _SIZE}))"
+    )
+    readers = [(suffix, module, read) for suffix, module, read in _OTHERS if suffix in suffixes]
+    suffix, module, read = ("", "pathlib", image) if numbers else (readers or [("", "", "")])[0]
+    if not module:
+        return ""
+    label = "float(p.parent.name)" if numbers else "p.parent.name"
+    code = (
+        f"import numpy as np, pathlib{f', {module}' if suffix else ''}; from PIL import Image, ImageOps; "
+        f"f = sorted(p for p in pathlib.Path({json.dumps(str(root))}).glob({json.dumps(f'*/*{suffix}')})); "
+        f"np.savez({json.dumps(f'{root.name}.npz')}, x=np.stack([np.asarray({read}) for p in f]), "
+        f"y=np.array([{label} for p in f]))"
+    )
+    return f"arrays of them: python -c {shlex.quote(code)}; then --data {shlex.quote(root.name)}.npz"
 
 
 def find_label_table(folder: Path) -> LabelTable | None:

@@ -145,7 +145,8 @@ def _inner(folder: Folder, named: Mapping[str, str], known: Collection[str]) -> 
     stop, found = set(known), {}
     for name in sorted(named, key=lambda name: named[name] != "train"):
         inside = _entered(folder.folders[name], stop)
-        if inside.filled:
+        unsorted = all(holds_images(each) for each in inside.filled) and not stop & inside.filled.keys()
+        if inside.filled and not (unsorted and len(inside.filled) == 1):
             found[name] = inside
             stop |= inside.filled.keys()
     return {name: found[name] for name in named if name in found}

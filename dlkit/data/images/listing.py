@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlkit.data.images.image_file import SUFFIXES
-from dlkit.data.images.label_table import command_for_names, find_label_table
+from dlkit.data.images.label_table import command_for_classes, command_for_names, find_label_table
 from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
 from dlkit.data.images.tree import Folder, Found, only, walk
 from dlkit.errors import DataError, counted, did_you_mean, printable, reason
@@ -235,7 +235,8 @@ def _class_names(root: Path, found: dict[str, dict[str, _Class]]) -> tuple[str, 
     if empty := [name for name, each in main.items() if not each.images and not each.faults]:
         raise DataError(
             f"--data {shown}: no image in {_some([f'{name}/' for name in empty])}",
-            f"remove folders that are not classes; images end in {', '.join(sorted(SUFFIXES)[:4])}, ...",
+            command_for_classes(root, {"".join(path.suffixes[-2:]) for path in root.glob("*/*")}, None)
+            or f"remove folders that are not classes; images end in {', '.join(sorted(SUFFIXES)[:4])}, ...",
         )
     if len(main) < 2:
         raise DataError(f"--data {shown} has one class, {printable(next(iter(main)))}", f"it needs {LAYOUT}")

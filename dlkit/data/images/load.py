@@ -1,5 +1,6 @@
 """A folder of images as a data set: decoded once into a prepared file, or streamed where memory is too small."""
 
+import re
 from dataclasses import replace
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from dlkit.data.dataset import DataSet, Request
 from dlkit.data.images.decoding import Decoder, pick_threads
 from dlkit.data.images.frame import BYTES, WORDS, Frame
+from dlkit.data.images.label_table import command_for_classes
 from dlkit.data.images.listing import Listing, list_images
 from dlkit.data.images.plan import Plan, make_plan, refuse
 from dlkit.data.images.prepared_folder import (
@@ -26,6 +28,7 @@ from dlkit.data.prepared import Source
 from dlkit.data.preparing import one_at_a_time
 from dlkit.data.stored import AnySplit, Stock, split_source, split_stock
 from dlkit.data.stored_splits import strata_of
+from dlkit.errors import ConfigError, printable
 from dlkit.files.atomic import make_folder
 from dlkit.files.description import DataDescription
 from dlkit.files.tensor_file import write_tensors
@@ -58,6 +61,7 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     )
     refuse(listing, listing.faults)
     if trained_on is None:
+        _refuse_numbers(listing, config)
         refuse_series(listing, config)
     wanted = None if trained_on is None else _frame_of(trained_on)
     place = place_of(root, config.size, bands=config.bands)
@@ -97,6 +101,22 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     )
     return replace(
         dataset, notes=[*plan.notes, *_said_of(listing, request.config, in_memory=True), *dataset.notes]
+    )
+
+
+def _refuse_numbers(listing: Listing, config: TrainConfig) -> None:
+    """Refuse to take class folders as numbers.
+
+    Raises:
+        ConfigError: --task asks for numbers.
+    """
+    if config.task != "regression":
+        return
+    numbers = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in listing.class_names)
+    command = command_for_classes(listing.root, (), config.size, numbers=True) if numbers else ""
+    raise ConfigError(
+        f"--task regression: the folders of {printable(str(listing.root), 300)} are classes",
+        command or "leave it out",
     )
 
 

@@ -43,17 +43,17 @@ def test_axes_of_images_are_read_by_equal_sides_then_by_the_shortest(
 @pytest.mark.parametrize(
     ("model", "shape", "dtype", "name", "expected"),
     [
-        ("net.py:Net", (100, 24, 3), "float64", "x", ["ntf", "nhw"]),
-        ("net.py:Net", (100, 28, 28), "float32", "x", ["ntf", "nhw"]),
-        ("net.py:Net", (100, 28, 28), "uint8", "x", ["nhw", "ntf"]),
-        ("net.py:Net", (100, 28, 28), "float32", "images", ["nhw", "ntf"]),
+        ("net.py:Net", (100, 24, 3), "float64", "x", ["ntf", "ntf turned", "nhw"]),
+        ("net.py:Net", (100, 28, 28), "float32", "x", ["ntf", "ntf turned", "nhw"]),
+        ("net.py:Net", (100, 28, 28), "uint8", "x", ["nhw", "ntf", "ntf turned"]),
+        ("net.py:Net", (100, 28, 28), "float32", "images", ["nhw", "ntf", "ntf turned"]),
         ("mlp", (100, 24, 3), "float64", "x", ["ntf"]),
         ("mlp", (100, 28, 28), "float64", "x", ["nhw"]),
         ("cnn", (100, 24, 30), "float64", "x", ["nhw"]),
         ("resnet18", (100, 24, 30), "float64", "x", ["nhw"]),
         ("net.py:Net", (100, 12), "int64", "x", ["codes", "rows"]),
         ("net.py:Net", (100, 12), "uint8", "x", ["codes", "rows"]),
-        ("net.py:Net", (100, 12, 4), "int32", "x", ["codes", "ntf", "nhw"]),
+        ("net.py:Net", (100, 12, 4), "int32", "x", ["codes", "ntf", "ntf turned", "nhw"]),
         ("net.py:Net", (100, 12), "bool", "x", ["rows", "signal"]),
         ("net.py:Net", (100, 3, 8, 8), "int32", "x", ["nchw"]),
         ("mlp", (100, 12), "int64", "x", ["rows"]),
@@ -65,7 +65,8 @@ def test_only_a_network_of_ones_own_has_a_choice(
 ) -> None:
     found = readings(shape, np.dtype(dtype), {"model": model}, name)
 
-    assert ["codes" if reading.codes else reading.layout for reading in found] == expected
+    called = ["codes" if each.codes else f"{each.layout}{' turned' * each.turned}" for each in found]
+    assert called == expected
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,20 @@ def test_the_file_of_targets_is_named(train: Any, home: Path, files: tuple[str, 
         np.save(home / file, np.arange(40.0))
 
     assert train("mlp", files[0]).stderr.rstrip().endswith(named)
+
+
+@pytest.mark.parametrize("form", ["dictionary", "fields"])
+def test_a_file_of_one_odd_array_is_led_to_what_works(train: Any, home: Path, form: str) -> None:
+    if form == "dictionary":
+        np.save(home / "a.npy", {"x": DRAW.normal(size=(40, 3)), "y": np.arange(40) % 2})  # type: ignore[arg-type]
+    else:
+        made = np.zeros(40, dtype=[("height", "f4"), ("age", "i4")])
+        made["height"], made["age"] = DRAW.normal(size=40), np.arange(40) * 3
+        np.save(home / "a.npy", made)
+
+    refused = train("mlp", "a.npy", "--target", "age") if form == "fields" else train("mlp", "a.npy")
+    follow(refused.stderr.rpartition("; then")[0], home)
+    followed = train("mlp", "a.csv", "--target", "age") if form == "fields" else train("mlp", "a.npz")
+
+    assert refused.code == 3
+    assert followed.code == 0, followed.stderr

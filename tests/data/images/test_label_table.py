@@ -134,3 +134,42 @@ def test_names_that_begin_with_running_numbers_tell_nothing(dlkit: Any, home: Pa
     images(home / "scans", [f"{index:03}_a.png" for index in range(8)])
 
     assert "python -c" not in dlkit("train", "cnn", "--data", "scans").stderr
+
+
+def test_class_folders_of_arrays_are_read_by_the_hint(dlkit: Any, home: Path) -> None:
+    for name in ("a", "b"):
+        (home / "mel" / name).mkdir(parents=True)
+        for index in range(15):
+            np.save(home / "mel" / name / f"{index:02}.npy", np.full((9, 8), index + 100.0 * (name == "b")))
+
+    refused = dlkit("train", "cnn", "--data", "mel")
+    arrays = run_hint(refused.stderr, home)
+    followed = dlkit("train", "cnn", "--data", arrays.name, "--epochs", "1", "--no-plot")
+
+    assert refused.code == 3
+    with np.load(arrays) as made:
+        assert made["y"].tolist() == ["a"] * 15 + ["b"] * 15
+        assert made["x"][:, 0, 0].tolist() == [*range(15), *range(100, 115)]
+    assert followed.code == 0, followed.stderr
+
+
+def test_folders_called_by_numbers_are_learned_as_numbers_by_the_hint(dlkit: Any, home: Path) -> None:
+    for age in (20, 35, 50):
+        images(home / "ages" / str(age), [f"{index}.png" for index in range(10)])
+
+    refused = dlkit("train", "cnn", "--data", "ages", "--task", "regression", "--size", "8")
+    arrays = run_hint(refused.stderr, home)
+
+    assert refused.code == 2
+    with np.load(arrays) as made:
+        assert made["y"].tolist() == [20.0] * 10 + [35.0] * 10 + [50.0] * 10
+
+
+def test_words_as_folders_are_no_numbers(dlkit: Any, home: Path) -> None:
+    for name in ("a", "b"):
+        images(home / "p" / name, ["0.png", "1.png"])
+
+    refused = dlkit("train", "cnn", "--data", "p", "--task", "regression")
+
+    assert refused.code == 2
+    assert "leave it out" in refused.stderr

@@ -185,3 +185,18 @@ def test_images_in_no_class_folder_have_no_class_for_a_network(tmp_path: Path) -
     assert found.targets == [-1, -1]
     with pytest.raises(DataError):
         list_images(root)
+
+
+def test_a_part_with_its_images_in_one_folder_has_no_labels(tmp_path: Path) -> None:
+    root = tmp_path / "tiny"
+    for name in ("n01", "n02"):
+        for index in range(4):
+            save(root / "train" / name / "images" / f"{index}.png", noise(8, 8))
+    for index in range(3):
+        save(root / "val" / "images" / f"{index}.png", noise(8, 8))
+
+    listing = list_images(root)
+
+    assert listing.class_names == ("n01", "n02")
+    assert listing.sizes == {"train": 8}
+    assert any("val/ left out" in note for note in listing.notes)
