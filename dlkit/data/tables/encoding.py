@@ -228,5 +228,6 @@ def check_finite(table: Table, name: str, rows: np.ndarray | None, values: np.nd
         more = f", and {len(infinite) - 1:,} more" if len(infinite) > 1 else ""
         raise DataError(
             f"{table.place(row, name)} is infinite{more}",
-            "empty the field if the value is missing, or leave the column out with --features",
+            f"--missing {'inf' if values[infinite[0]] > 0 else '-inf'} takes it as missing; --features with the others "
+            "leaves the column out",
         )

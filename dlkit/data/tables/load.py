@@ -306,7 +306,9 @@ def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str])
 def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig) -> dict[str, str]:
     """Return columns that are no features unless named, and why."""
     left_out = {
-        name: "seems to number the rows, as pandas writes its index"
+        name: "is empty"
+        if table.missing(name).all()
+        else "seems to number the rows, as pandas writes its index"
         for name in table.names
         if is_index(name) and name not in targets
     }

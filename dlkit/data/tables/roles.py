@@ -39,6 +39,9 @@ _GROUP_NAME = re.compile(
     re.IGNORECASE,
 )
 _FEWEST_GROUPS, _ROWS_A_GROUP = 8, 2
+_STAMP = re.compile(
+    r"(unix|posix|epoch)?[_ .-]?(time[_ .-]?stamp|datetime|epoch|unix)([_ .-]?(m?s|utc))?", re.IGNORECASE
+)
 _FEWEST_STEPS, _MOSTLY_ONE_WAY = 10, 0.95
 
 
@@ -166,10 +169,14 @@ def groups_in(table: Table, names: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def times_in(table: Table, names: Sequence[str]) -> list[str]:
-    """Return the first column of dates in whose order the rows stand, as those of a log; parts may begin anew."""
+    """Return the first column of dates, or of time stamps by name, in whose order the rows stand.
+
+    Parts may begin anew.
+    """
     for name in names:
         column = table.column(name)
-        if column.kind != "date" or len(table) < FEWEST_ROWS:
+        stamp = column.kind == "number" and _STAMP.fullmatch(name)
+        if (column.kind != "date" and not stamp) or len(table) < FEWEST_ROWS:
             continue
         values = table.numbers(name)
         steps = np.diff(values[~np.isnan(values)])

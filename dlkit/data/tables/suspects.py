@@ -13,6 +13,7 @@ _REPEATED = re.compile(r"(7{2,6}|8{2,6}|9{2,6})0*")
 _OTHERS = frozenset((97.0, 98.0, 997.0, 998.0, 999.25, 32767.0, 32768.0, 65535.0, 2147483647.0, 2147483648.0))
 _BEGINNINGS = (77, 88, 97, 98, 99, 32, 65, 21)
 _SMALL = (-1.0, -2.0, -7.0, -8.0, -9.0)
+_TWO_CODES, _FEW_CODES, _THREE = (9.0, 77.0, 88.0, 99.0, 999.0), 0.3, 3
 _HUGE = 1e20
 _FEWEST_OTHERS = 3
 _FEWEST_BELOW = 3  # rows of a code that is the only negative number
@@ -49,6 +50,9 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
         values: Shape (N,), NaN where missing.
     """
     different, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    if beside := _beside_two(different, counts):
+        low, high = sorted({*different.tolist()} - {beside})
+        return [Suspect(column, f"{beside:.10g}", int(counts[different == beside][0]), low, high)]
     small = _small_codes(different, counts)
     codes = np.array([_is_code(value) for value in different], dtype=bool) | small
     others = np.flatnonzero(~codes)
@@ -73,7 +77,9 @@ def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
         values = table.stack(block)
         ends = np.stack([np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)])
         for place in np.flatnonzero(_may_be_codes(ends).any(0)).tolist():
-            if any(_is_code(end) or end in _SMALL for end in ends[:, place].tolist()):
+            if any(
+                _is_code(end) or end in _SMALL or abs(end) in _TWO_CODES for end in ends[:, place].tolist()
+            ):
                 found += find_suspects(block[place], values[place])
     return [replace(each, typed=_typed(table, each, found)) for each in found]
 
@@ -113,7 +119,7 @@ def _may_be_codes(values: np.ndarray) -> np.ndarray:
     size = np.abs(values)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         digits = np.floor(size / 10.0 ** (np.floor(np.log10(size)) - 1) + 1e-6)
-    return np.asarray(np.isin(digits, _BEGINNINGS) | np.isin(values, _SMALL) | (size >= _HUGE))
+    return np.asarray(np.isin(digits, _BEGINNINGS) | np.isin(values, (*_SMALL, 9.0)) | (size >= _HUGE))
 
 
 def _small_codes(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -133,6 +139,21 @@ def _small_codes(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     if far:
         none[:below] = counts[:below] > 1
     return none
+
+
+def _beside_two(different: np.ndarray, counts: np.ndarray) -> float:
+    """Return the code beside 0 and 1, or 1 and 2, as of no and yes: 9, 99 or -9; 0 where there is none.
+
+    Args:
+        different: All numbers of a column, ascending, each once.
+        counts: How often each comes.
+    """
+    for place in (-1, 0) if len(different) == _THREE else ():
+        few = 1 < counts[place] <= _FEW_CODES * counts.sum()
+        pair = np.delete(different, place).tolist()
+        if few and abs(different[place]) in _TWO_CODES and pair in ([0, 1], [1, 2]):
+            return float(different[place])
+    return 0.0
 
 
 def _is_code(value: float) -> bool:

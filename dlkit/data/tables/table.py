@@ -56,6 +56,10 @@ class Stray:
                 f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it, or take out "
                 f"the row: sed {self.line}d {from_to(source)}",
             ),
+            "forms": (
+                "among dates of another form",
+                f"write all in one form, as 2024-12-31; {as_text}",
+            ),
             "comma": (
                 ", which has a comma or thousands separators",
                 f"{_marks_of(self.value)} decides how it is read; or write 1234.5",

@@ -283,7 +283,8 @@ def _refuse_infinite(table: Table, name: str, values: np.ndarray) -> None:
     if len(infinite):
         more = f", and {len(infinite) - 1:,} more" if len(infinite) > 1 else ""
         raise DataError(
-            f"{table.place(int(infinite[0]), name)} is infinite{more}", "empty the field if it is not known"
+            f"{table.place(int(infinite[0]), name)} is infinite{more}",
+            f"--missing {'inf' if values[infinite[0]] > 0 else '-inf'} takes it as missing, and leaves the row out",
         )
 
 

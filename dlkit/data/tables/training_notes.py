@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from dlkit.data.row_hashes import copies
 from dlkit.data.tables.encoding import Encoding
+from dlkit.data.tables.raw_rows import hash_raw
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.roles import (
     groups_in,
@@ -25,6 +27,9 @@ from dlkit.errors import DataError, counted, printable
 from dlkit.settings.config import TrainConfig
 
 _MOST_COMPARED = 300  # columns
+_MOST_CELLS = 2_000_000
+_FEW_COPIES, _MOST_COPIES = 0.01, 0.6
+_FEW_ABSENT = 8
 
 
 def refuse_totals(table: Table, names: Sequence[str]) -> None:
@@ -86,6 +91,8 @@ def training_notes(
             )
     if spelt := spelt_differently(table, [code.name for code in encoding.columns]):
         yield f"texts that differ only in case, spaces or dashes are different: {', '.join(spelt)}; write them alike"
+    yield from _copies(table, [*targets.names, *(code.name for code in encoding.columns)])
+    yield from _absent_classes(targets, rows)
     if left_out:
         reasons = "; ".join(
             f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
@@ -125,3 +132,25 @@ def _counting(table: Table, names: Sequence[str]) -> Iterator[str]:
             column = table.column(block[place])
             if names_rows(column, values[place], len(np.unique(values[place]))):
                 yield column.name
+
+
+def _copies(table: Table, names: Sequence[str]) -> Iterator[str]:
+    """Yield how many rows repeat others, where that is soon found and there are decimals: whole numbers often do."""
+    fine = any(table.column(name).kind == "number" and (table.numbers(name) % 1 > 0).any() for name in names)
+    if not fine or len(table) * len(names) > _MOST_CELLS:
+        return
+    count = len(copies(hash_raw(table, names)))
+    if _FEW_COPIES * len(table) <= count <= _MOST_COPIES * len(table):
+        yield (
+            f"{counted(count, 'row')} equal to an earlier one in every column: copies in several splits make scores "
+            "too good; drop them, or keep them together with --group"
+        )
+
+
+def _absent_classes(targets: Targets, rows: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """Yield which classes a split has no row of."""
+    for split, members in rows.items() if targets.task == "classification" else ():
+        counts = np.bincount(targets.values[members], minlength=len(targets.class_names))
+        absent = [printable(targets.class_names[place]) for place in np.flatnonzero(counts == 0)]
+        if 0 < len(absent) <= _FEW_ABSENT:
+            yield f"no row of {', '.join(absent)} in the {split} part"

@@ -1,6 +1,7 @@
 """Numbers as accounts and stopwatches write them, columns and rows that are none."""
 
 import io
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def test_brackets_are_negative_and_reported(tmp_path: Path) -> None:
 
     assert table.column("a").kind == "number"
     np.testing.assert_allclose(table.numbers("a"), values)
-    assert "(1) as -1" in "\n".join(table.notes)
+    assert "(1) and 1- as -1" in "\n".join(table.notes)
 
 
 def test_brackets_may_hold_a_currency(tmp_path: Path) -> None:
@@ -189,3 +190,50 @@ def test_whether_a_value_is_there_may_tell_the_target() -> None:
     found = giving_away(table, [table.column("ended")], table.column("y"), classes=True)
 
     assert [name for name, _ in found] == ["ended"]
+
+
+def test_a_minus_sign_behind_its_number_is_read(tmp_path: Path) -> None:
+    values = RNG.normal(0, 3000, 200).round(2)
+    german = [f"{abs(v):,.2f}{'-' if v < 0 else ''}".translate(str.maketrans(",.", ".,")) for v in values]
+    table = read(tmp_path, german)
+
+    np.testing.assert_allclose(table.numbers("a"), values)
+
+
+def test_spaces_between_thousands_show_without_decimals(tmp_path: Path) -> None:
+    values = RNG.integers(900, 90_000, 200)
+    table = read(tmp_path, [f"{value:,}".replace(",", "\u202f") for value in values])
+
+    np.testing.assert_allclose(table.numbers("a"), values)
+
+
+def test_dates_of_several_forms_are_refused_as_a_whole(tmp_path: Path) -> None:
+    days = [f"2021-01-{1 + i % 28:02d}" if i % 2 else f"{1 + i % 28:02d}/01/2021" for i in range(100)]
+    stray = read(tmp_path, days).column("a").stray
+
+    assert (stray.value, stray.line, stray.fault) == (days[1], 3, "forms")
+
+
+def test_lines_in_quotes_as_a_whole_are_refused_with_a_command_that_works(
+    home: Path, dlkit: Callable[..., Any]
+) -> None:
+    Path("t.csv").write_text('"a,b,""y"""\n' + "".join(f'"{i},x,""{i / 2}"""\n' for i in range(30)))
+
+    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
+    subprocess.run(refused.stderr.partition("hint: ")[2].partition(" takes the")[0], shell=True, check=True)
+
+    assert_refused(refused, 3, "line 1", "sed -E")
+    assert read_table("new.csv").numbers("y").tolist() == [i / 2 for i in range(30)]
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf"])
+def test_infinities_are_refused_with_an_option_that_works(
+    text: str, home: Path, dlkit: Callable[..., Any]
+) -> None:
+    frame = pd.DataFrame({"a": RNG.random(60).astype(str), "y": RNG.random(60)})
+    frame.loc[7, "a"] = text
+    frame.to_csv("t.csv", index=False)
+    ask = ("train", "mlp", "--data", "t.csv", "--target", "y", "--epochs", "1")
+
+    assert_refused(dlkit(*ask), 3, "infinite", f"--missing {text}")
+    assert dlkit(*ask, "--missing", text).code == 0

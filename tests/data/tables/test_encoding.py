@@ -199,7 +199,7 @@ def test_no_column_to_learn_from_is_an_error() -> None:
 def test_an_infinite_value_is_told_with_its_place() -> None:
     assert told(table(a=[1.0, 2.0, np.inf, -np.inf])) == (
         "x.csv line 4, column a is infinite, and 1 more",
-        "empty the field if the value is missing, or leave the column out with --features",
+        "--missing inf takes it as missing; --features with the others leaves the column out",
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from refusals import assert_refused
 
 from dlkit.data.tables.reading.table_file import read_table
-from dlkit.data.tables.roles import groups_in, keys_in, totals_in, weights_in
+from dlkit.data.tables.roles import groups_in, keys_in, times_in, totals_in, weights_in
 from dlkit.data.tables.table import table_of
 from dlkit.settings.resolve import resolve
 
@@ -266,3 +266,20 @@ def test_e_behind_the_first_rows_of_digits_is_found(tmp_path: Path) -> None:
 
     assert stray is not None
     assert (stray.value, stray.line, stray.fault) == ("12E4", 200_002, "exponent")
+
+
+def test_time_stamps_are_known_by_their_name() -> None:
+    stamps = 1_609_459_200 + 600.0 * np.arange(100)
+    table = table_of("t", {"timestamp": stamps, "value": stamps})
+
+    assert times_in(table, ["value", "timestamp"]) == ["timestamp"]
+
+
+def test_copies_and_classes_absent_from_a_part_are_reported(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame({"a": RNG.random(100), "y": ["rare", *RNG.choice(["A", "B"], 99)]})
+    pd.concat([frame, frame.iloc[10:30]]).to_csv("t.csv", index=False)
+
+    said = dlkit(*TRAIN, "t.csv").stderr
+
+    assert "20 rows equal to an earlier one" in said
+    assert said.count("no row of rare in the ") == 2

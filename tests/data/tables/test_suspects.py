@@ -29,7 +29,7 @@ CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
     "-1 once": (np.append(np.arange(90, 200.0), [-1]), []),
     "-1 in a scale": (np.array([-1, 0, 1, 2] * 20), []),
     "degrees below zero": (np.append(np.arange(5, 30.0), [-1, -1, -2, -5]), []),
-    "binary": (np.array([0.0, 1.0] * 20 + [99.0] * 3), []),
+    "binary": (np.array([0.0, 1.0] * 20 + [99.0] * 3), [("99", 3)]),
     "empty": (np.full(5, np.nan), []),
     "gaps": (np.append(NORMAL, np.nan), []),
 }
@@ -76,3 +76,21 @@ def test_code_of_a_column_that_is_not_there_is_refused(of: dict[str, tuple[str, 
         read_table("-", stdin=io.BytesIO(b"sleep,age\n7,99\n99,77\n"), options=TableOptions(missing_of=of))
 
     assert words in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ([0.0, 1.0] * 40 + [9.0] * 5, "9"),
+        ([1.0, 2.0] * 40 + [99.0] * 5, "99"),
+        ([0.0, 1.0] * 40 + [-9.0] * 5, "-9"),
+        ([0.0, 1.0, 2.0] * 40, ""),
+        ([-1.0, 0.0, 1.0] * 40, ""),
+        ([0.0, 1.0, 9.0] * 40, ""),
+        ([7.0, 8.0] * 40 + [9.0] * 5, ""),
+    ],
+)
+def test_a_code_beside_yes_and_no_is_a_suspect(values: list[float], code: str) -> None:
+    table = table_of("t", {"a": np.array(values)})
+
+    assert [each.code for each in suspects_of(table, ["a"])] == ([code] if code else [])

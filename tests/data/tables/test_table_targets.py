@@ -131,7 +131,7 @@ BAD: dict[str, tuple[list[str], str, str, str]] = {
         ["1.5", "inf", "-inf"],
         "auto",
         "standard input line 3, column y is infinite, and 1 more",
-        "empty the field if it is not known",
+        "--missing inf takes it as missing, and leaves the row out",
     ),
     "text-as-numbers": (
         ["a", "b"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dlkit.data.tables.reading.numbers import (
+    BEHIND,
     BRACKETS,
     CLOCKS,
     ERROR,
@@ -81,8 +82,8 @@ def shape_of(text: str) -> Shape | None:
     text = text.strip()
     bare = re.sub(ERROR, "", text)
     error, text = bare != text, _tidied(bare)
-    brackets = _BRACKETS.fullmatch(text) is not None
-    match = _SHAPE.fullmatch(re.sub(BRACKETS, r"-\1\2", text) if brackets else text)
+    bare = re.sub(BEHIND, r"-\1\2", re.sub(BRACKETS, r"-\1\2", text) if _BRACKETS.fullmatch(text) else text)
+    brackets, match = bare != text, _SHAPE.fullmatch(bare)
     if match is None or (match["sign"] and match["sign2"]):
         return None
     if _VERSION.fullmatch(match["number"]) and not _THOUSANDS.fullmatch(match["number"]):
@@ -172,7 +173,9 @@ def recognise_marks(
         and all(map(marks.fits, given))
     ]
     decimals = {marks.decimal for marks in fitting}
-    return fitting[0] if len(decimals) == 1 else None
+    if len(decimals) == 1 or (fitting and not any(sign in text for sign in ",." for text in given)):
+        return fitting[0]
+    return None
 
 
 def _tidied(text: str) -> str:

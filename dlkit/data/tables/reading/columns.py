@@ -33,8 +33,8 @@ class Odd:
         row: Where it stands.
         text: What stands there.
         fault: `word` for no number, `comma` for marks that may mean either, `marks` for others than the column has,
-            `units`, `censored`, `date` for no date among dates, `exponent` for 1E5 among digits, or
-            `order` for a date with day and month in either order.
+            `units`, `censored`, `date` for no date among dates, `forms` for dates of several forms, `exponent` for 1E5
+            among digits, or `order` for a date with day and month in either order.
         more: Further such texts.
     """
 

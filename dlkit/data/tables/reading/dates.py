@@ -53,6 +53,11 @@ def mostly_dates(texts: Sequence[str], share: float) -> np.ndarray | None:
     return None
 
 
+def of_several_forms(texts: Sequence[str]) -> bool:
+    """Return whether all texts look like dates, though not of one form."""
+    return all(_ISO_TEXT.fullmatch(text) or _forms_like(text) for text in texts)
+
+
 def in_order(forms: Sequence[str], first: str) -> list[str]:
     """Return those of some forms that begin with a field, `%d` or `%m`, and those in which no reader would swap it."""
     return [form for form in forms if form == ISO or "%b" in form or form[:2] in ("%Y", first)]

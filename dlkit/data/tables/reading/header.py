@@ -75,12 +75,8 @@ def read_header(
     comments, line, begin, record = _first_record(file)
     titles = 0
     if named is not False:
-        end = file.tell()
-        file.seek(begin)
-        titles, size = lines_above(file.read(_BYTES_SEEN), delimiter)
-        file.seek(begin + size if titles else end)
-        if titles:
-            line, begin, record = line + titles, begin + size, _record(file)
+        titles, begin, record = _below_titles(file, begin, record, delimiter)
+        line += titles
     if fault := text_fault(record, source, line, begin):
         raise fault
     if len(record) >= MAX_RECORD_BYTES:
@@ -108,6 +104,8 @@ def read_header(
         return Header(numbered, delimiter, begin, line - 1, comments)
     end = file.tell()
     rows = _next_rows(file, delimiter)
+    if len(names) == 1 and rows and all(len(row) == 1 for row in rows if row):
+        _refuse_quoted_lines(names[0], [row[0] for row in rows if row], source, line)
     if named is not True and _come_again(names, rows):
         raise fault_in(
             source,
@@ -140,6 +138,35 @@ def read_header(
         raise DataError(err.message, _names_below(file, delimiter, source, line) or err.hint) from err
     file.seek(end)
     return Header(names, delimiter, end, line - 1 + record.count(b"\n"), comments, titles)
+
+
+def _below_titles(file: BinaryIO, begin: int, record: bytes, delimiter: str | None) -> tuple[int, int, bytes]:
+    """Return how many titles stand above the names, and place and bytes of the record of names; leave the file below.
+
+    Args:
+        file: At the end of the record.
+        begin: Where the first record begins.
+        record: Its bytes.
+        delimiter: What stands between fields; None finds it.
+    """
+    end = file.tell()
+    file.seek(begin)
+    titles, size = lines_above(file.read(_BYTES_SEEN), delimiter)
+    file.seek(begin + size if titles else end)
+    return titles, begin + size, _record(file) if titles else record
+
+
+def _refuse_quoted_lines(name: str, fields: Sequence[str], source: str, line: int) -> None:
+    """Refuse lines that are each in quotes as a whole, as a spreadsheet writes them that took them for one column."""
+    sign = delimiter_of(name)
+    count = len(split_line(name, sign))
+    if count > 1 and all(len(split_line(field, sign)) == count for field in fields):
+        raise fault_in(
+            source,
+            line,
+            f"is in quotes as a whole, as are the others: {printable(name, 60)}",
+            f'sed -E \'s/^"(.*)"\\r?$/\\1/; s/""/"/g\' {from_to(source)} takes the quotes out',
+        )
 
 
 def _numbered(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What kind each column of a table is, judged by the texts of its first rows."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from dlkit.data.tables.reading.columns import (
     first_of,
     others_of,
 )
-from dlkit.data.tables.reading.dates import forms_of, in_order, mostly_dates
+from dlkit.data.tables.reading.dates import forms_of, in_order, mostly_dates, of_several_forms
 from dlkit.data.tables.reading.numbers import Marks
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.together import judge_together
@@ -169,6 +170,13 @@ def _judge_numbers(
             others[np.array(given)[~dates]] = True
             row, text = first_of(others, texts, codes)
             reader.odd = Odd(row, text, "date", others_of(texts, others, text))
+            return
+        if len(given) > _MANY_NUMBERS and of_several_forms(tidy):
+            forms = np.array([re.sub(r"\d", "0", text) for text in texts])
+            others = (forms != forms[given[0]]) & np.isin(np.arange(len(texts)), given)
+            if others.any():
+                row, text = first_of(others, texts, codes)
+                reader.odd = Odd(row, text, "forms")
             return
         words = strange.sum()
         if words <= MAX_WORDS and (numeric & ~missing).sum() > _MANY_NUMBERS:

@@ -76,6 +76,7 @@ PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "
 ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
 FLAGS = " [a-z]{1,2}$"
 BRACKETS = r"^([^\d(]*)\((.*)\)$"
+BEHIND = r"^(\d[\d.,' ]*)-( ?[^\d-]*)$"  # a minus sign behind its number, as SAP writes it
 CLOCKS = {  # by how many colons there are
     (1,): "1:30 as 1.5",
     (2,): "h:mm:ss as hours",
@@ -150,7 +151,7 @@ class Written:
     @functools.cached_property
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
-        factors, brackets = "k, M, bn" * self.factors, "(1) as -1" * self.brackets
+        factors, brackets = "k, M, bn" * self.factors, "(1) and 1- as -1" * self.brackets
         errors = "± and what follows, or marks as *, left out" * self.errors
         flags = "letters behind left out" * self.flags
         return ", ".join(
@@ -205,6 +206,7 @@ class Written:
             texts = pc.replace_substring_regex(texts, ERROR, "")
         if self.brackets:
             texts = pc.replace_substring_regex(texts, BRACKETS, r"-\1\2")
+            texts = pc.replace_substring_regex(texts, BEHIND, r"-\1\2")
         bare = pc.replace_substring_regex(texts, self._pattern, r"\1\2\3")
         bare = pc.replace_substring(bare, self.marks.thousands, "") if self.marks.thousands else bare
         bare = pc.replace_substring(bare, self.marks.decimal, ".")

@@ -200,7 +200,7 @@ class DelimitedFile:
 def _skipped(file: BinaryIO, source: str, header: Header) -> Iterator[str]:
     """Yield which lines above and below the rows are skipped."""
     if header.comments:
-        yield f"{source}: {header.comments} lines at the beginning are comments and skipped"
+        yield f"{source}: {counted(header.comments, 'line')} of comments at the beginning skipped"
     if header.titles:
         file.seek(0)
         lines = itertools.islice(file, header.comments, header.comments + header.titles)
