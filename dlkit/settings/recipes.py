@@ -12,6 +12,14 @@ RECIPES: Mapping[str, Mapping[str, str | int | float]] = {
         "epochs": 100,
         "patience": 20,
     },
+    "few": {
+        "optimizer": "adamw",
+        "lr": 0.005,
+        "batch_size": 32,
+        "schedule": "cosine",
+        "epochs": 100,
+        "patience": 20,
+    },
     "spatial": {
         "optimizer": "adamw",
         "lr": 4e-3,

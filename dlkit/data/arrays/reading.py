@@ -37,7 +37,7 @@ def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets:
     """Return the command that makes plain arrays of objects: texts of targets, and of sequences padded ones."""
     if entry.kind == "V" or not entry.shape:
         return _unpacked(path, entry)
-    old, new = json.dumps(str(path)), json.dumps(str(path.with_name(f"{path.stem}-plain{path.suffix}")))
+    old, new = json.dumps(str(path)), json.dumps(f"{path.stem}-plain{path.suffix}")
     read = f"import numpy as np; d = np.load({old}, None, True); s = d" + (
         f"[{json.dumps(entry.name)}]" if entry.name else ""
     )
@@ -47,13 +47,21 @@ def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets:
             if entry.name
             else f"np.save({new}, s.astype(str))"
         )
-        return f"as texts: python -c {shlex.quote(f'{read}; {kept}')}"
-    kept = f"np.savez({new}, x=x, y=d[{json.dumps(with_targets)}])" if entry.name else f"np.save({new}, x)"
+        option = "--data" if entry.name else "--target"
+        made = shlex.quote(f"{path.stem}-plain{path.suffix}")
+        return f"as texts: python -c {shlex.quote(f'{read}; {kept}')}; then {option} {made}"
+    kept = (
+        f"np.savez({new}, x=x, y=np.array(d[{json.dumps(with_targets)}].tolist()))"
+        if entry.name
+        else f"np.save({new}, x)"
+    )
     pad = (
         'x = np.full((len(s), max(map(len, s)), *np.shape(s[0])[1:]), np.nan, "float32"); '
         "[x[i].__setitem__(slice(len(v)), v) for i, v in enumerate(s)]"
     )
-    return f"sequences padded to one length, by missing values: python -c {shlex.quote(f'{read}; {pad}; {kept}')}"
+    made = shlex.quote(f"{path.stem}-plain{path.suffix}")
+    command = f"python -c {shlex.quote(f'{read}; {pad}; {kept}')}"
+    return f"sequences padded to one length, by missing values: {command}; then --data {made}"
 
 
 def _unpacked(path: Path, entry: ArrayEntry) -> str:

@@ -8,12 +8,13 @@ from dlkit.data.arrays.axes import OTHER, readings
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
 from dlkit.data.arrays.names import ASIDE, INPUT_NAMES, TARGET, TARGET_NAMES, has_word, split_name
 from dlkit.errors import DataError, did_you_mean, printable
-from dlkit.settings.spec import Spec
+from dlkit.settings.spec import Spec, parse_code
 
 JOINED = (
     "join them with numpy.concatenate((x1, x2), 1), and split them in forward, e.g. x1, x2 = x.chunk(2, 1)"
 )
 _SHOWN = 8
+_FEW = 2000
 
 
 def find_roles(
@@ -126,7 +127,9 @@ def _naming(
 
 
 def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:
-    """Return the recipe that suits the inputs in a file: `image` for images, `table` for rows of numbers.
+    """Return the recipe that suits the inputs in a file: `image` for images, `table` for rows of numbers or sequences.
+
+    A network of the user's own gets `few` for few of them, since it may be one layer, which needs many steps.
 
     Raises:
         DataError: It is missing or damaged, or the inputs cannot be found.
@@ -137,7 +140,12 @@ def recipe_of(spec: Spec, given: Mapping[str, Any]) -> str:
     roles = {} if "" in entries else find_roles(entries, str(spec.path), features, target)
     inputs = next(iter(roles.values()))[0] if roles else ""
     first = readings(entries[inputs].shape, entries[inputs].dtype, given, inputs or spec.name)[0]
-    return "image" if first.is_image or first.layout == OTHER else "table"
+    if first.is_image or first.layout == OTHER:
+        return "image"
+    few = (
+        math.prod(entries[inputs].shape[:1]) <= _FEW and parse_code(str(given.get("model") or "")) is not None
+    )
+    return "few" if few else "table"
 
 
 def _by_part(

@@ -214,5 +214,5 @@ def test_images_are_distinguished_from_rows(tmp_path: Path) -> None:
 
     assert recipe_of(rows, {}) == "table"
     assert recipe_of(sequences, {"model": "cnn"}) == "image"
-    assert recipe_of(sequences, {"model": "net.py:Net"}) == "table"
+    assert recipe_of(sequences, {"model": "net.py:Net"}) == "few"
     assert recipe_of(sequences, {"model": "net.py:Net", "layout": "nhw"}) == "image"

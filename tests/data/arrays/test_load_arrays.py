@@ -1,5 +1,6 @@
 """Arrays in files as data sets."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -426,3 +427,22 @@ def test_samples_in_another_axis_become_the_first(tmp_path: Path, shape: tuple[i
     assert np.sort(stored.reshape(32, -1).numpy()) == pytest.approx(np.sort(first.reshape(32, -1)), abs=1e-6)
     assert targets.numpy() == pytest.approx(y[split.rows.numpy()], abs=1e-6)
     assert any("axis" in note for note in dataset.notes) == (shape[0] != 40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [300, 1000])
+def test_a_linear_network_of_ones_own_learns_few_rows_with_the_defaults(
+    dlkit: Any, home: Path, count: int
+) -> None:
+    x = np.random.default_rng(0).normal(size=(count, 2))
+    np.savez(home / "a.npz", x=x, y=10 + 9 * x[:, 0] - 2 * x[:, 1])
+    (home / "net.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.layer = nn.Linear(2, 1)\n    def forward(self, x): return self.layer(x)\n"
+    )
+
+    trained = dlkit("train", "net.py:Net", "--data", "a.npz", "--out", "run", "--no-plot")
+    scored = dlkit("eval", "run", "--model", "net.py:Net", "--json")
+
+    assert trained.code == 0, trained.stderr
+    assert json.loads(scored.stdout)["metrics"]["r2"]["value"] > 0.99
