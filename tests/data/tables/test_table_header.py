@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from refusals import assert_refused, assert_reports
+from refusals import assert_reports
 
 from dlkit.data.tables.reading.header import are_values, other_file
 from dlkit.data.tables.reading.options import TableOptions
@@ -157,6 +157,7 @@ SKIPPED = {
     "a title": (lambda t: f"measured in May\n{t}", "1 line above", 3),
     "titles": (lambda t: f"measured in May\nby hand, and eye\n\n{t}", "3 lines above", 5),
     "a title in cells": (lambda t: f"measured in May,,,,\n{t}", "1 line above", 3),
+    "the station of a logger": (lambda t: f'"TOA5","st1","CR1000"\n{t}', "1 line above", 3),
     "a comment and a title": (lambda t: f"# by hand\nmeasured in May\n{t}", "1 line above", 4),
     "notes": (lambda t: f"{t}\nSource: office\nsee there\n", "2 lines below", 2),
 }
@@ -241,12 +242,11 @@ def test_the_hint_for_lines_that_are_no_rows_works(name: str, tmp_path: Path) ->
         np.testing.assert_allclose(found.numbers(column), table[column])
 
 
-def test_title_above_the_names_is_reported_before_a_target_that_it_does_not_have(
-    home: Path, dlkit: Callable[..., Any]
-) -> None:
-    Path("t.csv").write_text("TOA5,st1\na,b,y\n" + "1,2,3\n4,5,6\n" * 20)
+def test_names_one_short_of_the_rows_are_no_title() -> None:
+    with pytest.raises(DataError) as caught:
+        read("a,y\n" + "".join(f"r{i},{i},{i / 2}\n" for i in range(20)))
 
-    assert_refused(dlkit("train", "mlp", "--data", "t.csv", "--target", "y"), 3, "line 1", "tail -n +2")
+    assert_reports(caught.value, "line 1", "as R writes them")
 
 
 def test_titles_above_the_names_are_refused_with_the_command_that_cuts_them(
@@ -294,15 +294,15 @@ def test_names_that_come_again_among_the_rows_are_refused_with_the_command_that_
     assert table.column("conc").kind == "number"
 
 
-def test_lines_of_two_fields_above_a_table_are_refused_with_the_command_that_cuts_them(
-    home: Path, dlkit: Callable[..., Any]
-) -> None:
+def test_lines_of_two_fields_above_a_table_are_skipped() -> None:
     rows = "".join(f"A{number}\t{number}\t{number / 2}\n" for number in range(40))
-    Path("t.csv").write_text(f"Version\t3.08\nRead\t450\n\nwell\tconc\ty\n{rows}")
 
-    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
+    found = read(f"Version\t3.08\nRead\t450\n\nwell\tconc\ty\n{rows}")
 
-    assert_refused(refused, 3, "line 1", "tail -n +4")
+    assert found.names == ("well", "conc", "y")
+    assert found.numbers("y").tolist() == [number / 2 for number in range(40)]
+    assert found.line(0) == 5
+    assert any("3 lines above" in note and "Version" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

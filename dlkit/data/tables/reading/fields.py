@@ -32,7 +32,7 @@ def are_values(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     if any(repeated):
         return True
     within = sum(_is_within(number, column) for number, column in numbers)
-    counted = _do_count([number for number, _ in numbers])
+    counted = do_count([number for number, _ in numbers])
     if texts:
         return not counted and within > len(numbers) / 2
     decimals = any("." in field for _, column in numbers for field in column)
@@ -72,7 +72,7 @@ def _is_within(number: float, column: Sequence[str]) -> bool:
     return bool(values) and min(values) <= number <= max(values)
 
 
-def _do_count(numbers: Sequence[float]) -> bool:
+def do_count(numbers: Sequence[float]) -> bool:
     """Return whether numbers rise in equal steps."""
     steps = [after - before for before, after in itertools.pairwise(numbers)]
     return (

@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from dlkit.data.tables.reading.fields import DELIMITERS, are_values, delimiter_of, is_number, split_line
+from dlkit.data.tables.reading.fields import (
+    DELIMITERS,
+    are_values,
+    delimiter_of,
+    do_count,
+    is_number,
+    split_line,
+)
 
 ENCODING_BYTES = 8 * 2**20
 _TAIL_BYTES = 2**16
@@ -80,7 +87,7 @@ def blank_separated(line: str) -> list[str]:
 def lines_above(data: bytes, delimiter: str | None) -> tuple[int, int]:
     """Return how many lines stand above the names of the columns, as titles do, and how many bytes those have.
 
-    They have half as many fields as the rows at most, and the line below them has a name for each field.
+    They have fewer fields than the rows, or half of them empty, and the line below them has a name for each field.
 
     Args:
         data: The beginning of the file.
@@ -97,7 +104,7 @@ def lines_above(data: bytes, delimiter: str | None) -> tuple[int, int]:
         return 0, 0
     for place, row in enumerate(rows[: _MOST_TITLES + 1]):
         filled = sum(bool(field.strip()) for field in row)
-        if 2 * filled > usual:
+        if len(row) == usual and 2 * filled > usual:
             named = place > 0 and filled >= usual - 1 and _are_names(row, usual, rows[place + 1 :])
             above = starts[place] if named else 0
             return above, sum(len(line.encode("latin-1")) for line in lines[:above])
@@ -162,11 +169,12 @@ def _are_names(row: Sequence[str], usual: int, below: Sequence[Sequence[str]]) -
     """Return whether a row names the columns of those below it."""
     names = [name.strip() for name in row]
     rows = [other for other in below if len(other) == usual]
-    words = [name for name in names if not is_number(name)]
+    numbers = [float(name) for name in names if is_number(name)]
     return (
         len(names) == usual
         and len(rows) > 0
-        and len(words) > 0
+        and len(numbers) < len(names)
+        and (not numbers or do_count(numbers))
         and any(is_number(field.strip().replace(",", ".")) for other in rows for field in other)
         and not are_values(names, rows)
     )
