@@ -15,7 +15,7 @@ from dlkit.data.arrays.labels import unknown_targets
 from dlkit.data.arrays.load import dataset_of
 from dlkit.data.arrays.names import PARTS
 from dlkit.data.arrays.returned import plainly
-from dlkit.data.arrays.roles import JOINED, find_roles
+from dlkit.data.arrays.roles import JOINED, find_roles, note_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.device import seed_all
 from dlkit.errors import DataError, instance_of, printable
@@ -50,11 +50,12 @@ def load_function(request: Request) -> DataSet:
     seed_all(request.config.seed)
     with running(code, f"--data {code.short}", DataError):
         made, read_as = plainly(function(), code, request.config.target)
+    parts, note = _parts(made, request)
     pairs = {
         part: (_array(_single(inputs, targets, code.short), code.short), _array(targets, code.short))
-        for part, inputs, targets in (_with_targets(*each, request) for each in _parts(made, request))
+        for part, inputs, targets in (_with_targets(*each, request) for each in parts)
     }
-    return dataset_of(pairs, request, said=[read_as])
+    return dataset_of(pairs, request, said=[read_as, note])
 
 
 def _with_targets(part: str, inputs: Any, targets: Any, request: Request) -> tuple[str, Any, Any]:
@@ -74,23 +75,24 @@ def _needed(function: Callable[..., Any]) -> list[str]:
     return [one.name for one in parameters if one.default is Parameter.empty and one.kind not in optional]
 
 
-def _parts(made: Any, request: Request) -> list[tuple[str, Any, Any]]:
-    """Return part, inputs and targets of what a function returned."""
+def _parts(made: Any, request: Request) -> tuple[list[tuple[str, Any, Any]], str]:
+    """Return part, inputs and targets of what a function returned, and a message about what was taken."""
     assert request.spec.code is not None, "a function has its code"
     name = request.spec.code.short
     if isinstance(made, tuple | list) and len(made) == 2:
-        return [("all", *made)]
+        return [("all", *made)], ""
     if not isinstance(made, Mapping) or not made:
         length = f" of {len(made)}" if isinstance(made, tuple | list) else ""
         raise DataError(f"--data {name} returned {instance_of(made)}{length}", _FORMS)
     need_train = request.trained_on is None
     if all(isinstance(value, tuple | list) and len(value) == 2 for value in made.values()):
-        return _named_parts(made, name, need_train=need_train)
+        return _named_parts(made, name, need_train=need_train), ""
     arrays = {str(key): _array(value, name) for key, value in made.items()}
     entries = {key: ArrayEntry(key, array.dtype, array.shape) for key, array in arrays.items()}
     config = request.config
     roles = find_roles(entries, f"--data {name}", config.features, config.target, need_train=need_train)
-    return [(part, arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()]
+    note = note_of(roles, entries, typed=None not in (config.features, config.target))
+    return [(part, arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()], note
 
 
 def _named_parts(made: Mapping[Any, Any], name: str, *, need_train: bool) -> list[tuple[str, Any, Any]]:

@@ -70,7 +70,7 @@ def find_roles(
 
 
 def note_of(roles: Mapping[str, tuple[str, str]], entries: Mapping[str, ArrayEntry], typed: bool) -> str:
-    """Return a message where names alone did not tell the roles: which arrays were taken, and which left out.
+    """Return a message where names alone did not tell the roles, or a part has no targets: what was left out.
 
     Args:
         roles: What `find_roles` returned.
@@ -79,9 +79,16 @@ def note_of(roles: Mapping[str, tuple[str, str]], entries: Mapping[str, ArrayEnt
     """
     inputs, targets = next(iter(roles.values()))
     usual = split_name(inputs)[1].lower() in INPUT_NAMES and split_name(targets)[1].lower() in TARGET_NAMES
-    if typed or usual or not targets:
-        return ""
     taken = {name for pair in roles.values() for name in pair}
+    if typed or usual or not targets:
+        same = [
+            name for name in entries if split_name(name)[1] == split_name(inputs)[1] and name not in taken
+        ]
+        return (
+            f"{', '.join(map(printable, same))} left out: there are no targets for it"
+            if same and targets
+            else ""
+        )
     others = [entry.shown() for name, entry in entries.items() if name not in taken]
     left = f"; left out: {', '.join(others[:_SHOWN])}" if others else ""
     return (
@@ -216,6 +223,8 @@ def _paired(
     for part, names in found.items():
         if len(names) < 2:
             option, _, name = names[0].partition("=")
+            if option == "--features" and part != "train" and len(found.get("train", ())) == 2:
+                continue  # to be predicted, as challenges have it
             other = "targets" if option == "--features" else "inputs"
             raise DataError(
                 f"{source} holds {printable(name)} without the {other} that belong to it",

@@ -128,3 +128,18 @@ def test_missing_values_become_the_mean_of_the_training_rows(tmp_path: Path) -> 
     assert about.normalisation.mean == pytest.approx(tuple(mean), rel=1e-5)
     assert batch.numpy() == pytest.approx((wanted - mean) / np.nanstd(x[rows], 0), abs=1e-4)
     assert any("1.1 %" in note and "2 samples" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("form", ["file", "function"])
+def test_a_part_without_targets_is_left_out_and_reported(tmp_path: Path, form: str) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    np.savez(tmp_path / "a.npz", X_train=x, y_train=x[:, 0], X_test=x[:9])
+    (tmp_path / "data.py").write_text(
+        f"import numpy as np\ndef make(): return dict(np.load({str(tmp_path / 'a.npz')!r}))\n"
+    )
+
+    place = tmp_path / "a.npz" if form == "file" else Path(f"{tmp_path}/data.py:make")
+    dataset = load(place)
+
+    assert dataset.description.split_sizes == {"train": 32, "val": 4, "test": 4}
+    assert any("X_test left out" in note for note in dataset.notes)
