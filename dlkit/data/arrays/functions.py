@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlkit.data.arrays.groups import groups_of, suggested_groups
 from dlkit.data.arrays.headers import ArrayEntry
 from dlkit.data.arrays.labels import unknown_targets
 from dlkit.data.arrays.load import dataset_of
@@ -50,12 +51,12 @@ def load_function(request: Request) -> DataSet:
     seed_all(request.config.seed)
     with running(code, f"--data {code.short}", DataError):
         made, read_as = plainly(function(), code, request.config.target)
-    parts, note = _parts(made, request)
+    parts, groups, notes = _parts(made, request)
     pairs = {
         part: (_array(_single(inputs, targets, code.short), code.short), _array(targets, code.short))
         for part, inputs, targets in (_with_targets(*each, request) for each in parts)
     }
-    return dataset_of(pairs, request, said=[read_as, note])
+    return dataset_of(pairs, request, groups=groups, said=[read_as, *notes])
 
 
 def _with_targets(part: str, inputs: Any, targets: Any, request: Request) -> tuple[str, Any, Any]:
@@ -75,24 +76,32 @@ def _needed(function: Callable[..., Any]) -> list[str]:
     return [one.name for one in parameters if one.default is Parameter.empty and one.kind not in optional]
 
 
-def _parts(made: Any, request: Request) -> tuple[list[tuple[str, Any, Any]], str]:
-    """Return part, inputs and targets of what a function returned, and a message about what was taken."""
+def _parts(made: Any, request: Request) -> tuple[list[tuple[str, Any, Any]], np.ndarray | None, list[str]]:
+    """Return part, inputs and targets of what a function returned, groups, and messages about what was taken."""
     assert request.spec.code is not None, "a function has its code"
     name = request.spec.code.short
     if isinstance(made, tuple | list) and len(made) == 2:
-        return [("all", *made)], ""
+        return [("all", *made)], None, []
     if not isinstance(made, Mapping) or not made:
         length = f" of {len(made)}" if isinstance(made, tuple | list) else ""
         raise DataError(f"--data {name} returned {instance_of(made)}{length}", _FORMS)
     need_train = request.trained_on is None
     if all(isinstance(value, tuple | list) and len(value) == 2 for value in made.values()):
-        return _named_parts(made, name, need_train=need_train), ""
+        return _named_parts(made, name, need_train=need_train), None, []
     arrays = {str(key): _array(value, name) for key, value in made.items()}
     entries = {key: ArrayEntry(key, array.dtype, array.shape) for key, array in arrays.items()}
     config = request.config
     roles = find_roles(entries, f"--data {name}", config.features, config.target, need_train=need_train)
-    note = note_of(roles, entries, typed=None not in (config.features, config.target))
-    return [(part, arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()], note
+    groups = groups_of(entries, roles, request, arrays.__getitem__)
+    notes = [
+        note_of(roles, entries, typed=None not in (config.features, config.target)),
+        suggested_groups(entries, roles, request),
+    ]
+    return (
+        [(part, arrays[inputs], arrays[targets]) for part, (inputs, targets) in roles.items()],
+        groups,
+        notes,
+    )
 
 
 def _named_parts(made: Mapping[Any, Any], name: str, *, need_train: bool) -> list[tuple[str, Any, Any]]:

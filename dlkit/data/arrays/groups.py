@@ -1,21 +1,28 @@
 """Samples of one source, such as a person: the array that --group names, and those that may be meant."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from dlkit.data.arrays.headers import ArrayEntry
 from dlkit.data.arrays.names import GROUP, has_word
-from dlkit.data.arrays.reading import load_zipped
 from dlkit.data.dataset import Request
 from dlkit.errors import ConfigError, did_you_mean, printable
 
 
 def groups_of(
-    path: Path, entries: Mapping[str, ArrayEntry], roles: Mapping[str, tuple[str, str]], request: Request
+    entries: Mapping[str, ArrayEntry],
+    roles: Mapping[str, tuple[str, str]],
+    request: Request,
+    read: Callable[[str], np.ndarray],
 ) -> np.ndarray | None:
     """Return the group of each sample, shape (N,), int64, from the array that --group names; None without it.
+
+    Args:
+        entries: The arrays by name.
+        roles: Which of them are inputs and targets.
+        request: What --group asks for.
+        read: Gives the array of a name.
 
     Raises:
         ConfigError: There is no such array, or it has not one value for each sample.
@@ -27,10 +34,10 @@ def groups_of(
     fitting = [each for each, entry in entries.items() if entry.shape in (samples, (*samples, 1))]
     if name not in fitting or entries[name].kind not in "iufbUS":
         raise ConfigError(
-            f"--group {printable(name)}: {path.name} has no array of that name with one value for each sample",
+            f"--group {printable(name)}: {request.spec.name} has no array of that name with one value for each sample",
             did_you_mean(name, fitting) or f"it has {', '.join(map(printable, fitting))}",
         )
-    values = load_zipped(path, [name])[name].reshape(-1)
+    values = read(name).reshape(-1)
     return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
 
 

@@ -55,7 +55,7 @@ def load_arrays(request: Request) -> DataSet:
         }
         name = next(iter(roles.values()))[0]
         config = request.config
-        groups = groups_of(path, entries, roles, request)
+        groups = groups_of(entries, roles, request, lambda name: load_zipped(path, [name])[name])
         said = [
             note_of(roles, entries, typed=None not in (config.features, config.target)),
             suggested_groups(entries, roles, request),

@@ -85,9 +85,16 @@ def load(path: Path, **settings: Any) -> Any:
     return load_dataset(resolve({"model": "mlp", "data": str(path), **settings}, {}))
 
 
+@pytest.mark.parametrize("form", ["file", "function"])
 @pytest.mark.parametrize("group", ["subj", "names"])
-def test_groups_are_never_divided(tmp_path: Path, group: str) -> None:
-    dataset = load(write(tmp_path), group=group)
+def test_groups_are_never_divided(tmp_path: Path, group: str, form: str) -> None:
+    file = write(tmp_path)
+    (tmp_path / "data.py").write_text(
+        f"import numpy as np\ndef make(): return dict(np.load({str(file)!r}))\n"
+    )
+    place = file if form == "file" else Path(f"{tmp_path}/data.py:make")
+    assert any("--group subj" in note for note in load(place).notes)
+    dataset = load(place, group=group)
 
     subjects = np.repeat(np.arange(12), 10)
     parts = {name: set(subjects[split.rows.numpy()]) for name, split in dataset.splits.items()}
