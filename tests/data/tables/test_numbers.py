@@ -80,6 +80,8 @@ TEXTS = {
     "few-bins": ["<5", "5", ">5"],
     "quarters": ["2024 Q1", "2024 Q2"],
     "plants": ["5 N", "7 S"],
+    "answers": ["1 - Strongly disagree", "2 - Neutral", "3 - Agree"],
+    "grades": ["1-", "A", "2+"],
 }
 
 

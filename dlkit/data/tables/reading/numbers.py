@@ -76,7 +76,7 @@ PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "
 ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
 FLAGS = " [a-z]{1,2}$"
 BRACKETS = r"^([^\d(]*)\((.*)\)$"
-BEHIND = r"^(\d[\d.,' ]*)-( ?[^\d-]*)$"  # a minus sign behind its number, as SAP writes it
+BEHIND = r"^(\d[\d.,']*)-( ?[$€£]?)$"  # a minus sign behind its number, as SAP writes it
 CLOCKS = {  # by how many colons there are
     (1,): "1:30 as 1.5",
     (2,): "h:mm:ss as hours",
