@@ -91,7 +91,7 @@ def join(membership: Membership) -> Joined:
 
     Raises:
         ConfigError: The address cannot be used.
-        DlkitError: The others cannot be reached.
+        DlkitError: The others cannot be reached, or do not come.
     """
     address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
@@ -101,6 +101,12 @@ def join(membership: Membership) -> Joined:
         if "EADDRINUSE" in str(err):
             raise ConfigError(f"the port of {address} is in use", "choose another MASTER_PORT") from err
         raise DlkitError(f"cannot reach {address}, where the processes of the run meet", "check it") from err
+    except dist.DistStoreError as err:
+        minutes = _MEETING.seconds // 60
+        raise DlkitError(
+            f"not all {membership.size} processes of the run came to {address} within {minutes} minutes",
+            "one of them may have ended: see what it printed",
+        ) from err
     except ValueError as err:
         raise ConfigError(
             f"the processes of the run cannot meet at {address}: {err}", "torchrun sets it"

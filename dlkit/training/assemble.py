@@ -250,7 +250,7 @@ def assemble(
         probe=probe,
         signals=Signals(model, objective, layers=not config.compile),
         running=RunningMean(objective, train.chunk, rewindable=True, group=group),
-        pieces=Pieces(model, device, whole=group.size > 1),
+        pieces=Pieces(model, device, processes=group.size),
         device=device,
         forward=Forward(config.precision, device),
         scale=scale,
@@ -346,10 +346,11 @@ def plan_of(
     """Return what is trained, on which data and how, in a line."""
     each = group.count_of(config.batch_size)
     shared = "" if group.size == 1 else f" ({group.size} x {each})"
+    place = "on" if group.size == 1 else f"in {group.size} processes, the first on"
     count = sum(parameter.numel() for parameter in model.parameters())
     sizes = description.split_sizes
     return (
         f"{config.model_name} ({count:,} parameters) on {config.data} ({sizes['train']:,} train, {sizes['val']:,} val, "
         f"{sizes['test']:,} test), {config.optimizer} at lr {config.lr:g}, batch {config.batch_size}{shared}, "
-        f"on {device_label(device)}"
+        f"{place} {device_label(device)}"
     )

@@ -29,11 +29,11 @@ class Pieces:
     Args:
         model: The network that is trained.
         device: Where it is.
-        whole: Leave training batches whole, as several processes must, which add up gradients batch by batch.
+        processes: How many share each batch. Several add up gradients batch by batch, and leave batches whole.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device, *, whole: bool = False) -> None:
-        self._whole = whole
+    def __init__(self, model: nn.Module, device: torch.device, *, processes: int = 1) -> None:
+        self._processes = processes
         self._model = model
         self._device = device
         self._largest = {"train": 0, "val": 0}  # samples in a piece; 0 leaves batches whole
@@ -68,8 +68,9 @@ class Pieces:
             try:
                 return attempt()
             except (RuntimeError, MemoryError) as err:
-                if not is_device_full(err) or (self._whole and part == "train"):
-                    self._raise_known(err, f"{_DOING[part]} {_samples(samples)}", _half_batch_hint(samples))
+                if not is_device_full(err) or (self._processes > 1 and part == "train"):
+                    hint = _half_batch_hint(samples * self._processes)
+                    self._raise_known(err, f"{_DOING[part]} {_samples(samples)}", hint)
                     raise
             # After `except`, which holds the tensors of the attempt that failed.
             self._halve(part, inputs, samples)

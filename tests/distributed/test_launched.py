@@ -81,6 +81,7 @@ def test_stdout_is_one_line_and_errors_leave_no_trace(home: Path) -> None:
 
     assert (process.returncode, out) == (0, "run/best.safetensors\n"), err
     assert "(2 x 32)" in err.splitlines()[0]
+    assert "2 processes" in err.splitlines()[0]
     assert err.count("epoch 1/1") == 1
     assert "Traceback" not in err
 

@@ -237,6 +237,16 @@ def test_devices_beside_torchrun_and_half_set_variables_are_refused(ranks: ForkS
     assert "RANK" in half.stderr()
 
 
+def test_a_search_is_refused_by_one_process(ranks: ForkServer, home: Path) -> None:
+    words = ("train", "mlp", "--search", "lr=0.1,0.2", "--out", "sweep")
+    children = start_ranks(ranks, home, 2, *words)
+
+    assert {child.wait(60) for child in children} == {2, LOST}
+    (line,) = errors(children)
+    assert "torchrun" in line
+    assert not (home / "sweep").exists()
+
+
 def test_divergence_is_reported_by_the_first_process_with_the_whole_batch(
     ranks: ForkServer, home: Path
 ) -> None:

@@ -14,7 +14,7 @@ from runs import STEPS_PER_EPOCH, configure, drive, essence, resume
 from torch import Tensor, nn
 from toys import CPU, InDouble, gradients, make_blobs, make_network, make_parts, train
 
-from dlkit.errors import DlkitError
+from dlkit.errors import DlkitError, FullMemoryError
 from dlkit.evaluation.evaluate import mean_scores
 from dlkit.objectives import RunningMean, build_objective
 from dlkit.training.memory import Pieces
@@ -259,6 +259,16 @@ def test_a_full_machine_stops_with_a_suggestion(words: str, room: str) -> None:
 
     doing = "training" if room == "train" else "validating"
     assert_reports(caught.value, "out of memory", doing, "16 samples", "--batch-size 8 --accumulate 2")
+
+
+def test_of_several_processes_the_suggestion_names_the_batch_of_all() -> None:
+    def fail() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(FullMemoryError) as caught:
+        Pieces(make_network(), CPU, processes=2).retry("train", torch.zeros(16, 2), 16, fail)
+
+    assert "--batch-size 16 --accumulate 2" in caught.value.hint
 
 
 def test_another_error_is_left_alone() -> None:

@@ -33,6 +33,7 @@ from dlkit.cli.train.devices import (
     as_member,
     check_batch,
     is_first,
+    refuse_torchrun,
     train_on_devices,
     watching_agent,
 )
@@ -152,6 +153,7 @@ def train(
             force=force,
             jobs=jobs,
         )
+        refuse_torchrun("a search")
         run_search(asked, given, searching | modes | ({"resume"} if resuming else set()))
         return
     given.faults.extend(_clashes(modes, resuming=resuming))

@@ -68,6 +68,22 @@ def as_member(devices: str | None) -> Iterator["Joined | None"]:
         raise
 
 
+def refuse_torchrun(what: str) -> None:
+    """Refuse, in one of several processes, what takes a single one.
+
+    Raises:
+        ConfigError: torchrun has started several.
+    """
+    with as_member(None) as joined:
+        if joined is not None:
+            if not is_first(joined):
+                joined.barrier()  # ends when the first, which reports it, has gone
+            raise ConfigError(
+                f"{what} does not go with torchrun, which has started {joined.membership.size} processes",
+                "start it without torchrun; --jobs N trains several trials at once, --join adds another machine",
+            )
+
+
 def reports_usage() -> bool:
     """Return whether this process reports that its command line cannot be read: one of several does."""
     try:
