@@ -1,6 +1,7 @@
 """How the folders under a data folder are meant: which are parts, which are classes, which are neither."""
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -269,7 +270,7 @@ def _for_loose_images(root: Path) -> str:
     if "" not in words and 2 <= len(words) <= _SHOWN and len(images) > 2 * len(words):
         classes = " ".join(map(printable, sorted(words)))
         return (
-            f"if the first words of their names are the classes: cd {printable(str(root), 300)}; for c in {classes}; "
+            f"if the first words of their names are the classes: cd {shlex.quote(printable(str(root), 300))}; for c in {classes}; "
             "do mkdir $c; mv $c[._0-9-]* $c/; done"
         )
     return f"it needs {LAYOUT}"

@@ -151,16 +151,16 @@ def _refuse_dark(listing: Listing) -> None:
     if not 0 < highest < _FEW_BITS:
         return
     bits = highest.bit_length()
-    root = printable(str(listing.root), 300)
+    root, copy = (shlex.quote(printable(f"{listing.root}{end}", 300)) for end in ("", "-8"))
     script = (
         "import sys, numpy as np; from PIL import Image; [Image.fromarray((np.asarray(i) >> "
         f"{max(bits - 8, 0)}).astype('uint8')).save(p) for p in sys.argv[1:] "
         "if (i := Image.open(p)).mode.startswith('I;16')]"
     )
     raise DataError(
-        f"--data {root}: images of 16 bits have values up to {highest:,} ({bits} bits), and others have 8 bits: in one "
+        f"--data {printable(str(listing.root), 300)}: images of 16 bits have values up to {highest:,} ({bits} bits), and others have 8 bits: in one "
         "type, the former would be nearly black",
-        f'a copy with 8 bits: cp -r {root} {root}-8; python -c "{script}" {root}-8/*/*',
+        f'a copy with 8 bits: cp -r {root} {copy}; python -c "{script}" {copy}/*/*',
     )
 
 

@@ -448,7 +448,7 @@ def test_a_split_with_a_folder_of_its_own_is_known_as_given(home: Path) -> None:
 def test_images_of_16_bits_of_which_few_are_used_are_refused_beside_others_of_8(
     home: Path, highest: int, *, dark: bool
 ) -> None:
-    root = make_folder(home / "p", each=10)
+    root = make_folder(home / "my pictures", each=10)
     for number in range(4):
         pixels = (noise(10, 12, seed=number).astype(np.uint16) * (highest // 254)).astype(np.uint16)
         save(root / "red" / f"deep{number}.png", pixels)
@@ -462,7 +462,7 @@ def test_images_of_16_bits_of_which_few_are_used_are_refused_beside_others_of_8(
     command = caught.value.hint.removeprefix("a copy with 8 bits: ")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(command, shell=True, check=True, env={"PATH": path})
-    dataset = load(home / "p-8")
-    deep = np.asarray(Image.open(home / "p-8" / "red" / "deep0.png"))
+    dataset = load(home / "my pictures-8")
+    deep = np.asarray(Image.open(home / "my pictures-8" / "red" / "deep0.png"))
     np.testing.assert_array_equal(deep, noise(10, 12).astype(np.uint16) * (highest // 254) >> 4)
     assert dataset.description.input_shape == (3, 10, 12)
