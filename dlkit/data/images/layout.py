@@ -79,6 +79,7 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
     else:
         if asked == "auto" and not set(folder.filled) <= set(known):
             _refuse_sets(shown, folder)
+            _refuse_part(shown, folder, named)
             _refuse_masks(shown, folder, "; --layout classes reads them as two classes")
         layout = Layout({"all": folder.folders}, {}, [])
     notes = [f"the data are in {folder.name}/, the only folder there"] if folder.name else []
@@ -250,6 +251,20 @@ def _refuse_sets(shown: str, folder: Folder) -> None:
         )
 
 
+def _refuse_part(shown: str, folder: Folder, named: Mapping[str, str]) -> None:
+    """Refuse one folder that differs from the classes beside it by the name of a part, as `Test cases`."""
+    words = {name: set(re.split(r"[\W_]+", name.lower())) for name in folder.filled}
+    name, part = next(iter(named.items()), ("", ""))
+    if len(named) != 1 or name not in words or len(words) <= 2:
+        return
+    if part_of(" ".join(words[name] - set.intersection(*words.values()))) == (part, True):
+        old, new = shlex.quote(f"{shown}/{printable(name, 300)}"), shlex.quote(f"{shown}-{part}")
+        raise DataError(
+            f"--data {shown}: {name}/ may be the {part} part of the data, or a class as the others",
+            f"as a part, move it away: mv {old} {new}; --layout classes reads it as a class",
+        )
+
+
 def _refuse_masks(shown: str, folder: Folder, otherwise: str) -> None:
     """Refuse images beside their masks or labels, which are no two classes."""
     companions = [name for name in folder.folders if _plain(name) in _COMPANIONS]
@@ -270,8 +285,8 @@ def _for_loose_images(root: Path) -> str:
     if "" not in words and 2 <= len(words) <= _SHOWN and len(images) > 2 * len(words):
         classes = " ".join(map(printable, sorted(words)))
         return (
-            f"if the first words of their names are the classes: cd {shlex.quote(printable(str(root), 300))}; for c in {classes}; "
-            "do mkdir $c; mv $c[._0-9-]* $c/; done"
+            "if the first words of their names are the classes: "
+            f"cd {shlex.quote(printable(str(root), 300))}; for c in {classes}; do mkdir $c; mv $c[._0-9-]* $c/; done"
         )
     return f"it needs {LAYOUT}"
 

@@ -158,8 +158,8 @@ def _refuse_dark(listing: Listing) -> None:
         "if (i := Image.open(p)).mode.startswith('I;16')]"
     )
     raise DataError(
-        f"--data {printable(str(listing.root), 300)}: images of 16 bits have values up to {highest:,} ({bits} bits), and others have 8 bits: in one "
-        "type, the former would be nearly black",
+        f"--data {printable(str(listing.root), 300)}: images of 16 bits have values up to {highest:,} ({bits} bits), "
+        "and others have 8 bits: in one type, the former would be nearly black",
         f'a copy with 8 bits: cp -r {root} {copy}; python -c "{script}" {copy}/*/*',
     )
 

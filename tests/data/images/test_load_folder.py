@@ -466,3 +466,18 @@ def test_images_of_16_bits_of_which_few_are_used_are_refused_beside_others_of_8(
     deep = np.asarray(Image.open(home / "my pictures-8" / "red" / "deep0.png"))
     np.testing.assert_array_equal(deep, noise(10, 12).astype(np.uint16) * (highest // 254) >> 4)
     assert dataset.description.input_shape == (3, 10, 12)
+
+
+def test_a_folder_called_as_a_part_beside_classes_is_not_taken_as_a_class(home: Path) -> None:
+    root = make_folder(home / "my scans", each=6)
+    for old, new in (("red", "Normal cases"), ("blue", "Ill cases")):
+        (root / old).rename(root / new)
+    for number in range(6):
+        save(root / "Test cases" / f"{number}.png", noise(10, 12, seed=number))
+
+    with pytest.raises(DataError) as caught:
+        load(root)
+
+    command = caught.value.hint.removeprefix("as a part, move it away: ").split("; ")[0]
+    subprocess.run(command, shell=True, check=True)
+    assert load(root).description.class_names == ("Ill cases", "Normal cases")
