@@ -25,7 +25,7 @@ from dlkit.data.tables.reading.wide import no_garbage_collection
 from dlkit.data.tables.roles import keys_in
 from dlkit.data.tables.splits import digest_of, split_table
 from dlkit.data.tables.strays import refuse_strays
-from dlkit.data.tables.suspects import note_of_suspects, suspects_of
+from dlkit.data.tables.suspects import note_of_suspects, note_of_words, suspects_of
 from dlkit.data.tables.table import Table, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
 from dlkit.data.tables.training_notes import (
@@ -153,8 +153,9 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     )
     notes: list[str] = []
     if request.table is None:  # else it is checked, which finds the same and more
-        suspects = note_of_suspects(suspects_of(table, [*names, *(code.name for code in encoding.columns)]))
-        notes += [*table.notes, suspects, targets.note]
+        used = [*names, *(code.name for code in encoding.columns)]
+        suspects = note_of_suspects(suspects_of(table, used))
+        notes += [*table.notes, suspects, note_of_words(table, used), targets.note]
         notes += training_notes(table, targets, rows, encoding, left_out)
         notes += split_notes(table, names, encoding, config)
     return DataSet(

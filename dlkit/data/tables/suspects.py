@@ -19,6 +19,9 @@ _FEWEST_OTHERS = 3
 _FEWEST_BELOW = 3  # rows of a code that is the only negative number
 _STEPS, _SHARE = 10, 0.2
 _SHOWN = 8
+_WORDS = frozenset(
+    ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>", "?")
+)  # no "None": a usual class
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,21 @@ def note_of_suspects(suspects: list[Suspect]) -> str:
     return (
         f"this looks like a code for a missing value, far from the rest: {', '.join(shown)}{more}; --missing "
         f"{shlex.quote(printable(codes, 1000))} takes it as missing"
+    )
+
+
+def note_of_words(table: Table, names: list[str]) -> str:
+    """Return one line about texts such as NA and ? that stand for missing numbers, in columns of other texts."""
+    found = {
+        name: [text for text in table.columns[name].categories if text.strip() in _WORDS] for name in names
+    }
+    shown = [f"{printable(name)} has {', '.join(words)}" for name, words in found.items() if words]
+    codes = ",".join(dict.fromkeys(text.strip() for words in found.values() for text in words))
+    return (
+        f"this may stand for a missing value, and is a text like any other here: {', '.join(shown[:_SHOWN])}; "
+        f"--missing {shlex.quote(printable(codes, 1000))} takes it as missing"
+        if shown
+        else ""
     )
 
 

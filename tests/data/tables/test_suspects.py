@@ -7,7 +7,7 @@ import pytest
 
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import read_table
-from dlkit.data.tables.suspects import find_suspects, suspects_of
+from dlkit.data.tables.suspects import find_suspects, note_of_words, suspects_of
 from dlkit.data.tables.table import table_of
 from dlkit.errors import DataError
 
@@ -94,3 +94,16 @@ def test_a_code_beside_yes_and_no_is_a_suspect(values: list[float], code: str) -
     table = table_of("t", {"a": np.array(values)})
 
     assert [each.code for each in suspects_of(table, ["a"])] == ([code] if code else [])
+
+
+def test_words_for_missing_are_named_in_columns_of_other_texts() -> None:
+    text = b"work,status,age\nPrivate,ER+,7\n?,NA,NA\nState,ER-,8\n"
+
+    note, without = (
+        note_of_words(read_table("-", stdin=io.BytesIO(text), options=options), ["work", "status", "age"])
+        for options in (TableOptions(), TableOptions(missing=("?", "NA")))
+    )
+
+    assert "work has ?, status has NA; --missing '?,NA'" in note
+    assert "age" not in note
+    assert without == ""
