@@ -12,6 +12,7 @@ import pytest
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LESSONS = sorted((DOCS / "learn").glob("*.md"))
+LONG = "7-curves"  # trains nine runs
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -34,7 +35,11 @@ def without_numbers(text: str) -> str:
     return re.sub(r"[-+]?\d[\d.]*(e[-+]\d+)?", "#", text)
 
 
-@pytest.mark.parametrize("page", LESSONS, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page.stem == LONG else ()) for page in LESSONS],
+    ids=lambda page: page.stem,
+)
 def test_blocks_print_what_the_page_shows(page: Path, dlkit: Callable[..., Any], home: Path) -> None:
     names: dict[str, Any] = {}
     of_command = False

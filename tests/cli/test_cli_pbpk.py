@@ -132,6 +132,7 @@ def test_compounds_without_concentrations_are_predicted_and_not_scored(
     assert_refused(dlkit("eval", "run", "--data", "new.npz"), 3, "has no array doses", "doses (N,)")
 
 
+@pytest.mark.slow
 def test_intervals_of_curves_contain_about_as_many_values_as_asked_for(
     curves_copy: Path, dlkit: Dlkit, home: Path
 ) -> None:

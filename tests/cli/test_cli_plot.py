@@ -255,6 +255,7 @@ def test_plot_draws_what_train_and_eval_wrote(dlkit, trained_run, files):
     assert (result.code, result.stdout) == (0, "p.png\n")
 
 
+@pytest.mark.slow
 def test_plot_of_a_run_evaluates_it_once_for_a_kind_of_predictions(dlkit, home):
     assert dlkit("train", "mlp", "--epochs", "1", "--no-plot", "--quiet", "--out", "r").code == 0
     first = dlkit("plot", "r", "--kind", "confusion")
@@ -306,6 +307,7 @@ def test_plot_in_the_terminal_is_refused_where_it_makes_no_sense(dlkit, files, w
     assert_refused(dlkit("plot", *words), 2, message, hint)
 
 
+@pytest.mark.slow
 def test_plot_follows_a_run_until_its_lock_is_free(dlkit, files):
     run = files / "runs" / "mlp-001"
     before = (run / "history.csv").read_text()
