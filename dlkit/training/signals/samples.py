@@ -136,7 +136,8 @@ def _score_of_classes(answers: Tensor, targets: Tensor) -> float:
 
 def _score_of_recalls(answers: Tensor, targets: Tensor) -> float:
     """Judge by the mean over classes of the share of their samples that is answered right."""
-    right = F.one_hot(answers.argmax(1), targets.shape[1]) * targets
+    answered = torch.zeros_like(targets).scatter_(1, answers.argmax(1, keepdim=True), 1.0)
+    right = answered * targets
     present = targets.sum(0) > 0
     recall = (right.sum(0)[present] / targets.sum(0)[present]).mean().item()
     share = 1 / targets.shape[1]
