@@ -123,7 +123,7 @@ def _numbers(
         values: list[float | None] = []
         for line, row in rows:
             value = _number(row[place])
-            if value == math.inf and names[old] in ("epoch", "train_loss", "val_loss"):
+            if value == math.inf and names[old] in ("epoch", "step", "train_loss", "val_loss"):
                 raise DataError(
                     f"{path} line {line}: {printable(old)} is '{printable(row[place])}', not a number"
                 )

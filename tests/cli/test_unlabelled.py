@@ -46,12 +46,20 @@ def test_arrays_without_targets(home: Path, dlkit: Dlkit, task: str) -> None:
 def test_an_array_of_another_name_is_not_taken_for_unlabelled(home: Path, dlkit: Dlkit) -> None:
     np.savez("xy.npz", x=INPUTS, y=(INPUTS[:, 0] > 0).astype(int))
     np.savez("other.npz", x=NEW, kind=np.arange(7) % 2)
+    np.savez("unclear.npz", x=NEW, kind=np.arange(7) % 2, place=np.arange(7) % 2)
+    np.savez("shorter.npz", x=NEW, kind=np.arange(3) % 2)
     dlkit("train", "mlp", "--data", "xy.npz", "--epochs", "1", "--out", "run", "-q")
 
     result = dlkit("eval", "run", "--data", "other.npz", "--predict", "-")
 
-    assert (result.code, result.stdout) == (3, "")
-    assert "other.npz" in result.stderr
+    assert result.code == 0
+    assert "the targets kind" in result.stderr
+    rows = csv.DictReader(result.stdout.splitlines())
+    assert [row["target"] for row in rows] == [str(value) for value in np.arange(7) % 2]
+    for name in ("unclear.npz", "shorter.npz"):
+        refused = dlkit("eval", "run", "--data", name, "--predict", "-")
+        assert (refused.code, refused.stdout) == (3, "")
+        assert name in refused.stderr
 
 
 def test_images_in_no_class_folder(home: Path, dlkit: Dlkit) -> None:
