@@ -28,12 +28,13 @@ from tests.benchmarks.diagnosis.healthy import healthy_cases
 from tests.benchmarks.diagnosis.more_bases import MORE_BASES
 from tests.benchmarks.diagnosis.runs import Outcome, prepare, run_all
 from tests.benchmarks.diagnosis.score import cause_of, family_rows, is_detected, is_right, summarise
+from tests.benchmarks.diagnosis.third_bases import THIRD_BASES
 from tests.benchmarks.diagnosis.truth import Judged, judge
 
 QUICK = ("digits-mlp", "cancer", "friedman")
 QUICK_PARTS = ("first",)
-PARTS = ("first", "second", "heldout", "mixed")
-ALL_BASES = (*BASES, *MORE_BASES)
+PARTS = ("first", "second", "heldout", "third", "mixed")
+ALL_BASES = (*BASES, *MORE_BASES, *THIRD_BASES)
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ class Base:
 
     Args:
         name: Short.
-        part: `first`, `second` or `heldout`.
+        part: `first`, `second`, `heldout` or `third`.
         model: A built-in network, or a class in `networks`.
         data: A set of `data.py`, or `--data` of a built-in one.
-        form: `npz` or `csv`; empty for a built-in one.
+        form: `npz`, `csv` or `folder`; empty for a built-in one.
         epochs, batch: Its length and its batch size.
         optimizer: The one it uses.
         lrs: Rates that suit sgd and adam.

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from sklearn import datasets
 
-from tests.benchmarks.diagnosis import more_data
+from tests.benchmarks.diagnosis import more_data, third_data
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,)
 VAL_SHARE, TEST_ROWS = 0.35, 20
-DROPPED = -1  # the label of a row that a change takes away
+DROPPED = third_data.DROPPED
 
 
 def cancer() -> Rows:
@@ -87,10 +88,14 @@ def spirals() -> Rows:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), labels
 
 
-SETS: dict[str, Callable[[], Rows]] = {
-    function.__name__: function
-    for function in (cancer, friedman, noisy, digits, large_digits, groups, circuit, waves, spirals)
-} | more_data.SETS
+SETS: dict[str, Callable[[], Rows]] = (
+    {
+        function.__name__: function
+        for function in (cancer, friedman, noisy, digits, large_digits, groups, circuit, waves, spirals)
+    }
+    | more_data.SETS
+    | third_data.SETS
+)
 
 
 def write_data(folder: Path, name: str, change: str, form: str) -> list[str]:
@@ -102,9 +107,9 @@ def write_data(folder: Path, name: str, change: str, form: str) -> list[str]:
         folder: Where the files lie; those that are there already are used.
         name: One of `SETS`.
         change: One of `CHANGES`.
-        form: `npz` or `csv`.
+        form: `npz`, `csv`, or `folder` of pictures.
     """
-    path = folder / f"{name}-{change}.{form}"
+    path = folder / f"{name}-{change}" if form == "folder" else folder / f"{name}-{change}.{form}"
     if not path.exists():
         x, y = SETS[name]()
         order = np.random.default_rng(0).permutation(len(x))
@@ -129,10 +134,13 @@ def _write(path: Path, x: np.ndarray, y: np.ndarray, count: int) -> None:
         }
         np.savez(path, **arrays)
         return
+    if not path.suffix:
+        _write_pictures(path, x, y, ends)
+        return
     header = ",".join([*(f"f{column}" for column in range(x.shape[1])), "y"])
     labels = [f"class{label}" for label in y] if y.dtype.kind == "i" else y
     lines = [
-        ",".join([*(repr(float(value)) for value in row), str(label)])
+        ",".join([*(value if isinstance(value, str) else repr(float(value)) for value in row), str(label)])
         for row, label in zip(x, labels, strict=True)
     ]
     path.write_text("\n".join([header, *lines]) + "\n")
@@ -142,6 +150,15 @@ def _write(path: Path, x: np.ndarray, y: np.ndarray, count: int) -> None:
     path.with_suffix(".split").write_text(
         "row,split\n" + "".join(f"{row},{split}\n" for row, split in enumerate(named))
     )
+
+
+def _write_pictures(path: Path, x: np.ndarray, y: np.ndarray, ends: dict[str, slice]) -> None:
+    """Write a folder for each split and each class."""
+    for split, part in ends.items():
+        for row, (image, label) in enumerate(zip(x[part], y[part], strict=True)):
+            folder = path / split / f"class{label}"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / f"{row}.png")
 
 
 def _clean(x: np.ndarray, y: np.ndarray, count: int, draw: np.random.Generator) -> Rows:
@@ -227,4 +244,5 @@ CHANGES: dict[str, Callable[[np.ndarray, np.ndarray, int, np.random.Generator], 
     "scaled1000": _scaled(1000),
     "outlier": _outlier,
     **more_data.CHANGES,
+    **third_data.CHANGES,
 }

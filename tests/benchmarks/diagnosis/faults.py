@@ -13,11 +13,12 @@ class Fault:
 
     Args:
         name: Short.
-        part: `first`, `second` or `heldout`.
+        part: `first`, `second`, `heldout` or `third`.
         causes: The right answers, the best first: names of `CAUSES` in `score.py`.
         change: Makes it, for a base.
         needs: Traits that a base must have; `own` for a network of `networks.py`.
         never: Traits that it must not have.
+        bases: Only these, where any are named.
     """
 
     name: str
@@ -26,9 +27,12 @@ class Fault:
     change: Callable[[Base], Change]
     needs: frozenset[str] = frozenset()
     never: frozenset[str] = frozenset()
+    bases: tuple[str, ...] = ()
 
     def fits(self, base: Base) -> bool:
         """Return whether it can be made on a base."""
+        if self.bases and base.name not in self.bases:
+            return False
         traits = base.traits | ({"own", base.form} if base.own else {base.form, "built-in"})
         traits |= {base.model, f"base-{base.name}"}
         on_files = self.change(base).data == "clean" or bool(base.form)
@@ -36,11 +40,13 @@ class Fault:
 
 
 def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
-    """Yield every faulty run of a base; held-out families are for held-out bases alone."""
+    """Yield every faulty run of a base; families of `heldout` and `third` are for their own bases alone."""
     from tests.benchmarks.diagnosis.more_faults import MORE_FAULTS
+    from tests.benchmarks.diagnosis.third_faults import THIRD_FAULTS
 
-    for fault in (*FAULTS, *MORE_FAULTS):
-        if fault.fits(base) and (fault.part != "heldout" or base.part == "heldout"):
+    for fault in (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS):
+        own_bases = fault.part in ("heldout", "third") or base.part == "third"
+        if fault.fits(base) and (not own_bases or base.part == fault.part):
             part = base.part if base.part == fault.part else "mixed"
             for seed in seeds:
                 yield Case(

@@ -32,7 +32,7 @@ def _variants(base: Base) -> Iterator[tuple[str, Change]]:
         yield from _data(base)
     yield "long", Change(settings={"epochs": base.epochs * 4})
     yield "fine-tuned", Change(settings={"lr": base.lr / 3}, start_from_base=True)
-    if base.name != "spatial":
+    if base.model != "spatial":
         yield "quarter", Change(settings={"limit": 200}, own_band=True)
 
 
