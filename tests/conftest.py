@@ -6,7 +6,9 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from fork_server import ForkServer, fork_server
 
@@ -16,6 +18,26 @@ prepare_environment(os.environ)  # as the command does, before anything loads to
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("DLKIT_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+_FIRST_STATES: dict[tuple[str, str], Any] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the random numbers that a file draws from start anew with each test, whatever ran before it."""
+    import torch
+
+    torch.manual_seed(0)
+    module = getattr(item, "module", None)
+    for name, value in vars(module).items() if module is not None else ():
+        if isinstance(value, torch.Generator):
+            value.manual_seed(value.initial_seed())
+        elif isinstance(value, np.random.Generator | np.random.RandomState):
+            bits: Any = (
+                value.bit_generator if isinstance(value, np.random.Generator) else value._bit_generator
+            )
+            bits.state = _FIRST_STATES.setdefault((module.__name__, name), bits.state)
 
 
 @dataclass(frozen=True)

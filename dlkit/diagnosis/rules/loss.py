@@ -6,6 +6,7 @@ from dlkit.diagnosis.cures import change, lower_rate, raise_rate, usual
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
+from dlkit.errors import counted
 
 _FEWEST_STEPS, _TRIAL = 10, 5
 _STILL_FALLING = 0.15
@@ -58,8 +59,8 @@ def _few_steps(recording: Recording) -> Evidence | None:
     )
     smaller = min(32, usual(recording.config, "batch_size"))
     return Evidence(
-        message=f"{steps} steps were taken, {max(1, steps // epochs)} an epoch, and the training loss fell by"
-        f" {max(train_gain, 0):.0%}",
+        message=f"the run took {counted(steps, 'step')}, {max(1, steps // epochs)} an epoch, and the training loss"
+        f" fell by {max(train_gain, 0):.0%}",
         value=float(steps),
         step=None,
         cure=change("batch_size", batch, smaller)
