@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, default_colla
 from dlkit.errors import DataError, printable
 from dlkit.settings.spec import CodeSpec
 
+_SHOWN = 4
 _PARTS = {2: ("train", "test"), 3: ("train", "val", "test")}
 
 
@@ -32,7 +33,13 @@ def plainly(made: Any, code: CodeSpec, target: str | None = None) -> tuple[Any, 
         DataError: It is a table, or samples cannot be stacked.
     """
     if hasattr(made, "to_csv"):
-        raise DataError(f"--data {code.short} returned a DataFrame", _saved(code, target or "COLUMN"))
+        raise DataError(f"--data {code.short} returned a DataFrame", _saved(code, "f()", target or "COLUMN"))
+    if isinstance(made, tuple | list) and len(made) == 2 and (texts := _text_columns(made[0])):
+        raise DataError(
+            f"--data {code.short} returned a DataFrame with columns of other values than numbers: "
+            f"{', '.join(map(printable, texts[:_SHOWN]))}",
+            _saved(code, "(lambda x, y: x.assign(target=list(y)))(*f())", "target"),
+        )
     if _is_samples(made):
         return _stacked(made, code), ""
     if isinstance(made, Mapping) and made and all(map(_is_samples, made.values())):
@@ -133,11 +140,24 @@ def _array(value: Any) -> np.ndarray:
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
-def _saved(code: CodeSpec, target: str) -> str:
-    """Return the command that saves a table that a function returns, to be read as one."""
+def _text_columns(inputs: Any) -> list[str]:
+    """Return the columns of a table that are no numbers."""
+    if not hasattr(inputs, "to_csv") or not hasattr(inputs, "select_dtypes"):
+        return []
+    return [str(name) for name in inputs.select_dtypes(exclude=["number", "bool"]).columns]
+
+
+def _saved(code: CodeSpec, table_of: str, target: str) -> str:
+    """Return the command that saves a table that a function returns, to be read as one.
+
+    Args:
+        code: The function.
+        table_of: An expression that makes the table; the function is `f` there.
+        target: The target's column.
+    """
     folder, table = code.path.parent, f"{code.path.stem}.csv"
     path = "" if folder == Path.cwd() else f"PYTHONPATH={shlex.quote(str(folder))} "
-    call = f'from {code.path.stem} import {code.name} as f; f().to_csv("{table}", index=False)'
+    call = f'from {code.path.stem} import {code.name} as f; {table_of}.to_csv("{table}", index=False)'
     return (
         f"a table is read from a file: {path}python -c '{call}'; then --data {shlex.quote(table)} "
         f"--target {shlex.quote(printable(target))}"

@@ -102,16 +102,26 @@ def test_samples_that_cannot_be_stacked_are_refused(
 
 
 @pytest.mark.slow
-def test_a_table_is_refused_with_a_command_that_saves_it(dlkit: Any, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("returned", "asked", "target"),
+    [("f", ("--target", "b"), "b"), ("f.drop(columns='b'), f['b']", (), "target")],
+    ids=["table", "texts"],
+)
+def test_a_table_is_refused_with_a_command_that_saves_it(
+    dlkit: Any, home: Path, returned: str, asked: tuple[str, ...], target: str
+) -> None:
     (home / "frames.py").write_text(
-        "import pandas as pd\ndef load(): return pd.DataFrame({'a': range(40), 'b': [i * 2.5 for i in range(40)]})\n"
+        "import pandas as pd\n"
+        "f = pd.DataFrame({'a': range(40), 'c': ['u', 'v'] * 20, 'b': [i * 2.5 for i in range(40)]})\n"
+        f"def load(): return {returned}\n"
     )
 
-    refused = dlkit("train", "mlp", "--data", "frames.py:load", "--target", "b")
+    refused = dlkit("train", "mlp", "--data", "frames.py:load", *asked)
     command, options = re.search(r"(python -c .*); then (--data .*)", refused.stderr).groups()  # type: ignore[union-attr]
     subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True, cwd=home)
     followed = dlkit("train", "mlp", *options.split(), "--epochs", "1", "--no-plot")
 
     assert refused.code == 3
     assert followed.code == 0, followed.stderr
-    assert options == "--data frames.csv --target b"
+    assert options == f"--data frames.csv --target {target}"
+    assert set((home / "frames.csv").read_text().splitlines()[0].split(",")) == {"a", "c", target}
