@@ -20,9 +20,9 @@ from dlkit.data.tables.roles import (
     without_rows,
 )
 from dlkit.data.tables.spellings import spelt_differently
-from dlkit.data.tables.table import Table, blocks_of
+from dlkit.data.tables.table import Column, Table, blocks_of
 from dlkit.data.tables.targets import Targets
-from dlkit.data.tables.telling import giving_away
+from dlkit.data.tables.telling import giving_away, separating
 from dlkit.errors import DataError, counted, printable
 from dlkit.settings.config import TrainConfig
 
@@ -30,6 +30,7 @@ _MOST_COMPARED = 300  # columns
 _MOST_CELLS = 2_000_000
 _FEW_COPIES, _MOST_COPIES = 0.01, 0.6
 _FEW_ABSENT = 8
+_LONGEST = 200  # letters of names
 
 
 def refuse_totals(table: Table, names: Sequence[str]) -> None:
@@ -84,11 +85,15 @@ def training_notes(
         columns = [table.column(code.name) for code in encoding.columns]
         classes = targets.task == "classification"
         target = table.column(targets.names[0])
-        for name, score in giving_away(table, columns, target, classes=classes):
+        told = dict(giving_away(table, columns, target, classes=classes))
+        for name, score in told.items():
             yield (
                 f"{printable(name)} predicts {printable(target.name)} by itself ({score}); leave it out with "
                 "--features unless it is known before the target is"
             )
+        if classes:
+            rest = [column for column in columns if column.name not in told]
+            yield from _separating(table, rest, targets, rows["train"])
     if spelt := spelt_differently(table, [code.name for code in encoding.columns]):
         yield f"texts that differ only in case, spaces or dashes are different: {', '.join(spelt)}; write them alike"
     yield from _copies(table, [*targets.names, *(code.name for code in encoding.columns)])
@@ -98,6 +103,17 @@ def training_notes(
             f"{printable(name) or 'column 1, without a name,'} {why}" for name, why in left_out.items()
         )
         yield f"columns left out: {reasons}"
+
+
+def _separating(table: Table, columns: Sequence[Column], targets: Targets, rows: np.ndarray) -> Iterator[str]:
+    """Yield the columns that tell one class from all others."""
+    for name, place in separating(table, columns, targets.values, rows):
+        others = ",".join(printable(column.name) for column in columns if column.name != name)
+        shown = shlex.quote(others) if len(others) <= _LONGEST else "with the other columns"
+        yield (
+            f"{printable(name)} alone separates {printable(targets.class_names[place])} from the other classes: is it "
+            f"known before the outcome? --features {shown} leaves it out"
+        )
 
 
 def split_notes(

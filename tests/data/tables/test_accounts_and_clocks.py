@@ -16,7 +16,7 @@ from refusals import assert_refused
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import table_of
-from dlkit.data.tables.telling import giving_away
+from dlkit.data.tables.telling import giving_away, separating
 from dlkit.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -237,3 +237,20 @@ def test_infinities_are_refused_with_an_option_that_works(
 
     assert_refused(dlkit(*ask), 3, "infinite", f"--missing {text}")
     assert dlkit(*ask, "--missing", text).code == 0
+
+
+def test_a_column_that_tells_one_class_from_the_others_is_found() -> None:
+    classes = np.repeat([0, 1, 2], [60, 30, 300])
+    lost = classes == 1
+    columns = {
+        "recovered": np.where(lost, RNG.random(390), 0.0),
+        "closed": np.where(lost, np.nan, RNG.random(390)),
+        "mostly": np.where(lost & (RNG.random(390) < 0.8), 1.0, 0.0),
+        "apart": np.where(lost, 10, 0) + RNG.random(390),
+    }
+    table = table_of("t", columns)
+    given = [table.column(name) for name in columns]
+
+    assert list(separating(table, given, classes, np.arange(390))) == [("recovered", 1), ("closed", 1)]
+    assert not list(separating(table, given, classes, np.flatnonzero(classes > 0)))
+    assert not list(separating(table, given, classes, np.r_[:75, 90:390]))
