@@ -1,5 +1,6 @@
 """The runs in a folder: what each trained, in which settings they differ, how far each came, and how it ended."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def newest_unfinished(folder: Path) -> RunDir:
             return run
     raise CheckpointError(
         f"no unfinished run in {folder}",
-        f"dlkit inspect runs {folder} lists them; --resume RUN --epochs N continues one that is done",
+        f"dlkit inspect runs {shlex.quote(str(folder))} lists them; --resume RUN --epochs N continues one that is done",
     )
 
 

@@ -1,6 +1,7 @@
 """Which file a path means, and predicted concentration curves in a CSV; no matplotlib needed."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,8 @@ def find_csv(path: Path) -> Path:
     """
     if path.suffix == ".safetensors":
         raise DataError(
-            f"{path} is a checkpoint, not a CSV", f"dlkit plot {path.parent} draws the run's curves"
+            f"{path} is a checkpoint, not a CSV",
+            f"dlkit plot {shlex.quote(str(path.parent))} draws the run's curves",
         )
     if not path.is_dir():
         return path

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -362,7 +363,7 @@ class TrainRun(RunState):
         write_file(self.dir.findings, to_json(str(self.dir.path), findings).encode())
         self.warnings += map(warning_text, new)
         if any(finding.level == "warning" for finding in findings):
-            self.messages.append(f"dlkit inspect run {self.dir.path} says why")
+            self.messages.append(f"dlkit inspect run {shlex.quote(str(self.dir.path))} says why")
 
     def _draw(self) -> None:
         from dlkit.plotting.figure_file import save_figure

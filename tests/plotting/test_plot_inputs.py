@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,14 @@ def test_find_csv_leads_from_a_checkpoint_to_its_run(tmp_path):
     with pytest.raises(DataError) as caught:
         find_csv(tmp_path / "best.safetensors")
     assert_reports(caught.value, "checkpoint", f"dlkit plot {tmp_path}")
+
+
+def test_find_csv_quotes_a_path_with_a_blank(tmp_path):
+    with pytest.raises(DataError) as caught:
+        find_csv(tmp_path / "my run" / "best.safetensors")
+
+    command = (caught.value.hint or "").partition(" draws")[0]
+    assert shlex.split(command) == ["dlkit", "plot", str(tmp_path / "my run")]
 
 
 def test_read_input_refuses_a_missing_file(tmp_path):

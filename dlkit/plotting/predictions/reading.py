@@ -1,6 +1,7 @@
 """Predictions in a CSV, classes or numbers, as they are drawn; no matplotlib needed."""
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,7 @@ def parse_classes(path: Path, header: Sequence[str], rows: Rows) -> Predictions:
     if not columns and _are_measurements(seen):
         raise DataError(
             f"{path} predicts numbers ({printable(targets[0])}), not classes",
-            f"dlkit plot {path} --kind parity",
+            f"dlkit plot {shlex.quote(str(path))} --kind parity",
         )
     named = [header[column].removeprefix(_PROBABILITY) for column in columns]
     class_names = list(dict.fromkeys([*named, *_in_order(seen)]))
@@ -126,7 +127,8 @@ def parse_numbers(path: Path, header: Sequence[str], rows: Rows) -> Mapping[str,
         _find(path, header, ("target", "pred"))
     if columns := _probability_columns(header):
         raise DataError(
-            f"{path} predicts classes ({header[columns[0]]})", f"dlkit plot {path} --kind confusion"
+            f"{path} predicts classes ({header[columns[0]]})",
+            f"dlkit plot {shlex.quote(str(path))} --kind confusion",
         )
     return {suffix.removeprefix("_"): _numbers_of(path, header, rows, suffix) for suffix in suffixes}
 

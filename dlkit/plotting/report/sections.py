@@ -1,6 +1,7 @@
 """What the report of a run or of several shows, made of what the run folder and the evaluation hold."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,14 +247,14 @@ def _findings(run: RunFacts) -> list[Text]:
 
 
 def _commands(run: RunFacts) -> str:
-    path = run.path
+    path = shlex.quote(str(run.path))
     return "\n".join(
         [_train_command(run), f"dlkit eval {path}", f"dlkit plot {path}", f"dlkit inspect run {path}"]
     )
 
 
 def _train_command(run: RunFacts) -> str:
-    return f"dlkit train --config {run.path / 'config.toml'} --out NEW"
+    return f"dlkit train --config {shlex.quote(str(run.path / 'config.toml'))} --out NEW"
 
 
 def _pairs(values: Mapping[str, Any]) -> Table:

@@ -1,6 +1,7 @@
 """Divergence: when NaN or infinity appears, go back to the last good step and keep the failing batch."""
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
@@ -199,8 +200,9 @@ def _row_list(rows: Sequence[int]) -> str:
 def _hint(run: RunState, finding: Finding | None, *, kept: bool) -> str:
     network, function = parse_code(run.config.model), parse_code(run.config.data)
     named = f" --model {network}" if network else ""
-    inspect = f"; dlkit inspect nan {run.dir.path}{named} replays the batch" if kept else ""
-    inspect += f"; dlkit inspect run {run.dir.path} says why"
+    path = shlex.quote(str(run.dir.path))
+    inspect = f"; dlkit inspect nan {path}{named} replays the batch" if kept else ""
+    inspect += f"; dlkit inspect run {path} says why"
     if finding is not None and finding.cause in ("inputs", "targets"):
         return f"a lower rate does not help against bad numbers in {run.config.data}{inspect}"
     rate = lower_rate(run.config)
