@@ -102,6 +102,21 @@ def refuse_no_classes(table: Table, column: Column) -> None:
         )
 
 
+def hint_of_one_hot(table: Table, names: Sequence[str]) -> str:
+    """Return the command that makes one column of classes of columns of which one is 1 in each row; else empty."""
+    values = np.stack([table.numbers(name) for name in names])
+    if not ((values == 0) | (values == 1)).all() or not (values.sum(0) == 1).all():
+        return ""
+    new, target = other_file(table.source), "class" if "class" not in table.columns else "class_of_row"
+    words = " ".join(map(shlex.quote, (table.source, new, target, *names)))
+    return (
+        'one of them is 1 in each row, so they are one target of classes: python -c "import sys, pandas as pd; '
+        "d = pd.read_csv(sys.argv[1], sep=None, engine='python'); n = sys.argv[4:]; "
+        'd[sys.argv[3]] = d[n].astype(int).idxmax(axis=1); d.drop(columns=n).to_csv(sys.argv[2], index=False)" '
+        f"{words}; then --data {new} --target {target}; --task regression keeps all, as numbers 0 and 1"
+    )
+
+
 def _joint_of(texts: Sequence[str]) -> str:
     """Return what stands between the labels of texts that hold several, which come again in other combinations."""
     for joint in _JOINTS:

@@ -8,7 +8,14 @@ import numpy as np
 
 from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, SOME_CLASSES, infer_task
 from dlkit.data.tables.encoding import too_large
-from dlkit.data.tables.spellings import alike, folded, one_spelling, refuse_no_classes, shown_alike
+from dlkit.data.tables.spellings import (
+    alike,
+    folded,
+    hint_of_one_hot,
+    one_spelling,
+    refuse_no_classes,
+    shown_alike,
+)
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 
@@ -209,7 +216,9 @@ def _refuse_several_classes(table: Table, columns: Sequence[Column]) -> None:
         raise DataError(
             f"--target {_some([column.name for column in columns])} are true or false each; only one target can be of "
             "classes",
-            "name one of them; or --task regression keeps all, as numbers 0 and 1: predictions estimate probabilities",
+            hint_of_one_hot(table, [column.name for column in columns])
+            or "name one of them; or --task regression keeps all, as numbers 0 and 1: predictions estimate "
+            "probabilities",
         )
 
 

@@ -1,9 +1,13 @@
 """What a target column holds, and what cannot be learned."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dlkit.data.tables.reading.table_file import read_table
@@ -172,6 +176,32 @@ def test_several_targets_are_no_classes() -> None:
         "--task classification takes one target; --target names 2",
         "name one of them",
     )
+
+
+@pytest.mark.parametrize("kind", [int, bool])
+def test_the_hint_for_one_hot_targets_makes_one_column_of_classes(kind: type, tmp_path: Path) -> None:
+    classes = [("a", "b c", "d")[place] for place in np.random.default_rng(0).integers(0, 3, 30)]
+    one_hot = pd.get_dummies(pd.Series(classes)).astype(kind)
+    pd.DataFrame({"x": range(30)}).join(one_hot).to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(str(tmp_path / "t.csv"))
+    with pytest.raises(DlkitError) as caught:
+        read_targets(table, ("d", "a", "b c"), "auto")
+    command = caught.value.hint[caught.value.hint.index("python -c ") :].partition("; then --data ")[0]
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True, cwd=tmp_path)
+
+    made = pd.read_csv(tmp_path / "new.csv")
+    assert made.columns.tolist() == ["x", "class"]
+    assert made["class"].tolist() == classes
+
+
+def test_several_labels_in_a_row_are_no_one_target() -> None:
+    names = ("y", "z")
+    table = read_table("-", stdin=io.BytesIO(b"y,z,x\n1,0,3\n1,1,4\n0,1,5\n"))
+    with pytest.raises(DlkitError) as caught:
+        read_targets(table, names, "auto")
+
+    assert "python" not in caught.value.hint
+    assert "--task regression" in caught.value.hint
 
 
 @pytest.mark.parametrize(
