@@ -66,7 +66,8 @@ class LabelTable:
             kept = f'**{{f"{{k}}_{{p}}": v[{parts} == p] for p in {parts}.unique() for k, v in (("x", x), ("y", y))}}'
         code = (
             "import numpy as np, pandas as pd; from PIL import Image, ImageOps; "
-            f"t = pd.read_csv({table}, sep={json.dumps(self.delimiter)}, dtype={{{column}: str}}); "
+            f"t = pd.read_csv({table}, sep={json.dumps(self.delimiter)}, skipinitialspace=True, "
+            f"dtype={{{column}: str}}); "
             f"x = np.stack([np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open({before} + f + {after})).convert"
             f'("RGB"), ({size or _SIZE}, {size or _SIZE}))) for f in t[{column}]]); '
             f"y = np.array(t[{chosen}].to_numpy().tolist()); np.savez({out}, {kept})"
@@ -133,6 +134,52 @@ def command_for_classes(
     return f"arrays of them: python -c {shlex.quote(code)}; then --data {shlex.quote(root.name)}.npz"
 
 
+def command_for_parts(folder: Path, size: int | None = None) -> str:
+    """Return the command that makes arrays of folders for train, val and test with a table of labels each; else empty.
+
+    Args:
+        folder: Where the folders lie.
+        size: Of the images, in pixels.
+    """
+    inside = [
+        each for each in sorted(folder.absolute().iterdir()) if each.is_dir() and _tells_part([each.name])
+    ]
+    tables = [table for each in inside if (table := _own_table(each)) is not None]
+    parts = [str((part_of(each.name) or ("",))[0]) for each in inside]
+    alike = {(table.delimiter, table.column, table.after, *table.labels) for table in tables}
+    if not len(inside) == len(tables) == len(set(parts)) or len(alike) != 1:
+        return ""
+    first, name = tables[0], f"{folder.absolute().name}.npz"
+    several = len(first.labels) > 1
+    label = (
+        f"d[{json.dumps(list(first.labels))}].idxmax(axis=1)"
+        if several
+        else f"d[{json.dumps(first.labels[0])}]"
+    )
+    paths = {part: (str(table.path), table.before) for part, table in zip(parts, tables, strict=True)}
+    code = (
+        "import numpy as np, pandas as pd; from PIL import Image, ImageOps; "
+        f"t = {{k: (b, pd.read_csv(p, sep={json.dumps(first.delimiter)}, skipinitialspace=True, "
+        f"dtype={{{json.dumps(first.column)}: str}})) for k, (p, b) in {json.dumps(paths)}.items()}}; "
+        'x = {"x_" + k: np.stack([np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open(b + f + '
+        f'{json.dumps(first.after)})).convert("RGB"), ({size or _SIZE}, {size or _SIZE}))) for f in '
+        f"d[{json.dumps(first.column)}]]) for k, (b, d) in t.items()}}; "
+        f'y = {{"y_" + k: np.array({label}.tolist()) for k, (b, d) in t.items()}}; '
+        f"np.savez({json.dumps(name)}, **x, **y)"
+    )
+    of = ", ".join(map(printable, first.labels))
+    return (
+        f"{first.path.name} in each has the labels; arrays of the images and {of}: python -c {shlex.quote(code)}; then "
+        f"--data {shlex.quote(name)}"
+    )
+
+
+def _own_table(folder: Path) -> LabelTable | None:
+    return next(
+        (found for path in sorted(folder.glob("*.[ct]sv")) if (found := read_label_table(path))), None
+    )
+
+
 def find_label_table(folder: Path) -> LabelTable | None:
     """Return a table in a folder, or in the one above it, that names images and their labels; None without one."""
     places = itertools.chain.from_iterable(
@@ -148,8 +195,8 @@ def read_label_table(path: Path) -> LabelTable | None:
         with path.open(newline="", errors="replace") as file:
             header = file.readline().lstrip("\ufeff")
             delimiter = max(",;\t", key=header.count)
-            names = next(csv.reader([header], delimiter=delimiter), [])
-            rows = list(itertools.islice(csv.reader(file, delimiter=delimiter), _ROWS))
+            names = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+            rows = list(itertools.islice(csv.reader(file, delimiter=delimiter, skipinitialspace=True), _ROWS))
     except (OSError, csv.Error):
         return None
     rows = [row for row in rows if len(row) == len(names)]

@@ -174,6 +174,11 @@ def _are_parts(
     if trains or len(named) == 1 or len(inner) < len(filled) == 1:
         return True
     what = "no class folder lies in two of them" if inner else "they hold no class folders"
+    if sorted(named.values()) == sorted(_PARTS) and all(map(_says_only_part, named)):
+        raise DataError(
+            f"--data {shown}: {_some(named)} are parts of the data by their names, but {what}",
+            "each needs folders named like the classes",
+        )
     raise DataError(
         f"--data {shown}: {_some(named)} may be parts of the data, or classes: {what}",
         "--layout classes reads them as classes; as parts, each needs folders named like the classes",

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlkit.data.images.image_file import SUFFIXES
-from dlkit.data.images.label_table import command_for_classes, command_for_names, find_label_table
+from dlkit.data.images.label_table import (
+    command_for_classes,
+    command_for_names,
+    command_for_parts,
+    find_label_table,
+)
 from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
 from dlkit.data.images.tree import Folder, Found, only, walk
 from dlkit.errors import DataError, counted, did_you_mean, printable, reason
@@ -83,6 +88,8 @@ def list_images(
         return _list_images(root, known, layout)
     except DataError as err:
         asked = known is not None or layout != "auto" or not root.is_dir()
+        if not asked and (hint := command_for_parts(root, size)):
+            raise DataError(err.message, hint) from None
         table = None if asked else find_label_table(root)
         names = (
             () if asked else sorted(path.name for path in root.iterdir() if path.suffix.lower() in SUFFIXES)

@@ -105,6 +105,45 @@ def test_a_column_of_parts_is_kept(home: Path) -> None:
         }
 
 
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_parts_with_a_table_each_are_learned_by_the_hint(dlkit: Any, home: Path, one_hot: bool) -> None:
+    labels = {}
+    for part, count in (("train", 18), ("valid", 6), ("test", 9)):
+        names = [f"r{part}{index:03}.png" for index in range(count)]
+        images(home / "set" / part, names)
+        labels[part] = [BREEDS[(index * 2 + count) % 3] for index in range(count)]
+        table = pd.DataFrame({"filename": names, "label": labels[part]})
+        if one_hot:
+            table = table[["filename"]].join(pd.get_dummies(table["label"]).astype(int))
+        lines = table.to_csv(index=False).replace(",", ", ")
+        (home / "set" / part / "_classes.csv").write_text(lines)
+
+    refused = dlkit("train", "cnn", "--data", "set", "--size", "8")
+    arrays = run_hint(refused.stderr, home)
+    followed = dlkit("train", "cnn", "--data", "set.npz", "--epochs", "1", "--no-plot")
+
+    assert refused.code == 3
+    assert "--layout" not in refused.stderr
+    with np.load(arrays) as made:
+        assert {name: made[name].tolist() for name in made if name[0] == "y"} == {
+            "y_train": labels["train"],
+            "y_val": labels["valid"],
+            "y_test": labels["test"],
+        }
+        assert made["x_test"].shape == (9, 8, 8, 3)
+    assert "18 train, 6 val, 9 test" in followed.stderr
+
+
+def test_parts_without_classes_are_not_offered_as_classes(dlkit: Any, home: Path) -> None:
+    for part in ("train", "valid", "test"):
+        images(home / "set" / part, ["1.png", "2.png"])
+
+    refused = dlkit("train", "cnn", "--data", "set")
+
+    assert refused.code == 3
+    assert "--layout" not in refused.stderr
+
+
 def test_a_table_of_other_things_names_no_images(home: Path) -> None:
     images(home / "img", ["1.png"])
     (home / "a.csv").write_text("id,y\n7,1\n8,2\n")
