@@ -311,3 +311,18 @@ def test_lines_of_two_fields_above_a_table_are_skipped() -> None:
 )
 def test_mended_copy_is_never_the_file_that_is_read(source: str, name: str) -> None:
     assert other_file(source) == name
+
+
+def test_the_preamble_of_a_data_logger_stands_above_the_names() -> None:
+    frame = pd.DataFrame({"RECORD": range(100, 140), "Air_Avg": RANDOM.normal(size=40).round(2)})
+    times = pd.date_range("2024-06-01", periods=40, freq="10min").astype(str)
+    frame.insert(0, "TIMESTAMP", times)
+    above = '"TOA5","CR1000","41276"\n"TIMESTAMP","RECORD","Air_Avg"\n"TS","RN","Deg C"\n"","","Avg"\n'
+    text = above + frame.to_csv(index=False, header=False)
+
+    table = read(text)
+
+    assert table.names == ("TIMESTAMP", "RECORD", "Air_Avg")
+    np.testing.assert_allclose(table.numbers("Air_Avg"), frame.Air_Avg)
+    assert any("TOA5" in note for note in table.notes)
+    assert table.line(0) == 5

@@ -20,6 +20,7 @@ ENCODING_BYTES = 8 * 2**20
 _TAIL_BYTES = 2**16
 _ROWS_SEEN, _FEWEST_ROWS = 60, 4
 _MOST_TITLES = 20
+_PREAMBLES = {"TOA5", "TOACI1"}  # the first line of a data logger's file; the second has the names
 _USUAL = 0.8
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _BLANKS = re.compile(r'"([^"]*)"|(\S+)')
@@ -87,7 +88,8 @@ def blank_separated(line: str) -> list[str]:
 def lines_above(data: bytes, delimiter: str | None) -> tuple[int, int]:
     """Return how many lines stand above the names of the columns, as titles do, and how many bytes those have.
 
-    They have fewer fields than the rows, or half of them empty, and the line below them has a name for each field.
+    They have fewer fields than the rows, or half of them empty, or are a data logger's, and the line below them has a
+    name for each field.
 
     Args:
         data: The beginning of the file.
@@ -104,7 +106,7 @@ def lines_above(data: bytes, delimiter: str | None) -> tuple[int, int]:
         return 0, 0
     for place, row in enumerate(rows[: _MOST_TITLES + 1]):
         filled = sum(bool(field.strip()) for field in row)
-        if len(row) == usual and 2 * filled > usual:
+        if len(row) == usual and 2 * filled > usual and row[0] not in _PREAMBLES:
             named = place > 0 and filled >= usual - 1 and _are_names(row, usual, rows[place + 1 :])
             above = starts[place] if named else 0
             return above, sum(len(line.encode("latin-1")) for line in lines[:above])
