@@ -138,3 +138,22 @@ def test_texts_are_those_that_python_finds_whatever_the_block(
         assert found.texts(name).tolist() == [row[place].lstrip(" ") or None for row in rows]
     ends = [sum(field.count("\n") for field in row) + 1 for row in rows]
     assert [found.line(row) for row in range(len(rows))] == [2 + sum(ends[:row]) for row in range(len(rows))]
+
+
+@pytest.mark.parametrize("tokens", [['"', "was", "the"], ['"', "a", '"'], ['"a', "b", "c"]])
+def test_quotes_that_do_not_close_between_tabs_are_characters(tokens: list[str]) -> None:
+    rows = [f"{token}\t{length}\tX" for length, token in enumerate(tokens * 5)]
+    text = "\n".join(["form\tlength\ttag", *rows]) + "\n"
+
+    found = read(text)
+
+    assert found.texts("form").tolist() == tokens * 5
+    assert found.numbers("length").tolist() == list(range(15))
+    assert found.line(14) == 16
+    assert any("quotes" in note for note in found.notes)
+
+
+def test_quotes_around_line_ends_between_tabs_stay_quotes() -> None:
+    found = read('form\tlength\n"a\nb"\t3\nc\t1\n')
+
+    assert found.texts("form").tolist() == ["a\nb", "c"]

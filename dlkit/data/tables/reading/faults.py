@@ -79,17 +79,57 @@ def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, 
         raise fault_in(source, line, 'opens a quote (") that is never closed', "close it, or remove it")
 
 
+def plain_rows(file: BinaryIO, header: Header) -> int:
+    """Return how many rows there are if tabs alone tell the fields of each line, as where a quote is a token of a text.
+
+    Args:
+        file: Can be read from its beginning.
+        header: As it was read.
+
+    Returns:
+        0 where some line has more or fewer fields than there are names.
+    """
+    columns, rows = len(header.names), 0
+    if header.delimiter != "\t" or columns == 1:
+        return 0
+    for row in _plain_records(file, header):
+        if len(row) not in (0, columns):
+            return 0
+        rows += bool(row)
+    return rows
+
+
 @contextlib.contextmanager
-def rewritten(file: BinaryIO, source: str, header: Header) -> Iterator[BinaryIO]:
-    """Return a copy of a file, line for line, with the records quoted as Python's csv module does it."""
+def rewritten(file: BinaryIO, source: str, header: Header, *, plain: bool) -> Iterator[BinaryIO]:
+    """Return a copy of a file, line for line, with the records quoted as Python's csv module does it.
+
+    Args:
+        file: Can be read from its beginning.
+        source: What it is called in messages.
+        header: As it was read.
+        plain: Its quotes are ordinary characters.
+    """
     with tempfile.TemporaryFile() as clean:
         file.seek(0)
         clean.write(file.read(header.end))
         text = io.TextIOWrapper(clean, encoding="utf-8", newline="", write_through=True)
         writer = csv.writer(text, delimiter=header.delimiter, lineterminator="\n")
-        writer.writerows(record for _, record in records(file, source, header))
+        found = _plain_records(file, header) if plain else (row for _, row in records(file, source, header))
+        writer.writerows(found)
         text.detach()
         yield cast("BinaryIO", clean)
+
+
+def _plain_records(file: BinaryIO, header: Header) -> Iterator[list[str]]:
+    """Yield the fields of each line, whose quotes are ordinary characters; a blank line is empty."""
+    file.seek(header.end)
+    place = header.end
+    for line in file:
+        if place == header.stop:
+            break
+        place += len(line)
+        text = line.decode(errors="replace").rstrip("\r\n")
+        yield text.split(header.delimiter) if text else []
 
 
 def _text_faults(file: BinaryIO, source: str, header: Header) -> Iterator[DataError]:

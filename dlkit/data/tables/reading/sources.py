@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from dlkit.data.tables.reading.columns import ColumnReader
-from dlkit.data.tables.reading.faults import find_fault, records
+from dlkit.data.tables.reading.faults import find_fault, plain_rows, records
 from dlkit.data.tables.reading.header import Header, read_header
 from dlkit.data.tables.reading.surroundings import lines_below
 from dlkit.errors import DataError, counted, printable
@@ -30,7 +30,16 @@ Batch = Mapping[str, pa.Array]
 
 
 class NotForArrowError(Exception):
-    """Arrow cannot read a file that Python's csv module can."""
+    """Arrow cannot read a file that Python's csv module can.
+
+    Args:
+        why: In words.
+        plain: Its quotes are ordinary characters.
+    """
+
+    def __init__(self, why: str, *, plain: bool = False) -> None:
+        super().__init__(why)
+        self.plain = plain
 
 
 class DelimitedFile:
@@ -138,6 +147,7 @@ class DelimitedFile:
         """
         if self._tap and self._tap.newlines == rows:
             return None
+        self._refuse_plain_quotes(rows)
         found = np.fromiter((line for line, _ in self._records()), np.int64)
         if len(found) != rows:
             raise DataError(
@@ -181,7 +191,19 @@ class DelimitedFile:
         )
 
     def _fault(self) -> DataError | None:
-        return find_fault(self._file, self._source, self.header)
+        fault = find_fault(self._file, self._source, self.header)
+        if fault:
+            self._refuse_plain_quotes(0)
+        return fault
+
+    def _refuse_plain_quotes(self, rows: int) -> None:
+        """Refuse more lines than rows where tabs alone tell the fields: quotes swallowed some."""
+        if not self._clean and plain_rows(self._file, self.header) > rows:
+            self.notes.append(
+                f"{self._source}: quotes are read as ordinary characters, since they do not close and every line has "
+                f"{len(self.header.names)} fields"
+            )
+            raise NotForArrowError("quotes", plain=True)
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:

@@ -176,14 +176,13 @@ class _Reading:
         delimiter = "\t" if self.suffix == ".tsv" else None
         named = self.asked.options.header
         delimited = DelimitedFile(self.file, self.source, delimiter, named=named)
-        if len(delimited.header.names) >= WIDE_COLUMNS:
-            return self._delimited(WideFile(delimited), size, store)
         try:
-            return self._delimited(delimited, size, store)
-        except NotForArrowError:
-            with rewritten(self.file, self.source, delimited.header) as copy:
+            return self._delimited(_narrow_or_wide(delimited), size, store)
+        except NotForArrowError as err:
+            with rewritten(self.file, self.source, delimited.header, plain=err.plain) as copy:
                 clean = DelimitedFile(copy, self.source, delimiter, named=named, notes=delimited.notes)
-                return replace(self._delimited(clean, size, store), fingerprint=sha256_of(self.file))
+                table = self._delimited(_narrow_or_wide(clean), size, store)
+                return replace(table, fingerprint=sha256_of(self.file))
 
     def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
         sample = file.sample()
@@ -273,6 +272,10 @@ class _Reading:
                 turned[name] = text
                 growing.drop(name)
         return rows, turned
+
+
+def _narrow_or_wide(file: DelimitedFile) -> DelimitedFile:
+    return WideFile(file) if len(file.header.names) >= WIDE_COLUMNS else file
 
 
 def _units_error(source: str, first: int, units: int, *, named: bool | None) -> DataError:
