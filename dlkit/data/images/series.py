@@ -15,16 +15,26 @@ _NUMBERED = re.compile(r"(.*\d.*)[ ._-][a-z]*\d+")
 BY_SERIES = "series"
 SERIES_CURE = "--group series keeps each series in one split; --stratify splits at random by class anyway"
 _FEWEST, _SHARE, _EACH = 5, 0.8, 3
+_COPIED = re.compile(
+    r" ?\(\d+\)|.*(flip|mirror|rotat|[ _.-]rot([ _.-]|\d|$)|\ddeg|[ _.-]deg\d|[ _.-]aug(ment|[ _.-]|\d|$)|[ _.-]copy"
+    r"|blur|nois[ey]|bright|contrast|zoom|shear|jitter|crop).*"
+)
+_COPIES = 0.05  # of all images
 
 
 def series_in(listing: Listing) -> str:
     """Return what the names say of images that belong together; empty where they say nothing or are split already.
 
     Images are of one series if their names differ in a last number alone, or if they lie in one folder within a class.
+    So are changed copies of an image, as `7_flip.png` is of `7.png`.
     There must be several series in a class, of three images on average: one series a class is a way to name files.
     """
     if set(listing.sizes) != {"all"}:
         return ""
+    copies = copies_in(listing.names)
+    if len(copies) >= max(_FEWEST, _COPIES * len(listing.names)):
+        copy, shown = len(copies), printable(next(iter(copies)), 100)
+        return f"{copy:,} images seem to be copies of {len(set(copies.values())):,} others, by names such as {shown}"
     keys = [_key(name, listing.class_names) for name in listing.names]
     counts = Counter(key for key in keys if key)
     together = sum(count for count in counts.values() if count > 1)
@@ -66,8 +76,28 @@ def series_of(config: TrainConfig, names: Sequence[str], class_names: Sequence[s
 
 def number_series(names: Sequence[str], class_names: Sequence[str]) -> np.ndarray:
     """Return the number of the series of each image, shape (N,), int64; one of no series has a number of its own."""
-    keys = [_key(name, class_names) or name for name in names]
+    copies = copies_in(names)
+    copied = {original: _key(original, class_names) or original for original in copies.values()}
+    keys = [copied.get(copies.get(name, name)) or _key(name, class_names) or name for name in names]
     return np.asarray(np.unique(np.array(keys), return_inverse=True)[1], dtype=np.int64)
+
+
+def copies_in(names: Sequence[str]) -> dict[str, str]:
+    """Return the image that each changed copy is of: one in its folder whose name it has, and then as `_flip` or `(1)`.
+
+    Args:
+        names: Paths inside the data folder.
+    """
+    originals = {name.rpartition(".")[0].lower(): name for name in names}
+    copies: dict[str, str] = {}
+    for stem, name in sorted(originals.items(), key=lambda each: len(each[0])):
+        start = stem.rfind("/") + 1
+        for place in [match.start() for match in re.finditer(r"[ ._(-]", stem[start:])][::-1]:
+            original = originals.get(stem[: start + place])
+            if original is not None and _COPIED.fullmatch(stem[start + place :]):
+                copies[name] = copies.get(original, original)
+                break
+    return copies
 
 
 def refuse_series(listing: Listing, config: TrainConfig) -> None:

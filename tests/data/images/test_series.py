@@ -10,7 +10,7 @@ import pytest
 from images_made import noise, save
 
 from dlkit.data.images.listing import list_images
-from dlkit.data.images.series import number_series, series_in
+from dlkit.data.images.series import copies_in, number_series, series_in
 
 SLICES = [
     f"{'ab'[patient % 2]}/p{patient:02}_{number:02}.png" for patient in range(12) for number in range(5)
@@ -174,6 +174,46 @@ def test_a_file_of_splits_keeps_series_together(dlkit: Any, home: Path) -> None:
     assert dlkit("eval", "run", "--predict", "p.csv").code == 0
     tested = {row["index"] for row in csv.DictReader((home / "p.csv").read_text().splitlines())}
     assert tested == {name for name in SLICES if parts[name[2:5]] == "test"}
+
+
+LEAVES = [
+    f"{label}/IMG_{4700 + leaf}{change}.png"
+    for label in "ab"
+    for leaf in range(10)
+    for change in ("", "_flipLR", "_90deg", "_new30degFlip", "_rot", " (1)", "_aug3", "_rot_flip")
+]
+
+
+def test_copies_of_an_image_are_of_its_series(dlkit: Any, home: Path) -> None:
+    put(home / "leaves", LEAVES)
+    train = ("train", "cnn", "--data", "leaves", "--epochs", "1", "--no-plot", "--out", "run")
+
+    findings = json.loads(dlkit("data", "check", "leaves", "--json").stdout)
+    refused = dlkit(*train)
+    together = dlkit(*train, "--group", "series")
+    dlkit("eval", "run", "--predict", "p.csv")
+    tested = [row["index"] for row in csv.DictReader((home / "p.csv").read_text().splitlines())]
+
+    assert [each["rule"] for each in findings if each["level"] == "error"] == ["series"]
+    assert refused.code == 3
+    assert "140 images seem to be copies of 20 others" in refused.stderr
+    assert "--group series" in refused.stderr
+    assert together.code == 0, together.stderr
+    assert len(tested) == 8 * len({name[:10] for name in tested}) > 0
+
+
+def test_other_names_are_no_copies() -> None:
+    names = [
+        "a/benign (1).png",
+        "a/benign (1)_mask.png",
+        "a/x.png",
+        "a/x_1.png",
+        "a/x_rotten.png",
+        "b/x_flip.png",
+    ]
+
+    assert copies_in(names) == {}
+    assert copies_in([*names, "a/X_1_rot90.JPG"]) == {"a/X_1_rot90.JPG": "a/x_1.png"}
 
 
 def test_images_of_no_series_have_a_number_each() -> None:
