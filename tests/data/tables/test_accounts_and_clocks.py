@@ -254,3 +254,19 @@ def test_a_column_that_tells_one_class_from_the_others_is_found() -> None:
     assert list(separating(table, given, classes, np.arange(390))) == [("recovered", 1), ("closed", 1)]
     assert not list(separating(table, given, classes, np.flatnonzero(classes > 0)))
     assert not list(separating(table, given, classes, np.r_[:75, 90:390]))
+
+
+def test_ages_as_dicom_writes_them_are_years(tmp_path: Path) -> None:
+    numbers, letters = RNG.integers(1, 110, 200), RNG.choice(list("YMWD"), 200)
+    table = read(tmp_path, [f"{number:03}{letter}" for number, letter in zip(numbers, letters, strict=True)])
+    in_a_year = pd.Series({"Y": 1, "M": 12, "W": 365.2425 / 7, "D": 365.2425})
+
+    assert table.column("a").kind == "number"
+    np.testing.assert_allclose(table.numbers("a"), numbers / in_a_year[letters].to_numpy(), rtol=1e-5)
+    assert "as years" in "\n".join(table.notes)
+
+
+def test_a_letter_behind_numbers_of_other_lengths_is_no_age(tmp_path: Path) -> None:
+    table = read(tmp_path, ["127M", "140M", "333M", "250M"] * 10)
+
+    np.testing.assert_allclose(table.numbers("a")[:4], [127e6, 140e6, 333e6, 250e6])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dlkit.data.tables.reading.numbers import (
+    AGES,
     BEHIND,
     BRACKETS,
     CLOCKS,
@@ -41,6 +42,7 @@ _FLAG = re.compile("[bcdefnprsuz]{1,2}")  # of Eurostat: provisional, estimated,
 _VERSION = re.compile(r"\d+(\.\d+){2,}")
 _THOUSANDS = re.compile(r"\d{1,3}(\.\d{3})+")
 _CLOCK = re.compile(r"[+-]?\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?")
+_AGE = re.compile(r"\d{3}[YMWD]")
 _GROUPED = re.compile(r"\d{1,3}([.,' ]\d{3})*,\d+|\d{1,3}([,' ]\d{3})+(\.\d+)?|\d+,\d+")
 _MARKS = tuple(
     Marks(decimal, mark) for decimal, other in ((",", "."), (".", ",")) for mark in (other, " ", "'")
@@ -118,6 +120,10 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
     if counts[clocks].sum() >= share * counts.sum():
         colons = {text.count(":") for text, is_clock in zip(texts, clocks, strict=True) if is_clock}
         return Around(replace(written, clock=CLOCKS[tuple(sorted(colons))]), clocks)
+    ages = np.array([_AGE.fullmatch(text.strip()) is not None for text in texts], dtype=bool)
+    shows = any("Y" in text or text.startswith("0") for text in texts)  # 127M alone may be millions
+    if shows and counts[ages].sum() >= share * counts.sum():
+        return Around(replace(written, clock=AGES), ages)
     shapes = [shape_of(text) for text in texts]
     fits = np.array([shape is not None for shape in shapes], dtype=bool)
     if counts[fits].sum() < share * counts.sum():

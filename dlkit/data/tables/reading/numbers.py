@@ -82,6 +82,9 @@ CLOCKS = {  # by how many colons there are
     (2,): "h:mm:ss as hours",
     (1, 2): "h:mm:ss as hours, mm:ss as parts of one",
 }
+AGES = "071Y, 018M, 003W, 010D as years"  # as DICOM writes them
+_AGE = r"^(?P<number>\d{3})(?P<unit>[YMWD])$"
+_IN_A_YEAR = {"Y": "1", "M": "12", "W": "52.1775", "D": "365.2425"}
 NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
 
 
@@ -127,7 +130,7 @@ class Written:
         brackets: Numbers in brackets are negative, as accountants write them.
         errors: Behind a number ± and its error, or the mark of a footnote, may stand, which are left out.
         flags: Behind a number a letter or two may stand after a space, as statistical offices mark it, left out.
-        clock: How parts with colons between are read, in words; empty where there are none.
+        clock: How parts with colons between, or ages, are read, in words; empty where there are none.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
         typed: Words that stand for a missing value because the user says so.
     """
@@ -198,6 +201,8 @@ class Written:
         texts = pc.if_else(absent, pa.nulls(len(texts), pa.string()), texts)
         if not self.unit and self.marks.plain and not self.censored:
             return texts
+        if self.clock == AGES:
+            return _years(texts)
         if self.clock:
             return _clock_numbers(texts, short=self.clock == CLOCKS[1, 2])
         if self.flags:
@@ -265,6 +270,17 @@ def _clock_numbers(texts: pa.Array, *, short: bool) -> pa.Array:
     )
     strange = pc.and_(pc.is_valid(texts), pc.is_null(number))
     return pc.if_else(strange, strings([_NO_NUMBER])[0], number)
+
+
+def _years(texts: pa.Array) -> pa.Array:
+    """Return ages as 071Y or 018M in years, as texts."""
+    parts = pc.extract_regex(texts, _AGE)
+    number, unit = (pc.struct_field(parts, name) for name in ("number", "unit"))
+    for letter, parts_of_year in _IN_A_YEAR.items():
+        unit = pc.replace_substring(unit, letter, parts_of_year)
+    years = pc.divide(number.cast(pa.float64()), unit.cast(pa.float64())).cast(pa.string())
+    strange = pc.and_(pc.is_valid(texts), pc.is_null(years))
+    return pc.if_else(strange, strings([_NO_NUMBER])[0], years)
 
 
 def _unit_pattern(unit: str) -> str:
