@@ -12,7 +12,7 @@ _GIVES_AWAY = 0.99
 _BINS = 64
 _ROWS_A_BIN = 8
 _FEWEST_OF_CLASS = 20
-_WRONG = 0.01  # of the rows of the class
+_WRONG = 0.01  # of the rows of the class, or of the others where those are fewer
 
 
 def giving_away(
@@ -70,7 +70,8 @@ def separating(
     """
     rows = np.random.RandomState(0).permutation(rows)[:_TELLING_ROWS]
     sizes = np.bincount(classes[rows])
-    enough = (sizes >= _FEWEST_OF_CLASS) & (len(rows) - sizes >= _FEWEST_OF_CLASS)
+    smaller = np.minimum(sizes, len(rows) - sizes)
+    enough = smaller >= _FEWEST_OF_CLASS
     if (sizes > 0).sum() <= 2 or not enough.any():
         return
     for column in columns:
@@ -83,7 +84,7 @@ def separating(
         elsewhere = counts.sum(1, keepdims=True) - counts
         here = sizes - counts + elsewhere
         wrong = np.minimum(here, len(rows) - here).min(0, initial=len(rows))
-        for place in np.flatnonzero(enough & (wrong <= _WRONG * sizes))[:1].tolist():
+        for place in np.flatnonzero(enough & (wrong <= _WRONG * smaller))[:1].tolist():
             yield column.name, place
 
 

@@ -270,3 +270,10 @@ def test_a_letter_behind_numbers_of_other_lengths_is_no_age(tmp_path: Path) -> N
     table = read(tmp_path, ["127M", "140M", "333M", "250M"] * 10)
 
     np.testing.assert_allclose(table.numbers("a")[:4], [127e6, 140e6, 333e6, 250e6])
+
+
+def test_a_column_that_is_nearly_always_alike_tells_no_common_class() -> None:
+    classes = np.repeat([0, 1, 2], [4000, 15, 15])
+    table = table_of("t", {"rare": np.where(np.arange(4030) % 500, 0.0, 1.0)})
+
+    assert not list(separating(table, [table.column("rare")], classes, np.arange(4030)))
