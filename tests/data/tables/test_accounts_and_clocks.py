@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,21 @@ def test_a_column_that_is_nearly_always_alike_tells_no_common_class() -> None:
     table = table_of("t", {"rare": np.where(np.arange(4030) % 500, 0.0, 1.0)})
 
     assert not list(separating(table, [table.column("rare")], classes, np.arange(4030)))
+
+
+def test_a_column_of_pairs_is_reported_with_a_command_that_splits_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    high, low = RNG.integers(100, 160, 100), RNG.integers(60, 90, 100)
+    table = read(tmp_path, [f"{first}/{second}" for first, second in zip(high, low, strict=True)])
+
+    note = next(note for note in table.notes if "pairs" in note)
+    subprocess.run(
+        note[note.index("python -c") :].replace("python", sys.executable, 1), shell=True, check=True
+    )
+    split = read_table("new.csv")
+
+    assert table.column("a").kind == "text"
+    np.testing.assert_array_equal(split.numbers("a 1"), high)
+    np.testing.assert_array_equal(split.numbers("a 2"), low)

@@ -1,9 +1,11 @@
 """What reading a table had to decide, in words, and options that had nothing to do."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from dlkit.data.tables.reading.header import other_file
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.errors import DataError, did_you_mean, printable
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from dlkit.data.tables.reading.columns import ColumnReader
 
 _SHOWN = 8
+_PAIR = re.compile(r"\s*\d+(\.\d+)?\s*/\s*\d+(\.\d+)?\s*")  # of blood pressure, 127/89
+_FEWEST_PAIRS, _MOST_STRAYS = 20, 0.1
 _CENSORED = {"half": "half the limit (those like >100 the limit)", "value": "the limit", "drop": "missing"}
 
 
@@ -33,6 +37,12 @@ def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableO
             "column as numbers"
         )
     yield from _of_texts_and_dates(readers)
+    for name in filter(lambda name: _has_pairs(readers[name]), readers):
+        yield (
+            f"{printable(name)} has {len(readers[name].categories):,} different pairs of numbers, as "
+            f"{printable(next(iter(readers[name].categories)), 40)}, and is read as text; to have two columns of "
+            f"numbers: {_split_in_two(source, name)}"
+        )
     for code in options.missing:
         if found := {name: each.emptied[code] for name, each in readers.items() if code in each.emptied}:
             yield f"--missing {code}: {_some(f'{name} ({count:,})' for name, count in found.items())}"
@@ -56,6 +66,23 @@ def _of_texts_and_dates(readers: Mapping[str, "ColumnReader"]) -> Iterator[str]:
             yield f"dates are read with the {word} first: {_some(dates)}"
     if moved := [f"{name} ({first} to {int(first) + 99})" for name, (_, _, first) in orders.items() if first]:
         yield f"years of two digits are read as those of these hundred years: {_some(moved)}"
+
+
+def _has_pairs(reader: "ColumnReader") -> bool:
+    """Return whether a column of texts holds two numbers a row, with a slash between."""
+    texts = reader.categories
+    pairs = sum(map(bool, map(_PAIR.fullmatch, texts)))
+    return not reader.forced and pairs >= max(_FEWEST_PAIRS, (1 - _MOST_STRAYS) * len(texts))
+
+
+def _split_in_two(source: str, name: str) -> str:
+    """Return a command that writes a copy of a file with two columns in place of one."""
+    read = "parquet(f)" if source.endswith(".parquet") else "csv(f, sep=None, engine='python')"
+    code = (
+        f"import sys, pandas as pd; f, c, new = sys.argv[1:]; d = pd.read_{read}; "
+        "d[[c + ' 1', c + ' 2']] = d.pop(c).str.split('/', n=1, expand=True); d.to_csv(new, index=False)"
+    )
+    return f'python -c "{code}" {shlex.quote(source)} {shlex.quote(name)} {other_file(source)}'
 
 
 def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions) -> None:
