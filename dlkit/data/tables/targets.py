@@ -8,6 +8,7 @@ import numpy as np
 
 from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, SOME_CLASSES, infer_task
 from dlkit.data.tables.encoding import too_large
+from dlkit.data.tables.reading.elsewhere import elsewhere
 from dlkit.data.tables.spellings import (
     alike,
     folded,
@@ -74,7 +75,7 @@ def target_names(table_names: Sequence[str], typed: str, source: str) -> tuple[s
             shown = ", ".join(map(printable, table_names[:12])) + (", ..." if len(table_names) > 12 else "")
             raise DataError(
                 f"--target {printable(name)}: {source} has no such column",
-                did_you_mean(name, table_names) or f"it has {shown}",
+                elsewhere(source, name) or did_you_mean(name, table_names) or f"it has {shown}",
             )
     if len(set(names)) < len(names):
         raise ConfigError(f"--target {printable(typed)} names a column twice", "name each once")

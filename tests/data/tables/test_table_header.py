@@ -3,6 +3,7 @@
 import hashlib
 import io
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dlkit.data.tables.reading.header import are_values, other_file
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import peek_names, read_table
 from dlkit.data.tables.table import Table
+from dlkit.data.tables.targets import target_names
 from dlkit.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -326,3 +328,27 @@ def test_the_preamble_of_a_data_logger_stands_above_the_names() -> None:
     np.testing.assert_allclose(table.numbers("Air_Avg"), frame.Air_Avg)
     assert any("TOA5" in note for note in table.notes)
     assert table.line(0) == 5
+
+
+@pytest.mark.parametrize("kind", ["side", "below"])
+def test_a_target_that_stands_elsewhere_is_refused_with_a_command_that_makes_it_a_column(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = frame(12)
+    if kind == "side":
+        wanted.insert(0, "gene", [f"s{row}" for row in range(12)])
+        wanted.T.to_csv("t.csv", header=False)
+    else:
+        Path("t.csv").write_text("logger,v1,ten,min,north\n" + wanted.to_csv(index=False))
+
+    with pytest.raises(DataError) as caught:
+        target_names(["s0", "s1"], "y", "t.csv")
+    command = caught.value.hint.partition("turned: " if kind == "side" else "? ")[2]
+    subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True)
+    found = read_table("new.csv")
+
+    assert caught.value.exit_code == 3
+    assert found.names == tuple(wanted.columns)
+    np.testing.assert_allclose(found.numbers("b"), wanted.b)
+    assert found.texts("y").tolist() == wanted.y.tolist()
