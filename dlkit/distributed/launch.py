@@ -142,11 +142,11 @@ def _code_of(codes: dict[int, int]) -> int:
         DlkitError: One was killed, or all were left by another.
     """
     hint = "dlkit train --resume RUN continues from what was saved last"
+    reported = [code for code in codes.values() if code > 0 and code != LOST]
     for rank, code in codes.items():
-        if code < 0:
+        if code < 0 and not (code == -signal.SIGTERM and reported):  # the agent ends the others by it
             memory = "; the system does that when memory is full" if code == -signal.SIGKILL else ""
             raise DlkitError(f"rank {rank} was killed by {signal.Signals(-code).name}{memory}", hint)
-    reported = [code for code in codes.values() if code != LOST]
     if not reported:
         raise DlkitError("a process of the run ended without a word", hint)
     return reported[0]

@@ -32,7 +32,7 @@ sys.exit(run(["train", "mlp", "--data", *sys.argv[4:], "--epochs", "1", "--no-pl
 """
 IMAGES = COUNT.format(module="images.load", owner="module", function="prepare", more="")
 TABLE = COUNT.format(
-    module="tables.reading",
+    module="tables.reading.table_file",
     owner="module._Reading",
     function="_read",
     more="module.PREPARED_FROM_BYTES = 100",

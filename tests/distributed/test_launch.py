@@ -66,7 +66,14 @@ def test_several_metal_devices_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "code"), [({1: 3}, 3), ({0: LOST, 1: 5}, 5), ({0: 130, 1: LOST}, 130), ({0: 7, 1: 7}, 7)]
+    ("codes", "code"),
+    [
+        ({1: 3}, 3),
+        ({0: LOST, 1: 5}, 5),
+        ({0: 130, 1: LOST}, 130),
+        ({0: 7, 1: 7}, 7),
+        ({0: 3, 1: -signal.SIGTERM}, 3),
+    ],
 )
 def test_the_code_is_that_of_the_process_that_reports(codes: dict[int, int], code: int) -> None:
     assert _code_of(codes) == code
