@@ -108,6 +108,24 @@ def test_what_the_network_has_is_recorded_once() -> None:
     assert of_signal(rows, "size", "0.weight") == {1: 32.0}
 
 
+def test_the_channels_of_a_convolution_are_not_its_inputs() -> None:
+    class Grey(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.output = nn.Linear(6, 3)
+            self.first = nn.Conv1d(1, 6, 1)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.output(self.first(inputs[:, None]).mean(2))
+            return found
+
+    rows = rows_of(model=Grey())
+
+    assert of_signal(rows, "units", "first.weight") == {1: 6}
+    assert of_signal(rows, "inputs", "first.weight") == {}
+    assert of_signal(rows, "inputs", "output.weight") == {1: 6}
+
+
 def test_the_losses_of_an_epoch_become_means_and_noise() -> None:
     parts = make_parts(make_blobs(16 * 32), make_network(), schedule=lambda _step: 0.0)
     steps = train(parts, 1)

@@ -252,7 +252,8 @@ def _network_signals(model: nn.Module) -> Iterator[Signal]:
             yield name, "frozen", 1.0
         if parameter.ndim > 1 and parameter.numel():
             yield name, "units", parameter.shape[0]
-            yield name, "inputs", parameter.shape[1]
+            if parameter.ndim == 2:  # the few channels of a convolution come from many places
+                yield name, "inputs", parameter.shape[1]
     for name, module in model.named_modules():
         if isinstance(module, _BATCH_NORMS):
             yield name, "batch_norm", 1.0
