@@ -12,6 +12,7 @@ from dlkit.settings.resolve import recipe_of
 _RATE_FACTOR = 10.0
 _HEALTHY_FIRST, _RMSPROP_FIRST = 0.03, 10.0
 _SPAN = 3.0
+_ENOUGH_STEPS = 200
 _BATCH_NORM_FROM = 8
 _OTHERS = (
     "sigmoid",
@@ -41,6 +42,14 @@ def change(name: str, before: Any, after: Any) -> Cure:
         verb = "lower" if after < before else "raise"
         return Cure(f"{verb} {option} from {_shown(before)} to {_shown(after)}", option, after)
     return Cure(f"{option} {_shown(after)} instead of {_shown(before)}", option, after)
+
+
+def train_longer(recording: Recording, factor: int = 5) -> Cure:
+    """Return the cure of a run that ended too early: of what ended it, steps or epochs, some times as many."""
+    steps, epochs = recording.config.get("max_steps"), recording.config.get("epochs", recording.epochs)
+    if steps and recording.steps >= steps:
+        return change("max_steps", steps, max(_ENOUGH_STEPS, factor * steps))
+    return change("epochs", epochs, max(10, factor * epochs))
 
 
 def lower_rate(recording: Recording) -> Cure:

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from dlkit.diagnosis.cures import change, lower_rate, raise_rate, usual
+from dlkit.diagnosis.cures import change, lower_rate, raise_rate, train_longer, usual
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
@@ -58,14 +58,13 @@ def _few_steps(recording: Recording) -> Evidence | None:
         recording.config.get("limit"),
     )
     smaller = min(32, usual(recording.config, "batch_size"))
+    small_batches = steps < _MANY * epochs and batch > smaller and not recording.config.get("max_steps")
     return Evidence(
         message=f"the run took {counted(steps, 'step')}, {max(1, steps // epochs)} an epoch, and the training loss"
         f" fell by {max(train_gain, 0):.0%}",
         value=float(steps),
         step=None,
-        cure=change("batch_size", batch, smaller)
-        if steps < _MANY * epochs and batch > smaller
-        else change("epochs", epochs, _MANY * epochs),
+        cure=change("batch_size", batch, smaller) if small_batches else train_longer(recording, _MANY),
         confirm="dlkit plot RUN",
         level="note" if limit and epochs <= _TRIAL else "warning",
     )
@@ -76,13 +75,12 @@ def _below_simple(recording: Recording) -> Evidence | None:
     skill, simple = recording.skill, recording.simple
     if skill is None or simple is None or not recording.falls_short(_SHORTFALL):
         return None
-    epochs = recording.config.get("epochs", recording.epochs)
     return Evidence(
         message=f"validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one, where nearest"
         f" neighbours or a linear model get {simple:.0%} of the way",
         value=skill,
         step=None,
-        cure=change("epochs", epochs, max(10, 5 * epochs)) if _last_fall(recording) > _FALLS else _WIDER,
+        cure=train_longer(recording) if _last_fall(recording) > _FALLS else _WIDER,
         confirm="dlkit plot RUN",
     )
 
@@ -104,15 +102,12 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
     known = simple is not None and simple > _LEARNED and skill > _NOTHING
     if not falling and (known or max(train_gain, skill) > limit):
         return None
-    epochs = recording.config.get("epochs", recording.epochs)
     return Evidence(
         message=f"the training loss fell by {max(train_gain, 0):.0%}, the validation loss by {max(gain, 0):.0%}"
         + (", and it is still falling" if fall > _FALLS else ""),
         value=train_gain,
         step=None,
-        cure=change("epochs", epochs, max(10, 5 * epochs))
-        if fall > _FALLS or recording.steps < _SHORT
-        else _WIDER,
+        cure=train_longer(recording) if fall > _FALLS or recording.steps < _SHORT else _WIDER,
         confirm="dlkit plot RUN",
         level="note"
         if recording.config.get("limit") and not recording.falls_short(_SHORTFALL)
