@@ -226,6 +226,12 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "--batch-size",
     ),
+    "random numbers for inputs": (
+        "inputs_ignored",
+        lambda: healthy(whole(inputs_used=0.0, evaluation_noise=1.5, batch_dependence=1.0), history=stuck()),
+        "warning",
+        None,
+    ),
     "weights that shrink": (
         "over_regularised",
         lambda: healthy(

@@ -15,6 +15,7 @@ _SHOWN = 3
 _TINY = 1e-6
 _WELL, _SHORT, _HALF, _THIRD = 0.85, 0.1, 0.5, 0.33
 _NEARLY, _FEW = 0.97, 8
+_RANDOM = 0.01
 
 
 def mixed_samples(recording: Recording, limit: float) -> Evidence | None:
@@ -106,6 +107,14 @@ def inputs_ignored(recording: Recording, limit: float) -> Evidence | None:
 def _part_ignored(recording: Recording) -> Evidence | None:
     """Find a network that looks at a part of its inputs alone."""
     used, codes = recording.number("inputs_used"), recording.number("input_std") is None
+    if used == 0 and (recording.number("evaluation_noise") or 0.0) > _RANDOM:
+        return Evidence(
+            message="the outputs depend on none of the inputs, and are others each time",
+            value=used,
+            step=1,
+            cure=Cure("use the inputs in forward(), not random numbers in their place"),
+            confirm="dlkit inspect acts RUN",
+        )
     if used is None or not 0 < used < (_THIRD if codes else _HALF):
         return _few_directions(recording)
     return Evidence(
@@ -204,11 +213,12 @@ RULES = (
         threshold=1e-6,
         condition="the outputs' spread over samples is below 1e-6 of their size in every measured step; or they depend"
         " on fewer than half of the features (a third of codes), and validation gets less than 97 % of the way to a"
-        " perfect answer; or one number, or fewer than half the classes less one, reach the first layer",
+        " perfect answer, or on none and change by 1 % with each evaluation;"
+        " or one number, or fewer than half the classes less one, reach the first layer",
         healthy="0.1 to 1",
         source="TheDeepChecker; Karpathy, A Recipe for Training Neural Networks",
         cure="use the inputs in forward()",
         find=inputs_ignored,
-        explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low", "softmax"),
+        explains=("flat_loss", "underfit", "majority", "labels", "overfit", "lr_low", "softmax", "mode_gap"),
     ),
 )
