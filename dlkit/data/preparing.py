@@ -9,6 +9,7 @@ from dlkit.errors import file_error
 from dlkit.files.atomic import make_folder
 
 Watcher = Callable[[str, int, int], None]
+_SECONDS_TOLD = 0.5
 _watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
@@ -43,14 +44,18 @@ def one_at_a_time(place: Path) -> Iterator[None]:
     Raises:
         DlkitError: The folder cannot be made or locked.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     make_folder(place.parent)
     lock = FileLock(place.with_suffix(".lock"), thread_local=False, fallback_to_soft=False)
-    try:
-        lock.acquire()
-    except OSError as err:
-        raise file_error(err, place.parent, "prepare data in") from err
+    waiting = report("the data, in another process")
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=_SECONDS_TOLD)
+        except Timeout:
+            waiting(0, 1)
+        except OSError as err:
+            raise file_error(err, place.parent, "prepare data in") from err
     try:
         yield
     finally:
