@@ -17,7 +17,7 @@ from dlkit.diagnosis.watch import Watch, warning_text
 from dlkit.distributed.join import Joined
 from dlkit.errors import DlkitError, FullMemoryError, InterruptedRun
 from dlkit.files.atomic import write_file
-from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back, read_history
+from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back
 from dlkit.files.run_dir import RunDir, clear_run, create_run, is_newer
 from dlkit.metrics import higher_is_better
 from dlkit.settings.config import TrainConfig
@@ -350,7 +350,7 @@ class TrainRun(RunState):
         return InterruptedRun(
             signal_number,
             f"stopped by {name} after step {self.position.step}; everything is saved in {self.dir.last}",
-            f"continue with dlkit train --resume {self.dir.path}",
+            f"continue with dlkit train --resume {shlex.quote(str(self.dir.path))}",
         )
 
     def _draw_and_diagnose(self) -> None:
@@ -358,21 +358,14 @@ class TrainRun(RunState):
         if not self._writes:
             return
         if self.config.plot:
-            self._draw()
+            from dlkit.plotting.history.of_run import draw_run
+
+            draw_run(self.dir)
         findings, new = self.watch.finish()
         write_file(self.dir.findings, to_json(str(self.dir.path), findings).encode())
         self.warnings += map(warning_text, new)
         if any(finding.level == "warning" for finding in findings):
             self.messages.append(f"dlkit inspect run {shlex.quote(str(self.dir.path))} says why")
-
-    def _draw(self) -> None:
-        from dlkit.plotting.figure_file import save_figure
-        from dlkit.plotting.history.axis_titles import read_axis_titles
-        from dlkit.plotting.history.curves import plot_history
-
-        titles = read_axis_titles([self.dir.history])
-        figure = plot_history([read_history(self.dir.history)], [self.dir.path.name], titles=titles)
-        save_figure(figure, self.dir.curves)
 
 
 def start_run(
