@@ -287,6 +287,7 @@ class Net(nn.Linear):
 """
 
 
+@pytest.mark.slow
 def test_more_parameters_than_a_checkpoint_can_name_are_refused_before_training(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(MANY)
     settings = {"model": f"{tmp_path}/net.py:Net", "data": "digits"}

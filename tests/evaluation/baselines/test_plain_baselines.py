@@ -44,6 +44,7 @@ def dataset(
     )
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_scikit_learn() -> None:
     targets = (2 * INPUTS[:, :1] - INPUTS[:, 1:2]).astype(np.float32)
 
