@@ -85,14 +85,14 @@ def training_notes(
         columns = [table.column(code.name) for code in encoding.columns]
         classes = targets.task == "classification"
         target = table.column(targets.names[0])
-        told = dict(giving_away(table, columns, target, classes=classes))
-        for name, score in told.items():
+        telling = dict(giving_away(table, columns, target, classes=classes))
+        for name, score in telling.items():
             yield (
                 f"{printable(name)} predicts {printable(target.name)} by itself ({score}); leave it out with "
                 "--features unless it is known before the target is"
             )
         if classes:
-            rest = [column for column in columns if column.name not in told]
+            rest = [column for column in columns if column.name not in telling]
             yield from _separating(table, rest, targets, rows["train"])
     if spelt := spelt_differently(table, [code.name for code in encoding.columns]):
         yield f"texts that differ only in case, spaces or dashes are different: {', '.join(spelt)}; write them alike"
