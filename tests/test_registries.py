@@ -11,7 +11,8 @@ import torch
 
 from dlkit.data.kinds import KINDS
 from dlkit.metrics import METRICS, columns_of, higher_is_better, monitored
-from dlkit.objectives import Objective, RunningMean
+from dlkit.objectives import Objective
+from dlkit.running_mean import RunningMean
 from dlkit.settings.models import MODELS
 from dlkit.settings.optimizers import OPTIMIZERS
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from dlkit.data.batches import Batches
 from dlkit.distributed.group import Group
 from dlkit.inputs import Inputs, call
-from dlkit.objectives import Objective, RunningMean
+from dlkit.objectives import Objective
+from dlkit.running_mean import RunningMean
 
 
 @torch.inference_mode()

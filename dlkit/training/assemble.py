@@ -27,8 +27,8 @@ from dlkit.models.build import build_model, load_matching
 from dlkit.models.extra_state import weights_of
 from dlkit.models.hidden_state import HiddenState
 from dlkit.models.own import notes_on_outputs, own_arguments
-from dlkit.objectives import RunningMean
 from dlkit.probes.parameters import Probe
+from dlkit.running_mean import RunningMean
 from dlkit.settings.config import TrainConfig, flag
 from dlkit.settings.optimizers import OPTIMIZERS
 from dlkit.settings.spec import parse_code

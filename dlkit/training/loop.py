@@ -13,8 +13,8 @@ from dlkit.device import peak_memory_mib
 from dlkit.evaluation.evaluate import running_scores
 from dlkit.files.history import EpochRecord
 from dlkit.inputs import Inputs
-from dlkit.objectives import RunningMean
 from dlkit.probes.parameters import ProbeRow
+from dlkit.running_mean import RunningMean
 from dlkit.torch_compat import is_lost_process
 from dlkit.training.own_faults import raise_own_fault
 from dlkit.training.step import Batch, Parts, train_step

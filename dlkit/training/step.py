@@ -14,8 +14,9 @@ from dlkit.distributed.group import Group
 from dlkit.errors import ConfigError, printable
 from dlkit.inputs import Inputs, rows_of
 from dlkit.models.hidden_state import GROUP, HiddenState, set_buffer
-from dlkit.objectives import Objective, RunningMean
+from dlkit.objectives import Objective
 from dlkit.probes.parameters import Probe
+from dlkit.running_mean import RunningMean
 from dlkit.torch_compat import lerp_all
 from dlkit.training.compute import seed_step
 from dlkit.training.divergence.guard import FiniteGuard

@@ -12,7 +12,8 @@ from runs import STEPS_PER_EPOCH, configure, drive, history, resume
 
 from dlkit.errors import DataError, DlkitError, MissingError
 from dlkit.files.run_dir import RunDir, clear_run
-from dlkit.objectives import RunningMean, build_objective
+from dlkit.objectives import build_objective
+from dlkit.running_mean import RunningMean
 from dlkit.training.logs import Logs, check_logs, cut_back_lines, open_logs
 from dlkit.training.loop import Position, Reading, Step
 from dlkit.training.run import start_run

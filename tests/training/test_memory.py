@@ -16,7 +16,8 @@ from toys import CPU, InDouble, gradients, make_blobs, make_network, make_parts,
 
 from dlkit.errors import DlkitError, FullMemoryError
 from dlkit.evaluation.evaluate import mean_scores
-from dlkit.objectives import RunningMean, build_objective
+from dlkit.objectives import build_objective
+from dlkit.running_mean import RunningMean
 from dlkit.training.memory import Pieces
 from dlkit.training.run import TrainRun, start_run
 from dlkit.training.step import forward_backward

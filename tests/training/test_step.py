@@ -14,7 +14,8 @@ from dlkit.evaluation.evaluate import mean_scores
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
 from dlkit.models.build import restore_model
-from dlkit.objectives import RunningMean, build_objective
+from dlkit.objectives import build_objective
+from dlkit.running_mean import RunningMean
 from dlkit.training.loop import Position, fit
 from dlkit.training.optimizers import build_optimizer
 from dlkit.training.run import start_run

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
 from dlkit.data.dataset import TensorSplit
-from dlkit.objectives import RunningMean, build_objective
+from dlkit.objectives import build_objective
 from dlkit.probes.parameters import Probe
+from dlkit.running_mean import RunningMean
 from dlkit.training.divergence.guard import FiniteGuard
 from dlkit.training.loop import Position, Step, fit
 from dlkit.training.memory import Pieces

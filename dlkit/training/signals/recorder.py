@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, rows_of
-from dlkit.objectives import Objective, RunningMean
+from dlkit.objectives import Objective
 from dlkit.probes.layers import LayerProbe, Signal, rank_of, std_of
 from dlkit.probes.parameters import ProbeRow
+from dlkit.running_mean import RunningMean
 from dlkit.training.compute import uncompiled
 from dlkit.training.signals.data import batch_signals, data_signals
 from dlkit.training.signals.network import network_signals
