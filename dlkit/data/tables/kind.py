@@ -30,10 +30,10 @@ def check(config: "TrainConfig") -> "list[Finding]":
     from dlkit.data.check import check_loaded
     from dlkit.data.preparing import report
     from dlkit.data.tables.blocks import find_random_split
-    from dlkit.data.tables.check import check_table, find_groups, find_times
+    from dlkit.data.tables.reading.files.wide import no_garbage_collection
     from dlkit.data.tables.reading.options import TableOptions
     from dlkit.data.tables.reading.table_file import read_table
-    from dlkit.data.tables.reading.wide import no_garbage_collection
+    from dlkit.data.tables.reports.check import check_table, find_groups, find_times
     from dlkit.settings.spec import parse_spec
 
     with no_garbage_collection():
@@ -54,7 +54,7 @@ def describe(config: "TrainConfig") -> Summary:
     from dlkit.data.preparing import report
     from dlkit.data.tables.reading.options import TableOptions
     from dlkit.data.tables.reading.table_file import read_table
-    from dlkit.data.tables.summary import COLUMNS, column_facts, table_facts
+    from dlkit.data.tables.reports.summary import COLUMNS, column_facts, table_facts
     from dlkit.settings.spec import parse_spec
 
     table = read_table(

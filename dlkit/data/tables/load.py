@@ -18,22 +18,22 @@ from dlkit.data.preparing import report
 from dlkit.data.splits import split_rows
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
+from dlkit.data.tables.oddities.roles import keys_in
+from dlkit.data.tables.oddities.strays import refuse_strays
+from dlkit.data.tables.oddities.suspects import note_of_suspects, note_of_words, suspects_of
 from dlkit.data.tables.raw_rows import found_again, shared_columns
+from dlkit.data.tables.reading.files.wide import no_garbage_collection
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import peek_names, read_table
-from dlkit.data.tables.reading.wide import no_garbage_collection
-from dlkit.data.tables.roles import keys_in
-from dlkit.data.tables.splits import digest_of, split_table
-from dlkit.data.tables.strays import refuse_strays
-from dlkit.data.tables.suspects import note_of_suspects, note_of_words, suspects_of
-from dlkit.data.tables.table import Table, is_index
-from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
-from dlkit.data.tables.training_notes import (
+from dlkit.data.tables.reports.training_notes import (
     refuse_totals,
     refuse_weights,
     split_notes,
     training_notes,
 )
+from dlkit.data.tables.splits import digest_of, split_table
+from dlkit.data.tables.table import Table, is_index
+from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
 from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.files.header import MAX_PARTS

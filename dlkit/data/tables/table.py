@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from dlkit.data.tables.reading.header import from_to, other_file
+from dlkit.data.tables.reading.files.header import from_to, other_file
 from dlkit.errors import DataError, did_you_mean, printable
 
 Progress = Callable[[int, int], None]

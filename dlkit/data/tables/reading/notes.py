@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dlkit.data.tables.reading.header import other_file
+from dlkit.data.tables.reading.files.header import other_file
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.errors import DataError, did_you_mean, printable
 
 if TYPE_CHECKING:
-    from dlkit.data.tables.reading.columns import ColumnReader
+    from dlkit.data.tables.reading.values.columns import ColumnReader
 
 _SHOWN = 8
 _PAIR = re.compile(r"\s*\d+(\.\d+)?\s*/\s*\d+(\.\d+)?\s*")  # of blood pressure, 127/89

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from dlkit.data.tables.reading.numbers import Marks, Written
+from dlkit.data.tables.reading.values.numbers import Marks, Written
 from dlkit.settings.texts import parse_kinds, parse_missing
 
 if TYPE_CHECKING:

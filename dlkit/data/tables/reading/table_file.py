@@ -10,12 +10,14 @@ from typing import IO, BinaryIO, cast
 
 from dlkit.data.preparing import one_at_a_time
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
-from dlkit.data.tables.reading.columns import ColumnReader, not_of_kind
-from dlkit.data.tables.reading.faults import rewritten
-from dlkit.data.tables.reading.header import from_to, is_ragged, read_header, wide_encoding
-from dlkit.data.tables.reading.judging import plan_columns, units_below
+from dlkit.data.tables.reading.files.delimited import DelimitedFile, NotForArrowError
+from dlkit.data.tables.reading.files.faults import rewritten
+from dlkit.data.tables.reading.files.header import from_to, is_ragged, read_header, wide_encoding
+from dlkit.data.tables.reading.files.opening import as_utf8, opened, sha256_of, spooled
+from dlkit.data.tables.reading.files.parquet import ParquetFile
+from dlkit.data.tables.reading.files.surroundings import foreign_encoding, is_blank_separated
+from dlkit.data.tables.reading.files.wide import WIDE_COLUMNS, WideFile
 from dlkit.data.tables.reading.notes import notes_of, refuse_idle
-from dlkit.data.tables.reading.opening import as_utf8, opened, spooled
 from dlkit.data.tables.reading.options import Asked, TableOptions
 from dlkit.data.tables.reading.prepared import (
     GrowingColumns,
@@ -25,10 +27,9 @@ from dlkit.data.tables.reading.prepared import (
     prepared_folder,
     prepared_place,
 )
-from dlkit.data.tables.reading.sources import DelimitedFile, NotForArrowError, ParquetFile, sha256_of
-from dlkit.data.tables.reading.surroundings import foreign_encoding, is_blank_separated
-from dlkit.data.tables.reading.together import convert_together
-from dlkit.data.tables.reading.wide import WIDE_COLUMNS, WideFile
+from dlkit.data.tables.reading.values.columns import ColumnReader, not_of_kind
+from dlkit.data.tables.reading.values.judging import plan_columns, units_below
+from dlkit.data.tables.reading.values.together import convert_together
 from dlkit.data.tables.table import Progress, Stray, Table
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 

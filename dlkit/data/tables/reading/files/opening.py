@@ -1,0 +1,159 @@
+"""Files of tables as they are opened: unpacked, and as UTF-8."""
+
+import bz2
+import codecs
+import contextlib
+import csv
+import gzip
+import hashlib
+import io
+import lzma
+import shlex
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from dlkit.data.tables.reading.files.header import wide_encoding
+from dlkit.data.tables.reading.files.surroundings import blank_separated, foreign_encoding, is_blank_separated
+from dlkit.errors import DataError, printable
+
+_HEAD_BYTES = 2**16
+_COPY_BYTES = 2**20
+_DAMAGED = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+@contextlib.contextmanager
+def opened(path: Path, source: str, packed: str) -> Iterator[tuple[BinaryIO, str]]:
+    """Open a file that can be read more than once, unpacked and as UTF-8; and what is to be reported of it.
+
+    Raises:
+        DataError: It is damaged, or a .zip of more or less than one file.
+    """
+    with path.open("rb") as plain, contextlib.ExitStack() as stack:
+        file = cast("BinaryIO", plain)
+        if packed:
+            file = stack.enter_context(spooled(stack.enter_context(_unpacked(file, source, packed)), source))
+        elif not path.is_file() or _has_wide_mark(plain.peek(4)[:4]):
+            file = stack.enter_context(spooled(file, source))
+        yield stack.enter_context(as_utf8(file, source, packed=bool(packed)))
+
+
+@contextlib.contextmanager
+def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tuple[BinaryIO, str]]:
+    """Open text in an encoding that shows, as UTF-8; and what is to be reported of it."""
+    encoding, example = (
+        ("", "") if not packed and source.lower().endswith(".parquet") else foreign_encoding(file)
+    )
+    if not encoding:
+        if (not packed and source.lower().endswith(".parquet")) or not is_blank_separated(
+            file.read(_HEAD_BYTES)
+        ):
+            yield file, ""
+        else:
+            with _with_commas(file) as copy:
+                yield copy, f"{source} has blanks between its columns"
+        return
+    with spooled(file, source, encoding) as copy:
+        yield (
+            copy,
+            (
+                f"{source} is not UTF-8 and read as {encoding}, e.g. '{printable(example, 40)}'; if that is wrong: "
+                f"iconv -f ENCODING -t UTF-8 {shlex.quote(source)} > utf8.csv"
+            ),
+        )
+
+
+@contextlib.contextmanager
+def _with_commas(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Return a copy of a file of fields with blanks between, line for line, as CSV."""
+    with tempfile.TemporaryFile() as copy:
+        text = io.TextIOWrapper(copy, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        file.seek(0)
+        for line in file:
+            if line.startswith(b"#"):
+                text.write(line.decode())
+            else:
+                writer.writerow(blank_separated(line.decode()))
+        text.detach()
+        yield cast("BinaryIO", copy)
+
+
+@contextlib.contextmanager
+def _unpacked(file: BinaryIO, source: str, packed: str) -> Iterator[BinaryIO]:
+    """Open the content of a compressed file."""
+    if packed == ".zip":
+        try:
+            archive = zipfile.ZipFile(file)
+        except zipfile.BadZipFile as err:
+            raise DataError(f"{source} is not a zip file", "name it by its content") from err
+        with archive:
+            names = [name for name in archive.namelist() if not name.startswith(("__MACOSX/", "."))]
+            if len(names) != 1:
+                raise DataError(
+                    f"{source} holds {len(names):,} files; a table is a single one",
+                    "unpack it, and name the file",
+                )
+            with archive.open(names[0]) as stream:
+                yield cast("BinaryIO", stream)
+    elif packed == ".zst":
+        yield cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
+    else:
+        opener: Any = {".gz": gzip, ".bz2": bz2, ".xz": lzma}[packed]
+        with opener.open(file) as stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def spooled(stream: BinaryIO, source: str = "standard input", encoding: str = "") -> Iterator[BinaryIO]:
+    """Return what a stream holds, as UTF-8, as a file that can be read more than once.
+
+    Args:
+        stream: What to read.
+        source: What it is called in messages.
+        encoding: That of its text; UTF-8 or as its first bytes say by default.
+    """
+    with tempfile.TemporaryFile() as file:
+        start = b""
+        try:
+            start = stream.read(4)
+            encoding = wide_encoding(start) if _has_wide_mark(start) else encoding
+            if encoding:
+                for text in codecs.iterdecode(_pieces(stream, start), encoding):
+                    file.write(text.encode())
+            else:
+                file.write(start)
+                shutil.copyfileobj(stream, file, _COPY_BYTES)
+        except (*_DAMAGED, OSError) as err:
+            raise DataError(
+                f"{source} cannot be unpacked: {printable(str(err), 120)}", "copy or download it again"
+            ) from err
+        except UnicodeDecodeError as err:
+            raise DataError(
+                f"{source} begins as {encoding} text and is not: {err.reason}",
+                "write it as UTF-8",
+            ) from err
+        file.flush()
+        yield cast("BinaryIO", file)
+
+
+def _pieces(stream: BinaryIO, start: bytes) -> Iterator[bytes]:
+    yield start
+    while piece := stream.read(_COPY_BYTES):
+        yield piece
+
+
+def _has_wide_mark(start: bytes) -> bool:
+    return start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or start == codecs.BOM_UTF32_BE
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """Return the SHA-256 over a file."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

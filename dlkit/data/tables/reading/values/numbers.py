@@ -1,0 +1,297 @@
+"""How the numbers of a column are written: marks, units, factors and limits of detection; and texts read by it."""
+
+import contextlib
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dlkit.data.tables.reading.values.arrow import as_array, strings
+
+# What stands for a missing number in the wild; in a text column only the empty field is missing, for "NA", "None"
+# and "null" are labels there.
+MISSING = (
+    frozenset(
+        (
+            "",
+            "NA",
+            "N/A",
+            "n/a",
+            "#N/A",
+            "NaN",
+            "nan",
+            "NAN",
+            "-nan",
+            "NULL",
+            "null",
+            "Null",
+            "None",
+            "none",
+            "<NA>",
+        )
+    )
+    | {
+        "?",
+        "-",
+        "--",
+        "\u2013",
+        "\u2014",
+        ".",
+        "..",
+        "...",
+        "\u2026",
+        ":",
+        "\\N",
+        "(null)",
+        "n.a.",
+        "N.A.",
+        "#NULL!",
+    }
+    | {
+        "#VALUE!",
+        "#DIV/0!",
+        "#REF!",
+        "#NUM!",
+    }
+)
+FACTORS = {
+    "k": 1e3,
+    "K": 1e3,
+    "M": 1e6,
+    "Mio": 1e6,
+    "mn": 1e6,
+    "million": 1e6,
+    "B": 1e9,
+    "bn": 1e9,
+    "billion": 1e9,
+}
+
+_NO_NUMBER = "no number"
+_CLOCK_PARTS = r"^(?P<sign>[+-]?)(?P<first>\d+):(?P<second>\d+)(?::(?P<third>[\d.]+))?$"
+PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'"}
+ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
+FLAGS = " [a-z]{1,2}$"
+BRACKETS = r"^([^\d(]*)\((.*)\)$"
+BEHIND = r"^(\d[\d.,']*)-( ?[$€£]?)$"  # a minus sign behind its number, as SAP writes it
+CLOCKS = {  # by how many colons there are
+    (1,): "1:30 as 1.5",
+    (2,): "h:mm:ss as hours",
+    (1, 2): "h:mm:ss as hours, mm:ss as parts of one",
+}
+AGES = "071Y, 018M, 003W, 010D as years"  # as DICOM writes them
+_AGE = r"^(?P<number>\d{3})(?P<unit>[YMWD])$"
+_IN_A_YEAR = {"Y": "1", "M": "12", "W": "52.1775", "D": "365.2425"}
+NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What stands before decimals and between thousands.
+
+    Args:
+        decimal: What stands before the decimals.
+        thousands: What may stand between thousands; empty where nothing does.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether numbers are written as 1234.5."""
+        return self == Marks()
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression for a number written so, without a sign."""
+        mark = re.escape(self.thousands)
+        whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{mark}\d{{3}})+)" if mark else r"\d+"
+        point = re.escape(self.decimal)
+        return rf"(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+
+    def fits(self, text: str) -> bool:
+        """Return whether a text is a number written so."""
+        return re.fullmatch(rf"[+-]?{self.pattern}", text) is not None
+
+
+@dataclass(frozen=True)
+class Written:
+    """How the numbers of a column are written.
+
+    Args:
+        marks: Before decimals and between thousands.
+        before: The currency before each number, as `$`.
+        after: The unit behind each number, as `%` or `months`; may be missing, but for a percent sign.
+        factors: Numbers may be followed by k, M or bn, which multiply them.
+        brackets: Numbers in brackets are negative, as accountants write them.
+        errors: Behind a number ± and its error, or the mark of a footnote, may stand, which are left out.
+        flags: Behind a number a letter or two may stand after a space, as statistical offices mark it, left out.
+        clock: How parts with colons between, or ages, are read, in words; empty where there are none.
+        censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
+        typed: Words that stand for a missing value because the user says so.
+    """
+
+    marks: Marks = Marks()
+    before: str = ""
+    after: str = ""
+    factors: bool = False
+    brackets: bool = False
+    errors: bool = False
+    flags: bool = False
+    clock: str = ""
+    censored: str = ""
+    typed: frozenset[str] = frozenset()
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """All texts that stand for a missing number."""
+        return MISSING | self.typed
+
+    @functools.cached_property
+    def unit(self) -> str:
+        """What stands before and behind the numbers, in words; empty where nothing does."""
+        factors, brackets = "k, M, bn" * self.factors, "(1) and 1- as -1" * self.brackets
+        errors = "± and what follows, or marks as *, left out" * self.errors
+        flags = "letters behind left out" * self.flags
+        return ", ".join(
+            filter(None, (self.before, self.after, factors, brackets, errors, flags, self.clock))
+        )
+
+    def read(self, texts: pa.Array) -> pa.Array | None:
+        """Return texts as float64, null where one is missing; None where one is no number."""
+        if not self.unit and self.marks.plain:
+            with contextlib.suppress(
+                pa.ArrowInvalid
+            ):  # words for missing values, spaces, or what is no number
+                return texts.cast(pa.float64())
+        texts = _tidy(texts)
+        try:
+            numbers = self._bare(texts).cast(pa.float64())
+        except pa.ArrowInvalid:
+            return None
+        return self._multiplied(texts, numbers)
+
+    def read_each(self, texts: Sequence[str]) -> np.ndarray:
+        """Return texts as float64, each by itself; NaN where one is missing or no number."""
+        tidy = _tidy(strings(texts))
+        numbers = np.array([_number(text) for text in self._bare(tidy).to_pylist()], dtype=float)
+        if not self.factors and not self.censored:
+            return numbers
+        from_numbers = pa.Array.from_buffers(
+            pa.float64(), len(numbers), [None, pa.py_buffer(numbers.tobytes())]
+        )
+        return np.array(as_array(self._multiplied(tidy, from_numbers)))
+
+    def is_missing(self, texts: Sequence[str]) -> np.ndarray:
+        """Return which texts stand for a missing number, shape (N,), bool."""
+        return np.array([text.strip() in self.missing for text in texts], dtype=bool)
+
+    def count_limits(self, texts: pa.Array) -> int:
+        """Count the texts that are limits, as `<0.05`."""
+        found = pc.sum(pc.match_substring_regex(texts, r"^\s*[<>≤≥]")).as_py()
+        return int(found or 0)
+
+    def _bare(self, texts: pa.Array) -> pa.Array:
+        """Return texts with a decimal point and nothing else, null where missing, a word where there is no number."""
+        absent = pc.is_in(texts, value_set=strings(sorted(self.missing)))
+        texts = pc.if_else(absent, pa.nulls(len(texts), pa.string()), texts)
+        if not self.unit and self.marks.plain and not self.censored:
+            return texts
+        if self.clock == AGES:
+            return _years(texts)
+        if self.clock:
+            return _clock_numbers(texts, short=self.clock == CLOCKS[1, 2])
+        if self.flags:
+            texts = pc.replace_substring_regex(texts, FLAGS, "")
+        if self.errors:
+            texts = pc.replace_substring_regex(texts, ERROR, "")
+        if self.brackets:
+            texts = pc.replace_substring_regex(texts, BRACKETS, r"-\1\2")
+            texts = pc.replace_substring_regex(texts, BEHIND, r"-\1\2")
+        bare = pc.replace_substring_regex(texts, self._pattern, r"\1\2\3")
+        bare = pc.replace_substring(bare, self.marks.thousands, "") if self.marks.thousands else bare
+        bare = pc.replace_substring(bare, self.marks.decimal, ".")
+        return pc.if_else(pc.match_substring_regex(texts, self._pattern), bare, strings([_NO_NUMBER])[0])
+
+    @functools.cached_property
+    def _pattern(self) -> str:
+        limit = r"(?:[<>]=?|≤|≥)?\s*" if self.censored else ""
+        before = rf"(?:{re.escape(self.before)}\s*)?" if self.before else ""
+        after = rf"\s*{_unit_pattern(self.after)}" if self.after else ""
+        after = f"(?:{after})?" if after and self.after != "%" else after
+        after = rf"(?:\s*(?:{'|'.join(FACTORS)}))?" if self.factors else after
+        return rf"^{limit}([+-])?\s*{before}([+-])?({self.marks.pattern}){after}$"
+
+    def _multiplied(self, texts: pa.Array, numbers: pa.Array) -> pa.Array:
+        """Multiply numbers by the factors behind them, and limits by what is wanted of them."""
+        if self.factors:
+            for mark, factor in FACTORS.items():
+                behind = pc.match_substring_regex(texts, rf"\d[.,]?\s*{mark}$")
+                numbers = pc.if_else(behind, pc.multiply(numbers, factor), numbers)
+        if self.censored == "half":
+            numbers = pc.if_else(
+                pc.match_substring_regex(texts, r"^[<≤]"), pc.multiply(numbers, 0.5), numbers
+            )
+        if self.censored == "drop":
+            limits = pc.match_substring_regex(texts, r"^[<>≤≥]")
+            numbers = pc.if_else(limits, pa.nulls(len(numbers), pa.float64()), numbers)
+        return numbers
+
+
+def _tidy(texts: pa.Array) -> pa.Array:
+    """Return texts without spaces around, with plain signs, apostrophes and spaces, and without a dash for no cents."""
+    texts = pc.utf8_trim_whitespace(texts)
+    for odd, plain in PLAIN.items():
+        texts = pc.replace_substring(texts, odd, plain)
+    return pc.replace_substring_regex(texts, NO_CENTS, r"\1")
+
+
+def _clock_numbers(texts: pa.Array, *, short: bool) -> pa.Array:
+    """Return parts with colons between, each a sixtieth of the one before, in the unit of the first, as texts.
+
+    Args:
+        texts: As 1:30 or 1:30:00.
+        short: The first of two parts is missing where there are no three.
+    """
+    if short:
+        texts = pc.replace_substring_regex(texts, r"^([+-]?)(\d+:[\d.]+)$", r"\1" "0:" r"\2")
+    parts = pc.extract_regex(texts, _CLOCK_PARTS)
+    first, second, third = (
+        pc.replace_substring_regex(pc.struct_field(parts, name), "^$", "0").cast(pa.float64())
+        for name in ("first", "second", "third")
+    )
+    number = pc.add(first, pc.divide(pc.add(second, pc.divide(third, 60.0)), 60.0))
+    number = pc.if_else(pc.equal(pc.struct_field(parts, "sign"), "-"), pc.negate(number), number).cast(
+        pa.string()
+    )
+    strange = pc.and_(pc.is_valid(texts), pc.is_null(number))
+    return pc.if_else(strange, strings([_NO_NUMBER])[0], number)
+
+
+def _years(texts: pa.Array) -> pa.Array:
+    """Return ages as 071Y or 018M in years, as texts."""
+    parts = pc.extract_regex(texts, _AGE)
+    number, unit = (pc.struct_field(parts, name) for name in ("number", "unit"))
+    for letter, parts_of_year in _IN_A_YEAR.items():
+        unit = pc.replace_substring(unit, letter, parts_of_year)
+    years = pc.divide(number.cast(pa.float64()), unit.cast(pa.float64())).cast(pa.string())
+    strange = pc.and_(pc.is_valid(texts), pc.is_null(years))
+    return pc.if_else(strange, strings([_NO_NUMBER])[0], years)
+
+
+def _unit_pattern(unit: str) -> str:
+    plural = "s?" if len(unit) > 2 and unit.isalpha() else ""
+    return rf"{re.escape(unit)}{plural}\.?"
+
+
+def _number(text: str | None) -> float:
+    if text is None or "_" in text or not text.isascii():
+        return np.nan
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan

@@ -1,0 +1,326 @@
+"""Faults of a table: values, columns and rows that a network should not be given as they are."""
+
+import itertools
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from dlkit.data.findings import Finding, some_of
+from dlkit.data.infer_task import infer_task
+from dlkit.data.row_hashes import copies, hash_columns
+from dlkit.data.tables.encoding import overflows, too_large
+from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
+from dlkit.data.tables.oddities.roles import (
+    groups_in,
+    names_rows,
+    times_in,
+    totals_in,
+    weights_error,
+    weights_in,
+    without_rows,
+)
+from dlkit.data.tables.oddities.spellings import alike, shown_alike
+from dlkit.data.tables.oddities.suspects import suspects_of
+from dlkit.data.tables.oddities.telling import giving_away
+from dlkit.data.tables.raw_rows import hash_compared
+from dlkit.data.tables.table import Column, Table, blocks_of, is_index
+from dlkit.data.tables.targets import target_names
+from dlkit.errors import counted, printable
+from dlkit.settings.config import TrainConfig
+
+
+def check_table(
+    table: Table,
+    target: str | None,
+    features: Sequence[str] | None = None,
+    task: str = "auto",
+    kinds: Collection[str] = (),
+) -> list[Finding]:
+    """Look for faults in the columns and rows of a table.
+
+    Args:
+        table: The table.
+        target: The column to predict, or several: A,B; without one its rules are left out.
+        features: The columns to predict from; None takes all others.
+        task: Whether the target is classes or numbers; `auto` goes by its values.
+        kinds: The columns whose kind the user gave.
+
+    Raises:
+        DataError: There is no such column.
+    """
+    targets = () if target is None else target_names(table.names, target, table.source)
+    used = [
+        name for name in features or table.names if name not in targets and (features or not is_index(name))
+    ]
+    columns = [table.column(name, "--features") for name in used]
+    seen = _remarkable(table, columns)
+    findings = [finding for column in seen for finding in _of_column(table, column)]
+    findings += _codes(table, [*used, *targets])
+    if features is None:
+        findings += _weights(table, [column for column in columns if column.name not in kinds])
+    findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
+    findings += _total(table, [*used, *targets])
+    of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
+    findings += _of_rows(table, used, of_classes)
+    for name, classes in of_classes.items():
+        findings += _of_target(table, table.column(name))
+        findings += [] if classes else find_limits(table, name, target=True)
+        findings += _giving_away(table, columns, table.column(name), classes=classes)
+    return findings
+
+
+def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
+    """Find columns that name what several rows are of, as patients, which a split at random divides."""
+    if any(
+        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
+    ):
+        return
+    targets = target_names(table.names, config.target, table.source) if config.target else ()
+    for name, count in groups_in(table, [name for name in table.names if name not in targets]):
+        shown = printable(name)
+        yield Finding(
+            level="warning",
+            rule="groups",
+            where=f"column {shown}",
+            count=count,
+            message=f"{count:,} different values in {len(table):,} rows: rows of one are divided between the splits",
+            cure=f"--group {shlex.quote(shown)} keeps them together, for scores on new ones",
+        )
+
+
+def find_times(table: Table, config: TrainConfig) -> Iterator[Finding]:
+    """Find a column of dates in whose order the rows stand, which a split at random mixes."""
+    if any(
+        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
+    ):
+        return
+    targets = target_names(table.names, config.target, table.source) if config.target else ()
+    for name in times_in(table, [name for name in table.names if name not in targets]):
+        shown = printable(name)
+        yield Finding(
+            level="warning",
+            rule="times",
+            where=f"column {shown}",
+            count=len(table),
+            message="rows stand in the order of these dates: a random split puts test rows between training rows",
+            cure=f"--by-time {shlex.quote(shown)} tests on the latest",
+        )
+
+
+def _is_classes(table: Table, column: Column, task: str) -> bool:
+    if column.kind != "number" or task != "auto":
+        return column.kind != "number" or task == "classification"
+    return infer_task("it", table.numbers(column.name), column.unit)[0] == "classification"
+
+
+def _remarkable(table: Table, columns: Sequence[Column]) -> list[Column]:
+    """Return the columns without those of numbers in which nothing can be found, judged many at once."""
+    dull: set[str] = set()
+    for block in blocks_of([column for column in columns if column.kind == "number"], len(table)):
+        if len(block) > 1:
+            values = np.sort(table.stack([column.name for column in block]), axis=1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                sound = np.isfinite(values.std(1)) & (values[:, 0] < values[:, -1])
+            broken = (values != np.floor(values)).any(1)
+            piled = np.maximum((values == values[:, :1]).sum(1), (values == values[:, -1:]).sum(1))
+            chosen = sound & broken & (piled < FEWEST_AT_END)
+            dull |= {column.name for column in itertools.compress(block, chosen)}
+    return [column for column in columns if column.name not in dull]
+
+
+def _of_column(table: Table, column: Column) -> Iterator[Finding]:
+    name = printable(column.name)
+    missing = np.flatnonzero(table.missing(column.name))
+    if len(missing):
+        share = len(missing) / len(table)
+        yield Finding(
+            level="warning",
+            rule="missing",
+            where=f"column {name}",
+            count=len(missing),
+            message=(
+                f"{counted(len(missing), 'value')} missing ({share:.1%}), e.g. in line "
+                f"{table.line(int(missing[0])):,}"
+            ),
+            cure="they are filled in, and a feature marks where; fill them yourself if you know better",
+        )
+    if column.stray is not None:
+        fault = column.stray.error(table.source, column.name)
+        yield Finding(
+            level="error",
+            rule="stray",
+            where=f"column {name}",
+            count=1,
+            message=fault.message,
+            cure=fault.hint,
+        )
+        return
+    values = table.codes(column.name) if column.kind == "text" else table.numbers(column.name)
+    if column.kind != "text" and np.isinf(values).any():
+        rows = np.flatnonzero(np.isinf(values))
+        yield Finding(
+            level="error",
+            rule="infinite",
+            where=f"column {name}",
+            count=len(rows),
+            message=f"values are infinite in line {some_of([table.line(int(row)) for row in rows])}",
+            cure="empty those fields, or leave the column out with --features",
+        )
+    elif column.kind == "number" and len(missing) < len(values) and overflows(values):
+        largest = int(np.nanargmax(np.abs(values)))
+        fault = too_large(table, column.name, largest, values[largest])
+        yield Finding(
+            level="error",
+            rule="too-large",
+            where=f"column {name}",
+            count=1,
+            message=fault.message,
+            cure=fault.hint,
+        )
+    given = np.delete(values, missing)
+    different = len(np.unique(given))
+    if different <= 1 and len(table) > 1 and not (different and len(missing)):
+        yield Finding(
+            level="warning",
+            rule="constant",
+            where=f"column {name}",
+            count=len(table),
+            message="every row has the same value" if different else "every value is missing",
+            cure="it carries no information: leave it out with --features",
+        )
+    elif names_rows(column, given, different):
+        yield Finding(
+            level="warning",
+            rule="id-like",
+            where=f"column {name}",
+            count=different,
+            message=f"{different:,} different values in {len(given):,} rows: it identifies the rows",
+            cure="a network memorises such values: leave it out with --features",
+        )
+
+
+def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
+    for each in suspects_of(table, names):
+        yield Finding(
+            level="warning",
+            rule="missing-code",
+            where=f"column {printable(each.column)}",
+            count=each.count,
+            message=(
+                f"{counted(each.count, 'value')} of {each.code} where the others lie from {each.low:g} to "
+                f"{each.high:g}: it looks like a code for a missing value"
+            ),
+            cure=f"--missing {shlex.quote(printable(each.typed, 200))} takes it as missing",
+        )
+
+
+def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
+    """Find rows that hold sums or means of others."""
+    rows, shown = totals_in(table, names)
+    if rows:
+        yield Finding(
+            level="warning",
+            rule="total",
+            where=f"line {some_of([f'{table.line(row):,}' for row in rows])}",
+            count=len(rows),
+            message=f"totals or means of other rows: {shown}",
+            cure=f"they are not samples: {without_rows(table, rows)}",
+        )
+
+
+def _weights(table: Table, columns: Sequence[Column]) -> Iterator[Finding]:
+    """Find columns that weigh the rows."""
+    names = [column.name for column in columns]
+    for name in weights_in(table, names):
+        fault = weights_error(table, name, [other for other in names if other != name])
+        yield Finding(
+            level="error",
+            rule="weights",
+            where=f"column {printable(name)}",
+            count=len(table),
+            message=fault.message,
+            cure=fault.hint,
+        )
+
+
+def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> Iterator[Finding]:
+    inputs = hash_compared(table, used)
+    for name, classes in targets.items():
+        if classes:
+            yield from _conflicts(table, inputs, _stored(table, name), name)
+    repeated = copies(hash_columns([inputs.view(np.int64), *(_stored(table, name) for name in targets)]))
+    if len(repeated):
+        yield Finding(
+            level="warning",
+            rule="duplicates",
+            where=f"line {some_of([table.line(row) for row in repeated])}",
+            count=len(repeated),
+            message=f"{counted(len(repeated), 'copy')} of earlier rows",
+            cure="drop them, or keep copies together in one split with --group",
+        )
+
+
+def _conflicts(table: Table, inputs: np.ndarray, truth: np.ndarray, target: str) -> Iterator[Finding]:
+    """Find rows whose inputs equal an earlier row's and whose label differs; for numbers noise is no conflict."""
+    order = np.argsort(inputs, kind="stable")
+    same = inputs[order][1:] == inputs[order][:-1]
+    differ = truth[order][1:] != truth[order][:-1]
+    rows = np.sort(order[1:][same & differ])
+    if len(rows):
+        first = int(rows[0])
+        twin = int(np.flatnonzero(inputs == inputs[first])[0])
+        twin = twin if twin != first else int(np.flatnonzero(inputs == inputs[first])[1])
+        yield Finding(
+            level="warning",
+            rule="conflicts",
+            where=f"line {some_of([table.line(int(row)) for row in rows])}",
+            count=len(rows),
+            message=(
+                f"{counted(len(rows), 'row')} with the inputs of another row and another {printable(target)}, e.g. "
+                f"lines {table.line(min(first, twin)):,} and {table.line(max(first, twin)):,}"
+            ),
+            cure="no network can tell them apart: correct the labels, or add the column that does",
+        )
+
+
+def _of_target(table: Table, column: Column) -> Iterator[Finding]:
+    name = printable(column.name)
+    missing = np.flatnonzero(table.missing(column.name))
+    if len(missing):
+        yield Finding(
+            level="warning",
+            rule="unlabelled",
+            where=f"column {name}",
+            count=len(missing),
+            message=f"no target in {counted(len(missing), 'row')}, e.g. in line {table.line(int(missing[0])):,}",
+            cure="they are of no use for training; fill them in or drop them",
+        )
+    if texts := alike(column):
+        yield Finding(
+            level="warning",
+            rule="labels",
+            where=f"column {name}",
+            count=sum(map(len, texts)),
+            message=f"classes that differ only in case, spaces or dashes: {shown_alike(texts)}",
+            cure="training takes them as one; --task classification keeps them apart",
+        )
+
+
+def _giving_away(
+    table: Table, columns: Sequence[Column], target: Column, *, classes: bool
+) -> Iterator[Finding]:
+    """Find columns that tell the target by themselves."""
+    for name, score in giving_away(table, columns, target, classes=classes):
+        yield Finding(
+            level="warning",
+            rule="gives-away",
+            where=f"column {printable(name)}",
+            count=len(table),
+            message=f"it predicts {printable(target.name)} by itself ({score})",
+            cure="leave it out with --features unless it is known before the target is",
+        )
+
+
+def _stored(table: Table, name: str) -> np.ndarray:
+    return table.codes(name) if table.column(name).kind == "text" else table.numbers(name)

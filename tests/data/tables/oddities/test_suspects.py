@@ -1,0 +1,109 @@
+"""Codes for missing values among numbers: found where they lie far from the rest, and nowhere else."""
+
+import io
+
+import numpy as np
+import pytest
+
+from dlkit.data.tables.oddities.suspects import find_suspects, note_of_words, suspects_of
+from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.table_file import read_table
+from dlkit.data.tables.table import table_of
+from dlkit.errors import DataError
+
+NORMAL = np.random.default_rng(0).normal(15, 6, 200)
+CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
+    "-9999": (np.append(NORMAL, [-9999] * 8), [("-9999", 8)]),
+    "-999 once": (np.append(NORMAL, -999), [("-999", 1)]),
+    "two codes": (np.append(NORMAL, [-99, -99, -999]), [("-999", 1), ("-99", 2)]),
+    "netcdf": (np.append(NORMAL, [9.96921e36]), [("9.96921e+36", 1)]),
+    "1e30": (np.append(NORMAL, [1e30, 1e30]), [("1e+30", 2)]),
+    "answers": (np.array([1, 2, 3, 4, 5] * 20 + [99] * 3), [("99", 3)]),
+    "98 and 99": (np.array([1, 2, 3, 4, 5] * 20 + [99] * 3 + [98] * 2), [("98", 2), ("99", 3)]),
+    "capital gain": (np.array([*np.linspace(0, 41_310, 90), 99_999, 99_999]), [("99999", 2)]),
+    "ages": (np.arange(0, 100.0), []),
+    "one of 99 years": (np.array([*np.linspace(20, 40, 50), 99]), []),
+    "a high price": (np.array([*np.linspace(0, 700, 50), 999]), []),
+    "-1 in pressures": (np.append(np.arange(90, 200.0), [-1] * 8), [("-1", 8)]),
+    "-9 and -8 in ages": (np.append(np.arange(18, 90.0), [-9, -9, -8, -8]), [("-9", 2), ("-8", 2)]),
+    "-1 once": (np.append(np.arange(90, 200.0), [-1]), []),
+    "-1 in a scale": (np.array([-1, 0, 1, 2] * 20), []),
+    "degrees below zero": (np.append(np.arange(5, 30.0), [-1, -1, -2, -5]), []),
+    "binary": (np.array([0.0, 1.0] * 20 + [99.0] * 3), [("99", 3)]),
+    "empty": (np.full(5, np.nan), []),
+    "gaps": (np.append(NORMAL, np.nan), []),
+}
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN")
+@pytest.mark.parametrize("name", CASES)
+def test_codes_are_found_far_from_the_rest(name: str) -> None:
+    values, codes = CASES[name]
+
+    found = find_suspects("a", values.astype(float))
+
+    assert [(each.code, each.count) for each in found] == codes
+
+
+def test_code_that_is_a_value_elsewhere_is_named_with_its_column() -> None:
+    sleep = np.array([*[6, 7, 8] * 30, *[99] * 10])
+    table = table_of(
+        "t", {"sleep": sleep, "age": np.arange(100) % 70 + 30, "flux": np.append(NORMAL[:98], [-999, -999])}
+    )
+
+    found = {each.column: each.typed for each in suspects_of(table, list(table.names))}
+
+    assert found == {"sleep": "sleep=99", "flux": "-999"}
+
+
+def test_code_of_one_column_is_a_value_in_others() -> None:
+    text = "sleep,age\n" + "7,99\n99,77\n" * 30
+
+    table = read_table(
+        "-", stdin=io.BytesIO(text.encode()), options=TableOptions(missing_of={"sleep": ("99",)})
+    )
+
+    np.testing.assert_array_equal(table.numbers("sleep"), [7, np.nan] * 30)
+    np.testing.assert_array_equal(table.numbers("age"), [99, 77] * 30)
+    assert any("--missing sleep=99: 30 rows" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("of", "words"), [({"slep": ("99",)}, "did you mean sleep?"), ({"sleep": ("98",)}, "leave it out")]
+)
+def test_code_of_a_column_that_is_not_there_is_refused(of: dict[str, tuple[str, ...]], words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_table("-", stdin=io.BytesIO(b"sleep,age\n7,99\n99,77\n"), options=TableOptions(missing_of=of))
+
+    assert words in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ([0.0, 1.0] * 40 + [9.0] * 5, "9"),
+        ([1.0, 2.0] * 40 + [99.0] * 5, "99"),
+        ([0.0, 1.0] * 40 + [-9.0] * 5, "-9"),
+        ([0.0, 1.0, 2.0] * 40, ""),
+        ([-1.0, 0.0, 1.0] * 40, ""),
+        ([0.0, 1.0, 9.0] * 40, ""),
+        ([7.0, 8.0] * 40 + [9.0] * 5, ""),
+    ],
+)
+def test_a_code_beside_yes_and_no_is_a_suspect(values: list[float], code: str) -> None:
+    table = table_of("t", {"a": np.array(values)})
+
+    assert [each.code for each in suspects_of(table, ["a"])] == ([code] if code else [])
+
+
+def test_words_for_missing_are_named_in_columns_of_other_texts() -> None:
+    text = b"work,status,age\nPrivate,ER+,7\n?,NA,NA\nState,ER-,8\n"
+
+    note, without = (
+        note_of_words(read_table("-", stdin=io.BytesIO(text), options=options), ["work", "status", "age"])
+        for options in (TableOptions(), TableOptions(missing=("?", "NA")))
+    )
+
+    assert "work has ?, status has NA; --missing '?,NA'" in note
+    assert "age" not in note
+    assert without == ""
