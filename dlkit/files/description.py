@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 _TUPLES = ("input_shape", "target_shape", "class_names", "class_counts", "target_names", "feature_names")
@@ -32,7 +32,7 @@ class DataDescription:
 
     Args:
         name: The spec it is loaded by.
-        kind: `pictures`, `table`, `arrays`, `spatial` or `pbpk`.
+        kind: `images`, `table`, `arrays`, `spatial` or `pbpk`.
         task: `classification` or `regression`.
         input_shape: Shape of one sample, (C, H, W) for images, (D,) for rows of numbers.
         input_dtype: `float32`, or `int64` for whole numbers that a network gets as they are.
@@ -55,7 +55,7 @@ class DataDescription:
     """
 
     name: str
-    kind: str = "pictures"
+    kind: str = "images"
     task: str
     input_shape: tuple[int, ...]
     input_dtype: str = "float32"
@@ -80,10 +80,6 @@ class DataDescription:
         if self.task == "classification":
             return len(self.class_names)
         return math.prod(self.target_shape)
-
-    def with_normalisation(self, normalisation: Normalisation | None) -> Self:
-        """Return the same description with another normalisation."""
-        return replace(self, normalisation=normalisation)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists, strings and numbers."""

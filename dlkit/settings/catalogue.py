@@ -23,7 +23,7 @@ class DataEntry:
     `settings` are those that it takes other values of than the defaults, its columns for example.
     """
 
-    kind: str = "pictures"
+    kind: str = "images"
     task: str
     samples: int
     input_shape: tuple[int, ...]

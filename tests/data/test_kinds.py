@@ -1,5 +1,6 @@
 """Data sets by name: split, normalised and described."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ def test_description_says_what_the_data_are() -> None:
 
 def test_evaluation_takes_the_normalisation_trained_with() -> None:
     trained_on = load_dataset(configure()).description
-    odd = trained_on.with_normalisation(Normalisation(scale=16.0, mean=(9.0,), std=(1.0,)))
+    odd = replace(trained_on, normalisation=Normalisation(scale=16.0, mean=(9.0,), std=(1.0,)))
 
     dataset = load_dataset(configure(), odd)
 

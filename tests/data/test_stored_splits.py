@@ -1,4 +1,4 @@
-"""Which samples of pictures and arrays train, validate and test."""
+"""Which samples of images and arrays train, validate and test."""
 
 from pathlib import Path
 from typing import Any

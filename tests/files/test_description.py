@@ -5,7 +5,7 @@ import pytest
 
 from dlkit.files.description import DataDescription, Normalisation
 
-PICTURES = DataDescription(
+IMAGES = DataDescription(
     name="digits",
     task="classification",
     input_shape=(1, 8, 8),
@@ -27,28 +27,21 @@ TABLE = DataDescription(
 )
 
 
-@pytest.mark.parametrize("description", [PICTURES, TABLE], ids=["pictures", "table"])
+@pytest.mark.parametrize("description", [IMAGES, TABLE], ids=["images", "table"])
 def test_description_survives_a_round_trip_through_json(description: DataDescription) -> None:
     assert DataDescription.from_dict(json.loads(json.dumps(description.to_dict()))) == description
 
 
 def test_outputs_are_classes_or_target_values() -> None:
-    assert (PICTURES.num_outputs, TABLE.num_outputs) == (2, 8)
-
-
-def test_normalisation_is_replaced_alone() -> None:
-    other = Normalisation(scale=1, mean=(0,), std=(1,))
-    changed = PICTURES.with_normalisation(other)
-    assert changed.normalisation == other
-    assert changed.with_normalisation(PICTURES.normalisation) == PICTURES
+    assert (IMAGES.num_outputs, TABLE.num_outputs) == (2, 8)
 
 
 def changed(**values: object) -> dict[str, Any]:
-    return {**PICTURES.to_dict(), **values}
+    return {**IMAGES.to_dict(), **values}
 
 
 def without(name: str) -> dict[str, Any]:
-    return {key: value for key, value in PICTURES.to_dict().items() if key != name}
+    return {key: value for key, value in IMAGES.to_dict().items() if key != name}
 
 
 def normalised(**values: object) -> dict[str, Any]:

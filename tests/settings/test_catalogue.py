@@ -30,7 +30,7 @@ DEFAULTS = {
 
 
 def test_every_entry_can_be_built_or_loaded() -> None:
-    assert {name for name, entry in DATA.items() if entry.kind == "pictures"} == set(SOURCES)
+    assert {name for name, entry in DATA.items() if entry.kind == "images"} == set(SOURCES)
     assert {entry.kind for entry in DATA.values()} <= set(KINDS)
     assert {entry.data for entry in MODELS.values()} <= set(DATA)
     used = {record.recipe for record in (*MODELS.values(), *KINDS.values())}
@@ -43,9 +43,9 @@ def test_every_entry_can_be_built_or_loaded() -> None:
 def test_every_data_set_has_source_licence_and_checksums(name: str) -> None:
     entry = DATA[name]
 
-    assert entry.source.startswith("http" if entry.kind == "pictures" else "simulated")
+    assert entry.source.startswith("http" if entry.kind == "images" else "simulated")
     assert entry.licence
-    assert len(set(entry.class_names)) == len(entry.class_names) == (10 if entry.kind == "pictures" else 0)
+    assert len(set(entry.class_names)) == len(entry.class_names) == (10 if entry.kind == "images" else 0)
     assert entry.embedded == (name in ("digits", "spatial", "pbpk"))
     assert entry.download_bytes == sum(file.size for file in entry.files)
     for file in entry.files:

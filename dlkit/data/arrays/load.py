@@ -191,7 +191,7 @@ def _describe(source: Source, labels: Labels, request: Request, reading: Reading
     target_shape = tuple(targets.shape[1:]) or (1,)
     return DataDescription(
         name=request.spec.text,
-        kind="pictures" if len(shape) == 3 else "arrays",
+        kind="images" if len(shape) == 3 else "arrays",
         task=labels.task,
         input_shape=shape,
         input_dtype="int64" if inputs.dtype == torch.int64 else "float32",

@@ -5,7 +5,7 @@ from dlkit.settings.deferred import deferred
 from dlkit.settings.kinds import DataKind
 
 BUILTIN = DataKind(
-    name="pictures",
+    name="images",
     load=deferred("dlkit.data.builtin.load:load_builtin"),
     recipe="image",
     refuses=(

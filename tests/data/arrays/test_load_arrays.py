@@ -100,7 +100,7 @@ def test_bands_that_come_last_are_moved_not_mixed(tmp_path: Path) -> None:
 
     dataset = load_dataset(configure(tmp_path / "a.npz", normalize="none"))
 
-    assert dataset.description.kind == "pictures"
+    assert dataset.description.kind == "images"
     assert dataset.description.input_shape == (5, 6, 7)
     assert dataset.notes[0].startswith(
         "inputs of shape 40x6x7x5 are images of 6x7 with 5 bands, which come last; --layout nchw"
@@ -109,7 +109,7 @@ def test_bands_that_come_last_are_moved_not_mixed(tmp_path: Path) -> None:
     torch.testing.assert_close(inputs_of(dataset, "train")[0].permute(1, 2, 0), torch.tensor(x[row]) / 255)
 
 
-def test_pictures_have_the_recipe_of_pictures_and_rows_that_of_tables(tmp_path: Path, rows: Path) -> None:
+def test_images_have_the_recipe_of_images_and_rows_that_of_tables(tmp_path: Path, rows: Path) -> None:
     np.savez(tmp_path / "p.npz", x=np.zeros((20, 9, 9)), y=np.arange(20) % 2)
 
     assert configure(tmp_path / "p.npz").optimizer == "sgd"

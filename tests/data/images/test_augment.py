@@ -58,7 +58,7 @@ def test_numbers_are_those_of_every_later_version() -> None:
 
 
 @pytest.mark.parametrize("kind", ["light", "strong"])
-def test_pictures_depend_on_seed_epoch_and_row_alone(kind: str) -> None:
+def test_images_depend_on_seed_epoch_and_row_alone(kind: str) -> None:
     first = change(kind)
 
     assert torch.equal(change(kind), first)
@@ -82,7 +82,7 @@ def test_light_moves_whole_pixels_by_up_to_an_eighth() -> None:
 
 
 @pytest.mark.parametrize("kind", ["light", "strong"])
-def test_half_of_the_pictures_are_mirrored_where_that_is_allowed(kind: str) -> None:
+def test_half_of_the_images_are_mirrored_where_that_is_allowed(kind: str) -> None:
     ramp = torch.arange(16.0).expand(400, 1, 16, 16).contiguous()
 
     def mirrored(*, mirror: bool) -> float:
@@ -125,7 +125,7 @@ def test_training_batches_are_changed_and_no_others(home: Any) -> None:
     ]
 
 
-def test_digits_are_never_mirrored_and_other_pictures_are() -> None:
+def test_digits_are_never_mirrored_and_other_images_are() -> None:
     config = TrainConfig(model="cnn", data="digits", augment="strong", seed=5)
     images = replace(OF_CLASSES, input_shape=(1, 8, 8))
 

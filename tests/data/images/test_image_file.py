@@ -51,7 +51,7 @@ GREY, COLOUR = Frame(1, 8, 8), Frame(3, 8, 8)
         "I;16-tif",
     ],
 )
-def test_pictures_of_every_kind_are_measured_and_decoded(
+def test_images_of_every_kind_are_measured_and_decoded(
     tmp_path: Path, name: str, pixels: np.ndarray, mode: str | None, kind: Kind
 ) -> None:
     path = str(save(tmp_path / name, pixels, mode))
@@ -104,7 +104,7 @@ def test_large_jpegs_come_out_as_if_decoded_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("orientation", "corner"), [(1, (0, 0)), (3, (-1, -1)), (6, (0, -1)), (8, (-1, 0))])
-def test_pictures_are_turned_as_they_are_looked_at(
+def test_images_are_turned_as_they_are_looked_at(
     tmp_path: Path, orientation: int, corner: tuple[int, int]
 ) -> None:
     pixels = np.zeros((32, 64), dtype=np.uint8)
@@ -121,7 +121,7 @@ def test_pictures_are_turned_as_they_are_looked_at(
     assert (decoded > 128).mean() == pytest.approx(1 / 8, abs=0.02)
 
 
-def test_files_that_are_no_pictures_say_why(tmp_path: Path) -> None:
+def test_files_that_are_no_images_say_why(tmp_path: Path) -> None:
     found = {}
     for name in (wanted := spoil(tmp_path)):
         try:

@@ -60,7 +60,7 @@ def test_hidden_and_other_files_are_passed_over_and_deeper_ones_found(tmp_path: 
     assert (len(listing), listing.ignored) == (5, 2)
 
 
-def test_links_to_pictures_and_folders_are_followed(tmp_path: Path) -> None:
+def test_links_to_images_and_folders_are_followed(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "p", each=2)
     (root / "red" / "link.png").symlink_to(root / "blue" / "000.png")
     (root / "green").symlink_to(make_folder(tmp_path / "q", each=3) / "red")

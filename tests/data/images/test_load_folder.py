@@ -50,11 +50,11 @@ def root(home: Path) -> Path:
     return make_folder(home / "p", each=20)
 
 
-def test_pictures_of_one_size_stay_as_they_are(root: Path) -> None:
+def test_images_of_one_size_stay_as_they_are(root: Path) -> None:
     dataset = load_dataset(configure(root))
 
     about = dataset.description
-    assert (about.kind, about.task, about.input_shape) == ("pictures", "classification", (3, 10, 12))
+    assert (about.kind, about.task, about.input_shape) == ("images", "classification", (3, 10, 12))
     assert about.class_names == ("blue", "red")
     assert about.split_sizes == {"train": 32, "val": 4, "test": 4}
     assert dataset.notes == []
@@ -146,7 +146,7 @@ def test_a_damaged_prepared_file_is_made_anew(root: Path) -> None:
     ],
     ids=["mixed", "size", "larger", "photographs", "wide"],
 )
-def test_pictures_are_brought_to_one_size(
+def test_images_are_brought_to_one_size(
     home: Path, settings: Any, sizes: list[tuple[int, int]], shape: tuple[int, ...], note: str
 ) -> None:
     for index in range(12):
@@ -180,7 +180,7 @@ def test_pictures_are_brought_to_one_size(
     ],
     ids=["grey", "mixed", "deep", "deep-and-grey", "deep-and-colour"],
 )
-def test_bands_and_bits_are_those_that_the_pictures_have(
+def test_bands_and_bits_are_those_that_the_images_have(
     home: Path, pixels: list[np.ndarray], bands: int, scale: float, note: str
 ) -> None:
     for index in range(12):
@@ -202,7 +202,7 @@ def test_bands_and_bits_are_those_that_the_pictures_have(
     assert inputs.max() <= 1
 
 
-def test_pictures_that_cannot_be_read_are_all_told_at_once(root: Path) -> None:
+def test_images_that_cannot_be_read_are_all_told_at_once(root: Path) -> None:
     faults = spoil(root / "red")
 
     with pytest.raises(DataError) as caught:
@@ -254,7 +254,7 @@ def test_parts_of_a_folder_are_kept(home: Path) -> None:
     assert load(root).description.split_sizes == {"train": 18, "val": 2, "test": 20}
 
 
-def test_too_few_pictures_are_told(home: Path) -> None:
+def test_too_few_images_are_told(home: Path) -> None:
     root = make_folder(home / "p", each=1)
 
     with pytest.raises(DataError, match="has too few samples for val and test: train 2, val 0, test 0"):
@@ -341,7 +341,7 @@ def test_a_run_can_go_on_where_there_is_less_or_more_memory(root: Path) -> None:
         load(root.parent / "s", room=100, num_workers="0", trained_on=kept)
 
 
-def test_a_stream_measures_its_pictures_once(root: Path) -> None:
+def test_a_stream_measures_its_images_once(root: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     load(root, room=100, num_workers="0")
     with watched(lambda *said: seen.append(said)):
@@ -350,7 +350,7 @@ def test_a_stream_measures_its_pictures_once(root: Path) -> None:
     assert seen == []
 
 
-def test_a_picture_that_cannot_be_read_ends_a_stream(root: Path) -> None:
+def test_an_image_that_cannot_be_read_ends_a_stream(root: Path) -> None:
     pixels = save(root / "red" / "x.png", noise(10, 12, 3)).read_bytes()
     (root / "red" / "x.png").write_bytes(pixels[:200])
 
@@ -389,7 +389,7 @@ def test_a_check_of_a_stream_finds_the_same(root: Path) -> None:
     assert [finding.rule for finding in whole] == ["shared", "duplicates", "conflicts"]
 
 
-def test_a_check_gives_each_picture_that_cannot_be_read(root: Path) -> None:
+def test_a_check_gives_each_image_that_cannot_be_read(root: Path) -> None:
     spoilt = spoil(root / "red")
 
     findings = check_data(configure(root))

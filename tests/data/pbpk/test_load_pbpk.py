@@ -167,7 +167,7 @@ def test_a_changed_file_is_not_the_one_trained_on(home: Path) -> None:
         ),
         ({"data": "pbpk:dose_min=20,dose_max=10"}, "dose_min=20 is above dose_max=10"),
     ],
-    ids=["pictures", "table", "array", "features", "two settings", "doses"],
+    ids=["images", "table", "array", "features", "two settings", "doses"],
 )
 def test_what_does_not_go_with_curves_is_refused(home: Path, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(DlkitError) as caught:

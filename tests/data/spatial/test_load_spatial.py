@@ -259,7 +259,7 @@ def test_features_are_those_named_or_all_other_columns(
     ids=[
         "no coords", "one coord", "no target", "typo", "two roles", "time is text", "target is text",
         "feature is target", "feature twice", "constant", "infinite", "no latitude", "too few", "too few before",
-        "one block", "arrays", "pictures",
+        "one block", "arrays", "images",
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_told_with_its_value_and_a_way_out(

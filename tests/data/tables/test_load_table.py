@@ -255,7 +255,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str, int]] = {
         "for example --features a,colour",
         2,
     ),
-    "numbers-for-pictures": (
+    "numbers-for-images": (
         {"normalize": "0.5,0.5"},
         "--normalize 0.5,0.5 is for images; each column of a table has its own mean and spread",
         "auto or none",
@@ -293,7 +293,7 @@ def test_rows_that_are_numbered_are_no_feature(path: Path) -> None:
     assert any("left out: column 1, without a name" in note for note in dataset.notes)
 
 
-def test_a_checkpoint_of_pictures_takes_no_table(path: Path) -> None:
+def test_a_checkpoint_of_images_takes_no_table(path: Path) -> None:
     about = DataDescription(name="digits", task="classification", input_shape=(1, 8, 8), split_sizes={})
 
     with pytest.raises(CheckpointError) as caught:
