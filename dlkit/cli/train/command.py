@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Context, Option
 
@@ -21,19 +21,11 @@ from dlkit.cli.search.options import (
     TrialsOption,
 )
 from dlkit.cli.settings import given_settings, with_settings
-from dlkit.cli.train.devices import (
-    DevicesOption,
-    as_member,
-    refuse_torchrun,
-)
+from dlkit.cli.train.devices import DevicesOption, as_member, refuse_torchrun
 from dlkit.cli.train.runs import Command
 from dlkit.errors import ConfigError
 from dlkit.settings.config import DATA_PANEL, FIELDS
 from dlkit.settings.models import MODELS
-
-if TYPE_CHECKING:
-    pass
-
 
 _TRY_PANEL = "Try"
 
