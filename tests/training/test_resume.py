@@ -1,6 +1,7 @@
 """A run that is stopped and resumed comes to the same bits as one that never was."""
 
 import contextlib
+import functools
 import re
 import shlex
 import signal
@@ -36,17 +37,22 @@ STOPS = (1, 7, 16, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 11, LAST_STEP - 1)
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One run folder a case, trained without a stop."""
-    folders = {name: tmp_path_factory.mktemp("unbroken") / name for name in CASES}
-    for name, (settings, arguments) in CASES.items():
-        assert drive(start_run(configure(arguments, **settings), folders[name])) is None
-    return folders
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the run folder of a case, trained without a stop when it is first asked for."""
+
+    @functools.cache
+    def train(case: str) -> Path:
+        settings, arguments = CASES[case]
+        folder = tmp_path_factory.mktemp("unbroken") / case
+        assert drive(start_run(configure(arguments, **settings), folder)) is None
+        return folder
+
+    return train
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_run_stopped_at_six_places_has_the_bits_of_the_unbroken_one(
-    case: str, unbroken: dict[str, Path], tmp_path: Path
+    case: str, unbroken: Callable[[str], Path], tmp_path: Path
 ) -> None:
     settings, arguments = CASES[case]
     run = start_run(configure(arguments, **settings), tmp_path / "run")
@@ -58,11 +64,11 @@ def test_run_stopped_at_six_places_has_the_bits_of_the_unbroken_one(
         assert run.start_step == stop
     assert drive(run) is None
 
-    assert essence(tmp_path / "run") == essence(unbroken[case])
+    assert essence(tmp_path / "run") == essence(unbroken(case))
 
 
 def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
-    unbroken: dict[str, Path], tmp_path: Path
+    unbroken: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     settings, arguments = CASES["mlp-sgd"]
@@ -74,7 +80,7 @@ def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
 
     drive(resume(folder))
 
-    assert essence(folder) == essence(unbroken["mlp-sgd"])
+    assert essence(folder) == essence(unbroken("mlp-sgd"))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
     ],
 )
 def test_a_disk_that_fills_up_loses_nothing(
-    num_bytes: int, name: str, unbroken: dict[str, Path], tmp_path: Path
+    num_bytes: int, name: str, unbroken: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     settings, arguments = CASES["mlp-sgd"]
@@ -100,7 +106,7 @@ def test_a_disk_that_fills_up_loses_nothing(
     assert caught.value.exit_code == 1
 
     drive(resume(folder))
-    assert essence(folder) == essence(unbroken["mlp-sgd"])
+    assert essence(folder) == essence(unbroken("mlp-sgd"))
 
 
 def test_growing_the_epochs_equals_a_run_that_had_them_from_the_start(tmp_path: Path) -> None:
@@ -172,7 +178,7 @@ def spoil(path: Path) -> None:
 
 
 def test_a_damaged_last_gives_way_to_the_one_before_and_reports_it(
-    unbroken: dict[str, Path], tmp_path: Path
+    unbroken: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     settings, arguments = CASES["cnn-adam"]
@@ -190,7 +196,7 @@ def test_a_damaged_last_gives_way_to_the_one_before_and_reports_it(
     drive(run)
     assert run_dir.last_corrupt.read_bytes() == damaged
 
-    assert essence(folder) == essence(unbroken["cnn-adam"])
+    assert essence(folder) == essence(unbroken("cnn-adam"))
 
 
 def test_a_run_that_has_gone_on_since_it_was_loaded_is_not_turned_back(tmp_path: Path) -> None:
@@ -223,7 +229,7 @@ def test_a_damaged_last_is_left_alone_while_another_process_trains(tmp_path: Pat
     assert not run_dir.last_corrupt.exists()
 
 
-def test_a_missing_last_gives_way_to_the_one_before(unbroken: dict[str, Path], tmp_path: Path) -> None:
+def test_a_missing_last_gives_way_to_the_one_before(unbroken: Callable[[str], Path], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     settings, arguments = CASES["mlp-sgd"]
     config = configure(arguments, **settings)
@@ -232,7 +238,7 @@ def test_a_missing_last_gives_way_to_the_one_before(unbroken: dict[str, Path], t
 
     drive(resume_run(config, RunDir(folder)))
 
-    assert essence(folder) == essence(unbroken["mlp-sgd"])
+    assert essence(folder) == essence(unbroken("mlp-sgd"))
 
 
 def test_two_damaged_checkpoints_are_refused(tmp_path: Path) -> None:

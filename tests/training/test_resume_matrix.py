@@ -110,18 +110,15 @@ def first_with(**values: Any) -> str:
     return next(name for name, case in CASES.items() if case.items() >= values.items())
 
 
-# One with dropout, batch norm and batches accumulated, one whose rate is constant but for two steps.
-QUICK = (first_with(network="mlp-dropout-norm", accumulate=3), first_with(network="mlp", schedule="step"))
+# One with dropout, batch norm and batches accumulated.
+QUICK = first_with(network="mlp-dropout-norm", accumulate=3)
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_some_runs_stopped_everywhere_have_the_bits_of_the_unbroken_one(
-    name: str, work: Work, tmp_path: Path
-) -> None:
-    check(work, CASES[name], tmp_path)
+def test_a_run_stopped_everywhere_has_the_bits_of_the_unbroken_one(work: Work, tmp_path: Path) -> None:
+    check(work, CASES[QUICK], tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if name not in QUICK])
+@pytest.mark.parametrize("name", [name for name in CASES if name != QUICK])
 def test_all_others_too(name: str, work: Work, tmp_path: Path) -> None:
     check(work, CASES[name], tmp_path)
