@@ -73,6 +73,7 @@ class Spatial(nn.Module):
         self.trend = network([point, *trend], 1)
         self.phi = nn.Sequential(*layers([pair + 2 + 2 * width, *phi]))
         self.omega = network([pair + 3 * width, *omega], heads)
+        self.omega[-1].register_parameter("bias", None)  # the softmax cancels it
         self.theta = network([phi[-1] + heads + point, *theta], 1)
 
     def forward(

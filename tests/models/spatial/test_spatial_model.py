@@ -137,6 +137,16 @@ def test_the_attention_is_a_softmax_over_the_neighbours_there_are() -> None:
     assert value.item() == pytest.approx(mean + distance)
 
 
+def test_every_parameter_matters() -> None:
+    model, inputs = make_model().double(), make_inputs(LENGTHS)
+    inputs = {name: part.double() if part.is_floating_point() else part for name, part in inputs.items()}
+    model(**inputs).square().sum().backward()
+
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-9, name
+
+
 def test_what_neighbours_leave_over_the_trend_is_added_to_that_of_the_point() -> None:
     context = {
         "coords": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
