@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import socket
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch.distributed.rendezvous import rendezvous
 
 from dlkit.distributed.group import Group
 from dlkit.distributed.membership import FOLDER, Membership
@@ -22,6 +23,10 @@ T = TypeVar("T")
 
 _TIMEOUT = timedelta(minutes=30)
 _MEETING = timedelta(minutes=5)
+_PATIENCE = timedelta(seconds=10)
+_ANSWER = timedelta(seconds=30)
+_LOOK = timedelta(seconds=0.5)
+_MOST_LISTED = 4
 _FOR_THE_FIRST = timedelta(seconds=3)
 _FOR_ANY = timedelta(seconds=2)
 _REPORTED = "dlkit/reported"
@@ -34,12 +39,40 @@ class Joined:
     Args:
         membership: Its place.
         store: What all of them read and write.
+        address: Where it is.
         cores: The cores that this process may use.
     """
 
     membership: Membership
     store: Any
+    address: str
     cores: Sequence[int] = ()
+
+    def meet(self, note: Callable[[str], None]) -> None:
+        """Wait until all processes have come.
+
+        Args:
+            note: Called once with who is waited for, if it takes long.
+
+        Raises:
+            DlkitError: Some do not come.
+        """
+        rank, size = self.membership.rank, self.membership.size
+        keys = [f"dlkit/rank-{number}" for number in range(size)]
+        self.store.set(keys[rank], "")
+
+        def arrived() -> bool:
+            with contextlib.suppress(dist.DistStoreError):
+                self.store.wait(keys, _LOOK)
+                return True
+            return False
+
+        def missing() -> str:
+            ranks = [number for number, key in enumerate(keys) if not self.store.check([key])]
+            return f"rank {_list(ranks)} of {size} at {self.address}"
+
+        _wait_until(arrived, missing, note)
+        dist.init_process_group("gloo", store=self.store, rank=rank, world_size=size, timeout=_TIMEOUT)
 
     def group(self, device: torch.device) -> Group:
         """Return the group that trains on a kind of device; all processes ask for it together."""
@@ -86,32 +119,67 @@ def leave_number(membership: Membership) -> None:
         (Path(os.environ[FOLDER]) / str(membership.rank)).write_text(str(os.getpid()))
 
 
-def join(membership: Membership) -> Joined:
-    """Find the other processes.
+def join(membership: Membership, note: Callable[[str], None]) -> Joined:
+    """Reach what the processes of a run share, which the agent keeps, or else the first of them.
+
+    Args:
+        membership: The place of this process.
+        note: Called once with who is waited for, if it takes long.
 
     Raises:
-        ConfigError: The address cannot be used.
-        DlkitError: The others cannot be reached, or do not come.
+        ConfigError: The address where they meet cannot be used.
+        DlkitError: Nobody answers there.
     """
-    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    address = f"{host}:{port}"
+    keeps = membership.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    if not keeps:
+        _wait_until(lambda: _answers(host, port), lambda: f"rank 0 of {membership.size} at {address}", note)
     try:
-        store, rank, size = next(rendezvous("env://", timeout=_MEETING))
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
+        store = dist.TCPStore(  # type: ignore[attr-defined]
+            host, port, is_master=keeps, timeout=_ANSWER, wait_for_workers=False
+        )
     except dist.DistNetworkError as err:
         if "EADDRINUSE" in str(err):
             raise ConfigError(f"the port of {address} is in use", "choose another MASTER_PORT") from err
         raise DlkitError(f"cannot reach {address}, where the processes of the run meet", "check it") from err
-    except dist.DistStoreError as err:
-        minutes = _MEETING.seconds // 60
-        raise DlkitError(
-            f"not all {membership.size} processes of the run came to {address} within {minutes} minutes",
-            "one of them may have ended: see what it printed",
-        ) from err
-    except ValueError as err:
-        raise ConfigError(
-            f"the processes of the run cannot meet at {address}: {err}", "torchrun sets it"
-        ) from err
-    return Joined(membership, store, sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else ())
+    store.set_timeout(_MEETING)
+    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else ()
+    return Joined(membership, store, address, cores)
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), _LOOK.total_seconds()).close()
+    except OSError:
+        time.sleep(_LOOK.total_seconds())
+        return False
+    return True
+
+
+def _wait_until(arrived: Callable[[], bool], missing: Callable[[], str], note: Callable[[str], None]) -> None:
+    """Wait until a call returns True, which takes half a second at most, so that Ctrl-C is heard.
+
+    Raises:
+        DlkitError: It does not for five minutes.
+    """
+    start, noted = time.monotonic(), False
+    while not arrived():
+        waited = timedelta(seconds=time.monotonic() - start)
+        if waited > _MEETING:
+            raise DlkitError(
+                f"after {_MEETING.seconds // 60} minutes still without {missing()}",
+                "see what it printed; all processes need the same MASTER_ADDR, MASTER_PORT and WORLD_SIZE",
+            )
+        if waited > _PATIENCE and not noted:
+            note(f"waiting for {missing()}")
+            noted = True
+
+
+def _list(ranks: Sequence[int]) -> str:
+    shown = ", ".join(map(str, ranks[:_MOST_LISTED]))
+    more = len(ranks) - _MOST_LISTED
+    return shown if more <= 0 else f"{shown} and {more} more"
 
 
 def _stay_on(cores: Sequence[int]) -> None:

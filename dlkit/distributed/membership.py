@@ -16,6 +16,7 @@ LOST = 75
 
 _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _AGENT = "TORCHELASTIC_RUN_ID"
+_LARGEST_PORT = 65_535
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,10 @@ def read_membership(variables: Mapping[str, str] = os.environ) -> Membership | N
         raise ConfigError(
             f"{found} is set, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not",
             "start with torchrun, which sets all of them, or unset RANK and WORLD_SIZE to train in one process",
+        )
+    if _number(variables, "MASTER_PORT", "") > _LARGEST_PORT:
+        raise ConfigError(
+            f"MASTER_PORT={variables['MASTER_PORT']} is above {_LARGEST_PORT}", "torchrun sets it"
         )
     rank, size = _number(variables, "RANK", "0"), _number(variables, "WORLD_SIZE", "1")
     local_rank = _number(variables, "LOCAL_RANK", "0")

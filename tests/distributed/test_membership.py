@@ -66,7 +66,8 @@ def test_half_set_variables_are_refused(missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("RANK", "4"), ("RANK", "one"), ("WORLD_SIZE", "-2"), ("LOCAL_RANK", "1")]
+    ("name", "value"),
+    [("RANK", "4"), ("RANK", "one"), ("WORLD_SIZE", "-2"), ("LOCAL_RANK", "1"), ("MASTER_PORT", "65536")],
 )
 def test_impossible_variables_are_refused(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"{name}={value}"):

@@ -48,18 +48,20 @@ def as_member(devices: str | None) -> Iterator["Joined | None"]:
     if place is None:
         yield None
         return
-    if place.rank:
-        console.mode.rank, console.mode.quiet = f"{place.name}: ", True
-    if devices is not None and not place.launched:
-        raise ConfigError(
-            f"--devices {devices} does not go with torchrun, which has started {place.size} processes",
-            "leave it out: torchrun says how many processes there are",
-        )
     from dlkit.distributed.join import join, leave_number
 
     leave_number(place)
-    joined = join(place)
+    if place.rank:
+        console.mode.rank = f"{place.name}: "
+    joined = join(place, console.note)
+    console.mode.quiet |= place.rank > 0
     try:
+        if devices is not None and not place.launched:
+            raise ConfigError(
+                f"--devices {devices} does not go with torchrun, which has started {place.size} processes",
+                "leave it out: torchrun says how many processes there are",
+            )
+        joined.meet(console.note)
         yield joined
     except Exit:
         raise
@@ -96,7 +98,9 @@ def reports_usage() -> bool:
 
     if place.rank:
         console.mode.rank = f"{place.name}: "
-    return join(place).may_report(lost=False)
+    joined = join(place, console.note)
+    joined.meet(console.note)
+    return joined.may_report(lost=False)
 
 
 def _leave_report(joined: "Joined", err: Exception) -> None:
