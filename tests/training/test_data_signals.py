@@ -81,13 +81,44 @@ def test_a_shift_of_validation_is_counted_in_standard_deviations() -> None:
     assert found["column_scale"] == pytest.approx(50, rel=0.2)
 
 
-def test_columns_of_rare_categories_do_not_tell_the_scale_of_validation() -> None:
+def test_a_column_that_is_empty_in_validation_has_no_spread_there() -> None:
+    train_x, val_x = draw(300, 4, 21), draw(300, 4, 22)
+    val_x[:, 2] = 0.0
+
+    found = named(sample_signals((train_x, train_x[:, :1]), (val_x, val_x[:, :1]), 1))
+
+    assert found["val_column_scale"] == 0.0
+    alike = named(sample_signals((train_x, train_x[:, :1]), (train_x, train_x[:, :1]), 1))
+    assert alike["val_column_scale"] == pytest.approx(1.0)
+
+
+def test_far_values_do_not_make_a_column_of_validation_narrow() -> None:
+    train_x, val_x = draw(300, 2, 23), draw(300, 2, 24)
+    train_x[0] = 1e6
+
+    found = named(sample_signals((train_x, train_x[:, :1]), (val_x, val_x[:, :1]), 1))
+
+    assert found["val_column_scale"] == pytest.approx(1.0, abs=0.25)
+
+
+def test_columns_of_rare_categories_do_not_tell_how_validation_lies() -> None:
     train_x = torch.cat([draw(100, 3, 17), torch.eye(100)[:, :60]], 1)
     val_x = torch.cat([draw(100, 3, 18), torch.zeros(100, 60)], 1)
 
     found = named(sample_signals((train_x, train_x[:, :1]), (val_x, val_x[:, :1]), 1))
 
     assert found["val_input_scale"] == pytest.approx(1.0, abs=0.2)
+    assert found["val_column_shift"] < 0.5
+    assert found["val_column_scale"] == pytest.approx(1.0, abs=0.3)
+
+
+def test_classes_that_training_hardly_has_are_counted() -> None:
+    x = draw(300, 3, 25)
+    train_y = torch.where(torch.arange(300) < 3, 2, torch.arange(300) % 2)
+
+    found = named(sample_signals((x, train_y), (x, torch.arange(300) % 3), 3))
+
+    assert found["val_new_classes"] == pytest.approx(1 / 3)
 
 
 def test_rows_that_repeat_and_classes_of_validation_alone_are_counted() -> None:

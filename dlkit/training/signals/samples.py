@@ -18,7 +18,8 @@ Score = Callable[[Tensor, Tensor], float]
 _COLUMNS, _CODES = 128, 64
 _NEIGHBOURS = 5
 _PENALTY = 1.0
-_RARE = 0.05
+_RARE, _OFTEN, _CUT = 0.05, 0.2, 0.05
+_FEWER = 0.1
 _TINY = 1e-12
 
 
@@ -58,21 +59,39 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         yield "", "column_outlier", _widest_tail(train_x, std)
         shift = (val_x.mean(0) - mean)[varied] / std[varied]
         yield "", "val_input_shift", shift.square().mean().sqrt()
-        yield "", "val_column_shift", shift.abs().max()
-        often = (train_x != train_x.median(0).values).float().mean(0) > _RARE
+        often = _varies(train_x, _RARE)
         if often.any():  # of rare categories, validation may have none
             yield "", "val_input_scale", (val_x.std(0, correction=0)[often] / std[often]).median()
+            yield "", "val_column_shift", shift[often[varied]].abs().max()
+        if _varies(train_x, _OFTEN).any():
+            yield "", "val_column_scale", _least_spread(train_x, val_x)
     if train[1].is_floating_point():
         spread = train_y.std(0, correction=0).clamp_min(_TINY)
         yield "", "val_target_shift", ((val_y.mean(0) - train_y.mean(0)) / spread).abs().max()
     else:
         yield "", "val_target_shift", (val_y.mean(0) - train_y.mean(0)).abs().sum() / 2
-        yield "", "val_new_classes", val_y.mean(0)[train_y.sum(0) == 0].sum()
+        yield "", "val_new_classes", val_y.mean(0)[train_y.mean(0) < _FEWER * val_y.mean(0)].sum()
 
 
 def _projected(rows: Tensor) -> Tensor:
     """Return a number for each row, by which rows that are alike are found."""
     return rows.double() @ torch.arange(1, rows.shape[1] + 1, dtype=torch.float64).sin()
+
+
+def _varies(columns: Tensor, share: float) -> Tensor:
+    """Return of each column whether more than a share of its values differ from the median one."""
+    return (columns != columns.median(0).values).float().mean(0) > share
+
+
+def _least_spread(train: Tensor, val: Tensor) -> Tensor:
+    """Return the least spread of a column in validation over that in training, without its furthest values.
+
+    Of columns of which many values differ: of others, validation may have one value alone.
+    """
+    often = _varies(train, _OFTEN)
+    low, high = torch.quantile(train[:, often], torch.tensor([_CUT, 1 - _CUT]), dim=0)
+    before, after = (part[:, often].clamp(low, high).std(0, correction=0) for part in (train, val))
+    return (after / before.clamp_min(_TINY)).min()
 
 
 def _widest_tail(columns: Tensor, std: Tensor) -> Tensor:
