@@ -226,6 +226,66 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "--batch-size",
     ),
+    "batches of two that diverged": (
+        "small_batch",
+        lambda: healthy(history={"train_loss": [], "val_loss": [], "val_accuracy": []}, batch_size=2),
+        "warning",
+        "--batch-size",
+    ),
+    "labels that are smoothed away": (
+        "over_regularised",
+        lambda: healthy(FLAT, history=stuck(), label_smoothing=0.97),
+        "warning",
+        "--label-smoothing",
+    ),
+    "features times a thousandth": (
+        "vanishing",
+        lambda: healthy({**whole(output_spread=2e-5), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "a column that is empty in validation": (
+        "val_differs",
+        lambda: healthy(
+            whole(val_input_shift=0.1, val_column_scale=0.0, simple_train=0.3), history=stuck(0.5)
+        ),
+        "warning",
+        None,
+    ),
+    "a column of other units in validation": (
+        "val_differs",
+        lambda: healthy(whole(val_input_shift=0.5, val_column_shift=9.0, simple_train=0.9), history=stuck()),
+        "warning",
+        None,
+    ),
+    "samples learned by heart, among columns that say nothing": (
+        "overfit",
+        lambda: healthy(
+            history={"train_loss": [0.01] * 10, "val_loss": [2.4] * 10, "val_accuracy": [0.2] * 10}
+        ),
+        "warning",
+        None,
+    ),
+    "an early stop while validation gets better": (
+        "underfit",
+        lambda: healthy(
+            history={name: values[:2] for name, values in healthy().history.items()},
+            patience=1,
+            min_delta=1.0,
+        ),
+        "warning",
+        "--min-delta",
+    ),
+    "the gradients of an epoch added up": (
+        "underfit",
+        lambda: healthy(
+            {"grad_norm": {"first.weight": [(1, 1.0), (10, 1.0)]}},
+            history={**stuck(0.8), "step": [float(epoch) for epoch in range(1, 11)]},
+            accumulate=200,
+        ),
+        "warning",
+        "--accumulate",
+    ),
     "random numbers for inputs": (
         "inputs_ignored",
         lambda: healthy(whole(inputs_used=0.0, evaluation_noise=1.5, batch_dependence=1.0), history=stuck()),
@@ -785,9 +845,37 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
         "mode_gap",
         lambda: healthy(ema=0.999),
     ),
-    "a pixel that is hardly ever set in training": (
-        "val_differs",
-        lambda: healthy(whole(val_input_shift=0.4, val_column_shift=8.3), history=stuck()),
+    "a few steps that get as far as simple methods": (
+        "underfit",
+        lambda: healthy(
+            {"grad_norm": {"first.weight": [(1, 1.0), (12, 1.0)]}, **whole(simple_skill=0.42)},
+            history={**stuck(0.6), "step": [float(epoch) for epoch in range(3, 13)]},
+        ),
+    ),
+    "an early stop that --min-delta did not cause": (
+        "underfit",
+        lambda: healthy(
+            history={name: values[:8] for name, values in healthy().history.items()},
+            patience=1,
+            min_delta=1e-4,
+        ),
+    ),
+    "a loss that jumps in the last epoch": (
+        "overfit",
+        lambda: healthy(
+            history={
+                "train_loss": [0.01] * 9 + [0.04],
+                "val_loss": [0.03] * 9 + [0.56],
+                "val_accuracy": [0.99] * 9 + [0.86],
+            }
+        ),
+    ),
+    "first steps that are large, of a run that fits": (
+        "lr_high",
+        lambda: healthy(
+            {"update_ratio": {"first.weight": [(1, 0.4), (2, 0.2), (51, 0.004), (201, 0.004)]}},
+            history={"train_loss": [0.01] * 10, "val_loss": [2.4] * 10, "val_accuracy": [0.2] * 10},
+        ),
     ),
     "the part of an image that is used": (
         "bottleneck",

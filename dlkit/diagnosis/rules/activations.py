@@ -10,12 +10,37 @@ from dlkit.diagnosis.rule import Rule
 _NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
 _NOTHING, _LEARNED, _WELL = 0.05, 0.5, 0.85
 _FIRST_CHECKS = 4
+_TINY_SPREAD, _NO_SPREAD = 1e-4, 1e-6
 _JUMP = 100.0
 _SMALLER_START = Cure("start with smaller weights (Xavier), normalise the inputs, or use ReLU")
 
 
 def vanishing(recording: Recording, limit: float) -> Evidence | None:
     """Find a first layer whose gradients are tiny beside those of others."""
+    return _vanishing_gradient(recording, limit) or _vanishing_outputs(recording)
+
+
+def _vanishing_outputs(recording: Recording) -> Evidence | None:
+    """Judge by the first outputs: of different samples they are nearly the same, where the inputs hardly pass."""
+    spreads, sizes = recording.points("output_spread"), recording.output_sizes()
+    if not spreads or not recording.finished or not recording.suffers(_WELL):
+        return None
+    step, spread = spreads[0]
+    share = spread / max(sizes.get(step, 0.0), _NO_SPREAD)
+    if share < _NO_SPREAD or min(spread, share) > _TINY_SPREAD:
+        return None
+    return Evidence(
+        message=f"at step {step} the outputs of different samples differ by {spread:.2g} only",
+        value=spread,
+        step=step,
+        cure=Cure(
+            "let the inputs pass: no factor far below 1 in forward(), default weights, inputs of spread 1"
+        ),
+        confirm="dlkit inspect acts RUN shows where the spread is lost",
+    )
+
+
+def _vanishing_gradient(recording: Recording, limit: float) -> Evidence | None:
     layers = recording.matrices
     if len(layers) < 2:
         return None
@@ -162,13 +187,14 @@ _SYMPTOMS = (
 RULES = (
     Rule(
         name="vanishing",
-        title="vanishing gradients",
+        title="gradients or outputs that vanish",
         stage="activations",
-        signals=("grad_norm", "size"),
+        signals=("grad_norm", "size", "output_spread"),
         threshold=1e-4,
         condition="the root mean square gradient of the first matrix is below 1e-4 of the largest, in the first or in"
-        " the late steps; a note where the loss fell by half",
-        healthy="0.044 or more",
+        " the late steps; a note where the loss fell by half; or the first outputs of different samples differ by 1e-4,"
+        " and validation gets less than 85 % of the way to a perfect answer",
+        healthy="0.044 or more, outputs 8e-4 or more",
         source="AutoTrainer (Zhang et al. 2021); SageMaker Debugger, VanishingGradient",
         cure="-s norm=batch, -s activation=relu",
         find=vanishing,

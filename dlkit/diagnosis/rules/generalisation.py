@@ -1,6 +1,7 @@
 """Rules about validation: what was learned from the training samples and does not hold for others."""
 
 import math
+import statistics
 
 from dlkit.diagnosis.cures import argument, change, current_argument, usual
 from dlkit.diagnosis.findings import Cure, Evidence
@@ -12,12 +13,12 @@ _GAP, _GAP_OF_CONSTANT = 2.5, 0.15
 _GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
 _LEARNED_NOTHING = 0.1
 _WORSE, _WORSE_NUMBERS = 0.06, 1.15
-_STRANGE, _ENOUGH, _WELL = 0.3, 60, 0.85
+_STRANGE, _ENOUGH, _WELL = 0.3, 40, 0.85
 _CHANCE, _ROWS_READ, _USUAL_TAIL = 5.0, 384, 5.0
 _FEW, _SHIFTED = 30, 0.5
 _LITTLE, _MOST, _FAR = 0.15, 0.8, 8.0
 _TRIAL = 5
-_BY_HEART, _NEARLY, _HALF = 0.7, 0.95, 0.5
+_BY_HEART, _NEARLY, _HALF, _HELD = 0.7, 0.95, 0.5, 0.05
 
 
 def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
@@ -117,23 +118,44 @@ def overfit(recording: Recording, limit: float) -> Evidence | None:
         return None
     if few := _few_rows(recording, train[-1], val[-1]):
         return few
-    best = val.index(min(val))
-    rise = val[-1] - val[best]
+    if learned_nothing := _nothing_holds(recording, train[-1], val[-1]):
+        return learned_nothing
+    best, end = val.index(min(val)), min(val[-1], statistics.median(val[-3:]))
+    rise = end - val[best]
     rising = (
-        val[-1] > limit * val[best]
+        end > limit * val[best]
         and rise > _RISE_OF_CONSTANT * constant
         and train[-1] < _TRAIN_FELL * train[best]
     )
-    if not rising and not _wide_gap(recording, train[-1], val[-1], constant):
+    if not rising and not _wide_gap(recording, train[-1], end, constant):
         return None
     return Evidence(
-        message=f"the validation loss is lowest at epoch {best + 1} ({val[best]:.3g}) and ends at {val[-1]:.3g}, "
+        message=f"the validation loss is lowest at epoch {best + 1} ({val[best]:.3g}) and ends at {end:.3g}, "
         f"the training loss at {train[-1]:.3g}",
-        value=val[-1] / max(val[best], 1e-12) if rising else val[-1] / max(train[-1], 1e-12),
+        value=end / max(val[best], 1e-12) if rising else end / max(train[-1], 1e-12),
         step=_step_of(recording, best),
         cure=_regularise(recording, best + 1),
         confirm="dlkit plot RUN",
         level="warning" if _metric_suffers(recording, best) else "note",
+    )
+
+
+def _nothing_holds(recording: Recording, train: float, val: float) -> Evidence | None:
+    """Find training samples learned by heart, of which validation never had anything."""
+    constant, samples = recording.constant_loss or 0.0, recording.number("samples")
+    if train > (1 - _NEARLY) * constant or val < constant or (recording.gain() or 0.0) > _HELD:
+        return None
+    return Evidence(
+        message=f"the training loss ends at {train:.3g}, and the validation loss was never below"
+        f" {min(recording.column('val_loss')):.3g}, where the best constant answer has {constant:.3g}",
+        value=val / max(train, 1e-12),
+        step=None,
+        cure=Cure(
+            f"leave out columns that say nothing, or take more than {samples:.0f} samples"
+            if samples
+            else "leave out columns that say nothing, or take more samples"
+        ),
+        confirm="dlkit plot RUN",
     )
 
 
@@ -148,13 +170,13 @@ def _wide_gap(recording: Recording, train: float, val: float, constant: float) -
 
 
 def _metric_suffers(recording: Recording, best: int) -> bool:
-    """Return whether the metric too ends clearly worse than it was where the loss was lowest, by means of three."""
+    """Return whether the metric too ends clearly worse than it was where the loss was lowest, by medians of three."""
     name = recording.metric
     values = recording.column(f"val_{name}") if name else []
     if not values or len(values) <= best:
         return True
     around, last = values[max(0, best - 1) : best + 2], values[-3:]
-    then, now = math.fsum(around) / len(around), math.fsum(last) / len(last)
+    then, now = statistics.median(around), statistics.median(last)
     return then - now > _WORSE if name == "accuracy" else now > _WORSE_NUMBERS * then
 
 
@@ -197,10 +219,11 @@ RULES = (
         signals=("train_loss", "val_loss", "constant_loss"),
         threshold=_RISE,
         condition="the validation loss ends 15 % above its lowest while the training loss fell on, or at 2.5 times the"
-        " training loss (4 times for numbers); a note where the metric does not suffer",
+        " training loss (4 times for numbers); a note where the metric does not suffer; or the training loss ends below"
+        " 5 % of the best constant answer's, and the validation loss, above it, never was 5 % below",
         healthy="1.0 to 1.1",
         source="UMLAUT; AutoTrainer; Prechelt 1998",
-        cure="--patience, -s dropout, --weight-decay, --augment",
+        cure="--patience, -s dropout, --weight-decay, --augment; fewer columns",
         find=overfit,
     ),
 )

@@ -1,5 +1,6 @@
 """Rules about the course of the loss, for what no rule before them explains."""
 
+import math
 from itertools import pairwise
 
 from dlkit.diagnosis.cures import change, lower_rate, raise_rate, train_longer, usual
@@ -12,7 +13,7 @@ _FEWEST_STEPS, _TRIAL = 10, 5
 _STILL_FALLING = 0.15
 _SHORT = 100
 _FALLS, _FELL = 0.02, 0.75
-_LEARNED, _ATTAINED, _SHORTFALL = 0.2, 0.05, 0.25
+_LEARNED, _WELL, _ATTAINED, _SHORTFALL = 0.2, 0.85, 0.05, 0.25
 _NOTHING = 0.1
 _DRY_RUN = "dlkit train --config RUN/config.toml --dry-run reports the memory"
 _WIDER = Cure("a larger network, or --lr from dlkit inspect lr")
@@ -42,7 +43,49 @@ def underfit(recording: Recording, limit: float) -> Evidence | None:
     """Find a run that ended while it was still far from what the data allow, train and validation alike."""
     if recording.number("constant_loss") is None and recording.epochs < 2:
         return None  # there is nothing to compare with
-    return _few_steps(recording) or _unfinished(recording, limit) or _below_simple(recording)
+    return (
+        _impatient(recording)
+        or _one_step_an_epoch(recording)
+        or _few_steps(recording)
+        or _unfinished(recording, limit)
+        or _below_simple(recording)
+    )
+
+
+def _impatient(recording: Recording) -> Evidence | None:
+    """Find a run that stopped early in an epoch that was its best, for it was better by less than --min-delta."""
+    config, val, skill = recording.config, recording.column("val_loss"), recording.skill
+    delta, patience = config.get("min_delta", 0.0), config.get("patience")
+    if not delta or patience is None or recording.epochs >= config.get("epochs", 0) or len(val) < 2:
+        return None
+    if skill is None or skill > _WELL or val[-1] > min(val) or val[-2] - val[-1] > delta:
+        return None
+    return Evidence(
+        message=f"--patience {patience} ended the run after {recording.epochs} epochs, though the validation loss still"
+        f" fell from {val[-2]:.3g} to {val[-1]:.3g}: less than --min-delta {delta:g}",
+        value=val[-2] - val[-1],
+        step=None,
+        cure=change("min_delta", delta, 0.0),
+        confirm="dlkit plot RUN",
+    )
+
+
+def _one_step_an_epoch(recording: Recording) -> Evidence | None:
+    """Find a run that adds up the gradients of whole epochs."""
+    config, skill, train_gain = recording.config, recording.skill, recording.gain("train_loss")
+    accumulate, samples = config.get("accumulate", 1), recording.number("samples") or math.inf
+    if accumulate < _MANY or accumulate * config.get("batch_size", 0) < samples:
+        return None
+    if skill is None or train_gain is None or max(skill, train_gain) > _FELL or recording.steps > _SHORT:
+        return None
+    return Evidence(
+        message=f"--accumulate {accumulate} makes {counted(recording.steps, 'step')} of {recording.epochs} epochs, and"
+        f" the training loss fell by {max(train_gain, 0):.0%}",
+        value=float(recording.steps),
+        step=None,
+        cure=change("accumulate", accumulate, 1),
+        confirm="dlkit plot RUN",
+    )
 
 
 def _few_steps(recording: Recording) -> Evidence | None:
@@ -50,7 +93,7 @@ def _few_steps(recording: Recording) -> Evidence | None:
     steps, skill, train_gain = recording.steps, recording.skill, recording.gain("train_loss")
     if not 0 < steps < _VERY_FEW_STEPS or recording.config.get("init") or skill is None or train_gain is None:
         return None
-    if max(skill, train_gain) > _FELL:
+    if max(skill, train_gain) > _FELL or (steps >= _FEWEST_STEPS and _attains_simple(recording, skill)):
         return None
     epochs, batch, limit = (
         max(1, recording.epochs),
@@ -97,7 +140,7 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         and train_gain < _FELL
     )
     simple = recording.simple
-    if simple is not None and max(skill, limit) > simple - _ATTAINED and recording.epochs > 2:
+    if _attains_simple(recording, max(skill, limit)) and recording.epochs > 2:
         falling = False
     known = simple is not None and simple > _LEARNED and skill > _NOTHING
     if not falling and (known or max(train_gain, skill) > limit):
@@ -113,6 +156,11 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         if recording.config.get("limit") and not recording.falls_short(_SHORTFALL)
         else "warning",
     )
+
+
+def _attains_simple(recording: Recording, skill: float) -> bool:
+    """Return whether a skill is about that of simple methods, or better; not where these were not measured."""
+    return recording.simple is not None and skill > recording.simple - _ATTAINED
 
 
 def _last_fall(recording: Recording) -> float:
@@ -219,7 +267,8 @@ RULES = (
         threshold=0.35,
         condition="training and validation get less than 35 % of the way from a constant to a perfect answer; or the"
         " training loss, above a quarter of the constant answer's, fell by 15 % of that (7.5 % in fewer than 100 steps,"
-        " 3.75 % in one or two epochs) in the last fifth of the run, and validation with it",
+        " 3.75 % in one or two epochs) in the last fifth of the run, and validation with it; or a run of fewer than 20"
+        " steps, or of one step an epoch by --accumulate; or --min-delta ended it while validation got better",
         healthy="0.5 to 1",
         source="AutoTrainer, slow convergence",
         cure="--epochs, or a larger network",

@@ -10,7 +10,7 @@ from dlkit.diagnosis.recording import Point, Recording, early, first_above, late
 from dlkit.diagnosis.rule import Rule
 
 _NEVER_LEARNED, _SHORT, _RANDOM = 0.05, 0.1, 0.05
-_LEARNED = 0.5
+_LEARNED, _BY_HEART = 0.5, 0.95
 _WELL = 0.85
 _EXTREME = 10.0
 _SMOOTHING = 0.99
@@ -137,8 +137,8 @@ def _copes(recording: Recording, *, extreme: bool) -> bool:
     if not recording.finished:
         gain = recording.gain("train_loss")
         return recording.steps < _FIRST_STEPS or (gain is not None and gain > _NEVER_LEARNED)
-    skill = recording.skill
-    return skill is not None and skill > (_WELL if extreme else _LEARNED)
+    skill, train = recording.skill, recording.gain("train_loss") or 0.0
+    return skill is not None and (skill > (_WELL if extreme else _LEARNED) or train > _BY_HEART)
 
 
 def _shrank(recording: Recording, layer: str) -> bool:

@@ -12,6 +12,8 @@ _LEARNED = 0.5
 _SHRANK = 0.3
 _SHORT, _MANY = 0.1, 0.6
 _SMALL, _USUAL = 4, 32
+_AT_FIRST = 20
+_SMOOTH = 0.5
 _SYMPTOMS = (
     "dead",
     "saturated",
@@ -30,10 +32,13 @@ def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
     batch = recording.config.get("batch_size", 0) * recording.config.get("accumulate", 1)
     samples = recording.number("samples") or 0
     skill = recording.skill
-    if not batch or batch > limit or samples < 32 * batch or skill is None or skill > _LEARNED:
+    if not batch or batch > limit or samples < 32 * batch or (skill is not None and skill > _LEARNED):
+        return None
+    if skill is None and recording.steps < _AT_FIRST:
         return None
     return Evidence(
-        message=f"a step sees {batch} sample{'s' * (batch > 1)}, {learned(skill)}",
+        message=f"a step sees {batch} sample{'s' * (batch > 1)}, "
+        + ("and training diverged" if skill is None else learned(skill)),
         value=float(batch),
         step=None,
         cure=change(
@@ -48,6 +53,15 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     skill = recording.skill
     if skill is None or (skill > _HARDLY and not recording.falls_short(_SHORT)):
         return None
+    smoothing = recording.config.get("label_smoothing", 0.0)
+    if smoothing > _SMOOTH:
+        return Evidence(
+            message=f"--label-smoothing {smoothing:g} leaves {1 - smoothing:.0%} of a label, {learned(skill)}",
+            value=smoothing,
+            step=1,
+            cure=change("label_smoothing", smoothing, 0.1),
+            confirm="dlkit plot RUN",
+        )
     drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
     matrices = set(recording.matrices)
     norms = [points for layer, points in recording.layers("weight_norm").items() if layer in matrices]
@@ -91,12 +105,13 @@ RULES = (
         stage="learning rate",
         signals=("samples", "val_loss"),
         threshold=float(_SMALL),
-        condition="at most 4 samples a step, and validation gets less than half of the way to a perfect answer",
+        condition="at most 4 samples a step, and validation gets less than half of the way to a perfect answer, or"
+        " training diverged after step 20",
         healthy="16 to 512",
         source="measured here",
         cure="--batch-size of the recipe",
         find=batch_too_small,
-        explains=_SYMPTOMS,
+        explains=(*_SYMPTOMS, "nan"),
     ),
     Rule(
         name="over_regularised",
@@ -104,11 +119,11 @@ RULES = (
         stage="learning rate",
         signals=("weight_norm", "dropout", "val_loss", "constant_loss"),
         threshold=_SHRANK,
-        condition="the weights shrank to 0.3 of their size or a layer drops over 60 %, and validation gets less than"
-        " 35 % of the way to a perfect answer",
+        condition="the weights shrank to 0.3 of their size, a layer drops over 60 % or --label-smoothing is over 0.5,"
+        " and validation gets less than 35 % of the way to a perfect answer or stays below simple methods",
         healthy="0.9 to 3",
         source="UMLAUT; TheDeepChecker",
-        cure="--weight-decay, --l1 or -s dropout=0.1",
+        cure="--weight-decay, --l1, --label-smoothing or -s dropout=0.1",
         find=over_regularised,
         explains=(*_SYMPTOMS, "vanishing", "init", "mode_gap"),
     ),

@@ -18,7 +18,7 @@ _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
 _LEAST_SAMPLES = 30
 _FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
-_OTHER_COLUMN, _RARE_COLUMN = 1.2, 3.0  # beyond, it is a column that hardly varies in training
+_OTHER_COLUMN = 1.2
 _NOTHING = 0.1
 _ENOUGH, _ACROSS = 60, 0.3
 _FAR_INPUTS, _WELL = 2.0, 0.85
@@ -63,23 +63,32 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     if shift is None or samples < _LEAST_SAMPLES or recording.repeats_few:
         return None
     scale = 1.0 if scale is None else max(scale, 1e-9)
+    narrowest = recording.number("val_column_scale")
+    narrowest = 1.0 if narrowest is None else narrowest
     if shift > limit or not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
         message = f"the inputs of validation lie {shift:.2g} standard deviations from those of training"
         if shift <= limit:
             message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
-    elif _OTHER_COLUMN < column < _RARE_COLUMN:
+    elif column > _OTHER_COLUMN:
         message = f"a column of validation lies {column:.2g} standard deviations from that of training"
+    elif narrowest < 1 / _OTHER_SCALE:
+        message = f"a column of validation varies {narrowest:.2g} times as much as that of training"
     elif recording.number("classes") and targets is not None and targets > _OTHER_CLASSES:
         message = f"{targets:.0%} of the validation samples are of classes that training has few of"
     elif (new := recording.number("val_new_classes")) is not None and new > _NEW_CLASSES:
-        message = f"{new:.0%} of the validation samples are of classes that training does not have"
+        message = f"{new:.0%} of the validation samples are of classes that training hardly has"
     elif not recording.number("classes") and targets is not None and targets > _OTHER_TARGETS:
         message = f"the targets of validation lie {targets:.2g} standard deviations from those of training"
     elif not (message := _each_by_itself(recording)):
         return None
     within, skill = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")], recording.skill
-    extreme = shift > _FAR_INPUTS * limit or not 0.1 < scale < 10
-    suffers = skill is None or skill < (_WELL if extreme else _NOTHING) or max(within) - skill > _NOT_FEWER
+    extreme = shift > _FAR_INPUTS * limit or not 0.1 < scale < 10 or narrowest < 0.1
+    ahead = (recording.gain("train_loss") or 0.0) - (recording.gain() or 0.0)
+    suffers = (
+        skill is None
+        or skill < (_WELL if extreme else _NOTHING)
+        or max(max(within) - skill, ahead) > _NOT_FEWER
+    )
     return Evidence(
         message=message,
         value=max(shift, scale),
@@ -182,6 +191,7 @@ RULES = (
             "val_input_shift",
             "val_column_shift",
             "val_input_scale",
+            "val_column_scale",
             "val_target_shift",
             "val_new_classes",
             "simple_train",
@@ -189,10 +199,11 @@ RULES = (
             "val_loss",
         ),
         threshold=1.0,
-        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 to 3 in one, or"
-        " vary 3 times more or less, or 50 % of its samples are of other classes, 2 % of classes that training has not,"
-        " or numeric targets lie 1.5 standard deviations away, or simple methods get 30 % further within each part than"
-        " from one to the other; a note where validation is as good as what simple methods reach within a part",
+        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 3"
+        " times more or less, or 3 times less in one column, or 50 % of its samples are of other classes, 2 % of"
+        " classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or simple"
+        " methods get 30 % further within each part than from one to the other; a note where validation is as good as"
+        " training and as what simple methods reach within a part",
         healthy="0.02 to 0.2",
         source="measured here",
         cure="split at random; prepare both parts alike",
