@@ -1,6 +1,6 @@
 """What goes into a network: one tensor, or several by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,24 @@ def forward_of(model: nn.Module) -> str:
 
 def rows_of(inputs: Inputs, start: int, stop: int) -> Inputs:
     """Return the samples from `start` up to, not including, `stop`."""
+    return changed(inputs, lambda tensor: tensor[start:stop])
+
+
+def on_device(inputs: Inputs, device: torch.device) -> Inputs:
+    """Return inputs on a device."""
+    return changed(inputs, lambda tensor: tensor.to(device))
+
+
+def tensors_of(inputs: Inputs) -> list[Tensor]:
+    """Return the tensors, in the order of their names where they have some."""
+    return [inputs] if isinstance(inputs, Tensor) else list(inputs.values())
+
+
+def changed(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
+    """Return inputs with each tensor changed by a function."""
     if isinstance(inputs, Tensor):
-        return inputs[start:stop]
-    return {name: tensor[start:stop] for name, tensor in inputs.items()}
+        return change(inputs)
+    return {name: change(tensor) for name, tensor in inputs.items()}
 
 
 def zeros(description: DataDescription, samples: int = 1) -> Inputs:

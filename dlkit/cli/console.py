@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rich.text import Text
 from dlkit.cli.streams import discard_stderr, result
 from dlkit.cli.tables import Cell, draw_table, format_column
 from dlkit.errors import DlkitError, InterruptedRun, StdoutError, file_error
+from dlkit.files.json_values import finite
 
 _TINY, _LARGE = 1e-3, 1e3
 
@@ -141,7 +141,7 @@ def print_paths(paths: Iterable[Path]) -> None:
 
 def print_json(value: Any, indent: int | None = 2) -> None:
     """Print one JSON document, in a single line without `indent`; NaN and infinities become null."""
-    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False)
+    text = json.dumps(finite(value), indent=indent, ensure_ascii=False)
     print_line("".join(char if _is_printable(char) else json.dumps(char)[1:-1] for char in text))
 
 
@@ -213,11 +213,3 @@ def _clean(cell: Cell) -> Cell:
 def _exact(cell: Cell) -> str:
     text = "" if cell is None else str(cell).replace("\t", " ").replace("\n", " ")
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

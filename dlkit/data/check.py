@@ -5,7 +5,6 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dlkit.data.dataset import DataSet, Split
 from dlkit.data.findings import LEVELS, Finding, some_of
@@ -15,6 +14,7 @@ from dlkit.data.row_hashes import copies, hash_rows
 from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
+from dlkit.inputs import tensors_of
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_spec
 
@@ -163,8 +163,7 @@ def _not_finite(name: str, split: Split) -> Iterator[Finding]:
     faulty: dict[str, set[int]] = {"inputs": set(), "targets": set()}
     for rows in split.rows.split(_ROWS_AT_ONCE):
         inputs, targets = split.batch(rows, _CPU)
-        tensors = [inputs] if isinstance(inputs, Tensor) else list(inputs.values())
-        for kind, found in (("inputs", tensors), ("targets", [targets])):
+        for kind, found in (("inputs", tensors_of(inputs)), ("targets", [targets])):
             for tensor in found:
                 bad = ~tensor.isfinite().reshape(len(rows), -1).all(1)
                 faulty[kind].update(rows[bad].tolist())

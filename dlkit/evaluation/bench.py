@@ -8,7 +8,7 @@ import torch
 
 from dlkit.evaluation.section import Section
 from dlkit.evaluation.subject import Subject
-from dlkit.inputs import Inputs, call
+from dlkit.inputs import Inputs, call, on_device
 
 _SIZES = (1, 8, 32, 128, 512)
 _WARM_UP_SECONDS, _SECONDS = 0.1, 0.4
@@ -29,7 +29,7 @@ def measure(subject: Subject, split: str) -> Section:
     for size in _SIZES:
         which = part.rows[torch.arange(size) % len(part)]
         inputs, _ = part.batch(which, torch.device("cpu"))
-        moved = _moved(inputs, subject.device)
+        moved = on_device(inputs, subject.device)
         seconds = np.array(list(_repetitions(subject, moved)))
         median, low, high = np.quantile(seconds, (0.5, 0.05, 0.95)) * 1000
         rows.append([size, float(median), float(low), float(high), size / float(median) * 1000, len(seconds)])
@@ -38,12 +38,6 @@ def measure(subject: Subject, split: str) -> Section:
         columns=["batch_size", "ms", "ms_5", "ms_95", "samples_per_second", "repetitions"],
         rows=rows,
     )
-
-
-def _moved(inputs: Inputs, device: torch.device) -> Inputs:
-    if isinstance(inputs, torch.Tensor):
-        return inputs.to(device)
-    return {name: tensor.to(device) for name, tensor in inputs.items()}
 
 
 @torch.inference_mode()

@@ -1,7 +1,5 @@
 """How a checkpoint does on a split: loss, scores as the kind of data has them, and predictions."""
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from dlkit.evaluation.certainty.intervals import Certainty, Intervals
 from dlkit.evaluation.section import Section
 from dlkit.evaluation.tasks import Results
 from dlkit.files.atomic import new_file
+from dlkit.files.csv_text import csv_text
 from dlkit.files.run_dir import RunDir
 from dlkit.files.sweep_dir import count_trials
 from dlkit.metrics import Metric, number
@@ -114,9 +113,7 @@ class Report:
         """Yield the predictions as the kind of data has them, a line a sample or a value, many lines at a time."""
         lines = self.results.lines(self.places)
         while some := list(islice(lines, _LINES_AT_ONCE)):
-            buffer = io.StringIO(newline="")
-            csv.writer(buffer, lineterminator="\n").writerows(some)
-            yield buffer.getvalue()
+            yield csv_text(some)
 
     def write_predictions(self, path: Path) -> None:
         """Write the predictions into a CSV.

@@ -1,10 +1,10 @@
 """A further table of a report, as it is printed, written and given in JSON."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from dlkit.files.csv_text import csv_text
 
 Cell = str | int | float | None
 
@@ -36,6 +36,4 @@ class Section:
 
     def to_csv(self) -> str:
         """Return the table as CSV."""
-        buffer = io.StringIO(newline="")
-        csv.writer(buffer, lineterminator="\n").writerows([self.columns, *self.rows])
-        return buffer.getvalue()
+        return csv_text([self.columns, *self.rows])

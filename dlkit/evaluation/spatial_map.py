@@ -1,8 +1,6 @@
 """A map: what a checkpoint of points predicts on a grid, and how far random draws of neighbours disagree."""
 
-import csv
-import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +19,7 @@ from dlkit.evaluation.evaluate import predict_draws
 from dlkit.evaluation.spatial_distances import distances
 from dlkit.evaluation.subject import load_subject
 from dlkit.files.checkpoint import Checkpoint
+from dlkit.files.csv_text import csv_text
 from dlkit.models.build import restore_model
 from dlkit.models.context import context_in
 from dlkit.models.spatial.geometry import Geometry
@@ -59,19 +58,20 @@ class Map:
 
     def to_csv(self) -> str:
         """Return a row a cell (mean, sd_draws, half_width), then a row an observation (the value)."""
-        buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\n")
+        return csv_text(self._rows())
+
+    def _rows(self) -> Iterator[list[str]]:
         x, y, value = self.names
-        writer.writerow([x, y, "mean", "sd_draws", "half_width", value])
-        columns = (self.cells, self.mean, self.spread, self.half)
-        for (east, north), mean, spread, half in zip(*columns, strict=True):
-            shown = ("", "", "")
+        yield [x, y, "mean", "sd_draws", "half_width", value]
+        for (east, north), mean, spread, half in zip(
+            self.cells, self.mean, self.spread, self.half, strict=True
+        ):
+            shown = ["", "", ""]
             if not np.isnan(mean):
-                shown = (f"{mean:.7g}", f"{spread:.4g}", "" if np.isnan(half) else f"{half:.4g}")
-            writer.writerow([f"{east:.8g}", f"{north:.8g}", *shown, ""])
+                shown = [f"{mean:.7g}", f"{spread:.4g}", "" if np.isnan(half) else f"{half:.4g}"]
+            yield [f"{east:.8g}", f"{north:.8g}", *shown, ""]
         for (east, north), observed in zip(self.places, self.values, strict=True):
-            writer.writerow([f"{east:.8g}", f"{north:.8g}", "", "", "", f"{observed:.7g}"])
-        return buffer.getvalue()
+            yield [f"{east:.8g}", f"{north:.8g}", "", "", "", f"{observed:.7g}"]
 
 
 def predict_map(

@@ -1,6 +1,5 @@
 """Weights, and all that resuming needs, to safetensors and back."""
 
-import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from torch import Tensor
 from dlkit import __version__
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.description import DataDescription
+from dlkit.files.json_values import finite
 from dlkit.files.tensor_file import read_tensors, write_tensors
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve, stored_settings
@@ -101,7 +101,7 @@ def save_checkpoint(
         ),
         "config": config.to_dict(),
         "description": description.to_dict(),
-        "progress": _finite(progress),
+        "progress": finite(progress),
         "versions": {
             "dlkit": __version__,
             "torch": str(torch.__version__),
@@ -173,12 +173,3 @@ def _changes(checkpoint: Checkpoint, code: CodeSpec) -> tuple[str, ...]:
     if before == source_digest(code):
         return ()
     return (f"{code.path} has changed since {checkpoint.path} was trained with it",)
-
-
-def _finite(value: Any) -> Any:
-    """Put None, "not measured", in the place of NaN and infinities, which JSON does not have."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dlkit.errors import DataError, did_you_mean, file_error, printable
 from dlkit.files.atomic import append_line, back_up, write_file
+from dlkit.files.csv_text import csv_text
 from dlkit.files.json_history import json_rows
 
 PROBE_COLUMNS = ("step", "layer", "signal", "value")
@@ -233,7 +234,7 @@ def cut_back(path: Path, step: int) -> None:
         )
     column = header.index("step")
     kept = [row for _, row in rows if row[column].isdecimal() and int(row[column]) <= step]
-    text = _as_text([header, *kept])
+    text = csv_text([header, *kept])
     if text.encode() != before:
         back_up(path, before)
         write_file(path, text.encode())
@@ -274,7 +275,7 @@ def _append(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
             f"{path} has the columns {_listed(found)}; this run writes {', '.join(header)}",
             "move the file away to continue",
         )
-    append_line(path, _as_text(rows))
+    append_line(path, csv_text(rows))
 
 
 def _header_line(path: Path) -> list[str]:
@@ -292,12 +293,6 @@ def _header_line(path: Path) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return printable(", ".join(names), limit=200)
-
-
-def _as_text(lines: Iterable[Sequence[str]]) -> str:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows(lines)
-    return buffer.getvalue()
 
 
 def _cell(value: float | None) -> str:

@@ -16,7 +16,7 @@ from dlkit.files import atomic
 from dlkit.files.digest import seal, tensor_digest, verified
 from dlkit.files.header import METADATA_KEY, Header, TensorEntry, check_size, spelled
 
-_DTYPES = {
+DTYPES = {
     torch.bool: "BOOL",
     torch.uint8: "U8",
     torch.int8: "I8",
@@ -103,7 +103,7 @@ def _spec_of(name: str, tensor: Tensor) -> TensorSpec:
     if sys.byteorder != "little":
         raise CheckpointError("this machine is big-endian; safetensors files are little-endian")
     dtype = str(tensor.dtype).removeprefix("torch.")
-    if tensor.dtype not in _DTYPES:
+    if tensor.dtype not in DTYPES:
         raise CheckpointError(f"tensor {printable(name)} is of {dtype}, which dlkit does not save")
     return TensorSpec(
         dtype=dtype, shape=list(tensor.shape), data_ptr=tensor.data_ptr(), data_len=tensor.nbytes
@@ -113,7 +113,7 @@ def _spec_of(name: str, tensor: Tensor) -> TensorSpec:
 def _digest_of(item: tuple[str, Tensor]) -> tuple[str, str]:
     name, tensor = item
     data = tensor.reshape(-1).view(torch.uint8).numpy()
-    return name, tensor_digest(name, _DTYPES[tensor.dtype], tuple(tensor.shape), [data])
+    return name, tensor_digest(name, DTYPES[tensor.dtype], tuple(tensor.shape), [data])
 
 
 def check_readable(path: Path, tensors: Mapping[str, Tensor], text: str | None = None) -> None:

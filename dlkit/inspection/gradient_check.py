@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.errors import DlkitError, printable
-from dlkit.inputs import Inputs, call, rows_of
+from dlkit.inputs import Inputs, call, changed, rows_of
 from dlkit.inspection.gradients import LossFunction
 from dlkit.inspection.layer_table import Row
 from dlkit.inspection.mode import as_in_training
@@ -50,7 +50,7 @@ def check_gradients(
         DlkitError: The network does not compute in float64, or the loss is not finite.
     """
     exact = copy.deepcopy(model).double()
-    batch = _exact(rows_of(inputs, 0, _MAX_SAMPLES)), targets[:_MAX_SAMPLES]
+    batch = changed(rows_of(inputs, 0, _MAX_SAMPLES), _exact), targets[:_MAX_SAMPLES]
     parameters = dict(exact.named_parameters())
 
     def loss() -> Tensor:
@@ -97,12 +97,8 @@ def _run(loss: Loss) -> Tensor:
     return value
 
 
-def _exact(inputs: Inputs) -> Inputs:
-    if isinstance(inputs, Tensor):
-        return inputs.double() if inputs.is_floating_point() else inputs
-    return {
-        name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in inputs.items()
-    }
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 @torch.no_grad()

@@ -1,11 +1,10 @@
 """The table of an inspection: one row per layer, in the order of the model unless sorted."""
 
-import csv
 import fnmatch
-import io
 from collections.abc import Mapping, Sequence
 
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.files.csv_text import csv_text
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
@@ -91,11 +90,7 @@ def arrange(rows: Sequence[Row], column: str | None, top: int | None) -> list[Ro
 
 def to_csv(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
     """Return rows as CSV, with numbers in full and empty cells for missing values."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([row[column] for column in columns] for row in rows)
-    return text.getvalue().encode()
+    return csv_text([columns, *([row[column] for column in columns] for row in rows)]).encode()
 
 
 def _sort_key(cell: Cell) -> tuple[int, float, str]:

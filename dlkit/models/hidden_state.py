@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlkit.files.tensor_file import DTYPES
 from dlkit.models.attributes import Attribute, Modules, Seen, attributes, is_array, is_tensor
 from dlkit.models.extra_state import extra_states, extra_tensors, with_extra_state
 from dlkit.models.generators import KINDS, generator_state, kind_of, set_generator
@@ -21,20 +22,7 @@ GROUP = "hidden"
 _BUFFERS, _GENERATORS, _VALUES = "buffers.", "generators.", "values"
 _TENSORS, _ON_DEVICE, _ARRAYS = "tensors.", "device.", "arrays."
 _MOST_BYTES = 2**26
-_DTYPES = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.complex64}
-_DTYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-_ARRAY_KINDS = (
-    "bool",
-    "uint8",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-    "complex64",
-)
+_ARRAY_KINDS = {str(dtype).removeprefix("torch.") for dtype in DTYPES} - {"bfloat16"}  # which NumPy lacks
 _SHOWN = 4
 
 
@@ -248,7 +236,7 @@ def _unlisted_buffers(modules: Modules) -> Iterator[tuple[str, Tensor]]:
 
 
 def _fits(tensor: Tensor) -> bool:
-    return tensor.layout == torch.strided and tensor.dtype in _DTYPES
+    return tensor.layout == torch.strided and tensor.dtype in DTYPES
 
 
 @torch.no_grad()

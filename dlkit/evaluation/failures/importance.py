@@ -16,7 +16,7 @@ from dlkit.evaluation.section import Cell, Section
 from dlkit.evaluation.subject import Subject
 from dlkit.evaluation.tasks import Results
 from dlkit.files.description import DataDescription
-from dlkit.inputs import Inputs, call, rows_of
+from dlkit.inputs import Inputs, call, on_device, rows_of, tensors_of
 from dlkit.metrics import Metric
 
 _SHUFFLES = 10
@@ -138,13 +138,7 @@ def _shuffle_places(inputs: Inputs, order: Tensor) -> Inputs:
 def _predictions(subject: Subject, inputs: Inputs) -> np.ndarray:
     """Return the predictions for N samples, shaped as those of the results, a few thousand at a time."""
     subject.model.eval()
-    count = len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
+    count = len(tensors_of(inputs)[0])
     pieces = (rows_of(inputs, start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE))
-    outputs = [call(subject.model, _to(some, subject.device)).cpu() for some in pieces]
+    outputs = [call(subject.model, on_device(some, subject.device)).cpu() for some in pieces]
     return np.asarray(subject.objective.predictions(torch.cat(outputs)).numpy())
-
-
-def _to(inputs: Inputs, device: torch.device) -> Inputs:
-    if isinstance(inputs, Tensor):
-        return inputs.to(device)
-    return {name: values.to(device) for name, values in inputs.items()}
