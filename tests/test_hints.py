@@ -49,19 +49,21 @@ NEEDS_ONE_OF = {("train",): {"--resume", "--config", "--list", "--join"}}
 
 def texts_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and content of every text that is no docstring; what an f-string fills in is 1."""
+    nodes = list(ast.walk(tree))
     docs = {
         id(node.value)
-        for owner in ast.walk(tree)
+        for owner in nodes
         if isinstance(owner, ast.Module | ast.ClassDef | ast.FunctionDef)
         for node in owner.body
         if isinstance(node, ast.Expr)
     }
-    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    inside = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    passed_over = docs | inside
+    for node in nodes:
         if isinstance(node, ast.JoinedStr) and id(node) not in docs:
             parts = [str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values]
             yield node.lineno, re.sub(r"1(?=--)", "1 ", "".join(parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs | inside:
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passed_over:
             yield node.lineno, node.value
 
 
