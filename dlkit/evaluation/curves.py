@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.metrics import FLOOR, Metric, curve_metrics, curve_scores, known, number
+from dlkit.metrics import FLOOR, Metric, curve_metrics, known, number, scores_of
 from dlkit.plotting.inputs import CURVE_COLUMNS
 
 
@@ -35,7 +35,7 @@ class Curves:
     note = f"t = 0 is left out; folds, Cmax and AUC are of what lies above {FLOOR:g} mg/L"
 
     def metrics(self) -> list[Metric]:
-        """Return the metrics there are; see `curve_scores`."""
+        """Return the metrics there are."""
         return curve_metrics(self._late())
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +51,7 @@ class Curves:
         rows: list[dict[str, Any]] = []
         for place, organ in enumerate(self.organs):
             part = slice(place, place + 1)
-            scores = curve_scores(targets[:, part], preds[:, part], self._late())
+            scores = scores_of(self.metrics(), preds[:, part], targets[:, part])
             above = int((targets[:, part] >= FLOOR).sum())
             rows.append(
                 {"organ": organ, **{name: number(value) for name, value in scores.items()}, "n": above}

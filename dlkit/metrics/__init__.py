@@ -8,15 +8,13 @@ from dlkit.errors import ConfigError, did_you_mean, printable
 from dlkit.metrics.confusion import (
     ACCURACY,
     OF_COUNTS,
-    accuracy,
     class_terms,
     confusion_matrix,
     count_correct,
-    per_class,
     scores_by_class,
 )
-from dlkit.metrics.curves import FLOOR, FOLDS, IN_EVAL_ONLY, OF_CURVES, curve_metrics, curve_scores
-from dlkit.metrics.metric import Metric
+from dlkit.metrics.curves import FLOOR, FOLDS, IN_EVAL_ONLY, OF_CURVES, curve_metrics
+from dlkit.metrics.metric import Metric, Z, wilson
 from dlkit.metrics.numbers import OF_NUMBERS, regression_scores, sum_absolute_errors
 from dlkit.metrics.probabilities import OF_PROBABILITIES
 
@@ -26,25 +24,24 @@ __all__ = [
     "IN_EVAL_ONLY",
     "METRICS",
     "Metric",
-    "accuracy",
+    "Z",
     "chosen",
     "class_terms",
     "columns_of",
     "confusion_matrix",
     "count_correct",
     "curve_metrics",
-    "curve_scores",
     "finite",
     "higher_is_better",
     "known",
     "metrics_of",
     "monitored",
     "number",
-    "per_class",
     "regression_scores",
     "scores_by_class",
     "scores_of",
     "sum_absolute_errors",
+    "wilson",
 ]
 
 METRICS: dict[str, Metric] = {

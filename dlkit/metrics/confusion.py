@@ -33,28 +33,20 @@ def confusion_matrix(preds: np.ndarray, targets: np.ndarray, num_classes: int) -
     return counts.reshape(num_classes, num_classes)
 
 
-def accuracy(confusion: np.ndarray) -> float:
-    """Return the share of samples on the diagonal of a confusion matrix; NaN without samples."""
-    return float(ratio(confusion.trace(), confusion.sum()))
-
-
-def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
+def scores_by_class(correct: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
     """Return precision, recall, F1 and support of each class.
 
     Precision is TP / (TP + FP), recall TP / (TP + FN), F1 2 TP / (2 TP + FP + FN); NaN where nothing is there
     to divide by.
 
     Args:
-        confusion: Counts, shape (K, K): rows are the truth, columns the prediction.
+        correct: Samples of each class that are predicted as it, shape (K,).
+        true: Samples of each class.
+        predicted: Samples predicted as each class.
 
     Returns:
         Arrays of shape (K,) under `precision`, `recall`, `f1` and `support`.
     """
-    return scores_by_class(np.diag(confusion), confusion.sum(1), confusion.sum(0))
-
-
-def scores_by_class(correct: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what `per_class` does, from the samples of each class that are right, true and predicted, shape (K,)."""
     return {
         "precision": ratio(correct, predicted),
         "recall": ratio(correct, true),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlkit.metrics.metric import Metric, mean, ratio
+from dlkit.metrics.metric import Metric, ratio
 from dlkit.metrics.numbers import OF_NUMBERS
 
 if TYPE_CHECKING:
@@ -17,43 +17,6 @@ FOLDS = (1.25, 1.5, 2.0)
 """Ratios of predicted and true concentration within which a share is counted."""
 
 _LEAST = 1e-9  # mg/L, in the place of a predicted zero, whose fold error is infinite
-
-
-def curve_scores(targets: np.ndarray, preds: np.ndarray, times: np.ndarray) -> dict[str, float]:
-    """Return the scores of concentration curves.
-
-    Args:
-        targets: True concentrations, mg/L, shape (N, D, T).
-        preds: Predicted ones, the same shape.
-        times: h, shape (T,).
-
-    Returns:
-        `r2`, `rmse` and `mae`, mg/L, over all values; over those above the floor `gmfe`, the geometric mean fold error
-        exp(mean |ln(pred / true)|), and the shares `within_1.25x`, `within_1.5x` and `within_2x`; over curves that
-        rise above the floor the mean relative errors of the highest concentration, `cmax_error`, and of the area
-        under the curve by the trapezoidal rule, `auc_error`. NaN where there is nothing to score.
-    """
-    errors = preds - targets
-    spread = ((targets - mean(targets)) ** 2).sum()
-    above = targets >= FLOOR
-    logs = np.abs(np.log(np.maximum(preds[above], _LEAST) / targets[above]))
-    highest = targets.max(2, initial=0.0)
-    seen = highest >= FLOOR
-    return {
-        "r2": 1 - float(ratio((errors**2).sum(), spread)),
-        "rmse": float(np.sqrt(mean(errors**2))),
-        "mae": mean(np.abs(errors)),
-        "gmfe": float(np.exp(mean(logs))),
-        **{f"within_{fold:g}x": mean(logs <= np.log(fold)) for fold in FOLDS},
-        "cmax_error": mean(np.abs(preds.max(2, initial=0.0)[seen] / highest[seen] - 1)),
-        "auc_error": mean(np.abs(_area(preds, times)[seen] / _area(targets, times)[seen] - 1)),
-    }
-
-
-def _area(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return the areas under curves, shape (N, D, T), by the trapezoidal rule, shape (N, D)."""
-    area: np.ndarray = ((curves[..., 1:] + curves[..., :-1]) / 2 * np.diff(times)).sum(-1)
-    return area
 
 
 def _fold_errors(preds: "Tensor", targets: "Tensor") -> "Tensor":
@@ -96,28 +59,32 @@ IN_EVAL_ONLY = ("cmax_error", "auc_error")
 
 
 def curve_metrics(times: np.ndarray) -> list[Metric]:
-    """Return the metrics of curves that begin after t = 0, in the order of `curve_scores`.
+    """Return the metrics of concentrations, mg/L, shape (N, D, T), that begin after t = 0.
+
+    `r2`, `rmse` and `mae` are over all values; over those above the floor `gmfe`, the geometric mean fold error
+    exp(mean |ln(pred / true)|), and the shares `within_1.25x`, `within_1.5x` and `within_2x`; over curves that rise
+    above the floor the mean relative errors of the highest concentration, `cmax_error`, and of the area under the curve
+    by the trapezoidal rule, `auc_error`. NaN where there is nothing to score.
 
     Args:
         times: h, shape (T,).
     """
     distance = {metric.name: metric for metric in OF_NUMBERS}
-    of_curves = ("curves",)
     return [
-        Metric(name="r2", tasks=of_curves, higher_is_better=True, terms=_all_spreads, value=_overall_r2),
+        Metric(name="r2", tasks=_CURVES, higher_is_better=True, terms=_all_spreads, value=_overall_r2),
         distance["rmse"],
         distance["mae"],
         *OF_CURVES,
         Metric(
             name="cmax_error",
-            tasks=of_curves,
+            tasks=_CURVES,
             higher_is_better=False,
             terms=_peak_terms,
             value=mean_of_counted,
         ),
         Metric(
             name="auc_error",
-            tasks=of_curves,
+            tasks=_CURVES,
             higher_is_better=False,
             terms=partial(_area_terms, times),
             value=mean_of_counted,

@@ -1,5 +1,6 @@
 """What a metric is: terms of single samples that add up, or a score over whole arrays."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,6 +9,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Z = 1.959963984540054
+"""Quantile of the normal distribution for 95 % within."""
 
 
 def mean_of_first(sums: np.ndarray, count: np.ndarray | int) -> np.ndarray:
@@ -76,6 +81,14 @@ def ratio(above: np.ndarray, below: np.ndarray, empty: float = np.nan) -> np.nda
     above, below = np.broadcast_arrays(np.asarray(above, np.float64), np.asarray(below, np.float64))
     found: np.ndarray = np.divide(above, below, out=np.full(below.shape, empty), where=below > 0)
     return found
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Return the 95 % interval of a share of a count (Wilson 1927)."""
+    middle = share + Z**2 / (2 * count)
+    half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    scale = 1 + Z**2 / count
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 def mean(values: np.ndarray) -> float:

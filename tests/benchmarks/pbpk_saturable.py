@@ -27,7 +27,7 @@ from dlkit.data.kinds import load_dataset
 from dlkit.evaluation.evaluate import predict
 from dlkit.evaluation.objective import objective_of
 from dlkit.inputs import call
-from dlkit.metrics import curve_scores
+from dlkit.metrics import curve_metrics, scores_of
 from dlkit.models.build import restore_model
 from dlkit.models.pbpk.compartments import decay, edge_matrices, system_matrix
 from dlkit.settings.resolve import resolve
@@ -95,7 +95,8 @@ def score(model: nn.Module, dataset: DataSet, split: str) -> dict[str, float]:
     outputs, targets = predict(model, Batches(part, 256, torch.device("cpu")).in_order())
     times = part.times.double().numpy()
     late = times > 0
-    return curve_scores(targets.double().numpy()[..., late], outputs.double().numpy()[..., late], times[late])
+    preds, truth = (values.double().numpy()[..., late] for values in (outputs, targets))
+    return scores_of(curve_metrics(times[late]), preds, truth)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from dlkit.evaluation.curves import Curves
 from dlkit.evaluation.tasks import scores_of_results
-from dlkit.metrics import curve_scores
+from dlkit.metrics import curve_metrics, scores_of
 
 RANDOM = np.random.default_rng(0)
 TIMES = np.array([0.0, 1.0, 3.0], dtype=np.float32)
@@ -33,7 +33,7 @@ def test_the_given_point_is_not_scored() -> None:
         curves
     )
     assert scores_of_results(curves) == pytest.approx(
-        curve_scores(curves.targets[..., 1:], curves.preds[..., 1:], TIMES[1:].astype(float))
+        scores_of(curve_metrics(TIMES[1:].astype(float)), curves.preds[..., 1:], curves.targets[..., 1:])
     )
 
 
@@ -41,7 +41,7 @@ def test_without_a_given_point_all_times_are_scored() -> None:
     curves = make_curves(times=TIMES + 1)
 
     assert scores_of_results(curves) == pytest.approx(
-        curve_scores(curves.targets, curves.preds, (TIMES + 1).astype(float))
+        scores_of(curve_metrics((TIMES + 1).astype(float)), curves.preds, curves.targets)
     )
 
 

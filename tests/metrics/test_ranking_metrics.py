@@ -9,12 +9,17 @@ from sklearn import metrics as sklearn_metrics
 from dlkit import metrics
 
 
-def test_curve_scores_equal_a_hand_worked_example() -> None:
+def scores(targets: np.ndarray, preds: np.ndarray, times: np.ndarray) -> dict[str, float]:
+    """Return all metrics of curves."""
+    return metrics.scores_of(metrics.curve_metrics(times), preds, targets)
+
+
+def test_metrics_of_curves_equal_a_hand_worked_example() -> None:
     times = np.array([1.0, 2.0, 4.0])
     targets = np.array([[[4.0, 2.0, 1.0], [0.009, 0.0, 0.0]]])  # the second organ stays below the floor
     preds = np.array([[[4.8, 2.0, 0.4], [0.009, 1.0, 0.0]]])
 
-    found = metrics.curve_scores(targets, preds, times)
+    found = scores(targets, preds, times)
 
     assert found["rmse"] == pytest.approx(math.sqrt((0.8**2 + 0.6**2 + 1) / 6))
     assert found["mae"] == pytest.approx((0.8 + 0.6 + 1) / 6)
@@ -26,7 +31,7 @@ def test_curve_scores_equal_a_hand_worked_example() -> None:
 
 
 def test_a_prediction_of_nothing_is_far_off_but_finite() -> None:
-    found = metrics.curve_scores(np.ones((1, 1, 2)), np.zeros((1, 1, 2)), np.array([1.0, 2.0]))
+    found = scores(np.ones((1, 1, 2)), np.zeros((1, 1, 2)), np.array([1.0, 2.0]))
 
     assert found["gmfe"] > 1e6
     assert math.isfinite(found["gmfe"])
@@ -36,18 +41,7 @@ def test_a_prediction_of_nothing_is_far_off_but_finite() -> None:
 def test_curves_below_the_floor_have_no_fold_errors() -> None:
     low = np.full((2, 3, 4), 0.001)
 
-    found = metrics.curve_scores(low, low, np.arange(1.0, 5.0))
+    found = scores(low, low, np.arange(1.0, 5.0))
 
     assert (found["rmse"], found["mae"]) == (0, 0)
     assert all(math.isnan(found[name]) for name in ("gmfe", "within_2x", "cmax_error", "auc_error"))
-
-
-def test_metrics_of_curves_are_their_scores() -> None:
-    random, times = np.random.default_rng(0), np.array([1.0, 2.0, 5.0])
-    targets = random.exponential(0.05, (7, 3, 3))
-    preds = targets * random.uniform(0.3, 2, targets.shape)
-
-    found = metrics.scores_of(metrics.curve_metrics(times), preds, targets)
-
-    assert found == pytest.approx(metrics.curve_scores(targets, preds, times), rel=1e-12)
-    assert list(found) == list(metrics.curve_scores(targets, preds, times))

@@ -10,10 +10,8 @@ import numpy as np
 from dlkit.evaluation.certainty.calibration_interval import calibration_interval
 from dlkit.evaluation.certainty.delong import area_terms, precision_terms, standard_error
 from dlkit.evaluation.certainty.resampling import Drawn, Resampling
-from dlkit.metrics import Metric, class_terms
+from dlkit.metrics import Metric, Z, class_terms, wilson
 
-Z = 1.959963984540054
-"""Quantile of the normal distribution for 95 % within."""
 FEW_GROUPS = 20
 _TINY = 1e-12
 _NORMAL = NormalDist()
@@ -135,14 +133,6 @@ def differences(
             if ends is not None:
                 found[metric.name] = (value, *ends)
     return found
-
-
-def wilson(share: float, count: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share of a count (Wilson 1927)."""
-    middle = share + Z**2 / (2 * count)
-    half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
-    scale = 1 + Z**2 / count
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 def _direct(

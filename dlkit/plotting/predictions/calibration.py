@@ -4,12 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dlkit.metrics import wilson
+from dlkit.metrics.probabilities import BINS
 from dlkit.plotting.predictions.reading import Predictions
 from dlkit.plotting.style import COLOURS, COLUMN_WIDTH, GUIDE, INK, house_style, log_ticks
 
-_BINS = 15
 _FEWEST = 10
-_Z = 1.959963984540054  # of a normal distribution, 95 % within
 
 
 @house_style()
@@ -49,23 +49,15 @@ def expected_error(probs: np.ndarray, right: np.ndarray) -> float:
         probs: Probability of the predicted class, shape (N,).
         right: Whether it was right, shape (N,).
     """
-    bins = np.minimum((probs * _BINS).astype(int), _BINS - 1)
-    distance = np.bincount(bins, right, _BINS) - np.bincount(bins, probs, _BINS)
+    bins = np.minimum((probs * BINS).astype(int), BINS - 1)
+    distance = np.bincount(bins, right, BINS) - np.bincount(bins, probs, BINS)
     return float(np.abs(distance).sum() / len(probs))
 
 
 def _draw_bins(axes: Axes, probs: np.ndarray, right: np.ndarray) -> None:
-    groups = max(1, min(_BINS, len(probs) // _FEWEST))
+    groups = max(1, min(BINS, len(probs) // _FEWEST))
     for rows in np.array_split(np.argsort(probs, kind="stable"), groups):
         share, prob = right[rows].mean(), probs[rows].mean()
-        low, high = _wilson(share, len(rows))
+        low, high = wilson(share, len(rows))
         axes.plot([prob, prob], [low, high], color=COLOURS[0], linewidth=0.8)
         axes.plot(prob, share, marker="o", color=COLOURS[0])
-
-
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of a count."""
-    middle = share + _Z**2 / (2 * count)
-    half = _Z * np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    scale = 1 + _Z**2 / count
-    return (middle - half) / scale, (middle + half) / scale

@@ -8,6 +8,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
+from dlkit.metrics import confusion_matrix
 from dlkit.plotting.style import COLUMN_WIDTH, FAINT, PAGE_WIDTH, house_style, shorten
 
 _MAX_WITH_COUNTS = 30
@@ -33,11 +34,8 @@ def count_confusion(targets: Sequence[str], preds: Sequence[str], class_names: S
         Counts, shape (K, K), int64: rows are the truth, columns the prediction.
     """
     place = {name: index for index, name in enumerate(class_names)}
-    cells = np.array(
-        [place[target] * len(place) + place[pred] for target, pred in zip(targets, preds, strict=True)]
-    )
-    counts: np.ndarray = np.bincount(cells.astype(np.int64), minlength=len(place) ** 2)
-    return counts.reshape(len(place), len(place))
+    predicted, true = (np.array([place[name] for name in names], np.int64) for names in (preds, targets))
+    return confusion_matrix(predicted, true, len(place))
 
 
 @house_style()

@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from dlkit.metrics import regression_scores
 from dlkit.plotting.predictions.reading import PredictedNumbers
 from dlkit.plotting.style import (
     COLOURS,
@@ -48,7 +49,7 @@ def plot_parity(outputs: Mapping[str, PredictedNumbers]) -> Figure:
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         axes.set_xlabel("true value")
         axes.set_ylabel("predicted value")
-        note = f"RMSE {_rmse(targets, preds)}\nR2 {_r2(targets, preds)}"
+        note = _fit(targets, preds)
         if values.lo:
             inside = (np.asarray(values.lo) <= targets) & (targets <= np.asarray(values.hi))
             note += f"\n{100 * inside.mean():.1f} % within their interval"
@@ -119,12 +120,7 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _rmse(targets: np.ndarray, preds: np.ndarray) -> str:
-    return four_digits(float(np.sqrt(np.mean((preds - targets) ** 2))))
-
-
-def _r2(targets: np.ndarray, preds: np.ndarray) -> str:
-    around_mean = np.sum((targets - targets.mean()) ** 2)
-    if not around_mean:
-        return "not defined: all true values are equal"
-    return four_digits(float(1 - np.sum((preds - targets) ** 2) / around_mean))
+def _fit(targets: np.ndarray, preds: np.ndarray) -> str:
+    found = regression_scores(preds, targets)
+    r2 = "not defined: all true values are equal" if np.isnan(found["r2"]) else four_digits(found["r2"])
+    return f"RMSE {four_digits(found['rmse'])}\nR2 {r2}"

@@ -14,10 +14,9 @@ from dlkit.evaluation.certainty.intervals import (
     differences,
     few_groups_note,
     intervals,
-    wilson,
 )
 from dlkit.evaluation.certainty.resampling import Resampling
-from dlkit.metrics import METRICS, Metric, chosen, metrics_of, scores_of
+from dlkit.metrics import METRICS, Metric, chosen, metrics_of, scores_of, wilson
 
 RANDOM = np.random.default_rng(0)
 

@@ -10,14 +10,14 @@ from scipy.stats import kruskal, spearmanr
 from dlkit.data.dataset import DataSet, TensorSplit
 from dlkit.data.tables.table import table_of
 from dlkit.errors import ConfigError, DataError
-from dlkit.evaluation.certainty.intervals import Certainty, wilson
+from dlkit.evaluation.certainty.intervals import Certainty
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.failures.by import metrics_by
 from dlkit.evaluation.failures.residuals import residuals_by_column
 from dlkit.evaluation.failures.worst import worst_samples
 from dlkit.evaluation.numbers import Numbers
 from dlkit.files.description import DataDescription
-from dlkit.metrics import METRICS
+from dlkit.metrics import METRICS, wilson
 
 RANDOM = np.random.default_rng(0)
 COUNT = 200
