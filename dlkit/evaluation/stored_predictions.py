@@ -6,7 +6,8 @@ from dlkit.device import pick_device
 from dlkit.evaluation.failures.files import keep_failures
 from dlkit.evaluation.run_evaluation import evaluate_checkpoint
 from dlkit.files.checkpoint import Checkpoint
-from dlkit.files.run_dir import RunDir, stamp_as
+from dlkit.files.file_times import stamp_as
+from dlkit.files.run_dir import RunDir
 from dlkit.settings.eval_config import EvalConfig
 
 NUM_WORST = 16

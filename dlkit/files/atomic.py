@@ -145,13 +145,13 @@ def new_file(path: Path, needed: int, *, keep_previous: Path | None = None) -> I
                 disk.remove_folder(folder)
 
 
-def write_file(path: Path, data: bytes, *, keep_previous: Path | None = None) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Write bytes to a file whole or not at all; see `new_file`.
 
     Raises:
         DlkitError: The file could not be written; what was there before is still there.
     """
-    with new_file(path, len(data), keep_previous=keep_previous) as new:
+    with new_file(path, len(data)) as new:
         disk.write(new, data)
 
 

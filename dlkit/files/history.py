@@ -102,9 +102,9 @@ class History:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
-    def best_row(self, column: str = "val_loss") -> int | None:
-        """Return the row with the lowest finite value of a column, the first of equals; None if there is none."""
-        values = self.columns.get(column, [])
+    def best_row(self) -> int | None:
+        """Return the row with the lowest finite validation loss, the first of equals; None if there is none."""
+        values = self.columns.get("val_loss", [])
         finite = [
             (value, row) for row, value in enumerate(values) if value is not None and math.isfinite(value)
         ]

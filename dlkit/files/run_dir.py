@@ -1,21 +1,14 @@
-"""A run folder: the names of its files, how it is made, locked and opened."""
+"""A run folder: the names of its files, what is there, and the lock that one process at a time holds."""
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlkit.errors import (
-    CheckpointError,
-    ConfigError,
-    RunExistsError,
-    file_error,
-    reason,
-)
+from dlkit.errors import ConfigError, RunExistsError, reason
 from dlkit.files import atomic
-from dlkit.files.atomic import backups, error_context, make_folder, probe_folder, sweep_temporaries
+from dlkit.files.atomic import backups, error_context, probe_folder, sweep_temporaries
 from dlkit.files.run_lock import MOUNTS, hold_lock, last_process, shared_by_network
 
 _NUMBERED = re.compile(r"step-[0-9]{8,18}\.safetensors")
@@ -229,6 +222,34 @@ class RunDir:
             "train in it on one machine at a time"
         ]
 
+    def clear(self) -> None:
+        """Remove the files of the run that stood here before; nothing else in the folder is touched.
+
+        Raises:
+            DlkitError: A file cannot be removed.
+        """
+        for file in self.files():
+            _remove(file)
+
+    def refuse_taken(self, *, force: bool = False) -> None:
+        """Refuse a folder with a run in it; and one where a file of such a name is not a run's, even with --force.
+
+        Raises:
+            RunExistsError: It holds a run and `force` is not set.
+            ConfigError: It holds files of these names that are no run's.
+        """
+        files = self.files()
+        if files and not any(mark.exists() for mark in (self.lock, self.last, self.last_prev)):
+            raise ConfigError(
+                f"--out {self.path} holds {files[0].name} but no run of dlkit",
+                "choose a separate folder for the run",
+            )
+        if files and not force:
+            raise RunExistsError(
+                f"--out {self.path} already holds a run",
+                f"--resume {self.path} continues it, --force replaces it",
+            )
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other process from training in this folder; the lock dies with the process.
@@ -239,132 +260,12 @@ class RunDir:
         """
         with hold_lock(self.lock):
             if self.new:
-                _refuse_taken(self)
+                self.refuse_taken()
             probe_folder(self.path)
             sweep_temporaries(self.path)
             yield
 
 
-def check_out(out: Path | None, *, force: bool = False) -> None:
-    """Refuse a folder that a new run cannot have, before anything is loaded or computed.
-
-    Args:
-        out: The folder asked for; None stands for the next free `runs/<name>-NNN`.
-        force: Allow a folder that holds a run.
-
-    Raises:
-        RunExistsError: The folder holds a run and `force` is not set.
-        ConfigError: The folder holds files of these names that are no run's.
-        DlkitError: No file can be made there.
-    """
-    folder = Path("runs") if out is None else out
-    try:
-        if out is not None:
-            _refuse_taken(RunDir(out), force=force)
-        there = next(place for place in (folder, *folder.parents) if place.exists())
-    except OSError as err:
-        raise file_error(err, folder, "look into") from err
-    probe_folder(there)
-
-
-def create_run(out: Path | None, name: str, *, force: bool = False) -> RunDir:
-    """Make a run folder.
-
-    Args:
-        out: The folder asked for; None takes the next free `runs/<name>-NNN`.
-        name: What the run is of, e.g. `mlp-digits`.
-        force: Allow a folder that holds a run; `clear_run` empties it once it is locked.
-
-    Raises:
-        RunExistsError: The folder holds a run and `force` is not set.
-        ConfigError: The folder holds files of these names that are no run's.
-        DlkitError: It cannot be made.
-    """
-    if out is None:
-        return RunDir(next_numbered(Path("runs"), name), new=True)
-    check_out(out, force=force)
-    make_folder(out)
-    return RunDir(out, new=not force)
-
-
-def open_run(path: Path) -> RunDir:
-    """Open the run folder that a path names: the folder itself or a file in it.
-
-    Raises:
-        CheckpointError: There is no run.
-    """
-    try:
-        run = RunDir(path if path.is_dir() else path.parent)
-        found = path.exists() and (run.last.exists() or run.last_prev.exists())
-    except OSError as err:
-        raise CheckpointError(f"cannot read {path}: {reason(err)}") from err
-    if not found:
-        raise CheckpointError(f"no run to resume at {path}", "name a run folder, e.g. runs/mlp-digits-001")
-    return run
-
-
-def clear_run(run: RunDir) -> None:
-    """Remove the files of the run that stood here before; nothing else in the folder is touched.
-
-    Raises:
-        DlkitError: A file cannot be removed.
-    """
-    for file in run.files():
-        _remove(file)
-
-
 def _remove(file: Path) -> None:
     with error_context(file, "remove"):
         atomic.disk.remove(file)
-
-
-def _refuse_taken(run: RunDir, *, force: bool = False) -> None:
-    """Refuse a folder with a run in it; and one where a file of such a name is not a run's, even with --force."""
-    files = run.files()
-    if files and not any(mark.exists() for mark in (run.lock, run.last, run.last_prev)):
-        raise ConfigError(
-            f"--out {run.path} holds {files[0].name} but no run of dlkit",
-            "choose a separate folder for the run",
-        )
-    if files and not force:
-        raise RunExistsError(
-            f"--out {run.path} already holds a run",
-            f"--resume {run.path} continues it, --force replaces it",
-        )
-
-
-def next_numbered(parent: Path, name: str) -> Path:
-    """Make the next free folder `<name>-NNN` and return it.
-
-    Raises:
-        DlkitError: It cannot be made.
-    """
-    make_folder(parent)
-    taken = [path.name.removeprefix(f"{name}-") for path in parent.glob(f"{name}-*")]
-    number = max((int(text) for text in taken if text.isdecimal()), default=0)
-    while True:
-        number += 1
-        folder = parent / f"{name}-{number:03d}"
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as err:
-            raise file_error(err, folder, "make the folder") from err
-        return folder
-
-
-def stamp_as(path: Path, source: Path) -> None:
-    """Give a file the time of the one that it was made from; a clock that is set back cannot make it look new."""
-    found = source.stat()
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
-
-
-def is_made_from(path: Path, source: Path) -> bool:
-    """Return whether a file is there and was made from another as that is now; see `stamp_as`."""
-    return path.exists() and path.stat().st_mtime_ns == source.stat().st_mtime_ns
-
-
-def is_newer(path: Path, source: Path) -> bool:
-    """Return whether a file is there and was written after another."""
-    return path.exists() and path.stat().st_mtime_ns >= source.stat().st_mtime_ns

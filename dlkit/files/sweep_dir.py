@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.errors import DlkitError
-from dlkit.files.run_dir import RunDir, clear_run
+from dlkit.files.run_dir import RunDir
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -71,7 +71,7 @@ class SweepDir:
                     ) from err
             for folder in folders:
                 run = RunDir(folder)
-                clear_run(run)
+                run.clear()
                 for name in (run.lock, folder / "trial.lock"):
                     name.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # files of the user's own are in it

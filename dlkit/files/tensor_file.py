@@ -76,8 +76,8 @@ def write_tensors(
             _set_metadata(new, text, seal(metadata, dict(hashed)))
 
 
-def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the tensors whose names begin with a prefix, and the metadata, after checking every byte.
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read all tensors by name, and the metadata, after checking every byte.
 
     The tensors are mapped into memory, not copied: they take room only where they are touched. They may be written
     to; the file stays as it is.
@@ -87,9 +87,7 @@ def read_tensors(path: Path, prefix: str = "") -> tuple[dict[str, Tensor], dict[
     """
     with verified(path, "pt") as (stored, metadata):
         try:
-            tensors = {
-                name: stored.get_tensor(name) for name in metadata["tensors"] if name.startswith(prefix)
-            }
+            tensors = {name: stored.get_tensor(name) for name in metadata["tensors"]}
             _restore_layouts(tensors, metadata.get(_LAYOUTS))
         except (SafetensorError, RuntimeError, ValueError, AttributeError) as err:
             raise CheckpointError(

@@ -44,12 +44,11 @@ _METADATA: Mapping[str, Mapping[str, str | None]] = {
 }
 
 
-def picture_format(path: Path, flag: str = "-o") -> str:
+def figure_format(path: Path) -> str:
     """Return the format that a file's suffix asks for: `png`, `svg` or `pdf`; matplotlib is not needed yet.
 
     Args:
-        path: The file as typed.
-        flag: The option it was typed with.
+        path: The file, as typed for -o.
 
     Raises:
         ConfigError: The suffix is of another kind, or there is none.
@@ -60,8 +59,8 @@ def picture_format(path: Path, flag: str = "-o") -> str:
     example = path.with_suffix(".png") if path.name else "curves.png"
     problem = f"has the unknown suffix {suffix}" if suffix else "has no suffix"
     raise ConfigError(
-        f"{flag} {path} {problem}; choose from {', '.join(FIGURE_SUFFIXES)}",
-        did_you_mean(suffix, FIGURE_SUFFIXES) or f"for example {flag} {example}",
+        f"-o {path} {problem}; choose from {', '.join(FIGURE_SUFFIXES)}",
+        did_you_mean(suffix, FIGURE_SUFFIXES) or f"for example -o {example}",
     )
 
 
@@ -72,7 +71,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
         ConfigError: The suffix is of another kind.
         DlkitError: The file cannot be written; what was there before is still there.
     """
-    write_file(path, figure_bytes(figure, picture_format(path)))
+    write_file(path, figure_bytes(figure, figure_format(path)))
 
 
 def titled(figure: "Figure", title: str) -> "Figure":

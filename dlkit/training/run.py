@@ -17,8 +17,10 @@ from dlkit.diagnosis.watch import Watch, warning_text
 from dlkit.distributed.join import Joined
 from dlkit.errors import DlkitError, FullMemoryError, InterruptedRun
 from dlkit.files.atomic import write_file
+from dlkit.files.file_times import is_newer
 from dlkit.files.history import EpochRecord, append_probes, append_record, cut_back
-from dlkit.files.run_dir import RunDir, clear_run, create_run, is_newer
+from dlkit.files.run_dir import RunDir
+from dlkit.files.run_places import create_run
 from dlkit.metrics import higher_is_better
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.spec import parse_code, parse_spec
@@ -232,7 +234,7 @@ class TrainRun(RunState):
                 "resume it again",
             )
         if self.force:
-            clear_run(self.dir)
+            self.dir.clear()
         if self.damaged and self.dir.last.exists():
             self.dir.set_last_aside()
         return not self.dir.last.exists()

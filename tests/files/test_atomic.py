@@ -10,6 +10,7 @@ from failing_disk import Died, FailingDisk, RecordingDisk, states_after_power_cu
 from refusals import assert_reports
 
 from dlkit.errors import DlkitError
+from dlkit.files import atomic
 from dlkit.files.atomic import (
     Disk,
     append_line,
@@ -27,6 +28,12 @@ OPERATIONS_OF_A_SAVE = 8
 ERRNOS = [errno.EIO, errno.ENOSPC, errno.EACCES]
 
 
+def replace(path: Path, data: bytes, previous: Path) -> None:
+    """Write a file and keep what stood there, as checkpoints do."""
+    with atomic.new_file(path, len(data), keep_previous=previous) as new:
+        atomic.disk.write(new, data)
+
+
 def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -35,7 +42,7 @@ def test_bytes_are_on_the_disk_before_the_name_changes(tmp_path: Path) -> None:
     path, previous = tmp_path / "last", tmp_path / "last.prev"
     path.write_bytes(OLD)
     with using(RecordingDisk()) as disk:
-        write_file(path, NEW, keep_previous=previous)
+        replace(path, NEW, previous)
     assert disk.operations == [
         "make_folder", "write", "sync", "link", "rename", "rename", "sync_folder", "remove_folder"
     ]  # fmt: skip
@@ -59,7 +66,7 @@ def test_old_file_or_new_file_stands_when_an_operation_fails(
         error = DlkitError(str(path), "nothing failed")
         try:
             with using(disk):
-                write_file(path, NEW, keep_previous=previous)
+                replace(path, NEW, previous)
         except DlkitError as err:
             error = err
         assert str(path) in error.message
@@ -82,7 +89,7 @@ def test_old_file_or_new_file_stands_when_the_process_dies(tmp_path: Path, late:
         disk = FailingDisk(fail_at, Died, for_ever=True, late=late)
         try:
             with using(disk):
-                write_file(path, NEW, keep_previous=previous)
+                replace(path, NEW, previous)
         except Died:
             assert path.read_bytes() in (OLD, NEW)
             assert not previous.exists() or previous.read_bytes() == OLD
@@ -128,7 +135,7 @@ def test_old_file_or_new_file_stands_after_a_power_cut_at_any_instant(tmp_path: 
     path.write_bytes(OLD)
     previous.write_bytes(b"older")
     with using(RecordingDisk()) as disk:
-        write_file(path, NEW, keep_previous=previous)
+        replace(path, NEW, previous)
     states = list(states_after_power_cut(disk, {"last": OLD, "last.prev": b"older"}))
     assert len(states) > 9
     assert {state["last"] for state in states} == {OLD, NEW}
@@ -157,7 +164,7 @@ def test_previous_file_is_copied_when_the_file_system_has_no_links(tmp_path: Pat
     path, previous = tmp_path / "last", tmp_path / "last.prev"
     path.write_bytes(OLD)
     with using(NoLinks()):
-        write_file(path, NEW, keep_previous=previous)
+        replace(path, NEW, previous)
     assert (path.read_bytes(), previous.read_bytes()) == (NEW, OLD)
     assert names_in(tmp_path) == {"last", "last.prev"}
 
@@ -166,7 +173,7 @@ def test_previous_file_may_be_the_same_file_when_a_kill_came_between(tmp_path: P
     path, previous = tmp_path / "last", tmp_path / "last.prev"
     path.write_bytes(OLD)
     os.link(path, previous)
-    write_file(path, NEW, keep_previous=previous)
+    replace(path, NEW, previous)
     assert (path.read_bytes(), previous.read_bytes()) == (NEW, OLD)
     assert names_in(tmp_path) == {"last", "last.prev"}
 

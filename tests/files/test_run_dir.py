@@ -24,7 +24,8 @@ from dlkit.errors import CheckpointError, ConfigError, DlkitError, RunExistsErro
 from dlkit.files.atomic import Disk
 from dlkit.files.checkpoint import load_checkpoint
 from dlkit.files.history import read_history
-from dlkit.files.run_dir import RunDir, check_out, clear_run, create_run, open_run
+from dlkit.files.run_dir import RunDir
+from dlkit.files.run_places import check_out, create_run, open_run
 from dlkit.settings.resolve import resolve
 
 HOLD = """
@@ -202,14 +203,14 @@ def test_check_leaves_nothing_behind(home: Path) -> None:
 def test_forced_run_removes_only_the_files_of_a_run(run_copy: Path) -> None:
     (run_copy / "notes.txt").write_text("mine")
     (run_copy / "step-folder").mkdir()
-    clear_run(RunDir(run_copy))
+    RunDir(run_copy).clear()
     assert {path.name for path in run_copy.iterdir()} == {"notes.txt", "step-folder", "run.lock"}
 
 
 def test_file_that_cannot_be_removed_is_reported(tmp_path: Path) -> None:
     (tmp_path / "history.csv").mkdir()
     with pytest.raises(DlkitError) as caught:
-        clear_run(RunDir(tmp_path))
+        RunDir(tmp_path).clear()
     assert_reports(caught.value, f"{tmp_path}/history.csv", "is a directory")
 
 

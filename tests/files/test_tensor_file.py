@@ -111,11 +111,6 @@ def test_writing_copies_no_tensor(tmp_path: Path) -> None:
     assert places == [tensor.data_ptr()]
 
 
-def test_prefix_picks_tensors(tmp_path: Path) -> None:
-    write_tensors(tmp_path / "a", {"train.x": GRID, "test.x": GRID}, {})
-    assert list(read_tensors(tmp_path / "a", prefix="test.")[0]) == ["test.x"]
-
-
 def test_same_tensors_give_the_same_bytes(tmp_path: Path) -> None:
     tensors = {name: GRID + index for index, name in enumerate("fedcba")}
     write_tensors(tmp_path / "a", tensors, {"b": 1, "a": 2})

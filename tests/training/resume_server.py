@@ -24,7 +24,8 @@ import dlkit.data.spatial.load
 import dlkit.data.stored  # noqa: F401
 from dlkit.errors import InterruptedRun
 from dlkit.files.checkpoint import load_checkpoint
-from dlkit.files.run_dir import RunDir, open_run
+from dlkit.files.run_dir import RunDir
+from dlkit.files.run_places import open_run
 from dlkit.settings.resolve import resolve
 from dlkit.training.resume import resume_run
 from dlkit.training.run import TrainRun, start_run

@@ -8,7 +8,8 @@ from typing import Any
 
 from dlkit.errors import InterruptedRun
 from dlkit.files.checkpoint import load_checkpoint
-from dlkit.files.run_dir import RunDir, open_run
+from dlkit.files.run_dir import RunDir
+from dlkit.files.run_places import open_run
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve
 from dlkit.training.resume import resume_run

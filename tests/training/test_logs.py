@@ -11,7 +11,7 @@ from refusals import assert_reports
 from runs import STEPS_PER_EPOCH, configure, drive, history, resume
 
 from dlkit.errors import DataError, DlkitError, MissingError
-from dlkit.files.run_dir import RunDir, clear_run
+from dlkit.files.run_dir import RunDir
 from dlkit.objectives import build_objective
 from dlkit.running_mean import RunningMean
 from dlkit.training.logs import Logs, check_logs, cut_back_lines, open_logs
@@ -126,7 +126,7 @@ def test_force_removes_the_logs_of_the_run_before(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     drive(start_run(configure(log="tensorboard,jsonl", epochs=1), folder))
 
-    clear_run(RunDir(folder))
+    RunDir(folder).clear()
 
     assert [file.name for file in folder.iterdir()] == ["run.lock"]
 

@@ -9,7 +9,7 @@ import torch
 from runs import configure, drive, essence, resume
 
 from dlkit.files.checkpoint import load_checkpoint
-from dlkit.files.run_dir import open_run
+from dlkit.files.run_places import open_run
 from dlkit.files.tensor_file import read_tensors
 from dlkit.settings.resolve import resolve
 from dlkit.training.resume import resume_run

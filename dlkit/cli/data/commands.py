@@ -95,11 +95,11 @@ def show(
 ) -> None:
     """Show the splits, shapes, ranges and class counts of a data set, or the columns of a table."""
     from dlkit.data.home import prepared_path
-    from dlkit.plotting.figure_file import picture_format
+    from dlkit.plotting.figure_file import figure_format
 
     found = parse_spec(spec, "SPEC")
     if out is not None:
-        picture_format(out)
+        figure_format(out)
     if found.built_in and not DATA[found.name].embedded and not prepared_path(spec).exists():
         raise DataError(
             f"{spec} is not downloaded yet",

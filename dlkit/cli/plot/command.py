@@ -14,8 +14,9 @@ from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.plot.search import check_sweep, draw_sweep, find_sweep
 from dlkit.errors import ConfigError, did_you_mean, file_error, printable
 from dlkit.files.atomic import write_file
-from dlkit.files.run_dir import RunDir, is_made_from
-from dlkit.plotting.figure_file import LOOKS, figure_bytes, look, picture_format, titled
+from dlkit.files.file_times import is_made_from
+from dlkit.files.run_dir import RunDir
+from dlkit.plotting.figure_file import LOOKS, figure_bytes, figure_format, look, titled
 from dlkit.plotting.history.panels import X_COLUMNS
 from dlkit.plotting.history.runs import read_settings
 from dlkit.plotting.inputs import find_csv, is_cut_off
@@ -134,7 +135,7 @@ def plot(
     if sweep is not None:
         with look(style):
             figure = titled(draw_sweep(sweep, kind), title)
-            suffix = "png" if out in (None, _STDOUT) else picture_format(out)
+            suffix = "png" if out in (None, _STDOUT) else figure_format(out)
             _deliver(figure_bytes(figure, suffix), out or sweep.path / f"{kind or 'search'}.png", again=False)
         return
     code = None if model is None else check_options(model, None)
@@ -192,7 +193,7 @@ def _output_faults(out: Path | None) -> Iterator[ConfigError]:
             yield ConfigError("-o - would write a plot to the terminal", "dlkit plot ... -o - > curves.png")
     elif out is not None:
         try:
-            picture_format(out)
+            figure_format(out)
         except ConfigError as err:
             yield err
 
@@ -319,7 +320,7 @@ def _default_path(typed: Sequence[Path], paths: Sequence[Path], kind: PlotKind) 
 
 
 def _figure_bytes(kind: PlotKind, drawing: Drawing, out: Path | None, style: str, title: str) -> bytes:
-    suffix = "png" if out in (None, _STDOUT) else picture_format(out)
+    suffix = "png" if out in (None, _STDOUT) else figure_format(out)
     with look(style):
         figure = kind.draw(drawing)
         return figure_bytes(titled(figure, title or _default_title(drawing.paths)), suffix)

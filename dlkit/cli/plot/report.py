@@ -10,8 +10,9 @@ from dlkit.cli.bars import show_preparing
 from dlkit.cli.own_code import load_checkpoints
 from dlkit.errors import ConfigError, DataError
 from dlkit.files.atomic import write_file
+from dlkit.files.file_times import stamp_as
 from dlkit.files.history import read_history, read_rows
-from dlkit.files.run_dir import RunDir, stamp_as
+from dlkit.files.run_dir import RunDir
 from dlkit.plotting.loading import load_matplotlib
 from dlkit.settings.eval_config import EvalConfig
 from dlkit.settings.spec import CodeSpec

@@ -12,7 +12,7 @@ from dlkit.cli.settings import Given
 from dlkit.cli.verbose import phase
 from dlkit.errors import ConfigError
 from dlkit.files.atomic import probe_folder
-from dlkit.files.run_dir import next_numbered
+from dlkit.files.run_places import next_numbered
 from dlkit.files.sweep_dir import SweepDir
 from dlkit.settings.search import EXAMPLE, Plan, find_plan_faults, grid_size
 from dlkit.settings.spec import parse_code, parse_spec

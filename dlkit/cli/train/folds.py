@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dlkit.cli import console
 from dlkit.cli.settings import Given
 from dlkit.errors import ConfigError
-from dlkit.files.run_dir import check_out
+from dlkit.files.run_places import check_out
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve
 from dlkit.settings.spec import parse_code

@@ -7,7 +7,8 @@ from dlkit.cli.settings import Given
 from dlkit.cli.train.devices import is_first, open_shared
 from dlkit.errors import CheckpointError, ConfigError, printable
 from dlkit.files.atomic import probe_folder
-from dlkit.files.run_dir import RunDir, open_run
+from dlkit.files.run_dir import RunDir
+from dlkit.files.run_places import open_run
 from dlkit.inspection.runs import is_folder_of_runs, newest_unfinished
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve, stored_settings

@@ -22,7 +22,8 @@ from dlkit.cli.train.resume import config_of_run, open_to_resume
 from dlkit.cli.verbose import phase
 from dlkit.errors import DivergedError
 from dlkit.files.atomic import sweep_temporaries
-from dlkit.files.run_dir import RunDir, check_out
+from dlkit.files.run_dir import RunDir
+from dlkit.files.run_places import check_out
 from dlkit.settings.catalogue import DATA
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dlkit.evaluation.section import Section
 from dlkit.files.atomic import make_folder, write_file
-from dlkit.files.run_dir import RunDir, stamp_as
+from dlkit.files.file_times import stamp_as
+from dlkit.files.run_dir import RunDir
 
 
 def keep_failures(
