@@ -1,29 +1,27 @@
 """dlkit plot: a plot of histories or of predictions."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from dlkit.cli import console, streams
-from dlkit.cli.aliases import KINDS
 from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
+from dlkit.cli.plot.checks import STDOUT, curve_faults, kind_faults, output_faults, style_faults, term_faults
 from dlkit.cli.plot.search import check_sweep, draw_sweep, find_sweep
-from dlkit.errors import ConfigError, did_you_mean, file_error, printable
+from dlkit.errors import ConfigError, file_error, printable
 from dlkit.files.atomic import write_file
 from dlkit.files.file_times import is_made_from
 from dlkit.files.run_dir import RunDir
-from dlkit.plotting.figure_file import LOOKS, figure_bytes, figure_format, look, titled
-from dlkit.plotting.history.panels import X_COLUMNS
+from dlkit.plotting.figure_file import figure_bytes, figure_format, look, titled
 from dlkit.plotting.history.runs import read_settings
 from dlkit.plotting.inputs import find_csv, is_cut_off
 from dlkit.plotting.kinds import PLOT_KINDS, Drawing, PlotKind, PlotOptions, read_input
 from dlkit.settings.spec import CodeSpec, parse_spec
 
-_STDOUT = Path("-")
 _SPLIT = "test"
 _CURVES = "Curves"
 
@@ -120,11 +118,11 @@ def plot(
         *(["--follow"] * follow),
     ]
     faults = [
-        *_output_faults(out),
-        *(_kind_faults(kind) if sweep is None else check_sweep(kind, asked)),
-        *_style_faults(style),
-        *_term_faults(out, term=term, follow=follow),
-        *_curve_faults(options, len(files)),
+        *output_faults(out),
+        *(kind_faults(kind) if sweep is None else check_sweep(kind, asked)),
+        *style_faults(style),
+        *term_faults(out, term=term, follow=follow),
+        *curve_faults(options, len(files)),
     ]
     if report is not None and sweep is None:
         from dlkit.cli.plot.report import check_report, write_report
@@ -135,7 +133,7 @@ def plot(
     if sweep is not None:
         with look(style):
             figure = titled(draw_sweep(sweep, kind), title)
-            suffix = "png" if out in (None, _STDOUT) else figure_format(out)
+            suffix = "png" if out in (None, STDOUT) else figure_format(out)
             _deliver(figure_bytes(figure, suffix), out or sweep.path / f"{kind or 'search'}.png", again=False)
         return
     code = None if model is None else check_options(model, None)
@@ -181,75 +179,6 @@ def _typed(out: Path | None, kind: str | None, style: str, options: PlotOptions)
 
 def _split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",")]
-
-
-def _output_faults(out: Path | None) -> Iterator[ConfigError]:
-    if out == _STDOUT:
-        if console.mode.json:
-            yield ConfigError(
-                "--json and -o - both write to stdout", "name a file with -o, or leave --json out"
-            )
-        elif streams.result().isatty():
-            yield ConfigError("-o - would write a plot to the terminal", "dlkit plot ... -o - > curves.png")
-    elif out is not None:
-        try:
-            figure_format(out)
-        except ConfigError as err:
-            yield err
-
-
-def _style_faults(style: str) -> Iterator[ConfigError]:
-    if style not in LOOKS:
-        yield ConfigError(
-            f"--style {style} is not known; choose from {', '.join(LOOKS)}", did_you_mean(style, LOOKS)
-        )
-
-
-def _term_faults(out: Path | None, *, term: bool, follow: bool) -> Iterator[ConfigError]:
-    if term and out is not None:
-        yield ConfigError(f"-o {out} writes a file, --term draws in the terminal", "leave one of them out")
-    if term and console.mode.json:
-        yield ConfigError("--term and --json both write to stdout", "leave one of them out")
-    if follow and term and not streams.result().isatty():
-        yield ConfigError(
-            "--follow --term draws over itself and needs a terminal", "leave --follow out in a pipe"
-        )
-    if follow and out == _STDOUT:
-        yield ConfigError("--follow would write many plots to stdout", "name a file with -o")
-
-
-def _kind_faults(kind: str | None) -> Iterator[ConfigError]:
-    if kind is not None and kind not in PLOT_KINDS:
-        yield ConfigError(
-            f"--kind {kind} is not known; choose from {', '.join(PLOT_KINDS)}",
-            did_you_mean(KINDS.get(kind, kind), PLOT_KINDS),
-        )
-
-
-def _curve_faults(curves: PlotOptions, num_inputs: int) -> Iterator[ConfigError]:
-    if curves.x not in X_COLUMNS:
-        yield ConfigError(
-            f"-x {curves.x} is not known; choose from {', '.join(X_COLUMNS)}",
-            did_you_mean(curves.x, X_COLUMNS),
-        )
-    if curves.smooth < 1:
-        yield ConfigError(
-            f"--smooth {curves.smooth} is outside [1, inf)", "1 draws every epoch as it was measured"
-        )
-    if curves.columns is not None and not all(curves.columns):
-        yield ConfigError(f"-y {','.join(curves.columns)} has an empty name", "for example -y loss,lr")
-    if curves.join and curves.group:
-        yield ConfigError(
-            "--join makes one run of all inputs, --group a mean of runs", "leave one of them out"
-        )
-    labels = curves.labels
-    if labels is not None and len(labels) != num_inputs:
-        yield ConfigError(
-            f"--label {','.join(labels)} names {len(labels)} of {num_inputs} inputs",
-            "one name per input, separated by commas",
-        )
-    elif labels is not None and not all(labels):
-        yield ConfigError(f"--label {','.join(labels)} has an empty name", "one name per input")
 
 
 def _find(path: Path, kind: str | None, code: CodeSpec | None) -> Path:
@@ -320,7 +249,7 @@ def _default_path(typed: Sequence[Path], paths: Sequence[Path], kind: PlotKind) 
 
 
 def _figure_bytes(kind: PlotKind, drawing: Drawing, out: Path | None, style: str, title: str) -> bytes:
-    suffix = "png" if out in (None, _STDOUT) else figure_format(out)
+    suffix = "png" if out in (None, STDOUT) else figure_format(out)
     with look(style):
         figure = kind.draw(drawing)
         return figure_bytes(titled(figure, title or _default_title(drawing.paths)), suffix)
@@ -337,7 +266,7 @@ def _default_title(paths: Sequence[Path]) -> str:
 
 
 def _deliver(content: bytes, out: Path, *, again: bool) -> None:
-    if out != _STDOUT:
+    if out != STDOUT:
         write_file(out, content)
         if not again:
             console.print_paths([out])
