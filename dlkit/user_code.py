@@ -130,24 +130,16 @@ def blame(err: BaseException) -> str:
     return ""
 
 
-def changed_globals(err: Exception) -> tuple[str, str]:
-    """Return what the user's code changed for the whole process that explains an error, and a hint; else empty."""
-    if not _loaded:
-        return "", ""
-    if isinstance(err, ModuleNotFoundError) and sys.modules.get(err.name or "", err) is None:
-        return (
-            f"your code has blocked the import of {err.name}, which is needed here",
-            f"leave sys.modules['{err.name}'] alone",
-        )
+def default_device_error(err: Exception) -> DlkitError | None:
+    """Return the error for one that comes from another default device than the CPU, which user code has set."""
     torch = sys.modules.get("torch")
-    device = "cpu" if torch is None else str(torch.get_default_device())
-    if device != "cpu":
-        return (
-            f"your code has made {device} the device of all tensors, on which this fails: "
-            f"{printable(str(err), 200)}",
-            "leave torch.set_default_device out; --device moves the network and its batches",
-        )
-    return "", ""
+    device = str(torch.get_default_device()) if torch is not None and _loaded else "cpu"
+    if device == "cpu":
+        return None
+    return DlkitError(
+        f"your code has made {device} the device of all tensors, on which this fails: {printable(str(err), 200)}",
+        "leave torch.set_default_device out; --device moves the network and its batches",
+    )
 
 
 def users_line(frames: Sequence[traceback.FrameSummary]) -> str:

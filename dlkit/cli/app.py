@@ -25,7 +25,7 @@ from dlkit.cli.options import StdoutClosed, add_command, command_group
 from dlkit.cli.verbose import report
 from dlkit.distributed.membership import LOST
 from dlkit.errors import ConfigError, DlkitError, StdoutError, did_you_mean
-from dlkit.user_code import blame, changed_globals
+from dlkit.user_code import blame, default_device_error
 
 _OBJECTS_UNTIL_COLLECTED = 10_000
 _COMMANDS = {
@@ -213,9 +213,8 @@ def _unexpected(err: Exception) -> DlkitError:
     """Return the error for what nothing else handles: full memory, or a bug."""
     if place := blame(err):
         return DlkitError(f"your code failed at {place}", "--debug shows the traceback")
-    message, hint = changed_globals(err)
-    if message:
-        return DlkitError(message, hint)
+    if fault := default_device_error(err):
+        return fault
     first_line = next(iter(str(err).splitlines()), "")
     if _is_out_of_memory(err):
         return DlkitError(f"out of memory: {first_line}", "try a smaller --batch-size or a smaller network")

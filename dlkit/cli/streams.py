@@ -1,7 +1,6 @@
 """Where the result goes: a copy of stdout; what else writes to stdout, in this process or a child, gets stderr."""
 
 import contextlib
-import io
 import os
 import sys
 from collections.abc import Iterator
@@ -44,12 +43,10 @@ def result_apart() -> Iterator[None]:
     os.dup2(_STDERR, _STDOUT)
     _kept = copy or stdout
     try:
-        with contextlib.redirect_stdout(_twin_of(sys.stderr)):
+        with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
         _kept = None
-        if stdout.closed:  # code of the user's own reached it as `sys.__stdout__`
-            sys.stdout = sys.stderr
         _flush(stdout)  # what was written through a reference to the old sys.stdout belongs to stderr
         os.dup2(former, _STDOUT)
         if copy is None:
@@ -107,17 +104,6 @@ def _copy_of(stdout: TextIO, descriptor: int) -> TextIO | None:
         return None
     buffering = 1 if os.isatty(descriptor) else -1
     return open(descriptor, "w", buffering, encoding=stdout.encoding, errors=stdout.errors)
-
-
-def _twin_of(stderr: TextIO) -> TextIO:
-    """Return another stream to descriptor 2, so that code that closes `sys.stdout` does not close stderr."""
-    try:
-        if stderr.fileno() != _STDERR:
-            return stderr
-    except (OSError, ValueError):  # a stand-in
-        return stderr
-    raw = open(_STDERR, "wb", buffering=0, closefd=False)  # noqa: SIM115 - as long as the process
-    return io.TextIOWrapper(raw, stderr.encoding, stderr.errors, write_through=True)
 
 
 def _flush(stream: TextIO) -> None:

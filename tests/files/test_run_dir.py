@@ -340,9 +340,9 @@ def test_read_only_disk_is_refused_before_anything_is_computed(
         shutil.copytree(run_copy, disk / "run")
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         for words in (("mlp", "--out", "disk/new"), ("mlp", "--out", "disk/a/b"), ("--resume", "disk/run")):
-            start = time.perf_counter()
+            start = time.process_time()
             refused = dlkit("train", *words)
-            assert time.perf_counter() - start < 1
+            assert time.process_time() - start < 1
             assert (refused.code, refused.stdout) == (1, "")
             ((message, hint),) = faults(refused.stderr)
             assert ("disk" in message, "read-only file system" in message, bool(hint)) == (True, True, True)
