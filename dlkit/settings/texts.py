@@ -184,7 +184,7 @@ def parse_missing(text: str) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]
     """
     everywhere: list[str] = []
     of_columns: dict[str, tuple[str, ...]] = {}
-    for part in dict.fromkeys(filter(None, _fields(text))):
+    for part in dict.fromkeys(filter(None, fields_of(text))):
         name, equals, value = part.rpartition("=")
         if equals and not (name and value):
             raise ConfigError(
@@ -206,7 +206,7 @@ def parse_kinds(text: str) -> dict[str, str]:
         ConfigError: A part is no such pair, a kind is unknown, or a column is named twice.
     """
     kinds: dict[str, str] = {}
-    for part in _fields(text):
+    for part in fields_of(text):
         name, _, kind = part.rpartition("=")
         if kind not in COLUMN_KINDS or not name or name in kinds:
             problem = "names a column twice" if name in kinds else "is not COLUMN=KIND"
@@ -218,7 +218,7 @@ def parse_kinds(text: str) -> dict[str, str]:
     return kinds
 
 
-def _fields(text: str) -> list[str]:
+def fields_of(text: str) -> list[str]:
     """Take a list apart that is separated by commas and quoted as in CSV."""
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True))

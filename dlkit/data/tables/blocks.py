@@ -1,7 +1,5 @@
 """Rows of a table that stand in places: which columns say where, and splits of whole squares."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 
@@ -9,9 +7,10 @@ import numpy as np
 
 from dlkit.data.findings import Finding
 from dlkit.data.splits import split_folds, split_groups
-from dlkit.data.tables.table import Table
+from dlkit.data.tables.table import Table, in_shell
 from dlkit.errors import ConfigError, DataError, counted, printable
 from dlkit.settings.config import TrainConfig
+from dlkit.settings.texts import fields_of
 
 _WIDE = 100
 _FEWEST_BLOCKS = 10
@@ -40,12 +39,12 @@ def coordinate_names(typed: str, table: Table) -> tuple[str, str]:
         ConfigError: It does not name two columns.
         DataError: There is no such column.
     """
-    names = [name.strip() for name in next(csv.reader(io.StringIO(typed)), []) if name.strip()]
+    names = list(filter(None, fields_of(typed)))
     if len(set(names)) != 2 or len(names) != 2:
         likely = guess_coordinates(table.names) or ("x", "y")
         raise ConfigError(
             f"--coords {printable(typed)} names {len(names)} columns; it takes two: X,Y",
-            f"for example --coords {','.join(map(printable, likely))}",
+            f"for example --coords {in_shell(*map(printable, likely))}",
         )
     for name in names:
         table.column(name, "--coords")
@@ -114,7 +113,7 @@ def find_random_split(table: Table, config: TrainConfig) -> Iterator[Finding]:
         return
     side = suggested_side(coords)
     if side > 0 and len(np.unique(np.floor(coords / side), axis=0)) >= max(_FEWEST_BLOCKS, config.folds or 0):
-        typed = ",".join(map(printable, named))
+        typed = in_shell(*map(printable, named))
         yield Finding(
             level="warning",
             rule="random-split",
@@ -131,7 +130,7 @@ def _coordinates(table: Table, known: np.ndarray, config: TrainConfig) -> np.nda
         likely = guess_coordinates(table.names) or ("x", "y")
         raise ConfigError(
             "--split-by-block needs --coords, the two columns that say where a row is",
-            f"add --coords {','.join(map(printable, likely))}",
+            f"add --coords {in_shell(*map(printable, likely))}",
         )
     columns = []
     for name in coordinate_names(config.coords, table):

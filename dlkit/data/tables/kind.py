@@ -35,13 +35,14 @@ def check(config: "TrainConfig") -> "list[Finding]":
     from dlkit.data.tables.reading.table_file import read_table
     from dlkit.data.tables.reports.check import check_table, find_groups, find_times
     from dlkit.settings.spec import parse_spec
+    from dlkit.settings.texts import fields_of
 
     with no_garbage_collection():
         table = read_table(
             config.data, options=TableOptions.of(config), progress=report(parse_spec(config.data).name)
         )
-        features = [name.strip() for name in config.features.split(",")] if config.features else None
-        findings = check_table(table, config.target, features, config.task, TableOptions.of(config).kinds)
+        features = list(filter(None, fields_of(config.features))) if config.features else None
+        findings = check_table(table, config.target, features, config.task)
         if config.target is None:
             return findings
         for find in (find_random_split, find_groups, find_times):

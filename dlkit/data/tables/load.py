@@ -1,8 +1,6 @@
 """A table as a data set: rows split, columns encoded by what the training rows say, targets in their own unit."""
 
 import contextlib
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +18,7 @@ from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.oddities.roles import keys_in
 from dlkit.data.tables.oddities.strays import refuse_strays
-from dlkit.data.tables.oddities.suspects import note_of_suspects, note_of_words, suspects_of
+from dlkit.data.tables.oddities.suspects import note_of_suspects, note_of_words, suspects_of, words_of_missing
 from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading.files.wide import no_garbage_collection
 from dlkit.data.tables.reading.options import TableOptions
@@ -32,7 +30,7 @@ from dlkit.data.tables.reports.training_notes import (
     training_notes,
 )
 from dlkit.data.tables.splits import digest_of, split_table
-from dlkit.data.tables.table import Table, is_index
+from dlkit.data.tables.table import Table, in_shell, is_index
 from dlkit.data.tables.targets import Targets, read_targets, target_names, targets_like
 from dlkit.errors import CheckpointError, ConfigError, DataError, counted, printable
 from dlkit.files.description import DataDescription, Normalisation
@@ -40,6 +38,7 @@ from dlkit.files.header import MAX_PARTS
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.models import MODELS, takes_images
 from dlkit.settings.spec import parse_spec
+from dlkit.settings.texts import fields_of
 
 _USUAL_TARGETS = ("target", "label", "class", "y")
 
@@ -120,7 +119,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     features = chosen or [name for name in table.names if name not in (*names, *left_out)]
     embed = config.model in MODELS and MODELS[config.model].embeds
     if not chosen:
-        refuse_weights(table, features, config)
+        refuse_weights(table, features)
     encoding = learn_columns(table, rows["train"], features, chosen=bool(chosen), embed=embed)
     if config.normalize == "none":
         encoding = encoding.without_scaling()
@@ -155,7 +154,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     if request.table is None:  # else it is checked, which finds the same and more
         used = [*names, *(code.name for code in encoding.columns)]
         suspects = note_of_suspects(suspects_of(table, used))
-        notes += [*table.notes, suspects, note_of_words(table, used), targets.note]
+        notes += [*table.notes, suspects, note_of_words(words_of_missing(table, used)), targets.note]
         notes += training_notes(table, targets, rows, encoding, left_out)
         notes += split_notes(table, names, encoding, config)
     return DataSet(
@@ -288,7 +287,7 @@ def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str])
     """Take `--features A,B` apart."""
     if config.features is None:
         return []
-    names = [name.strip() for name in next(csv.reader(io.StringIO(config.features)), []) if name.strip()]
+    names = list(filter(None, fields_of(config.features)))
     for name in targets:
         if name in names:
             raise ConfigError(
@@ -299,7 +298,7 @@ def _chosen(config: TrainConfig, columns: Sequence[str], targets: Sequence[str])
         raise ConfigError(
             f"--features {printable(config.features)} names no column, or one twice",
             "for example --features "
-            + ",".join(map(printable, [name for name in columns if name not in targets][:2])),
+            + in_shell(*[printable(name) for name in columns if name not in targets][:2]),
         )
     return names
 

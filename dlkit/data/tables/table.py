@@ -1,5 +1,7 @@
 """A table: named columns of numbers, booleans, dates and texts, read from a file or from standard input."""
 
+import csv
+import io
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +47,7 @@ class Stray:
         value, column = printable(self.value, 40), printable(name)
         words = as_typed([printable(word, 40) for word in (self.value, *self.more)])
         others = as_typed([printable(word, 40) for word in self.more])
-        as_text = f"--kinds {shlex.quote(f'{column}=text')} takes the column as texts"
+        as_text = f"--kinds {in_shell(f'{column}=text')} takes the column as texts"
         what, hint = {
             "word": (
                 "among numbers",
@@ -77,7 +79,7 @@ class Stray:
             ),
             "exponent": (
                 ", which may be a number, or a name as that of a well",
-                f"--kinds {shlex.quote(f'{column}=text')} or {shlex.quote(f'{column}=number')} decides",
+                f"--kinds {in_shell(f'{column}=text')} or {in_shell(f'{column}=number')} decides",
             ),
             "order": (
                 ", in which day and month may be swapped, as in all rows",
@@ -106,6 +108,7 @@ class Column:
         stray: The first text that keeps it from being numbers or dates, so that it is a text column.
         unit: What stood around its numbers, as `%` or `months`; in dates what came first where that was a choice, `%d`
             or `%m`.
+        given: Its kind is what the user says, by `--kinds`.
     """
 
     name: str
@@ -114,6 +117,7 @@ class Column:
     hashed: bool = False
     stray: Stray | None = None
     unit: str = ""
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -275,7 +279,14 @@ def _marks_of(number: str) -> str:
 
 def as_typed(values: Sequence[str]) -> str:
     """Return values as an option takes them: with commas between, quoted where one has a comma itself."""
-    return ",".join(f'"{value}"' if "," in value else value for value in values)
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(values)
+    return buffer.getvalue()
+
+
+def in_shell(*values: str) -> str:
+    """Return values as they are typed in a shell behind an option that takes several."""
+    return shlex.quote(as_typed(values))
 
 
 def is_index(name: str) -> bool:

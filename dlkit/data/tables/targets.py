@@ -8,6 +8,7 @@ import numpy as np
 
 from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, SOME_CLASSES, infer_task
 from dlkit.data.tables.encoding import too_large
+from dlkit.data.tables.oddities.roles import without_totals
 from dlkit.data.tables.oddities.spellings import (
     alike,
     folded,
@@ -94,6 +95,7 @@ def read_targets(table: Table, names: tuple[str, ...], task: str) -> Targets:
         DataError: The values cannot be learned: all alike, infinite, of the wrong kind, or missing in all rows.
     """
     columns = [table.column(name, "--target") for name in names]
+    table = without_totals(table, names)
     for column in columns:
         _check(table, column)
     if len(columns) == 1:
@@ -154,6 +156,7 @@ def targets_like(table: Table, names: tuple[str, ...], task: str, class_names: S
         shape = (len(table),) if task == "classification" else (len(table), len(names))
         fill = UNLABELLED if task == "classification" else np.nan
         return Targets(task, names, np.full(shape, fill, np.int64 if shape[1:] == () else np.float32))
+    table = without_totals(table, names)
     if task == "regression":
         return Targets(task, names, _numbers(table, names))
     texts = table.texts(names[0])

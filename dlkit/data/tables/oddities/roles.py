@@ -1,13 +1,15 @@
 """Columns and rows that are there for another purpose than to be learned from: weights, row numbers, totals."""
 
 import re
-import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from dlkit.data.findings import some_of
 from dlkit.data.tables.reading.files.header import from_to
-from dlkit.data.tables.table import Column, Table, blocks_of
+from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
 from dlkit.errors import DataError, printable
 
 FEWEST_ROWS = 20
@@ -26,10 +28,16 @@ _WEIGHTS = re.compile(
 _MAYBE_WEIGHTS = re.compile(r"weight|wt|w", re.IGNORECASE)
 _FEW_WEIGHTS, _ROWS_A_WEIGHT = 20, 10
 _TOTAL = re.compile(
-    r"(grand|sub|sous|zwischen)?[ -]?(totals?|sums?|summen?|gesamt|insgesamt|somme|totaux|suma|totale|means?|averages?|"
-    r"mittelwerte?|moyenne|media|s\.?d\.?|std)\b(?! loss).{0,40}",
+    r"(?P<part>(grand|sub|sous|zwischen)[ -]?)?(totals?|sums?|summen?|gesamt(ergebnis)?|insgesamt|somme|totaux|suma|"
+    r"soma|totale|means?|averages?|avg|mittelwerte?|mittel|durchschnitt|moyennes?|m[eé]dias?|promedio|gemiddelde|"
+    r"s\.?d\.?|std|итого|всего|合计|总计|小计)\b\W*(?P<of>.{0,40})",
     re.IGNORECASE,
 )
+_TOTAL_OF = re.compile(
+    r"(?P<of>.+?)\W+(totals?|average|ergebnis)", re.IGNORECASE
+)  # as a spreadsheet writes them
+_BESIDE = frozenset(("min", "max", "minimum", "maximum", "median", "count", "25%", "50%", "75%"))
+_OF_ALL = frozenset(("general", "général", "générale", "geral", "all", "overall", "of all", "insgesamt"))
 _FEW_TOTALS, _SHOWN_LINES = 0.1, 40
 _GROUP_NAME = re.compile(
     r"(^|[_ .-])(id|uid|tag|patient|subj|subject|participant|person|proband|animal|cow|mouse|user|customer|client|"
@@ -61,15 +69,12 @@ def weights_error(table: Table, name: str, others: Sequence[str]) -> DataError:
     """
     values = table.numbers(name)
     low, high = np.nanmin(values), np.nanmax(values)
-    listed = ",".join(others)
-    out = (
-        f"--features {shlex.quote(listed)}" if len(others) <= _SHOWN else "--features with all other columns"
-    )
+    out = f"--features {in_shell(*others)}" if len(others) <= _SHOWN else "--features with all other columns"
     shown = printable(name)
     return DataError(
         f"{table.source}: column {shown} ({low:g} to {high:g}) seems to weigh the rows; all rows count alike here, and "
         "it would be learned from",
-        f"{out} leaves it out; --kinds {shlex.quote(f'{shown}=number')} takes it as a number to learn from",
+        f"{out} leaves it out; --kinds {in_shell(f'{shown}=number')} takes it as a number to learn from",
     )
 
 
@@ -103,30 +108,93 @@ def keys_in(table: Table, names: Sequence[str]) -> list[str]:
     return found
 
 
-def totals_in(table: Table, names: Sequence[str]) -> tuple[list[int], str]:
-    """Return the rows that hold totals or means of others, and what shows it; none where nothing does.
+class Totals(NamedTuple):
+    """Rows that hold totals or means of others.
+
+    Args:
+        rows: Their numbers; empty where there are none.
+        shown: What shows it, in words.
+        column: The column that calls them so; empty where their numbers show it.
+    """
+
+    rows: list[int]
+    shown: str
+    column: str = ""
+
+
+def totals_in(table: Table, names: Sequence[str]) -> Totals:
+    """Return the rows that hold totals or means of others.
 
     Args:
         table: The table.
-        names: The columns to learn from.
+        names: The columns whose sums are looked at.
     """
     if len(table) < FEWEST_ROWS:
-        return [], ""
+        return Totals([], "")
     for name in table.names:
         column = table.column(name)
-        if column.kind == "text" and not column.hashed:
-            called = [place for place, text in enumerate(column.categories) if is_total(text)]
+        if column.kind == "text" and not column.hashed and (called := _called_totals(column)):
             rows = np.flatnonzero(np.isin(table.codes(name), called))
             if 0 < len(rows) <= _FEW_TOTALS * len(table):
                 shown = printable(str(table.texts(name, rows[:1])[0]), 40)
-                return rows.tolist(), f"called '{shown}' in column {printable(name)}"
+                found = Totals(rows.tolist(), f"called '{shown}' in column {printable(name)}", name)
+                return Totals([], "") if column.given else found
     shown = _sums_at_the_end(table, names)
-    return ([len(table) - 1], shown) if shown else ([], "")
+    return Totals([len(table) - 1], shown) if shown else Totals([], "")
 
 
-def is_total(text: str) -> bool:
-    """Return whether a text is a heading of totals or means."""
-    return _TOTAL.fullmatch(text.strip()) is not None
+def _called_totals(column: Column) -> list[int]:
+    """Return the places of the texts that are headings of totals, with those of minimum and the like beside them."""
+    others = None if column.stray else {text.strip().casefold() for text in column.categories}
+    called = [place for place, text in enumerate(column.categories) if is_total(text, others)]
+    beside = [place for place, text in enumerate(column.categories) if text.strip().casefold() in _BESIDE]
+    return called and called + beside
+
+
+def without_totals(table: Table, targets: Sequence[str]) -> Table:
+    """Return a table whose rows of totals have no target, so that they are in no split and are not scored.
+
+    Args:
+        table: The table.
+        targets: The columns to predict.
+    """
+    rows = totals_in(table, table.names).rows
+    values = dict(table.values)
+    for name in targets if rows else ():
+        values[name] = np.array(table.values[name])
+        values[name][rows] = -1 if table.column(name).kind == "text" else np.nan
+    return replace(table, values=values) if rows else table
+
+
+def note_of_totals(table: Table) -> str:
+    """Return one line about rows of totals, which are left out; empty where there are none."""
+    found = totals_in(table, table.names)
+    lines = some_of([f"{table.line(row):,}" for row in found.rows])
+    kept = f"; {kept_totals(found)}" if found.column else ""
+    return (
+        f"rows of totals or means of others are left out, {found.shown}: line {lines}{kept}" if lines else ""
+    )
+
+
+def kept_totals(found: Totals) -> str:
+    """Return what keeps rows that are called totals."""
+    return f"--kinds {in_shell(f'{printable(found.column)}=text')} keeps them as rows like others"
+
+
+def is_total(text: str, others: Collection[str] | None = None) -> bool:
+    """Return whether a text is a heading of totals or means.
+
+    Args:
+        text: The text.
+        others: What may be totalled, in small letters: the texts of the column, of which it may be a title like others;
+            None takes anything.
+    """
+    match = _TOTAL.fullmatch(text.strip())
+    if match and (others is None or match["part"] or not match["of"]):
+        return True
+    match = match or _TOTAL_OF.fullmatch(text.strip())
+    of = match["of"].strip(" :()").casefold() if match else ""
+    return bool(of) and others is not None and (of.isdecimal() or of in _OF_ALL or of in others)
 
 
 def without_rows(table: Table, rows: Sequence[int]) -> str:

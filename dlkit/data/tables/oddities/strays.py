@@ -1,9 +1,8 @@
 """Several columns that are nearly numbers or dates: what stands in their way, and the options that settle it."""
 
-import shlex
 from collections.abc import Sequence
 
-from dlkit.data.tables.table import Column, Table, as_typed
+from dlkit.data.tables.table import Column, Table, in_shell
 from dlkit.data.tables.targets import is_mostly_numbers
 from dlkit.errors import DataError, printable
 
@@ -51,11 +50,11 @@ def _options(strays: Sequence[Column]) -> list[str]:
     texts = [f"{name}=text" for name, stray in found if stray.fault in ("units", "marks", "exponent")]
     options = []
     if words:
-        options.append(f"--missing {shlex.quote(as_typed(list(dict.fromkeys(words))))}")
+        options.append(f"--missing {in_shell(*dict.fromkeys(words))}")
     if "censored" in faults:
         options.append("--censored half")
     if "order" in faults:
         options.append("--dayfirst")
     if texts:
-        options.append(f"--kinds {shlex.quote(as_typed(texts))}")
+        options.append(f"--kinds {in_shell(*texts)}")
     return options

@@ -2,11 +2,12 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dlkit.data.tables.table import Table, blocks_of
+from dlkit.data.tables.table import Table, as_typed, blocks_of
 from dlkit.errors import counted, printable
 
 _REPEATED = re.compile(r"(7{2,6}|8{2,6}|9{2,6})0*")
@@ -19,9 +20,7 @@ _FEWEST_OTHERS = 3
 _FEWEST_BELOW = 3  # rows of a code that is the only negative number
 _STEPS, _SHARE = 10, 0.2
 _SHOWN = 8
-_WORDS = frozenset(
-    ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>", "?")
-)  # no "None": a usual class
+_WORDS = frozenset(("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>", "?", "None"))
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,8 @@ def _typed(table: Table, suspect: Suspect, found: list[Suspect]) -> str:
     code = float(suspect.code)
     for name, column in table.columns.items():
         if column.kind == "number" and name not in suspected and (table.numbers(name) == code).any():
-            return _quoted(f"{suspect.column}={suspect.code}")
+            return as_typed([f"{suspect.column}={suspect.code}"])
     return suspect.code
-
-
-def _quoted(part: str) -> str:
-    return f'"{part}"' if "," in part else part
 
 
 def note_of_suspects(suspects: list[Suspect]) -> str:
@@ -110,26 +105,43 @@ def note_of_suspects(suspects: list[Suspect]) -> str:
         for each in suspects[:_SHOWN]
     ]
     more = f" and {len(suspects) - _SHOWN:,} more" if len(suspects) > _SHOWN else ""
+    return (
+        f"this looks like a code for a missing value, far from the rest: {', '.join(shown)}{more}; "
+        f"{missing_option(suspects)} takes it as missing"
+    )
+
+
+def words_of_missing(table: Table, names: Sequence[str]) -> list[Suspect]:
+    """Return texts such as NA and ? that may stand for a missing value, in columns of other texts, and how many."""
+    found = []
+    for name in names:
+        column = table.columns[name]
+        places = [place for place, text in enumerate(column.categories) if text.strip() in _WORDS]
+        codes = table.codes(name) if places and column.kind == "text" and not column.given else np.zeros(0)
+        for place in places if len(codes) else ():
+            word, count = column.categories[place].strip(), int((codes == place).sum())
+            found.append(Suspect(name, word, count, 0, 0, as_typed([f"{name}={word}"])))
+    return found
+
+
+def note_of_words(words: Sequence[Suspect]) -> str:
+    """Return one line about the words of `words_of_missing`; empty where there are none."""
+    if not words:
+        return ""
+    shown = [
+        f"{printable(each.column)} has {each.code} in {counted(each.count, 'row')}" for each in words[:_SHOWN]
+    ]
+    more = f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else ""
+    return (
+        f"kept as a text or class of its own, though it may stand for a missing value: {', '.join(shown)}{more}; "
+        f"{missing_option(words)} takes it as missing"
+    )
+
+
+def missing_option(suspects: Sequence[Suspect]) -> str:
+    """Return the option that takes suspects as missing."""
     codes = ",".join(dict.fromkeys(each.typed for each in suspects))
-    return (
-        f"this looks like a code for a missing value, far from the rest: {', '.join(shown)}{more}; --missing "
-        f"{shlex.quote(printable(codes, 1000))} takes it as missing"
-    )
-
-
-def note_of_words(table: Table, names: list[str]) -> str:
-    """Return one line about texts such as NA and ? that stand for missing numbers, in columns of other texts."""
-    found = {
-        name: [text for text in table.columns[name].categories if text.strip() in _WORDS] for name in names
-    }
-    shown = [f"{printable(name)} has {', '.join(words)}" for name, words in found.items() if words]
-    codes = ",".join(dict.fromkeys(text.strip() for words in found.values() for text in words))
-    return (
-        f"this may stand for a missing value, and is a text like any other here: {', '.join(shown[:_SHOWN])}; "
-        f"--missing {shlex.quote(printable(codes, 1000))} takes it as missing"
-        if shown
-        else ""
-    )
+    return f"--missing {shlex.quote(printable(codes, 1000))}"
 
 
 def _may_be_codes(values: np.ndarray) -> np.ndarray:

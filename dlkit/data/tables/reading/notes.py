@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dlkit.data.tables.reading.files.header import other_file
 from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.table import in_shell
 from dlkit.errors import DataError, did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -135,4 +136,4 @@ def _some(names: "Iterator[str] | Mapping[str, object] | list[str]") -> str:
 
 
 def _example(names: "Mapping[str, object] | list[str]", kind: str) -> str:
-    return shlex.quote(f"{printable(next(iter(names)))}={kind}")
+    return in_shell(f"{printable(next(iter(names)))}={kind}")

@@ -225,7 +225,7 @@ class _Reading:
             if reader.odd is not None:
                 line = reader.odd.row + file.first_line if lines is None else int(lines[reader.odd.row])
                 stray = Stray(line, reader.odd.text, reader.odd.fault, reader.odd.more)
-            columns[name] = reader.column(stray)
+            columns[name] = replace(reader.column(stray), given=name in self.asked.options.kinds)
         notes = (
             *filter(None, (self.note,)),
             *file.notes,

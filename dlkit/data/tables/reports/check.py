@@ -2,7 +2,7 @@
 
 import itertools
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.oddities.roles import (
     groups_in,
+    kept_totals,
     names_rows,
     times_in,
     totals_in,
@@ -21,13 +22,15 @@ from dlkit.data.tables.oddities.roles import (
     without_rows,
 )
 from dlkit.data.tables.oddities.spellings import alike, shown_alike
-from dlkit.data.tables.oddities.suspects import suspects_of
-from dlkit.data.tables.oddities.telling import giving_away
+from dlkit.data.tables.oddities.suspects import missing_option, suspects_of, words_of_missing
+from dlkit.data.tables.oddities.telling import giving_away, separating
 from dlkit.data.tables.raw_rows import hash_compared
-from dlkit.data.tables.table import Column, Table, blocks_of, is_index
+from dlkit.data.tables.table import Column, Table, blocks_of, in_shell, is_index
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import counted, printable
 from dlkit.settings.config import TrainConfig
+
+_SHOWN_OTHERS = 20
 
 
 def check_table(
@@ -35,7 +38,6 @@ def check_table(
     target: str | None,
     features: Sequence[str] | None = None,
     task: str = "auto",
-    kinds: Collection[str] = (),
 ) -> list[Finding]:
     """Look for faults in the columns and rows of a table.
 
@@ -44,7 +46,6 @@ def check_table(
         target: The column to predict, or several: A,B; without one its rules are left out.
         features: The columns to predict from; None takes all others.
         task: Whether the target is classes or numbers; `auto` goes by its values.
-        kinds: The columns whose kind the user gave.
 
     Raises:
         DataError: There is no such column.
@@ -58,15 +59,20 @@ def check_table(
     findings = [finding for column in seen for finding in _of_column(table, column)]
     findings += _codes(table, [*used, *targets])
     if features is None:
-        findings += _weights(table, [column for column in columns if column.name not in kinds])
+        findings += _weights(table, [column for column in columns if not column.given])
     findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
-    findings += _total(table, [*used, *targets])
+    findings += _total(table)
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
     findings += _of_rows(table, used, of_classes)
     for name, classes in of_classes.items():
         findings += _of_target(table, table.column(name))
         findings += [] if classes else find_limits(table, name, target=True)
-        findings += _giving_away(table, columns, table.column(name), classes=classes)
+        given_away = list(_giving_away(table, columns, table.column(name), classes=classes))
+        findings += given_away
+        if classes:
+            told = {finding.where for finding in given_away}
+            rest = [column for column in columns if f"column {printable(column.name)}" not in told]
+            findings += _separating(table, rest, table.column(name))
     return findings
 
 
@@ -211,21 +217,32 @@ def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
                 f"{counted(each.count, 'value')} of {each.code} where the others lie from {each.low:g} to "
                 f"{each.high:g}: it looks like a code for a missing value"
             ),
-            cure=f"--missing {shlex.quote(printable(each.typed, 200))} takes it as missing",
+            cure=f"{missing_option([each])} takes it as missing",
+        )
+    for each in words_of_missing(table, names):
+        yield Finding(
+            level="warning",
+            rule="missing-word",
+            where=f"column {printable(each.column)}",
+            count=each.count,
+            message=f"{counted(each.count, 'value')} of {each.code}, a text or class of its own, or a missing value",
+            cure=f"{missing_option([each])} takes it as missing; without it it is kept",
         )
 
 
-def _total(table: Table, names: Sequence[str]) -> Iterator[Finding]:
+def _total(table: Table) -> Iterator[Finding]:
     """Find rows that hold sums or means of others."""
-    rows, shown = totals_in(table, names)
-    if rows:
+    found = totals_in(table, table.names)
+    if found.rows:
+        stray = found.column and table.column(found.column).stray
+        kept = f"; {kept_totals(found)}" if found.column else ""
         yield Finding(
             level="warning",
             rule="total",
-            where=f"line {some_of([f'{table.line(row):,}' for row in rows])}",
-            count=len(rows),
-            message=f"totals or means of other rows: {shown}",
-            cure=f"they are not samples: {without_rows(table, rows)}",
+            where=f"line {some_of([f'{table.line(row):,}' for row in found.rows])}",
+            count=len(found.rows),
+            message=f"totals or means of other rows: {found.shown}",
+            cure=without_rows(table, found.rows) if stray else f"training leaves them out{kept}",
         )
 
 
@@ -319,6 +336,28 @@ def _giving_away(
             count=len(table),
             message=f"it predicts {printable(target.name)} by itself ({score})",
             cure="leave it out with --features unless it is known before the target is",
+        )
+
+
+def _separating(table: Table, columns: Sequence[Column], target: Column) -> Iterator[Finding]:
+    """Find columns that tell one class from all others."""
+    if target.hashed:
+        return
+    rows = np.flatnonzero(~table.missing(target.name))
+    _, classes = np.unique(_stored(table, target.name)[rows], return_inverse=True)
+    places = np.zeros(len(table), dtype=np.int64)
+    places[rows] = classes
+    for name, place in separating(table, columns, places, rows):
+        others = [printable(column.name) for column in columns if column.name != name]
+        shown = in_shell(*others) if len(others) <= _SHOWN_OTHERS else "and the other columns"
+        one = rows[classes == place][:1]
+        yield Finding(
+            level="warning",
+            rule="separates",
+            where=f"column {printable(name)}",
+            count=int((classes == place).sum()),
+            message=f"it separates {printable(str(table.texts(target.name, one)[0]))} from the other classes by itself",
+            cure=f"leave it out with --features {shown} unless it is known before the outcome",
         )
 
 

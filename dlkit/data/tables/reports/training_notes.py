@@ -11,6 +11,7 @@ from dlkit.data.tables.oddities.roles import (
     groups_in,
     is_total,
     names_rows,
+    note_of_totals,
     times_in,
     totals_in,
     weights_error,
@@ -20,8 +21,7 @@ from dlkit.data.tables.oddities.roles import (
 from dlkit.data.tables.oddities.spellings import spelt_differently
 from dlkit.data.tables.oddities.telling import giving_away, separating
 from dlkit.data.tables.raw_rows import hash_raw
-from dlkit.data.tables.reading.options import TableOptions
-from dlkit.data.tables.table import Column, Table, blocks_of
+from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
 from dlkit.data.tables.targets import Targets
 from dlkit.errors import DataError, counted, printable
 from dlkit.settings.config import TrainConfig
@@ -37,18 +37,17 @@ def refuse_totals(table: Table, names: Sequence[str]) -> None:
     """Refuse rows of totals whose words keep a column from being dates or numbers."""
     if not any(column.stray and is_total(column.stray.value) for column in table.columns.values()):
         return
-    rows, shown = totals_in(table, names)
-    if rows:
+    found = totals_in(table, names)
+    if found.rows:
         raise DataError(
-            f"{table.source}: rows that seem to hold totals or means of others, {shown}: {len(rows):,}",
-            without_rows(table, rows),
+            f"{table.source}: rows that seem to hold totals or means of others, {found.shown}: {len(found.rows):,}",
+            without_rows(table, found.rows),
         )
 
 
-def refuse_weights(table: Table, features: Sequence[str], config: TrainConfig) -> None:
+def refuse_weights(table: Table, features: Sequence[str]) -> None:
     """Refuse to learn from a column that weighs the rows, unless the user says that it is a number like others."""
-    asked = TableOptions.of(config).kinds
-    for name in weights_in(table, [name for name in features if name not in asked]):
+    for name in weights_in(table, [name for name in features if not table.column(name).given]):
         raise weights_error(table, name, [other for other in features if other != name])
 
 
@@ -60,8 +59,8 @@ def training_notes(
     left_out: Mapping[str, str],
 ) -> Iterator[str]:
     """Yield what is filled in and left out."""
-    unknown = int((~targets.known).sum())
-    if unknown:
+    unknown = int((~targets.known).sum()) - len(totals_in(table, table.names).rows)
+    if unknown > 0:
         yield f"{counted(unknown, 'row')} without {', '.join(targets.names)} left out"
     filled = [
         f"{printable(code.name)} ({table.missing(code.name, rows['train']).sum():,})"
@@ -70,12 +69,7 @@ def training_notes(
     ]
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
-    totals, shown = totals_in(table, [code.name for code in encoding.columns])
-    if totals:
-        yield (
-            f"rows that seem to hold totals or means of others, {shown}: {len(totals):,}; they are no samples: "
-            f"{without_rows(table, totals)}"
-        )
+    yield note_of_totals(table)
     if counting := list(_counting(table, [code.name for code in encoding.columns])):
         yield (
             f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
@@ -108,8 +102,8 @@ def training_notes(
 def _separating(table: Table, columns: Sequence[Column], targets: Targets, rows: np.ndarray) -> Iterator[str]:
     """Yield the columns that tell one class from all others."""
     for name, place in separating(table, columns, targets.values, rows):
-        others = ",".join(printable(column.name) for column in columns if column.name != name)
-        shown = shlex.quote(others) if len(others) <= _LONGEST else "with the other columns"
+        others = in_shell(*(printable(column.name) for column in columns if column.name != name))
+        shown = others if len(others) <= _LONGEST else "with the other columns"
         yield (
             f"{printable(name)} alone separates {printable(targets.class_names[place])} from the other classes: is it "
             f"known before the outcome? --features {shown} leaves it out"

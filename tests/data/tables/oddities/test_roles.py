@@ -1,5 +1,6 @@
 """Columns and rows that are no features or samples: weights, row numbers, totals; and numbers that may be names."""
 
+import io
 import json
 import subprocess
 from collections.abc import Callable
@@ -78,7 +79,7 @@ def test_last_row_of_sums_or_means_is_found(last: dict[str, Any], shown: str) ->
     }
     whole = pd.concat([frame, pd.DataFrame([row])])
 
-    rows, found = totals_in(table_of("t", {name: whole[name].to_numpy() for name in whole}), ["a", "b"])
+    rows, found, _ = totals_in(table_of("t", {name: whole[name].to_numpy() for name in whole}), ["a", "b"])
 
     assert rows == ([60] if shown else [])
     assert (shown in found) if shown else found == ""
@@ -94,6 +95,44 @@ def test_sub_totals_are_found_wherever_they_stand() -> None:
         totals_in(table_of("t", {"who": ["total", "female", "male"] * 20, "a": RNG.random(60)}), ["a"])[0]
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (("Total Recall", "Mean Girls", "Sum of All Fears"), False),
+        (("Total D3", "D4 Total"), True),
+        (("Média", "mean", "max"), True),
+        (("Total 2021", "total (all)"), True),
+    ],
+)
+def test_titles_that_begin_as_totals_do_are_rows_like_others(texts: tuple[str, ...], *, found: bool) -> None:
+    who = [f"D{i % 9}" for i in range(60)] + list(texts)
+    table = table_of("t", {"who": who, "a": RNG.random(len(who))})
+
+    assert totals_in(table, ["a"]).rows == (list(range(60, len(who))) if found else [])
+
+
+def test_rows_of_totals_are_left_out_of_all_splits_unless_they_are_texts(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame({"who": [f"D{i % 9}" for i in range(60)], "a": RNG.random(60)}).round(3)
+    frame["y"] = (frame.a * 100).round().astype(int) % 2
+    mean = pd.DataFrame({"who": ["Total", "Média"], "a": [frame.a.sum(), frame.a.mean()], "y": [30, 0.5]})
+    pd.concat([frame[:20], mean[:1], frame[20:], mean[1:]]).to_csv("t.csv", index=False)
+
+    check = json.loads(dlkit("data", "check", "t.csv", "--target", "y", "--json").stdout)
+    left_out = dlkit(*TRAIN, "t.csv")
+    split = pd.read_csv(io.StringIO(dlkit("data", "split", "t.csv", "--target", "y").stdout))
+    evaluated = json.loads(dlkit("eval", "run/best.safetensors", "--split", "train", "--json").stdout)
+    kept = dlkit(*TRAIN, "t.csv", "--kinds", "who=text")
+
+    assert [each["where"] for each in check if each["rule"] == "total"] == ["line 22, 63"]
+    assert "48 train, 6 val, 6 test" in left_out.stderr
+    assert "--kinds who=text" in left_out.stderr
+    assert "accuracy" in left_out.stderr
+    assert sorted(split.row) == [*range(20), *range(21, 61)]
+    assert evaluated["n"] == 48
+    assert "left out" not in kept.stderr
+    assert kept.code == 0
 
 
 def test_totals_among_dates_are_refused_with_the_command_that_takes_them_out(dlkit: Run, home: Path) -> None:
@@ -209,7 +248,8 @@ def test_training_reports_totals_and_numbered_rows(dlkit: Run, home: Path) -> No
 
     said = dlkit(*TRAIN, "total.csv").stderr
 
-    assert "sed '62d' " in said
+    assert "are left out, the sums" in said
+    assert "line 62" in said
     assert "id numbers the rows" in said
     assert "b seems to number the rows" in dlkit(*TRAIN, "counted.csv").stderr
     without = dlkit(*TRAIN, "plain.csv", "--features", "a,b").stderr

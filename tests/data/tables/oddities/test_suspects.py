@@ -1,11 +1,17 @@
 """Codes for missing values among numbers: found where they lie far from the rest, and nowhere else."""
 
 import io
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from dlkit.data.tables.oddities.suspects import find_suspects, note_of_words, suspects_of
+from dlkit.data.tables.oddities.suspects import find_suspects, note_of_words, suspects_of, words_of_missing
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import table_of
@@ -99,11 +105,34 @@ def test_a_code_beside_yes_and_no_is_a_suspect(values: list[float], code: str) -
 def test_words_for_missing_are_named_in_columns_of_other_texts() -> None:
     text = b"work,status,age\nPrivate,ER+,7\n?,NA,NA\nState,ER-,8\n"
 
-    note, without = (
-        note_of_words(read_table("-", stdin=io.BytesIO(text), options=options), ["work", "status", "age"])
+    plain, told = (
+        read_table("-", stdin=io.BytesIO(text), options=options)
         for options in (TableOptions(), TableOptions(missing=("?", "NA")))
     )
+    note, without = (note_of_words(words_of_missing(table, table.names)) for table in (plain, told))
 
-    assert "work has ?, status has NA; --missing '?,NA'" in note
+    assert "work has ? in 1 row, status has NA in 1 row; --missing 'work=?,status=NA'" in note
     assert "age" not in note
     assert without == ""
+
+
+def test_a_class_na_is_kept_and_reported_by_check_and_training_with_an_option_that_works(
+    dlkit: Callable[..., Any], home: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"alley, or not": rng.choice(["NA", "Grvl"], 80), "a": rng.random(80).round(3)})
+    frame["continent"] = rng.choice(["NA", "EU", "AS"], 80)
+    frame.to_csv("t.csv", index=False)
+    options = ("--target", "continent", "--epochs", "1", "--no-plot", "--force", "--out", "run")
+
+    kept = dlkit("train", "mlp", "--data", "t.csv", *options)
+    findings = json.loads(dlkit("data", "check", "t.csv", "--target", "continent", "--json").stdout)
+    hint = kept.stderr.partition("--missing ")[2].partition(" takes")[0]
+    emptied = dlkit("train", "mlp", "--data", "t.csv", *options, "--missing", *shlex.split(hint))
+
+    counts = {name: int((frame[name] == "NA").sum()) for name in ("alley, or not", "continent")}
+    assert {each["where"]: each["count"] for each in findings if each["rule"] == "missing-word"} == {
+        f"column {name}": count for name, count in counts.items()
+    }
+    assert "64 train, 8 val, 8 test" in kept.stderr
+    assert f"{counts['continent']} rows without continent left out" in emptied.stderr

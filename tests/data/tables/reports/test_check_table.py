@@ -201,3 +201,16 @@ def test_columns_that_are_not_there_are_refused(
 
     assert caught.value.message == message
     assert "did you mean" in caught.value.hint or caught.value.hint.startswith("it has")
+
+
+def test_a_column_that_separates_a_class_is_found_as_in_training() -> None:
+    rng = np.random.default_rng(0)
+    state = rng.choice(["paid", "lost", "late"], 300)
+    money = np.where(state == "lost", rng.uniform(1, 9, 300).round(2), 0)
+    table = table_of("t", {"a, or b": rng.random(300), "money": money, "state": state})
+
+    found = [each for each in check_table(table, "state") if each.rule == "separates"]
+
+    assert [(each.where, each.count) for each in found] == [("column money", int((state == "lost").sum()))]
+    assert "lost" in found[0].message
+    assert "--features '\"a, or b\"'" in found[0].cure

@@ -83,10 +83,14 @@ class DelimitedFile:
         """Begin the rows some lines later, which hold the units of the columns."""
         self._file.seek(self.header.end)
         units = [self._file.readline() for _ in range(lines)]
-        shown = printable(units[-1].decode(errors="replace").strip(), 60)
-        self.notes.append(
-            f"{self._source} line {self.first_line:,} holds units, no values, and is skipped: {shown}"
+        shown = " / ".join(printable(line.decode(errors="replace").strip(), 60) for line in units)
+        last = self.first_line + lines - 1
+        what = (
+            f"lines {self.first_line:,} to {last:,} hold names or units, no values, and are"
+            if lines > 1
+            else f"line {last:,} holds units, no values, and is"
         )
+        self.notes.append(f"{self._source} {what} skipped: {shown}")
         self.header = replace(self.header, end=self._file.tell(), lines=self.header.lines + lines)
         self.first_line += lines
 
