@@ -154,7 +154,9 @@ class LayerProbe:
         few = _some(values)
         self._signals += spread_signals(layer, "act", few)
         if self._find_faults and few.ndim in (2, 4):
-            self._signals.append((layer, "act_rank", _some_units(few)))
+            units = _some_units(few)
+            self._signals.append((layer, "act_rank", units))
+            self._signals.append((layer, "act_spread", _share_of_spread(units)))
         if kind in RECTIFIERS:
             self._signals.append((layer, "zeros", (few == 0).float().mean()))
         if ends := SATURATES.get(kind):
@@ -197,6 +199,13 @@ def spread_signals(layer: str, what: str, values: Tensor) -> list[Signal]:
 def _some_units(values: Tensor) -> Tensor:
     """Return what some units, the second axis, give for some samples, shape (units, samples)."""
     return values.transpose(0, 1).flatten(1)[:_MAX_UNITS, :_MAX_SAMPLES].clone()
+
+
+def _share_of_spread(units: Tensor) -> Tensor:
+    """Return what share of the size of outputs differs from sample to sample."""
+    spread = units - units.mean(1, keepdim=True)
+    share: Tensor = torch.linalg.vector_norm(spread) / torch.linalg.vector_norm(units).clamp_min(_TINY)
+    return share
 
 
 def rank_of(units: Tensor) -> Tensor:

@@ -79,6 +79,20 @@ def test_the_rank_is_the_number_of_directions_that_samples_differ_in(directions:
     assert found["0", "act_rank"] == directions
 
 
+def test_the_share_of_outputs_that_differs_is_told_beside_a_large_bias() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(5, 8)
+    nn.init.constant_(layer.bias, 10.0)
+    inputs = torch.randn(50, 5)
+
+    outputs = layer(inputs).detach().numpy()
+    found = watch(nn.Sequential(layer), inputs, find_faults=True)
+
+    expected = ((outputs - outputs.mean(0)) ** 2).mean() ** 0.5 / (outputs**2).mean() ** 0.5
+    assert found["0", "act_spread"] == pytest.approx(expected, rel=1e-4)
+    assert found["0", "act_spread"] < 0.1
+
+
 def test_outputs_that_are_not_finite_have_a_rank_of_their_own() -> None:
     inputs = torch.full((6, 2), torch.inf)
 

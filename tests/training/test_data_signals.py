@@ -92,6 +92,17 @@ def test_a_column_that_is_empty_in_validation_has_no_spread_there() -> None:
     assert alike["val_column_scale"] == pytest.approx(1.0)
 
 
+def test_a_column_that_goes_with_the_targets_of_training_alone_is_told() -> None:
+    train_x, val_x = draw(300, 4, 26), draw(300, 4, 27)
+    train_y, val_y = (x[:, 0] > 0.3 for x in (train_x, val_x))
+    train_x[:, 3] = train_y + 0.1 * train_x[:, 3]
+
+    found = named(sample_signals((train_x, train_y.long()), (val_x, val_y.long()), 2))
+
+    before, after = (np.corrcoef(x[:, 3], y)[0, 1] for x, y in ((train_x, train_y), (val_x, val_y)))
+    assert found["val_relation_shift"] == pytest.approx(before - after, abs=0.03)
+
+
 def test_far_values_do_not_make_a_column_of_validation_narrow() -> None:
     train_x, val_x = draw(300, 2, 23), draw(300, 2, 24)
     train_x[0] = 1e6

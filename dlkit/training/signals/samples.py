@@ -65,6 +65,7 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
             yield "", "val_column_shift", shift[often[varied]].abs().max()
         if _varies(train_x, _OFTEN).any():
             yield "", "val_column_scale", _least_spread(train_x, val_x)
+            yield "", "val_relation_shift", _relation_shift((train_x, train_y), (val_x, val_y))
     if train[1].is_floating_point():
         spread = train_y.std(0, correction=0).clamp_min(_TINY)
         yield "", "val_target_shift", ((val_y.mean(0) - train_y.mean(0)) / spread).abs().max()
@@ -88,10 +89,30 @@ def _least_spread(train: Tensor, val: Tensor) -> Tensor:
 
     Of columns of which many values differ: of others, validation may have one value alone.
     """
+    before, after = (part.std(0, correction=0) for part in _without_tails(train, val))
+    return (after / before.clamp_min(_TINY)).min()
+
+
+def _relation_shift(train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the largest difference, in validation, of the correlation of a column with a target or a class."""
+    columns = _without_tails(train[0], val[0])
+    many = bool(_varies(train[1], _OFTEN).all())  # classes are few values each
+    targets = _without_tails(train[1], val[1]) if many else (train[1], val[1])
+    before, after = (_correlations(x, y) for x, y in zip(columns, targets, strict=True))
+    return (after - before).abs().max()
+
+
+def _correlations(x: Tensor, y: Tensor) -> Tensor:
+    """Return the correlation of each column with each target, shape (C, K); 0 where one does not vary."""
+    scaled = [(each - each.mean(0)) / each.std(0, correction=0).clamp_min(_TINY) for each in (x, y)]
+    return scaled[0].T @ scaled[1] / len(x)
+
+
+def _without_tails(train: Tensor, val: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the columns in which many values differ, cut to the middle nine tenths of the training values."""
     often = _varies(train, _OFTEN)
     low, high = torch.quantile(train[:, often], torch.tensor([_CUT, 1 - _CUT]), dim=0)
-    before, after = (part[:, often].clamp(low, high).std(0, correction=0) for part in (train, val))
-    return (after / before.clamp_min(_TINY)).min()
+    return train[:, often].clamp(low, high), val[:, often].clamp(low, high)
 
 
 def _widest_tail(columns: Tensor, std: Tensor) -> Tensor:
