@@ -10,10 +10,12 @@ from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import recipe_of
 
 _RATE_FACTOR = 10.0
-_HEALTHY_FIRST, _RMSPROP_FIRST = 0.03, 10.0
+_HEALTHY_FIRST, _HEALTHY_ALONE, _RMSPROP_FIRST = 0.03, 0.1, 10.0
+_SGD, _ALONE, _MOMENTUM = 0.03, 5.0, 0.5
 _SPAN = 3.0
 _ENOUGH_STEPS = 200
 _BATCH_NORM_FROM = 8
+_DEEP = 8
 _OTHERS = (
     "sigmoid",
     "tanh",
@@ -31,6 +33,21 @@ def usual(config: Mapping[str, Any], name: str) -> Any:
     """Return the value of a setting in the recipe of the run's network and data, else its default."""
     given = {key: config[key] for key in ("model", "data", "optimizer") if key in config}
     return recipe_of(given).get(name, getattr(TrainConfig, name))
+
+
+def usual_rate(config: Mapping[str, Any]) -> float:
+    """Return the rate of the recipe; for SGD that of SGD, whose steps are short without momentum."""
+    rate: float = usual(config, "lr")
+    if config.get("optimizer") != "sgd":
+        return rate
+    if usual(config, "optimizer") != "sgd":
+        rate = _SGD
+    return rate * _ALONE if _is_alone(config) else rate
+
+
+def _is_alone(config: Mapping[str, Any]) -> bool:
+    """Return whether each step is of one batch alone: SGD without momentum."""
+    return config.get("optimizer") == "sgd" and config.get("momentum", 0.9) < _MOMENTUM
 
 
 def change(name: str, before: Any, after: Any) -> Cure:
@@ -60,7 +77,7 @@ def lower_rate(recording: Recording) -> Cure:
     fitting = _fitting_rate(recording, rate)
     if fitting is not None and fitting < rate / 2:
         return change("lr", rate, fitting)
-    recipe = usual(recording.config, "lr")
+    recipe = usual_rate(recording.config)
     return change("lr", rate, recipe if recipe <= rate / 2 else rounded(rate / _RATE_FACTOR))
 
 
@@ -72,7 +89,7 @@ def raise_rate(recording: Recording) -> Cure:
     fitting = _fitting_rate(recording, rate)
     if fitting is not None and fitting > 2 * rate:
         return change("lr", rate, fitting)
-    recipe = usual(recording.config, "lr")
+    recipe = usual_rate(recording.config)
     return change("lr", rate, recipe if recipe >= 2 * rate else rounded(rate * _RATE_FACTOR))
 
 
@@ -90,8 +107,8 @@ def _fitting_rate(recording: Recording, rate: float) -> float | None:
         first = [value / _RMSPROP_FIRST for value in first]
     if not first or not max(first) > 0:
         return None
-    recipe = usual(config, "lr")
-    fitting = min(max(rate * _HEALTHY_FIRST / max(first), recipe / _SPAN), recipe * _SPAN)
+    recipe, healthy = usual_rate(config), _HEALTHY_ALONE if _is_alone(config) else _HEALTHY_FIRST
+    fitting = min(max(rate * healthy / max(first), recipe / _SPAN), recipe * _SPAN)
     return rounded(fitting, 1)
 
 
@@ -110,6 +127,18 @@ def batch_norm(recording: Recording) -> Cure | None:
     if given.get("norm", "none") != "none" or recording.config.get("batch_size", 0) < _BATCH_NORM_FROM:
         return None
     return argument(recording, "norm", "batch")
+
+
+def shallower(recording: Recording) -> Cure | None:
+    """Return the cure of very many layers that the network was given; None where it was not given so many."""
+    given = recording.config.get("arguments", {})
+    layers = str(given.get("hidden", "")).split(",")
+    if len(layers) >= _DEEP:
+        return Cure(f"-s hidden=64,64 instead of {len(layers)} layers", "-s", "hidden=64,64")
+    for name in ("depth", "layers", "num_layers", "blocks"):
+        if isinstance(given.get(name), int) and given[name] >= _DEEP:
+            return Cure(f"-s {name}=2 instead of {given[name]}", "-s", f"{name}=2")
+    return None
 
 
 def other_activation(recording: Recording) -> Cure | None:
