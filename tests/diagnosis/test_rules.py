@@ -238,6 +238,71 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "--label-smoothing",
     ),
+    "weights that start very large": (
+        "init",
+        lambda: healthy(
+            {"weight_norm": {"second.weight": constant(100.0)}, **FLAT},
+            history=stuck(),
+        ),
+        "warning",
+        None,
+    ),
+    "weights that shrank and grew again": (
+        "over_regularised",
+        lambda: healthy(
+            {"weight_norm": {"first.weight": [(1, 5.0), (51, 0.5), (200, 2.5)]}, **FLAT},
+            history=stuck(),
+            weight_decay=20.0,
+        ),
+        "warning",
+        "--weight-decay",
+    ),
+    "outputs along one line": (
+        "bottleneck",
+        lambda: healthy(
+            {
+                "act_rank": {"first": [(1, 63.0)], "relu": [(1, 63.0)], "output": [(1, 1.0)]},
+                "units": {**UNITS, "output.weight": [(1, 10.0)]},
+            },
+            history=stuck(0.6),
+        ),
+        "warning",
+        "-s",
+    ),
+    "one epoch of few steps": (
+        "underfit",
+        lambda: healthy(
+            {"grad_norm": {"first.weight": [(1, 1.0), (30, 1.0)]}},
+            history={
+                "epoch": [1.0],
+                "step": [30.0],
+                "train_loss": [0.8 * CONSTANT],
+                "val_loss": [0.4 * CONSTANT],
+                "train_accuracy": [0.3],
+                "val_accuracy": [0.6],
+            },
+        ),
+        "warning",
+        "--epochs",
+    ),
+    "a column that tells the targets of training alone": (
+        "val_differs",
+        lambda: healthy(
+            whole(val_input_shift=0.1, val_relation_shift=0.9),
+            history={**stuck(0.9), "train_loss": [0.1] * 10},
+        ),
+        "warning",
+        None,
+    ),
+    "features times a thousandth, within the network": (
+        "vanishing",
+        lambda: healthy(
+            {"act_spread": {"first": [(1, 0.9)], "relu": [(1, 0.8)], "output": [(1, 0.004)]}, **FLAT},
+            history=stuck(),
+        ),
+        "warning",
+        None,
+    ),
     "features times a thousandth": (
         "vanishing",
         lambda: healthy({**whole(output_spread=2e-5), **FLAT}, history=stuck()),
@@ -844,6 +909,13 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
     "an average of a short run that is good": (
         "mode_gap",
         lambda: healthy(ema=0.999),
+    ),
+    "outputs that differ less from layer to layer": (
+        "vanishing",
+        lambda: healthy(
+            {"act_spread": {"first": [(1, 0.2)], "relu": [(1, 0.05)], "output": [(1, 0.015)]}, **FLAT},
+            history=stuck(),
+        ),
     ),
     "a few steps that get as far as simple methods": (
         "underfit",

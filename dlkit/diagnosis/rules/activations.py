@@ -2,7 +2,7 @@
 
 import math
 
-from dlkit.diagnosis.cures import argument, batch_norm, change, current_argument, other_activation
+from dlkit.diagnosis.cures import argument, batch_norm, change, current_argument, other_activation, shallower
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Point, Recording, first_above, late, median, persists
 from dlkit.diagnosis.rule import Rule
@@ -11,13 +11,41 @@ _NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
 _NOTHING, _LEARNED, _WELL = 0.05, 0.5, 0.85
 _FIRST_CHECKS = 4
 _TINY_SPREAD, _NO_SPREAD = 1e-4, 1e-6
+_SMALL_SHARE, _FALL = 0.02, 20.0
+_PASS_ON = Cure(
+    "let the inputs pass: no factor far below 1 in forward(), default weights, inputs of spread 1"
+)
 _JUMP = 100.0
 _SMALLER_START = Cure("start with smaller weights (Xavier), normalise the inputs, or use ReLU")
 
 
 def vanishing(recording: Recording, limit: float) -> Evidence | None:
     """Find a first layer whose gradients are tiny beside those of others."""
-    return _vanishing_gradient(recording, limit) or _vanishing_outputs(recording)
+    return (
+        _vanishing_gradient(recording, limit) or _vanishing_layer(recording) or _vanishing_outputs(recording)
+    )
+
+
+def _vanishing_layer(recording: Recording) -> Evidence | None:
+    """Judge by the first layer whose outputs are nearly the same for different samples, unlike those before it."""
+    used = recording.number("inputs_used") or 0.0
+    if not recording.finished or not recording.suffers(_WELL) or 0 < used < _LEARNED:
+        return None  # the inputs that are left out make the outputs alike
+    shares = [1.0, 1.0]
+    for layer, points in recording.layers("act_spread").items():
+        share, before = points[0][1], shares[-2]
+        if _NO_SPREAD < share < min(_SMALL_SHARE, before / _FALL):
+            return Evidence(
+                message=f"at step {points[0][0]} a share of {share:.2g} of the outputs of {layer} differs from sample"
+                f" to sample, of {before:.2g} before it",
+                value=share,
+                layer=layer,
+                step=points[0][0],
+                cure=_PASS_ON,
+                confirm="dlkit inspect acts RUN",
+            )
+        shares.append(share)
+    return None
 
 
 def _vanishing_outputs(recording: Recording) -> Evidence | None:
@@ -33,9 +61,7 @@ def _vanishing_outputs(recording: Recording) -> Evidence | None:
         message=f"at step {step} the outputs of different samples differ by {spread:.2g} only",
         value=spread,
         step=step,
-        cure=Cure(
-            "let the inputs pass: no factor far below 1 in forward(), default weights, inputs of spread 1"
-        ),
+        cure=_PASS_ON,
         confirm="dlkit inspect acts RUN shows where the spread is lost",
     )
 
@@ -65,7 +91,8 @@ def _vanishing_gradient(recording: Recording, limit: float) -> Evidence | None:
         value=min(start, end),
         layer=layers[0],
         step=next((step for step, value in ratios if value < limit), None),
-        cure=batch_norm(recording)
+        cure=shallower(recording)
+        or batch_norm(recording)
         or other_activation(recording)
         or Cure("use ReLU or GELU, a normalisation layer, or fewer layers"),
         confirm="dlkit inspect grads RUN",
@@ -117,7 +144,8 @@ def dead_units(recording: Recording, limit: float) -> Evidence | None:
         value=share,
         layer=layer,
         step=first_above(found[layer], _NOTE_DEAD),
-        cure=argument(recording, "activation", "leaky_relu")
+        cure=shallower(recording)
+        or argument(recording, "activation", "leaky_relu")
         or other_activation(recording)
         or Cure("LeakyReLU or GELU, biases of 0, a lower --lr"),
         confirm="dlkit inspect acts RUN",
@@ -187,14 +215,15 @@ _SYMPTOMS = (
 RULES = (
     Rule(
         name="vanishing",
-        title="gradients or outputs that vanish",
+        title="vanishing gradients",
         stage="activations",
-        signals=("grad_norm", "size", "output_spread"),
+        signals=("grad_norm", "size", "output_spread", "act_spread"),
         threshold=1e-4,
         condition="the root mean square gradient of the first matrix is below 1e-4 of the largest, in the first or in"
         " the late steps; a note where the loss fell by half; or the first outputs of different samples differ by 1e-4,"
-        " and validation gets less than 85 % of the way to a perfect answer",
-        healthy="0.044 or more, outputs 8e-4 or more",
+        " or those of a layer by 2 % of their size and 20 times less than two layers before, and validation gets less"
+        " than 85 % of the way to a perfect answer",
+        healthy="0.044 or more; outputs 8e-4 or more; 0.2 to 1 times as much as two layers before",
         source="AutoTrainer (Zhang et al. 2021); SageMaker Debugger, VanishingGradient",
         cure="-s norm=batch, -s activation=relu",
         find=vanishing,

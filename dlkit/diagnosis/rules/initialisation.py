@@ -12,7 +12,7 @@ from dlkit.diagnosis.rule import Rule
 _ALIKE = 1e-6
 _LEARNED, _WELL = 0.5, 0.85
 _FEW, _FAR = 8, 3.0
-_SMALL = 0.1
+_SMALL, _LARGE = 0.1, 2.0
 _NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
 
 
@@ -23,6 +23,27 @@ def bad_start(recording: Recording, limit: float) -> Evidence | None:
         or _alike_at_first(recording)
         or _high_first_loss(recording, limit)
         or _small_weights(recording)
+        or _large_weights(recording)
+    )
+
+
+def _large_weights(recording: Recording) -> Evidence | None:
+    """Find weights that start much larger than those of any usual initialisation, embeddings included."""
+    sizes = {
+        layer: norm / math.sqrt(size)
+        for layer in recording.matrices
+        if (size := recording.number("size", layer)) and (norm := recording.number("weight_norm", layer))
+    }
+    large = [layer for layer, value in sizes.items() if value > _LARGE]
+    if not large or recording.config.get("init") or not recording.finished or not recording.suffers(_WELL):
+        return None
+    return Evidence(
+        message=f"the weights of {listed(large)} start at {sizes[large[0]]:.2g} in the root mean square",
+        value=sizes[large[0]],
+        layer=large[0],
+        step=1,
+        cure=_default_start(recording),
+        confirm="dlkit inspect acts RUN",
     )
 
 
@@ -158,8 +179,14 @@ def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | No
     ):  # nothing passes, so no rank tells
         return _first_narrow(widths, needed)
     ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
+    several = (recording.number("classes") or 0.0) > 2  # of one number for an answer, the rank is 1
     return _first_narrow(widths, needed) or _first_narrow(
-        [place for place in ranks[:-1] if _is_wide(recording, *place) or place[1] > needed], needed
+        [
+            place
+            for place in (ranks if several else ranks[:-1])
+            if _is_wide(recording, *place) or place[1] > needed
+        ],
+        needed,
     )
 
 
@@ -186,7 +213,8 @@ RULES = (
         " validation gets less than 85 % of the way; or the first loss is 3 times that of the best"
         " constant answer, a note where the loss fell by half all the same (of 9 times, where validation gets 85 % of"
         " the way to a perfect answer); or half of the matrices start at a tenth of"
-        " the size that keeps the spread, and validation gets less than 85 % of the way to a perfect answer",
+        " the size that keeps the spread or a matrix at 2 in the root mean square, and validation gets less than 85 %"
+        " of the way to a perfect answer",
         healthy="1.00 to 1.31",
         source="Karpathy, A Recipe for Training Neural Networks; TheDeepChecker",
         cure="-s init=default",

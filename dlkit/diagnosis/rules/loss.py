@@ -12,7 +12,7 @@ from dlkit.errors import counted
 _FEWEST_STEPS, _TRIAL = 10, 5
 _STILL_FALLING = 0.15
 _SHORT = 100
-_FALLS, _FELL = 0.02, 0.75
+_FALLS, _FELL, _FELL_WITHIN = 0.02, 0.75, 0.1
 _LEARNED, _WELL, _ATTAINED, _SHORTFALL = 0.2, 0.85, 0.05, 0.25
 _NOTHING = 0.1
 _DRY_RUN = "dlkit train --config RUN/config.toml --dry-run reports the memory"
@@ -47,6 +47,7 @@ def underfit(recording: Recording, limit: float) -> Evidence | None:
         _impatient(recording)
         or _one_step_an_epoch(recording)
         or _few_steps(recording)
+        or _one_epoch(recording)
         or _unfinished(recording, limit)
         or _below_simple(recording)
     )
@@ -84,6 +85,29 @@ def _one_step_an_epoch(recording: Recording) -> Evidence | None:
         value=float(recording.steps),
         step=None,
         cure=change("accumulate", accumulate, 1),
+        confirm="dlkit plot RUN",
+    )
+
+
+def _one_epoch(recording: Recording) -> Evidence | None:
+    """Find a single epoch of few steps, after which the loss is far below its mean over the epoch: it still fell."""
+    skill, train_gain, gain = recording.skill, recording.gain("train_loss"), recording.gain()
+    if recording.epochs != 1 or recording.steps > _SHORT or recording.config.get("init"):
+        return None
+    if (
+        skill is None
+        or train_gain is None
+        or gain is None
+        or skill > _WELL
+        or gain - train_gain < _FELL_WITHIN
+    ):
+        return None
+    return Evidence(
+        message=f"the run took {counted(recording.steps, 'step')}, and in its one epoch the loss fell from"
+        f" {recording.column('train_loss')[0]:.3g} in the mean to {recording.column('val_loss')[0]:.3g} at the end",
+        value=gain - train_gain,
+        step=None,
+        cure=train_longer(recording),
         confirm="dlkit plot RUN",
     )
 

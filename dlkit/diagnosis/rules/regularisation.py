@@ -66,11 +66,11 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     matrices = set(recording.matrices)
     norms = [points for layer, points in recording.layers("weight_norm").items() if layer in matrices]
     first = math.hypot(*(points[0][1] for points in norms)) if norms else 0.0
-    last = math.hypot(*(points[-1][1] for points in norms)) if norms else 0.0
-    if first and last < limit * first and skill < _HARDLY:
+    least = math.hypot(*(min(value for _, value in points) for points in norms)) if norms else 0.0
+    if first and least < limit * first and skill < _HARDLY:
         return Evidence(
-            message=f"the weights shrank to {last / first:.2g} of their size, {learned(skill)}",
-            value=last / first,
+            message=f"the weights shrank to {least / first:.2g} of their size, {learned(skill)}",
+            value=least / first,
             step=None,
             cure=_less_decay(recording),
             confirm="dlkit inspect weights RUN",

@@ -11,14 +11,15 @@ _LEAST_PER_BATCH = 8
 _LEAST_ENTROPY = 0.6
 _NOT_FEWER = 0.25
 _OTHER_SCALE = 3.0
-_OTHER_CLASSES, _OTHER_TARGETS, _NEW_CLASSES = 0.5, 1.5, 0.02
+_OTHER_CLASSES, _OTHER_TARGETS, _NEW_CLASSES = 0.2, 1.5, 0.02
+_READ = 384.0  # samples of each part that are compared
 _FEWEST = 100
 _MOST_OF_VARIANCE = 0.9
 _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
 _LEAST_SAMPLES = 30
 _FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
-_OTHER_COLUMN = 1.2
+_OTHER_COLUMN, _OTHER_RELATION = 1.2, 0.5
 _NOTHING = 0.1
 _ENOUGH, _ACROSS = 60, 0.3
 _FAR_INPUTS, _WELL = 2.0, 0.85
@@ -60,11 +61,13 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     shift, scale = recording.number("val_input_shift"), recording.number("val_input_scale")
     column = recording.number("val_column_shift") or 0.0
     targets, samples = recording.number("val_target_shift"), recording.number("val_samples") or 0.0
+    classes = recording.number("classes")
     if shift is None or samples < _LEAST_SAMPLES or recording.repeats_few:
         return None
     scale = 1.0 if scale is None else max(scale, 1e-9)
     narrowest = recording.number("val_column_scale")
     narrowest = 1.0 if narrowest is None else narrowest
+    relation = recording.number("val_relation_shift") or 0.0
     if shift > limit or not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
         message = f"the inputs of validation lie {shift:.2g} standard deviations from those of training"
         if shift <= limit:
@@ -73,12 +76,18 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
         message = f"a column of validation lies {column:.2g} standard deviations from that of training"
     elif narrowest < 1 / _OTHER_SCALE:
         message = f"a column of validation varies {narrowest:.2g} times as much as that of training"
-    elif recording.number("classes") and targets is not None and targets > _OTHER_CLASSES:
+    elif (
+        classes
+        and targets is not None
+        and targets > max(_OTHER_CLASSES, 2 * math.sqrt(classes / min(samples, _READ)))
+    ):
         message = f"{targets:.0%} of the validation samples are of classes that training has few of"
     elif (new := recording.number("val_new_classes")) is not None and new > _NEW_CLASSES:
         message = f"{new:.0%} of the validation samples are of classes that training hardly has"
-    elif not recording.number("classes") and targets is not None and targets > _OTHER_TARGETS:
+    elif not classes and targets is not None and targets > _OTHER_TARGETS:
         message = f"the targets of validation lie {targets:.2g} standard deviations from those of training"
+    elif relation > _OTHER_RELATION and samples > _FEWEST:
+        message = f"the correlation of a column with the targets differs by {relation:.2g} in validation"
     elif not (message := _each_by_itself(recording)):
         return None
     within, skill = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")], recording.skill
@@ -194,16 +203,18 @@ RULES = (
             "val_column_scale",
             "val_target_shift",
             "val_new_classes",
+            "val_relation_shift",
             "simple_train",
             "simple_val",
             "val_loss",
         ),
         threshold=1.0,
         condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 3"
-        " times more or less, or 3 times less in one column, or 50 % of its samples are of other classes, 2 % of"
-        " classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or simple"
-        " methods get 30 % further within each part than from one to the other; a note where validation is as good as"
-        " training and as what simple methods reach within a part",
+        " times more or less, or 3 times less in one column, or a fifth of its samples is of other classes, 2 % of"
+        " classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or the"
+        " correlation of a column with the targets differs by 0.5, or simple methods get 30 % further within each part"
+        " than from one to the other; a note where validation is as good as training and as what simple methods reach"
+        " within a part",
         healthy="0.02 to 0.2",
         source="measured here",
         cure="split at random; prepare both parts alike",
