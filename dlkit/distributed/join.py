@@ -108,8 +108,11 @@ class Joined:
                 with contextlib.suppress(dist.DistStoreError):
                     self.store.wait([_REPORTED], wait)
             winner = self.store.compare_set(_REPORTED, "", str(rank))
-        except (RuntimeError, ValueError):  # the store has gone, with the process or the agent that kept it
-            return rank == 0 or not lost
+        except (
+            RuntimeError,
+            ValueError,
+        ):  # the store has gone, with the agent or the first process, which reports
+            return rank == 0 or (self.membership.has_agent and not lost)
         return bool(winner.decode() == str(rank))
 
 

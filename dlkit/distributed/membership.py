@@ -68,7 +68,7 @@ def read_membership(variables: Mapping[str, str] = os.environ) -> Membership | N
     if missing:
         found = ", ".join(f"{name}={variables[name]}" for name in _NEEDED if name in variables)
         raise ConfigError(
-            f"{found} is set, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not",
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set beside {found}",
             "start with torchrun, which sets all of them, or unset RANK and WORLD_SIZE to train in one process",
         )
     if _number(variables, "MASTER_PORT", "") > _LARGEST_PORT:
@@ -78,12 +78,12 @@ def read_membership(variables: Mapping[str, str] = os.environ) -> Membership | N
     rank, size = _number(variables, "RANK", "0"), _number(variables, "WORLD_SIZE", "1")
     local_rank = _number(variables, "LOCAL_RANK", "0")
     local_size = _number(variables, "LOCAL_WORLD_SIZE", "1")
-    if not rank < size or not local_rank < local_size:
-        name = "RANK" if not rank < size else "LOCAL_RANK"
-        raise ConfigError(
-            f"{name}={variables[name]} is not below the number of processes",
-            "ranks count from 0; torchrun sets them",
-        )
+    for local, number, count in (("", rank, size), ("LOCAL_", local_rank, local_size)):
+        if number >= count:
+            raise ConfigError(
+                f"{local}RANK={number} is not below {local}WORLD_SIZE={count}",
+                "ranks count from 0; torchrun sets them",
+            )
     if size == 1:
         return None
     devices = [int(number) for number in variables.get(DEVICES, "").split(",") if number]

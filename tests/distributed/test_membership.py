@@ -61,7 +61,7 @@ def test_half_set_variables_are_refused(missing: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_membership(variables)
 
-    assert f"{missing} is not" in caught.value.message
+    assert f"{missing} is not set" in caught.value.message
     assert "torchrun" in caught.value.hint
 
 

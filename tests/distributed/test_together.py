@@ -226,15 +226,28 @@ def test_a_busy_port_is_named(ranks: ForkServer, home: Path) -> None:
     assert port in child.stderr()
 
 
-def test_devices_beside_torchrun_and_half_set_variables_are_refused(ranks: ForkServer, home: Path) -> None:
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "WORLD_SIZE": "2", "RANK": "0"}
-
-    beside = ranks.start(home, "train", "mlp", "--devices", "2", **place)
+def test_half_set_variables_are_refused(ranks: ForkServer, home: Path) -> None:
     half = ranks.start(home, "train", "mlp", WORLD_SIZE="2")
 
-    assert (beside.wait(), half.wait()) == (2, 2)
-    assert "--devices 2" in beside.stderr()
+    assert half.wait() == 2
     assert "RANK" in half.stderr()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--devices", "2"), ("--dry-run",), ("--overfit", "8"), ("--print-config",)],
+    ids=lambda words: words[0],
+)
+def test_what_takes_one_process_is_refused_by_one_of_several(
+    ranks: ForkServer, home: Path, words: tuple[str, ...]
+) -> None:
+    children = start_ranks(ranks, home, 2, "train", "mlp", *words)
+
+    assert [child.wait(60) for child in children] == [2, LOST]
+    (line,) = errors(children)
+    assert words[0] in line
+    assert "torchrun" in line
+    assert "".join(child.stdout() for child in children) == ""
 
 
 def test_a_search_is_refused_by_one_process(ranks: ForkServer, home: Path) -> None:

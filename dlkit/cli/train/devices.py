@@ -56,12 +56,12 @@ def as_member(devices: str | None) -> Iterator["Joined | None"]:
     joined = join(place, console.note)
     console.mode.quiet |= place.rank > 0
     try:
+        joined.meet(console.note)
         if devices is not None and not place.launched:
             raise ConfigError(
                 f"--devices {devices} does not go with torchrun, which has started {place.size} processes",
                 "leave it out: torchrun says how many processes there are",
             )
-        joined.meet(console.note)
         yield joined
     except Exit:
         raise

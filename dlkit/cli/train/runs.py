@@ -20,7 +20,7 @@ from dlkit.cli.train.folds import configs_of_folds, folds_asked, note_spread
 from dlkit.cli.train.result import print_result
 from dlkit.cli.train.resume import config_of_run, open_to_resume
 from dlkit.cli.verbose import phase
-from dlkit.errors import DivergedError
+from dlkit.errors import ConfigError, DivergedError
 from dlkit.files.atomic import sweep_temporaries
 from dlkit.files.run_dir import RunDir
 from dlkit.files.run_places import check_out
@@ -63,6 +63,12 @@ class Command:
         """Do it; as one of several processes if others have joined."""
         given, resuming = self.given, self.resume is not None
         trying = self.modes & {"print_config", "dry_run", "overfit"}
+        if trying and joined is not None:
+            raise ConfigError(
+                f"--{min(trying).replace('_', '-')} takes one process, and torchrun has started "
+                f"{joined.membership.size}",
+                "start it without torchrun",
+            )
         folds = 0 if resuming or trying else folds_asked(given)
         first = is_first(joined)
         if folds > 1:
