@@ -11,11 +11,12 @@ from typing import IO, BinaryIO, cast
 from dlkit.data.preparing import one_at_a_time
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
 from dlkit.data.tables.reading.files.delimited import DelimitedFile, NotForArrowError
+from dlkit.data.tables.reading.files.encodings import foreign_encoding, wide_encoding
 from dlkit.data.tables.reading.files.faults import rewritten
-from dlkit.data.tables.reading.files.header import from_to, is_ragged, read_header, wide_encoding
+from dlkit.data.tables.reading.files.header import from_to, is_ragged, read_header
 from dlkit.data.tables.reading.files.opening import as_utf8, opened, sha256_of, spooled
 from dlkit.data.tables.reading.files.parquet import ParquetFile
-from dlkit.data.tables.reading.files.surroundings import foreign_encoding, is_blank_separated
+from dlkit.data.tables.reading.files.surroundings import is_blank_separated
 from dlkit.data.tables.reading.files.wide import WIDE_COLUMNS, WideFile
 from dlkit.data.tables.reading.notes import notes_of, refuse_idle
 from dlkit.data.tables.reading.options import Asked, TableOptions

@@ -225,6 +225,8 @@ def _skipped(file: BinaryIO, source: str, header: Header) -> Iterator[str]:
     """Yield which lines above and below the rows are skipped."""
     if header.comments:
         yield f"{source}: {counted(header.comments, 'line')} of comments at the beginning skipped"
+    if header.joined:
+        yield f"{source}: names of columns that stand in several lines are joined: {_some_names(header.names)}"
     if header.titles:
         file.seek(0)
         lines = itertools.islice(file, header.comments, header.comments + header.titles)
@@ -236,6 +238,11 @@ def _skipped(file: BinaryIO, source: str, header: Header) -> Iterator[str]:
             (text for line in file if (text := line.decode(errors="replace").strip(" \r\n,;\t|"))), ""
         )
         yield f"{source}: {counted(header.below, 'line')} below the rows skipped: {printable(shown, 60)}"
+
+
+def _some_names(names: Sequence[str]) -> str:
+    shown = [name for name in names if name]
+    return printable(", ".join(shown[:6]), 100) + (", ..." if len(shown) > 6 else "")
 
 
 class _Tap:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from dlkit.data.tables.reading.files.encodings import convert_by_hand, wide_encoding
 from dlkit.data.tables.reading.files.fields import are_values, delimiter_of, is_number, split_line
+from dlkit.data.tables.reading.files.header_lines import join_names
 from dlkit.data.tables.reading.files.surroundings import lines_above
 from dlkit.errors import DataError, printable
 
@@ -43,6 +45,7 @@ class Header:
         titles: How many of them stand above the names, as titles do, and are skipped.
         below: How many lines below the rows are skipped.
         stop: Where those begin, in bytes; None where there are none.
+        joined: The names stand in several lines.
     """
 
     names: tuple[str, ...]
@@ -53,6 +56,7 @@ class Header:
     titles: int = 0
     below: int = 0
     stop: int | None = None
+    joined: bool = False
 
 
 def read_header(
@@ -73,7 +77,7 @@ def read_header(
     _check_start(start, source)
     file.seek(len(_BOM) if start.startswith(_BOM) else 0)
     comments, line, begin, record = _first_record(file)
-    titles = 0
+    titles, top = 0, begin
     if named is not False:
         titles, begin, record = _below_titles(file, begin, record, delimiter)
         line += titles
@@ -104,6 +108,11 @@ def read_header(
         return Header(numbered, delimiter, begin, line - 1, comments)
     end = file.tell()
     rows = _next_rows(file, delimiter)
+    plain, (names, below) = names, join_names(names, rows, _last_fields(file, top, begin, delimiter))
+    titles -= names != plain and titles > 0
+    file.seek(end)
+    end += sum(len(file.readline()) for _ in range(below))
+    rows = rows[below:]
     if len(names) == 1 and rows and all(len(row) == 1 for row in rows if row):
         _refuse_quoted_lines(names[0], [row[0] for row in rows if row], source, line)
     if named is not True and _come_again(names, rows):
@@ -137,7 +146,8 @@ def read_header(
         file.seek(end)
         raise DataError(err.message, _names_below(file, delimiter, source, line) or err.hint) from err
     file.seek(end)
-    return Header(names, delimiter, end, line - 1 + record.count(b"\n"), comments, titles)
+    lines = line - 1 + record.count(b"\n") + below
+    return Header(names, delimiter, end, lines, comments, titles, joined=names != plain)
 
 
 def _below_titles(file: BinaryIO, begin: int, record: bytes, delimiter: str | None) -> tuple[int, int, bytes]:
@@ -154,6 +164,13 @@ def _below_titles(file: BinaryIO, begin: int, record: bytes, delimiter: str | No
     titles, size = lines_above(file.read(_BYTES_SEEN), delimiter)
     file.seek(begin + size if titles else end)
     return titles, begin + size, _record(file) if titles else record
+
+
+def _last_fields(file: BinaryIO, begin: int, end: int, delimiter: str) -> list[str]:
+    """Return the fields of the last line between two places of a file; none where there is no line."""
+    file.seek(begin)
+    lines = file.read(end - begin).decode(errors="replace").splitlines()
+    return split_line(lines[-1], delimiter) if lines else []
 
 
 def _refuse_quoted_lines(name: str, fields: Sequence[str], source: str, line: int) -> None:
@@ -212,18 +229,6 @@ def fault_in(source: str, line: int, what: str, hint: str = "") -> DataError:
     return DataError(f"{source} line {line:,} {what}", hint)
 
 
-def wide_encoding(start: bytes) -> str:
-    """Return the encoding of text of two or four bytes a letter, by its mark or its zeros; empty for any other."""
-    if start[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
-        return "UTF-32"
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "UTF-16"
-    zeros = [byte == 0 for byte in start[:4]]
-    if zeros == [False, True, False, True]:
-        return "UTF-16LE"
-    return "UTF-16BE" if zeros == [True, False, True, False] else ""
-
-
 def text_fault(data: bytes, source: str, line: int, offset: int) -> DataError | None:
     """Return the error of a line that is no text; None if it is.
 
@@ -244,8 +249,7 @@ def text_fault(data: bytes, source: str, line: int, offset: int) -> DataError | 
             source,
             line,
             f"is not UTF-8: byte {offset + err.start:,} is 0x{data[err.start]:02x}",
-            f"as Excel on Windows writes it: iconv -f WINDOWS-1252 -t UTF-8 {shlex.quote(source)} > utf8.csv; if "
-            "encodings are mixed, fix that line",
+            f"{convert_by_hand(data, source)}; if encodings are mixed, fix that line",
         )
     return None
 

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from dlkit.data.tables.reading.files.header import wide_encoding
-from dlkit.data.tables.reading.files.surroundings import blank_separated, foreign_encoding, is_blank_separated
+from dlkit.data.tables.reading.files.encodings import foreign_encoding, wide_encoding
+from dlkit.data.tables.reading.files.surroundings import blank_separated, is_blank_separated
 from dlkit.errors import DataError, printable
 
 _HEAD_BYTES = 2**16

@@ -1,6 +1,5 @@
-"""What stands around a table in its file: an encoding other than UTF-8, lines above the names, lines below the rows."""
+"""What stands around a table in its file: lines above the names, lines below the rows, blanks between fields."""
 
-import codecs
 import csv
 import re
 from collections import Counter
@@ -16,44 +15,14 @@ from dlkit.data.tables.reading.files.fields import (
     split_line,
 )
 
-ENCODING_BYTES = 8 * 2**20
 _TAIL_BYTES = 2**16
 _ROWS_SEEN, _FEWEST_ROWS = 60, 4
 _MOST_TITLES = 20
 _PREAMBLES = {"TOA5", "TOACI1"}  # the first line of a data logger's file; the second has the names
 _USUAL = 0.8
-_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _BLANKS = re.compile(r'"([^"]*)"|(\S+)')
 _FEWEST_BLANKS = 3
-_MIXED = re.compile(rb"[\xc3\xc5][\x80-\xbf]|\xe2\x80[\x90-\xa6]")
-_PAIRED = re.compile(rb"[\x80-\xff]{2,}")
-_IN_A_WORD = re.compile(r"[a-z](?:[\u201a-\u203a\u0192\u02c6\u02dc][a-z]|[\u0152\u0160\u0178\u017d])")
-_KANA = re.compile(r"[\u3041-\u30ff]{2}")
 _PHRASE = re.compile(r"[^\W\d_]{2,}.*[\s:]")
-
-
-def foreign_encoding(file: BinaryIO) -> tuple[str, str]:
-    """Return the encoding of text that is not UTF-8, and a word that shows it; empty where it is, or is uncertain.
-
-    Western letters stand alone among plain ones: that is Windows-1252, unless signs would stand within words. Japanese
-    is known by its syllables. A file with UTF-8 in other places is a mixture, which nothing reads.
-
-    Args:
-        file: Is read from its beginning, 8 MiB at most, and left there.
-    """
-    file.seek(0)
-    data = file.read(ENCODING_BYTES)
-    file.seek(0)
-    if data.isascii() or _CONTROL.search(data) or _is_text(data, "utf-8"):
-        return "", ""
-    high = len(data.translate(None, bytes(range(128))))
-    paired = sum(map(len, _PAIRED.findall(data)))
-    if paired < high / 2 and not _MIXED.search(data):
-        text = _is_text(data, "windows-1252")
-        return ("Windows-1252", _example(text)) if text and not _IN_A_WORD.search(text) else ("", "")
-    if (text := _is_text(data, "cp932")) and _KANA.search(text):
-        return "CP932", _example(text)
-    return "", ""
 
 
 def is_blank_separated(data: bytes) -> bool:
@@ -139,19 +108,6 @@ def lines_below(file: BinaryIO, columns: int, delimiter: str, begin: int) -> tup
     while below and not (len(below[0][1]) == 1 and _PHRASE.search(below[0][1][0])):
         del below[0]
     return len(below), size - sum(len(line) for line, _ in below)
-
-
-def _is_text(data: bytes, encoding: str) -> str:
-    """Return bytes decoded, but for a letter cut at their end; empty where they are not of an encoding."""
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(data)
-    except UnicodeDecodeError:
-        return ""
-
-
-def _example(text: str) -> str:
-    match = re.search(r"\w*[^\W\x00-\x7f]\w*", text) or re.search(r"\S*[^\x00-\x7f]\S*", text)
-    return match[0] if match else ""
 
 
 def _records(lines: Sequence[str], delimiter: str) -> tuple[list[int], list[list[str]]]:
