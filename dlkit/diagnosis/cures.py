@@ -122,8 +122,10 @@ def argument(recording: Recording, name: str, value: str | int | float) -> Cure 
 
 
 def batch_norm(recording: Recording) -> Cure | None:
-    """Return the cure that normalises between layers; None where the network takes no such argument, or has it."""
+    """Return the cure that normalises between layers; None for an own network, or one that has it or cannot."""
     given = recording.config.get("arguments", {})
+    if recording.config.get("model") not in MODELS:
+        return None  # what its code does to the layers, one argument does not undo
     if given.get("norm", "none") != "none" or recording.config.get("batch_size", 0) < _BATCH_NORM_FROM:
         return None
     return argument(recording, "norm", "batch")

@@ -49,6 +49,12 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "--normalize",
     ),
+    "inputs so far away that their spread is lost by rounding": (
+        "input_scale",
+        lambda: healthy({**whole(input_mean=5000.0, input_std=0.0), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
     "tiny inputs": (
         "input_scale",
         lambda: healthy({**whole(input_std=1e-4), **FLAT}, history=stuck()),

@@ -88,6 +88,8 @@ def test_a_column_that_is_empty_in_validation_has_no_spread_there() -> None:
     found = named(sample_signals((train_x, train_x[:, :1]), (val_x, val_x[:, :1]), 1))
 
     assert found["val_column_scale"] == 0.0
+    reverse = named(sample_signals((val_x, val_x[:, :1]), (train_x, train_x[:, :1]), 1))
+    assert reverse["val_column_scale"] == 0.0
     alike = named(sample_signals((train_x, train_x[:, :1]), (train_x, train_x[:, :1]), 1))
     assert alike["val_column_scale"] == pytest.approx(1.0)
 

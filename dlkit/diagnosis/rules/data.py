@@ -53,14 +53,17 @@ def constant_inputs(recording: Recording, limit: float) -> Evidence | None:
 def input_scale(recording: Recording, limit: float) -> Evidence | None:
     """Find inputs far from mean 0 and standard deviation 1, in a network that takes one tensor."""
     mean, std = median(recording.points("input_mean")), median(recording.points("input_std"))
-    if math.isnan(mean) or math.isnan(std) or not std:
+    if math.isnan(mean) or math.isnan(std):
         return None
     size = math.hypot(mean, std)
+    if not std and size <= limit:
+        return None  # the same for all samples; a spread far below the mean is lost by rounding
     if 1 / limit <= std and size <= limit:
         return _far_values(recording)
     gain = recording.gain()
     return Evidence(
-        message=f"the inputs have mean {mean:.3g} and standard deviation {std:.3g}",
+        message=f"the inputs have mean {mean:.3g} and standard deviation "
+        + (f"{std:.3g}" if std else "far below it"),
         value=size,
         step=recording.points("input_std")[0][0],
         cure=_normalised(recording, "subtract the mean of the training inputs and divide by their spread"),

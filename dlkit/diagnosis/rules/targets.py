@@ -75,7 +75,7 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     elif column > _OTHER_COLUMN:
         message = f"a column of validation lies {column:.2g} standard deviations from that of training"
     elif narrowest < 1 / _OTHER_SCALE:
-        message = f"a column of validation varies {narrowest:.2g} times as much as that of training"
+        message = f"a column varies {narrowest:.2g} times as much in one part as in the other"
     elif (
         classes
         and targets is not None
@@ -210,8 +210,8 @@ RULES = (
         ),
         threshold=1.0,
         condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 3"
-        " times more or less, or 3 times less in one column, or a fifth of its samples is of other classes, 2 % of"
-        " classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or the"
+        " times more or less, or a column 3 times less in one part, or a fifth of its samples is of other classes, 2 %"
+        " of classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or the"
         " correlation of a column with the targets differs by 0.5, or simple methods get 30 % further within each part"
         " than from one to the other; a note where validation is as good as training and as what simple methods reach"
         " within a part",

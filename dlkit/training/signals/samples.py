@@ -64,7 +64,7 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
             yield "", "val_input_scale", (val_x.std(0, correction=0)[often] / std[often]).median()
             yield "", "val_column_shift", shift[often[varied]].abs().max()
         if _varies(train_x, _OFTEN).any():
-            yield "", "val_column_scale", _least_spread(train_x, val_x)
+            yield "", "val_column_scale", min(_least_spread(train_x, val_x), _least_spread(val_x, train_x))
             yield "", "val_relation_shift", _relation_shift((train_x, train_y), (val_x, val_y))
     if train[1].is_floating_point():
         spread = train_y.std(0, correction=0).clamp_min(_TINY)
@@ -84,13 +84,13 @@ def _varies(columns: Tensor, share: float) -> Tensor:
     return (columns != columns.median(0).values).float().mean(0) > share
 
 
-def _least_spread(train: Tensor, val: Tensor) -> Tensor:
-    """Return the least spread of a column in validation over that in training, without its furthest values.
+def _least_spread(one: Tensor, other: Tensor) -> float:
+    """Return the least spread of a column in one part over that in another, without its furthest values.
 
-    Of columns of which many values differ: of others, validation may have one value alone.
+    Of columns of which many values differ: of others, a part may have one value alone.
     """
-    before, after = (part.std(0, correction=0) for part in _without_tails(train, val))
-    return (after / before.clamp_min(_TINY)).min()
+    before, after = (part.std(0, correction=0) for part in _without_tails(one, other))
+    return min((after / before.clamp_min(_TINY)).tolist(), default=1.0)
 
 
 def _relation_shift(train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor]) -> Tensor:
