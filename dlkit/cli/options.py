@@ -11,7 +11,7 @@ from typer import Argument, Context, Option, Typer
 from dlkit.cli import console
 from dlkit.cli.help import Command, Group
 from dlkit.cli.streams import result_apart
-from dlkit.errors import DlkitError
+from dlkit.errors import ConfigError, DlkitError
 from dlkit.user_code import blame
 
 Checkpoint = Annotated[Path, Argument(metavar="CKPT", help="A checkpoint, or a run folder for its best one.")]
@@ -101,7 +101,15 @@ def command_group(name: str, text: str) -> Typer:
 
 
 def given_options(context: Context, sources: tuple[str, ...]) -> set[str]:
-    """Return the names of the parameters that come from the given sources: COMMANDLINE, ENVIRONMENT."""
+    """Return the names of the parameters that come from the given sources: COMMANDLINE, ENVIRONMENT.
+
+    Raises:
+        ConfigError: An option and its opposite were both typed.
+    """
+    for word in context.obj or ():
+        opposite = f"--no-{word.removeprefix('--')}"
+        if word.startswith("--") and opposite in context.obj:
+            raise ConfigError(f"{word} cannot be used with {opposite}", "choose one of them")
     return {
         name
         for name in context.params

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -157,6 +157,7 @@ def parse_spec(text: str, option: str = "--data") -> Spec:
         f"({', '.join(suffixes)}), an image or a folder of images, file.py:function or -",
         did_you_mean(text, DATA)
         or did_you_mean(text, _local_folders())
+        or _same_name(text, path.suffix, suffixes)
         or _suggestion(text, path.suffix.lower()),
     )
 
@@ -171,6 +172,12 @@ def _suggestion(text: str, suffix: str) -> str:
             old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}{new_suffix}")
             return commands[suffix].format(old=old, new=new)
     return ""
+
+
+def _same_name(text: str, suffix: str, suffixes: Iterable[str]) -> str:
+    """Return the file that a path with a mistyped suffix may mean, if there is one."""
+    found = [text.removesuffix(suffix) + other for other in suffixes if did_you_mean(suffix, (other,))]
+    return did_you_mean(text, filter(os.path.isfile, found)) if len(suffix) > 1 else ""
 
 
 def _local_folders() -> list[str]:

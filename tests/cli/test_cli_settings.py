@@ -453,3 +453,26 @@ def test_overfit_reports_success_and_failure(dlkit: Dlkit, home: Path) -> None:
 
     assert_refused(dlkit("train", "mlp", "--overfit", 1456), 2, "--overfit 1456", "--overfit 32")
     assert list(home.parent.rglob("*")) == [home]
+
+
+@pytest.mark.parametrize("command", [("train", "mlp", "--data"), ("data", "check"), ("data", "show")])
+def test_an_option_and_its_opposite_are_refused(
+    dlkit: Callable[..., Any], home: Path, command: tuple[str, ...]
+) -> None:
+    Path("t.csv").write_text("a,y\n1,2\n")
+
+    for words in (("--header", "--no-header"), ("--no-header", "--header")):
+        refused = dlkit(*command, "t.csv", *words)
+        assert refused.code == 2
+        assert "--header cannot be used with --no-header" in refused.stderr
+
+
+@pytest.mark.parametrize("typed", ["table.csvv", "table.cvs", "tabel.csv"])
+def test_a_mistyped_file_is_answered_with_the_one_that_is_there(
+    dlkit: Callable[..., Any], home: Path, typed: str
+) -> None:
+    Path("table.csv").write_text("a,y\n1,2\n")
+
+    refused = dlkit("train", "mlp", "--data", typed, "--target", "y")
+
+    assert "did you mean table.csv?" in refused.stderr

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dlkit.data.tables.reading.values.numbers import (
-    AGES,
     BEHIND,
     BRACKETS,
-    CLOCKS,
     ERROR,
     FACTORS,
+    IN_BRACKETS,
     NO_CENTS,
     PLAIN,
     Marks,
     Written,
 )
+from dlkit.data.tables.reading.values.parts import AGES, CLOCKS, DEGREES, are_degrees
 
 _FEW_TEXTS = 20
 _FEW_NUMBERS = 5
@@ -82,7 +82,7 @@ class Around:
 def shape_of(text: str) -> Shape | None:
     """Return the number that a text holds with what stands around it; None where it holds something else."""
     text = text.strip()
-    bare = re.sub(ERROR, "", text)
+    bare = re.sub(IN_BRACKETS, r"\1", re.sub(ERROR, "", text))
     error, text = bare != text, _tidied(bare)
     bare = re.sub(BEHIND, r"-\1\2", re.sub(BRACKETS, r"-\1\2", text) if _BRACKETS.fullmatch(text) else text)
     brackets, match = bare != text, _SHAPE.fullmatch(bare)
@@ -124,6 +124,9 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
     shows = any("Y" in text or text.startswith("0") for text in texts)  # 127M alone may be millions
     if shows and counts[ages].sum() >= share * counts.sum():
         return Around(replace(written, clock=AGES), ages)
+    degrees = np.array(are_degrees([_tidied(text) for text in texts]), dtype=bool)
+    if counts[degrees].sum() >= share * counts.sum():
+        return Around(replace(written, clock=DEGREES), degrees)
     shapes = [shape_of(text) for text in texts]
     fits = np.array([shape is not None for shape in shapes], dtype=bool)
     if counts[fits].sum() < share * counts.sum():

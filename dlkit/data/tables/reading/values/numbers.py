@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dlkit.data.tables.reading.values.arrow import as_array, strings
+from dlkit.data.tables.reading.values.parts import no_number, numbers_of_parts
 
 # What stands for a missing number in the wild; in a text column only the empty field is missing, for "NA", "None"
 # and "null" are labels there.
@@ -70,21 +71,15 @@ FACTORS = {
     "billion": 1e9,
 }
 
-_NO_NUMBER = "no number"
-_CLOCK_PARTS = r"^(?P<sign>[+-]?)(?P<first>\d+):(?P<second>\d+)(?::(?P<third>[\d.]+))?$"
-PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'"}
+PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'"} | {
+    "\u2032": "'",  # minutes and seconds of a degree
+    "\u2033": '"',
+}
 ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
+IN_BRACKETS = r"(\d)\s?(?:\(\d[\d.,]*\s?%?\)|(?:\[\w{1,3}\])+)$"  # 20.12(3), 12.5 (0.4), 1,234[5]
 FLAGS = " [a-z]{1,2}$"
 BRACKETS = r"^([^\d(]*)\((.*)\)$"
 BEHIND = r"^(\d[\d.,']*)-( ?[$€£]?)$"  # a minus sign behind its number, as SAP writes it
-CLOCKS = {  # by how many colons there are
-    (1,): "1:30 as 1.5",
-    (2,): "h:mm:ss as hours",
-    (1, 2): "h:mm:ss as hours, mm:ss as parts of one",
-}
-AGES = "071Y, 018M, 003W, 010D as years"  # as DICOM writes them
-_AGE = r"^(?P<number>\d{3})(?P<unit>[YMWD])$"
-_IN_A_YEAR = {"Y": "1", "M": "12", "W": "52.1775", "D": "365.2425"}
 NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
 
 
@@ -128,9 +123,9 @@ class Written:
         after: The unit behind each number, as `%` or `months`; may be missing, but for a percent sign.
         factors: Numbers may be followed by k, M or bn, which multiply them.
         brackets: Numbers in brackets are negative, as accountants write them.
-        errors: Behind a number ± and its error, or the mark of a footnote, may stand, which are left out.
+        errors: Behind a number ± and its error, an error in brackets, or the mark of a footnote, may stand; left out.
         flags: Behind a number a letter or two may stand after a space, as statistical offices mark it, left out.
-        clock: How parts with colons between, or ages, are read, in words; empty where there are none.
+        clock: How parts with colons between, ages, or degrees are read, in words; empty where there are none.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
         typed: Words that stand for a missing value because the user says so.
     """
@@ -155,7 +150,7 @@ class Written:
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
         factors, brackets = "k, M, bn" * self.factors, "(1) and 1- as -1" * self.brackets
-        errors = "± and what follows, or marks as *, left out" * self.errors
+        errors = "± and what follows, (3), [1] or marks as * behind a number left out" * self.errors
         flags = "letters behind left out" * self.flags
         return ", ".join(
             filter(None, (self.before, self.after, factors, brackets, errors, flags, self.clock))
@@ -201,21 +196,20 @@ class Written:
         texts = pc.if_else(absent, pa.nulls(len(texts), pa.string()), texts)
         if not self.unit and self.marks.plain and not self.censored:
             return texts
-        if self.clock == AGES:
-            return _years(texts)
         if self.clock:
-            return _clock_numbers(texts, short=self.clock == CLOCKS[1, 2])
+            return numbers_of_parts(texts, self.clock)
         if self.flags:
             texts = pc.replace_substring_regex(texts, FLAGS, "")
         if self.errors:
             texts = pc.replace_substring_regex(texts, ERROR, "")
+            texts = pc.replace_substring_regex(texts, IN_BRACKETS, r"\1")
         if self.brackets:
             texts = pc.replace_substring_regex(texts, BRACKETS, r"-\1\2")
             texts = pc.replace_substring_regex(texts, BEHIND, r"-\1\2")
         bare = pc.replace_substring_regex(texts, self._pattern, r"\1\2\3")
         bare = pc.replace_substring(bare, self.marks.thousands, "") if self.marks.thousands else bare
         bare = pc.replace_substring(bare, self.marks.decimal, ".")
-        return pc.if_else(pc.match_substring_regex(texts, self._pattern), bare, strings([_NO_NUMBER])[0])
+        return pc.if_else(pc.match_substring_regex(texts, self._pattern), bare, no_number())
 
     @functools.cached_property
     def _pattern(self) -> str:
@@ -248,39 +242,6 @@ def _tidy(texts: pa.Array) -> pa.Array:
     for odd, plain in PLAIN.items():
         texts = pc.replace_substring(texts, odd, plain)
     return pc.replace_substring_regex(texts, NO_CENTS, r"\1")
-
-
-def _clock_numbers(texts: pa.Array, *, short: bool) -> pa.Array:
-    """Return parts with colons between, each a sixtieth of the one before, in the unit of the first, as texts.
-
-    Args:
-        texts: As 1:30 or 1:30:00.
-        short: The first of two parts is missing where there are no three.
-    """
-    if short:
-        texts = pc.replace_substring_regex(texts, r"^([+-]?)(\d+:[\d.]+)$", r"\1" "0:" r"\2")
-    parts = pc.extract_regex(texts, _CLOCK_PARTS)
-    first, second, third = (
-        pc.replace_substring_regex(pc.struct_field(parts, name), "^$", "0").cast(pa.float64())
-        for name in ("first", "second", "third")
-    )
-    number = pc.add(first, pc.divide(pc.add(second, pc.divide(third, 60.0)), 60.0))
-    number = pc.if_else(pc.equal(pc.struct_field(parts, "sign"), "-"), pc.negate(number), number).cast(
-        pa.string()
-    )
-    strange = pc.and_(pc.is_valid(texts), pc.is_null(number))
-    return pc.if_else(strange, strings([_NO_NUMBER])[0], number)
-
-
-def _years(texts: pa.Array) -> pa.Array:
-    """Return ages as 071Y or 018M in years, as texts."""
-    parts = pc.extract_regex(texts, _AGE)
-    number, unit = (pc.struct_field(parts, name) for name in ("number", "unit"))
-    for letter, parts_of_year in _IN_A_YEAR.items():
-        unit = pc.replace_substring(unit, letter, parts_of_year)
-    years = pc.divide(number.cast(pa.float64()), unit.cast(pa.float64())).cast(pa.string())
-    strange = pc.and_(pc.is_valid(texts), pc.is_null(years))
-    return pc.if_else(strange, strings([_NO_NUMBER])[0], years)
 
 
 def _unit_pattern(unit: str) -> str:
