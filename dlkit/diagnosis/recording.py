@@ -11,6 +11,7 @@ Point = tuple[int, float]
 
 _MAX_POINTS = 1000
 _FIRST_POINTS = 50
+_SO_FAR = 0.05
 _CHANCE, _USUAL_TAIL, _BALANCED = 2.0, 5.0, 0.5
 _MOSTLY_REPEATED, _ROWS_READ, _HALF = 0.8, 384, 0.5
 
@@ -155,6 +156,10 @@ class Recording:
         if distinct is None or distinct > VERY_FEW or distinct == self.number("samples"):
             return False
         return known is None or known < _HALF
+
+    def learned_less(self, limit: float) -> bool:
+        """Return whether less was learned than a limit; while the run trains, whether next to nothing was so far."""
+        return self.skill is None or self.skill < (limit if self.finished else _SO_FAR)
 
     def suffers(self, well: float, by: float = 0.1) -> bool:
         """Return whether validation is neither near a perfect answer nor near what simple methods make of the data."""

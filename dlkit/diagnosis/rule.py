@@ -75,6 +75,19 @@ OF_WIRING = (
 )
 """The rules whose findings follow from a fault of the network's wiring."""
 
+OF_LAYERS = (
+    "flat_loss",
+    "not_updated",
+    "bottleneck",
+    "underfit",
+    "majority",
+    "inputs_ignored",
+    "lr_low",
+    "unstable",
+    "labels",
+)
+"""The rules whose findings follow from what layers do not pass on."""
+
 OF_SCALE = (
     "init",
     "lr_high",

@@ -12,11 +12,15 @@ from dlkit.diagnosis.rules import (
     rate,
     regularisation,
     targets,
+    underfitting,
+    validation,
+    vanishing,
     wiring,
 )
 
 RULES: tuple[Rule, ...] = (
     *data.RULES,
+    *validation.RULES,
     *targets.RULES,
     *wiring.RULES,
     *outputs.RULES,
@@ -24,8 +28,10 @@ RULES: tuple[Rule, ...] = (
     *initialisation.RULES,
     *rate.RULES,
     *regularisation.RULES,
+    *vanishing.RULES,
     *activations.RULES,
     *generalisation.RULES,
+    *underfitting.RULES,
     *loss.RULES,
 )
 COLUMNS = ("name", "stage", "title", "signals", "condition", "threshold", "healthy", "source", "cure")

@@ -1,103 +1,16 @@
-"""Rules about what passes through the layers: gradients that vanish or explode, units that are dead or saturated."""
+"""Rules about what passes through the layers: gradients that explode, units that are dead or saturated."""
 
 import math
 
-from dlkit.diagnosis.cures import argument, batch_norm, change, current_argument, other_activation, shallower
+from dlkit.diagnosis.cures import argument, change, current_argument, other_activation, shallower
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Point, Recording, first_above, late, median, persists
-from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rule import OF_LAYERS, Rule
 
 _NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
-_NOTHING, _LEARNED, _WELL = 0.05, 0.5, 0.85
-_FIRST_CHECKS = 4
-_TINY_SPREAD, _NO_SPREAD = 1e-4, 1e-6
-_SMALL_SHARE, _FALL = 0.02, 20.0
-_PASS_ON = Cure(
-    "let the inputs pass: no factor far below 1 in forward(), default weights, inputs of spread 1"
-)
+_LEARNED, _WELL = 0.5, 0.85
 _JUMP = 100.0
 _SMALLER_START = Cure("start with smaller weights (Xavier), normalise the inputs, or use ReLU")
-
-
-def vanishing(recording: Recording, limit: float) -> Evidence | None:
-    """Find a first layer whose gradients are tiny beside those of others."""
-    return (
-        _vanishing_gradient(recording, limit) or _vanishing_layer(recording) or _vanishing_outputs(recording)
-    )
-
-
-def _vanishing_layer(recording: Recording) -> Evidence | None:
-    """Judge by the first layer whose outputs are nearly the same for different samples, unlike those before it."""
-    used = recording.number("inputs_used") or 0.0
-    if not recording.finished or not recording.suffers(_WELL) or 0 < used < _LEARNED:
-        return None  # the inputs that are left out make the outputs alike
-    shares = [1.0, 1.0]
-    for layer, points in recording.layers("act_spread").items():
-        share, before = points[0][1], shares[-2]
-        if _NO_SPREAD < share < min(_SMALL_SHARE, before / _FALL):
-            return Evidence(
-                message=f"at step {points[0][0]} a share of {share:.2g} of the outputs of {layer} differs from sample"
-                f" to sample, of {before:.2g} before it",
-                value=share,
-                layer=layer,
-                step=points[0][0],
-                cure=_PASS_ON,
-                confirm="dlkit inspect acts RUN",
-            )
-        shares.append(share)
-    return None
-
-
-def _vanishing_outputs(recording: Recording) -> Evidence | None:
-    """Judge by the first outputs: of different samples they are nearly the same, where the inputs hardly pass."""
-    spreads, sizes = recording.points("output_spread"), recording.output_sizes()
-    if not spreads or not recording.finished or not recording.suffers(_WELL):
-        return None
-    step, spread = spreads[0]
-    share = spread / max(sizes.get(step, 0.0), _NO_SPREAD)
-    if share < _NO_SPREAD or min(spread, share) > _TINY_SPREAD:
-        return None
-    return Evidence(
-        message=f"at step {step} the outputs of different samples differ by {spread:.2g} only",
-        value=spread,
-        step=step,
-        cure=_PASS_ON,
-        confirm="dlkit inspect acts RUN shows where the spread is lost",
-    )
-
-
-def _vanishing_gradient(recording: Recording, limit: float) -> Evidence | None:
-    layers = recording.matrices
-    if len(layers) < 2:
-        return None
-    sizes = {layer: recording.number("size", layer) or 1.0 for layer in layers}
-    by_step: dict[int, list[float]] = {}
-    for layer in layers:
-        for step, norm in recording.points("grad_norm", layer):
-            by_step.setdefault(step, []).append(norm / math.sqrt(sizes[layer]))
-    ratios = [
-        (step, values[0] / max(values))
-        for step, values in sorted(by_step.items())
-        if len(values) == len(layers) and max(values) > 0
-    ]
-    missing = layers[0] in recording.layers("grad_missing")
-    if not ratios or missing:
-        return None
-    start, end = median(ratios[:_FIRST_CHECKS]), median(late(ratios))
-    if not 0 < min(start, end) < limit:
-        return None
-    return Evidence(
-        message=f"the gradient of {layers[0]} is {min(start, end):.2g} of the largest",
-        value=min(start, end),
-        layer=layers[0],
-        step=next((step for step, value in ratios if value < limit), None),
-        cure=shallower(recording)
-        or batch_norm(recording)
-        or other_activation(recording)
-        or Cure("use ReLU or GELU, a normalisation layer, or fewer layers"),
-        confirm="dlkit inspect grads RUN",
-        level="warning" if _below(recording, _WELL if start < limit else _LEARNED) else "note",
-    )
 
 
 def exploding(recording: Recording, limit: float) -> Evidence | None:
@@ -121,7 +34,7 @@ def exploding(recording: Recording, limit: float) -> Evidence | None:
         step=above,
         cure=change("grad_clip", recording.config.get("grad_clip"), 1.0),
         confirm="dlkit inspect updates RUN",
-        level="warning" if _below(recording, _WELL) else "note",
+        level="warning" if recording.learned_less(_WELL) else "note",
     )
 
 
@@ -138,7 +51,7 @@ def dead_units(recording: Recording, limit: float) -> Evidence | None:
     layer, share = max(worst.items(), key=lambda pair: pair[1])
     if share < _NOTE_DEAD or not persists(found[layer], _NOTE_DEAD):
         return None
-    alarm = persists(found[layer], limit) and (_below(recording, _LEARNED) or share > 0.95)
+    alarm = persists(found[layer], limit) and (recording.learned_less(_LEARNED) or share > 0.95)
     return Evidence(
         message=f"{share:.0%} of the units of {layer} are zero for every sample",
         value=share,
@@ -173,7 +86,7 @@ def saturated(recording: Recording, limit: float) -> Evidence | None:
     if share < _NOTE_SATURATED:
         return None
     at_once = found[layer][0][1] > limit
-    alarm = persists(found[layer], limit) and _below(recording, _WELL if at_once else _LEARNED)
+    alarm = persists(found[layer], limit) and recording.learned_less(_WELL if at_once else _LEARNED)
     return Evidence(
         message=f"{share:.0%} of the outputs of {layer} lie at the flat ends",
         value=share,
@@ -192,44 +105,7 @@ def _less_saturated(recording: Recording, *, at_once: bool) -> Cure:
     return _SMALLER_START if at_once else other_activation(recording) or _SMALLER_START
 
 
-def _below(recording: Recording, limit: float) -> bool:
-    """Return whether what was learned so far is less than a limit."""
-    if not recording.finished:
-        limit = _NOTHING
-    skill = recording.skill
-    return skill is None or skill < limit
-
-
-_SYMPTOMS = (
-    "flat_loss",
-    "not_updated",
-    "bottleneck",
-    "underfit",
-    "majority",
-    "inputs_ignored",
-    "lr_low",
-    "unstable",
-    "labels",
-)
-
 RULES = (
-    Rule(
-        name="vanishing",
-        title="vanishing gradients",
-        stage="activations",
-        signals=("grad_norm", "size", "output_spread", "act_spread"),
-        threshold=1e-4,
-        condition="the root mean square gradient of the first matrix is below 1e-4 of the largest, in the first or in"
-        " the late steps; a note where the loss fell by half; or the first outputs of different samples differ by 1e-4,"
-        " or those of a layer by 2 % of their size and 20 times less than two layers before, and validation gets less"
-        " than 85 % of the way to a perfect answer",
-        healthy="0.044 or more; outputs 8e-4 or more; 0.2 to 1 times as much as two layers before",
-        source="AutoTrainer (Zhang et al. 2021); SageMaker Debugger, VanishingGradient",
-        cure="-s norm=batch, -s activation=relu",
-        find=vanishing,
-        explains=(*_SYMPTOMS, "saturated", "dead"),
-        live=True,
-    ),
     Rule(
         name="exploding",
         title="exploding gradients",
@@ -241,7 +117,7 @@ RULES = (
         source="AutoTrainer; TheDeepChecker",
         cure="--grad-clip 1",
         find=exploding,
-        explains=(*_SYMPTOMS, "dead", "saturated"),
+        explains=(*OF_LAYERS, "dead", "saturated"),
     ),
     Rule(
         name="dead",
@@ -255,7 +131,7 @@ RULES = (
         source="SageMaker Debugger, DeadRelu; AutoTrainer",
         cure="-s activation=leaky_relu",
         find=dead_units,
-        explains=(*(rule for rule in _SYMPTOMS if rule != "bottleneck"), "vanishing", "softmax"),
+        explains=(*(rule for rule in OF_LAYERS if rule != "bottleneck"), "vanishing", "softmax"),
     ),
     Rule(
         name="saturated",
@@ -269,6 +145,6 @@ RULES = (
         source="SageMaker Debugger, SaturatedActivation; Karpathy, makemore",
         cure="-s activation=relu",
         find=saturated,
-        explains=(*_SYMPTOMS, "vanishing"),
+        explains=(*OF_LAYERS, "vanishing"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Rules about the targets and the parts of the data: outliers, validation unlike training, order, unequal classes."""
+"""Rules about the targets: outliers, their order, and unequal classes."""
 
 import math
 
@@ -9,20 +9,13 @@ from dlkit.diagnosis.rule import OF_SCALE, Rule
 
 _LEAST_PER_BATCH = 8
 _LEAST_ENTROPY = 0.6
-_NOT_FEWER = 0.25
-_OTHER_SCALE = 3.0
-_OTHER_CLASSES, _OTHER_TARGETS, _NEW_CLASSES = 0.2, 1.5, 0.02
-_READ = 384.0  # samples of each part that are compared
 _FEWEST = 100
 _MOST_OF_VARIANCE = 0.9
 _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
-_LEAST_SAMPLES = 30
 _FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
-_OTHER_COLUMN, _OTHER_RELATION = 1.2, 0.5
 _NOTHING = 0.1
-_ENOUGH, _ACROSS = 60, 0.3
-_FAR_INPUTS, _WELL = 2.0, 0.85
+_ACROSS = 0.3
 
 
 def target_outlier(recording: Recording, limit: float) -> Evidence | None:
@@ -54,71 +47,6 @@ def _hurts(recording: Recording) -> bool:
         return False
     train, val = (recording.number(f"simple_{part}") or 0.0 for part in ("train", "val"))
     return recording.suffers(_HALF) or val - train > _ACROSS
-
-
-def other_validation(recording: Recording, limit: float) -> Evidence | None:
-    """Find validation inputs or classes that are not like those of training."""
-    shift, scale = recording.number("val_input_shift"), recording.number("val_input_scale")
-    column = recording.number("val_column_shift") or 0.0
-    targets, samples = recording.number("val_target_shift"), recording.number("val_samples") or 0.0
-    classes = recording.number("classes")
-    if shift is None or samples < _LEAST_SAMPLES or recording.repeats_few:
-        return None
-    scale = 1.0 if scale is None else max(scale, 1e-9)
-    narrowest = recording.number("val_column_scale")
-    narrowest = 1.0 if narrowest is None else narrowest
-    relation = recording.number("val_relation_shift") or 0.0
-    if shift > limit or not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
-        message = f"the inputs of validation lie {shift:.2g} standard deviations from those of training"
-        if shift <= limit:
-            message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
-    elif column > _OTHER_COLUMN:
-        message = f"a column of validation lies {column:.2g} standard deviations from that of training"
-    elif narrowest < 1 / _OTHER_SCALE:
-        message = f"a column varies {narrowest:.2g} times as much in one part as in the other"
-    elif (
-        classes
-        and targets is not None
-        and targets > max(_OTHER_CLASSES, 2 * math.sqrt(classes / min(samples, _READ)))
-    ):
-        message = f"{targets:.0%} of the validation samples are of classes that training has few of"
-    elif (new := recording.number("val_new_classes")) is not None and new > _NEW_CLASSES:
-        message = f"{new:.0%} of the validation samples are of classes that training hardly has"
-    elif not classes and targets is not None and targets > _OTHER_TARGETS:
-        message = f"the targets of validation lie {targets:.2g} standard deviations from those of training"
-    elif relation > _OTHER_RELATION and samples > _FEWEST:
-        message = f"the correlation of a column with the targets differs by {relation:.2g} in validation"
-    elif not (message := _each_by_itself(recording)):
-        return None
-    within, skill = [recording.number(f"simple_{part}") or 0.0 for part in ("train", "val")], recording.skill
-    extreme = shift > _FAR_INPUTS * limit or not 0.1 < scale < 10 or narrowest < 0.1
-    ahead = (recording.gain("train_loss") or 0.0) - (recording.gain() or 0.0)
-    suffers = (
-        skill is None
-        or skill < (_WELL if extreme else _NOTHING)
-        or max(max(within) - skill, ahead) > _NOT_FEWER
-    )
-    return Evidence(
-        message=message,
-        value=max(shift, scale),
-        step=1,
-        cure=Cure("split the rows at random, and prepare the inputs of both parts alike"),
-        confirm="dlkit data check DATA",
-        level="warning" if suffers else "note",
-    )
-
-
-def _each_by_itself(recording: Recording) -> str:
-    """Return how far simple methods get within each part, where what they learn does not hold across."""
-    parts = [recording.number(f"simple_{part}") for part in ("train", "val")]
-    across, samples = recording.simple, recording.number("val_samples") or 0.0
-    within = min(part or 0.0 for part in parts)
-    if across is None or samples < _ENOUGH or within - max(across, 0.0) < _ACROSS:
-        return ""
-    return (
-        f"simple methods tell {within:.0%} or more within training and within validation,"
-        f" but {max(across, 0.0):.0%} from one to the other"
-    )
 
 
 def unshuffled(recording: Recording, limit: float) -> Evidence | None:
@@ -191,35 +119,6 @@ RULES = (
         find=target_outlier,
         explains=(*OF_SCALE, "val_differs"),
         live=True,
-    ),
-    Rule(
-        name="val_differs",
-        title="validation data that are not like the training data",
-        stage="data",
-        signals=(
-            "val_input_shift",
-            "val_column_shift",
-            "val_input_scale",
-            "val_column_scale",
-            "val_target_shift",
-            "val_new_classes",
-            "val_relation_shift",
-            "simple_train",
-            "simple_val",
-            "val_loss",
-        ),
-        threshold=1.0,
-        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 3"
-        " times more or less, or a column 3 times less in one part, or a fifth of its samples is of other classes, 2 %"
-        " of classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or the"
-        " correlation of a column with the targets differs by 0.5, or simple methods get 30 % further within each part"
-        " than from one to the other; a note where validation is as good as training and as what simple methods reach"
-        " within a part",
-        healthy="0.02 to 0.2",
-        source="measured here",
-        cure="split at random; prepare both parts alike",
-        find=other_validation,
-        explains=("overfit", "labels", "mode_gap", "underfit", "majority", "lr_high"),
     ),
     Rule(
         name="unshuffled",

@@ -1,0 +1,158 @@
+"""The rule about validation whose inputs or targets are not like those of training, or go together otherwise."""
+
+import math
+
+from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.rule import Rule
+
+_OTHER_SCALE, _FAR_INPUTS = 3.0, 2.0
+_OTHER_COLUMN, _OTHER_RELATION = 1.2, 0.5
+_OTHER_CLASSES, _OTHER_TARGETS, _NEW_CLASSES = 0.2, 1.5, 0.02
+_ACROSS = 0.3
+_NOTHING, _WELL, _NOT_FEWER = 0.1, 0.85, 0.25
+_LEAST_SAMPLES, _ENOUGH, _FEWEST = 30, 60, 100
+_READ = 384.0  # samples of each part that are compared
+_TINY = 1e-9
+
+_Unlike = tuple[str, float, bool]
+"""In words how validation differs, what was measured, and whether it is extreme."""
+
+
+def other_validation(recording: Recording, limit: float) -> Evidence | None:
+    """Find validation inputs or targets that are not like those of training, or that go together otherwise."""
+    samples, skill = recording.number("val_samples") or 0.0, recording.skill
+    if recording.number("val_input_shift") is None or samples < _LEAST_SAMPLES or recording.repeats_few:
+        return None
+    found = (
+        _other_inputs(recording, limit)
+        or _other_column(recording)
+        or _other_targets(recording)
+        or _each_by_itself(recording)
+    )
+    if found is None:
+        return None
+    message, value, extreme = found
+    within = max(recording.number(f"simple_{part}") or 0.0 for part in ("train", "val"))
+    ahead = (recording.gain("train_loss") or 0.0) - (recording.gain() or 0.0)
+    suffers = (
+        skill is None or skill < (_WELL if extreme else _NOTHING) or max(within - skill, ahead) > _NOT_FEWER
+    )
+    return Evidence(
+        message=message,
+        value=value,
+        step=1,
+        cure=Cure("split the rows at random, and prepare the inputs of both parts alike"),
+        confirm="dlkit data check DATA",
+        level="warning" if suffers else "note",
+    )
+
+
+def _other_inputs(recording: Recording, limit: float) -> _Unlike | None:
+    """Judge by where all columns lie together, and how much they vary."""
+    shift, scale = (recording.number(f"val_input_{what}") for what in ("shift", "scale"))
+    scale = 1.0 if scale is None else max(scale, _TINY)
+    extreme = (shift or 0.0) > _FAR_INPUTS * limit or not 0.1 < scale < 10
+    if shift is not None and shift > limit:
+        return (
+            f"the inputs of validation lie {shift:.2g} standard deviations from those of training",
+            shift,
+            extreme,
+        )
+    if not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
+        return f"the inputs of validation vary {scale:.2g} times as much as those of training", scale, extreme
+    return None
+
+
+def _other_column(recording: Recording) -> _Unlike | None:
+    """Judge by the column that differs most."""
+    shift, samples = recording.number("val_column_shift") or 0.0, _compared(recording)
+    if shift > _OTHER_COLUMN:
+        return (
+            f"a column of validation lies {shift:.2g} standard deviations from that of training",
+            shift,
+            False,
+        )
+    narrowest = recording.number("val_column_scale")
+    if narrowest is not None and narrowest < 1 / _OTHER_SCALE and samples >= _ENOUGH:
+        message = f"a column varies {narrowest:.2g} times as much in one part as in the other"
+        return message, narrowest, narrowest < 0.1
+    relation = recording.number("val_relation_shift") or 0.0
+    if relation > _OTHER_RELATION and samples >= _FEWEST:
+        return (
+            f"the correlation of a column with the targets differs by {relation:.2g} in validation",
+            relation,
+            False,
+        )
+    return None
+
+
+def _other_targets(recording: Recording) -> _Unlike | None:
+    """Judge by how frequent each class is, more than by chance, or by the mean of numbers."""
+    targets, classes = recording.number("val_target_shift") or 0.0, recording.number("classes")
+    if not classes:
+        message = f"the targets of validation lie {targets:.2g} standard deviations from those of training"
+        return (message, targets, False) if targets > _OTHER_TARGETS else None
+    each = classes / max(_compared(recording), 1.0)  # one over the samples of a class
+    if targets > max(_OTHER_CLASSES, 2 * math.sqrt(each)):
+        return (
+            f"{targets:.0%} of the validation samples are of classes that training has few of",
+            targets,
+            False,
+        )
+    new = recording.number("val_new_classes") or 0.0
+    if new > max(_NEW_CLASSES, each):  # classes / (e samples) is the most that is missed by chance
+        return f"{new:.0%} of the validation samples are of classes that training hardly has", new, False
+    return None
+
+
+def _compared(recording: Recording) -> float:
+    """Return the number of samples that were compared, of the smaller part."""
+    return min(recording.number("samples") or _READ, recording.number("val_samples") or 0.0, _READ)
+
+
+def _each_by_itself(recording: Recording) -> _Unlike | None:
+    """Return how far simple methods get within each part, where what they learn does not hold across."""
+    parts = [recording.number(f"simple_{part}") for part in ("train", "val")]
+    across, samples = recording.simple, recording.number("val_samples") or 0.0
+    within = min(part or 0.0 for part in parts)
+    if across is None or samples < _ENOUGH or within - max(across, 0.0) < _ACROSS:
+        return None
+    message = (
+        f"simple methods tell {within:.0%} or more within training and within validation,"
+        f" but {max(across, 0.0):.0%} from one to the other"
+    )
+    return message, within, False
+
+
+RULES = (
+    Rule(
+        name="val_differs",
+        title="validation data that are not like the training data",
+        stage="data",
+        signals=(
+            "val_input_shift",
+            "val_column_shift",
+            "val_input_scale",
+            "val_column_scale",
+            "val_target_shift",
+            "val_new_classes",
+            "val_relation_shift",
+            "simple_train",
+            "simple_val",
+            "val_loss",
+        ),
+        threshold=1.0,
+        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 3"
+        " times more or less, or a column 3 times less in one part, or a fifth of its samples is of other classes, 2 %"
+        " of classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or the"
+        " correlation of a column with the targets differs by 0.5, or simple methods get 30 % further within each part"
+        " than from one to the other; a note where validation is as good as training and as what simple methods reach"
+        " within a part",
+        healthy="0.02 to 0.2",
+        source="measured here",
+        cure="split at random; prepare both parts alike",
+        find=other_validation,
+        explains=("overfit", "labels", "mode_gap", "underfit", "majority", "lr_high"),
+    ),
+)
