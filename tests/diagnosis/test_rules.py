@@ -268,6 +268,7 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         lambda: healthy(
             {
                 "act_rank": {"first": [(1, 63.0)], "relu": [(1, 63.0)], "output": [(1, 1.0)]},
+                "act_spread": {"output": [(1, 0.5)]},
                 "units": {**UNITS, "output.weight": [(1, 10.0)]},
             },
             history=stuck(0.6),
@@ -915,6 +916,16 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
     "an average of a short run that is good": (
         "mode_gap",
         lambda: healthy(ema=0.999),
+    ),
+    "outputs along one line that are all nearly alike": (
+        "bottleneck",
+        lambda: healthy(
+            {
+                "act_rank": {"first": [(1, 63.0)], "relu": [(1, 63.0)], "output": [(1, 1.0)]},
+                "act_spread": {"output": [(1, 1e-8)]},
+            },
+            history=stuck(0.6),
+        ),
     ),
     "outputs that differ less from layer to layer": (
         "vanishing",

@@ -13,6 +13,7 @@ _ALIKE = 1e-6
 _LEARNED, _WELL = 0.5, 0.85
 _FEW, _FAR = 8, 3.0
 _SMALL, _LARGE = 0.1, 2.0
+_DIFFER = 0.01
 _NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
 
 
@@ -180,10 +181,11 @@ def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | No
         return _first_narrow(widths, needed)
     ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
     several = (recording.number("classes") or 0.0) > 2  # of one number for an answer, the rank is 1
+    differ = ranks and (recording.number("act_spread", ranks[-1][0]) or 0.0) > _DIFFER
     return _first_narrow(widths, needed) or _first_narrow(
         [
             place
-            for place in (ranks if several else ranks[:-1])
+            for place in (ranks if several and differ else ranks[:-1])
             if _is_wide(recording, *place) or place[1] > needed
         ],
         needed,
@@ -242,7 +244,7 @@ RULES = (
         name="bottleneck",
         title="a layer that is too narrow",
         stage="initialisation",
-        signals=("inputs", "act_rank", "classes", "val_loss"),
+        signals=("inputs", "act_rank", "act_spread", "classes", "val_loss"),
         threshold=2.0,
         condition="a hidden layer passes on one number, or fewer than half the classes less one; a note where"
         " validation gets 85 % of the way to a perfect answer all the same",
