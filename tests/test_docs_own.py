@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from torchvision.models import resnet18
 
 from dlkit.data.arrays.names import INPUT_NAMES, TARGET_NAMES
 from dlkit.data.images.frame import MAX_PIXELS
@@ -29,6 +28,8 @@ def blocks(page: str, language: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_run_one_after_the_other(page: str, dlkit: Callable[..., Any], home: Path) -> None:
+    from torchvision.models import resnet18  # takes seconds
+
     for source in blocks(page, "python"):
         (home / source.split()[1]).write_text(source)  # its first line is a comment with its name
 

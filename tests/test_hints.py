@@ -1,11 +1,11 @@
 """What messages tell people to type exists: every command in a text of the code is read by the real parser."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import typer
 from typer.exceptions import TyperException
 
@@ -67,19 +67,27 @@ def texts_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-TEXTS = [
-    (f"{file.relative_to(ROOT)}:{line}", text)
-    for file in sorted(ROOT.rglob("*.py"))
-    for line, text in texts_in(ast.parse(file.read_text()))
-]
-COMMANDS = [
-    (place, match[1])
-    for place, text in TEXTS
-    for match in re.finditer(
-        r"(?<![\w/.-])dlkit ([a-z-][^\n]*?)(?=$|\n|; |\. |, dlkit|: |`|, or dlkit)", text
-    )
-    if match[1].split()[0] not in SENTENCES
-]
+@functools.cache
+def texts() -> list[tuple[str, str]]:
+    """Return place and content of every text of the code, of files that name a command or an option."""
+    return [
+        (f"{file.relative_to(ROOT)}:{line}", text)
+        for file in sorted(ROOT.rglob("*.py"))
+        if re.search(r"dlkit [a-z]|--[a-z]", source := file.read_text())
+        for line, text in texts_in(ast.parse(source))
+    ]
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return place and content of every command in a text."""
+    return [
+        (place, match[1])
+        for place, text in texts()
+        for match in re.finditer(
+            r"(?<![\w/.-])dlkit ([a-z-][^\n]*?)(?=$|\n|; |\. |, dlkit|: |`|, or dlkit)", text
+        )
+        if match[1].split()[0] not in SENTENCES
+    ]
 
 
 def parsed(text: str) -> tuple[tuple[str, ...], list[str]]:
@@ -110,29 +118,35 @@ def parsed(text: str) -> tuple[tuple[str, ...], list[str]]:
     return path, found
 
 
-@pytest.mark.parametrize(
-    ("place", "text"), COMMANDS, ids=[f"{place} {text}"[:70] for place, text in COMMANDS]
-)
-def test_every_command_in_a_text_is_read_by_the_parser(place: str, text: str) -> None:
-    if text.split()[0] in ("--version", "--help"):
-        return
+def fault_of(text: str) -> str:
+    """Return what the parser says against a command; empty where nothing."""
     path, words = parsed(text)
-
-    assert path in LEAVES, f"{place}: no command dlkit {' '.join(path)}"
+    if path not in LEAVES:
+        return "no such command"
     if not words:  # a sentence about the command
-        return
+        return ""
     try:
         context = LEAVES[path].make_context(" ".join(path), list(words))
     except (TyperException, DlkitError) as err:
-        pytest.fail(f"{place}: dlkit {' '.join((*path, *words))}: {err}")
+        return str(err)
     missing = path in NEEDS_ONE_OF and not context.params["model"] and not NEEDS_ONE_OF[path] & set(words)
-    assert not missing, f"{place}: dlkit {' '.join((*path, *words))} names no network"
+    return "names no network" if missing else ""
+
+
+def test_every_command_in_a_text_is_read_by_the_parser() -> None:
+    faults = {
+        f"{place}: dlkit {text}": fault
+        for place, text in commands()
+        if text.split()[0] not in ("--version", "--help") and (fault := fault_of(text))
+    }
+
+    assert faults == {}
 
 
 def test_every_option_in_a_text_is_one_of_a_command() -> None:
     unknown = {
         f"{place} {name}"
-        for place, text in TEXTS
+        for place, text in texts()
         if not place.startswith(("cli/aliases.py", "plotting/report/"))  # foreign words, and variables of CSS
         for name in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text)
         if name not in OPTIONS | OTHERS
@@ -145,10 +159,8 @@ def test_commands_are_found_where_they_are_wrong() -> None:
     assert parsed("eval RUN --worst 20 shows them") == (("eval",), ["RUN", "--worst", "20"])
     assert parsed("inspect nan takes a run that ended with exit code 5") == (("inspect", "nan"), [])
     assert parsed("evaluate RUN")[0] not in LEAVES
-    assert len(COMMANDS) > 60
+    assert len(commands()) > 60
 
 
 def test_answers_to_foreign_words_are_among_the_texts() -> None:
-    texts = {text for _, text in TEXTS}
-
-    assert {*aliases.COMMANDS.values(), *aliases.SENTENCES.values()} <= texts
+    assert {*aliases.COMMANDS.values(), *aliases.SENTENCES.values()} <= {text for _, text in texts()}
