@@ -153,6 +153,12 @@ def printable(text: str, limit: int = 80) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
+def first_of(values: Sequence[str | int], most: int = 8, longest: int = 40) -> str:
+    """Return the first of several texts or numbers in a row, made safe to show, with dots where there are more."""
+    shown = [f"{each:,}" if isinstance(each, int) else printable(each, longest) for each in values[:most]]
+    return ", ".join(shown) + (", ..." if len(values) > most else "")
+
+
 def is_full(err: OSError) -> bool:
     """Return whether an error means no space left: on the disk, in a quota, or within the file size limit."""
     return err.errno in _FULL

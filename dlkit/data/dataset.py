@@ -283,6 +283,15 @@ def normalised(stored: Tensor, normalisation: Normalisation | None, *, missing: 
     return inputs.to(torch.float32)
 
 
+def unstandardised(inputs: Tensor, normalisation: Normalisation | None) -> Tensor:
+    """Return inputs, shape (B, ...), as stored values divided by their scale alone: as pixels from 0 to 1."""
+    if normalisation is None:
+        return inputs
+    shape = [1] * inputs.ndim
+    shape[normalisation.axis] = -1
+    return inputs * torch.tensor(normalisation.std).view(shape) + torch.tensor(normalisation.mean).view(shape)
+
+
 def first_that_fits(dataset: DataSet, build: Callable[[DataSet], Built]) -> tuple[DataSet, Built]:
     """Build a network for data, read in another way where it does not take them as they are read at first.
 

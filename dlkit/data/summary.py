@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.dataset import SPLITS, DataSet
+from dlkit.data.dataset import SPLITS, DataSet, unstandardised
 from dlkit.data.kinds import load_dataset
 from dlkit.errors import ConfigError
 from dlkit.settings.config import TrainConfig
@@ -103,11 +103,7 @@ def images_by_class(dataset: DataSet, most: int) -> tuple[Tensor, list[str]]:
     inputs, values = split.batch(rows, torch.device("cpu"))
     assert isinstance(inputs, Tensor), "images are one input"
     normalisation = dataset.description.normalisation
-    if normalisation is not None:
-        mean, std = (
-            torch.tensor(numbers).view(1, -1, 1, 1) for numbers in (normalisation.mean, normalisation.std)
-        )
-        inputs = inputs * std + mean
+    inputs = unstandardised(inputs, normalisation)
     if normalisation is None or normalisation.scale != _BYTE:  # where the brightest is not known
         inputs = (inputs - inputs.min()) / (inputs.max() - inputs.min()).clamp_min(_TINY)
     titles = (

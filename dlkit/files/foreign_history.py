@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 
-from dlkit.errors import DataError, printable
+from dlkit.errors import DataError, first_of, printable
 from dlkit.files.history import History, is_ours, parse_history
 
 _TRAIN = ("train", "training")
@@ -65,8 +65,7 @@ def parse_any_history(
         if old.strip() != new and new in columns
     ]
     if changed:
-        shown = ", ".join(map(printable, changed[:_SHOWN])) + (", ..." if len(changed) > _SHOWN else "")
-        notes.insert(0, f"{path} comes from another program: {shown}")
+        notes.insert(0, f"{path} comes from another program: {first_of(changed, _SHOWN, 80)}")
     return ForeignHistory(columns, notes=(*notes, *note))
 
 

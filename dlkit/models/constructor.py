@@ -12,12 +12,11 @@ from torch import nn
 from dlkit.errors import ConfigError, did_you_mean, printable
 from dlkit.files.description import DataDescription
 from dlkit.models.known_arguments import example_of, known_of_data, known_where_needed
-from dlkit.settings.arguments import ArgumentValue
+from dlkit.settings.arguments import TRUTHS, ArgumentValue
 from dlkit.settings.spec import CodeSpec
 
 _EMPTY = inspect.Parameter.empty
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 _SEQUENCES = (list, tuple, typing.get_origin(Sequence[int]))
 
@@ -220,9 +219,9 @@ def _convert(text: str, kind: Any) -> Any:
             raise ValueError(text)
         return None
     if kind is bool:
-        if text.lower() not in _TRUTHS:
+        if text.lower() not in TRUTHS:
             raise ValueError(text)
-        return _TRUTHS[text.lower()]
+        return TRUTHS[text.lower()]
     if kind in (int, float, str):
         return kind(text)
     if origin in _SEQUENCES:

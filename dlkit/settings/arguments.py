@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dlkit.errors import ConfigError, did_you_mean
 
 ArgumentValue = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +62,9 @@ class Argument:
 
     def _convert(self, text: str) -> ArgumentValue:
         if isinstance(self.default, bool):
-            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-            if text.lower() not in words:
+            if text.lower() not in TRUTHS:
                 raise ValueError(text)
-            return words[text.lower()]
+            return TRUTHS[text.lower()]
         if isinstance(self.default, tuple):
             return tuple(int(part) for part in text.split(",") if part.strip()) if text.strip() else ()
         if isinstance(self.default, int):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dlkit.errors import ConfigError, did_you_mean
+from dlkit.settings.arguments import TRUTHS
 from dlkit.settings.config import FIELDS, TrainConfig, flag
 from dlkit.settings.models import MODELS
 from dlkit.settings.resolve import kinds_of, resolve
@@ -28,7 +29,6 @@ SEARCHED = (
     *("augment", "size", "normalize", "neighbors", "balance", "loss", "label_smoothing"),
 )
 _CHANGES_LOSS = ("balance", "loss", "label_smoothing")
-_TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 EXAMPLE = "for example --search lr=1e-4..1e-1:log or --search optimizer=sgd,adamw"
 
 Value = bool | int | float | str
@@ -277,11 +277,11 @@ def _typed(part: str, kind: type | None, text: str) -> Value:
     if kind in (int, float):
         return _number(part, kind, text)
     if kind is bool:
-        if part.lower() not in (*_TRUE, *_FALSE):
+        if part.lower() not in TRUTHS:
             raise ConfigError(
                 f"--search {text}: {part} is not true or false", "for example nesterov=true,false"
             )
-        return part.lower() in _TRUE
+        return TRUTHS[part.lower()]
     return part
 
 

@@ -7,15 +7,13 @@ from inspect import Parameter
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from dlkit.data.arrays.groups import groups_of, suggested_groups
 from dlkit.data.arrays.headers import ArrayEntry
 from dlkit.data.arrays.labels import unknown_targets
 from dlkit.data.arrays.load import dataset_of
 from dlkit.data.arrays.names import PARTS
-from dlkit.data.arrays.returned import plainly
+from dlkit.data.arrays.returned import array_of, plainly
 from dlkit.data.arrays.roles import JOINED, find_roles, note_of
 from dlkit.data.dataset import DataSet, Request
 from dlkit.device import seed_all
@@ -156,16 +154,8 @@ def _joined(several: list[Any] | tuple[Any, ...]) -> str:
 def _array(values: Any, name: str) -> np.ndarray:
     """Make an array of what a function returned: of arrays, tensors, tables and lists."""
     try:
-        if isinstance(values, Tensor):
-            values = values.detach().cpu()
-            values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-        array = np.asarray(values)
-    except (
-        ValueError,
-        TypeError,
-        RuntimeError,
-        NotImplementedError,
-    ) as err:  # sparse tensors, those without data
+        array = array_of(values)
+    except (ValueError, TypeError, RuntimeError) as err:  # also for sparse tensors, and those without data
         raise DataError(
             f"--data {name} returned rows of different lengths, or values that are not numbers: "
             f"{printable(str(err), 200)}",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlkit.data.arrays.axes import ROWS, SEQUENCES, SIGNAL, Reading
 from dlkit.data.dataset import Request
-from dlkit.errors import ConfigError, DataError
+from dlkit.errors import ConfigError, DataError, first_of
 from dlkit.settings.texts import parse_bands
 
 _ROWS_AT_ONCE = 4096
@@ -114,9 +114,8 @@ def _check_finite(inputs: Tensor, source: str) -> None:
         found = part.to(torch.float32).isinf().reshape(len(part), -1).any(1).nonzero()[:, 0]
         bad += (found + start).tolist()
     if bad:
-        shown = ", ".join(f"{row:,}" for row in bad[:8]) + (", ..." if len(bad) > 8 else "")
         raise DataError(
             f"{source} holds infinities or numbers beyond 3e38 in {len(bad):,} of {len(inputs):,} samples, "
-            f"in rows {shown}",
+            f"in rows {first_of(bad)}",
             "make them NaN, which is read as missing, or leave those rows out; row 0 is the first",
         )

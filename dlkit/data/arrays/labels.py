@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from dlkit.data.infer_task import MAX_CLASSES, SOME_CLASSES, infer_task
-from dlkit.errors import DataError, printable
+from dlkit.errors import DataError, first_of, printable
 from dlkit.files.description import DataDescription
 
 _ONE_HOT = "the target is one-hot rows, so they are classes"
-_SHOWN = 8
 _TEXT_KINDS = "US"
 _NUMBER_KINDS = "fiub"
 
@@ -129,7 +128,8 @@ def _numbers(array: np.ndarray, source: str) -> Tensor:
     bad = (~values.isfinite()).reshape(len(values), -1).any(1).nonzero()[:, 0].tolist()
     if bad:
         raise DataError(
-            f"{source}: {len(bad):,} of {len(values):,} targets are NaN, infinite or beyond 3e38, in rows {_rows(bad)}",
+            f"{source}: {len(bad):,} of {len(values):,} targets are NaN, infinite or beyond 3e38, in rows "
+            f"{first_of(bad)}",
             "leave those rows out; row 0 is the first",
         )
     return values
@@ -148,7 +148,7 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
         if odd:
             raise DataError(
                 f"{source}: {len(odd):,} of {len(main):,} targets are not whole numbers, so they are not classes, "
-                f"in rows {_rows(odd)}",
+                f"in rows {first_of(odd)}",
                 "--task regression takes them as numbers",
             )
     different, counts = np.unique(main, return_counts=True)
@@ -166,7 +166,7 @@ def _classes(parts: Mapping[str, np.ndarray], source: str) -> tuple[str, ...]:
         )
     if main.dtype.kind in "if" and len(names) > 2 and different[0] == -1 and different[1] >= 0:
         raise DataError(
-            f"{source}: {counts[0]:,} targets are -1 beside the classes {_some(names[1:])}",
+            f"{source}: {counts[0]:,} targets are -1 beside the classes {first_of(names[1:])}",
             "-1 usually means that there is no label: leave those rows out",
         )
     return names
@@ -188,8 +188,8 @@ def _indices(parts: Mapping[str, np.ndarray], class_names: Sequence[str], source
             where = np.flatnonzero(np.isin(inverse, [names.index(name) for name in foreign])).tolist()
             of = "" if part == "all" else f" of {part}"
             raise DataError(
-                f"{source}: {len(where):,} of {len(array):,} targets{of} are {_some(foreign)}, none of the "
-                f"{len(class_names)} classes {_some(class_names)}; they are in rows {_rows(where)}",
+                f"{source}: {len(where):,} of {len(array):,} targets{of} are {first_of(foreign)}, none of the "
+                f"{len(class_names)} classes {first_of(class_names)}; they are in rows {first_of(where)}",
                 _counted_from_one(names, class_names),
             )
         codes = np.array([places[name] for name in names], dtype=np.int64)
@@ -221,13 +221,3 @@ def _is_one_hot(array: np.ndarray) -> bool:
     if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind not in _NUMBER_KINDS:
         return False
     return bool(((array == 0) | (array == 1)).all() and (array.sum(1) == 1).all())
-
-
-def _rows(rows: Sequence[int]) -> str:
-    return ", ".join(f"{row:,}" for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(printable(name, 40) for name in names[:_SHOWN]) + (
-        ", ..." if len(names) > _SHOWN else ""
-    )

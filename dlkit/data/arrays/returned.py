@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
@@ -109,8 +110,8 @@ def _stacked(samples: Any, code: CodeSpec) -> tuple[np.ndarray, np.ndarray]:
                 + (f" of {len(pair)}" if isinstance(pair, tuple | list) else ""),
                 "each sample must be a pair: its input and its target",
             )
-        inputs.append(_array(pair[0]))
-        targets.append(_array(pair[1]))
+        inputs.append(array_of(pair[0]))
+        targets.append(array_of(pair[1]))
     if not inputs:
         raise DataError(f"--data {code.short} gives no samples", "it must give pairs of input and target")
     join = np.concatenate if batches else np.stack
@@ -136,8 +137,12 @@ def _each(samples: Any) -> Iterable[Any]:
     return samples  # type: ignore[no-any-return]
 
 
-def _array(value: Any) -> np.ndarray:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+def array_of(values: Any) -> np.ndarray:
+    """Make an array of a tensor, bfloat16 as float32, or of anything that NumPy makes one of."""
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # type: ignore[no-any-return]
 
 
 def _text_columns(inputs: Any) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from dlkit.data.arrays.axes import OTHER, readings
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
 from dlkit.data.arrays.names import ASIDE, INPUT_NAMES, TARGET, TARGET_NAMES, has_word, split_name
-from dlkit.errors import DataError, did_you_mean, printable
+from dlkit.errors import DataError, did_you_mean, first_of, printable
 from dlkit.settings.spec import Spec, parse_code
 
 JOINED = (
@@ -245,5 +245,4 @@ def _paired(
 
 
 def _list(entries: Mapping[str, ArrayEntry]) -> str:
-    shown = ", ".join(entry.shown() for entry in list(entries.values())[:_SHOWN])
-    return shown + (", ..." if len(entries) > _SHOWN else "") if entries else "no arrays"
+    return first_of([entry.shown() for entry in entries.values()], longest=200) or "no arrays"

@@ -16,9 +16,8 @@ from dlkit.data.images.label_table import (
 )
 from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
 from dlkit.data.images.tree import Folder, Found, only, walk
-from dlkit.errors import DataError, counted, did_you_mean, printable, reason
+from dlkit.errors import DataError, counted, did_you_mean, first_of, printable, reason
 
-_SHOWN = 8
 _NO_CLASS = ""  # in the place of a folder's name
 _BESIDE = re.compile(
     rb"(.+)[ _-](mask|quick-?look|thumb(?:nail)?|preview|browse|overview)(?:_\d+)?\.[^./]+", re.IGNORECASE
@@ -241,7 +240,7 @@ def _class_names(root: Path, found: dict[str, dict[str, _Class]]) -> tuple[str, 
             ) from None
     if empty := [name for name, each in main.items() if not each.images and not each.faults]:
         raise DataError(
-            f"--data {shown}: no image in {_some([f'{name}/' for name in empty])}",
+            f"--data {shown}: no image in {first_of([f'{name}/' for name in empty])}",
             command_for_classes(root, {"".join(path.suffixes[-2:]) for path in root.glob("*/*")}, None)
             or f"remove folders that are not classes; images end in {', '.join(sorted(SUFFIXES)[:4])}, ...",
         )
@@ -255,11 +254,11 @@ def _refuse_foreign(root: Path, found: dict[str, dict[str, _Class]], class_names
         if foreign := [name for name in classes if name not in class_names]:
             where = printable(str(root), 300) + ("" if part == "all" else f": {part}")
             raise DataError(
-                f"--data {where} has the class {_some(foreign)}, none of the {len(class_names)} trained on: "
-                f"{_some(class_names)}",
+                f"--data {where} has the class {first_of(foreign)}, none of the {len(class_names)} trained on: "
+                f"{first_of(class_names)}",
                 did_you_mean(foreign[0], class_names)
                 or (
-                    f"put images of it into train, or take {_some(foreign)} out of {part}"
+                    f"put images of it into train, or take {first_of(foreign)} out of {part}"
                     if "train" in found
                     else "a class that training has not seen cannot be recognised; images of unknown classes lie in a "
                     "folder without sub-folders"
@@ -279,7 +278,7 @@ def _left_out(classes: Sequence[_Class], laid_out: Layout) -> Iterator[str]:
     if previews := sum(each.beside for each in classes):
         yield f"{counted(previews, 'image')} left out by the name of another with _mask, _quicklook or the like"
     if loose := [name for folder in laid_out.above for name, _, _ in folder.images]:
-        shown = _some([os.fsdecode(name) for name in loose])
+        shown = first_of([os.fsdecode(name) for name in loose])
         yield f"{counted(len(loose), 'image')} outside the class folders left out: {shown}"
 
 
@@ -290,13 +289,7 @@ def _missing(class_names: Sequence[str], found: dict[str, dict[str, _Class]]) ->
             name for name in class_names if part in found and not found[part].get(name, _NOTHING).images
         ]
         if missing:
-            yield f"{part} has no image of {_some(missing)}: metrics on it leave these classes out"
+            yield f"{part} has no image of {first_of(missing)}: metrics on it leave these classes out"
 
 
 _NOTHING = _Class((), (), 0, 0, {})
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(printable(name, 40) for name in names[:_SHOWN]) + (
-        ", ..." if len(names) > _SHOWN else ""
-    )

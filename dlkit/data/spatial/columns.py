@@ -10,7 +10,7 @@ import numpy as np
 
 from dlkit.data.tables.blocks import guess_coordinates
 from dlkit.data.tables.table import Table, is_index
-from dlkit.errors import ConfigError, DataError, printable
+from dlkit.errors import ConfigError, DataError, first_of, printable
 from dlkit.settings.config import TrainConfig
 
 NO_FEATURES = "none"
@@ -47,10 +47,10 @@ class PointColumns:
         source = printable(table.source, 200)
         if config.coords is None or config.target is None:
             option = "--coords" if config.coords is None else "--target"
-            shown = ", ".join(map(printable, table.names[:12])) + (", ..." if len(table.names) > 12 else "")
             raise ConfigError(
                 f"{option} is missing: it names the {'columns X,Y' if config.coords is None else 'column'} of "
-                f"{source} {'that say where a point is' if config.coords is None else 'to predict'}; it has {shown}",
+                f"{source} {'that say where a point is' if config.coords is None else 'to predict'}; it has "
+                f"{first_of(table.names, 12, 80)}",
                 f"for example {_example(table.names)}" if config.coords is None else "",
             )
         coords = tuple(_parts(config.coords))

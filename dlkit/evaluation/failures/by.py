@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from dlkit.data.dataset import DataSet
-from dlkit.errors import ConfigError, DataError, did_you_mean, printable
+from dlkit.errors import ConfigError, DataError, did_you_mean, first_of, printable
 from dlkit.evaluation.certainty.intervals import Certainty, intervals
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.section import Cell, Section
@@ -85,10 +85,9 @@ def _parts(
     if column == _CLASS and isinstance(results, Classes):
         return results.names, results.pairs()[1]
     there = [*([_CLASS] if isinstance(results, Classes) else []), *(table.names if table is not None else ())]
-    shown = ", ".join(map(printable, there[:12])) + (", ..." if len(there) > 12 else "")
     raise ConfigError(
         f"--by {printable(column)}: {dataset.description.name} has no such column",
-        did_you_mean(column, there) or (f"it has {shown}" if there else "leave it out"),
+        did_you_mean(column, there) or (f"it has {first_of(there, 12, 80)}" if there else "leave it out"),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlkit.data.dataset import Split
+from dlkit.data.dataset import Split, unstandardised
 from dlkit.evaluation.classes import Classes
 from dlkit.evaluation.numbers import Numbers
 from dlkit.evaluation.section import Section
@@ -92,12 +92,7 @@ def _described(results: Results, which: np.ndarray, places: Sequence[int | str])
 
 def _pixels(inputs: Tensor, about: DataDescription) -> np.ndarray:
     """Return inputs, shape (N, C, H, W), as bytes, shape (N, H, W) or (N, H, W, 3)."""
-    if about.normalisation is not None:
-        mean, std = (
-            torch.tensor(values).reshape(-1, 1, 1)
-            for values in (about.normalisation.mean, about.normalisation.std)
-        )
-        inputs = inputs * std + mean
+    inputs = unstandardised(inputs, about.normalisation)
     shown = inputs[:, :3] if inputs.shape[1] >= 3 else inputs[:, :1]
     lo, hi = shown.amin(), shown.amax()
     if lo < -_SLACK or hi > 1 + _SLACK:  # values of another range than pixels
