@@ -27,7 +27,7 @@ def show_download(name: str) -> Iterator[Callable[[int, int], None]]:
         name: What is downloaded.
     """
     if console.mode.quiet:
-        yield _ignore
+        yield lambda _done, _total: None
     elif console.stderr().is_terminal:
         bar = _DownloadBar(name)
         try:
@@ -36,10 +36,6 @@ def show_download(name: str) -> Iterator[Callable[[int, int], None]]:
             bar.progress.stop()
     else:
         yield _DownloadLines(name)
-
-
-def _ignore(_done: int, _total: int) -> None:
-    pass
 
 
 class _DownloadBar:

@@ -39,13 +39,14 @@ def print_drawing(
 
 
 def follow_runs(histories: Sequence[Path], draw: Callable[[], None]) -> None:
-    """Draw whenever a history has changed, until no run is in training any more.
+    """Draw, and again whenever a history has changed, until no run is in training any more.
 
     Args:
         histories: Files in run folders.
         draw: Draws them.
     """
     seen = _changes(histories)
+    draw()
     training = True
     while training:
         time.sleep(_SECONDS_BETWEEN_LOOKS)

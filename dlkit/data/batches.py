@@ -63,7 +63,7 @@ class Batches:
         self.device = device
         self.seed = seed
         self._split = split.to(device) if _fits(split, device) else split
-        self._chunk = _batches_at_once(split, batch_size)
+        self._chunk = max(1, min(_MAX_CHUNK, _CHUNK_BYTES // (split.sample_bytes * batch_size)))
         self._strata = split.strata().cpu() if balanced else None
         self._block_bytes = _stored_sample_bytes(split) if blocks else None
 
@@ -219,11 +219,6 @@ def _generator(salt: str) -> torch.Generator:
 
 def _stored_sample_bytes(split: Split) -> int:
     return split.sample_bytes if split.in_memory is None else max(1, split.in_memory[0][0].nbytes)
-
-
-def _batches_at_once(split: Split, batch_size: int) -> int:
-    batch_bytes = split.sample_bytes * batch_size
-    return max(1, min(_MAX_CHUNK, _CHUNK_BYTES // batch_bytes))
 
 
 def _fits(split: Split, device: torch.device) -> bool:

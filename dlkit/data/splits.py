@@ -93,7 +93,7 @@ def split_by_time(times: np.ndarray, *, val: float, test: float) -> Rows:
     for index, share in ((1, val + test), (2, test)):
         first = min(max(round(len(times) * (1 - share)), 0), len(times) - 1)
         part[times >= ordered[first]] = index
-    return checked(_by_part(part), len(times))
+    return checked({name: np.flatnonzero(part == index) for index, name in enumerate(NAMES)}, len(times))
 
 
 def split_folds(
@@ -196,10 +196,6 @@ def _fold_of_groups(groups: np.ndarray, folds: int, seed: int, fingerprint: str)
         part[group] = held.argmin()
         held[part[group]] += sizes[group]
     return part[inverse]
-
-
-def _by_part(part: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: np.flatnonzero(part == index) for index, name in enumerate(NAMES)}
 
 
 def _shuffled(count: int, seed: int, salt: str) -> np.ndarray:

@@ -56,7 +56,9 @@ def facts_of(dataset: DataSet) -> dict[str, Any]:
         **{name: len(split) for name, split in dataset.splits.items()},
         "input_shape": list(about.input_shape),
         **_stored(dataset),
-        "inputs": [_input(name, shape) for name, (_, shape) in about.named_inputs.items()],
+        "inputs": [
+            f"{name} {'x'.join(map(str, shape))}".rstrip() for name, (_, shape) in about.named_inputs.items()
+        ],
         "features": list(about.feature_names),
         "bands": list(about.learned.get("bands", ())),
         "classes": len(about.class_names),
@@ -68,10 +70,6 @@ def facts_of(dataset: DataSet) -> dict[str, Any]:
         "fingerprint": about.fingerprint,
     }
     return {name: value for name, value in facts.items() if value not in ("", [])}
-
-
-def _input(name: str, shape: tuple[int, ...]) -> str:
-    return f"{name} {'x'.join(map(str, shape))}".rstrip()
 
 
 def class_counts(dataset: DataSet) -> list[tuple[str | int, ...]]:

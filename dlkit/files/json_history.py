@@ -36,9 +36,6 @@ def json_rows(text: str, path: Path) -> tuple[list[str], list[tuple[int, list[st
         raise DataError(f"{path} is not a history: it has no rows of named values", _HINT)
     header = list(dict.fromkeys(name for row in found for name in row))
     return header, [
-        (number, [_cell(row.get(name)) for name in header]) for number, row in enumerate(found, 1)
+        (number, ["" if (cell := row.get(name)) is None else str(cell) for name in header])
+        for number, row in enumerate(found, 1)
     ]
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)

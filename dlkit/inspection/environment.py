@@ -29,11 +29,15 @@ def describe_environment() -> dict[str, Cell]:
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "system": platform.platform(),
         "processor": _processor(),
-        "memory": f"{_memory() / _GIB:.1f} GiB",
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / _GIB:.1f} GiB",
         **{name: version or "missing" for name, version in installed.items() if version or name in LIBRARIES},
         **_torch(),
         "encoding": f"{sys.stdout.encoding}, files {sys.getfilesystemencoding()}",
-        **{name: value for name, value in sorted(os.environ.items()) if _counts(name)},
+        **{
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith("DLKIT_") or name in _VARIABLES
+        },
     }
 
 
@@ -50,10 +54,6 @@ def _processor() -> str:
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{models[0] if models else platform.machine()}, {usable} of {os.cpu_count()} cores"
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _torch() -> dict[str, Cell]:
@@ -73,7 +73,3 @@ def _torch() -> dict[str, Cell]:
         "devices": ", ".join(["cpu", *devices]),
         "threads": torch.get_num_threads(),
     }
-
-
-def _counts(name: str) -> bool:
-    return name.startswith("DLKIT_") or name in _VARIABLES

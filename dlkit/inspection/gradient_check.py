@@ -50,7 +50,9 @@ def check_gradients(
         DlkitError: The network does not compute in float64, or the loss is not finite.
     """
     exact = copy.deepcopy(model).double()
-    batch = changed(rows_of(inputs, 0, _MAX_SAMPLES), _exact), targets[:_MAX_SAMPLES]
+    few = rows_of(inputs, 0, _MAX_SAMPLES)
+    doubles = changed(few, lambda each: each.double() if each.is_floating_point() else each)
+    batch = doubles, targets[:_MAX_SAMPLES]
     parameters = dict(exact.named_parameters())
 
     def loss() -> Tensor:
@@ -95,10 +97,6 @@ def _run(loss: Loss) -> Tensor:
             "dlkit inspect nan RUN finds where it comes from",
         )
     return value
-
-
-def _exact(tensor: Tensor) -> Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 @torch.no_grad()

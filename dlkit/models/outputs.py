@@ -49,7 +49,8 @@ class Adapted:
         """
         parts = []
         if self.pick is not None:
-            parts.append(f"of what {called} returns, only {_shown(self.pick)} is used")
+            picked = "the first" if self.pick == 0 else self.pick
+            parts.append(f"of what {called} returns, only {picked} is used")
         if self.binary:
             what = "probability (its sigmoid is undone for the loss)" if self.sigmoid else "logit"
             parts.append(
@@ -112,7 +113,3 @@ def _fits(value: Any, description: DataDescription) -> bool:
     count = description.num_outputs
     one = count == 1 or (count == 2 and description.task == "classification")
     return value.shape == (2, count) or (one and value.shape in ((2,), (2, 1)))
-
-
-def _shown(pick: int | str) -> str:
-    return "the first" if pick == 0 else str(pick)

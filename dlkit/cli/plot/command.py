@@ -166,9 +166,10 @@ def plot(
         print_drawing(*plot_kind.write(drawing, shutil.get_terminal_size().columns), again=follow)
 
     step = show if term else write
-    step()
     if follow:
         follow_runs(paths, step)
+    else:
+        step()
 
 
 def _typed(out: Path | None, kind: str | None, style: str, options: PlotOptions) -> list[str]:

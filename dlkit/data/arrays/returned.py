@@ -53,7 +53,7 @@ def plainly(made: Any, code: CodeSpec, target: str | None = None) -> tuple[Any, 
         return dict(
             zip(parts, pairs, strict=True)
         ), f"{code.short} returned {', '.join(parts)}, in this order"
-    if len(made) in (4, 6) and all(np.ndim(each) for each in made) and not _is_ragged(made):
+    if len(made) in (4, 6) and all(hasattr(each, "shape") and np.ndim(each) for each in made):
         return _split_arrays(made, code)
     return made, ""
 
@@ -68,10 +68,6 @@ def _is_pair(value: Any) -> bool:
         isinstance(value, tuple | list) and len(value) == 2 and all(hasattr(each, "shape") for each in value)
     )
     return arrays and all(len(each.shape) for each in value) and len(value[0]) == len(value[1])
-
-
-def _is_ragged(values: Sequence[Any]) -> bool:
-    return not all(hasattr(each, "shape") for each in values)
 
 
 def _split_arrays(made: Sequence[Any], code: CodeSpec) -> tuple[Any, str]:

@@ -144,7 +144,8 @@ def _fetch(
     have = _size(part)
     if have < file.size:
         try:
-            with _opener().open(_request(url, have), timeout=patience.timeout) as response:
+            opener = urllib.request.build_opener(_Redirects())
+            with opener.open(_request(url, have), timeout=patience.timeout) as response:
                 begin = _check_reply(response, have, file.size, part)
                 if begin < have:
                     note(f"{url} does not resume from byte {have:,}, so the download starts again")
@@ -269,10 +270,6 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
             fp.close()
             raise _Failed(f"redirects away from {req.type} to {printable(newurl)}", again=False)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_Redirects())
 
 
 def _size(part: Path) -> int:

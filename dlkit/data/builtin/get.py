@@ -123,7 +123,10 @@ def _fetch_all(
         try:
             fetch_file(file, mirrors, folder, patience=patience, progress=all_together, note=note)
         except DataError as err:
-            raise DataError(err.message, _offline_hint(name, entry)) from err
+            raise DataError(
+                err.message,
+                f"with {_file_names(entry)} downloaded elsewhere into DIR: dlkit data get {name} --from DIR",
+            ) from err
         before += file.size
 
 
@@ -170,10 +173,6 @@ def _alone_in(folder: Path, note: Note) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _offline_hint(name: str, entry: DataEntry) -> str:
-    return f"with {_file_names(entry)} downloaded elsewhere into DIR: dlkit data get {name} --from DIR"
 
 
 def _file_names(entry: DataEntry) -> str:

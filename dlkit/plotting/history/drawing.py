@@ -126,11 +126,8 @@ def _grouped(
     groups = group_runs(histories, keys)
     firsts = [keys.index(key) for key in groups]
     members = [runs[first] for first in firsts]
-    given = (
-        [str(key) for key in groups]
-        if drawing.options.labels
-        else name_runs(members, _group_names(len(groups)))
-    )
+    numbered = ["mean"] if len(groups) == 1 else [f"group {place}" for place in range(1, len(groups) + 1)]
+    given = [str(key) for key in groups] if drawing.options.labels else name_runs(members, numbered)
     labels = [
         f"{name} ({group.count} run{'s' * (group.count != 1)})".strip()
         for name, group in zip(given, groups.values(), strict=True)
@@ -141,10 +138,6 @@ def _grouped(
         labels,
         members,
     )
-
-
-def _group_names(count: int) -> list[str]:
-    return ["mean"] if count == 1 else [f"group {place}" for place in range(1, count + 1)]
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:

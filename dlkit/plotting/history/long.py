@@ -1,6 +1,5 @@
 """Histories of very many rows: read in one go, and thinned to what a figure can show."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,8 +54,5 @@ def thinned(history: History) -> History:
             values[~(np.abs(values) <= _FARTHEST)] = np.inf
             rows.update((firsts + values.reshape(-1, size).argmin(axis=1)).tolist())
     kept = sorted(rows)
-    return replace(history, columns={name: _at(column, kept) for name, column in history.columns.items()})
-
-
-def _at(column: Sequence[float | None], rows: Sequence[int]) -> list[float | None]:
-    return [column[row] for row in rows]
+    columns = {name: [column[row] for row in kept] for name, column in history.columns.items()}
+    return replace(history, columns=columns)

@@ -158,16 +158,13 @@ def _within_reach(value: float) -> float:
 
 
 def _usual(histories: Sequence[History]) -> list[str]:
-    metrics = dict.fromkeys(name for history in histories for name in _split_columns(history))
+    parts = [split_and_name(column) for history in histories for column in history.columns]
+    metrics = dict.fromkeys(name for split, name in parts if split)
     if not metrics and any(
         "value" in history.columns for history in histories
     ):  # a download of TensorBoard holds one column of values
         return ["value"]
     return [f"{split}_{name}" for name in ("loss", *(m for m in metrics if m != "loss")) for split in _SPLITS]
-
-
-def _split_columns(history: History) -> list[str]:
-    return [name for split, name in map(split_and_name, history.columns) if split]
 
 
 def _chosen(columns: Sequence[str], known: Sequence[str]) -> list[str]:

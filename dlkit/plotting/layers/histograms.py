@@ -23,7 +23,8 @@ def draw_histograms(axes: Axes, layers: Sequence[str], values: Mapping[str, np.n
         layers: In the order in which they are drawn.
         values: Of each layer, shape (N,); those that are not finite are left out. A layer that is missing stays empty.
     """
-    finite = [_finite(values.get(name, np.empty(0))) for name in layers]
+    given = [values.get(name, np.empty(0)) for name in layers]
+    finite = [each[np.isfinite(each)].astype(float) for each in given]
     edges = bin_edges(axes, finite)
     counts = np.array([np.histogram(found, edges)[0] for found in finite], dtype=float)
     fullest = counts.max(axis=1, keepdims=True, initial=1.0)
@@ -55,8 +56,3 @@ def bin_edges(axes: Axes, values: Sequence[np.ndarray]) -> np.ndarray:
     edges = np.asarray(inside, dtype=float)
     edges[0], edges[-1] = math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
     return edges
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    finite: np.ndarray = values[np.isfinite(values)].astype(float)
-    return finite

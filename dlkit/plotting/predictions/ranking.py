@@ -81,7 +81,10 @@ def _plot(
     scores = [float(score(of.is_it, of.prob)) for of in classes]
     worst = sorted(range(len(classes)), key=scores.__getitem__)[:_MOST_CURVES]
     shown = sorted(worst)
-    signs = [_line(place) for place in range(len(shown))]
+    signs = [
+        Line2D([], [], color=colour, marker=marker, markersize=2.6)
+        for _, colour, marker in zip(shown, COLOURS, MARKERS, strict=False)
+    ]
     names = [f"{shorten(classes[index].name, 20)}, {score_name} {scores[index]:.4f}" for index in shown]
     mean = f"mean {score_name} of {len(classes)} classes {np.mean(scores):.4f}"
     note = f"{mean}; the {len(shown)} lowest are drawn" if len(shown) < len(classes) else mean
@@ -97,10 +100,6 @@ def _plot(
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
     axes.grid(visible=True)
     return figure, axes
-
-
-def _line(place: int) -> Line2D:
-    return Line2D([], [], color=COLOURS[place], marker=MARKERS[place], markersize=2.6)
 
 
 def _one_against_others(found: Predictions) -> list[_Class]:
