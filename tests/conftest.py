@@ -1,5 +1,6 @@
 """Fixtures of all tests: a command line run in-process, and real data if present."""
 
+import gc
 import os
 import shutil
 import signal
@@ -21,6 +22,17 @@ SHARED_DATA = Path(os.environ.get("DLKIT_SHARED_DATA", ROOT.parent / "shared" / 
 
 
 _FIRST_STATES: dict[tuple[str, str], Any] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let the garbage collector pass over modules and tests, which stay: it would take seconds of each process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
