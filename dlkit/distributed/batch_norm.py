@@ -31,6 +31,11 @@ def synchronise(model: nn.Module, group: Group, device: torch.device) -> None:
                 setattr(module, name, _with_state(SharedBatchNorm(child, group), child))
 
 
+def is_synchronised(model: nn.Module) -> bool:
+    """Return whether any batch norm of a network sees the whole batch of several processes."""
+    return any(isinstance(module, SharedBatchNorm | nn.SyncBatchNorm) for module in model.modules())
+
+
 def separate(model: nn.Module) -> None:
     """Let every batch norm of a network see what this process gives it and no more, in place."""
     for module in list(model.modules()):

@@ -1,4 +1,4 @@
-"""A process finds the others of its run, and tells which of them reports an error."""
+"""A process finds the others of its run, and one of them reports an error."""
 
 import contextlib
 import os

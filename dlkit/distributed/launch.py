@@ -1,4 +1,4 @@
-"""--devices: torchrun's own agent starts one process a device; this one passes signals on and tells how it ended."""
+"""--devices: torchrun's own agent starts one process a device; this one passes on signals and their exit code."""
 
 import contextlib
 import logging
@@ -83,7 +83,7 @@ class Ranks:
 
 @contextlib.contextmanager
 def rank_folder(devices: Sequence[int]) -> Iterator[Ranks]:
-    """Make the folder in which processes leave their numbers, and tell them of it and of their devices."""
+    """Make the folder in which processes leave their numbers, and name it and their devices to them."""
     with tempfile.TemporaryDirectory(prefix="dlkit-ranks-") as folder:
         os.environ[FOLDER] = folder
         os.environ[DEVICES] = ",".join(map(str, devices))
@@ -102,7 +102,7 @@ def launch(words: Sequence[str], ranks: Ranks, count: int) -> int:
         count: How many.
 
     Raises:
-        DlkitError: A process was killed, or ended without a word.
+        DlkitError: A process was killed, or ended without an error message.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -148,5 +148,5 @@ def _code_of(codes: dict[int, int]) -> int:
             memory = "; the system does that when memory is full" if code == -signal.SIGKILL else ""
             raise DlkitError(f"rank {rank} was killed by {signal.Signals(-code).name}{memory}", hint)
     if not reported:
-        raise DlkitError("a process of the run ended without a word", hint)
+        raise DlkitError("a process of the run ended without an error message", hint)
     return reported[0]

@@ -12,7 +12,7 @@ DEVICES = "DLKIT_RANK_DEVICES"
 FOLDER = "DLKIT_RANK_FOLDER"
 """Variable of the same processes: where each leaves its process number."""
 LOST = 75
-"""Exit code of a process that ends because another has: that one tells why."""
+"""Exit code of a process that ends because another has, which reports why."""
 
 _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _AGENT = "TORCHELASTIC_RUN_ID"

@@ -29,7 +29,7 @@ class Pieces:
     Args:
         model: The network that is trained.
         device: Where it is.
-        processes: How many share each batch. Several add up gradients batch by batch, and leave batches whole.
+        processes: How many share each batch.
     """
 
     def __init__(self, model: nn.Module, device: torch.device, *, processes: int = 1) -> None:
@@ -52,7 +52,15 @@ class Pieces:
         count = -(-samples // largest)
         return list(pairwise(samples * index // count for index in range(count + 1)))
 
-    def retry(self, part: str, inputs: Inputs, samples: int, attempt: Callable[[], _T]) -> _T:
+    def retry(
+        self,
+        part: str,
+        inputs: Inputs,
+        samples: int,
+        attempt: Callable[[], _T],
+        *,
+        repeatable: Callable[[], bool] = lambda: True,
+    ) -> _T:
         """Return what a call returns, which takes batches in the pieces of `split`; repeat it until they fit.
 
         Args:
@@ -60,15 +68,17 @@ class Pieces:
             inputs: Of a batch, to measure the layers with if nothing helps.
             samples: Samples in the largest batch.
             attempt: Called again, from the start, after each failure.
+            repeatable: Whether a failed attempt may be repeated; not once other processes count on it.
 
         Raises:
-            FullMemoryError: The smallest pieces do not fit, the machine's memory is full, or torch refuses a setting.
+            FullMemoryError: The smallest pieces do not fit, the attempt cannot be repeated, the machine's memory is
+                full, or torch refuses a setting.
         """
         while True:
             try:
                 return attempt()
             except (RuntimeError, MemoryError) as err:
-                if not is_device_full(err) or (self._processes > 1 and part == "train"):
+                if not is_device_full(err) or not repeatable():
                     hint = _half_batch_hint(samples * self._processes)
                     self._raise_known(err, f"{_DOING[part]} {_samples(samples)}", hint)
                     raise

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
-from dlkit.distributed.batch_norm import SharedBuffers, separate
+from dlkit.distributed.batch_norm import SharedBuffers, is_synchronised, separate
 from dlkit.distributed.group import Group
 from dlkit.errors import ConfigError, printable
 from dlkit.inputs import Inputs, rows_of
@@ -177,6 +177,21 @@ def alone(parts: Parts) -> Parts:
     )
 
 
+@dataclass(kw_only=True)
+class _Attempt:
+    """What a step has come to, which starts anew when memory runs out.
+
+    Args:
+        samples: Of the step, a process; the gradients of the processes are averaged.
+        losses: For each batch so far its mean loss, in several processes this one's part of it.
+        adding: The gradients of all processes are being added up.
+    """
+
+    samples: float
+    losses: list[Tensor] = field(default_factory=list)
+    adding: bool = False
+
+
 def forward_backward(
     parts: Parts, batches: Sequence[Batch], sizes: Sequence[int] | None = None
 ) -> list[tuple[Tensor, Tensor]]:
@@ -184,66 +199,83 @@ def forward_backward(
 
     Each batch counts by its share of the samples. So does each piece of a batch that does not fit into memory: the
     gradients are those of whole batches, but batch norm sees a piece at a time, and dropout draws for each. Where
-    several processes have slices of a batch, the gradients are added up with the last piece of the last batch.
+    several processes have slices of a batch, the gradients are added up with the last piece of the last batch; each
+    process splits its own slice if it must, for the others need not know.
 
     Returns:
         For each batch the mean loss, of whole batches a scalar, and the outputs, shape (N, K).
 
     Raises:
-        DlkitError: Not even the smallest pieces fit, or torch refuses a setting.
+        DlkitError: Not even the smallest pieces fit, another process waits already, or torch refuses a setting.
     """
     sizes = [len(targets) for _, targets in batches] if sizes is None else sizes
-    samples_a_process = sum(sizes) / parts.group.size  # the gradients of the processes are averaged
+    tried = _Attempt(samples=sum(sizes) / parts.group.size)
+    alone = parts.group.size == 1
 
     def attempt() -> list[tuple[Tensor, Tensor]]:
         for parameter in parts.probe.parameters:
             parameter.grad = None
+        tried.losses.clear()
         last = len(batches) - 1
-        return [
-            _batch_backward(parts, *batch, size, samples_a_process, last=index == last)
+        outputs = [
+            _batch_backward(parts, *batch, size, tried, last=index == last)
             for index, (batch, size) in enumerate(zip(batches, sizes, strict=True))
         ]
+        return list(zip(tried.losses, outputs, strict=True))
+
+    def repeatable() -> bool:
+        return alone or not (tried.adding or is_synchronised(parts.model))
 
     inputs, targets = batches[0]
-    return parts.pieces.retry("train", inputs, len(targets), attempt)
+    return parts.pieces.retry("train", inputs, len(targets), attempt, repeatable=repeatable)
 
 
 def _batch_backward(
-    parts: Parts, inputs: Inputs, targets: Tensor, size: int, samples: float, *, last: bool
-) -> tuple[Tensor, Tensor]:
+    parts: Parts, inputs: Inputs, targets: Tensor, size: int, tried: _Attempt, *, last: bool
+) -> Tensor:
     pieces = parts.pieces.split("train", len(targets))
     if len(pieces) == 1:
-        return _piece_backward(parts, inputs, targets, size, samples, last=last)
-    weights = [(stop - start) / len(targets) for start, stop in pieces]
-    results = [
+        return _piece_backward(parts, inputs, targets, size, tried, first=True, last=last)
+    outputs = [
         _piece_backward(
             parts,
             rows_of(inputs, start, stop),
             targets[start:stop],
             size,
-            samples,
+            tried,
+            first=start == 0,
             last=last and stop == len(targets),
         )
         for start, stop in pieces
     ]
-    loss = torch.stack([loss * weight for (loss, _), weight in zip(results, weights, strict=True)]).sum()
-    return loss, torch.cat([outputs for _, outputs in results])
+    return torch.cat(outputs)
 
 
 def _piece_backward(
-    parts: Parts, inputs: Inputs, targets: Tensor, size: int, samples: float, *, last: bool
-) -> tuple[Tensor, Tensor]:
+    parts: Parts, inputs: Inputs, targets: Tensor, size: int, tried: _Attempt, *, first: bool, last: bool
+) -> Tensor:
     network = parts.model if parts.coupled is None else parts.coupled
-    share = len(targets) / samples
     with nullcontext() if last else parts.group.uncoupled(network):
         outputs = parts.forward(network, inputs)
         loss = parts.objective.loss(outputs, targets)
-        parts.group.carry(loss, len(targets) / size)
-        if last and parts.buffers is not None:
-            parts.buffers.carry()
-        weighted = loss if share == 1.0 else loss * share
+        of_batch = _part_of(loss.detach(), len(targets) / size)
+        if first:
+            tried.losses.append(of_batch)
+        else:
+            tried.losses[-1] += of_batch
+        if last:
+            tried.adding = True
+            for whole in tried.losses:
+                parts.group.carry(whole, 1.0)
+            if parts.buffers is not None:
+                parts.buffers.carry()
+        weighted = _part_of(loss, len(targets) / tried.samples)
         (weighted if parts.scale is None else weighted * parts.scale.scale).backward()
-    return loss.detach(), outputs.detach()
+    return outputs.detach()
+
+
+def _part_of(loss: Tensor, share: float) -> Tensor:
+    return loss if share == 1.0 else loss * share
 
 
 @torch.no_grad()

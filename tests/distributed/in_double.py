@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dlkit import torch_compat
-from dlkit.models import build
+from dlkit.models import build, own
 from dlkit.training import assemble, precision
 
 
@@ -32,3 +32,4 @@ def patch() -> None:
     torch_compat.USE_PRIVATE = False
     assemble.build_model = build.build_model = in_double(build.build_model)
     precision.call = calling_in_double(precision.call)
+    own.call = calling_in_double(own.call)

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fork_server import ForkServer
-from ranks import largest_difference, train
+from ranks import largest_difference, start_ranks, train
 from safetensors.numpy import load_file
+
+from dlkit.distributed.membership import LOST
+from dlkit.errors import FullMemoryError
 
 POINTS = ("--data", "spatial:n=240", "-s", "phi=8", "-s", "omega=8", "-s", "theta=8", "--batch-size", "32")
 CURVES = ("--data", "pbpk:n=120,times=12", "-s", "hidden=4", "--batch-size", "14")
@@ -95,3 +98,76 @@ def test_without_synchronising_running_statistics_are_averages(double: ForkServe
     first = min(means, key=lambda name: len(one[name]))
     # Slices of one size: their means average to the mean of the batch, in the first layer, which gets the same inputs.
     np.testing.assert_allclose(two[first], one[first], rtol=1e-10)
+
+
+CRAMPED = """
+import os
+import torch
+from torch import nn
+
+
+class Full(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+class Net(nn.Module):
+    def __init__(self, in_features, num_classes, full_in, norm):
+        super().__init__()
+        self.first = nn.Linear(in_features, 8)
+        self.norm = nn.BatchNorm1d(8) if norm == "yes" else nn.Identity()
+        self.last = nn.Linear(8, num_classes)
+        self.full_in = full_in if os.environ.get("RANK") == "1" else ""
+
+    def forward(self, x):
+        full = self.training and len(x) > 3
+        if full and self.full_in == "forward":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        hidden = self.norm(self.first(x.flatten(1)))
+        return self.last(Full.apply(hidden) if full and self.full_in == "backward" else hidden)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", ["1", "2"])
+def test_a_process_whose_memory_is_full_splits_its_slice(
+    double: ForkServer, home: Path, accumulate: str
+) -> None:
+    (home / "net.py").write_text(CRAMPED)
+    words = (
+        "net.py:Net",
+        "--data",
+        "digits",
+        "--limit",
+        "200",
+        "--batch-size",
+        "16",
+        "--accumulate",
+        accumulate,
+    )
+    for count in (1, 3):
+        full = ("-s", "full_in=forward", "-s", "norm=no")
+        train(double, home, count, *words, *full, "--epochs", "2", "--out", f"of-{count}")
+
+    assert largest_difference(home / "of-1", home / "of-3") <= 1e-10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "full", [("full_in=backward", "norm=no"), ("full_in=forward", "norm=yes")], ids=["backward", "batch norm"]
+)
+def test_full_memory_once_others_wait_ends_all_with_a_hint(
+    ranks: ForkServer, home: Path, full: tuple[str, str]
+) -> None:
+    (home / "net.py").write_text(CRAMPED)
+    words = ("net.py:Net", "--data", "digits", "--limit", "200", "--batch-size", "16", "--sync-batchnorm")
+    settings = ("-s", full[0], "-s", full[1], "--device", "cpu", "--out", "run")
+    children = start_ranks(ranks, home, 2, "train", *words, *settings)
+
+    assert [child.wait(60) for child in children] == [LOST, FullMemoryError("", "").exit_code]
+    assert "--batch-size 8 --accumulate 2" in children[1].stderr()

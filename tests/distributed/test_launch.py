@@ -82,7 +82,7 @@ def test_the_code_is_that_of_the_process_that_reports(codes: dict[int, int], cod
 def test_a_killed_process_is_named() -> None:
     with pytest.raises(DlkitError, match=r"rank 1 .*SIGKILL.*memory"):
         _code_of({0: LOST, 1: -signal.SIGKILL})
-    with pytest.raises(DlkitError, match="without a word"):
+    with pytest.raises(DlkitError, match="without an error message"):
         _code_of({0: LOST})
 
 

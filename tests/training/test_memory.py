@@ -267,7 +267,9 @@ def test_of_several_processes_the_suggestion_names_the_batch_of_all() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(FullMemoryError) as caught:
-        Pieces(make_network(), CPU, processes=2).retry("train", torch.zeros(16, 2), 16, fail)
+        Pieces(make_network(), CPU, processes=2).retry(
+            "train", torch.zeros(16, 2), 16, fail, repeatable=lambda: False
+        )
 
     assert "--batch-size 16 --accumulate 2" in caught.value.hint
 

@@ -120,7 +120,7 @@ def _leave_report(joined: "Joined", err: Exception) -> None:
         raise Exit(LOST) from err
     if lost:
         raise DlkitError(
-            "another process of the run ended without a word",
+            "another process of the run ended without an error message",
             "dlkit train --resume RUN continues from what was saved last",
         ) from err
 
