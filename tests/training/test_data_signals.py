@@ -278,3 +278,12 @@ def test_the_skill_on_curves_is_that_of_the_nearest_neighbours() -> None:
     answers = KNeighborsRegressor(5).fit(scaler.transform(train_x), train_y).predict(scaler.transform(val_x))
     errors = ((answers - val_y.numpy()) ** 2).sum() / ((val_y - val_y.mean(0)) ** 2).sum().item()
     assert found["simple_skill"] == pytest.approx(1 - errors, abs=1e-4)
+
+
+def test_a_part_in_which_few_values_differ_has_signals() -> None:
+    train_x, train_y = torch.randn(40, 2), torch.randint(0, 2, (40,))
+    val_x = torch.zeros(3, 2)
+
+    found = named(sample_signals((train_x, train_y), (val_x, train_y[:3]), 2))
+
+    assert found["val_column_scale"] == 0

@@ -119,7 +119,7 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     features = chosen or [name for name in table.names if name not in (*names, *left_out)]
     embed = config.model in MODELS and MODELS[config.model].embeds
     if not chosen:
-        refuse_weights(table, features)
+        refuse_weights(table, features, targets)
     encoding = learn_columns(table, rows["train"], features, chosen=bool(chosen), embed=embed)
     if config.normalize == "none":
         encoding = encoding.without_scaling()

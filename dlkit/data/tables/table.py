@@ -10,13 +10,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from dlkit.data.tables.reading.files.header import from_to, other_file
+from dlkit.data.tables.reading.files.commands import PLAIN, by_pandas, from_to
 from dlkit.errors import DataError, did_you_mean, printable
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 _CELLS_AT_ONCE = 2**20
+_WITH_POINTS = r"d = d.replace(r'^([-+]?[0-9]+),([0-9]+)$', r'\1.\2', regex=True)"
 _INDEX = re.compile(r"Unnamed: \d+(\.\d+)*(_level_\d+)?|__index_level_\d+__")
 
 
@@ -29,12 +30,14 @@ class Stray:
         value: What stands there.
         fault: What is at fault with it; see `columns.Odd`.
         more: Further such texts, if they are few.
+        dialect: How pandas reads the file: arguments of `read_csv`.
     """
 
     line: int
     value: str
     fault: str = "word"
     more: tuple[str, ...] = ()
+    dialect: str = PLAIN
 
     def error(self, source: str, name: str, *, target: bool = False) -> DataError:
         """Return the error of a column that cannot be read as what it seems to be.
@@ -68,8 +71,8 @@ class Stray:
             ),
             "marks": (
                 ", which has other separators than the rest",
-                f"{_with_points(source)} writes decimal commas as points; without --decimal and --thousands each "
-                "column is read by its own numbers where they are clear",
+                f"{by_pandas(source, self.dialect, _WITH_POINTS)} writes decimal commas as points; "
+                "without --decimal and --thousands each column is read by its own numbers where they are clear",
             ),
             "units": ("among numbers of another unit", f"write all in one unit; {as_text}"),
             "censored": (
@@ -133,6 +136,7 @@ class Table:
         notes: What reading it had to decide, in words, for the user.
         in_lines: Rows stand in lines of text; otherwise messages count them from 0.
         first_line: The line that row 0 begins in.
+        dialect: How pandas reads the file: arguments of `read_csv`, for commands in hints.
         hashes: What `hash_compared` has computed.
     """
 
@@ -144,6 +148,7 @@ class Table:
     notes: tuple[str, ...] = ()
     in_lines: bool = True
     first_line: int = 2
+    dialect: str = PLAIN
     hashes: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -254,15 +259,6 @@ class Table:
 
     def _example(self, column: Column) -> str:
         return printable(column.categories[0], 40) if column.categories else "..."
-
-
-def _with_points(source: str) -> str:
-    """Return the command that writes decimal commas as points."""
-    script = (
-        "import sys, pandas as pd; d = pd.read_csv(sys.argv[1], sep=None, engine='python', dtype=str); "
-        "d = d.replace(r'^([-+]?[0-9]+),([0-9]+)$', r'\\1.\\2', regex=True); d.to_csv(sys.argv[2], index=False)"
-    )
-    return f'python -c "{script}" {shlex.quote(source)} {other_file(source)}'
 
 
 def _marks_of(number: str) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 
 from dlkit.data.infer_task import FEW_CLASSES, MAX_CLASSES, SOME_CLASSES, infer_task
 from dlkit.data.tables.encoding import too_large
-from dlkit.data.tables.oddities.roles import without_totals
 from dlkit.data.tables.oddities.spellings import (
     alike,
     folded,
@@ -17,6 +16,7 @@ from dlkit.data.tables.oddities.spellings import (
     refuse_no_classes,
     shown_alike,
 )
+from dlkit.data.tables.oddities.totals import without_totals
 from dlkit.data.tables.reading.files.elsewhere import elsewhere
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable

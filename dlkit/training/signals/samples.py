@@ -89,13 +89,18 @@ def _least_spread(one: Tensor, other: Tensor) -> float:
 
     Of columns of which many values differ: of others, a part may have one value alone.
     """
-    before, after = (part.std(0, correction=0) for part in _without_tails(one, other))
+    columns = _without_tails(one, other)
+    if not columns[0].numel():
+        return 1.0
+    before, after = (part.std(0, correction=0) for part in columns)
     return min((after / before.clamp_min(_TINY)).tolist(), default=1.0)
 
 
 def _relation_shift(train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor]) -> Tensor:
     """Return the largest difference, in validation, of the correlation of a column with a target or a class."""
     columns = _without_tails(train[0], val[0])
+    if not columns[0].numel():
+        return torch.zeros(())
     many = bool(_varies(train[1], _OFTEN).all())  # classes are few values each
     targets = _without_tails(train[1], val[1]) if many else (train[1], val[1])
     before, after = (_correlations(x, y) for x, y in zip(columns, targets, strict=True))
@@ -111,6 +116,8 @@ def _correlations(x: Tensor, y: Tensor) -> Tensor:
 def _without_tails(train: Tensor, val: Tensor) -> tuple[Tensor, Tensor]:
     """Return the columns in which many values differ, cut to the middle nine tenths of the training values."""
     often = _varies(train, _OFTEN)
+    if not often.any():  # quantiles of nothing are an error
+        return train[:, often], val[:, often]
     low, high = torch.quantile(train[:, often], torch.tensor([_CUT, 1 - _CUT]), dim=0)
     return train[:, often].clamp(low, high), val[:, often].clamp(low, high)
 

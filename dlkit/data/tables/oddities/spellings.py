@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlkit.data.infer_task import SOME_CLASSES
-from dlkit.data.tables.reading.files.header import other_file
+from dlkit.data.tables.reading.files.commands import by_pandas, other_file
 from dlkit.data.tables.table import Column, Table
 from dlkit.errors import DataError, printable
 
@@ -80,24 +80,23 @@ def refuse_no_classes(table: Table, column: Column) -> None:
         DataError: They are; the message has what makes a target of them.
     """
     name, new = printable(column.name), other_file(table.source)
-    words = " ".join(map(shlex.quote, (table.source, column.name, new)))
-    read = "import sys, pandas as pd; d = pd.read_csv(sys.argv[1], sep=None, engine='python'); c = d[sys.argv[2]]"
     whole = "--task classification takes each text as a class"
     if joint := _joint_of(column.categories):
         labels = sorted({part.strip() for text in column.categories for part in text.split(joint)})
+        code = f"d = d.join(d.pop(sys.argv[3]).str.get_dummies('{joint}'))"
         raise DataError(
             f"--target {name} has several labels in a field, as '{_longest(column, joint)}': {len(labels):,} labels in "
             f"{len(column.categories):,} combinations",
-            f"{whole}; python -c \"{read}; d.drop(columns=sys.argv[2]).join(c.str.get_dummies('{joint}'))"
-            f'.to_csv(sys.argv[3], index=False)" {words} writes a column of 0 and 1 for each: '
-            f"--data {new} --target {shlex.quote(labels[0])}",
+            f"{whole}; {by_pandas(table.source, table.dialect, code, column.name)} writes a column of 0 and 1 for "
+            f"each: --data {new} --target {shlex.quote(labels[0])}",
         )
     if form := _form_of(column.categories):
+        number = r"r'([0-9]+(?:[.,][0-9]+)?)'"
+        code = f"c = sys.argv[3]; d[c] = d[c].str.extract({number}, expand=False).str.replace(',', '.')"
         raise DataError(
             f"--target {name} holds numbers with words around, as '{printable(column.categories[0], 40)}' "
             f"({len(column.categories):,} different)",
-            f"{whole}; python -c \"{read}; d[sys.argv[2]] = c.str.extract(r'([0-9]+(?:[.,][0-9]+)?)', expand=False)"
-            f".str.replace(',', '.'); d.to_csv(sys.argv[3], index=False)\" {words} keeps the first number of each "
+            f"{whole}; {by_pandas(table.source, table.dialect, code, column.name)} keeps the first number of each "
             f"'{printable(form, 40)}'",
         )
 
@@ -108,12 +107,14 @@ def hint_of_one_hot(table: Table, names: Sequence[str]) -> str:
     if not ((values == 0) | (values == 1)).all() or not (values.sum(0) == 1).all():
         return ""
     new, target = other_file(table.source), "class" if "class" not in table.columns else "class_of_row"
-    words = " ".join(map(shlex.quote, (table.source, new, target, *names)))
+    code = (
+        "n = sys.argv[4:]; d[sys.argv[3]] = d[n].isin([1, '1', '1.0', 'true', 'True', 'TRUE']).idxmax(axis=1); "
+        "d = d.drop(columns=n)"
+    )
     return (
-        'one of them is 1 in each row, so they are one target of classes: python -c "import sys, pandas as pd; '
-        "d = pd.read_csv(sys.argv[1], sep=None, engine='python'); n = sys.argv[4:]; "
-        'd[sys.argv[3]] = d[n].astype(int).idxmax(axis=1); d.drop(columns=n).to_csv(sys.argv[2], index=False)" '
-        f"{words}; then --data {new} --target {target}; --task regression keeps all, as numbers 0 and 1"
+        "one of them is 1 in each row, so they are one target of classes: "
+        f"{by_pandas(table.source, table.dialect, code, target, *names)}; then --data {new} --target {target}; "
+        "--task regression keeps all, as numbers 0 and 1"
     )
 
 

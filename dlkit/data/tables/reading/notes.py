@@ -1,11 +1,10 @@
 """What reading a table had to decide, in words, and options that had nothing to do."""
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dlkit.data.tables.reading.files.header import other_file
+from dlkit.data.tables.reading.files.commands import by_pandas
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.table import in_shell
 from dlkit.errors import DataError, did_you_mean, printable
@@ -15,12 +14,24 @@ if TYPE_CHECKING:
 
 _SHOWN = 8
 _PAIR = re.compile(r"\s*\d+(\.\d+)?\s*/\s*\d+(\.\d+)?\s*")  # of blood pressure, 127/89
+_IN_TWO = (
+    "c = sys.argv[3]; d[[c + ' 1', c + ' 2']] = d[c].str.split('/', n=1, expand=True); d = d.drop(columns=c)"
+)
 _FEWEST_PAIRS, _MOST_STRAYS = 20, 0.1
 _CENSORED = {"half": "half the limit (those like >100 the limit)", "value": "the limit", "drop": "missing"}
 
 
-def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions) -> Iterator[str]:
-    """Yield what was decided of the columns, a line for each kind of decision."""
+def notes_of(
+    source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions, dialect: str
+) -> Iterator[str]:
+    """Yield what was decided of the columns, a line for each kind of decision.
+
+    Args:
+        source: What the table is called.
+        readers: How its columns were read.
+        options: What the user said.
+        dialect: How pandas reads the file.
+    """
     numbers = {name: each for name, each in readers.items() if each.kind == "number"}
     all_marks = dict.fromkeys(each.written.marks for each in numbers.values())
     for marks in [each for each in all_marks if options.marks is None and not each.plain]:
@@ -42,7 +53,7 @@ def notes_of(source: str, readers: Mapping[str, "ColumnReader"], options: TableO
         yield (
             f"{printable(name)} has {len(readers[name].categories):,} different pairs of numbers, as "
             f"{printable(next(iter(readers[name].categories)), 40)}, and is read as text; to have two columns of "
-            f"numbers: {_split_in_two(source, name)}"
+            f"numbers: {by_pandas(source, dialect, _IN_TWO, name)}"
         )
     for code in options.missing:
         if found := {name: each.emptied[code] for name, each in readers.items() if code in each.emptied}:
@@ -74,16 +85,6 @@ def _has_pairs(reader: "ColumnReader") -> bool:
     texts = reader.categories
     pairs = sum(map(bool, map(_PAIR.fullmatch, texts)))
     return not reader.forced and pairs >= max(_FEWEST_PAIRS, (1 - _MOST_STRAYS) * len(texts))
-
-
-def _split_in_two(source: str, name: str) -> str:
-    """Return a command that writes a copy of a file with two columns in place of one."""
-    read = "parquet(f)" if source.endswith(".parquet") else "csv(f, sep=None, engine='python')"
-    code = (
-        f"import sys, pandas as pd; f, c, new = sys.argv[1:]; d = pd.read_{read}; "
-        "d[[c + ' 1', c + ' 2']] = d.pop(c).str.split('/', n=1, expand=True); d.to_csv(new, index=False)"
-    )
-    return f'python -c "{code}" {shlex.quote(source)} {shlex.quote(name)} {other_file(source)}'
 
 
 def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: TableOptions) -> None:

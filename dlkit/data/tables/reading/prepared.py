@@ -17,7 +17,7 @@ from dlkit.errors import CheckpointError, file_error
 from dlkit.files.atomic import make_folder
 from dlkit.files.tensor_file import read_tensors, write_tensors
 
-_FORMAT = 3
+_FORMAT = 4
 _CATEGORIES = "categories"
 _LINES = "lines"
 _WIDTH = 8  # bytes a value, at most
@@ -108,6 +108,7 @@ def keep_table(table: Table, path: Path | None, asked: Asked) -> None:
         "notes": list(table.notes),
         "in_lines": table.in_lines,
         "first_line": table.first_line,
+        "dialect": table.dialect,
     }
     write_tensors(_place(path, table.fingerprint, asked), tensors, metadata)
 
@@ -159,6 +160,7 @@ def _read(place: Path, path: Path | None, source: str, fingerprint: str) -> Tabl
         tuple(about["notes"]),
         bool(about["in_lines"]),
         int(about["first_line"]),
+        str(about["dialect"]),
     )
 
 

@@ -10,10 +10,11 @@ from typing import IO, BinaryIO, cast
 
 from dlkit.data.preparing import one_at_a_time
 from dlkit.data.tables.kind import TABLE_SUFFIXES, table_suffixes
+from dlkit.data.tables.reading.files.commands import from_to
 from dlkit.data.tables.reading.files.delimited import DelimitedFile, NotForArrowError
 from dlkit.data.tables.reading.files.encodings import foreign_encoding, wide_encoding
 from dlkit.data.tables.reading.files.faults import rewritten
-from dlkit.data.tables.reading.files.header import from_to, is_ragged, read_header
+from dlkit.data.tables.reading.files.header import is_ragged, read_header
 from dlkit.data.tables.reading.files.opening import as_utf8, opened, sha256_of, spooled
 from dlkit.data.tables.reading.files.parquet import ParquetFile
 from dlkit.data.tables.reading.files.surroundings import is_blank_separated
@@ -64,8 +65,8 @@ def read_table(
     """
     asked = Asked(options or TableOptions(), kinds or {}, orders or {})
     if spec == "-":
-        with spooled(stdin or sys.stdin.buffer) as copy, as_utf8(copy, "standard input") as (file, note):
-            return _Reading(file, "standard input", ".csv", asked, progress, note=note).table()
+        with spooled(stdin or sys.stdin.buffer) as copy, as_utf8(copy, "standard input") as (file, note, way):
+            return _Reading(file, "standard input", ".csv", asked, progress, note=note, way=way).table()
     path = Path(spec).expanduser()
     suffix, packed = table_suffixes(path)
     if not suffix:
@@ -78,8 +79,8 @@ def read_table(
         kept_as = path if path.is_file() else None  # a named pipe cannot be read twice
         if kept_as is not None and (kept := kept_table(kept_as, source, asked)):
             return kept
-        with opened(path, source, packed) as (file, note):
-            return _Reading(file, source, suffix, asked, progress, kept_as, note).table()
+        with opened(path, source, packed) as (file, note, way):
+            return _Reading(file, source, suffix, asked, progress, kept_as, note, way).table()
     except OSError as err:
         raise unreadable(err, path) from err
 
@@ -142,6 +143,7 @@ class _Reading:
     progress: Progress | None
     path: Path | None = None
     note: str = ""
+    way: str = ""
 
     def table(self) -> Table:
         """Return the table: the prepared one where there is one, else a newly read one."""
@@ -220,17 +222,18 @@ class _Reading:
         if not self.asked.kinds:
             refuse_idle(self.source, readers, self.asked.options)
         lines = file.lines(rows)
+        dialect = file.dialect(self.way)
         columns = {}
         for name, reader in readers.items():
             stray = None
             if reader.odd is not None:
                 line = reader.odd.row + file.first_line if lines is None else int(lines[reader.odd.row])
-                stray = Stray(line, reader.odd.text, reader.odd.fault, reader.odd.more)
+                stray = Stray(line, reader.odd.text, reader.odd.fault, reader.odd.more, dialect)
             columns[name] = replace(reader.column(stray), given=name in self.asked.options.kinds)
         notes = (
             *filter(None, (self.note,)),
             *file.notes,
-            *notes_of(self.source, readers, self.asked.options),
+            *notes_of(self.source, readers, self.asked.options, dialect),
         )
         in_lines = file.place == "line"
         return Table(
@@ -242,6 +245,7 @@ class _Reading:
             notes,
             in_lines,
             file.first_line,
+            dialect,
         )
 
     def _fill(

@@ -12,18 +12,18 @@ from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.oddities.roles import (
+    cases_error,
+    cases_in,
     groups_in,
-    kept_totals,
     names_rows,
     times_in,
-    totals_in,
     weights_error,
     weights_in,
-    without_rows,
 )
 from dlkit.data.tables.oddities.spellings import alike, shown_alike
 from dlkit.data.tables.oddities.suspects import missing_option, suspects_of, words_of_missing
 from dlkit.data.tables.oddities.telling import giving_away, separating
+from dlkit.data.tables.oddities.totals import kept_totals, totals_in, without_rows
 from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.table import Column, Table, blocks_of, in_shell, is_index
 from dlkit.data.tables.targets import target_names
@@ -63,6 +63,8 @@ def check_table(
     findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
     findings += _total(table)
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
+    if features is None and any(of_classes.values()):
+        findings += _cases(table, used, targets)
     findings += _of_rows(table, used, of_classes)
     for name, classes in of_classes.items():
         findings += _of_target(table, table.column(name))
@@ -254,6 +256,20 @@ def _weights(table: Table, columns: Sequence[Column]) -> Iterator[Finding]:
         yield Finding(
             level="error",
             rule="weights",
+            where=f"column {printable(name)}",
+            count=len(table),
+            message=fault.message,
+            cure=fault.hint,
+        )
+
+
+def _cases(table: Table, features: Sequence[str], targets: Sequence[str]) -> Iterator[Finding]:
+    """Find a column that counts the cases of each row."""
+    if name := cases_in(table, features, targets):
+        fault = cases_error(table, name)
+        yield Finding(
+            level="error",
+            rule="cases",
             where=f"column {printable(name)}",
             count=len(table),
             message=fault.message,

@@ -8,18 +8,17 @@ import numpy as np
 from dlkit.data.row_hashes import copies
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.oddities.roles import (
+    cases_error,
+    cases_in,
     groups_in,
-    is_total,
     names_rows,
-    note_of_totals,
     times_in,
-    totals_in,
     weights_error,
     weights_in,
-    without_rows,
 )
 from dlkit.data.tables.oddities.spellings import spelt_differently
 from dlkit.data.tables.oddities.telling import giving_away, separating
+from dlkit.data.tables.oddities.totals import is_total, note_of_totals, totals_in, without_rows
 from dlkit.data.tables.raw_rows import hash_raw
 from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
 from dlkit.data.tables.targets import Targets
@@ -45,8 +44,13 @@ def refuse_totals(table: Table, names: Sequence[str]) -> None:
         )
 
 
-def refuse_weights(table: Table, features: Sequence[str]) -> None:
-    """Refuse to learn from a column that weighs the rows, unless the user says that it is a number like others."""
+def refuse_weights(table: Table, features: Sequence[str], targets: Targets) -> None:
+    """Refuse to learn from a column that weighs the rows, unless the user says that it is a number like others.
+
+    So does one that counts the cases of each row.
+    """
+    if targets.task == "classification" and (name := cases_in(table, features, targets.names)):
+        raise cases_error(table, name)
     for name in weights_in(table, [name for name in features if not table.column(name).given]):
         raise weights_error(table, name, [other for other in features if other != name])
 

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from refusals import assert_refused
 
-from dlkit.data.tables.oddities.roles import groups_in, keys_in, times_in, totals_in, weights_in
+from dlkit.data.tables.oddities.roles import groups_in, keys_in, times_in, weights_in
+from dlkit.data.tables.oddities.totals import totals_in
 from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import table_of
 from dlkit.settings.resolve import resolve

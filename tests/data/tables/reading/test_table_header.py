@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from refusals import assert_reports
 
-from dlkit.data.tables.reading.files.header import are_values, other_file
+from dlkit.data.tables.reading.files.commands import other_file
+from dlkit.data.tables.reading.files.header import are_values
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import peek_names, read_table
 from dlkit.data.tables.table import Table

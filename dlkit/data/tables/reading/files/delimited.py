@@ -162,6 +162,20 @@ class DelimitedFile:
         """Return the line that a row begins in."""
         return next(itertools.islice(self._records(), row, None))[0]
 
+    def dialect(self, way: str = "") -> str:
+        """Return how pandas reads the file: arguments of `read_csv`.
+
+        Args:
+            way: What is known of it from how it was opened: its encoding, or that blanks stand between its fields.
+        """
+        above = self.header.comments + self.header.titles
+        names = f"header=None, skiprows={self.first_line - 1}, names={list(self.header.names)!r}"
+        plain = self.first_line == above + 2 and not self.header.joined
+        parts = ["" if way.startswith("sep") else f"sep={self.header.delimiter!r}", way]
+        parts += [f"skiprows={above}" * (above > 0) if plain else names]
+        parts += [f"skipfooter={self.header.below}, engine='python'" * (self.header.below > 0)]
+        return ", ".join(filter(None, parts))
+
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         return ((line, record) for line, record in records(self._file, self._source, self.header) if record)
 

@@ -3,8 +3,8 @@
 import shlex
 from pathlib import Path
 
+from dlkit.data.tables.reading.files.commands import from_to, other_file
 from dlkit.data.tables.reading.files.fields import delimiter_of, split_line
-from dlkit.data.tables.reading.files.header import from_to, other_file
 
 _LINES_SEEN = 10
 

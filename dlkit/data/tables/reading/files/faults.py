@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from dlkit.data.tables.reading.files.header import MAX_RECORD_BYTES, Header, fault_in, from_to, text_fault
+from dlkit.data.tables.reading.files.commands import from_to
+from dlkit.data.tables.reading.files.header import MAX_RECORD_BYTES, Header, fault_in, text_fault
 from dlkit.errors import DataError
 
 _END = "\0end"

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from dlkit.data.tables.reading.files.commands import from_to, other_file
 from dlkit.data.tables.reading.files.encodings import convert_by_hand, wide_encoding
 from dlkit.data.tables.reading.files.fields import are_values, delimiter_of, is_number, split_line
 from dlkit.data.tables.reading.files.header_lines import join_names
@@ -200,17 +200,6 @@ def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
         not is_number(name) and sum(map(is_number, column)) > len(column) / 2
         for name, column in zip(names, columns, strict=False)
     )
-
-
-def other_file(source: str) -> str:
-    """Return the name of a file for a corrected copy of another: new.csv, or new2.csv for a copy of that."""
-    match = re.fullmatch(r"(?:.*/)?new(\d*)\.csv", source)
-    return f"new{int(match[1] or 1) + 1}.csv" if match else "new.csv"
-
-
-def from_to(source: str) -> str:
-    """Return the end of a command that writes a corrected copy of a file."""
-    return f"{shlex.quote(source)} > {other_file(source)}"
 
 
 def is_ragged(file: BinaryIO, header: Header) -> bool:

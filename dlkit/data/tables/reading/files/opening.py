@@ -29,8 +29,8 @@ _DAMAGED = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFi
 
 
 @contextlib.contextmanager
-def opened(path: Path, source: str, packed: str) -> Iterator[tuple[BinaryIO, str]]:
-    """Open a file that can be read more than once, unpacked and as UTF-8; and what is to be reported of it.
+def opened(path: Path, source: str, packed: str) -> Iterator[tuple[BinaryIO, str, str]]:
+    """Open a file that can be read more than once, unpacked and as UTF-8; and what `as_utf8` has to say of it.
 
     Raises:
         DataError: It is damaged, or a .zip of more or less than one file.
@@ -39,14 +39,17 @@ def opened(path: Path, source: str, packed: str) -> Iterator[tuple[BinaryIO, str
         file = cast("BinaryIO", plain)
         if packed:
             file = stack.enter_context(spooled(stack.enter_context(_unpacked(file, source, packed)), source))
-        elif not path.is_file() or _has_wide_mark(plain.peek(4)[:4]):
+        start = plain.peek(4)[:4] if path.is_file() and not packed else b""
+        wide = wide_encoding(start) if _has_wide_mark(start) else ""
+        if not packed and (wide or not path.is_file()):
             file = stack.enter_context(spooled(file, source))
-        yield stack.enter_context(as_utf8(file, source, packed=bool(packed)))
+        copy, note, way = stack.enter_context(as_utf8(file, source, packed=bool(packed)))
+        yield copy, note, f"encoding='{wide}'" if wide else way
 
 
 @contextlib.contextmanager
-def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tuple[BinaryIO, str]]:
-    """Open text in an encoding that shows, as UTF-8; and what is to be reported of it."""
+def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tuple[BinaryIO, str, str]]:
+    """Open text in an encoding that shows, as UTF-8; what is to be reported of it; how pandas reads it."""
     encoding, example = (
         ("", "") if not packed and source.lower().endswith(".parquet") else foreign_encoding(file)
     )
@@ -54,10 +57,10 @@ def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tu
         if (not packed and source.lower().endswith(".parquet")) or not is_blank_separated(
             file.read(_HEAD_BYTES)
         ):
-            yield file, ""
+            yield file, "", ""
         else:
             with _with_commas(file) as copy:
-                yield copy, f"{source} has blanks between its columns"
+                yield copy, f"{source} has blanks between its columns", r"sep=r'\s+'"
         return
     with spooled(file, source, encoding) as copy:
         yield (
@@ -66,6 +69,7 @@ def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tu
                 f"{source} is not UTF-8 and read as {encoding}, e.g. '{printable(example, 40)}'; if that is wrong: "
                 f"iconv -f ENCODING -t UTF-8 {shlex.quote(source)} > utf8.csv"
             ),
+            f"encoding='{encoding}'",
         )
 
 

@@ -86,6 +86,10 @@ class ParquetFile:
     def lines(self, rows: int) -> None:
         """Return None: rows stand in no lines."""
 
+    def dialect(self, way: str = "") -> str:
+        """Return nothing: pandas needs no arguments."""
+        return way
+
     def line_of(self, row: int) -> int:
         """Return the number of a row, from 0."""
         return row

@@ -1,0 +1,35 @@
+"""Commands in hints: they write a corrected copy of a file."""
+
+import re
+import shlex
+
+_UNPACKED = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zst": "zstd -dc", ".zip": "unzip -p"}
+PLAIN = "sep=None, engine='python'"
+
+
+def other_file(source: str) -> str:
+    """Return the name of a file for a corrected copy of another: new.csv, or new2.csv for a copy of that."""
+    match = re.fullmatch(r"(?:.*/)?new(\d*)\.csv", source)
+    return f"new{int(match[1] or 1) + 1}.csv" if match else "new.csv"
+
+
+def from_to(source: str) -> str:
+    """Return the end of a command that writes a corrected copy of a file."""
+    unpack = next((command for suffix, command in _UNPACKED.items() if source.endswith(suffix)), "")
+    read = f"<({unpack} {shlex.quote(source)})" if unpack else shlex.quote(source)
+    return f"{read} > {other_file(source)}"
+
+
+def by_pandas(source: str, dialect: str, code: str, *words: str) -> str:
+    """Return a command that writes a copy of a file as CSV, changed by pandas, with all fields as texts.
+
+    Args:
+        source: The file.
+        dialect: How pandas reads it: arguments of `read_csv`.
+        code: What changes the table `d`; knows `words` as `sys.argv[3:]`.
+        words: Names that it needs, of columns for instance.
+    """
+    read = f"read_csv(sys.argv[1], dtype=str, keep_default_na=False, skipinitialspace=True, {dialect})"
+    read = "read_parquet(sys.argv[1])" if source.endswith(".parquet") else read
+    script = f"import sys, pandas as pd; d = pd.{read}; {code}; d.to_csv(sys.argv[2], index=False)"
+    return f'python -c "{script}" {" ".join(map(shlex.quote, (source, other_file(source), *words)))}'
