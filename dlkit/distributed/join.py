@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _TIMEOUT = timedelta(minutes=30)
 _MEETING = timedelta(minutes=5)
-_PATIENCE = timedelta(seconds=10)
+_PATIENCE = timedelta(seconds=20)
 _ANSWER = timedelta(seconds=30)
 _LOOK = timedelta(seconds=0.5)
 _MOST_LISTED = 4
