@@ -34,7 +34,7 @@ _FEWEST_CELLS, _MOST_LEVELS = 8, 20
 _GROUP_NAME = re.compile(
     r"(^|[_ .-])(id|uid|tag|patient|subj|subject|participant|person|proband|animal|cow|mouse|user|customer|client|"
     r"donor|pupil|student|athlete|player|household|family|specimen|device|machine|sensor|speaker|author|site|plot|"
-    r"station|location|well|batch|lot|session|recording|school|hospital|centre|center)s?"
+    r"station|location|well|batch|lot|session|recording|school|hospital|centre|center|series|sequence|seq|trial|track|trip|episode)s?"
     r"([_ .-]?(id|nr|no|number|code|tag|name)|#)?$",
     re.IGNORECASE,
 )

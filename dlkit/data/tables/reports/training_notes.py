@@ -126,7 +126,8 @@ def split_notes(
         shown = printable(name)
         yield (
             f"{shown} has {count:,} different values in {len(table):,} rows, and rows of one are divided between the "
-            f"splits; --group {shlex.quote(shown)} keeps them together, for scores on new ones"
+            f"splits; --group {shlex.quote(shown)} keeps them together, for scores on new ones; each row is a "
+            "sample by itself, sequences are arrays of shape (N, T, F)"
         )
     for name in times_in(table, [name for name in table.names if name not in targets]):
         shown = printable(name)

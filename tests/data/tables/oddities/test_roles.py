@@ -258,6 +258,20 @@ def test_training_reports_totals_and_numbered_rows(dlkit: Run, home: Path) -> No
     assert "number the rows" not in without
 
 
+def test_rows_of_series_are_reported_with_an_option_that_works(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame(
+        {"series": np.repeat([f"s{i}" for i in range(20)], 6), "v": RNG.random(120).round(3)}
+    )
+    frame["y"] = np.repeat(RNG.choice(["a", "b"], 20), 6)
+    frame.to_csv("t.csv", index=False)
+
+    said = dlkit(*TRAIN, "t.csv").stderr
+
+    assert "series has 20 different values in 120 rows" in said
+    assert "(N, T, F)" in said
+    assert dlkit(*TRAIN, "t.csv", "--group", "series").code == 0
+
+
 def test_wells_among_digits_are_refused_until_their_kind_is_given(dlkit: Run, home: Path) -> None:
     wells = [f"{plate}E{row}" for plate in range(1, 5) for row in range(1, 13)] * 5
     frame = pd.DataFrame({"well": wells, "a": RNG.random(240), "y": RNG.random(240)})
