@@ -37,7 +37,7 @@ class Stray:
     value: str
     fault: str = "word"
     more: tuple[str, ...] = ()
-    dialect: str = PLAIN
+    dialect: str = field(default=PLAIN, compare=False)
 
     def error(self, source: str, name: str, *, target: bool = False) -> DataError:
         """Return the error of a column that cannot be read as what it seems to be.
