@@ -408,6 +408,15 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "-s",
     ),
+    "few samples of another class that nothing tells": (
+        "underfit",
+        lambda: healthy(
+            whole(whole_label_share=0.94, simple_skill=0.05, simple_balanced=0.05),
+            history={**stuck(0.98), "train_loss": [0.8 * CONSTANT] * 10},
+        ),
+        "note",
+        "--epochs",
+    ),
     "some dead units": ("dead", lambda: healthy({"dead": {"relu": constant(0.6)}}), "note", "-s"),
     "saturated units": (
         "saturated",

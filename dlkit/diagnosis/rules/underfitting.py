@@ -11,6 +11,7 @@ from dlkit.errors import counted
 _FEWEST_STEPS, _VERY_FEW_STEPS, _SHORT, _MANY, _TRIAL = 10, 20, 100, 10, 5
 _STILL_FALLING, _FALLS, _FELL, _FELL_WITHIN = 0.15, 0.02, 0.75, 0.1
 _NOTHING, _LEARNED, _WELL, _ATTAINED, _SHORTFALL = 0.1, 0.2, 0.85, 0.05, 0.25
+_FEW_OTHERS = 0.9
 _WIDER = Cure("a larger network, or --lr from dlkit inspect lr")
 
 
@@ -141,6 +142,7 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
     simple = recording.simple
     if _attains_simple(recording, max(skill, limit)) and recording.epochs > 2:
         falling = False
+    tried = recording.config.get("limit") and not recording.falls_short(_SHORTFALL)
     known = simple is not None and simple > _LEARNED and skill > _NOTHING
     if not falling and (known or max(train_gain, skill) > limit):
         return None
@@ -151,10 +153,14 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         step=None,
         cure=train_longer(recording) if fall > _FALLS or recording.steps < _SHORT else _WIDER,
         confirm="dlkit plot RUN",
-        level="note"
-        if recording.config.get("limit") and not recording.falls_short(_SHORTFALL)
-        else "warning",
+        level="note" if tried or _is_hardly_told(recording) else "warning",
     )
+
+
+def _is_hardly_told(recording: Recording) -> bool:
+    """Return whether few samples are of other classes than the largest, and simple methods do not tell them either."""
+    share, balanced = recording.number("whole_label_share"), recording.number("simple_balanced")
+    return share is not None and balanced is not None and share > _FEW_OTHERS and balanced < _NOTHING
 
 
 def _attains_simple(recording: Recording, skill: float) -> bool:

@@ -20,6 +20,7 @@ _NEIGHBOURS = 5
 _PENALTY = 1.0
 _RARE, _OFTEN, _CUT = 0.05, 0.2, 0.05
 _FEWER = 0.1
+_ENOUGH, _OF_CHANCE = 10, 15.0
 _TINY = 1e-12
 
 
@@ -65,7 +66,11 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
             yield "", "val_column_shift", shift[often[varied]].abs().max()
         if _varies(train_x, _OFTEN).any():
             yield "", "val_column_scale", min(_least_spread(train_x, val_x), _least_spread(val_x, train_x))
-            yield "", "val_relation_shift", _relation_shift((train_x, train_y), (val_x, val_y))
+            yield (
+                "",
+                "val_relation_shift",
+                _relation_shift((train_x, train_y), (val_x, val_y), classes=classes),
+            )
     if train[1].is_floating_point():
         spread = train_y.std(0, correction=0).clamp_min(_TINY)
         yield "", "val_target_shift", ((val_y.mean(0) - train_y.mean(0)) / spread).abs().max()
@@ -96,15 +101,24 @@ def _least_spread(one: Tensor, other: Tensor) -> float:
     return min((after / before.clamp_min(_TINY)).tolist(), default=1.0)
 
 
-def _relation_shift(train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor]) -> Tensor:
-    """Return the largest difference, in validation, of the correlation of a column with a target or a class."""
+def _relation_shift(
+    train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], *, classes: bool
+) -> Tensor | float:
+    """Return the largest difference, in validation, of the correlation of a column with a target or a class.
+
+    Classes of few samples are left out, and a difference counts in proportion to what chance makes of many.
+    """
     columns = _without_tails(train[0], val[0])
-    if not columns[0].numel():
-        return torch.zeros(())
-    many = bool(_varies(train[1], _OFTEN).all())  # classes are few values each
-    targets = _without_tails(train[1], val[1]) if many else (train[1], val[1])
+    if classes:
+        enough = torch.minimum(train[1].sum(0), val[1].sum(0)) >= _ENOUGH
+        targets = train[1][:, enough], val[1][:, enough]
+    else:
+        targets = _without_tails(train[1], val[1])
+    if not columns[0].shape[1] or not targets[0].shape[1]:
+        return 0.0
     before, after = (_correlations(x, y) for x, y in zip(columns, targets, strict=True))
-    return (after - before).abs().max()
+    chance = _OF_CHANCE * math.sqrt(1 / len(train[0]) + 1 / len(val[0]))
+    return (after - before).abs().max() / max(1.0, chance)
 
 
 def _correlations(x: Tensor, y: Tensor) -> Tensor:
