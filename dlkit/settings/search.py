@@ -154,7 +154,7 @@ def find_plan_faults(plan: Plan) -> Iterator[ConfigError]:
     try:
         config = plan.config()
     except ConfigError as err:
-        yield from err.faults
+        yield from (_of_search(fault, space) for fault in err.faults)
         return
     yield from _value_faults(plan, space)
     if plan.sampler == "cmaes" and all(one.choices for one in space):
@@ -327,6 +327,14 @@ def _value_faults(plan: Plan, space: Sequence[Searched]) -> Iterator[ConfigError
             except ConfigError as err:
                 yield ConfigError(f"--search {one.text}: {err.faults[0].message}", err.faults[0].hint)
                 break
+
+
+def _of_search(fault: ConfigError, space: Sequence[Searched]) -> ConfigError:
+    """Return a fault of a value with the `--search` that it comes from, if it is of one."""
+    for one in space:
+        if fault.message.startswith((f"{_as_option(one.key)} ", f"{_as_option(one.key)}=")):
+            return ConfigError(f"--search {one.text}: {fault.message}", fault.hint)
+    return fault
 
 
 def _as_option(key: str, value: str = "") -> str:

@@ -96,6 +96,8 @@ def test_what_is_no_range_is_refused(text: str, named: str, hint: str) -> None:
         (plan("lr=-1..1"), "--lr -1"),
         (plan("lr=0.1..1", "optimizer=sgd,adamm"), "--search optimizer=sgd,adamm: --optimizer adamm"),
         (plan("s.dropout=0..2"), "--search s.dropout=0..2: -s dropout=2"),
+        (plan("s.dropout=-1..0.5"), "--search s.dropout=-1..0.5: -s dropout=-1"),
+        (plan("lr=-1..1"), "--search lr=-1..1: --lr -1"),
         (plan("lr=0.1..1", settings={"lr": 0.1}), "--lr is typed and searched"),
         (plan("s.dropout=0..0.5", arguments={"dropout": "0.1"}), "-s dropout is typed and searched"),
         (plan("lr=0.1..1", "lr=1..2"), "--search has lr twice"),
