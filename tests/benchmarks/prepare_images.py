@@ -33,7 +33,7 @@ PER_SECOND = 3000
 SECONDS_MORE = 2.0
 
 
-def write_pictures(source: Path, folder: Path) -> int:
+def write_images(source: Path, folder: Path) -> int:
     """Write MNIST out, one PNG file an image, and give their number."""
     count = 0
     for part, prefix in PARTS.items():
@@ -116,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
         folder = scratch / "images"
-        count = write_pictures(options.source, folder)
+        count = write_images(options.source, folder)
         first, second, torch = [], [], []
         for _ in range(options.repeats):
             with tempfile.TemporaryDirectory(dir=scratch) as home:

@@ -57,11 +57,11 @@ def start_together(code: str, folder: Path, *data: str) -> int:
 def test_a_folder_of_images(home: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(40):
-        place = home / "pictures" / "ab"[number % 2] / f"{number}.png"
+        place = home / "images" / "ab"[number % 2] / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(place)
 
-    assert start_together(IMAGES, home, str(home / "pictures")) == 1
+    assert start_together(IMAGES, home, str(home / "images")) == 1
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def test_read_input_refuses_a_missing_file(tmp_path):
     assert refused(tmp_path / "none.csv")
 
 
-def test_gallery_shows_every_kind_and_every_picture_of_it_is_there():
+def test_gallery_shows_every_kind_and_every_figure_of_it_is_there():
     docs = Path(__file__).resolve().parents[2] / "docs"
     text = (docs / "gallery.md").read_text()
     by_header = {"curves", "map"}

@@ -15,23 +15,21 @@ def drawn(figure):
 )
 def test_plot_samples_draws_any_number_of_channels(channels, shape):
     images = np.random.default_rng(0).random((4, 8, 6, channels))
-    pictures = drawn(plot_samples(images, list("abcd")))
-    assert len(pictures) == 4
-    assert pictures[3].get_array().shape == shape
-    assert np.array_equal(
-        pictures[3].get_array(), images[3][..., 0] if len(shape) == 2 else images[3][..., :3]
-    )
+    shown = drawn(plot_samples(images, list("abcd")))
+    assert len(shown) == 4
+    assert shown[3].get_array().shape == shape
+    assert np.array_equal(shown[3].get_array(), images[3][..., 0] if len(shape) == 2 else images[3][..., :3])
 
 
 def test_plot_samples_shows_the_whole_range_and_not_each_images_own():
-    picture = drawn(plot_samples(np.full((1, 4, 4, 1), 0.5), ["a"]))[0]
-    assert picture.get_clim() == (0, 1)
-    assert picture.get_interpolation() == "nearest"
+    shown = drawn(plot_samples(np.full((1, 4, 4, 1), 0.5), ["a"]))[0]
+    assert shown.get_clim() == (0, 1)
+    assert shown.get_interpolation() == "nearest"
 
 
 def test_plot_samples_cuts_off_what_lies_outside():
-    picture = drawn(plot_samples(np.array([-1.0, 2.0]).reshape(1, 1, 2, 1), ["a"]))[0]
-    assert picture.get_array().tolist() == [[0, 1]]
+    shown = drawn(plot_samples(np.array([-1.0, 2.0]).reshape(1, 1, 2, 1), ["a"]))[0]
+    assert shown.get_array().tolist() == [[0, 1]]
 
 
 def test_plot_samples_puts_each_title_over_its_image():

@@ -62,10 +62,10 @@ def test_look_decides_size_and_ground(name, pixels):
     from PIL import Image
 
     with look(name):
-        picture = Image.open(
+        image = Image.open(
             io.BytesIO(
                 figure_bytes(plot_lr_range([0.1, 1.0], [2.0, 1.0], [2.0, 1.0], half_way=0, suggested=0.5))
             )
         )
-    assert picture.width == pytest.approx(pixels, abs=2)
-    assert (sum(picture.convert("RGB").getpixel((2, 2))) < 150) == (name == "dark")
+    assert image.width == pytest.approx(pixels, abs=2)
+    assert (sum(image.convert("RGB").getpixel((2, 2))) < 150) == (name == "dark")

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from dlkit.cli import console, streams
-from dlkit.cli.follow import follow_runs, print_drawing
 from dlkit.cli.own_code import ModelOption, check_options, load_checkpoints
 from dlkit.cli.plot.checks import STDOUT, curve_faults, kind_faults, output_faults, style_faults, term_faults
+from dlkit.cli.plot.follow import follow_runs, print_drawing
 from dlkit.cli.plot.search import check_sweep, draw_sweep, find_sweep
 from dlkit.errors import ConfigError, file_error, printable
 from dlkit.files.atomic import write_file

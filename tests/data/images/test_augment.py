@@ -15,12 +15,12 @@ from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve
 
 CPU = torch.device("cpu")
-PICTURES = torch.rand(50, 3, 16, 20, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.rand(50, 3, 16, 20, generator=torch.Generator().manual_seed(0))
 ROWS = torch.arange(50)
 
 
 def change(kind: str, *, mirror: bool = True, seed: int = 0, epoch: int = 1) -> torch.Tensor:
-    return Augmentation(kind, seed, mirror=mirror).apply(PICTURES, ROWS, epoch)
+    return Augmentation(kind, seed, mirror=mirror).apply(IMAGES, ROWS, epoch)
 
 
 def test_numbers_are_uniform_and_independent_of_one_another() -> None:
@@ -65,9 +65,9 @@ def test_images_depend_on_seed_epoch_and_row_alone(kind: str) -> None:
     assert not torch.equal(change(kind, epoch=2), first)
     assert not torch.equal(change(kind, seed=2), first)
     order = torch.randperm(50, generator=torch.Generator().manual_seed(1))
-    shuffled = Augmentation(kind, 0, mirror=True).apply(PICTURES[order], ROWS[order], 1)
+    shuffled = Augmentation(kind, 0, mirror=True).apply(IMAGES[order], ROWS[order], 1)
     torch.testing.assert_close(shuffled, first[order])
-    assert first.shape == PICTURES.shape
+    assert first.shape == IMAGES.shape
 
 
 def test_light_moves_whole_pixels_by_up_to_an_eighth() -> None:

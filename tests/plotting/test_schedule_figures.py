@@ -1,4 +1,4 @@
-"""Pictures of rates: every schedule side by side, as the docs show them, and the curve of a range test."""
+"""Figures of rates: every schedule side by side, as the docs show them, and the curve of a range test."""
 
 import importlib.util
 import math
@@ -27,7 +27,7 @@ def script() -> ModuleType:
 
 
 def drawn_curves(svg: str) -> dict[str, list[tuple[float, float]]]:
-    """Give the corners of each schedule's line as shares of its panel's width and of the picture's height."""
+    """Give the corners of each schedule's line as shares of its panel's width and of the figure's height."""
     found = {}
     for name, path in re.findall(r'<g id="schedule-([a-z]+)">\s*<path d="([^"]+)"', svg):
         numbers = [float(word) for word in re.findall(r"-?[\d.]+", path)]
