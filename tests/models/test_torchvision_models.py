@@ -56,16 +56,17 @@ def test_network_trains_on_a_batch_of_two(name: str, input_shape: tuple[int, int
 def test_full_stem_on_colour_images_is_the_published_network(
     name: str, published: int, last_width: int
 ) -> None:
-    model = build_torchvision_model(name, (3, 224, 224), 10, stem="full")
+    with torch.device("meta"):
+        model = build_torchvision_model(name, (3, 224, 224), 10, stem="full")
 
     assert count_parameters(model) == published - 990 * (last_width + 1)
 
 
 def first_step(name: str, input_shape: tuple[int, int, int], stem: str) -> tuple[int, ...]:
     """Return the shape behind the first layer, and behind the max pool of a ResNet."""
-    model = build_torchvision_model(name, input_shape, 2, stem=stem).eval()
-    inputs = torch.zeros(1, *input_shape)
-    with torch.no_grad():
+    with torch.no_grad(), torch.device("meta"):
+        model = build_torchvision_model(name, input_shape, 2, stem=stem).eval()
+        inputs = torch.zeros(1, *input_shape)
         if name.startswith("resnet"):
             return tuple(model.maxpool(model.conv1(inputs)).shape[1:])
         return tuple(model.features[0](inputs).shape[1:])

@@ -55,7 +55,7 @@ def run_hint(text: str, home: Path) -> Path:
     [
         ("ids", ()),
         ("ids", ("--size", "16")),
-        ("ages", ("--target", "age")),
+        ("ages", ("--target", "age", "--size", "16")),
         ("onehot", ("--augment", "light")),
     ],
 )
