@@ -154,5 +154,5 @@ def mnist_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = read_idx_set(real) if real.is_dir() else {"train": noise(4000), "test": noise(500)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DLKIT_HOME", str(home))
-        write_prepared("mnist", parts, 255.0)
+        write_prepared("mnist", parts)
     return home

@@ -32,7 +32,7 @@ def noise_home(home: Path) -> Path:
             head = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
             (raw / f"{prefix}-{name}-ubyte").write_bytes(head + values.tobytes())
         parts[part] = (torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long())
-    write_prepared("mnist", parts, 255.0)
+    write_prepared("mnist", parts)
     return home
 
 

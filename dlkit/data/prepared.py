@@ -13,6 +13,8 @@ from dlkit.errors import CheckpointError, DataError
 from dlkit.files.atomic import make_folder
 from dlkit.files.tensor_file import read_tensors, write_tensors
 
+_BRIGHTEST = 255.0
+
 
 @dataclass(frozen=True)
 class Source:
@@ -46,13 +48,12 @@ def fingerprint(parts: Mapping[str, tuple[Tensor, Tensor]]) -> str:
     return digest.hexdigest()
 
 
-def write_prepared(name: str, parts: Mapping[str, tuple[Tensor, Tensor]], scale: float) -> Path:
+def write_prepared(name: str, parts: Mapping[str, tuple[Tensor, Tensor]]) -> Path:
     """Write a data set's prepared file and give its place.
 
     Args:
         name: The data set.
-        parts: Inputs and targets of each part.
-        scale: The stored value that counts as 1.
+        parts: Inputs, bytes of pixels, and targets of each part.
 
     Raises:
         DlkitError: It cannot be written.
@@ -64,7 +65,7 @@ def write_prepared(name: str, parts: Mapping[str, tuple[Tensor, Tensor]], scale:
         for part, pair in parts.items()
         for kind, tensor in zip(("inputs", "targets"), pair, strict=True)
     }
-    write_tensors(path, tensors, {"data": name, "scale": scale, "fingerprint": fingerprint(parts)})
+    write_tensors(path, tensors, {"data": name, "scale": _BRIGHTEST, "fingerprint": fingerprint(parts)})
     return path
 
 

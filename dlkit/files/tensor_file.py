@@ -1,7 +1,6 @@
 """Tensors in a safetensors file with their digests: written whole, checked on every read."""
 
 import json
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,8 +97,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _spec_of(name: str, tensor: Tensor) -> TensorSpec:
     """Describe a contiguous tensor to safetensors, which reads it where it lies in memory."""
-    if sys.byteorder != "little":
-        raise CheckpointError("this machine is big-endian; safetensors files are little-endian")
     dtype = str(tensor.dtype).removeprefix("torch.")
     if tensor.dtype not in DTYPES:
         raise CheckpointError(f"tensor {printable(name)} is of {dtype}, which dlkit does not save")

@@ -165,7 +165,7 @@ def test_a_missing_class_is_an_empty_cell_and_null(run_copy: Path, dlkit: Dlkit)
         name: (torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8), torch.arange(40) % 9)
         for name in ("train", "test")
     }
-    write_prepared("mnist", parts, 255.0)
+    write_prepared("mnist", parts)
 
     table = tables(dlkit("eval", "run", "--data", "mnist").stdout)[1]
     found = json.loads(dlkit("eval", "run", "--data", "mnist", "--json").stdout)
@@ -183,7 +183,6 @@ def test_data_of_another_shape_are_refused(run_copy: Path, dlkit: Dlkit) -> None
             name: (torch.zeros(40, 1, 28, 28, dtype=torch.uint8), torch.arange(40) % 10)
             for name in ("train", "test")
         },
-        255.0,
     )
 
     result = dlkit("eval", "run", "--data", "mnist")

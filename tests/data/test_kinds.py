@@ -41,7 +41,7 @@ def colours(home: Path) -> DataSet:
         )
         for name, samples in (("train", 200), ("test", 50))
     }
-    write_prepared("cifar10", parts, 255.0)
+    write_prepared("cifar10", parts)
     return load_dataset(configure(data="cifar10"))
 
 

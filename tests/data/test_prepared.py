@@ -23,7 +23,7 @@ def make_parts() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 def test_what_is_written_reads_back(home: Path) -> None:
     parts = make_parts()
 
-    path = write_prepared("mnist", parts, 255.0)
+    path = write_prepared("mnist", parts)
     source = read_prepared("mnist")
 
     assert path == prepared_path("mnist")
@@ -60,7 +60,7 @@ def test_a_missing_file_says_how_to_get_it(home: Path) -> None:
 
 
 def test_a_damaged_file_is_refused_with_a_cure(home: Path) -> None:
-    path = write_prepared("mnist", make_parts(), 255.0)
+    path = write_prepared("mnist", make_parts())
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_refused_with_a_cure(home: Path) -> None:
     "metadata", [{}, {"data": "kmnist", "scale": 255.0, "fingerprint": ""}], ids=["none", "other"]
 )
 def test_a_file_of_something_else_is_refused_with_a_cure(home: Path, metadata: dict[str, object]) -> None:
-    path = write_prepared("mnist", make_parts(), 255.0)
+    path = write_prepared("mnist", make_parts())
     write_tensors(path, {"weight": torch.zeros(3)}, metadata)
 
     with pytest.raises(DataError) as caught:
@@ -90,7 +90,7 @@ def test_a_file_of_something_else_is_refused_with_a_cure(home: Path, metadata: d
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux does")
 def test_reading_is_by_mapping_so_that_memory_is_shared_with_the_file(home: Path) -> None:
     big = torch.zeros(60_000, 1, 28, 28, dtype=torch.uint8)
-    write_prepared("mnist", {"train": (big, torch.zeros(60_000, dtype=torch.int64))}, 255.0)
+    write_prepared("mnist", {"train": (big, torch.zeros(60_000, dtype=torch.int64))})
     del big
     page = resource.getpagesize()
 

@@ -199,7 +199,7 @@ def write_mnist(samples: int = 50, size: int = 28, classes: int = 10) -> None:
         )
         for name in ("train", "test")
     }
-    write_prepared("mnist", parts, 255.0)
+    write_prepared("mnist", parts)
 
 
 def test_other_data_are_normalised_as_the_checkpoint_says(checkpoint: Checkpoint, home: Path) -> None:

@@ -1,7 +1,6 @@
 import contextlib
 import json
 import mmap
-import sys
 from pathlib import Path
 
 import pytest
@@ -255,12 +254,6 @@ def test_tensor_at_an_odd_place_is_read(tmp_path: Path) -> None:
 def test_foolish_memory_formats_change_nothing(tmp_path: Path, layouts: object) -> None:
     path = write(tmp_path / "a", sealed_file({"t": bytes(8)}, {"memory_format": layouts}))
     assert torch.equal(read_tensors(path)[0]["t"], torch.zeros(2))
-
-
-def test_big_endian_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "byteorder", "big")
-    with pytest.raises(CheckpointError, match="this machine is big-endian"):
-        write_tensors(tmp_path / "a", {"t": GRID}, {})
 
 
 def test_foreign_file_is_refused(tmp_path: Path) -> None:

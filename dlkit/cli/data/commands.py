@@ -64,7 +64,10 @@ def get(
 
     Prints the path of the prepared file. An interrupted download is resumed.
     """
-    _check_name("NAME", name)
+    if name not in DATA:
+        raise ConfigError(
+            f"NAME {name} is not known; choose from {', '.join(DATA)}", did_you_mean(name, DATA)
+        )
     if from_dir is not None and mirror is not None:
         raise ConfigError(
             "--from and --mirror cannot be used together",
@@ -129,13 +132,6 @@ add_command(app, "get", get)
 add_command(app, "show", show)
 add_command(app, "split", split)
 add_command(app, "check", check)
-
-
-def _check_name(what: str, name: str) -> None:
-    if name not in DATA:
-        raise ConfigError(
-            f"{what} {name} is not known; choose from {', '.join(DATA)}", did_you_mean(name, DATA)
-        )
 
 
 def _draw(spec: str, summary: Summary, out: Path) -> None:

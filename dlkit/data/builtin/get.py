@@ -153,7 +153,7 @@ def _prepare(name: str, folder: Path) -> Path:
     from dlkit.data.builtin.readers import READERS
     from dlkit.data.prepared import write_prepared
 
-    return write_prepared(name, READERS[name](folder), scale=255.0)
+    return write_prepared(name, READERS[name](folder))
 
 
 @contextlib.contextmanager

@@ -143,7 +143,7 @@ def _direct(
         value = metric.of(preds, targets)
         return _of_area(value, terms_of(preds, targets), targets, groups) if math.isfinite(value) else None
     if metric.name == "ece":
-        return calibration_interval(metric.terms_of(preds, targets), Z, groups)
+        return calibration_interval(metric.terms_of(preds, targets), groups)
     if groups is not None:
         return None
     if metric.is_share:

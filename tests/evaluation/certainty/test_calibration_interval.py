@@ -18,7 +18,7 @@ def terms(count: int, off: float) -> np.ndarray:
 
 @pytest.mark.parametrize("off", [0.0, 0.02, 0.1])
 def test_it_holds_the_true_error(off: float) -> None:
-    ends = np.array([calibration_interval(terms(400, off), 1.96) for _ in range(300)])
+    ends = np.array([calibration_interval(terms(400, off)) for _ in range(300)])
 
     held = (ends[:, 0] <= off) & (off <= ends[:, 1])
     assert 0.93 <= held.mean() <= 1
@@ -28,7 +28,7 @@ def test_it_holds_the_true_error(off: float) -> None:
 def test_it_is_a_normal_one_where_chance_plays_no_part() -> None:
     one_bin = RANDOM.normal(0.3, 0.1, (1000, 1))
 
-    lo, hi = calibration_interval(one_bin, 1.96)
+    lo, hi = calibration_interval(one_bin)
 
     half = 1.96 * one_bin.std(ddof=1) / np.sqrt(1000)
     assert (lo, hi) == pytest.approx((one_bin.mean() - half, one_bin.mean() + half), abs=1e-4)
@@ -38,8 +38,8 @@ def test_samples_of_a_group_count_as_one() -> None:
     some = terms(200, 0.05)
 
     alone, grouped = (
-        calibration_interval(some, 1.96),
-        calibration_interval(some.repeat(4, axis=0), 1.96, np.arange(200).repeat(4)),
+        calibration_interval(some),
+        calibration_interval(some.repeat(4, axis=0), np.arange(200).repeat(4)),
     )
 
     assert grouped == pytest.approx(alone)
