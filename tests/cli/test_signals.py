@@ -15,7 +15,8 @@ import pytest
 from failing_disk import using
 
 from dlkit.cli.signals import stop_signals
-from dlkit.files.atomic import Disk, write_file
+from dlkit.files import atomic
+from dlkit.files.atomic import Disk
 
 
 class Heard:
@@ -125,8 +126,12 @@ def test_a_signal_in_the_middle_of_a_save_waits_for_its_end(
 
     setattr(Interrupted, operation, interrupted)
     (tmp_path / "last").write_bytes(b"old")
-    with watched(heard), using(Interrupted()):
-        write_file(tmp_path / "last", b"new", keep_previous=tmp_path / "prev")
+    with (
+        watched(heard),
+        using(Interrupted()),
+        atomic.new_file(tmp_path / "last", 3, keep_previous=tmp_path / "prev") as new,
+    ):
+        atomic.disk.write(new, b"new")
     assert heard.asked == [signal.SIGTERM]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"last": b"new", "prev": b"old"}
 
