@@ -146,12 +146,14 @@ def best_constant_loss(objective: Objective, targets: Tensor, width: int) -> flo
         return max(objective.loss((mean - zero) / unit, targets).item(), 1e-12)
     counts = torch.bincount(targets, minlength=width).float()
     alike = torch.full_like(counts, 1 / len(counts))
-    shares = counts / counts.sum() if (counts > 0).sum() > 1 else alike
+    shares = torch.where((counts > 0).sum() > 1, counts / counts.sum(), alike)
     shares = shares.clamp(1e-6, 1 - 1e-6)
     # The best is the log shares for cross-entropy, the log odds for bce, the shares for mse, the median for l1; equal
     # shares where the loss weighs classes by their frequency.
     answers = (shares.log(), shares.logit(), shares, shares.round(), alike.log())
-    return min(objective.loss(answer.expand(len(targets), -1), targets).item() for answer in answers)
+    losses = [objective.loss(answer.expand(len(targets), -1), targets) for answer in answers]
+    lowest: float = min(torch.stack(losses).tolist())
+    return lowest
 
 
 _ELEMENTWISE: Mapping[str, Callable[..., Tensor]] = {

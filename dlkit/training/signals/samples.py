@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - the field's own name
 
 from dlkit.inputs import Inputs
 from dlkit.probes.layers import Signal
@@ -160,7 +159,7 @@ def _numbers(targets: Tensor, width: int) -> Tensor:
     """Return targets as numbers, shape (N, K): a column for each class."""
     if targets.is_floating_point():
         return _columns(targets)
-    return F.one_hot(targets.cpu(), width).float()
+    return (targets.cpu()[:, None] == torch.arange(width)).float()
 
 
 def _skills(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor], *scores: Score) -> list[float]:
