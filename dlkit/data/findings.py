@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-LEVELS = ("error", "warning")
+LEVELS = ("error", "warning", "note")
 _SHOWN = 3
 
 
@@ -13,7 +13,8 @@ class Finding:
     """One fault.
 
     Args:
-        level: `error` for what cannot be trained on as it is, `warning` for what makes the result worth less.
+        level: `error` for what cannot be trained on as it is, `warning` for what makes the result worth less, `note`
+            for what reading had to decide.
         rule: Short name of what was looked for.
         where: Column, line, row or file.
         count: How many values, rows or files are concerned.

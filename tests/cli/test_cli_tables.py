@@ -358,6 +358,18 @@ def test_the_gaps_of_real_data_are_counted(dlkit: Dlkit, shared_data: Path) -> N
     assert (finding["rule"], finding["where"], finding["count"]) == ("missing", "column total_bedrooms", 207)
 
 
+def test_what_reading_decided_is_no_fault(dlkit: Dlkit, tmp_path: Path) -> None:
+    path = tmp_path / "soil.csv"
+    path.write_text("clay;ph\n" + "".join(f"{10 + row * 7 % 19},{row % 10};{row % 7},5\n" for row in range(40)))
+
+    text, plain = (dlkit("data", "check", path, "--strict", *mode) for mode in ((), ("--json",)))
+
+    assert (text.code, text.stdout) == (0, "")
+    assert "semicolons" in text.stderr
+    assert "--decimal" in text.stderr
+    assert [(each["level"], each["rule"]) for each in json.loads(plain.stdout)] == [("note", "reading")] * 2
+
+
 @pytest.mark.slow
 def test_housing_is_learned_about_as_well_as_by_boosted_trees(dlkit: Dlkit, shared_data: Path) -> None:
     housing = shared_data / "housing" / "housing.csv"

@@ -28,12 +28,15 @@ def check(
     config = data_config(context, spec, settings)
     with show_preparing():
         findings = _find(config)
+    faults = [finding for finding in findings if finding.level != "note"]
     if console.mode.json:
         console.print_json([finding.to_dict() for finding in findings])
-    elif findings:
-        rows = [[getattr(finding, column) for column in _COLUMNS] for finding in findings]
-        console.print_table(_COLUMNS, rows)
-    _conclude(spec, findings, strict=strict)
+    else:
+        for reading in findings[len(faults) :]:
+            console.note(reading.message)
+        if faults:
+            console.print_table(_COLUMNS, [[getattr(each, column) for column in _COLUMNS] for each in faults])
+    _conclude(spec, faults, strict=strict)
 
 
 def _find(config: TrainConfig) -> list[Finding]:

@@ -28,6 +28,7 @@ def table_suffixes(path: Path) -> tuple[str, str]:
 def check(config: "TrainConfig") -> "list[Finding]":
     """Look for faults in the columns and rows of a table, and in its samples where a target is named."""
     from dlkit.data.check import check_loaded
+    from dlkit.data.findings import Finding
     from dlkit.data.preparing import report
     from dlkit.data.tables.blocks import find_random_split
     from dlkit.data.tables.reading.files.wide import no_garbage_collection
@@ -42,7 +43,11 @@ def check(config: "TrainConfig") -> "list[Finding]":
             config.data, options=TableOptions.of(config), progress=report(parse_spec(config.data).name)
         )
         features = list(filter(None, fields_of(config.features))) if config.features else None
-        findings = check_table(table, config.target, features, config.task)
+        findings = [
+            Finding(level="note", rule="reading", where=table.source, count=len(table), message=note, cure="")
+            for note in table.notes
+        ]
+        findings += check_table(table, config.target, features, config.task)
         if config.target is None:
             return findings
         for find in (find_random_split, find_groups, find_times):
