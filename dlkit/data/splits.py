@@ -2,13 +2,23 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlkit.errors import DataError
 
+if TYPE_CHECKING:
+    from dlkit.settings.config import TrainConfig
+
 NAMES = ("train", "val", "test")
 Rows = Mapping[str, np.ndarray]
+
+
+def is_random(config: "TrainConfig") -> bool:
+    """Return whether rows are split at random, one by one."""
+    ways = (config.group, config.by_time, config.split_file, config.split_by_block)
+    return all(way is None for way in ways)
 
 
 def split_rows(targets: np.ndarray, share: float, seed: int, salt: str) -> tuple[np.ndarray, np.ndarray]:

@@ -222,12 +222,9 @@ def with_split_file(description: DataDescription, request: Request) -> DataDescr
     """
     if request.config.split_file is None:
         return description
-    digest = digest_of(Path(request.config.split_file))
-    if request.trained_on is not None and request.trained_on.learned.get("split_file", digest) != digest:
-        raise DataError(
-            f"--split-file {request.config.split_file} has changed since the checkpoint was trained with it",
-            "put the file back",
-        )
+    trained_on = request.trained_on
+    known = None if trained_on is None else trained_on.learned.get("split_file")
+    digest = digest_of(Path(request.config.split_file), known)
     return replace(description, learned={**description.learned, "split_file": digest})
 
 

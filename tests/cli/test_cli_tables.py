@@ -360,7 +360,9 @@ def test_the_gaps_of_real_data_are_counted(dlkit: Dlkit, shared_data: Path) -> N
 
 def test_what_reading_decided_is_no_fault(dlkit: Dlkit, tmp_path: Path) -> None:
     path = tmp_path / "soil.csv"
-    path.write_text("clay;ph\n" + "".join(f"{10 + row * 7 % 19},{row % 10};{row % 7},5\n" for row in range(40)))
+    path.write_text(
+        "clay;ph\n" + "".join(f"{10 + row * 7 % 19},{row % 10};{row % 7},5\n" for row in range(40))
+    )
 
     text, plain = (dlkit("data", "check", path, "--strict", *mode) for mode in ((), ("--json",)))
 

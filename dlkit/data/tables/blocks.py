@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dlkit.data.findings import Finding
-from dlkit.data.splits import split_folds, split_groups
+from dlkit.data.splits import is_random, split_folds, split_groups
 from dlkit.data.tables.table import Table, in_shell
 from dlkit.errors import ConfigError, DataError, counted, printable
 from dlkit.settings.config import TrainConfig
@@ -98,11 +98,10 @@ def suggested_side(coords: np.ndarray) -> float:
 
 def find_random_split(table: Table, config: TrainConfig) -> Iterator[Finding]:
     """Find rows in places whose split at random makes scores better than they are for new places."""
-    ways = (config.split_by_block, config.by_time, config.group, config.split_file)
     named = (
         guess_coordinates(table.names) if config.coords is None else coordinate_names(config.coords, table)
     )
-    if named is None or config.target in named or any(way is not None for way in ways):
+    if named is None or config.target in named or not is_random(config):
         return
     if any(table.column(name).kind != "number" for name in named):
         return

@@ -70,13 +70,23 @@ def splits_csv(rows: Mapping[str, np.ndarray]) -> str:
     return ",".join(HEADER) + "\n" + "".join(lines)
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: Path, trained_with: str | None = None) -> str:
     """Return the SHA-256 over a split file.
 
+    Args:
+        path: The file.
+        trained_with: That of the file with which a network was trained.
+
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read, or is another file.
     """
-    return hashlib.sha256(_content(path)).hexdigest()
+    digest = hashlib.sha256(_content(path)).hexdigest()
+    if trained_with not in (None, digest):
+        raise DataError(
+            f"--split-file {path} has changed since the checkpoint was trained with it",
+            "put the file back",
+        )
+    return digest
 
 
 def read_split_file(path: Path, count: int, known: np.ndarray) -> dict[str, np.ndarray]:

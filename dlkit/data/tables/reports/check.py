@@ -9,6 +9,7 @@ import numpy as np
 from dlkit.data.findings import Finding, some_of
 from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
+from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.oddities.roles import (
@@ -80,9 +81,7 @@ def check_table(
 
 def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
     """Find columns that name what several rows are of, as patients, which a split at random divides."""
-    if any(
-        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
-    ):
+    if not is_random(config):
         return
     targets = target_names(table.names, config.target, table.source) if config.target else ()
     for name, count in groups_in(table, [name for name in table.names if name not in targets]):
@@ -99,9 +98,7 @@ def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
 
 def find_times(table: Table, config: TrainConfig) -> Iterator[Finding]:
     """Find a column of dates in whose order the rows stand, which a split at random mixes."""
-    if any(
-        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
-    ):
+    if not is_random(config):
         return
     targets = target_names(table.names, config.target, table.source) if config.target else ()
     for name in times_in(table, [name for name in table.names if name not in targets]):

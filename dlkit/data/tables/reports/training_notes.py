@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from dlkit.data.row_hashes import copies
+from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.oddities.roles import (
     cases_error,
@@ -118,9 +119,7 @@ def split_notes(
     table: Table, targets: Sequence[str], encoding: Encoding, config: TrainConfig
 ) -> Iterator[str]:
     """Yield what a split at random does to rows of one thing, as a patient, and to rows in time."""
-    if any(
-        way is not None for way in (config.group, config.by_time, config.split_file, config.split_by_block)
-    ):
+    if not is_random(config):
         return
     for name, count in groups_in(table, [code.name for code in encoding.columns]):
         shown = printable(name)
