@@ -29,8 +29,8 @@ def _finding(rule: Rule, evidence: Evidence, recording: Recording) -> Finding:
     return Finding(
         rule=rule.name,
         title=rule.title,
-        threshold=rule.threshold,
-        healthy=rule.healthy,
+        threshold=rule.threshold if evidence.threshold is None else evidence.threshold,
+        healthy=evidence.healthy or rule.healthy,
         evidence=replace(evidence, confirm=_confirm(evidence.confirm, recording)),
     )
 

@@ -37,6 +37,8 @@ class Evidence:
         cure: What to change.
         confirm: How to see that this is the cause.
         level: `warning`, or `note` for what may be meant.
+        threshold: What the value is compared with, where it is not the rule's.
+        healthy: What healthy runs have of this value, where it is not the rule's.
     """
 
     message: str
@@ -46,6 +48,8 @@ class Evidence:
     step: int | None = None
     confirm: str = ""
     level: str = "warning"
+    threshold: float | None = None
+    healthy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +123,20 @@ def to_lines(findings: Sequence[Finding]) -> list[str]:
     for finding in findings:
         indent = "  " if finding.because_of else ""
         lines.append(f"{indent}{finding.level}: {finding.title}: {finding.evidence.message}")
+        lines.append(f"{indent}  {_measured(finding)}")
         if not finding.because_of:
             lines.append(f"  cure: {finding.evidence.cure.text}")
             if finding.evidence.confirm:
                 lines.append(f"  confirm: {finding.evidence.confirm}")
     return lines
+
+
+def _measured(finding: Finding) -> str:
+    """Return what was measured beside what it is compared with, and when it was first seen."""
+    value, threshold = f"{finding.evidence.value:.3g}", f"{finding.threshold:.3g}"
+    step = finding.evidence.step
+    seen = "" if step is None else f"; first seen at step {step}"
+    return f"measured: {value}; threshold: {threshold}; healthy: {finding.healthy}{seen}"
 
 
 def to_hint(findings: Sequence[Finding]) -> str:

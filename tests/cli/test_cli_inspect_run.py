@@ -78,7 +78,8 @@ def test_text_indents_what_follows_and_strict_exits_with_1(dlkit, hot: Path) -> 
     lines = found.stdout.splitlines()
     assert found.code == 1
     assert lines[0].startswith("warning: ")
-    assert "lower --lr from 5 to 0.03" in lines[1]
+    assert lines[1].startswith("  measured: ")
+    assert "lower --lr from 5 to 0.03" in lines[2]
     assert all(line.startswith("  ") for line in lines[1:])
 
 

@@ -89,9 +89,13 @@ def test_lines_have_one_cure_and_indent_what_follows() -> None:
     lines = to_lines(diagnose(hot()))
 
     assert lines[0].startswith("warning: learning rate too high: ")
-    assert lines[1] == "  cure: lower --lr from 2 to 0.02"
-    assert lines[3].startswith("  warning: dead units: 100%")
-    assert lines[6].startswith("note: frozen layers")
+    assert lines[1] == (
+        "  measured: 3; threshold: 0.3; healthy: up to 0.106 in the first steps; first seen at step 1"
+    )
+    assert lines[2] == "  cure: lower --lr from 2 to 0.02"
+    assert lines[4].startswith("  warning: dead units: 100%")
+    assert lines[5].startswith("    measured: 1; threshold: 0.75; healthy: up to 0.52; first seen at step ")
+    assert next(line for line in lines[6:] if not line.startswith(" ")).startswith("note: frozen layers")
     assert sum(line.startswith("  cure") for line in lines) == 2
 
 

@@ -63,6 +63,7 @@ def dead_units(recording: Recording, limit: float) -> Evidence | None:
         or Cure("LeakyReLU or GELU, biases of 0, a lower --lr"),
         confirm="dlkit inspect acts RUN",
         level="warning" if alarm else "note",
+        threshold=limit if alarm else _NOTE_DEAD,
     )
 
 
@@ -95,6 +96,7 @@ def saturated(recording: Recording, limit: float) -> Evidence | None:
         cure=_less_saturated(recording, at_once=at_once),
         confirm="dlkit inspect acts RUN",
         level="warning" if alarm else "note",
+        threshold=limit if alarm else _NOTE_SATURATED,
     )
 
 

@@ -64,7 +64,8 @@ def input_scale(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"the inputs have mean {mean:.3g} and standard deviation "
         + (f"{std:.3g}" if std else "far below it"),
-        value=size,
+        value=size if size > limit else std,
+        threshold=limit if size > limit else 1 / limit,
         step=recording.points("input_std")[0][0],
         cure=_normalised(recording, "subtract the mean of the training inputs and divide by their spread"),
         confirm="dlkit inspect acts RUN shows the first layer's outputs",
@@ -81,6 +82,8 @@ def _far_values(recording: Recording) -> Evidence | None:
         message=f"a column of the inputs has a standard deviation of {tail:.2g} times the usual distance from its"
         " median: a few values lie far away",
         value=tail,
+        threshold=_FAR,
+        healthy="1.2 to 4.8",
         step=1,
         cure=Cure("take these values out, or mark them as missing: a wrong unit, or a code such as -9999"),
         confirm="dlkit data check DATA",

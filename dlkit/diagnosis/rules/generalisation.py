@@ -36,7 +36,8 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
         return None
     return Evidence(
         message=strange or f"the training loss fell by {train:.0%}, the validation loss by {max(val, 0):.0%}",
-        value=val,
+        value=skill,
+        threshold=_LEARNED_NOTHING,
         step=None,
         cure=Cure(
             "check that inputs and targets are read in the same order, and how the validation part was split off"
@@ -107,6 +108,8 @@ def _few_rows(recording: Recording, train: float, val: float) -> Evidence | None
         message=f"of {samples:.0f} training samples{' that differ' if repeated else ''} the loss ends at {train:.3g},"
         f" that of validation at {val:.3g}",
         value=samples,
+        threshold=VERY_FEW,
+        healthy="hundreds and more",
         step=1,
         cure=change("limit", given, None) if given else Cure("more training samples that differ"),
         confirm="dlkit plot RUN",
@@ -136,7 +139,9 @@ def overfit(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"the validation loss is lowest at epoch {best + 1} ({val[best]:.3g}) and ends at {end:.3g}, "
         f"the training loss at {train[-1]:.3g}",
-        value=end / max(val[best], 1e-12) if rising else end / max(train[-1], 1e-12),
+        value=end / max(val[best], 1e-12) if rising else (end - train[-1]) / constant,
+        threshold=limit if rising else _gap(recording)[1],
+        healthy="" if rising else "0 to 0.16 of the best constant answer's loss",
         step=_step_of(recording, best),
         cure=_regularise(recording, best + 1),
         confirm="dlkit plot RUN",
@@ -152,7 +157,9 @@ def _nothing_holds(recording: Recording, train: float, val: float) -> Evidence |
     return Evidence(
         message=f"the training loss ends at {train:.3g}, and the validation loss was never below"
         f" {min(recording.column('val_loss')):.3g}, where the best constant answer has {constant:.3g}",
-        value=val / max(train, 1e-12),
+        value=1 - min(recording.column("val_loss")) / constant,
+        threshold=_HELD,
+        healthy="0.5 to 1",
         step=None,
         cure=Cure(
             f"leave out columns that say nothing, or take more than {samples:.0f} samples"
@@ -165,12 +172,14 @@ def _nothing_holds(recording: Recording, train: float, val: float) -> Evidence |
 
 def _wide_gap(recording: Recording, train: float, val: float, constant: float) -> bool:
     """Return whether validation ends far above training; numbers vary more than classes."""
-    factor, share = (
-        (_GAP, _GAP_OF_CONSTANT)
-        if recording.metric == "accuracy"
-        else (_GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS)
-    )
+    factor, share = _gap(recording)
     return val > factor * train and val - train > share * constant
+
+
+def _gap(recording: Recording) -> tuple[float, float]:
+    """Return how many times the training loss, and how much more than it, the validation loss may be."""
+    numbers = recording.metric != "accuracy"
+    return (_GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS) if numbers else (_GAP, _GAP_OF_CONSTANT)
 
 
 def _metric_suffers(recording: Recording, best: int) -> bool:

@@ -41,6 +41,8 @@ def _large_weights(recording: Recording) -> Evidence | None:
     return Evidence(
         message=f"the weights of {listed(large)} start at {sizes[large[0]]:.2g} in the root mean square",
         value=sizes[large[0]],
+        threshold=_LARGE,
+        healthy="0.05 to 1",
         layer=large[0],
         step=1,
         cure=_default_start(recording),
@@ -65,6 +67,8 @@ def _small_weights(recording: Recording) -> Evidence | None:
     return Evidence(
         message=f"the weights of {listed(small)} start at {sizes[small[0]]:.2g} of what keeps the spread of its inputs",
         value=sizes[small[0]],
+        threshold=_SMALL,
+        healthy="0.57 to 1.9",
         layer=small[0],
         step=1,
         cure=_default_start(recording),
@@ -85,6 +89,8 @@ def _alike_units(recording: Recording) -> Evidence | None:
     return Evidence(
         message=f"all units of {listed(list(alike))} start {'at zero' if zero else 'alike'} and stay alike",
         value=alike[layer][0][1],
+        threshold=_ALIKE,
+        healthy="0.4 to 2",
         layer=layer,
         step=alike[layer][0][0],
         cure=_default_start(recording),
@@ -101,6 +107,8 @@ def _alike_at_first(recording: Recording) -> Evidence | None:
     return Evidence(
         message=f"all units of {listed(alike)} start alike",
         value=spreads[alike[0]][0][1],
+        threshold=_ALIKE,
+        healthy="0.4 to 2",
         layer=alike[0],
         step=1,
         cure=_default_start(recording),
@@ -154,6 +162,7 @@ def bottleneck(recording: Recording, limit: float) -> Evidence | None:
         message=f"{passes:g} numbers pass through to {layer}"
         + (f", for {classes:g} classes" if classes else ""),
         value=passes,
+        threshold=needed,
         layer=layer,
         step=1,
         cure=argument(recording, "hidden", int(max(64, widest)))

@@ -62,6 +62,7 @@ def memory(recording: Recording, _limit: float) -> Evidence | None:
     return Evidence(
         message=f"memory ran out; batches go through in pieces of {pieces[-1][1]:g} samples or fewer",
         value=median(pieces),
+        threshold=float(batch),
         step=pieces[0][0],
         cure=change("batch_size", batch, int(pieces[-1][1])),
         confirm=_DRY_RUN,
@@ -73,7 +74,7 @@ def _out_of_memory(recording: Recording, step: int) -> Evidence:
     batch = recording.config.get("batch_size", 1)
     return Evidence(
         message=f"memory ran out at step {step}, with {batch} sample{'s' * (batch != 1)} a batch",
-        value=float(batch),
+        value=1.0,
         step=step,
         cure=change("batch_size", batch, max(1, batch // 4))
         if batch > 1

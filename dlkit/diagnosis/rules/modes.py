@@ -32,6 +32,8 @@ def _random_outputs(recording: Recording) -> Evidence | None:
     return Evidence(
         message="in evaluation mode the same inputs have other outputs each time",
         value=noise,
+        threshold=_RANDOM,
+        healthy="0",
         step=1,
         cure=Cure(
             "let nothing be random in evaluation: F.dropout(x, p, self.training), noise only while training"
@@ -53,6 +55,8 @@ def _other_outputs(recording: Recording) -> Evidence | None:
         message=f"outputs differ by {median(points):.2g} of their spread between training and evaluation mode, without"
         " dropout or batch norm",
         value=median(points),
+        threshold=_OTHER,
+        healthy="0",
         step=points[0][0],
         cure=Cure("compute the same in both modes: look at what depends on self.training"),
         confirm="mode_difference in RUN/probes.csv",
@@ -70,6 +74,8 @@ def _slow_average(recording: Recording) -> Evidence | None:
     return Evidence(
         message=f"--ema {decay:g} averages over {1 / (1 - decay):,.0f} steps, and {steps:,} were taken",
         value=steps * (1 - decay),
+        threshold=_AVERAGED,
+        healthy="10 or more",
         step=None,
         cure=change("ema", decay, max(0.9, float(f"{1 - 20 / max(steps, 1):.2g}"))),
         confirm="dlkit plot RUN",
@@ -130,6 +136,7 @@ def _noise_in_training(recording: Recording, pairs: Sequence[tuple[int, float, f
     return Evidence(
         message=f"the same samples have {median(late(ratios)):.3g} times the loss in training mode, without dropout",
         value=median(late(ratios)),
+        threshold=_MUCH_WORSE,
         step=ratios[0][0],
         cure=Cure("compute the same in both modes: look at what depends on self.training"),
         confirm="eval_loss beside train_loss in RUN/probes.csv",

@@ -71,7 +71,7 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
     elif all(point == 0 for _, point in low) and len(low) > _SHOWN:
         name, value = "ReLU", lowest
     elif lowest >= 0 and len(low) > _SHOWN and _spread(low, high) > _RANGE:
-        name, value = "sigmoid" if highest <= 1 else "a function without negative values", highest
+        name, value = "sigmoid" if highest <= 1 else "a function without negative values", lowest
     elif _reaches(low, -1.0) and _reaches(high, 1.0):
         name, value = "tanh", highest
     if not name:
@@ -79,6 +79,7 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"the outputs that the loss gets went through {name}",
         value=value,
+        threshold=limit if name == "softmax" else 1.0 if name == "tanh" else 0.0,
         step=low[0][0],
         cure=Cure(f"leave {name} out after the last layer: the loss takes what is before it"),
         confirm="dlkit inspect acts RUN shows the last layer",
@@ -111,6 +112,8 @@ def _part_ignored(recording: Recording) -> Evidence | None:
         return Evidence(
             message="the outputs depend on none of the inputs, and are others each time",
             value=used,
+            threshold=_HALF,
+            healthy="1",
             step=1,
             cure=Cure("use the inputs in forward(), not random numbers in their place"),
             confirm="dlkit inspect acts RUN",
@@ -120,6 +123,8 @@ def _part_ignored(recording: Recording) -> Evidence | None:
     return Evidence(
         message=f"the outputs depend on {used:.0%} of the input features",
         value=used,
+        threshold=_THIRD if codes else _HALF,
+        healthy="1",
         step=1,
         cure=Cure("use all of the inputs in forward(): an index or a slice leaves the others out"),
         confirm="dlkit inspect acts RUN",
@@ -143,6 +148,8 @@ def _few_directions(recording: Recording) -> Evidence | None:
         message=f"what {layer} makes of {inputs:g} inputs varies in {points[0][1]:g} direction"
         + "s" * (points[0][1] != 1),
         value=points[0][1],
+        threshold=needed,
+        healthy="as many as inputs, or units",
         layer=layer,
         step=1,
         cure=Cure("pass the inputs on as they are: a mean, a sum or an index takes most of them away"),

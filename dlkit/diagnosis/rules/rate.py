@@ -26,7 +26,7 @@ _FIRST_STEPS = 10
 _CLIPPED = 10.0
 _LONG_MEMORY = 0.97
 _TIMES_USUAL, _USUAL_STEPS = 5.0, 10.0
-_RISE = 1.5
+_RISE, _ABOVE_LOWEST = 1.5, 3.0
 _LARGE_MEAN = 0.15
 _SYMPTOMS = (
     "dead",
@@ -48,7 +48,7 @@ def not_finite(recording: Recording, _limit: float) -> Evidence | None:
             place = f"in {layer}" if layer else f"in the {'gradients' if signal == 'step' else signal}"
             return Evidence(
                 message=f"training diverged at step {points[0][0]}: the first NaN or infinity appeared {place}",
-                value=float(points[0][0]),
+                value=1.0,
                 layer=layer,
                 step=points[0][0],
                 cure=lower_rate(recording) if points[0][0] > _AT_ONCE else _NOT_FINITE_AT_ONCE,
@@ -62,7 +62,7 @@ def not_finite(recording: Recording, _limit: float) -> Evidence | None:
         if bad:
             return Evidence(
                 message=f"{name} is not finite from epoch {bad[0]} on",
-                value=float(bad[0]),
+                value=float(len(bad)),
                 step=None,
                 cure=lower_rate(recording),
                 confirm="dlkit inspect nan RUN replays the batch",
@@ -95,6 +95,8 @@ def _long_memory(recording: Recording) -> Evidence | None:
     return Evidence(
         message=f"--momentum {momentum:g} adds up the steps of {steps:,.0f} batches, {learned(skill)}",
         value=rate * steps,
+        threshold=_TIMES_USUAL * _USUAL_STEPS * usual(config, "lr"),
+        healthy="up to 10 times the recipe's rate",
         step=None,
         cure=_lower(recording),
         confirm="dlkit plot RUN",
@@ -120,6 +122,7 @@ def _large_steps(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"a step moves {layer} by {ratio:.2g} times its norm",
         value=ratio,
+        healthy="up to 0.106 in the first steps",
         layer=layer,
         step=first_above(points, limit),
         cure=_lower(recording),
@@ -152,8 +155,11 @@ def _large_means(recording: Recording) -> Evidence | None:
     if recording.matrices or not ratios or max(ratios) <= _LARGE_MEAN:
         return None
     return Evidence(
-        message=f"steps of epoch {ratios.index(max(ratios)) + 1} move the weights by {max(ratios):.2g} of their norm",
+        message=f"steps of epoch {ratios.index(max(ratios)) + 1} move the weights by {max(ratios):.2g} times their"
+        " norm",
         value=max(ratios),
+        threshold=_LARGE_MEAN,
+        healthy="1.4e-3 to 1.5e-2",
         step=None,
         cure=_lower(recording),
         confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
@@ -178,6 +184,8 @@ def _still_too_high(recording: Recording) -> Evidence | None:
         value=ratio,
         layer=layer,
         step=None,
+        threshold=_LARGE_LATE,
+        healthy="1.4e-3 to 1.5e-2",
         cure=_lower(recording),
         confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
     )
@@ -188,12 +196,16 @@ def _rising_loss(recording: Recording) -> Evidence | None:
     if len(losses) < 3 or constant is None:
         return None
     last, start = median([(0, value) for value in losses[-2:]]), max(losses[0], constant)
-    far_above_lowest = recording.finished and last > max(3 * min(losses), min(losses) + 0.3 * constant)
+    far_above_lowest = recording.finished and last > max(
+        _ABOVE_LOWEST * min(losses), min(losses) + 0.3 * constant
+    )
     if last <= _RISE * start and not far_above_lowest:
         return None
     return Evidence(
         message=f"the training loss rose from {min(losses):.3g} to {last:.3g}",
-        value=last / min(losses),
+        value=last / min(losses) if far_above_lowest else last / start,
+        threshold=_ABOVE_LOWEST if far_above_lowest else _RISE,
+        healthy="1 or less",
         step=None,
         cure=_lower(recording),
         confirm="dlkit plot RUN",

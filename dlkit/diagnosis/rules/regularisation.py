@@ -58,6 +58,8 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
         return Evidence(
             message=f"--label-smoothing {smoothing:g} leaves {1 - smoothing:.0%} of a label, {learned(skill)}",
             value=smoothing,
+            threshold=_SMOOTH,
+            healthy="0 to 0.1",
             step=1,
             cure=change("label_smoothing", smoothing, 0.1),
             confirm="dlkit plot RUN",
@@ -80,6 +82,8 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
         return Evidence(
             message=f"{layer} drops {share:.0%} of its inputs, {learned(skill)}",
             value=share,
+            threshold=_MANY,
+            healthy="0 to 0.5",
             layer=layer,
             step=1,
             cure=argument(recording, "dropout", 0.1) or Cure("drop 10 to 50 %"),

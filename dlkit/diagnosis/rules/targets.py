@@ -32,7 +32,9 @@ def target_outlier(recording: Recording, limit: float) -> Evidence | None:
         f" {min(share, 1):.0%} of all variance"
         if alone
         else f"some targets lie up to {tail:.3g} times the usual distance from the median",
-        value=share,
+        value=share if alone else tail,
+        threshold=limit if alone else _FAR_TARGET,
+        healthy="" if alone else "3 to 4",
         step=1,
         cure=Cure("take the rows with this target out: a wrong unit, or a code for a missing value"),
         confirm="dlkit data check DATA",
@@ -71,6 +73,7 @@ def unshuffled(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"the targets of a batch vary {median(points) / expected:.2g} times as much as those of all data",
         value=median(points) / expected,
+        threshold=limit,
         step=points[0][0],
         cure=Cure("put the rows in random order before they are read"),
         confirm="compare the first rows of the data",
@@ -97,6 +100,7 @@ def majority(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"{last:.0%} of the answers are one class, which {share:.0%} of the samples have",
         value=last,
+        threshold=limit,
         step=first_above(predicted, limit),
         cure=change("balance", recording.config.get("balance", "none"), "loss"),
         confirm="dlkit eval RUN shows each class",

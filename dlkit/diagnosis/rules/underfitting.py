@@ -41,6 +41,8 @@ def _impatient(recording: Recording) -> Evidence | None:
         message=f"--patience {patience} ended the run after {recording.epochs} epochs, though the validation loss still"
         f" fell from {val[-2]:.3g} to {val[-1]:.3g}: less than --min-delta {delta:g}",
         value=val[-2] - val[-1],
+        threshold=delta,
+        healthy="0",
         step=None,
         cure=change("min_delta", delta, 0.0),
         confirm="dlkit plot RUN",
@@ -59,6 +61,8 @@ def _one_step_an_epoch(recording: Recording) -> Evidence | None:
         message=f"--accumulate {accumulate} makes {counted(recording.steps, 'step')} of {recording.epochs} epochs, and"
         f" the training loss fell by {max(train_gain, 0):.0%}",
         value=float(recording.steps),
+        threshold=_SHORT,
+        healthy="100 or more",
         step=None,
         cure=change("accumulate", accumulate, 1),
         confirm="dlkit plot RUN",
@@ -82,6 +86,8 @@ def _one_epoch(recording: Recording) -> Evidence | None:
         message=f"the run took {counted(recording.steps, 'step')}, and in its one epoch the loss fell from"
         f" {recording.column('train_loss')[0]:.3g} in the mean to {recording.column('val_loss')[0]:.3g} at the end",
         value=gain - train_gain,
+        threshold=_FELL_WITHIN,
+        healthy="less",
         step=None,
         cure=train_longer(recording),
         confirm="dlkit plot RUN",
@@ -106,6 +112,8 @@ def _few_steps(recording: Recording) -> Evidence | None:
         message=f"the run took {counted(steps, 'step')}, {max(1, steps // epochs)} an epoch, and the training loss"
         f" fell by {max(train_gain, 0):.0%}",
         value=float(steps),
+        threshold=_VERY_FEW_STEPS,
+        healthy="100 or more",
         step=None,
         cure=change("batch_size", batch, smaller) if small_batches else train_longer(recording, _MANY),
         confirm="dlkit plot RUN",
@@ -122,6 +130,7 @@ def _below_simple(recording: Recording) -> Evidence | None:
         message=f"validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one, where nearest"
         f" neighbours or a linear model get {simple:.0%} of the way",
         value=skill,
+        threshold=simple - _SHORTFALL,
         step=None,
         cure=train_longer(recording) if _last_fall(recording) > _FALLS else _WIDER,
         confirm="dlkit plot RUN",
@@ -135,10 +144,8 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         return None
     gain = recording.gain() or 0.0
     fall = _last_fall(recording)
-    falling = (
-        fall > _STILL_FALLING * (1 if recording.steps > _SHORT else 0.5 if recording.epochs > 2 else 0.25)
-        and train_gain < _FELL
-    )
+    far = _STILL_FALLING * (1 if recording.steps > _SHORT else 0.5 if recording.epochs > 2 else 0.25)
+    falling = fall > far and train_gain < _FELL
     simple = recording.simple
     if _attains_simple(recording, max(skill, limit)) and recording.epochs > 2:
         falling = False
@@ -149,7 +156,9 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"the training loss fell by {max(train_gain, 0):.0%}, the validation loss by {max(gain, 0):.0%}"
         + (", and it is still falling" if fall > _FALLS else ""),
-        value=train_gain,
+        value=fall if falling else train_gain,
+        threshold=far if falling else limit,
+        healthy="up to 0.02" if falling else "",
         step=None,
         cure=train_longer(recording) if fall > _FALLS or recording.steps < _SHORT else _WIDER,
         confirm="dlkit plot RUN",

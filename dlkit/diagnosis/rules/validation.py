@@ -15,8 +15,8 @@ _LEAST_SAMPLES, _ENOUGH, _FEWEST = 30, 60, 100
 _READ = 384.0  # samples of each part that are compared
 _TINY = 1e-9
 
-_Unlike = tuple[str, float, bool]
-"""In words how validation differs, what was measured, and whether it is extreme."""
+_Unlike = tuple[str, float, float, bool]
+"""In words how validation differs, what was measured, what it is compared with, and whether it is extreme."""
 
 
 def other_validation(recording: Recording, limit: float) -> Evidence | None:
@@ -32,7 +32,7 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     )
     if found is None:
         return None
-    message, value, extreme = found
+    message, value, threshold, extreme = found
     within = max(recording.number(f"simple_{part}") or 0.0 for part in ("train", "val"))
     ahead = (recording.gain("train_loss") or 0.0) - (recording.gain() or 0.0)
     suffers = (
@@ -41,6 +41,7 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=message,
         value=value,
+        threshold=threshold,
         step=1,
         cure=Cure("split the rows at random, and prepare the inputs of both parts alike"),
         confirm="dlkit data check DATA",
@@ -57,10 +58,12 @@ def _other_inputs(recording: Recording, limit: float) -> _Unlike | None:
         return (
             f"the inputs of validation lie {shift:.2g} standard deviations from those of training",
             shift,
+            limit,
             extreme,
         )
     if not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
-        return f"the inputs of validation vary {scale:.2g} times as much as those of training", scale, extreme
+        message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
+        return message, scale, _OTHER_SCALE if scale > 1 else 1 / _OTHER_SCALE, extreme
     return None
 
 
@@ -71,17 +74,19 @@ def _other_column(recording: Recording) -> _Unlike | None:
         return (
             f"a column of validation lies {shift:.2g} standard deviations from that of training",
             shift,
+            _OTHER_COLUMN,
             False,
         )
     narrowest = recording.number("val_column_scale")
     if narrowest is not None and narrowest < 1 / _OTHER_SCALE and samples >= _ENOUGH:
         message = f"a column varies {narrowest:.2g} times as much in one part as in the other"
-        return message, narrowest, narrowest < 0.1
+        return message, narrowest, 1 / _OTHER_SCALE, narrowest < 0.1
     relation = recording.number("val_relation_shift") or 0.0
     if relation > _OTHER_RELATION and samples >= _FEWEST:
         return (
             f"the correlation of a column with the targets differs by {relation:.2g} in validation",
             relation,
+            _OTHER_RELATION,
             False,
         )
     return None
@@ -92,17 +97,20 @@ def _other_targets(recording: Recording) -> _Unlike | None:
     targets, classes = recording.number("val_target_shift") or 0.0, recording.number("classes")
     if not classes:
         message = f"the targets of validation lie {targets:.2g} standard deviations from those of training"
-        return (message, targets, False) if targets > _OTHER_TARGETS else None
+        return (message, targets, _OTHER_TARGETS, False) if targets > _OTHER_TARGETS else None
     each = classes / max(_compared(recording), 1.0)  # one over the samples of a class
-    if targets > max(_OTHER_CLASSES, 2 * math.sqrt(each)):
+    frequent = max(_OTHER_CLASSES, 2 * math.sqrt(each))
+    if targets > frequent:
         return (
             f"{targets:.0%} of the validation samples are of classes that training has few of",
             targets,
+            frequent,
             False,
         )
     new = recording.number("val_new_classes") or 0.0
     if new > max(_NEW_CLASSES, each):  # classes / (e samples) is the most that is missed by chance
-        return f"{new:.0%} of the validation samples are of classes that training hardly has", new, False
+        message = f"{new:.0%} of the validation samples are of classes that training hardly has"
+        return message, new, max(_NEW_CLASSES, each), False
     return None
 
 
@@ -122,7 +130,7 @@ def _each_by_itself(recording: Recording) -> _Unlike | None:
         f"simple methods tell {within:.0%} or more within training and within validation,"
         f" but {max(across, 0.0):.0%} from one to the other"
     )
-    return message, within, False
+    return message, within - max(across, 0.0), _ACROSS, False
 
 
 RULES = (

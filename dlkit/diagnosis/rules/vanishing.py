@@ -36,6 +36,8 @@ def _vanishing_layer(recording: Recording) -> Evidence | None:
                 message=f"at step {points[0][0]} a share of {share:.2g} of the outputs of {layer} differs from sample"
                 f" to sample, of {before:.2g} before it",
                 value=share,
+                threshold=min(_SMALL_SHARE, before / _FALL),
+                healthy="0.3 to 1",
                 layer=layer,
                 step=points[0][0],
                 cure=_PASS_ON,
@@ -56,7 +58,9 @@ def _vanishing_outputs(recording: Recording) -> Evidence | None:
         return None
     return Evidence(
         message=f"at step {step} the outputs of different samples differ by {spread:.2g} only",
-        value=spread,
+        value=min(spread, share),
+        threshold=_TINY_SPREAD,
+        healthy="8e-4 or more",
         step=step,
         cure=_PASS_ON,
         confirm="dlkit inspect acts RUN shows where the spread is lost",
@@ -86,6 +90,7 @@ def _vanishing_gradient(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"the gradient of {layers[0]} is {min(start, end):.2g} of the largest",
         value=min(start, end),
+        healthy="0.044 or more",
         layer=layers[0],
         step=next((step for step, value in ratios if value < limit), None),
         cure=shallower(recording)

@@ -50,7 +50,7 @@ def _no_slope(recording: Recording) -> Evidence | None:
         return None
     return Evidence(
         message=f"the gradient of {listed(still)} is zero at every step, though the outputs are computed with it",
-        value=0.0,
+        value=1.0,
         layer=still[0],
         step=points[0][0],
         cure=Cure(
