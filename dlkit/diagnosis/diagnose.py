@@ -36,9 +36,11 @@ def _finding(rule: Rule, evidence: Evidence, recording: Recording) -> Finding:
 
 
 def _confirm(text: str, recording: Recording) -> str:
-    """Return how to confirm a finding with the names of the run and its data; nothing without a run folder."""
+    """Return how to confirm a finding with the names of the run and its data; of a history alone, its figure."""
     if "RUN" in text and not recording.folder:
-        return ""
+        return f"dlkit plot {shlex.quote(recording.file)}" if recording.file else ""
+    if "config.toml" in text and not recording.config:
+        return "dlkit plot " + shlex.quote(recording.folder)
     data = str(recording.config.get("data", "DATA"))
     return text.replace("RUN", shlex.quote(recording.folder)).replace("DATA", shlex.quote(data))
 

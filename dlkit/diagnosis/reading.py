@@ -40,10 +40,11 @@ def read_run(path: Path) -> tuple[Recording, list[str]]:
         recording.history = _columns(parse_history(run.history, header, rows), notes)
     else:
         notes.append(f"{run.history} has no epochs yet: only the first steps are examined")
-    if _has_text(run.probes):
+    if _has_rows(run.probes):
         recording.add_signals(_probe_rows(run.probes, notes))
     else:
-        notes.append(f"{run.probes} is missing: only rules about the loss apply")
+        state = "has no rows" if run.probes.exists() else "is missing"
+        notes.append(f"{run.probes} {state}: only rules about the loss apply")
     recording.finished = not _is_training(run)
     if not recording.finished:
         notes.append(f"{run.path} is being trained: rules about the outcome are left out")
@@ -54,17 +55,28 @@ def _has_text(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
+def _has_rows(path: Path) -> bool:
+    """Return whether a probes.csv holds more than a part of its header."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return not ",".join(PROBE_COLUMNS).encode().startswith(file.read(100))
+
+
 def read_history_alone(path: Path) -> tuple[Recording, list[str]]:
-    """Read a history.csv by itself, or the history that another program wrote.
+    """Read a history.csv by itself, that of a run folder, or the history that another program wrote.
 
     Raises:
         DataError: It is missing, or no history of a training run.
     """
     notes: list[str] = []
+    path = RunDir(path).history if path.is_dir() else path
     history = parse_any_history(path, *read_rows(path))
     if isinstance(history, ForeignHistory):
         notes += history.notes
-    recording = Recording(history=_columns(history, notes))
+    recording = Recording(history=_columns(history, notes), file=str(path))
+    if rates := recording.column("lr"):
+        recording.config = {"lr": max(rates)}
     if recording.epochs < 2:
         notes.append(f"{path} has one epoch: rules about the losses need more")
     return recording, notes
@@ -109,7 +121,7 @@ def _probe_rows(path: Path, notes: list[str]) -> Iterator[tuple[int, str, str, f
     left_out = 0
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(line if line.endswith("\n") else "cut" for line in file)
             if tuple(next(reader, ())) != PROBE_COLUMNS:
                 raise DataError(f"{path} was not written by dlkit", "move the file away")
             for row in reader:

@@ -31,6 +31,7 @@ class Recording:
         history: Columns of history.csv, an entry an epoch; None where nothing was measured.
         signals: Points of probes.csv by signal and layer, in the order of the steps.
         folder: The run folder, for commands that look into it; empty where there is none.
+        file: The history, where there is nothing else.
         finished: The run came to its end; rules about the outcome apply.
     """
 
@@ -38,6 +39,7 @@ class Recording:
     history: dict[str, list[float | None]] = field(default_factory=dict)
     signals: dict[str, dict[str, list[Point]]] = field(default_factory=dict)
     folder: str = ""
+    file: str = ""
     finished: bool = True
 
     def add_epoch(self, row: Mapping[str, float | None]) -> None:

@@ -212,6 +212,26 @@ def test_probes_that_are_cut_off_are_read_as_far_as_they_go(dlkit, hot: Path) ->
     assert json.loads(found.stdout)["findings"][0]["rule"] == "lr_high"
 
 
+def test_a_number_that_is_cut_off_is_left_out(dlkit, hot: Path) -> None:
+    (hot / "probes.csv").write_text(
+        "step,layer,signal,value\n1,a.weight,update_ratio,0.001\n2,a.weight,update_ratio,0."
+    )
+
+    found = dlkit("inspect", "updates", hot, "--json")
+
+    assert "1 row cut off" in found.stderr
+    assert json.loads(found.stdout)[0]["sampled"] == 1
+
+
+def test_probes_of_which_only_a_part_of_the_header_is_there_have_no_rows(dlkit, hot: Path) -> None:
+    (hot / "probes.csv").write_text("step,lay")
+
+    found = dlkit("inspect", "run", hot)
+
+    assert found.code == 0
+    assert "has no rows" in found.stderr
+
+
 def test_a_run_without_an_epoch_yet_is_judged_by_its_first_steps(dlkit, hot: Path) -> None:
     header = (hot / "history.csv").read_text().splitlines()[0]
     (hot / "history.csv").write_text(header + "\n")
@@ -236,7 +256,9 @@ def test_a_damaged_config_leaves_cures_without_numbers(dlkit, hot: Path) -> None
 
     assert found.code == 0
     assert "config.toml cannot be read" in found.stderr
-    assert json.loads(found.stdout)["findings"][0]["cure"]["value"] is None
+    first = json.loads(found.stdout)["findings"][0]
+    assert first["cure"]["value"] is None
+    assert "config.toml" not in first["confirm"]
 
 
 def test_a_run_that_is_being_trained_is_judged_by_what_is_sure(dlkit, hot: Path) -> None:

@@ -29,7 +29,15 @@ def print_findings(
     for line in [] if console.mode.json else to_lines(findings):
         console.print_line(line)
     if not findings:
-        epochs, steps = counted(recording.epochs, "epoch"), counted(recording.steps, "step")
-        console.note(f"nothing found: {len(RULES)} rules, {epochs}, {steps}")
+        console.note(f"nothing found: {_what_was_read(recording)}")
     if strict and any(finding.level == "warning" for finding in findings):
         raise Exit(1)
+
+
+def _what_was_read(recording: Recording) -> str:
+    """Return how many rules looked, and at how much; a history alone has the losses only."""
+    epochs, steps = counted(recording.epochs, "epoch"), counted(recording.steps, "step")
+    if not recording.signals:
+        return f"the losses of {epochs}, without the layers"
+    rules = [rule for rule in RULES if recording.finished or rule.live]
+    return f"{counted(len(rules), 'rule')}, {epochs}, {steps}"

@@ -24,8 +24,8 @@ _BY_HEART, _NEARLY, _HALF, _HELD = 0.7, 0.95, 0.5, 0.05
 def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     """Find a network that learns its training samples, while validation never gets better than a constant answer."""
     train, skill, val = recording.gain("train_loss"), recording.skill, recording.gain()
-    if train is None or val is None or skill is None:
-        return None
+    if train is None or val is None or skill is None or not recording.signals:
+        return None  # from a history alone nobody knows what a constant answer gets
     strange = _strange_part(recording, skill)
     few = recording.config.get("limit") and (recording.number("samples") or VERY_FEW) < VERY_FEW
     if recording.repeats_few or few:
@@ -152,6 +152,8 @@ def overfit(recording: Recording, limit: float) -> Evidence | None:
 def _nothing_holds(recording: Recording, train: float, val: float) -> Evidence | None:
     """Find training samples learned by heart, of which validation never had anything."""
     constant, samples = recording.constant_loss or 0.0, recording.number("samples")
+    if not recording.signals:
+        return None
     if train > (1 - _NEARLY) * constant or val < constant or (recording.gain() or 0.0) > _HELD:
         return None
     return Evidence(

@@ -8,21 +8,24 @@ from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
 
 _SHORT, _LEARNED = 100, 0.2
+_FEW_EPOCHS = 5
 _DRY_RUN = "dlkit train --config RUN/config.toml --dry-run reports the memory"
 
 
 def flat_loss(recording: Recording, limit: float) -> Evidence | None:
     """Find a training loss that never went below that of the best constant answer."""
     losses, constant = recording.train_losses, recording.constant_loss
-    if not losses or constant is None or recording.steps < _SHORT:
+    if not losses or constant is None or (recording.steps < _SHORT and "step" in recording.history):
         return None
-    if recording.number("constant_loss") is None and len(losses) < 2:
+    known = recording.number("constant_loss") is not None
+    if len(losses) < (1 if known else 2 if recording.steps else _FEW_EPOCHS):
         return None
     best = min(losses)
     if best / constant <= limit or (recording.skill or 0.0) > _LEARNED:
         return None
     return Evidence(
-        message=f"the lowest training loss is {best:.3g}, that of the best constant answer {constant:.3g}",
+        message=f"the lowest training loss is {best:.3g}, that of"
+        f" {'the best constant answer' if known else 'the first epoch'} {constant:.3g}",
         value=best / constant,
         step=None,
         cure=raise_rate(recording),

@@ -154,6 +154,9 @@ def _large_means(recording: Recording) -> Evidence | None:
     ratios = recording.column("update_ratio")
     if recording.matrices or not ratios or max(ratios) <= _LARGE_MEAN:
         return None
+    whole = max(ratios) > 1
+    if not whole and _copes(recording, extreme=False):
+        return None
     return Evidence(
         message=f"steps of epoch {ratios.index(max(ratios)) + 1} move the weights by {max(ratios):.2g} times their"
         " norm",
@@ -163,6 +166,7 @@ def _large_means(recording: Recording) -> Evidence | None:
         step=None,
         cure=_lower(recording),
         confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
+        level="warning" if whole else "note",
     )
 
 

@@ -117,7 +117,7 @@ def _few_steps(recording: Recording) -> Evidence | None:
         step=None,
         cure=change("batch_size", batch, smaller) if small_batches else train_longer(recording, _MANY),
         confirm="dlkit plot RUN",
-        level="note" if limit and epochs <= _TRIAL else "warning",
+        level="note" if (limit and epochs <= _TRIAL) or not recording.signals else "warning",
     )
 
 
@@ -162,7 +162,7 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         step=None,
         cure=train_longer(recording) if fall > _FALLS or recording.steps < _SHORT else _WIDER,
         confirm="dlkit plot RUN",
-        level="note" if tried or _is_hardly_told(recording) else "warning",
+        level="note" if tried or not recording.signals or _is_hardly_told(recording) else "warning",
     )
 
 
