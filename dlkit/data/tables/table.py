@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from dlkit.data.tables.reading.files.commands import PLAIN, by_pandas, from_to
+from dlkit.data.tables.reading.values.around import may_be_missing
 from dlkit.errors import DataError, did_you_mean, printable
 
 Progress = Callable[[int, int], None]
@@ -39,6 +40,13 @@ class Stray:
     more: tuple[str, ...] = ()
     dialect: str = field(default=PLAIN, compare=False)
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those of its texts that may stand for a missing value: among numbers, one in another form does not."""
+        if self.fault == "date":
+            return (self.value, *self.more)
+        return tuple(filter(may_be_missing, (self.value,) * (self.fault == "word") + self.more))
+
     def error(self, source: str, name: str, *, target: bool = False) -> DataError:
         """Return the error of a column that cannot be read as what it seems to be.
 
@@ -48,13 +56,22 @@ class Stray:
             target: It is to be predicted, so it cannot be left out.
         """
         value, column = printable(self.value, 40), printable(name)
-        words = as_typed([printable(word, 40) for word in (self.value, *self.more)])
-        others = as_typed([printable(word, 40) for word in self.more])
+        words = as_typed([printable(word, 40) for word in self.words])
         as_text = f"--kinds {in_shell(f'{column}=text')} takes the column as texts"
         what, hint = {
             "word": (
                 "among numbers",
-                f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it",
+                f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it"
+                if words
+                else "correct it",
+            ),
+            "code": (
+                "among numbers",
+                f"--kinds {in_shell(f'{column}=text')} takes such values as codes; or correct them",
+            ),
+            "many": (
+                "and more than a dozen other texts among numbers",
+                f"--kinds {in_shell(f'{column}=text')} takes the column as texts; or correct them",
             ),
             "date": (
                 "among dates",
@@ -78,7 +95,7 @@ class Stray:
             "censored": (
                 ", which is a limit, among numbers",
                 "--censored half, value or drop: it becomes half the limit, the limit, or missing"
-                + (f"; with it --missing {shlex.quote(others)}, if that is missing" if self.more else ""),
+                + (f"; with it --missing {shlex.quote(words)}, if that is missing" if words else ""),
             ),
             "exponent": (
                 ", which may be a number, or a name as that of a well",
@@ -262,7 +279,9 @@ class Table:
 
 
 def _marks_of(number: str) -> str:
-    """Return the option that reads a number with a comma."""
+    """Return the option that reads a number with a comma, or with points between thousands."""
+    if number.count(".") > 1:
+        return "--decimal , --thousands ."
     _, _, last = number.rpartition(",")
     if "." in last or number.count(",") > 1:
         return "--thousands ,"

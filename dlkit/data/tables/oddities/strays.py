@@ -7,7 +7,8 @@ from dlkit.data.tables.targets import is_mostly_numbers
 from dlkit.errors import DataError, printable
 
 _SHOWN = 8
-_KNOWN = ("word", "date", "censored", "order", "units", "marks", "exponent")
+_AS_TEXTS = ("units", "marks", "exponent", "code", "many")
+_KNOWN = ("word", "date", "censored", "order", *_AS_TEXTS)
 
 
 def refuse_strays(table: Table, features: Sequence[str], targets: Sequence[str]) -> None:
@@ -44,10 +45,9 @@ def refuse_strays(table: Table, features: Sequence[str], targets: Sequence[str])
 def _options(strays: Sequence[Column]) -> list[str]:
     """Return the options by which columns can be read."""
     found = [(column.name, column.stray) for column in strays if column.stray]
-    words = [stray.value for _, stray in found if stray.fault in ("word", "date")]
-    words += [word for _, stray in found for word in stray.more]
+    words = [word for _, stray in found for word in stray.words]
     faults = {stray.fault for _, stray in found}
-    texts = [f"{name}=text" for name, stray in found if stray.fault in ("units", "marks", "exponent")]
+    texts = [f"{name}=text" for name, stray in found if stray.fault in _AS_TEXTS]
     options = []
     if words:
         options.append(f"--missing {in_shell(*dict.fromkeys(words))}")

@@ -17,7 +17,7 @@ from dlkit.errors import CheckpointError, file_error
 from dlkit.files.atomic import make_folder
 from dlkit.files.tensor_file import read_tensors, write_tensors
 
-_FORMAT = 4
+_FORMAT = 5
 _CATEGORIES = "categories"
 _LINES = "lines"
 _WIDTH = 8  # bytes a value, at most

@@ -31,6 +31,7 @@ from dlkit.data.tables.reading.prepared import (
 )
 from dlkit.data.tables.reading.values.columns import ColumnReader, not_of_kind
 from dlkit.data.tables.reading.values.judging import plan_columns, units_below
+from dlkit.data.tables.reading.values.strays import all_strays
 from dlkit.data.tables.reading.values.together import convert_together
 from dlkit.data.tables.table import Progress, Stray, Table
 from dlkit.errors import DataError, did_you_mean, file_error, printable
@@ -226,9 +227,9 @@ class _Reading:
         columns = {}
         for name, reader in readers.items():
             stray = None
-            if reader.odd is not None:
-                line = reader.odd.row + file.first_line if lines is None else int(lines[reader.odd.row])
-                stray = Stray(line, reader.odd.text, reader.odd.fault, reader.odd.more, dialect)
+            if (odd := all_strays(reader)) is not None:
+                line = odd.row + file.first_line if lines is None else int(lines[odd.row])
+                stray = Stray(line, odd.text, odd.fault, odd.more, dialect)
             columns[name] = replace(reader.column(stray), given=name in self.asked.options.kinds)
         notes = (
             *filter(None, (self.note,)),

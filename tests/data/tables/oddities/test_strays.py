@@ -11,6 +11,7 @@ from refusals import assert_refused
 
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import peek_names, read_table
+from dlkit.errors import DataError
 
 RNG = np.random.default_rng(0)
 TRAIN = ("train", "mlp", "--epochs", "1", "--no-plot", "--force", "--out", "run")
@@ -79,3 +80,82 @@ def test_a_missing_file_of_an_unknown_name_is_reported_before_its_target(dlkit: 
 
     assert "cannot be read" in refused.stderr
     assert "--target" not in refused.stderr
+
+
+def test_a_number_of_points_between_thousands_shows_the_marks_of_all_columns(dlkit: Run, home: Path) -> None:
+    rows = ["DG;83.237.124;24.415;5,3"]
+    rows += [f"{i:05};{i + 30}.{i % 900 + 100};24.{100 + i};{i % 9 + 1},5" for i in range(1, 100)]
+    rows[7] = "00007;37.107;/;6,5"
+    rows[9] = "00009;39.109;x;/"
+    Path("t.csv").write_text("key;people;income;rate\n" + "\n".join(rows) + "\n")
+    ask = (*TRAIN, "--data", "t.csv", "--target", "rate")
+
+    refused = dlkit(*ask)
+    options = shlex.split(refused.stderr.partition("hint: ")[2].partition(" reads them")[0])
+    run = dlkit(*ask, *options)
+    table = read_table("t.csv", options=TableOptions(missing=("/", "x")))
+
+    assert_refused(refused, 3, "2 columns", "--missing")
+    assert "'/' in line 9" in refused.stderr
+    assert options == ["--missing", "/,x"]
+    assert run.code == 0
+    assert table.numbers("people")[:2].tolist() == [83_237_124, 31_101]
+    assert table.numbers("income")[0] == 24_415
+    assert table.numbers("rate")[0] == 5.3
+    assert table.columns["key"].kind == "text"
+
+
+def test_letters_and_digits_among_numbers_are_codes_and_never_missing(dlkit: Run, home: Path) -> None:
+    rows = [f"{10 + i % 85},{i % 13},{i / 7:.2f}" for i in range(200)]
+    rows[20], rows[30] = "2A,n.c.,3.0", "2B,1,4.0"
+    Path("t.csv").write_text("dep,n,y\n" + "\n".join(rows) + "\n")
+    ask = (*TRAIN, "--data", "t.csv", "--target", "y")
+
+    refused = dlkit(*ask)
+    options = shlex.split(refused.stderr.partition("hint: ")[2].partition(" reads them")[0])
+    run = dlkit(*ask, *options)
+
+    assert_refused(refused, 3, "dep ('2A' in line 22)", "--kinds")
+    assert options == ["--missing", "n.c.", "--kinds", "dep=text"]
+    assert run.code == 0
+    assert "--kinds dep=text" in (alone := read_stray("t.csv", "dep")).hint
+    assert "--missing" not in alone.hint
+
+
+def test_all_texts_among_numbers_are_named_wherever_they_stand(dlkit: Run, home: Path) -> None:
+    rows = [f"{i / 7:.2f},{i}" for i in range(3000)]
+    for i, word in enumerate(("late", "none yet", "lost")):
+        rows[1500 + 400 * i] = f"{word},1"
+    Path("t.csv").write_text("a,y\n" + "\n".join(rows) + "\n")
+    Path("many.csv").write_text(
+        "a,b,y\n"
+        + "\n".join(
+            f"{row.split(',')[0]},{i % 9},{i}"
+            for i, row in enumerate([*rows, *(f"word{'x' * i}" for i in range(40))])
+        )
+        + "\n"
+    )
+    ask = (*TRAIN, "--target", "y", "--data")
+
+    refused = dlkit(*ask, "t.csv")
+    many = dlkit(*ask, "many.csv")
+
+    assert_refused(refused, 3, "'late'", "--missing 'late,none yet,lost'")
+    assert dlkit(*ask, "t.csv", "--missing", "late,none yet,lost").code == 0
+    assert_refused(many, 3, "more than a dozen", "--kinds a=text")
+    assert dlkit(*ask, "many.csv", "--kinds", "a=text", "--limit", "50").code == 0
+
+
+def test_a_number_is_no_missing_value_where_a_kind_is_asked_for(dlkit: Run, home: Path) -> None:
+    for word in ("1.234.567", "2A"):
+        Path("t.csv").write_text("a,y\n" + "1.5,2\n" * 30 + f"{word},3\n")
+        refused = dlkit(*TRAIN, "--target", "y", "--data", "t.csv", "--kinds", "a=number")
+        assert_refused(refused, 3, word, "--kinds")
+        assert "--missing" not in refused.stderr
+
+
+def read_stray(path: str, name: str) -> DataError:
+    table = read_table(path)
+    stray = table.columns[name].stray
+    assert stray is not None
+    return stray.error(path, name)

@@ -41,9 +41,10 @@ _BRACKETS = re.compile(rf"(?:{_CURRENCY})?\s*\((?:(?:{_CURRENCY})\s*)?{_NUMBER}\
 _FLAG = re.compile("[bcdefnprsuz]{1,2}")  # of Eurostat: provisional, estimated, a break in the series
 _VERSION = re.compile(r"\d+(\.\d+){2,}")
 _THOUSANDS = re.compile(r"\d{1,3}(\.\d{3})+")
+_CODE = re.compile(r"(?=\w*\d)\w*[^\W\d_]\w*(-\w+)*")
 _CLOCK = re.compile(r"[+-]?\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?")
 _AGE = re.compile(r"\d{3}[YMWD]")
-_GROUPED = re.compile(r"\d{1,3}([.,' ]\d{3})*,\d+|\d{1,3}([,' ]\d{3})+(\.\d+)?|\d+,\d+")
+_GROUPED = re.compile(r"\d{1,3}([.,' ]\d{3})*,\d+|\d{1,3}([,' ]\d{3})+(\.\d+)?|\d+,\d+|\d{1,3}(\.\d{3}){2,}")
 _MARKS = tuple(
     Marks(decimal, mark) for decimal, other in ((",", "."), (".", ",")) for mark in (other, " ", "'")
 )
@@ -105,6 +106,16 @@ def shape_of(text: str) -> Shape | None:
     sign = (match["sign"] or match["sign2"] or "").replace("\u2212", "-")
     number = match["number"].replace("\u00a0", " ").replace("\u202f", " ")
     return Shape(sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets, error)
+
+
+def is_code(text: str) -> bool:
+    """Return whether letters and digits stand together in a text that is no number, as in 2A032."""
+    return _CODE.fullmatch(text.strip()) is not None and shape_of(text) is None
+
+
+def may_be_missing(text: str) -> bool:
+    """Return whether a text may stand for a missing value: it is no number in another form, and no code."""
+    return shape_of(text) is None and not is_code(text)
 
 
 def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, share: float) -> Around | None:

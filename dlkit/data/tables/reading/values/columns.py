@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from dlkit.data.tables.reading.values.around import is_grouped, shape_of
+from dlkit.data.tables.reading.values.around import is_grouped, may_be_missing, shape_of
 from dlkit.data.tables.reading.values.arrow import as_array, coded
 from dlkit.data.tables.reading.values.dates import ISO, as_seconds
 from dlkit.data.tables.reading.values.numbers import Written
@@ -20,7 +20,7 @@ TRUTHS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FA
 
 _MAX_EXACT_FLOAT32 = 2**24
 MAX_WORDS = 3  # so many words among numbers stand for missing values; more are texts
-_MOST_OTHERS = 12
+MOST_OTHERS = 12
 PADDED = re.compile(r"0\d+")
 EXPONENT = re.compile(r"\d+[eE]([0-3]?\d|4[0-8])")  # a plate has up to 48 columns of wells
 
@@ -34,7 +34,8 @@ class Odd:
         text: What stands there.
         fault: `word` for no number, `comma` for marks that may mean either, `marks` for others than the column has,
             `units`, `censored`, `date` for no date among dates, `forms` for dates of several forms, `exponent` for 1E5
-            among digits, or `order` for a date with day and month in either order.
+            among digits, `order` for a date with day and month in either order, `code` for letters and digits
+            together, or `many` for words too many to name.
         more: Further such texts.
     """
 
@@ -161,6 +162,8 @@ class ColumnReader:
     def _numbers(self, values: pa.Array, first: int) -> "np.ndarray | ColumnReader":
         numbers = values if pa.types.is_floating(values.type) else self.written.read(values)
         if numbers is None:
+            if self.digits and first_padded(values) is not None:
+                return self._by_digits()
             texts, codes = coded(values)
             strange = np.isnan(self.written.read_each(texts)) & ~self.written.is_missing(texts)
             row, text = first_of(strange, texts, codes)
@@ -169,7 +172,7 @@ class ColumnReader:
             )
         if self.digits and not pa.types.is_floating(values.type):
             if first_padded(values) is not None:
-                return ColumnReader(self.name, "text", self.written, codes=self.codes, padded=True)
+                return self._by_digits()
             if (place := first_exponent(values)) is not None:
                 return self._as_text(Odd(first + place, values[place].as_py().strip(), "exponent"))
         if self.written.censored and not pa.types.is_floating(values.type):
@@ -223,6 +226,10 @@ class ColumnReader:
         rows: np.ndarray = np.append(signed, -1)[codes]
         return rows
 
+    def _by_digits(self) -> "ColumnReader":
+        """Return a reader as text, since digits begin with 0."""
+        return ColumnReader(self.name, "text", self.written, codes=self.codes, padded=True)
+
     def _as_text(self, odd: Odd) -> "ColumnReader":
         if self.forced:
             return replace(self, odd=odd)
@@ -240,8 +247,12 @@ def not_of_kind(place: str, reader: ColumnReader) -> DataError:
         f"{place}: column {name} has '{printable(value, 40)}', which is {words[reader.kind]}",
         f"the column held {reader.kind}s when the network was trained"
         if reader.forced == "network"
-        else f"leave {name}={reader.kind} out of --kinds, or --missing {shlex.quote(printable(value, 40))} if it "
-        "stands for a missing value",
+        else f"leave {name}={reader.kind} out of --kinds"
+        + (
+            f", or --missing {shlex.quote(printable(value, 40))} if it stands for a missing value"
+            if may_be_missing(value)
+            else ", or correct it"
+        ),
     )
 
 
@@ -290,7 +301,7 @@ def fault_of(text: str, written: Written) -> str:
 def others_of(texts: Sequence[str], strange: np.ndarray, text: str) -> tuple[str, ...]:
     """Return further strange texts, if they are few."""
     others = [texts[place] for place in np.flatnonzero(strange).tolist() if texts[place] != text]
-    return tuple(others) if len(others) < _MOST_OTHERS else ()
+    return tuple(others) if len(others) < MOST_OTHERS else ()
 
 
 def _truths(texts: Sequence[str]) -> np.ndarray:

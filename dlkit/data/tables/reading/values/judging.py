@@ -160,6 +160,12 @@ def _judge_numbers(
 ) -> None:
     """Judge a column of texts that are not all plain numbers: numbers with something around them, or texts."""
     given = np.flatnonzero(~missing).tolist()
+    if _are_padded(
+        [texts[place].strip() for place in given if numeric[place]],
+        shares[numeric[given]].sum() / shares.sum(),
+    ):
+        reader.kind, reader.padded = "text", True
+        return
     around = look_around([texts[place] for place in given], shares, reader.written, share=1 - _STRAY_SHARE)
     strange = ~numeric
     if around is None:
@@ -206,6 +212,11 @@ def _judge_numbers(
     row, text = first_of(wrong, texts, codes)
     fault = fault_of(text, reader.written)
     reader.kind, reader.odd = "text", Odd(row, text, fault, others_of(texts, wrong, text))
+
+
+def _are_padded(numbers: Sequence[str], share: float) -> bool:
+    """Return whether most texts of a column are digits, of which some begin with 0, as 01001."""
+    return share > 1 / 2 and all(map(str.isdecimal, numbers)) and any(map(PADDED.fullmatch, numbers))
 
 
 def _chosen(texts: Sequence[str], given: Sequence[int], fault: str) -> np.ndarray:
