@@ -1,14 +1,23 @@
 """Read what a run recorded: its folder, or a history alone. Needs neither torch nor pandas."""
 
 import csv
+import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dlkit.diagnosis.recording import Recording
-from dlkit.errors import CheckpointError, DataError, file_error, printable
-from dlkit.files.foreign_history import ForeignHistory, parse_any_history
+from dlkit.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    did_you_mean,
+    file_error,
+    first_of,
+    printable,
+)
+from dlkit.files.foreign_history import ForeignHistory, parse_any_history, runs_of
 from dlkit.files.history import PROBE_COLUMNS, History, parse_history, read_rows
 from dlkit.files.run_dir import RunDir
 
@@ -63,23 +72,47 @@ def _has_rows(path: Path) -> bool:
         return not ",".join(PROBE_COLUMNS).encode().startswith(file.read(100))
 
 
-def read_history_alone(path: Path) -> tuple[Recording, list[str]]:
+def read_history_alone(path: Path, run: str | None = None) -> tuple[Recording, list[str]]:
     """Read a history.csv by itself, that of a run folder, or the history that another program wrote.
+
+    Args:
+        path: The file.
+        run: Which of its runs, where it holds several.
 
     Raises:
         DataError: It is missing, or no history of a training run.
+        ConfigError: It holds several runs, and none of this name.
     """
     notes: list[str] = []
     path = RunDir(path).history if path.is_dir() else path
-    history = parse_any_history(path, *read_rows(path))
+    history = _run_in(path, runs_of(parse_any_history(path, *read_rows(path))), run)
     if isinstance(history, ForeignHistory):
-        notes += history.notes
+        notes += [*history.notes, *filter(None, [history.uncounted])]
     recording = Recording(history=_columns(history, notes), file=str(path))
     if rates := recording.column("lr"):
         recording.config = {"lr": max(rates)}
     if recording.epochs < 2:
         notes.append(f"{path} has one epoch: rules about the losses need more")
     return recording, notes
+
+
+def _run_in(path: Path, runs: Sequence[History], asked: str | None) -> History:
+    """Return the run of a file that was asked for, or its only one."""
+    names = [run.run for run in runs if isinstance(run, ForeignHistory) and run.run]
+    if asked is None and len(runs) == 1:
+        return runs[0]
+    if asked in names:
+        return runs[names.index(asked)]
+    listed = first_of(names, most=20)
+    if asked is None:
+        raise ConfigError(
+            f"{path} holds {len(runs)} runs: {listed}", f"--run {shlex.quote(names[0])} examines one of them"
+        )
+    if not names:
+        raise ConfigError(f"--run {printable(asked)}: {path} holds one run, without a name", "leave it out")
+    raise ConfigError(
+        f"--run {printable(asked)} is not in {path}, which holds {listed}", did_you_mean(asked, names)
+    )
 
 
 def _columns(history: History, notes: list[str]) -> dict[str, list[float | None]]:

@@ -16,6 +16,7 @@ from dlkit.files.json_history import json_rows
 PROBE_COLUMNS = ("step", "layer", "signal", "value")
 _BEFORE_METRIC = ("epoch", "step", "seconds", "lr", "train_loss", "val_loss")
 _AFTER_METRIC = ("grad_norm", "update_ratio", "samples_per_second", "memory_mib")
+OWN_COLUMNS = (*_BEFORE_METRIC, *_AFTER_METRIC)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,7 @@ class PlotOptions:
     """What was asked for with the options that curves alone have."""
 
     columns: list[str] | None = None
-    x: str = "epoch"
+    x: str | None = None
     labels: list[str] | None = None
     smooth: int = 1
     log_y: bool = False
@@ -56,7 +56,7 @@ class PlotOptions:
         """Return the options that ask for something else than the default."""
         asked = {
             "-y": self.columns is not None,
-            "-x": self.x != "epoch",
+            "-x": self.x is not None,
             "--label": self.labels is not None,
             "--smooth": self.smooth != 1,
             "--log-y": self.log_y,

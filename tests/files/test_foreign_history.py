@@ -9,7 +9,7 @@ import pytest
 from refusals import assert_refused, assert_reports
 
 from dlkit.errors import DataError
-from dlkit.files.foreign_history import ForeignHistory, is_history, parse_any_history
+from dlkit.files.foreign_history import ForeignHistory, is_history, parse_any_history, runs_of
 from dlkit.files.history import History, read_rows
 from dlkit.plotting.history.curves import plot_history
 
@@ -89,6 +89,29 @@ LOGS: dict[str, tuple[list[str], Columns]] = {
         ["Step,sun-3 - train/loss,sun-3 - train/loss__MIN,sun-3 - val/loss", "0,2,2,3", "10,1,1,2"],
         {"epoch": [1, 2], "step": [0, 10], "train_loss": [2, 1], "val_loss": [3, 2]},
     ),
+    "several rates": (
+        ["epoch,train/loss,val/loss,lr/pg0,lr/pg1", "1,2,3,.1,.2"],
+        {"epoch": [1], "train_loss": [2], "val_loss": [3], "lr": [0.1], "lr_pg1": [0.2]},
+    ),
+    "keras without validation": (
+        ["epoch,accuracy,loss", "0,.5,2"],
+        {"epoch": [0], "accuracy": [0.5], "train_loss": [2]},
+    ),
+    "wandb over the steps of lightning": (
+        [
+            '"trainer/global_step","sun-3 - train/loss","sun-3 - train/loss__MIN","sun-3 - train/loss__MAX"',
+            '"9","2","2","2"',
+        ],
+        {"epoch": [1], "step": [9], "train_loss": [2]},
+    ),
+    "wandb without a split": (
+        ["Step,sun-3 - reward,sun-3 - reward__MIN,sun-3 - reward__MAX", "9,2,2,2"],
+        {"epoch": [1], "step": [9], "reward": [2]},
+    ),
+    "blank around the split": (
+        ["epoch,loss - train,loss - val,train - accuracy,val - accuracy", "1,2,3,4,5"],
+        {"epoch": [1], "train_loss": [2], "val_loss": [3], "train_accuracy": [4], "val_accuracy": [5]},
+    ),
     "tensorboard": (
         ["Wall time,Step,Value", "1700000000.5,0,2", "1700000001.5,10,1"],
         {"epoch": [1, 2], "wall_time": [1700000000.5, 1700000001.5], "step": [0, 10], "value": [2, 1]},
@@ -126,14 +149,16 @@ def test_what_was_decided_is_reported(tmp_path: Path) -> None:
     def notes(*lines: str) -> str:
         history = parse(tmp_path, *lines)
         assert isinstance(history, ForeignHistory)
-        return "\n".join(history.notes)
+        return "\n".join((*history.notes, history.uncounted))
 
     assert "loss as train_loss" in notes(*KERAS)
     assert "not numeric: time" in notes(*LOGS["fastai"][0])
     assert "7 rows are joined to 2 epochs" in notes(*LOGS["lightning"][0])
     assert "counted from 1" in notes(*LOGS["xgboost"][0])
     assert "begin again 1 time" in notes(KERAS[0], *KERAS[1:], *KERAS[1:])
-    assert "-x step" in notes("epoch,step,train_loss,val_loss", "0,1,2,", "0,2,,3")
+    assert "all rows are of epoch 0" in notes("epoch,step,train_loss,val_loss", "0,1,2,", "0,2,,3")
+    assert "left out, since another column stands for it: train_loss_step" in notes(*LOGS["lightning"][0])
+    assert "ranges" in notes(*LOGS["wandb"][0])
     assert notes("epoch,train_loss,val_loss", "0,1,2") == ""
 
 
@@ -165,8 +190,111 @@ def test_keras_curves_are_two_lines(tmp_path: Path, dlkit: Callable[..., Any]) -
     assert (result.code, result.stdout) == (0, "keras.svg\n")
     assert "loss as train_loss" in result.stderr
     drawn = Path("keras.svg").read_text()
-    assert "train (mean during the epoch)" in drawn
+    assert ">train<" in drawn
     assert "lowest val loss" in drawn or "best epoch 1" in drawn
+
+
+TWO_RUNS = [
+    "Step,sun-3 - train_loss,sun-3 - train_loss__MIN,sun-3 - train_loss__MAX,sea-7 - train_loss,sea-7 - val_loss",
+    "0,4,4,4,5,",
+    "10,3,3,3,,",
+    "20,2,2,2,4,6",
+]
+
+
+def runs(folder: Path, *lines: str) -> dict[str, Columns]:
+    return {
+        run.run: dict(run.columns)
+        for run in runs_of(parse(folder, *lines))
+        if isinstance(run, ForeignHistory)
+    }
+
+
+def test_runs_in_the_columns_of_a_file_are_told_apart(tmp_path: Path) -> None:
+    assert runs(tmp_path, *TWO_RUNS) == {
+        "sun-3": {"epoch": [1, 2, 3], "step": [0, 10, 20], "train_loss": [4, 3, 2]},
+        "sea-7": {"epoch": [1, 2], "step": [0, 20], "train_loss": [5, 4], "val_loss": [None, 6]},
+    }
+
+
+BY_ROWS = {
+    "texts": (["run,epoch,loss,val_loss", "a,0,1,2", "a,1,1,2", "b,0,3,4", "b,1,3,4"], ["a", "b"]),
+    "folds": (["epoch,fold,loss,val_loss", "0,1,1,2", "0,2,1,2", "1,1,3,4", "1,2,3,4"], ["fold 1", "fold 2"]),
+    "two columns": (
+        ["model,seed,step,train_loss", "m,0,1,2", "m,0,2,2", "m,1,1,2", "m,1,2,2"],
+        ["seed 0", "seed 1"],
+    ),
+    "one run": (["version,epoch,loss,val_loss", "1,0,1,2", "1,1,1,2"], [""]),
+    "epochs go on": (["name,epoch,loss,val_loss", "a,0,1,2", "a,1,1,2", "b,2,3,4", "b,3,3,4"], [""]),
+    "a name a row": (["name,epoch,loss,val_loss", "a,0,1,2", "b,0,3,4"], [""]),
+}
+
+
+@pytest.mark.parametrize("case", BY_ROWS)
+def test_runs_in_the_rows_of_a_file_are_told_apart(case: str, tmp_path: Path) -> None:
+    lines, names = BY_ROWS[case]
+
+    assert list(runs(tmp_path, *lines)) == names
+
+
+def test_each_run_of_a_file_is_a_curve(tmp_path: Path, dlkit: Callable[..., Any], monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("w.csv").write_text("\n".join(TWO_RUNS) + "\n")
+
+    result = dlkit("plot", "w.csv", "-o", "w.svg")
+
+    assert result.code == 0
+    assert_reports(
+        DataError(result.stderr), "holds 2 runs: sun-3, sea-7", "ranges: columns that end in __MIN or __MAX"
+    )
+    drawn = Path("w.svg").read_text()
+    assert ">sun-3<" in drawn
+    assert ">sea-7, 6 in step 20<" in drawn
+    assert ">step<" in drawn
+    assert "-x step" not in dlkit("plot", "w.csv", "-x", "step").stderr
+    assert "-x step" in dlkit("plot", "w.csv", "-x", "epoch").stderr
+
+
+def test_a_run_of_a_file_is_chosen_by_its_column(
+    tmp_path: Path, dlkit: Callable[..., Any], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("w.csv").write_text("\n".join(TWO_RUNS) + "\n")
+
+    assert dlkit("plot", "w.csv", "-y", "sea-7 - train_loss", "-o", "one.svg").code == 0
+    assert dlkit("plot", "w.csv", "-y", "loss", "--label", "a,b", "-o", "two.svg").code == 0
+
+    one, two = Path("one.svg").read_text(), Path("two.svg").read_text()
+    assert ("sun-3" in one, "sea-7" in one) == (False, True)
+    assert ">a<" in two
+    assert_refused(dlkit("plot", "w.csv", "--label", "a,b,c"), 2, "--label a,b,c names 3 of 2 runs")
+    assert_refused(dlkit("plot", "w.csv", "--join"), 2, "w.csv holds 2")
+
+
+def test_a_history_of_several_runs_is_examined_one_at_a_time(
+    tmp_path: Path, dlkit: Callable[..., Any], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("w.csv").write_text("\n".join(TWO_RUNS) + "\n")
+
+    assert_refused(dlkit("inspect", "history", "w.csv"), 2, "2 runs: sun-3, sea-7", "--run sun-3")
+    assert dlkit("inspect", "history", "w.csv", "--run", "sea-7").code == 0
+    assert_refused(dlkit("inspect", "history", "w.csv", "--run", "sea"), 2, "--run sea is not in", "sea-7?")
+    Path("k.csv").write_text("\n".join(KERAS) + "\n")
+    assert_refused(dlkit("inspect", "history", "k.csv", "--run", "a"), 2, "one run", "leave it out")
+
+
+def test_columns_that_are_not_drawn_are_named(
+    tmp_path: Path, dlkit: Callable[..., Any], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f.csv").write_text("\n".join(LOGS["fastai"][0]) + "\n")
+    Path("y.csv").write_text("epoch,train/loss,val/loss,metrics/mAP_0.5,metrics/recall\n1,2,3,.4,.5\n")
+
+    assert "f.csv: not drawn: accuracy; -y accuracy draws it" in dlkit("plot", "f.csv").stderr
+    assert "not drawn" not in dlkit("plot", "f.csv", "-y", "accuracy").stderr
+    assert "-y metrics_map_0_5,metrics_recall draws the first two" in dlkit("plot", "y.csv").stderr
+    assert dlkit("plot", "y.csv", "-y", "metrics/mAP_0.5").code == 0
 
 
 FAULTS = {

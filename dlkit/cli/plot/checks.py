@@ -1,6 +1,6 @@
 """What is wrong with the options of dlkit plot."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlkit.cli import console, streams
@@ -60,9 +60,9 @@ def kind_faults(kind: str | None) -> Iterator[ConfigError]:
         )
 
 
-def curve_faults(curves: PlotOptions, num_inputs: int) -> Iterator[ConfigError]:
-    """Check the options that curves alone have."""
-    if curves.x not in X_COLUMNS:
+def curve_faults(curves: PlotOptions, inputs: Sequence[Path]) -> Iterator[ConfigError]:
+    """Check the options that curves alone have; a file that is no folder of a run may hold several of them."""
+    if curves.x is not None and curves.x not in X_COLUMNS:
         yield ConfigError(
             f"-x {curves.x} is not known; choose from {', '.join(X_COLUMNS)}",
             did_you_mean(curves.x, X_COLUMNS),
@@ -78,9 +78,10 @@ def curve_faults(curves: PlotOptions, num_inputs: int) -> Iterator[ConfigError]:
             "--join makes one run of all inputs, --group a mean of runs", "leave one of them out"
         )
     labels = curves.labels
-    if labels is not None and len(labels) != num_inputs:
+    several = any(path.exists() and not path.is_dir() for path in inputs) and len(labels or ()) > len(inputs)
+    if labels is not None and len(labels) != len(inputs) and not several:
         yield ConfigError(
-            f"--label {','.join(labels)} names {len(labels)} of {num_inputs} inputs",
+            f"--label {','.join(labels)} names {len(labels)} of {len(inputs)} inputs",
             "one name per input, separated by commas",
         )
     elif labels is not None and not all(labels):

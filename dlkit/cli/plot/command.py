@@ -64,11 +64,17 @@ def plot(
         ),
     ] = None,
     x: Annotated[
-        str, Option("-x", metavar="COL", help="epoch, step or seconds.", rich_help_panel=_CURVES)
-    ] = "epoch",
+        str | None,
+        Option(
+            "-x",
+            metavar="COL",
+            help="epoch, step or seconds. Default: epoch, or step where a file of another program has no epochs.",
+            rich_help_panel=_CURVES,
+        ),
+    ] = None,
     label: Annotated[
         str | None,
-        Option(metavar="A,B", help="Names of the runs, one per input.", rich_help_panel=_CURVES),
+        Option(metavar="A,B", help="Names of the runs, one each.", rich_help_panel=_CURVES),
     ] = None,
     smooth: Annotated[
         int, Option(metavar="N", help="Running mean over N epochs, centred.", rich_help_panel=_CURVES)
@@ -122,7 +128,7 @@ def plot(
         *(kind_faults(kind) if sweep is None else check_sweep(kind, asked)),
         *style_faults(style),
         *term_faults(out, term=term, follow=follow),
-        *curve_faults(options, len(files)),
+        *curve_faults(options, files),
     ]
     if report is not None and sweep is None:
         from dlkit.cli.plot.report import check_report, write_report

@@ -13,12 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from dlkit.files.foreign_history import ForeignHistory
 from dlkit.files.history import History
 from dlkit.plotting.history.panels import (
     Panel,
     choose_panels,
     finite_values,
     is_log,
+    name_splits,
     numbers,
     points,
     smoothed,
@@ -49,7 +51,6 @@ _AXIS_NAMES = {
     "memory_mib": "memory (MiB)",
     "seconds": "time (s)",
 }
-_SPLIT_NAMES = {"train": "train (mean during the epoch)", "val": "val"}
 _MOST_WITH_TRAIN = 3
 _WIDE = 20
 _TIME_UNITS = ((3 * 3600, 3600, "h"), (3 * 60, 60, "min"), (0, 1, "s"))
@@ -86,6 +87,7 @@ def plot_history(
     spreads: Sequence[History | None] = (),
     setting: Setting | None = None,
     titles: Mapping[str, str] = MappingProxyType({}),
+    splits: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw the curves of one or several runs, the epoch with the lowest validation loss marked.
 
@@ -101,6 +103,7 @@ def plot_history(
         spreads: Standard deviations around each history, drawn as a band; empty for none.
         setting: The one setting that differs, for a panel of the best values over it.
         titles: Of the axes of quantities, by their names in history.csv.
+        splits: What train and val are called; None names them as `name_splits` does.
 
     Raises:
         ConfigError: A column that no history has, or nothing above 0 for a logarithmic axis.
@@ -117,7 +120,9 @@ def plot_history(
     ]
     num_axes = len(panels) + (setting is not None)
     height = _PANEL_HEIGHT * num_axes + _X_AXIS_HEIGHT * (1 + (setting is not None))
-    figure, below = add_legend_strip(_legend(curves, panels), COLUMN_WIDTH, height)
+    figure, below = add_legend_strip(
+        _legend(curves, panels, splits or name_splits(histories)), COLUMN_WIDTH, height
+    )
     all_axes = below.subplots(num_axes, 1, squeeze=False)[:, 0]
     for axes, panel in zip(all_axes, panels, strict=False):
         if axes is not all_axes[0]:
@@ -240,7 +245,8 @@ def _star(colour: str) -> dict[str, Any]:
 
 
 def _finish_x(axes: Axes, x: str, unit: str, curves: Sequence[_Curve]) -> None:
-    axes.set_xlabel(f"time ({unit})" if x == "seconds" else x)
+    counted = x != "epoch" or any(not _uncounted(curve.history) for curve in curves)
+    axes.set_xlabel(f"time ({unit})" if x == "seconds" else x if counted else "row")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=x != "seconds", steps=[1, 2, 5, 10], min_n_ticks=1))
     places = [value for curve in curves for value in curve.x if math.isfinite(value)]
     low, high = min(places, default=0.0), max(places, default=1.0)
@@ -248,13 +254,13 @@ def _finish_x(axes: Axes, x: str, unit: str, curves: Sequence[_Curve]) -> None:
     axes.set_xlim(low - pad, high + pad)
 
 
-def _legend(curves: Sequence[_Curve], panels: Sequence[Panel]) -> list[LegendBlock]:
+def _legend(curves: Sequence[_Curve], panels: Sequence[Panel], names: Mapping[str, str]) -> list[LegendBlock]:
     """Name the runs, then say how train, val and the best epoch are drawn."""
     alone = len(curves) == 1
     colour = curves[0].colour if alone else GUIDE
     splits = {split_and_name(column)[0] for panel in panels for column in panel.columns} - {""}
     keys: list[tuple[Artist, str]] = [
-        (Line2D([], [], color=colour, marker="o", **_split_style(split, colour)), _SPLIT_NAMES[split])
+        (Line2D([], [], color=colour, marker="o", **_split_style(split, colour)), names[split])
         for split in sorted(splits)
     ]
     if any(map(_best_epoch, curves)):
@@ -299,8 +305,16 @@ def _best_of_several(curve: _Curve) -> str:
 
 def _best_epoch(curve: _Curve) -> str:
     row = curve.history.best_row()
-    epoch = curve.history.columns["epoch"][row] if row is not None else None
-    return "" if epoch is None else f"epoch {epoch:g}"
+    if row is None:
+        return ""
+    columns = curve.history.columns
+    name = "epoch" if not _uncounted(curve.history) else "step" if "step" in columns else "row"
+    place = columns["epoch" if name == "row" else name][row]
+    return "" if place is None else f"{name} {place:g}"
+
+
+def _uncounted(history: History) -> bool:
+    return isinstance(history, ForeignHistory) and bool(history.uncounted)
 
 
 def _time_unit(histories: Sequence[History]) -> tuple[str, int]:

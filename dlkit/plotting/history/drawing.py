@@ -1,17 +1,31 @@
 """Histories as they were asked for: named, joined or grouped, then drawn; no matplotlib until then."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.errors import counted
-from dlkit.files.foreign_history import ForeignHistory
 from dlkit.files.history import History
 from dlkit.plotting.history.axis_titles import read_axis_titles
+from dlkit.plotting.history.chosen import (
+    as_named_in_files,
+    check_labels,
+    check_one_run_a_file,
+    choose_x,
+    label_runs,
+    list_runs,
+    not_drawn,
+    notes_on,
+)
 from dlkit.plotting.history.long import thinned
-from dlkit.plotting.history.panels import Panel, check_x, choose_panels, count_not_positive, find_lacking
+from dlkit.plotting.history.panels import (
+    Panel,
+    check_x,
+    choose_panels,
+    count_not_positive,
+    find_lacking,
+    name_splits,
+)
 from dlkit.plotting.history.runs import (
     Setting,
     Settings,
@@ -40,15 +54,21 @@ class _Asked:
     Args:
         histories: The runs, joined or grouped.
         labels: Their names; empty for a single one.
+        columns: What -y asks for, in dlkit's names.
+        x: The column that is the x axis.
         panels: What is drawn of them.
         spreads: Standard deviations around each; empty without groups.
+        splits: What train and val are called.
         setting: The one setting that differs, where there are more than a few runs.
     """
 
     histories: Sequence[History]
     labels: Sequence[str]
+    columns: Sequence[str] | None
+    x: str
     panels: Sequence[Panel]
     spreads: Sequence[History | None]
+    splits: Mapping[str, str]
     setting: Setting | None
 
 
@@ -62,13 +82,14 @@ def draw_histories(drawing: "Drawing") -> "Figure":
     return plot_history(
         asked.histories,
         asked.labels,
-        columns=options.columns,
-        x=options.x,
+        columns=asked.columns,
+        x=asked.x,
         smooth=options.smooth,
         log_y=options.log_y,
         spreads=asked.spreads,
         setting=asked.setting,
         titles=read_axis_titles(drawing.paths),
+        splits=asked.splits,
     )
 
 
@@ -80,38 +101,46 @@ def write_histories(drawing: "Drawing", width: int) -> tuple[list[Line], dict[st
     """
     asked, options = _prepare(drawing), drawing.options
     lines = draw_terminal(
-        asked.histories, asked.panels, x=options.x, width=width, smooth=options.smooth, log_y=options.log_y
+        asked.histories, asked.panels, x=asked.x, width=width, smooth=options.smooth, log_y=options.log_y
     )
     if len(asked.histories) > 1:
         return lines, {str(place): label for place, label in enumerate(asked.labels)}
-    return lines, {"train": "train (mean during the epoch)", "val": "val"}
+    return lines, dict(asked.splits)
 
 
 def _prepare(drawing: "Drawing") -> _Asked:
-    histories: Sequence[History] = drawing.inputs
-    options, files = drawing.options, [str(path) for path in drawing.paths]
-    for history in histories:
-        for note in history.notes if isinstance(history, ForeignHistory) else ():
-            drawing.warn(note)
+    options = drawing.options
+    found, columns = as_named_in_files(list_runs(drawing.inputs, drawing.paths), options.columns)
+    check_labels(found, options.labels)
+    check_one_run_a_file(found, join=options.join)
+    x = choose_x(found, options.x)
+    for note in notes_on(found, x):
+        drawing.warn(note)
+    measured = [run.history for run in found]
+    histories: Sequence[History] = measured
     if options.smooth == 1 and not (options.join or options.group):
         histories = [thinned(history) for history in histories]
-    check_x(histories, files, options.x)
-    panels = choose_panels(histories, options.columns, log_y=options.log_y)
-    if options.columns is not None:
+    files = [run.place for run in found]
+    check_x(histories, files, x)
+    panels = choose_panels(histories, columns, log_y=options.log_y)
+    if columns is not None:
         for file, column in find_lacking(histories, files, panels):
             drawing.warn(f"{file} has no {column}; it is left out of that panel")
-    if hidden := count_not_positive(drawing.inputs, panels, options.columns, log_y=options.log_y):
+    else:
+        for note in not_drawn(found, panels):
+            drawing.warn(note)
+    if hidden := count_not_positive(measured, panels, columns, log_y=options.log_y):
         values = counted(hidden, "value") + (" that is" if hidden == 1 else " that are")
         drawing.warn(f"--log-y leaves out {values} not above 0")
-    runs = [read_settings(path) for path in drawing.paths]
-    labels = options.labels or name_runs(runs, _labels(drawing.paths))
+    runs = [read_settings(run.path) for run in found]
+    labels = options.labels or name_runs(runs, label_runs(found))
     spreads: Sequence[History | None] = ()
     if options.join:
         histories, labels, runs = [join_pieces(histories)], [""], runs[:1]
     elif options.group:
         histories, spreads, labels, runs = _grouped(histories, runs, drawing)
     setting = single_setting(runs) if len(histories) > _FEW_RUNS else None
-    return _Asked(histories, labels, panels, spreads, setting)
+    return _Asked(histories, labels, columns, x, panels, spreads, name_splits(measured), setting)
 
 
 def _grouped(
@@ -138,12 +167,3 @@ def _grouped(
         labels,
         members,
     )
-
-
-def _labels(paths: Sequence[Path]) -> list[str]:
-    """Name several runs by their folders, or by their paths where those are alike; one alone needs no name."""
-    if len(paths) == 1:
-        return [""]
-    short = [path.resolve().parent.name if path.name == "history.csv" else path.stem for path in paths]
-    counts = Counter(short)
-    return [name if counts[name] == 1 else str(path) for name, path in zip(short, paths, strict=True)]

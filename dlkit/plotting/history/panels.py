@@ -7,10 +7,12 @@ from itertools import compress
 
 from dlkit.errors import ConfigError, DataError, did_you_mean, printable
 from dlkit.files.foreign_history import ForeignHistory
-from dlkit.files.history import History
+from dlkit.files.history import OWN_COLUMNS, History
 
 X_COLUMNS = ("epoch", "step", "seconds")
 _SPLITS = ("train", "val")
+NOT_MEASURED = (*X_COLUMNS, "wall_time", "timestamp")
+SELDOM_DRAWN = (*OWN_COLUMNS, *NOT_MEASURED)
 _FARTHEST = 1e100
 
 
@@ -108,6 +110,12 @@ def split_and_name(column: str) -> tuple[str, str]:
     return (split, name) if underscore and name and split in _SPLITS else ("", column)
 
 
+def name_splits(histories: Sequence[History]) -> dict[str, str]:
+    """Return what train and val are called in a legend; what others measured of training is not known."""
+    foreign = any(isinstance(history, ForeignHistory) for history in histories)
+    return {"train": "train" if foreign else "train (mean during the epoch)", "val": "val"}
+
+
 def numbers(history: History, column: str) -> list[float]:
     """Return a column as it can be drawn: NaN in the gaps, which also infinities and numbers beyond 1e100 are."""
     values = history.columns.get(column, [None] * len(history))
@@ -160,10 +168,8 @@ def _within_reach(value: float) -> float:
 def _usual(histories: Sequence[History]) -> list[str]:
     parts = [split_and_name(column) for history in histories for column in history.columns]
     metrics = dict.fromkeys(name for split, name in parts if split)
-    if not metrics and any(
-        "value" in history.columns for history in histories
-    ):  # a download of TensorBoard holds one column of values
-        return ["value"]
+    if not metrics:  # a download of TensorBoard, or an export of Weights & Biases
+        return [name for _, name in parts if name not in NOT_MEASURED]
     return [f"{split}_{name}" for name in ("loss", *(m for m in metrics if m != "loss")) for split in _SPLITS]
 
 
