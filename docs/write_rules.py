@@ -25,6 +25,7 @@ def page() -> str:
                 f"### {rule.name}: {rule.title}",
                 "",
                 f"- found when {rule.condition}",
+                f"- threshold: {rule.threshold:g}",
                 f"- healthy runs: {rule.healthy}",
                 f"- reads {', '.join(f'`{signal}`' for signal in rule.signals)}",
                 f"- cure: {rule.cure}",

@@ -55,7 +55,8 @@ def draw_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: in
     """Yield the lines of a table that fits a width, its header first.
 
     What does not fit is made narrower in this order: numbers have fewer digits, names lose their middle, and sentences
-    stand below their row; then columns are left out from the right, which the last line says. A number is never broken.
+    stand below their row, behind the name of their column; then columns are left out from the right, which the last
+    line says. A number is never broken.
 
     Args:
         columns: The header.
@@ -85,10 +86,10 @@ def draw_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: in
         yield from _row_lines(table, index)
         for column in below:
             yield from textwrap.wrap(
-                column.texts[index],
+                f"{column.name}: {column.texts[index]}" if column.texts[index] else "",
                 max(width, 20),
                 initial_indent=" " * _INDENT,
-                subsequent_indent=" " * _INDENT,
+                subsequent_indent=" " * (_INDENT + 2),
             )
     if left_out:
         names = ", ".join(reversed(left_out))

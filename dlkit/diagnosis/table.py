@@ -1,6 +1,6 @@
 """The table of all rules, in the order in which causes are looked for."""
 
-from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rule import STAGES, Rule
 from dlkit.diagnosis.rules import (
     activations,
     data,
@@ -18,7 +18,7 @@ from dlkit.diagnosis.rules import (
     wiring,
 )
 
-RULES: tuple[Rule, ...] = (
+_BY_MODULE: tuple[Rule, ...] = (
     *data.RULES,
     *validation.RULES,
     *targets.RULES,
@@ -34,4 +34,5 @@ RULES: tuple[Rule, ...] = (
     *underfitting.RULES,
     *loss.RULES,
 )
+RULES = tuple(sorted(_BY_MODULE, key=lambda rule: STAGES.index(rule.stage)))
 COLUMNS = ("name", "stage", "title", "signals", "condition", "threshold", "healthy", "source", "cure")

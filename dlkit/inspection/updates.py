@@ -28,9 +28,15 @@ def read_updates(path: Path) -> tuple[dict[str, list[Point]], list[str]]:
     """
     recording, notes = read_run(path)
     probes = RunDir(path if path.is_dir() else path.parent).probes
-    found = recording.layers(SIGNAL)
-    if not found:
-        raise DataError(f"{probes} has no update ratios", "dlkit train records them at sampled steps")
+    measured = recording.layers(SIGNAL)
+    if not measured:
+        problem = "has no update ratios" if probes.exists() else "is missing"
+        raise DataError(f"{probes} {problem}", "dlkit train records them at sampled steps")
+    order = [
+        *recording.signals.get("grad_norm", ()),
+        *measured,
+    ]  # weights that start at zero have no first ratio
+    found = {layer: measured[layer] for layer in order if layer in measured}
     return found, [note for note in notes if str(probes) in note]
 
 

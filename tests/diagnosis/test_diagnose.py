@@ -9,6 +9,8 @@ from recordings import CONSTANT, constant, healthy, stuck
 from dlkit.diagnosis.diagnose import diagnose
 from dlkit.diagnosis.findings import to_json, to_lines
 from dlkit.diagnosis.recording import Recording
+from dlkit.diagnosis.rule import STAGES
+from dlkit.diagnosis.table import RULES
 
 
 def hot() -> Recording:
@@ -76,6 +78,12 @@ def test_of_causes_that_explain_each_other_the_one_that_explains_most_is_named()
 
     assert found["vanishing"] == (True, None)
     assert found["dead"] == found["inputs_ignored"] == found["flat_loss"] == (False, "vanishing")
+
+
+def test_the_table_is_in_the_order_of_the_stages() -> None:
+    stages = [STAGES.index(rule.stage) for rule in RULES]
+
+    assert stages == sorted(stages)
 
 
 def test_while_a_run_goes_on_only_sure_rules_look() -> None:

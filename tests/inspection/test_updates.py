@@ -33,11 +33,23 @@ def test_rows_are_those_of_pandas(trained_run: Path) -> None:
     pd.testing.assert_frame_equal(rows, expected, check_dtype=False, check_exact=True)
 
 
+def test_weights_that_start_at_zero_keep_their_place(run_copy: Path) -> None:
+    lines = (run_copy / "probes.csv").read_text().splitlines()
+    first = "1,hidden.0.linear.bias,update_ratio,"
+    (run_copy / "probes.csv").write_text(
+        "\n".join(line for line in lines if not line.startswith(first)) + "\n"
+    )
+
+    ratios, _ = read_updates(run_copy)
+
+    assert list(ratios)[:2] == ["hidden.0.linear.weight", "hidden.0.linear.bias"]
+
+
 def test_a_run_without_probes_is_refused(run_copy: Path) -> None:
     (run_copy / "probes.csv").unlink()
     with pytest.raises(DataError) as caught:
         read_updates(run_copy)
-    assert_reports(caught.value, "probes.csv", "sampled steps")
+    assert_reports(caught.value, "probes.csv is missing", "sampled steps")
 
 
 def test_a_row_that_is_cut_off_is_left_out_with_a_note(run_copy: Path) -> None:

@@ -17,6 +17,7 @@ USUAL = (1e-4, 1e-1)
 """What layers that learn usually lie between."""
 _COLOURS = (1e-6, 1.0)
 _MOST_COLUMNS = 240
+_RATIO = "update / weight norm"
 
 
 @house_style()
@@ -41,6 +42,7 @@ def plot_updates(ratios: Mapping[str, Points], *, title: str = "") -> Figure:
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_major_formatter(FuncFormatter(plain_number))
     bar.outline.set_linewidth(0.4)
+    bar.set_label(_RATIO)
     right.set_xlabel("step")
     name_layers(left, layers, [], height)
     if title:
@@ -81,4 +83,4 @@ def _draw_ranges(axes: Axes, ratios: Sequence[Points]) -> None:
     axes.hlines(places, ends[:, 0], ends[:, 2], color=COLOURS[0], linewidth=0.7)
     axes.plot(ends[:, 1], places, marker="o", color=COLOURS[0], linestyle="none")
     log_ticks(axes.xaxis, num_ticks=4)
-    axes.set_xlabel("update / weight norm")
+    axes.set_xlabel(_RATIO)
