@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlkit.errors import DlkitError
+from dlkit.errors import ConfigError, DlkitError
 from dlkit.files.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -28,6 +28,27 @@ class SweepDir:
     def figure(self) -> Path:
         """The plot of the search."""
         return self.path / "search.png"
+
+    def refuse_taken(self) -> None:
+        """Refuse a folder with a search in it.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        if self.journal.exists():
+            raise ConfigError(
+                f"--out {self.path} holds a search already",
+                f"--join {self.path} continues it, --force replaces it",
+            )
+
+    def refuse_missing(self) -> None:
+        """Refuse a folder without a search in it.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if not self.journal.exists():
+            raise ConfigError(f"no search at {self.path}", "name the folder of a search")
 
     def run(self, number: int) -> RunDir:
         """Return the run folder of a trial."""

@@ -157,12 +157,9 @@ def create_search(sweep: SweepDir, plan: Plan, *, force: bool = False) -> Search
     make_folder(sweep.path)
     lock = sweep.study_lock()
     with _files_of(sweep), lock:
-        if sweep.journal.exists():
-            if not force:
-                raise ConfigError(
-                    f"--out {sweep.path} holds a search already",
-                    f"--join {sweep.path} continues it, --force replaces it",
-                )
+        if not force:
+            sweep.refuse_taken()
+        elif sweep.journal.exists():
             sweep.clear()
         higher = higher_is_better(plan.config().monitor)
         study = optuna.create_study(
@@ -182,8 +179,7 @@ def open_search(sweep: SweepDir, changes: Mapping[str, Any] | None = None) -> Se
     Raises:
         ConfigError: There is none, or it was not made by dlkit.
     """
-    if not sweep.journal.exists():
-        raise ConfigError(f"no search at {sweep.path}", "name the folder of a search")
+    sweep.refuse_missing()
     lock = sweep.study_lock()
     with _files_of(sweep):
         try:

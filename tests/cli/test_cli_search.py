@@ -122,6 +122,14 @@ def test_a_search_of_other_settings_is_not_joined(dlkit: Dlkit, home: Path) -> N
     assert [path.name for path in (home / "a").glob("trial-*")] == ["trial-000"]
 
 
+def test_a_folder_with_a_search_is_refused_before_the_data_are_read(dlkit: Dlkit, home: Path) -> None:
+    (home / "a").mkdir()
+    (home / "a" / "study.journal").touch()
+    words = ("--data", "missing.csv", "--target", "y", "--trials", "2", "--out", "a")
+
+    assert_refused(dlkit(*SEARCH, *words), 2, "--out a", "--force")
+
+
 def test_changed_data_are_exit_3(dlkit: Dlkit, home: Path) -> None:
     rows = "".join(f"{n},{n % 7}\n" for n in range(80))
     Path("t.csv").write_text(f"x,y\n{rows}")

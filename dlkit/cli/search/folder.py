@@ -59,6 +59,8 @@ def begin_search(asked: Asked, given: Given, typed: set[str]) -> "Search":
     config = plan.config()
     check_named(config, given.settings)
     folder = Path("sweeps") if asked.out is None else asked.out
+    if asked.out is not None and not asked.force:
+        SweepDir(asked.out).refuse_taken()
     probe_folder(next(place for place in (folder, *folder.parents) if place.exists()))
 
     with phase("load torch"):
@@ -89,6 +91,7 @@ def join_search(asked: Asked, given: Given, typed: set[str]) -> "Search":
     if faults:
         raise ConfigError.of(faults)
     assert asked.join is not None, "checked by the caller"
+    SweepDir(asked.join).refuse_missing()
     with phase("load torch"):
         from dlkit.search.study import open_search
         from dlkit.search.worker import check_same
