@@ -1,5 +1,6 @@
 """The script for a machine with a GPU runs on one without."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -7,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
+
+from dlkit.training.memory import Pieces
 
 SCRIPT = Path(__file__).resolve().parent / "benchmarks" / "gpu.sh"
 CHECKS = (
@@ -50,3 +55,17 @@ def test_a_check_runs_on_the_cpu_too() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     (check,) = json.loads(result.stdout.splitlines()[-1])["checks"]
     assert (check["check"], check["same_bits"]) == ("resume", True)
+
+
+def test_pieces_are_found_in_what_a_run_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    found = importlib.import_module("gpu").PIECES
+    pieces = Pieces(nn.Identity(), torch.device("cpu"))
+
+    def attempt() -> None:
+        if pieces.split("train", 64) == [(0, 64)]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    pieces.retry("train", torch.zeros(64, 1), 64, attempt)
+    (message,) = pieces.pop_messages()
+    assert found.search(message)[1] == "32"

@@ -23,6 +23,7 @@ from gpu_place import ROOT, CheckError, Found, Place
 
 WHOLE_LIMIT = 480
 STEPS = 100
+PIECES = re.compile(r"into pieces of (\d+)")
 CHANNELS_LAST = """
 import torch
 from torchvision.models import resnet18
@@ -133,7 +134,7 @@ def out_of_memory(place: Place) -> Found:
         place.device,
     )
     report = place.dlkit("train", *words, "--out", "memory", "--force", "--no-plot")
-    pieces = re.search(r"in pieces of (\d+)", report)
+    pieces = PIECES.search(report)
     if pieces is None:
         raise CheckError("the batch fitted into the memory")
     return {"pieces_of": int(pieces[1])}
@@ -170,8 +171,9 @@ def two_processes(place: Place) -> Found:
             "--force",
         )
         result = place.run(sys.executable, "-m", "dlkit", "train", *words)
-        found["devices_0,0"] = result.returncode
-        found["report"] = result.stderr.strip().splitlines()[-1][:120]
+        if result.returncode:
+            raise CheckError(f"--devices 0,0: {result.stderr.strip()[-300:]}")
+        found["devices_0,0"] = result.stderr.strip().splitlines()[-1][:120]
     return found
 
 
