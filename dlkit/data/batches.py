@@ -71,6 +71,12 @@ class Batches:
         full, rest = divmod(len(self._split), self.batch_size)
         return full + (1 if rest >= self._fewest or full == 0 else 0)
 
+    @property
+    def rest(self) -> int:
+        """Samples of an epoch that are too few for a batch of their own and join the one before."""
+        full, rest = divmod(len(self._split), self.batch_size)
+        return rest if full and rest < self._fewest else 0
+
     def size_of(self, index: int) -> int:
         """Return the samples of a batch, those of all processes together."""
         if index + 1 < len(self):

@@ -236,6 +236,11 @@ def assemble(
         notes.append(f"{flag('sync_batchnorm', config.sync_batchnorm)} has no effect in one process")
     if group.size > 1:
         notes.extend(_share(config, model, group, device))
+        if train.rest:
+            notes.append(
+                f"the last {train.rest} of {train.num_samples:,} samples of an epoch are fewer than two for each "
+                "process: they join the batch before"
+            )
         shared = SharedBuffers(model, group, own=own)
     if config.compile:
         compile_network(model, device)
@@ -250,7 +255,7 @@ def assemble(
         probe=probe,
         signals=Signals(model, objective, layers=not config.compile),
         running=RunningMean(objective, train.chunk, rewindable=True, group=group),
-        pieces=Pieces(model, device, processes=group.size),
+        pieces=Pieces(model, device, processes=group.size, rank=group.rank),
         device=device,
         forward=Forward(config.precision, device),
         scale=scale,
@@ -344,7 +349,8 @@ def plan_of(
     config: TrainConfig, description: DataDescription, model: nn.Module, device: torch.device, group: Group
 ) -> str:
     """Return what is trained, on which data and how, in a line."""
-    each = group.count_of(config.batch_size)
+    least, most = config.batch_size // group.size, -(-config.batch_size // group.size)
+    each = f"{least}" if least == most else f"{least} or {most}"
     shared = "" if group.size == 1 else f" ({group.size} x {each})"
     place = "on" if group.size == 1 else f"in {group.size} processes, the first on"
     count = sum(parameter.numel() for parameter in model.parameters())

@@ -30,10 +30,13 @@ class Pieces:
         model: The network that is trained.
         device: Where it is.
         processes: How many share each batch.
+        rank: Which of them this one is.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device, *, processes: int = 1) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, *, processes: int = 1, rank: int = 0) -> None:
         self._processes = processes
+        self._rank = rank
+        self._reported = 0
         self._model = model
         self._device = device
         self._largest = {"train": 0, "val": 0}  # samples in a piece; 0 leaves batches whole
@@ -112,6 +115,19 @@ class Pieces:
         messages, self._messages = self._messages, []
         return messages
 
+    @property
+    def splitting_rank(self) -> int:
+        """The rank of this process if it splits its slices of batches; 0 if it does not, or is the first."""
+        return self._rank if any(self._largest.values()) else 0
+
+    def report_rank(self, rank: int) -> None:
+        """Report, once, that another process splits its slices, as its `splitting_rank` says."""
+        if rank and not self._reported:
+            self._reported = rank
+            self._messages.append(
+                f"out of memory in rank {rank} of {self._processes}; it now splits its slices of batches into pieces"
+            )
+
     def state(self) -> dict[str, Tensor]:
         """Return the sizes of pieces as tensors by name; empty while batches are whole."""
         return {name: torch.tensor(size) for name, size in self._largest.items() if size}
@@ -127,6 +143,7 @@ class Pieces:
             if size < 1:
                 raise ValueError(f"memory.{name} does not fit")
             self._largest[name] = size
+            self._reported = self._processes
 
     def _raise_known(self, err: BaseException, doing: str, hint: str) -> None:
         if is_device_full(err) or is_host_full(err):

@@ -197,7 +197,10 @@ class TrainRun(RunState):
         Of several processes each knows after the step what all knew after the one before.
         """
         due = self._writes and time.monotonic() - last_reading >= _SECONDS_BETWEEN_READINGS
-        stop, seconds, reading = self.parts.group.agree((self.stop_signal or 0, self.position.seconds, due))
+        pieces = self.parts.pieces
+        here = (self.stop_signal or 0, self.position.seconds, due, pieces.splitting_rank)
+        stop, seconds, reading, splits = self.parts.group.agree(here)
+        pieces.report_rank(int(splits))
         self._known_seconds = max(self._known_seconds, seconds)
         self._known_signal = int(stop) or None
         return bool(reading)

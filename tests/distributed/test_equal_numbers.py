@@ -158,6 +158,18 @@ def test_a_process_whose_memory_is_full_splits_its_slice(
 
 
 @pytest.mark.slow
+def test_the_first_process_reports_that_another_splits_its_slices(ranks: ForkServer, home: Path) -> None:
+    (home / "net.py").write_text(CRAMPED)
+    words = ("net.py:Net", "--data", "digits", "--limit", "200", "--batch-size", "16", "--epochs", "2")
+    settings = ("-s", "full_in=forward", "-s", "norm=no", "--device", "cpu", "--no-plot", "--out", "run")
+    children = start_ranks(ranks, home, 2, "train", *words, *settings)
+
+    assert [child.wait(60) for child in children] == [0, 0]
+    assert children[0].stderr().count("out of memory in rank 1 of 2") == 1
+    assert children[1].stderr() == ""
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "full", [("full_in=backward", "norm=no"), ("full_in=forward", "norm=yes")], ids=["backward", "batch norm"]
 )
