@@ -4,8 +4,9 @@ import contextlib
 import os
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from dlkit.distributed.alike import START_ALIKE
 from dlkit.distributed.group import Group
 from dlkit.distributed.membership import FOLDER, Membership
 from dlkit.distributed.processes import Processes
@@ -24,12 +26,13 @@ T = TypeVar("T")
 _TIMEOUT = timedelta(minutes=30)
 _MEETING = timedelta(minutes=5)
 _PATIENCE = timedelta(seconds=20)
-_ANSWER = timedelta(seconds=30)
+_ANSWER = timedelta(seconds=10)
 _LOOK = timedelta(seconds=0.5)
 _MOST_LISTED = 4
 _FOR_THE_FIRST = timedelta(seconds=3)
 _FOR_ANY = timedelta(seconds=2)
 _REPORTED = "dlkit/reported"
+_STDERR = 2
 
 
 @dataclass
@@ -48,18 +51,20 @@ class Joined:
     address: str
     cores: Sequence[int] = ()
 
-    def meet(self, note: Callable[[str], None]) -> None:
-        """Wait until all processes have come.
+    def meet(self, note: Callable[[str], None], doing: str = "") -> None:
+        """Wait until all processes have come, and check that all are about to do the same.
 
         Args:
             note: Called once with who is waited for, if it takes long.
+            doing: What this one is about to do, as a command line; empty where it does nothing with the others.
 
         Raises:
+            ConfigError: Another is about to do something else.
             DlkitError: Some do not come.
         """
         rank, size = self.membership.rank, self.membership.size
         keys = [f"dlkit/rank-{number}" for number in range(size)]
-        self.store.set(keys[rank], "")
+        self.store.set(keys[rank], f"{socket.gethostname()}\n{doing}")
 
         def arrived() -> bool:
             with contextlib.suppress(dist.DistStoreError):
@@ -72,7 +77,19 @@ class Joined:
             return f"rank {_list(ranks)} of {size} at {self.address}"
 
         _wait_until(arrived, missing, note)
+        if doing:
+            self._check_doing([self.store.get(key).decode().split("\n") for key in keys])
         dist.init_process_group("gloo", store=self.store, rank=rank, world_size=size, timeout=_TIMEOUT)
+
+    def _check_doing(self, found: Sequence[Sequence[str]]) -> None:
+        """Check host and command line of each process: of two that do different things each waits for the other."""
+        first = found[0][1]
+        for rank, (host, doing) in enumerate(found):
+            if first and doing and doing != first:
+                raise ConfigError(
+                    f"rank {rank} on {host} was started with something else: {doing}, rank 0: {first}",
+                    START_ALIKE,
+                )
 
     def group(self, device: torch.device) -> Group:
         """Return the group that trains on a kind of device; all processes ask for it together."""
@@ -139,9 +156,7 @@ def join(membership: Membership, note: Callable[[str], None]) -> Joined:
     if not keeps:
         _wait_until(lambda: _answers(host, port), lambda: f"rank 0 of {membership.size} at {address}", note)
     try:
-        store = dist.TCPStore(  # type: ignore[attr-defined]
-            host, port, is_master=keeps, timeout=_ANSWER, wait_for_workers=False
-        )
+        store = _store(host, port, keeps=True) if keeps else _reach(host, port)
     except dist.DistNetworkError as err:
         if "EADDRINUSE" in str(err):
             raise ConfigError(f"the port of {address} is in use", "choose another MASTER_PORT") from err
@@ -149,6 +164,54 @@ def join(membership: Membership, note: Callable[[str], None]) -> Joined:
     store.set_timeout(_MEETING)
     cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else ()
     return Joined(membership, store, address, cores)
+
+
+def _store(host: str, port: int, *, keeps: bool) -> Any:
+    return dist.TCPStore(  # type: ignore[attr-defined]
+        host, port, is_master=keeps, timeout=_ANSWER, wait_for_workers=False
+    )
+
+
+def _reach(host: str, port: int) -> Any:
+    """Return what another process keeps for all.
+
+    In a thread, since torch waits for ever where a program takes the connection and says nothing.
+
+    Raises:
+        ConfigError: Another program answers.
+        DlkitError: What answered has gone.
+    """
+    found: list[Any] = []
+
+    def connect() -> None:
+        with contextlib.suppress(RuntimeError):
+            found.append(_store(host, port, keeps=False))
+
+    thread = threading.Thread(target=connect, daemon=True)
+    with _stderr_discarded():
+        thread.start()
+        thread.join(2 * _ANSWER.total_seconds())  # torch tries a little longer than it was asked to
+    if found:
+        return found[0]
+    if _answers(host, port):
+        raise ConfigError(
+            f"another program answers at {host}:{port}, where rank 0 should: the port is in use",
+            "choose another MASTER_PORT",
+        )
+    raise DlkitError(f"rank 0, which answered at {host}:{port}, has gone", "see what it printed")
+
+
+@contextlib.contextmanager
+def _stderr_discarded() -> Iterator[None]:
+    """Discard what torch writes about a connection that fails, which is a page of its own code's addresses."""
+    kept, null = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, _STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+        os.close(null)
 
 
 def _answers(host: str, port: int) -> bool:

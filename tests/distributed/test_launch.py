@@ -1,15 +1,17 @@
 """Which devices --devices takes, and the exit code of several processes."""
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from dlkit.cli.train.devices import open_shared
+from dlkit.cli.train.devices import _leave_report, open_shared
 from dlkit.distributed.launch import _code_of, pick_devices
-from dlkit.distributed.membership import LOST
-from dlkit.errors import ConfigError, DlkitError, MissingError
+from dlkit.distributed.membership import LOST, Membership
+from dlkit.errors import ConfigError, DataError, DlkitError, MissingError
 from dlkit.files.run_dir import RunDir
 from dlkit.settings.texts import parse_devices
 
@@ -101,3 +103,29 @@ def test_a_run_folder_that_this_machine_does_not_see_is_refused(tmp_path: Path) 
     with pytest.raises(ConfigError, match="elsewhere") as caught:
         open_shared(_Told(tmp_path / "elsewhere"), None)  # type: ignore[arg-type]
     assert "file system" in caught.value.hint
+
+
+class _Ended:
+    """Other processes, whose agent sends this one SIGTERM while it finds out who reports an error."""
+
+    membership = Membership(rank=1, size=2, has_agent=True)
+
+    def may_report(self, *, lost: bool) -> bool:
+        assert not lost
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+
+@pytest.fixture
+def terminated() -> Iterator[list[int]]:
+    """Signals that came to this process."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    yield came
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_agent_does_not_end_the_process_that_reports(terminated: list[int]) -> None:
+    _leave_report(_Ended(), DataError("x"))  # type: ignore[arg-type]
+
+    assert terminated == []

@@ -1,6 +1,7 @@
 """Processes that train one run together: who writes, what is compared, how a run stops and resumes."""
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -147,10 +148,25 @@ def test_a_run_resumed_by_another_number_of_processes_is_equal_up_to_rounding(
 
 
 def test_the_other_processes_print_and_write_nothing(ranks: ForkServer, home: Path) -> None:
-    words = ("train", *MLP, "--epochs", "1", "--device", "cpu", "--out", "run")
+    words = (
+        "train",
+        *MLP,
+        "--limit",
+        "102",
+        "--batch-size",
+        "9",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--out",
+        "run",
+    )
     first, second = start_ranks(ranks, home, 2, *words)
 
     assert (first.wait(), second.wait()) == (0, 0)
+    assert "batch 9 (2 x 4 or 5), in 2 processes" in first.stderr()
+    assert first.stderr().count("the last 3 of 102 samples") == 1
     assert first.stdout() == "run/best.safetensors\n"
     assert (second.stdout(), second.stderr()) == ("", "")
     assert load_checkpoint(home / "run" / "last.safetensors").metadata["progress"]["processes"] == 2
@@ -210,7 +226,29 @@ def test_other_data_are_refused(ranks: ForkServer, home: Path) -> None:
 
     assert [child.wait(60) for child in children] == [3, LOST]
     (line,) = errors(children)
+    assert re.search(
+        r"rank 1 on .*--data …\S*elsewhere/table.csv, here …\S*table.csv; data \w{12}, here \w{12}$", line
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--resume", "run"), ("mlp", "--search", "lr=0.1,0.2", "--trials", "2"), ("mlp", "--out", "other")],
+)
+def test_processes_that_do_different_things_do_not_wait_for_each_other(
+    ranks: ForkServer, home: Path, words: tuple[str, ...]
+) -> None:
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    place["LOCAL_WORLD_SIZE"] = "2"
+    children = [
+        ranks.start(home, "train", *asked, RANK=rank, LOCAL_RANK=rank, **place)
+        for asked, rank in ((("mlp",), "0"), (words, "1"))
+    ]
+
+    assert [child.wait(60) for child in children] == [2, LOST]
+    (line,) = errors(children)
     assert "rank 1" in line
+    assert words[-2] in line or words[1] in line
 
 
 def test_a_busy_port_is_named(ranks: ForkServer, home: Path) -> None:

@@ -1,6 +1,6 @@
 """dlkit train: flags in, a run folder and the path of its best checkpoint out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,7 +141,13 @@ def train(
         devices=devices if "devices" in counted else None,
         words=context.obj or (),
     )
-    with as_member(devices) as joined:
+    paths = {"--out": out, "--resume": resume}
+    doing = [
+        *_flags(modes - {"out", "force", "config_file", "devices"}).values(),
+        *(["--download"] * command.download),
+    ]
+    doing += [f"{flag} {path}" for flag, path in paths.items() if path is not None]
+    with as_member(devices, " ".join(["dlkit train", *doing])) as joined:
         command.run(joined)
 
 
@@ -158,7 +164,7 @@ def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
         "config_file": "a resumed run keeps its settings; give only those that should change",
         **dict.fromkeys(("dry_run", "overfit"), "it tries a new run; leave --resume out"),
     }
-    flags = {name: f"--{name.removesuffix('_file').replace('_', '-')}" for name in modes}
+    flags = _flags(modes)
     for name in (name for name in hints if resuming and name in modes):
         yield ConfigError(f"{flags[name]} cannot be used with --resume", hints[name])
     tried = [flags[name] for name in ("print_config", "dry_run", "overfit") if name in modes]
@@ -166,3 +172,8 @@ def _clashes(modes: set[str], *, resuming: bool) -> Iterator[ConfigError]:
         yield ConfigError(f"--devices does not go with {tried[0]}", "that takes one process")
     if len(tried) > 1:
         yield ConfigError(f"{tried[0]} cannot be used with {' and '.join(tried[1:])}", "one at a time")
+
+
+def _flags(names: Iterable[str]) -> dict[str, str]:
+    """Return the options of parameters, by their names."""
+    return {name: f"--{name.removesuffix('_file').replace('_', '-')}" for name in sorted(names)}

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -32,17 +33,20 @@ DevicesOption = Annotated[
 ]
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_FOR_AGENT = 1.0
 
 
 @contextmanager
-def as_member(devices: str | None) -> Iterator["Joined | None"]:
+def as_member(devices: str | None, doing: str) -> Iterator["Joined | None"]:
     """Join the other processes of a run while the block runs, if this is one of several; one of them reports an error.
 
     Args:
         devices: `--devices`.
+        doing: What the block does, as a command line without settings.
 
     Raises:
-        ConfigError: The variables that say so are half set, or `--devices` is given beside them.
+        ConfigError: The variables that say so are half set, `--devices` is given beside them, or another process is
+            about to do something else.
     """
     place = read_membership()
     if place is None:
@@ -56,7 +60,7 @@ def as_member(devices: str | None) -> Iterator["Joined | None"]:
     joined = join(place, console.note)
     console.mode.quiet |= place.rank > 0
     try:
-        joined.meet(console.note)
+        joined.meet(console.note, doing)
         if devices is not None and not place.launched:
             raise ConfigError(
                 f"--devices {devices} does not go with torchrun, which has started {place.size} processes",
@@ -76,7 +80,7 @@ def refuse_torchrun(what: str) -> None:
     Raises:
         ConfigError: torchrun has started several.
     """
-    with as_member(None) as joined:
+    with as_member(None, "dlkit train --search") as joined:
         if joined is not None:
             if not is_first(joined):
                 joined.barrier()  # ends when the first, which reports it, has gone
@@ -116,7 +120,11 @@ def _leave_report(joined: "Joined", err: Exception) -> None:
     if place.rank and isinstance(err, InterruptedRun | DivergedError):  # all processes have agreed on it
         raise Exit(0) from err
     lost = is_lost_process(err)
+    if place.has_agent:  # it ends all once one has ended, even the one that is to report
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if (lost and place.launched) or not joined.may_report(lost=lost):
+        if place.has_agent and not place.launched:  # its report begins with the process that ends first
+            time.sleep(_SECONDS_FOR_AGENT)
         raise Exit(LOST) from err
     if lost:
         raise DlkitError(
