@@ -142,6 +142,8 @@ def groups_in(table: Table, names: Sequence[str]) -> list[tuple[str, int]]:
             continue
         given = table.codes(name) if column.kind == "text" else table.numbers(name)
         given = given[given != -1] if column.kind == "text" else given[~np.isnan(given)]
+        if column.kind == "number" and (given % 1 != 0).any():
+            continue
         different = len(np.unique(given))
         if different >= _FEWEST_GROUPS and _ROWS_A_GROUP * different <= len(given):
             found.append((name, different))

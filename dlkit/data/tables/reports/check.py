@@ -11,6 +11,7 @@ from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import overflows, too_large
+from dlkit.data.tables.oddities.code_names import find_codes
 from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.oddities.roles import (
     cases_error,
@@ -21,17 +22,14 @@ from dlkit.data.tables.oddities.roles import (
     weights_error,
     weights_in,
 )
-from dlkit.data.tables.oddities.spellings import alike, shown_alike
 from dlkit.data.tables.oddities.suspects import missing_option, suspects_of, words_of_missing
-from dlkit.data.tables.oddities.telling import giving_away, separating
 from dlkit.data.tables.oddities.totals import kept_totals, totals_in, without_rows
 from dlkit.data.tables.raw_rows import hash_compared
-from dlkit.data.tables.table import Column, Table, blocks_of, in_shell, is_index
+from dlkit.data.tables.reports.check_target import check_target, stored_of
+from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import counted, printable
 from dlkit.settings.config import TrainConfig
-
-_SHOWN_OTHERS = 20
 
 
 def check_table(
@@ -62,20 +60,14 @@ def check_table(
     if features is None:
         findings += _weights(table, [column for column in columns if not column.given])
     findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
+    findings += find_codes(table, [column.name for column in columns])
     findings += _total(table)
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
     if features is None and any(of_classes.values()):
         findings += _cases(table, used, targets)
     findings += _of_rows(table, used, of_classes)
     for name, classes in of_classes.items():
-        findings += _of_target(table, table.column(name))
-        findings += [] if classes else find_limits(table, name, target=True)
-        given_away = list(_giving_away(table, columns, table.column(name), classes=classes))
-        findings += given_away
-        if classes:
-            told = {finding.where for finding in given_away}
-            rest = [column for column in columns if f"column {printable(column.name)}" not in told]
-            findings += _separating(table, rest, table.column(name))
+        findings += check_target(table, columns, table.column(name), classes=classes)
     return findings
 
 
@@ -278,8 +270,8 @@ def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> 
     inputs = hash_compared(table, used)
     for name, classes in targets.items():
         if classes:
-            yield from _conflicts(table, inputs, _stored(table, name), name)
-    repeated = copies(hash_columns([inputs.view(np.int64), *(_stored(table, name) for name in targets)]))
+            yield from _conflicts(table, inputs, stored_of(table, name), name)
+    repeated = copies(hash_columns([inputs.view(np.int64), *(stored_of(table, name) for name in targets)]))
     if len(repeated):
         yield Finding(
             level="warning",
@@ -312,67 +304,3 @@ def _conflicts(table: Table, inputs: np.ndarray, truth: np.ndarray, target: str)
             ),
             cure="no network can tell them apart: correct the labels, or add the column that does",
         )
-
-
-def _of_target(table: Table, column: Column) -> Iterator[Finding]:
-    name = printable(column.name)
-    missing = np.flatnonzero(table.missing(column.name))
-    if len(missing):
-        yield Finding(
-            level="warning",
-            rule="unlabelled",
-            where=f"column {name}",
-            count=len(missing),
-            message=f"no target in {counted(len(missing), 'row')}, e.g. in line {table.line(int(missing[0])):,}",
-            cure="they are of no use for training; fill them in or drop them",
-        )
-    if texts := alike(column):
-        yield Finding(
-            level="warning",
-            rule="labels",
-            where=f"column {name}",
-            count=sum(map(len, texts)),
-            message=f"classes that differ only in case, spaces or dashes: {shown_alike(texts)}",
-            cure="training takes them as one; --task classification keeps them apart",
-        )
-
-
-def _giving_away(
-    table: Table, columns: Sequence[Column], target: Column, *, classes: bool
-) -> Iterator[Finding]:
-    """Find columns that tell the target by themselves."""
-    for name, score in giving_away(table, columns, target, classes=classes):
-        yield Finding(
-            level="warning",
-            rule="gives-away",
-            where=f"column {printable(name)}",
-            count=len(table),
-            message=f"it predicts {printable(target.name)} by itself ({score})",
-            cure="leave it out with --features unless it is known before the target is",
-        )
-
-
-def _separating(table: Table, columns: Sequence[Column], target: Column) -> Iterator[Finding]:
-    """Find columns that tell one class from all others."""
-    if target.hashed:
-        return
-    rows = np.flatnonzero(~table.missing(target.name))
-    _, classes = np.unique(_stored(table, target.name)[rows], return_inverse=True)
-    places = np.zeros(len(table), dtype=np.int64)
-    places[rows] = classes
-    for name, place in separating(table, columns, places, rows):
-        others = [printable(column.name) for column in columns if column.name != name]
-        shown = in_shell(*others) if len(others) <= _SHOWN_OTHERS else "and the other columns"
-        one = rows[classes == place][:1]
-        yield Finding(
-            level="warning",
-            rule="separates",
-            where=f"column {printable(name)}",
-            count=int((classes == place).sum()),
-            message=f"it separates {printable(str(table.texts(target.name, one)[0]))} from the other classes by itself",
-            cure=f"leave it out with --features {shown} unless it is known before the outcome",
-        )
-
-
-def _stored(table: Table, name: str) -> np.ndarray:
-    return table.codes(name) if table.column(name).kind == "text" else table.numbers(name)

@@ -8,6 +8,7 @@ import numpy as np
 from dlkit.data.row_hashes import copies
 from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import Encoding
+from dlkit.data.tables.oddities.code_names import note_of_codes
 from dlkit.data.tables.oddities.roles import (
     cases_error,
     cases_in,
@@ -75,6 +76,7 @@ def training_notes(
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
     yield note_of_totals(table)
+    yield note_of_codes(table, [code.name for code in encoding.columns])
     if counting := list(_counting(table, [code.name for code in encoding.columns])):
         yield (
             f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
