@@ -10,9 +10,10 @@ import numpy as np
 from dlkit.data.tables.table import Table, as_typed, blocks_of
 from dlkit.errors import counted, printable
 
-_REPEATED = re.compile(r"(7{2,6}|8{2,6}|9{2,6})0*")
-_OTHERS = frozenset((97.0, 98.0, 997.0, 998.0, 999.25, 32767.0, 32768.0, 65535.0, 2147483647.0, 2147483648.0))
-_BEGINNINGS = (77, 88, 97, 98, 99, 32, 65, 21)
+_REPEATED = re.compile(r"([5-9])\1{1,5}0*")
+_REPEATED_BUT_LAST = re.compile(r"9{1,5}[678]")
+_OTHERS = frozenset((999.25, 32767.0, 32768.0, 65535.0, 2147483647.0, 2147483648.0))
+_BEGINNINGS = (55, 66, 77, 88, 96, 97, 98, 99, 32, 65, 21)
 _SMALL = (-1.0, -2.0, -7.0, -8.0, -9.0)
 _TWO_CODES, _FEW_CODES, _THREE = (9.0, 77.0, 88.0, 99.0, 999.0), 0.3, 3
 _HUGE = 1e20
@@ -20,6 +21,10 @@ _FEWEST_OTHERS = 3
 _FEWEST_BELOW = 3  # rows of a code that is the only negative number
 _STEPS, _SHARE = 10, 0.2
 _SHOWN = 8
+_LONGEST = 2000  # letters of an option
+_MOST_STRANGERS = 3
+_ONE_DIGIT, _LONG_HOLE, _EXPECTED = (7.0, 8.0, 9.0), 4, 5.0
+_FEW_OF_ONE = 0.1
 _WORDS = frozenset(("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>", "?", "None"))
 
 
@@ -55,12 +60,15 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
     if beside := _beside_two(different, counts):
         low, high = sorted({*different.tolist()} - {beside})
         return [Suspect(column, f"{beside:.10g}", int(counts[different == beside][0]), low, high)]
-    small = _small_codes(different, counts)
-    codes = np.array([_is_code(value) for value in different], dtype=bool) | small
-    others = np.flatnonzero(~codes)
-    if len(others) < _FEWEST_OTHERS:
+    small = _small_codes(different, counts) | _behind_a_scale(different, counts)
+    codes = np.array(small)
+    likely = np.flatnonzero(_may_be_codes(different))
+    codes[likely] |= np.array([_is_code(value) for value in different[likely].tolist()], dtype=bool)
+    others = _together(different, np.flatnonzero(~codes), np.flatnonzero(codes))
+    if len(others) < (2 if small.any() else _FEWEST_OTHERS):
         return []
     low, high = different[others[0]], different[others[-1]]
+    small |= codes & _family(different, counts, others)
     found = []
     with np.errstate(over="ignore"):
         for place in np.flatnonzero(codes):
@@ -80,14 +88,17 @@ def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
         ends = np.stack([np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)])
         for place in np.flatnonzero(_may_be_codes(ends).any(0)).tolist():
             if any(
-                _is_code(end) or end in _SMALL or abs(end) in _TWO_CODES for end in ends[:, place].tolist()
+                _is_code(end) or end in (*_SMALL, 8.0) or abs(end) in _TWO_CODES
+                for end in ends[:, place].tolist()
             ):
                 found += find_suspects(block[place], values[place])
     return [replace(each, typed=_typed(table, each, found)) for each in found]
 
 
 def _typed(table: Table, suspect: Suspect, found: list[Suspect]) -> str:
-    """Return what --missing takes for a suspect: its column too where another one has the number as a value."""
+    """Return what --missing takes for a suspect: its column too, but for -999 that is no value elsewhere."""
+    if -100 < float(suspect.code) < _HUGE:
+        return as_typed([f"{suspect.column}={suspect.code}"])
     suspected = {each.column for each in found if each.code == suspect.code}
     code = float(suspect.code)
     for name, column in table.columns.items():
@@ -100,13 +111,17 @@ def note_of_suspects(suspects: list[Suspect]) -> str:
     """Return one line about all suspects; empty where there are none."""
     if not suspects:
         return ""
+    columns: dict[str, list[Suspect]] = {}
+    for each in suspects:
+        columns.setdefault(each.column, []).append(each)
     shown = [
-        f"{printable(each.column)} has {each.code} in {counted(each.count, 'row')}"
-        for each in suspects[:_SHOWN]
+        f"{printable(name)} has {', '.join(each.code for each in found)} in "
+        f"{counted(sum(each.count for each in found), 'row')}"
+        for name, found in columns.items()
     ]
-    more = f" and {len(suspects) - _SHOWN:,} more" if len(suspects) > _SHOWN else ""
+    more = f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
     return (
-        f"this looks like a code for a missing value, far from the rest: {', '.join(shown)}{more}; "
+        f"this looks like a code for a missing value, far from the rest: {', '.join(shown[:_SHOWN])}{more}; "
         f"{missing_option(suspects)} takes it as missing"
     )
 
@@ -140,8 +155,10 @@ def note_of_words(words: Sequence[Suspect]) -> str:
 
 def missing_option(suspects: Sequence[Suspect]) -> str:
     """Return the option that takes suspects as missing."""
-    codes = ",".join(dict.fromkeys(each.typed for each in suspects))
-    return f"--missing {shlex.quote(printable(codes, 1000))}"
+    codes = list(dict.fromkeys(each.typed for each in suspects))
+    while len(codes) > 1 and len(",".join(codes)) > _LONGEST:  # the rest is found with those out of the way
+        codes = codes[: len(codes) // 2]
+    return f"--missing {shlex.quote(printable(','.join(codes), 2 * _LONGEST))}"
 
 
 def _may_be_codes(values: np.ndarray) -> np.ndarray:
@@ -149,7 +166,7 @@ def _may_be_codes(values: np.ndarray) -> np.ndarray:
     size = np.abs(values)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         digits = np.floor(size / 10.0 ** (np.floor(np.log10(size)) - 1) + 1e-6)
-    return np.asarray(np.isin(digits, _BEGINNINGS) | np.isin(values, (*_SMALL, 9.0)) | (size >= _HUGE))
+    return np.asarray(np.isin(digits, _BEGINNINGS) | np.isin(values, (*_SMALL, 8.0, 9.0)) | (size >= _HUGE))
 
 
 def _small_codes(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -168,6 +185,80 @@ def _small_codes(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     far = gap >= _STEPS * np.median(np.diff(others)) and gap >= _SHARE * (others[-1] - others[0])
     if far:
         none[:below] = counts[:below] > 1
+    return none
+
+
+def _together(different: np.ndarray, others: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the places of the values that lie together, without few among codes, further away than those span.
+
+    Args:
+        different: All numbers of a column, ascending, each once.
+        others: The places of those that are no codes, ascending.
+        codes: The places of those that may be, ascending.
+    """
+    for side in (1, -1):
+        values, coded = side * different[others][::side], np.sort(side * different[codes])
+        gaps = np.flatnonzero(np.diff(values) > values[:-1] - values[:1])
+        gaps = gaps[gaps >= _FEWEST_OTHERS - 1]
+        if len(gaps):
+            kept = int(gaps[0]) + 1
+            beyond = int((coded > values[kept - 1]).sum())
+            if len(values) - kept <= min(_MOST_STRANGERS, beyond):
+                others = others[:kept] if side > 0 else others[len(others) - kept :]
+    return others
+
+
+def _behind_a_scale(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return which numbers are 7, 8 or 9 behind the answers 1 to 5 or the like, bool: refused, unknown, no answer.
+
+    Between them a number is left out that many rows should have, by how often the last two answers come, or they come
+    more often than that. A lone 9 has to have a hole of three numbers before it.
+
+    Args:
+        different: All numbers of a column, ascending, each once.
+        counts: How often each comes.
+    """
+    none = np.zeros(len(different), dtype=bool)
+    if (
+        len(different) > len(_ONE_DIGIT) + _ONE_DIGIT[0]
+        or len(different) < _THREE
+        or different[0] not in (0, 1)
+    ):
+        return none
+    hole = int((np.diff(different) == 1).argmin())
+    scale, codes = different[: hole + 1], different[hole + 1 :]
+    if hole < 1 or not np.isin(codes, _ONE_DIGIT).all() or codes[0] - scale[-1] < 2:
+        return none
+    alone = len(codes) == 1
+    if alone and (codes[0] != _ONE_DIGIT[-1] or codes[0] - scale[-1] < _LONG_HOLE):
+        return none
+    expected = counts[hole] * min(1.0, counts[hole] / counts[hole - 1])
+    found, total = counts[hole + 1 :], counts.sum()
+    seen = expected >= _EXPECTED or (not alone and found.sum() >= max(_EXPECTED, 2 * expected))
+    few = (found > 1).all() and (found <= _FEW_OF_ONE * total).all()
+    none[hole + 1 :] = bool(seen and few)
+    return none
+
+
+def _family(different: np.ndarray, counts: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which numbers are of several codes, as 97, 98 and 99, behind a gap of many steps, bool.
+
+    All of them come more often than the last of the others, and nothing else stands there.
+
+    Args:
+        different: All numbers of a column, ascending, each once.
+        counts: How often each comes.
+        others: The places of those that are no codes, ascending.
+    """
+    none = np.zeros(len(different), dtype=bool)
+    first = int(others[-1]) + 1
+    codes, values = different[first:], different[others]
+    if len(codes) < 2 or len(values) < _FEWEST_OTHERS:
+        return none
+    gap = codes[0] - values[-1]
+    far = gap >= _STEPS * np.median(np.diff(values)) and gap >= _SHARE * (values[-1] - values[0])
+    often = (counts[first:] > 1).all() and counts[first:].sum() > counts[others[-len(codes) :]].sum()
+    none[first:] = bool(far and often)
     return none
 
 
@@ -190,4 +281,8 @@ def _is_code(value: float) -> bool:
     if abs(value) >= _HUGE:
         return bool(np.isfinite(value))
     text = f"{abs(value):.7g}"
-    return abs(float(text)) in _OTHERS or _REPEATED.fullmatch(text.replace(".", "")) is not None
+    return (
+        abs(float(text)) in _OTHERS
+        or _REPEATED.fullmatch(text.replace(".", "")) is not None
+        or _REPEATED_BUT_LAST.fullmatch(text) is not None
+    )

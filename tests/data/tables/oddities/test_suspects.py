@@ -26,6 +26,39 @@ CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
     "1e30": (np.append(NORMAL, [1e30, 1e30]), [("1e+30", 2)]),
     "answers": (np.array([1, 2, 3, 4, 5] * 20 + [99] * 3), [("99", 3)]),
     "98 and 99": (np.array([1, 2, 3, 4, 5] * 20 + [99] * 3 + [98] * 2), [("98", 2), ("99", 3)]),
+    "97, 98 and 99 behind years": (
+        np.array([*np.arange(0, 61.0).repeat(4), *[97] * 5, *[98] * 6, *[99] * 7]),
+        [("97", 5), ("98", 6), ("99", 7)],
+    ),
+    "four codes": (
+        np.array([*np.arange(0, 740, 10), *[6666] * 6, *[7777] * 7, *[8888] * 8, *[9999] * 9]),
+        [("6666", 6), ("7777", 7), ("8888", 8), ("9999", 9)],
+    ),
+    "an odd one among codes": (
+        np.array([*np.arange(0, 740, 10), 5123, *[7777] * 7, *[9999] * 9]),
+        [("7777", 7), ("9999", 9)],
+    ),
+    "9996 to 9999": (
+        np.array([*np.arange(0, 40.0), *[9996] * 3, *[9998] * 4]),
+        [("9996", 3), ("9998", 4)],
+    ),
+    "two negative codes and odd ones": (
+        np.array([*NORMAL, *[-99] * 5, -50, *[-77] * 5]),
+        [("-99", 5), ("-77", 5)],
+    ),
+    "7, 8 and 9 behind five answers": (
+        np.array([1, 2, 3, 4, 5] * 40 + [7] * 5 + [8] * 4 + [9] * 3),
+        [("7", 5), ("8", 4), ("9", 3)],
+    ),
+    "8 and 9 behind rare answers": (
+        np.array([1] * 300 + [2] * 100 + [3] * 20 + [4] * 4 + [8] * 9 + [9] * 9),
+        [("8", 9), ("9", 9)],
+    ),
+    "9 behind four answers": (np.array([1, 2, 3, 4] * 40 + [9] * 5), [("9", 5)]),
+    "rooms": (np.array([1] * 300 + [2] * 150 + [3] * 40 + [4] * 9 + [5] * 3 + [7, 8]), []),
+    "classes without 6": (np.array([1, 2, 3, 4, 5, 7] * 40), []),
+    "seven and nine as often": (np.array([1, 2, 3, 7, 9] * 40), []),
+    "ages up to 99": (np.array([*np.arange(0, 81.0).repeat(4), 96, 97, 98, 99]), []),
     "capital gain": (np.array([*np.linspace(0, 41_310, 90), 99_999, 99_999]), [("99999", 2)]),
     "ages": (np.arange(0, 100.0), []),
     "one of 99 years": (np.array([*np.linspace(20, 40, 50), 99]), []),
@@ -136,3 +169,41 @@ def test_a_class_na_is_kept_and_reported_by_check_and_training_with_an_option_th
     }
     assert "64 train, 8 val, 8 test" in kept.stderr
     assert f"{counts['continent']} rows without continent left out" in emptied.stderr
+
+
+def test_codes_of_several_columns_are_taken_as_missing_by_the_hint_where_others_have_them_as_values(
+    dlkit: Callable[..., Any], home: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"health": rng.integers(1, 6, 400), "net": rng.integers(0, 700, 400), "age": range(400)}
+    )
+    frame["y"] = rng.random(400).round(3)
+    frame.loc[:8, "health"] = [7, 8, 9] * 3
+    frame.loc[100:115, "net"] = [6666, 7777, 8888, 9999] * 4
+    frame.to_csv("t.csv", index=False)
+    ask = (
+        "train",
+        "mlp",
+        "--data",
+        "t.csv",
+        "--target",
+        "y",
+        "--epochs",
+        "1",
+        "--no-plot",
+        "--force",
+        "--out",
+        "run",
+    )
+
+    said = dlkit(*ask).stderr
+    hint = said.partition("--missing ")[2].partition(" takes")[0]
+    emptied = dlkit(*ask, "--missing", *shlex.split(hint))
+
+    assert "health has 7, 8, 9 in 9 rows, net has 6666, 7777, 8888, 9999 in 16 rows" in said
+    assert "health=7" in hint
+    assert emptied.code == 0
+    assert "a code for a missing value" not in emptied.stderr
+    assert "--missing net=9999: 4 rows" in emptied.stderr
+    assert "age=" not in hint
