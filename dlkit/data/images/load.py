@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dlkit.data.dataset import DataSet, Request
+from dlkit.data.images.band_files import refuse_band_files
 from dlkit.data.images.decoding import Decoder, pick_threads
 from dlkit.data.images.frame import BYTES, WORDS, Frame
 from dlkit.data.images.label_table import command_for_classes
@@ -62,6 +63,7 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
     refuse(listing, listing.faults)
     if trained_on is None:
         _refuse_numbers(listing, config)
+        refuse_band_files(listing, config)
         refuse_series(listing, config)
     wanted = None if trained_on is None else _frame_of(trained_on)
     place = place_of(root, config.size, bands=config.bands)

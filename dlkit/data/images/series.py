@@ -12,6 +12,10 @@ from dlkit.errors import ConfigError, DataError, printable
 from dlkit.settings.config import TrainConfig
 
 _NUMBERED = re.compile(r"(.*\d.*)[ ._-][a-z]*\d+")
+_PERSON = re.compile(
+    r"(.*[ ._-])?(p|pt|pat|patients?|paciente|patiente?n?|s|subj?|subjects?|person|case|donor|id|mouse|rat|animal"
+    r"|vid|videos?|clip|film|slide|wsi|scan|session|series|study|exam|plate|cam|camera)[ ._-]?\d.*|[\d.-]+"
+)
 BY_SERIES = "series"
 SERIES_CURE = "--group series keeps each series in one split; --stratify splits at random by class anyway"
 _FEWEST, _SHARE, _EACH = 5, 0.8, 3
@@ -119,11 +123,15 @@ def unheeded_series(listing: Listing, config: TrainConfig) -> str:
 
 
 def _key(name: str, class_names: Sequence[str]) -> str:
-    """Return the series of an image by its path inside the data folder; empty where its name tells none."""
+    """Return the series of an image by its path inside the data folder; empty where its name tells none.
+
+    A patient, by a word or a number alone, may have images of several classes; others are numbered within their class.
+    """
     *folders, file = name.split("/")
     depth = next((place for place, folder in enumerate(folders, 1) if folder in class_names), 0)
     inner = [folder for folder in folders[depth:] if not holds_images(folder)]
-    if inner:
-        return inner[0]
     match = _NUMBERED.fullmatch(file.rpartition(".")[0].lower())
-    return match[1] if match else ""
+    key = inner[0] if inner else match[1] if match else ""
+    if not key or not depth or _PERSON.fullmatch(key.lower()):
+        return key
+    return f"{folders[depth - 1]}/{key}"

@@ -223,3 +223,22 @@ def test_images_of_no_series_have_a_number_each() -> None:
 
     assert found[0] == found[2]
     assert len(set(found.tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "joined"),
+    [
+        ("tile_0001_3.png", False),
+        ("IMG_4701_3.png", False),
+        ("img12_3.png", False),
+        ("patient12_3.png", True),
+        ("covid-pt12-3.png", True),
+        ("0001234_003.png", True),
+        ("p07/3.png", True),
+        ("tile7/3.png", False),
+    ],
+)
+def test_a_number_is_counted_within_a_class_unless_it_is_of_a_patient(name: str, joined: bool) -> None:
+    first, second = number_series([f"a/{name}", f"b/{name}"], ("a", "b"))
+
+    assert bool(first == second) is joined
