@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -17,7 +18,7 @@ import torch.distributed as dist
 
 from dlkit.distributed.alike import START_ALIKE
 from dlkit.distributed.group import Group
-from dlkit.distributed.membership import FOLDER, Membership
+from dlkit.distributed.membership import FOLDER, STOP, Membership
 from dlkit.distributed.processes import Processes
 from dlkit.errors import ConfigError, DlkitError
 
@@ -134,9 +135,16 @@ class Joined:
 
 
 def leave_number(membership: Membership) -> None:
-    """Write the number of this process where the one that started it looks, so that signals can be passed on."""
-    if membership.launched:
-        (Path(os.environ[FOLDER]) / str(membership.rank)).write_text(str(os.getpid()))
+    """Write the number of this process where the one that started it looks, so that signals can be passed on.
+
+    A signal that came before ends this process here.
+    """
+    if not membership.launched:
+        return
+    folder = Path(os.environ[FOLDER])
+    (folder / str(membership.rank)).write_text(str(os.getpid()))
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        signal.raise_signal(int((folder / STOP).read_text()))
 
 
 def join(membership: Membership, note: Callable[[str], None]) -> Joined:

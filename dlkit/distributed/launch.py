@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dlkit.distributed.membership import DEVICES, FOLDER, LOST
+from dlkit.distributed.membership import DEVICES, FOLDER, LOST, STOP
 from dlkit.errors import ConfigError, DlkitError, MissingError
 
 _LOGGERS = ("torch.distributed.elastic", "torch.distributed.launcher", "torch.distributed.run")
@@ -70,6 +70,11 @@ class Ranks:
     """
 
     folder: Path
+
+    def stop(self, number: int) -> None:
+        """Send a signal to all, and to those that have not left their numbers yet once they do."""
+        (self.folder / STOP).write_text(str(number))
+        self.send(number)
 
     def send(self, number: int) -> bool:
         """Send a signal to all; return whether there was any."""

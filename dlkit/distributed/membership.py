@@ -11,6 +11,8 @@ DEVICES = "DLKIT_RANK_DEVICES"
 """Variable of processes that `--devices` started: the numbers of their devices, one each."""
 FOLDER = "DLKIT_RANK_FOLDER"
 """Variable of the same processes: where each leaves its process number."""
+STOP = "stop"
+"""File beside them: the number of the signal that stops all."""
 LOST = 75
 """Exit code of a process that ends because another has, which reports why."""
 

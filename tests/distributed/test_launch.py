@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from dlkit.cli.train.devices import _leave_report, open_shared
-from dlkit.distributed.launch import _code_of, pick_devices
-from dlkit.distributed.membership import LOST, Membership
+from dlkit.distributed.join import leave_number
+from dlkit.distributed.launch import Ranks, _code_of, pick_devices
+from dlkit.distributed.membership import FOLDER, LOST, Membership
 from dlkit.errors import ConfigError, DataError, DlkitError, MissingError
 from dlkit.files.run_dir import RunDir
 from dlkit.settings.texts import parse_devices
@@ -129,3 +130,19 @@ def test_the_agent_does_not_end_the_process_that_reports(terminated: list[int]) 
     _leave_report(_Ended(), DataError("x"))  # type: ignore[arg-type]
 
     assert terminated == []
+
+
+def test_a_signal_reaches_a_process_that_has_not_started_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminated: list[int]
+) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    place = Membership(rank=1, size=2, launched=True)
+
+    leave_number(place)
+    assert terminated == []
+    Ranks(tmp_path).send(signal.SIGTERM)
+    assert terminated == [signal.SIGTERM]
+    (tmp_path / "1").unlink()
+    Ranks(tmp_path).stop(signal.SIGTERM)
+    leave_number(place)
+    assert terminated == [signal.SIGTERM] * 2

@@ -124,6 +124,21 @@ def test_a_signal_saves_and_the_run_resumes(home: Path, number: int, code: int) 
     assert step_of(home / "run") == done
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_processes_have_started_ends_them(home: Path, number: int, code: int) -> None:
+    with started(*LONG, "--out", "run") as process:
+        end = time.monotonic() + 120
+        while not (ranks := ranks_of(process.pid)):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out, err) == (code, "", "")
+    assert all(is_gone(pid, 5.0) for pid in ranks)
+
+
 def test_killed_processes_end_the_others_and_the_run_resumes(home: Path) -> None:
     draw = random.Random(0)
     words = [*LONG, "--out", "run"]

@@ -162,7 +162,7 @@ def train_on_devices(devices: str, config: TrainConfig, words: Sequence[str]) ->
 
         def request_stop(number: int) -> None:
             stopped.append(number)
-            ranks.send(number)
+            ranks.stop(number)
 
         def end_at_once() -> None:
             ranks.send(signal.SIGKILL)
