@@ -21,7 +21,7 @@ _GIB = 2**30
 def describe_environment() -> dict[str, Cell]:
     """Return the versions, the machine, what torch can compute on, and the variables that change what dlkit does.
 
-    There is no path and no name of a user in it, except in variables that name one.
+    There is no path and no name of a user in it.
     """
     installed = {name: _version(name) for name in (*LIBRARIES, *_OPTIONAL)}
     return {
@@ -34,7 +34,7 @@ def describe_environment() -> dict[str, Cell]:
         **_torch(),
         "encoding": f"{sys.stdout.encoding}, files {sys.getfilesystemencoding()}",
         **{
-            name: value
+            name: "a path" if "/" in value or "\\" in value else value
             for name, value in sorted(os.environ.items())
             if name.startswith("DLKIT_") or name in _VARIABLES
         },

@@ -11,6 +11,7 @@ from dlkit.inspection.environment import describe_environment
 
 def test_versions_are_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DLKIT_TRAIN_EPOCHS", "3")
+    monkeypatch.setenv("DLKIT_HOME", "/home/somebody/data")
 
     found = describe_environment()
 
@@ -21,6 +22,7 @@ def test_versions_are_those_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(found["devices"]).startswith("cpu")
     assert found["threads"] == torch.get_num_threads()
     assert found["DLKIT_TRAIN_EPOCHS"] == "3"
+    assert found["DLKIT_HOME"] == "a path"
 
 
 def test_no_other_variable_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
