@@ -1076,3 +1076,19 @@ def test_a_branch_that_ends_in_one_number_is_no_narrow_place() -> None:
     recording = healthy({"act_rank": branch, "units": units}, history=stuck(0.6))
 
     assert BY_NAME["bottleneck"].find(recording, BY_NAME["bottleneck"].threshold) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "part"),
+    [
+        ({"data": "t.csv"}, "data check"),
+        ({"data": "t.csv", "by_time": "day"}, "without --by-time"),
+        ({"data": "folder"}, "put them together"),
+    ],
+)
+def test_the_cure_of_parts_that_differ_goes_by_how_they_were_split(config: dict[str, str], part: str) -> None:
+    recording = healthy(whole(val_input_shift=0.5, val_column_shift=9.0), history=stuck(), **config)
+
+    found = BY_NAME["val_differs"].find(recording, BY_NAME["val_differs"].threshold)
+
+    assert part in found.cure.text

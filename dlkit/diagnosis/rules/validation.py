@@ -14,6 +14,8 @@ _NOTHING, _WELL, _NOT_FEWER = 0.1, 0.85, 0.25
 _LEAST_SAMPLES, _ENOUGH, _FEWEST = 30, 60, 100
 _READ = 384.0  # samples of each part that are compared
 _TINY = 1e-9
+_TABLES = (".csv", ".tsv", ".parquet", "-")
+_WAYS = ("by_time", "group", "split_file", "split_by_block")
 
 _Unlike = tuple[str, float, float, bool]
 """In words how validation differs, what was measured, what it is compared with, and whether it is extreme."""
@@ -43,10 +45,22 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
         value=value,
         threshold=threshold,
         step=1,
-        cure=Cure("split the rows at random, and prepare the inputs of both parts alike"),
+        cure=Cure(_cure(recording)),
         confirm="dlkit data check DATA",
         level="warning" if suffers else "note",
     )
+
+
+def _cure(recording: Recording) -> str:
+    """Return what makes both parts alike, as far as the options show how they were made."""
+    ways = [way for way in _WAYS if recording.config.get(way) is not None]
+    if ways:
+        return (
+            f"without --{ways[0].replace('_', '-')} they are alike; with it the scores are those on new ones"
+        )
+    if str(recording.config.get("data", "")).endswith(_TABLES):
+        return "few odd rows do it where rows are split at random: take out what dlkit data check finds"
+    return "prepare the inputs of both parts alike, or put them together, so that they are split at random"
 
 
 def _other_inputs(recording: Recording, limit: float) -> _Unlike | None:

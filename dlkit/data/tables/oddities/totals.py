@@ -1,6 +1,7 @@
 """Rows that hold totals or means of others, which are no samples."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from dlkit.data.findings import some_of
 from dlkit.data.tables.oddities.roles import FEWEST_ROWS
 from dlkit.data.tables.reading.files.commands import from_to
 from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
-from dlkit.errors import printable
+from dlkit.errors import counted, printable
 
 _TOTAL = re.compile(
     r"(?P<part>(grand|sub|sous|zwischen)[ -]?)?(totals?|sums?|summen?|gesamt(ergebnis)?|insgesamt|somme|totaux|suma|"
@@ -25,6 +26,7 @@ _TOTAL_OF = re.compile(
 _BESIDE = frozenset(("min", "max", "minimum", "maximum", "median", "count", "25%", "50%", "75%"))
 _OF_ALL = frozenset(("general", "général", "générale", "geral", "all", "overall", "of all", "insgesamt"))
 _FEW_TOTALS, _SHOWN_LINES = 0.1, 40
+_MOST_WITHOUT_TEXT, _ABOUT, _BEYOND = 3, 0.02, 10
 
 
 class Totals(NamedTuple):
@@ -58,8 +60,7 @@ def totals_in(table: Table, names: Sequence[str]) -> Totals:
                 shown = printable(str(table.texts(name, rows[:1])[0]), 40)
                 found = Totals(rows.tolist(), f"called '{shown}' in column {printable(name)}", name)
                 return Totals([], "") if column.given else found
-    shown = _sums_at_the_end(table, names)
-    return Totals([len(table) - 1], shown) if shown else Totals([], "")
+    return _beside_no_text(table, names) or _sums_anywhere(table, names)
 
 
 def _called_totals(column: Column) -> list[int]:
@@ -124,17 +125,53 @@ def without_rows(table: Table, rows: Sequence[int]) -> str:
     return f"sed '{lines}' {from_to(table.source)} takes them out"
 
 
-def _sums_at_the_end(table: Table, names: Sequence[str]) -> str:
-    columns = sums = means = 0
+def _beside_no_text(table: Table, names: Sequence[str]) -> Totals | None:
+    """Find few rows without a text, of a table whose others have all of them, that hold sums or numbers far beyond."""
+    empty: np.ndarray | None = None
+    for name in table.names:
+        if table.column(name).kind in ("text", "date"):
+            missing = table.missing(name)
+            empty = missing if empty is None else empty & missing
+            if not empty.any() or missing.sum() > _FEW_TOTALS * len(table):
+                return None
+    rows = np.zeros(0, int) if empty is None else np.flatnonzero(empty)
+    if not 0 < len(rows) <= _MOST_WITHOUT_TEXT:
+        return None
+    columns = sums = beyond = 0
+    for block in blocks_of([name for name in names if table.column(name).kind == "number"], len(table)):
+        numbers = table.stack(block)
+        found = np.nanmax(np.abs(numbers[:, rows]), axis=1, initial=0.0)
+        rest = np.abs(numbers)
+        rest[:, rows] = np.nan
+        given = np.isfinite(rest).any(1) & (found > 0)
+        columns += int(given.sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums += int((given & np.isclose(np.nansum(rest, axis=1), found, rtol=_ABOUT, atol=0)).sum())
+            beyond += int((given & (found > _BEYOND * np.nanmax(rest, axis=1, initial=0.0))).sum())
+    if not columns or (sums == 0 and 2 * beyond <= columns):
+        return None
+    what = f"the sums of all others in {counted(sums, 'column')}" if sums else "far beyond all others"
+    return Totals(rows.tolist(), f"without a text, and {what}")
+
+
+def _sums_anywhere(table: Table, names: Sequence[str]) -> Totals:
+    """Find a row that holds the sums of all others, wherever it stands, or their means at the end."""
+    columns = means = 0
+    places: Counter[int] = Counter()
     for block in blocks_of([name for name in names if table.column(name).kind == "number"], len(table)):
         values = table.stack(block)
-        values = values[np.isfinite(values).all(1) & (values.min(1) < values.max(1))]
+        low, high = values.min(1), values.max(1)
+        chosen = np.isfinite(low) & np.isfinite(high) & (low < high)
+        values, high = values[chosen], high[chosen]
         columns += len(values)
         with np.errstate(over="ignore", invalid="ignore"):
-            before = values[:, :-1].sum(1)
-            sums += int(np.isclose(before, values[:, -1], rtol=1e-3, atol=0).sum())
+            whole = values.sum(1)
+            places.update(values[np.isclose(whole - high, high, rtol=1e-3, atol=0)].argmax(1).tolist())
+            before = whole - values[:, -1]
             means += int(np.isclose(before / (len(table) - 1), values[:, -1], rtol=1e-6, atol=0).sum())
+    row, sums = max(places.items(), key=lambda each: each[1], default=(0, 0))
     most = max(sums, means)
     if most < max(2, columns / 2):
-        return ""
-    return f"the {'sums' if sums >= means else 'means'} of all others in {most} columns"
+        return Totals([], "")
+    row = row if sums >= means else len(table) - 1
+    return Totals([row], f"the {'sums' if sums >= means else 'means'} of all others in {most} columns")

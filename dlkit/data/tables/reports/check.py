@@ -23,7 +23,7 @@ from dlkit.data.tables.oddities.roles import (
     weights_in,
 )
 from dlkit.data.tables.oddities.suspects import missing_option, suspects_of, words_of_missing
-from dlkit.data.tables.oddities.totals import kept_totals, totals_in, without_rows
+from dlkit.data.tables.oddities.totals import Totals, kept_totals, totals_in, without_rows
 from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.reports.check_target import check_target, stored_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
@@ -61,13 +61,14 @@ def check_table(
         findings += _weights(table, [column for column in columns if not column.given])
     findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
     findings += find_codes(table, [column.name for column in columns])
-    findings += _total(table)
+    totals = totals_in(table, table.names)
+    findings += _total(table, totals)
     of_classes = {name: _is_classes(table, table.column(name), task) for name in targets}
     if features is None and any(of_classes.values()):
         findings += _cases(table, used, targets)
     findings += _of_rows(table, used, of_classes)
     for name, classes in of_classes.items():
-        findings += check_target(table, columns, table.column(name), classes=classes)
+        findings += check_target(table, columns, table.column(name), totals.rows, classes=classes)
     return findings
 
 
@@ -221,9 +222,8 @@ def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
         )
 
 
-def _total(table: Table) -> Iterator[Finding]:
+def _total(table: Table, found: Totals) -> Iterator[Finding]:
     """Find rows that hold sums or means of others."""
-    found = totals_in(table, table.names)
     if found.rows:
         stray = found.column and table.column(found.column).stray
         kept = f"; {kept_totals(found)}" if found.column else ""
