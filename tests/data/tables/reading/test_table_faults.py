@@ -3,6 +3,10 @@
 import csv
 import hashlib
 import io
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -156,3 +160,23 @@ def test_quotes_around_line_ends_between_tabs_stay_quotes() -> None:
     found = read('form\tlength\n"a\nb"\t3\nc\t1\n')
 
     assert found.texts("form").tolist() == ["a\nb", "c"]
+
+
+@pytest.mark.parametrize("sign", ["\t", ";", ",", "|"])
+@pytest.mark.parametrize("more", ["", "{0}"], ids=["row names", "end"])
+def test_commands_with_the_sign_between_fields_survive_printing(
+    dlkit: Callable[..., Any], home: Path, sign: str, more: str
+) -> None:
+    rows = [f"{i}{{0}}{i % 7}{{0}}3{more}" if more else f"r{i}{{0}}{i}{{0}}{i % 7}{{0}}3" for i in range(40)]
+    Path("t.csv").write_text("\n".join(["a{0}b{0}c", *rows, ""]).format(sign))
+    ask = ("train", "mlp", "--epochs", "1", "--out", "run", "--target", "b", "--data")
+
+    hint = dlkit(*ask, "t.csv").stderr.partition("hint: ")[2]
+    shown = hint.expandtabs()
+    command = shown[shown.index("sed ") :].partition(" removes it")[0].partition("; or")[0].strip()
+    subprocess.run(["bash", "-c", command], check=True)
+
+    assert "\r" not in hint.rstrip("\r\n")
+    assert ("1.5 not 1,5" in hint) == (sign == "," and not more)
+    assert read_table("new.csv").numbers("b")[:3].tolist() == [0, 1, 2]
+    assert dlkit(*ask, "new.csv").code == 0

@@ -20,6 +20,23 @@ def from_to(source: str) -> str:
     return f"{read} > {other_file(source)}"
 
 
+def by_sed(source: str, before: str, sign: str, behind: str) -> str:
+    """Return a command that writes a copy of a file, changed by a script for sed with a sign in it.
+
+    A tab is written as a command, since it would come out of a terminal as blanks.
+
+    Args:
+        source: The file.
+        before: The script up to the sign.
+        sign: What stands between fields.
+        behind: The script behind it.
+    """
+    if sign != "\t":
+        return f"sed '{before}{sign}{behind}' {from_to(source)}"
+    before = before.replace("$", r"\$")
+    return f"sed \"{before}$(printf '\\t'){behind}\" {from_to(source)}"
+
+
 def by_pandas(source: str, dialect: str, code: str, *words: str) -> str:
     """Return a command that writes a copy of a file as CSV, changed by pandas, with all fields as texts.
 

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from dlkit.data.tables.reading.files.commands import from_to
+from dlkit.data.tables.reading.files.commands import by_sed, from_to
 from dlkit.data.tables.reading.files.header import MAX_RECORD_BYTES, Header, fault_in, text_fault
 from dlkit.errors import DataError
 
+_POINTS = "write numbers with a decimal point, 1.5 not 1,5"
 _END = "\0end"
 _FEWEST_ROWS = 3
 _BYTES_A_FIELD = 64
@@ -157,7 +158,7 @@ def _ragged(source: str, header: Header, line: int, found: int, count: int) -> D
     wanted = len(header.names)
     others = f"; more such lines follow: {count - 1:,}" if count > 1 else ""
     hint = (
-        "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
+        _quoted(header.delimiter)
         if found > wanted
         else "write missing values as empty fields: a,,c; to remove lines below the table: "
         f"head -n {line - 1} {from_to(source)}"
@@ -182,14 +183,27 @@ def _all_longer(source: str, header: Header, line: int, record: list[str]) -> Da
             f"are the names in line {line}? tail -n +{line} {from_to(source)}",
         )
     if found > columns + 1:
-        hint = "quote fields that hold the delimiter, and write numbers with a decimal point, 1.5 not 1,5"
+        hint = _quoted(sign)
     elif not record[-1]:
-        hint = f"rows end in '{sign}': sed '2,$s/{sign}\r*$//' {from_to(source)} removes it"
+        command = by_sed(source, "2,$s/", sign, r"\r*$//")
+        hint = f"rows end in {_shown(sign)}: {command} removes it"
     else:
-        new = f"{from_to(source)}"
-        named = f"if rows begin with their number, as R writes them: sed '1s/^/{sign}/' {new}"
-        hint = f"{named}; or write numbers with a decimal point, 1.5 not 1,5"
+        named = (
+            f"if rows begin with their name or number, as R writes them: {by_sed(source, '1s/^/', sign, '/')}"
+        )
+        hint = named + (f"; or {_POINTS}" if sign == "," else "")
     return fault_in(source, first, what, hint)
+
+
+def _quoted(sign: str) -> str:
+    """Return what keeps a sign between fields out of them."""
+    return "quote fields that hold the delimiter" + (
+        f", and {_POINTS}" if sign == "," else f", {_shown(sign)}"
+    )
+
+
+def _shown(sign: str) -> str:
+    return "a tab" if sign == "\t" else f"'{sign}'"
 
 
 def _endless(source: str, line: int, *, quoted: bool) -> DataError:
