@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from dlkit.plotting.legend import LegendBlock, add_legend_strip
 from dlkit.plotting.style import (
     CM,
     COLOURS,
@@ -42,6 +45,8 @@ _BEST: dict[str, Any] = {
     "linestyle": "none",
     "label": "best",
 }
+_BEST_SO_FAR: dict[str, Any] = {"color": INK, "label": "best so far"}
+_FAILED: dict[str, Any] = {"marker": "v", "linestyle": "none", "color": COLOURS[4], "label": "failed"}
 
 
 @house_style()
@@ -53,8 +58,10 @@ def plot_search(results: "Results") -> Figure:
     """
     keys = _keys(results)
     rows = 1 + -(-len(keys) // 2)
-    figure = Figure(figsize=(PAGE_WIDTH * scale(), _ROW_HEIGHT * rows * scale()), layout="constrained")
-    panels = figure.subplots(rows, 2, squeeze=False).ravel().tolist()
+    figure, below = add_legend_strip(
+        [_legend_of(results)], PAGE_WIDTH * scale(), _ROW_HEIGHT * rows * scale()
+    )
+    panels = below.subplots(rows, 2, squeeze=False).ravel().tolist()
     for axes in panels[2 + len(keys) :]:
         axes.set_axis_off()
     _draw_best(panels[0], results)
@@ -94,6 +101,7 @@ def plot_parallel(results: "Results") -> Figure:
                 textcoords="offset points",
                 va="center",
                 fontsize=6,
+                path_effects=[withStroke(linewidth=2, foreground=axes.get_facecolor())],
             )
     axes.set_xticks(range(len(columns)), [*(shorten(key, 20) for key in keys), _named(results.monitor)])
     axes.set(yticks=[], xlim=(-0.1, len(columns) - 0.6), ylim=(-0.05, 1.05))
@@ -101,6 +109,13 @@ def plot_parallel(results: "Results") -> Figure:
     bar = figure.colorbar(collection, ax=axes, ticks=[0, len(lines) - 1], pad=0.01, aspect=40)
     bar.ax.set_yticklabels(["worst", "best"])
     return figure
+
+
+def _legend_of(results: "Results") -> LegendBlock:
+    states = {trial.state for trial in results.trials}
+    looks = [look for look in (_COMPLETE, _PRUNED, _FAILED) if look["label"] in states]
+    looks += [_BEST, _BEST_SO_FAR] if results.best() else []
+    return LegendBlock([Line2D([], [], **look) for look in looks], [look["label"] for look in looks])
 
 
 def _keys(results: "Results") -> list[str]:
@@ -122,22 +137,18 @@ def _draw_best(axes: Axes, results: "Results") -> None:
         [*numbers, results.trials[-1].number],
         [*values, *values[-1:]],
         where="post",
-        color=INK,
-        label="best so far",
+        **_BEST_SO_FAR,
     )
     failed = [trial.number for trial in results.trials if trial.state == "failed"]
     if failed:
         axes.plot(
             failed,
             [0.98] * len(failed),
-            "v",
-            color=COLOURS[4],
             transform=axes.get_xaxis_transform(),
-            label="failed",
+            **_FAILED,
         )
     axes.set_xlabel("trial")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.legend(loc="best", ncols=2)
 
 
 def _draw_curves(axes: Axes, results: "Results") -> None:

@@ -58,3 +58,17 @@ def test_parallel_draws_complete_trials_with_the_best_on_top() -> None:
     assert len(segments) == 3
     assert [segment[-1][1] for segment in segments] == pytest.approx([1.0, 0.5, 0.0])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["optimizer", "lr", "val loss"]
+
+
+def test_the_legend_names_what_there_is_and_lies_over_no_data() -> None:
+    figure = plot_search(FOUND)
+
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    (legend,) = [legend for part in figure.subfigs for legend in part.legends]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "complete",
+        "pruned",
+        "failed",
+        "best",
+        "best so far",
+    ]
