@@ -55,7 +55,6 @@ def healthy(
         "dead": {"relu": constant(0.1)},
         "saturated": {"tanh": constant(0.05)},
         "mean_loss": {"": [(20 * epoch, value) for epoch, value in enumerate(loss, 1)]},
-        "loss_noise": {"": constant(0.1)},
     }
     whole = {
         "samples": 1455.0,

@@ -228,7 +228,7 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
     ),
     "batches of two": (
         "small_batch",
-        lambda: healthy({**whole(loss_noise=2.0), **FLAT}, history=stuck(0.7), batch_size=2),
+        lambda: healthy(FLAT, history=stuck(0.7), batch_size=2),
         "warning",
         "--batch-size",
     ),

@@ -2,8 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -138,7 +137,6 @@ class Signals:
         """
         self._add_watched()
         losses = running.losses()
-        self._add(position_step, [("", "loss_noise", _noise(losses))])
         is_early = epoch_start < _LOSSES_PER_EPOCH * len(losses)
         parts = _LOSSES_PER_EPOCH if is_early and len(losses) >= 2 * _LOSSES_PER_EPOCH else 1
         for part in range(parts):
@@ -273,11 +271,3 @@ def _spreads_of_units(model: nn.Module) -> Iterator[Signal]:
 def _difference(trained: Tensor, evaluated: Tensor) -> Tensor:
     """Return how far outputs as trained on lie from those in evaluation mode, as a share of their spread."""
     return (trained - evaluated).square().mean().sqrt() / (evaluated.std(correction=0) + _TINY)
-
-
-def _noise(losses: Sequence[float]) -> float:
-    """Return the standard deviation of a loss about its course, from the differences of neighbours."""
-    if len(losses) < 2:
-        return math.nan
-    squares = [(after - before) ** 2 for before, after in pairwise(losses)]
-    return math.sqrt(math.fsum(squares) / len(squares) / 2)
