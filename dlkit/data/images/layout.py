@@ -1,5 +1,6 @@
 """How the folders under a data folder are meant: which are parts, which are classes, which are neither."""
 
+import os
 import re
 import shlex
 import unicodedata
@@ -19,6 +20,8 @@ _IMAGES = frozenset(("image", "images", "img", "imgs", "photos", "pictures", "ra
 _COMPANIONS = frozenset(
     ("mask", "masks", "label", "labels", "annotation", "annotations", "groundtruth", "gt", "segmentation")
 )
+_MASK = re.compile(r"(.+)[ ._-](masks?|seg|segmentation|gt|labels?)\.[^./]+", re.IGNORECASE)
+_FEWEST_MASKED = 0.4  # of all images
 
 Classes = Mapping[str, Folder]
 
@@ -57,6 +60,10 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
     """
     shown = printable(str(root), 300)
     folder = _entered(top, known)
+    if asked == "auto" and not known:
+        for place in (top, folder):
+            _refuse_masks(shown, place, "; --layout classes reads them as two classes", flat=True)
+        _refuse_pairs(shown, folder)
     if not folder.folders:
         loose = len(folder.images)
         what = "holds no sub-folders" + (f", but {loose:,} image{'s' * (loose != 1)}" if loose else "")
@@ -206,7 +213,7 @@ def _parts_above(
         if name in flat:
             raise DataError(f"--data {shown}: {name}/ holds no sub-folders", f"it needs {LAYOUT}")
         if name in inner:
-            _refuse_masks(f"{shown}/{name}", inner[name], "")
+            _refuse_masks(f"{shown}/{name}", inner[name])
     if not known and "train" not in parts:
         raise DataError(
             f"--data {shown} holds {_some(parts.values())} and no part to train on",
@@ -270,15 +277,50 @@ def _refuse_part(shown: str, folder: Folder, named: Mapping[str, str]) -> None:
         )
 
 
-def _refuse_masks(shown: str, folder: Folder, otherwise: str) -> None:
-    """Refuse images beside their masks or labels, which are no two classes."""
+def _refuse_masks(shown: str, folder: Folder, otherwise: str = "", *, flat: bool = False) -> None:
+    """Refuse images beside their masks or labels, which are no two classes.
+
+    Args:
+        shown: The folder, for messages.
+        folder: What lies in it.
+        otherwise: How they are read as classes.
+        flat: Only where the images are in no class folders.
+    """
     companions = [name for name in folder.folders if _plain(name) in _COMPANIONS]
     others = [name for name in folder.filled if name not in companions]
-    if companions and len(others) == 1 and _plain(others[0]) in _IMAGES:
-        raise DataError(
-            f"--data {shown}: {others[0]}/ and {companions[0]}/ are images and what belongs to them, not two classes",
-            f"a function can load both: --data file.py:make{otherwise}",
+    if not companions or len(others) != 1 or _plain(others[0]) not in _IMAGES:
+        return
+    inside = folder.folders[others[0]].filled
+    if not flat or not any(each.filled or part_of(name) is None for name, each in inside.items()):
+        raise _of_places(
+            f"{shown}: {others[0]}/ and {companions[0]}/ are images and what belongs to them, not two classes",
+            otherwise * (companions[0] in folder.filled),
         )
+
+
+def _refuse_pairs(shown: str, folder: Folder) -> None:
+    """Refuse images that have their masks in one folder with them, or in a folder of each image."""
+    names = sorted(os.fsdecode(name).rpartition("/")[2] for name, _, _ in folder.images)
+    stems = {name.rpartition(".")[0] for name in names}
+    masks = [match[0] for name in names if (match := _MASK.fullmatch(name)) and match[1] in stems]
+    if not folder.filled and masks and len(masks) >= _FEWEST_MASKED * len(names):
+        raise _of_places(f"{shown} holds images and their masks, such as {printable(masks[0], 60)}")
+    every = folder.filled.values()
+    single = [sum(len(each.images) for each in own_folders(inside)) == 1 for inside in every]
+    if len(single) > 2 and all(single) and all(map(companions_in, every)):
+        example = next(iter(folder.filled))
+        raise _of_places(
+            f"{shown}: each folder, such as {example}/, holds an image and its masks, and no class"
+        )
+
+
+def _of_places(what: str, otherwise: str = "") -> DataError:
+    """Return the error that images have a class for each place in them, which is not learned."""
+    return DataError(
+        f"--data {what}; segmentation (a class for each pixel) and detection (boxes) are not supported",
+        "one class or number for each image is: a function may load both and return it, such as the share of its mask: "
+        f"--data file.py:make{otherwise}",
+    )
 
 
 def _for_loose_images(root: Path) -> str:

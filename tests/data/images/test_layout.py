@@ -86,9 +86,24 @@ def test_folders_are_read_as_they_are_meant(
         ("images masks", ["images/", "masks/"], "classes"),
         ("images labels.", ["images/", "labels/"], ""),
         ("train/images train/masks val/images val/masks", ["train", "images/", "masks/"], ""),
+        ("images/train images/val masks/train masks/val", ["images/", "masks/", "segmentation"], "classes"),
+        ("images/train images/val labels/train. labels/val.", ["images/", "labels/", "detection"], ""),
+        ("images/a images/b masks/a masks/b", ["images/", "masks/", "a/", "b/"], "classes"),
         ("val/a val/b test/a test/b", ["val/", "test/"], ""),
     ],
-    ids=["flat-parts", "other-classes", "sites", "holdout", "masks", "boxes", "masks-in-parts", "no-train"],
+    ids=[
+        *(
+            "flat-parts",
+            "other-classes",
+            "sites",
+            "holdout",
+            "masks",
+            "boxes",
+            "masks-in-parts",
+            "parts-of-masks",
+        ),
+        *("parts-of-boxes", "classes-of-masks", "no-train"),
+    ],
 )
 def test_what_may_be_either_is_refused_with_a_way_out(
     tmp_path: Path, folders: str, parts: list[str], option: str
@@ -141,6 +156,20 @@ def test_a_loose_image_and_masks_by_name_are_left_out_and_reported(tmp_path: Pat
     assert laid_out(listing) == {"all": {"a": 2, "b": 3}}
     assert any("sample.png" in note for note in listing.notes)
     assert any("3 images" in note and "_mask" in note for note in listing.notes)
+
+
+def test_images_and_their_masks_are_refused_however_they_lie(tmp_path: Path) -> None:
+    folders = [f"{name}/{kind}" for name in "xyz" for kind in ("images", "masks")]
+    each = make(tmp_path / "each", *folders, each=1)
+    for number in range(5):
+        save(tmp_path / "flat" / f"{number}.png", noise(8, 8, 3))
+        save(tmp_path / "flat" / f"{number}_mask.png", noise(8, 8))
+
+    for root, shown in ((each, "x/"), (tmp_path / "flat", "0_mask.png")):
+        with pytest.raises(DataError) as caught:
+            list_images(root)
+        assert_reports(caught.value, str(root), shown, "segmentation", "not supported", "--data file.py:make")
+    assert len(list_images(each, layout="classes").class_names) == 3
 
 
 @pytest.mark.parametrize(
