@@ -163,12 +163,7 @@ def join(membership: Membership, note: Callable[[str], None]) -> Joined:
     keeps = membership.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     if not keeps:
         _wait_until(lambda: _answers(host, port), lambda: f"rank 0 of {membership.size} at {address}", note)
-    try:
-        store = _store(host, port, keeps=True) if keeps else _reach(host, port)
-    except dist.DistNetworkError as err:
-        if "EADDRINUSE" in str(err):
-            raise ConfigError(f"the port of {address} is in use", "choose another MASTER_PORT") from err
-        raise DlkitError(f"cannot reach {address}, where the processes of the run meet", "check it") from err
+    store = _keep(host, port) if keeps else _reach(host, port)
     store.set_timeout(_MEETING)
     cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else ()
     return Joined(membership, store, address, cores)
@@ -178,6 +173,28 @@ def _store(host: str, port: int, *, keeps: bool) -> Any:
     return dist.TCPStore(  # type: ignore[attr-defined]
         host, port, is_master=keeps, timeout=_ANSWER, wait_for_workers=False
     )
+
+
+def _keep(host: str, port: int) -> Any:
+    """Keep what all processes share.
+
+    Raises:
+        ConfigError: The port is in use, or the address is not that of this machine.
+    """
+    try:
+        with _stderr_discarded():
+            return _store(host, port, keeps=True)
+    except RuntimeError as err:
+        if "EADDRINUSE" in str(err):
+            raise ConfigError(f"the port of {host}:{port} is in use", "choose another MASTER_PORT") from err
+        if "EACCES" in str(err):
+            raise ConfigError(
+                f"the port of {host}:{port} may not be used", "a MASTER_PORT above 1023"
+            ) from err
+        raise ConfigError(
+            f"MASTER_ADDR={host} does not lead to this machine, which is that of rank 0",
+            f"{socket.gethostname()} is its name",
+        ) from err
 
 
 def _reach(host: str, port: int) -> Any:

@@ -103,3 +103,16 @@ def test_a_process_that_does_something_else_is_named(
         return
     with pytest.raises(ConfigError, match=r"rank 1 on node1 .*--resume run, rank 0: dlkit train$"):
         joined.meet(print, "dlkit train")
+
+
+def test_an_address_that_is_not_that_of_the_first_is_named(
+    address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "nowhere.invalid")
+    monkeypatch.setattr("dlkit.distributed.join._ANSWER", timedelta(seconds=1))
+
+    with pytest.raises(ConfigError, match=r"MASTER_ADDR=nowhere\.invalid") as caught:
+        join(Membership(rank=0, size=2), print)
+
+    assert socket.gethostname() in caught.value.hint
+    assert capfd.readouterr() == ("", "")
