@@ -195,46 +195,6 @@ def test_names_of_years_are_no_title(tmp_path: Path) -> None:
     assert found.numbers("2011").tolist() == [i + 1.5 for i in range(20)]
 
 
-@pytest.mark.parametrize(
-    ("encoding", "name", "said"),
-    [
-        ("cp1252", "Größe „A“ 5 €", "Windows-1252"),
-        ("latin-1", "Renda média", "Windows-1252"),
-        ("cp932", "家賃ひかり", "CP932"),
-        ("cp1251", "Москва город", "Windows-1251"),
-        ("koi8-r", "Москва город", "KOI8-R"),
-        ("cp866", "Москва город", "CP866"),
-        ("cp1250", "Łódź Gdańsk", "Windows-1250"),
-        ("cp1253", "Αθήνα Πάτρα", "Windows-1253"),
-        ("mac_roman", "Zürich Genève", "Macintosh"),
-        ("cp850", "Zürich Málaga", "CP850"),
-        ("utf-16", "Größe", ""),
-    ],
-)
-def test_text_of_another_encoding_is_read_where_it_shows(
-    encoding: str, name: str, said: str, tmp_path: Path
-) -> None:
-    text = f"{name};y\n" + "".join(f"{name} {i};{i}\n" for i in range(20))
-    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
-
-    found = read_table(str(tmp_path / "t.csv"))
-
-    assert found.names == (name, "y")
-    assert found.texts(name).tolist() == [f"{name} {i}" for i in range(20)]
-    assert peek_names(str(tmp_path / "t.csv"), TableOptions()) in ((), found.names)
-    assert any(said and said in note for note in found.notes) is bool(said)
-
-
-def test_an_encoding_of_syllables_is_offered_with_how_it_reads(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes("город,y\n北京,1\n".encode("gb18030"))
-
-    with pytest.raises(DataError) as caught:
-        read_table(str(path))
-
-    assert_reports(caught.value, "UTF-8", "iconv -f GB18030 -t UTF-8", "'город'")
-
-
 BEFORE = {
     "row names of R": (lambda t: t.replace("i,", "", 1), "line 1"),
     "delimiters at the end": (lambda t: t.replace("\n", ",\n").replace(",\n", "\n", 1), "line 1"),

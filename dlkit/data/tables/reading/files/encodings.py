@@ -4,9 +4,10 @@ import codecs
 import re
 import shlex
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import BinaryIO
 
+from dlkit.data.tables.reading.files.syllables import ENCODINGS, ranked_syllables, shown_word
 from dlkit.errors import printable
 
 ENCODING_BYTES = 8 * 2**20
@@ -29,7 +30,7 @@ _OF_LETTERS = (  # a byte is a letter
     "Windows-1253",
     "Windows-1254",
 )
-_OF_SYLLABLES = ("GB18030", "Big5", "EUC-KR", "CP932")
+_LIKELY, _LESS = 0.3, 0.5
 _UPPER = 0.9  # words in capitals alone are rarer than others
 
 
@@ -37,8 +38,8 @@ def foreign_encoding(file: BinaryIO) -> tuple[str, str]:
     """Return the encoding of text that is not UTF-8, and a word that shows it; empty where it is, or is uncertain.
 
     Western letters stand alone among plain ones: that is Windows-1252, unless signs would stand within words. Japanese
-    is known by its syllables, other encodings of one byte a letter by words that look as words do. A file with UTF-8 in
-    other places is a mixture, which nothing reads.
+    is known by its syllables, other encodings of one byte a letter by words that look as words do, those of two bytes
+    by letters that are in use. A file with UTF-8 in other places is a mixture, which nothing reads.
 
     Args:
         file: Is read from its beginning, 8 MiB at most, and left there.
@@ -52,12 +53,39 @@ def foreign_encoding(file: BinaryIO) -> tuple[str, str]:
     paired, mixed = sum(map(len, _PAIRED.findall(data))), _MIXED.search(data)
     western = _is_text(data, "windows-1252") if paired < high / 2 and not mixed else ""
     if western and not _IN_A_WORD.search(western):
-        return "Windows-1252", _example(western)
+        name = _by_letters(set(western))
+        return name, _example(_is_text(data, name))
     if (text := _is_text(data, "cp932")) and _KANA.search(text):
         return "CP932", _example(text)
     best, share = _ranked(_words(data[:_WORD_BYTES]))[0]
-    text = "" if mixed or share < _FEWEST_ALIKE else _is_text(data, best)
-    return (best, _example(text)) if text else ("", "")
+    if share >= _FEWEST_ALIKE:
+        if best == "Windows-1252" and (text := _is_text(data, best)):
+            best = _by_letters(set(text))
+        text = "" if mixed else _is_text(data, best)
+        return (best, _example(text)) if text else ("", "")
+    found = ranked_syllables(data[:_WORD_BYTES], sure=True)
+    text = _is_text(data, found[0][0]) if found else ""
+    return (found[0][0], _example(text)) if text else ("", "")
+
+
+def _by_letters(letters: Collection[str]) -> str:
+    """Return the encoding of text of Windows whose letters stand alone, by those that no Western language has together.
+
+    Czech and Slovak have ř where ø would be, beside ě, č, ů or ň for ì, è, ù, ò; Hungarian has ő for õ, without the
+    ã of Portuguese and the ä of Estonian; Romanian has ţ for þ beside ă for ã; Turkish has ş and ğ for þ and ð,
+    without the accents of Icelandic. Polish is known by signs within words.
+
+    Args:
+        letters: All that the text has, read as Windows-1252.
+    """
+    has = {letter for letter in letters if letter > "\x7f"}
+    czech = "\u00f8" in has and has & set("\u00ec\u00f9\u00f2\u00e8") and not has & set("\u00e5\u00e6")
+    hungarian = "\u00f5" in has and has & set("\u00f6\u00fc\u00fb") and not has & set("\u00e3\u00e4")
+    romanian = has & set("\u00fe\u00ba") and "\u00e3" in has and not has & set("\u00f5\u00e7")
+    turkish = has & set("\u00fe\u00de\u00f0") and not has & set("\u00e1\u00e9\u00ed\u00fa\u00e6\u00e3")
+    if czech or hungarian or romanian:
+        return "Windows-1250"
+    return "Windows-1254" if turkish else "Windows-1252"
 
 
 def wide_encoding(start: bytes) -> str:
@@ -80,11 +108,17 @@ def convert_by_hand(line: bytes, source: str) -> str:
         source: What the file is called.
     """
     words = _words(line)
-    likely = [name for name, share in _ranked(words) if share >= 1 / 2]
-    likely += [name for name in _OF_SYLLABLES if all(map(str.isalpha, _decoded(words, name)))]
-    best, *others = likely or ["Windows-1252"]
+    high = len(line.translate(None, bytes(range(128))))
+    paired = 2 * sum(map(len, _PAIRED.findall(line))) > high
+    scores = {name: (score - _LESS * (not paired), 0) for name, score in ranked_syllables(line)}
+    scores |= {name: (share, -1) for name, share in _ranked(words)}
+    likely = [name for name, (score, _) in scores.items() if score >= _LIKELY]
+    best, *others = sorted(likely, key=lambda name: scores[name], reverse=True) or ["Windows-1252"]
     shown = {
-        name: printable(" ".join(_decoded(words[:2], name)), 40) for name in (best, *others[: _SHOWN - 1])
+        name: printable(
+            shown_word(line, name, 2) if name in ENCODINGS else " ".join(_decoded(words[:2], name)), 40
+        )
+        for name in (best, *others[: _SHOWN - 1])
     }
     more = ", ".join(f"{name} '{text}'" for name, text in shown.items() if name != best)
     return (
