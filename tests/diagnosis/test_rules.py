@@ -1092,3 +1092,11 @@ def test_the_cure_of_parts_that_differ_goes_by_how_they_were_split(config: dict[
     found = BY_NAME["val_differs"].find(recording, BY_NAME["val_differs"].threshold)
 
     assert part in found.cure.text
+
+
+def test_losses_that_did_not_fall_are_not_said_to_have_fallen_by_nothing() -> None:
+    evidence = BY_NAME["underfit"].find(healthy(FLAT, history=stuck(1.2)), BY_NAME["underfit"].threshold)
+
+    assert evidence is not None
+    assert "0%" not in evidence.message
+    assert "best constant answer" in evidence.message

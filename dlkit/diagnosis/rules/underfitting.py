@@ -11,7 +11,7 @@ from dlkit.errors import counted
 _FEWEST_STEPS, _VERY_FEW_STEPS, _SHORT, _MANY, _TRIAL = 10, 20, 100, 10, 5
 _STILL_FALLING, _FALLS, _FELL, _FELL_WITHIN = 0.15, 0.02, 0.75, 0.1
 _NOTHING, _LEARNED, _WELL, _ATTAINED, _SHORTFALL = 0.1, 0.2, 0.85, 0.05, 0.25
-_FEW_OTHERS = 0.9
+_FEW_OTHERS, _NOTICED = 0.9, 0.01
 _WIDER = Cure("a larger network, or --lr from dlkit inspect lr")
 
 
@@ -154,8 +154,8 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
     if not falling and (known or max(train_gain, skill) > limit):
         return None
     return Evidence(
-        message=f"the training loss fell by {max(train_gain, 0):.0%}, the validation loss by {max(gain, 0):.0%}"
-        + (", and it is still falling" if fall > _FALLS else ""),
+        message=_how_far(recording, train_gain, gain)
+        + (", and the training loss still falls" if fall > _FALLS else ""),
         value=fall if falling else train_gain,
         threshold=far if falling else limit,
         healthy="up to 0.02" if falling else "",
@@ -164,6 +164,16 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         confirm="dlkit plot RUN",
         level="note" if tried or not recording.signals or _is_hardly_told(recording) else "warning",
     )
+
+
+def _how_far(recording: Recording, train_gain: float, gain: float) -> str:
+    """Return how far the losses fell, in words."""
+    if max(train_gain, gain) > _NOTICED:
+        return (
+            f"the training loss fell by {max(train_gain, 0):.0%}, the validation loss by {max(gain, 0):.0%}"
+        )
+    known = recording.number("constant_loss") is not None
+    return f"neither loss got noticeably below that of {'the best constant answer' if known else 'the first epoch'}"
 
 
 def _is_hardly_told(recording: Recording) -> bool:
