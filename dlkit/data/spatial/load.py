@@ -147,7 +147,9 @@ def _new(request: Request, table: Table) -> DataSet:
     train = rows["train"]
     scaling = _scaling(targets, train, config)
     names, chosen = choose_features(table, columns, config)
-    encoding = learn_columns(table, train, names, chosen=chosen) if names else Encoding(())
+    encoding = (
+        learn_columns(table, train, names, chosen=chosen, may_be_none=not chosen) if names else Encoding(())
+    )
     if config.normalize == "none":
         encoding = encoding.without_scaling()
     learned = Learned(
@@ -297,6 +299,8 @@ def _notes(
     filled = [f"{printable(name)} ({count:,})" for name, count in gaps.items() if count]
     if filled:
         yield f"missing values in the training points are filled in and marked: {', '.join(filled)}"
+    if not learned.encoding.columns:
+        yield "no column beside place and time is learned from: predicted by these and the values of neighbours"
     if left_out := learned.encoding.left_out:
         shown = "; ".join(f"{printable(name)} {why}" for name, why in left_out.items())
         yield f"columns left out: {shown}"

@@ -1,14 +1,14 @@
 """What is learned of the columns of a table from its training rows."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from dlkit.data.tables.column_code import CYCLES, YEAR, ColumnCode, shown_text
 from dlkit.data.tables.encoding import Encoding, check_finite, overflows, too_large
-from dlkit.data.tables.table import Column, Table, blocks_of
+from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
 from dlkit.errors import DataError, printable
 
 ONE_HOT_UP_TO = 32
@@ -16,10 +16,17 @@ MAX_EMBEDDED = 10_000
 _ID_SHARE = 0.9
 _ID_ROWS = 20
 _SKEWED = 2.0
+_DIFFERENT = "has a different text"
 
 
 def learn_columns(
-    table: Table, rows: np.ndarray, names: Sequence[str], *, chosen: bool = False, embed: bool = False
+    table: Table,
+    rows: np.ndarray,
+    names: Sequence[str],
+    *,
+    chosen: bool = False,
+    embed: bool = False,
+    may_be_none: bool = False,
 ) -> Encoding:
     """Learn from the training rows how columns become inputs.
 
@@ -30,6 +37,7 @@ def learn_columns(
         chosen: The user named them: none that could be used is left out.
         embed: The network embeds codes; otherwise a text column with many categories becomes a feature for each
             of its most frequent ones.
+        may_be_none: There are inputs of another kind, so that no column has to be left.
 
     Raises:
         DataError: A column that is named or made of numbers cannot be read; or no column is left.
@@ -41,13 +49,21 @@ def learn_columns(
             learned[column.name] = _learn(table, column, rows, chosen=chosen, embed=embed)
     codes = [code for name in names if not isinstance(code := learned[name], str)]
     left_out = {name: code for name in names if isinstance(code := learned[name], str)}
-    if not codes:
+    if not codes and not may_be_none:
         why = "; ".join(f"{printable(name)} {reason}" for name, reason in left_out.items())
         raise DataError(
             f"{table.source} has no column to learn from{': ' if why else ''}{why}",
-            "name the columns to use with --features A,B",
+            _without_columns(left_out),
         )
     return Encoding(tuple(codes), left_out)
+
+
+def _without_columns(left_out: Mapping[str, str]) -> str:
+    """Return what to do where no column is left, by why each was left out."""
+    names = [printable(name) for name, why in left_out.items() if why.startswith(_DIFFERENT)]
+    if names:
+        return f"--features {in_shell(*names)} takes such texts all the same; better are columns that tell the target"
+    return "add columns that tell something of the target"
 
 
 def _learn(table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embed: bool) -> ColumnCode | str:
@@ -174,7 +190,7 @@ def _learn_text(
             else "is empty in the training rows"
         )
     if not chosen and len(given) >= _ID_ROWS and len(seen) > _ID_SHARE * len(given):
-        return f"has a different text in nearly every row, e.g. '{shown_text(column.categories[given[0]])}'"
+        return f"{_DIFFERENT} in nearly every row, e.g. '{shown_text(column.categories[given[0]])}'"
     if embed and len(seen) > ONE_HOT_UP_TO:
         repeated = seen[counts[seen] > 1]  # those seen once train the code of all others
         kept = _most_frequent(repeated, counts, MAX_EMBEDDED)

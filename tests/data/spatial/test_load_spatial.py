@@ -220,6 +220,19 @@ def test_features_are_those_named_or_all_other_columns(
     assert features is None or names == expected
 
 
+@pytest.mark.parametrize("features", [None, "none"])
+def test_places_and_values_alone_are_enough(home: Path, features: str | None) -> None:
+    path = home / "p.csv"
+    rows = [f"LN{i:04},{i % 20},{i // 20 % 20},{i % 20 + 0.5}" for i in range(300)]
+    path.write_text("\n".join(["station,lon,lat,value", *rows]) + "\n")
+
+    dataset = points(path, features=features)
+
+    assert len(dataset.description.feature_names) == 2
+    assert any("values of neighbours" in note for note in dataset.notes)
+    assert any("station has a different text" in note for note in dataset.notes) == (features is None)
+
+
 @pytest.mark.parametrize(
     ("settings", "columns", "message", "hint"),
     [

@@ -192,7 +192,7 @@ def test_a_column_that_is_chosen_is_used_though_it_looks_like_an_id() -> None:
 def test_no_column_to_learn_from_is_an_error() -> None:
     assert told(table(a=[1.0, 1.0])) == (
         "x.csv has no column to learn from: a is 1 in all training rows",
-        "name the columns to use with --features A,B",
+        "add columns that tell something of the target",
     )
 
 
