@@ -59,13 +59,13 @@ def build_own(code: CodeSpec, description: DataDescription, arguments: Mapping[s
 def own_arguments(
     code: CodeSpec, description: DataDescription, arguments: Mapping[str, Any]
 ) -> tuple[dict[str, ArgumentValue], str]:
-    """Return the arguments of a network of the user's own as they are stored, and a line that says how it is built.
+    """Return the arguments of a network of the user's own as they are stored, and how it is called, if with any.
 
     Raises:
         ConfigError: The file cannot be run, or arguments are wrong or missing.
     """
     planned = plan_call(code, _load(code), description, arguments)
-    return planned.kept, planned.shown()
+    return planned.kept, planned.shown() if planned.values or planned.defaults else ""
 
 
 def notes_on_outputs(code: CodeSpec, model: nn.Module, description: DataDescription) -> list[str]:

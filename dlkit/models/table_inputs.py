@@ -92,6 +92,11 @@ class TableInputs(nn.Module):
         embedded = sum(embedding_width(codes) for codes in layout.embedded.values())
         self.width = len(self.rest) + embedded + len(self.continuous) * number_width
 
+    @property
+    def codes(self) -> list[int]:
+        """The indices of the features that hold codes."""
+        return [int(index) for index in self.embeddings]
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Map features, shape (N, D), to shape (N, width)."""
         parts = [inputs[:, self.rest]]

@@ -98,7 +98,7 @@ class LayerProbe:
         if name is None:
             name = _joined(self._scope, type(module).__name__)
             if self._open and any(True for _ in module.parameters()):
-                self._fault(name, "unregistered")
+                self._fault(self._kept_in(module) or name, "unregistered")
         self._open.append((name, _is_layer(module)))
 
     def _leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -116,7 +116,7 @@ class LayerProbe:
         name = _joined(self._scope, function.rstrip("_"))
         for argument in arguments:
             if isinstance(argument, nn.Parameter) and id(argument) not in self._parameters:
-                self._fault(name, "unregistered")
+                self._fault(self._kept_in(argument) or name, "unregistered")
         if function == "detach" and arguments[0].requires_grad:
             self._fault(self._scope, "detached")
         if function in RECTIFIERS or function in SATURATES:
@@ -127,6 +127,16 @@ class LayerProbe:
     def _scope(self) -> str:
         """Name of the module whose code runs; empty for the network itself."""
         return self._open[-1][0] if self._open else ""
+
+    def _kept_in(self, thing: nn.Module | nn.Parameter) -> str:
+        """Return the attribute of the network whose list or dictionary holds what it lacks; empty without one."""
+        if not self._find_faults:
+            return ""
+        for module, name in self._names.items():
+            for attribute, value in vars(module).items():
+                if not attribute.startswith("_") and _holds(value, thing):
+                    return _joined(_joined("self", name) if name else "self", attribute)
+        return ""
 
     def _fault(self, layer: str, fault: str) -> None:
         if self._find_faults:
@@ -230,6 +240,17 @@ def _some(values: Tensor) -> Tensor:
     """Return the values of the first samples, as float32: some ten thousand are enough."""
     per_sample = max(1, values.numel() // max(1, len(values)))
     return values[: max(1, _MAX_VALUES // per_sample)].float()
+
+
+def _holds(value: Any, thing: object, depth: int = 3) -> bool:
+    """Return whether something is in a list, tuple or dictionary, or in one inside it."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return (
+        isinstance(value, list | tuple)
+        and depth > 0
+        and any(each is thing or _holds(each, thing, depth - 1) for each in value)
+    )
 
 
 def _joined(scope: str, name: str) -> str:

@@ -128,9 +128,9 @@ def _network_for(config: TrainConfig, dataset: DataSet) -> tuple[TrainConfig, nn
     check_description(config, dataset.description)
     notes = []
     if code := parse_code(config.model):
-        arguments, built = own_arguments(code, dataset.description, config.arguments)
+        arguments, called = own_arguments(code, dataset.description, config.arguments)
         config = replace(config, arguments=arguments)
-        notes.append(built)
+        notes += [f"the network is built as {called}"] if called else []
         # As when it is built again: what its constructor draws and does not save is the same.
         seed_all(config.seed)
     return config, build_model(config.model, dataset.description, config.arguments, dataset.context), notes

@@ -197,6 +197,10 @@ def test_arguments_are_stored_as_the_types_they_have(tmp_path: Path) -> None:
         assert part in told
 
 
+def test_nothing_is_said_of_a_network_that_takes_no_arguments(tmp_path: Path) -> None:
+    assert own_arguments(code(tmp_path, forward("return self.a(x)")), OF_CLASSES, {}) == ({}, "")
+
+
 def test_a_checkpoint_runs_no_code_that_was_not_named(tmp_path: Path) -> None:
     spec = code(tmp_path, "open('canary', 'w')\n" + NET)
     config = resolve({"model": str(spec), "data": "digits"}, {})

@@ -107,7 +107,27 @@ def test_functions_of_an_own_network_are_seen_and_its_faults_found() -> None:
     layers = {layer for layer, signal in found if signal == "act_mean"}
     assert layers == {"first", "relu", "second", "tanh", "sigmoid", "second:2", "Linear"}
     faults = {(layer, signal) for layer, signal in found if signal in ("unregistered", "detached", "no_grad")}
-    assert faults == {("Linear", "unregistered"), ("linear", "unregistered"), ("", "detached")}
+    assert faults == {("self.hidden", "unregistered"), ("self.loose", "unregistered"), ("", "detached")}
+
+
+def test_layers_that_a_part_of_the_network_keeps_from_it_are_named_by_their_place() -> None:
+    elsewhere = nn.Linear(3, 3)
+
+    class Other(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return elsewhere(inputs)
+
+    class Kept(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.by_name = {"first": [nn.Linear(3, 3)]}
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.by_name["first"][0](inputs)
+
+    found = watch(nn.Sequential(nn.Linear(3, 3), Kept(), Other()), torch.ones(2, 3), find_faults=True)
+
+    assert {layer for layer, signal in found if signal == "unregistered"} == {"self.1.by_name", "2.Linear"}
 
 
 def test_a_pass_without_gradients_is_found() -> None:

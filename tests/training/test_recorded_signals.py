@@ -1,7 +1,9 @@
 """What a run records for the rules of diagnosis."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from toys import make_blobs, make_network, make_parts, make_split, train
 
 from dlkit.probes.parameters import ProbeRow
 from dlkit.training.loop import Position, fit
+from dlkit.training.signals.data import batch_signals
 from dlkit.training.signals.recorder import Signals
 
 
@@ -164,3 +167,28 @@ def test_state_is_restored_in_the_middle_of_an_epoch() -> None:
             parts.signals.restore(kept)
 
     assert step.probe_rows == whole
+
+
+def test_codes_of_a_table_count_in_no_mean_or_spread() -> None:
+    inputs = torch.stack([torch.randn(64), torch.arange(64) * 5.0], 1)
+    targets, outputs = torch.zeros(64, dtype=torch.long), torch.randn(64, 2)
+
+    found, alone, none = (
+        {signal: float(value) for _, signal, value in batch_signals(inputs, targets, outputs, codes)}
+        for codes in ([1], [0], [0, 1])
+    )
+
+    assert found["input_mean"] == pytest.approx(inputs[:, 0].mean().item(), rel=1e-5)
+    assert found["input_rms"] == pytest.approx(inputs[:, 0].square().mean().sqrt().item(), rel=1e-5)
+    assert alone["input_mean"] == pytest.approx(157.5)
+    assert "input_mean" not in none
+
+
+def test_a_table_with_many_categories_is_normalised(home: Path, dlkit: Callable[..., Any]) -> None:
+    lines = [f"{row % 7 / 7},c{row % 150},{(row % 150) / 10 + row % 7}" for row in range(600)]
+    Path("t.csv").write_text("\n".join(["x,c,y", *lines]))
+
+    result = dlkit("train", "mlp", "--data", "t.csv", "--target", "y", "--epochs", "2", "--no-plot")
+
+    assert result.code == 0
+    assert "not normalised" not in result.stderr

@@ -1,5 +1,7 @@
 """Rules about how the network is put together: what computes gradients, and what the optimizer moves."""
 
+from collections.abc import Sequence
+
 from dlkit.diagnosis.findings import Cure, Evidence, listed
 from dlkit.diagnosis.recording import Recording, median
 from dlkit.diagnosis.rule import OF_WIRING, Rule
@@ -73,13 +75,21 @@ def unregistered(recording: Recording, _limit: float) -> Evidence | None:
     if not found:
         return None
     return Evidence(
-        message=f"{listed(list(found))} computes with parameters that the network does not have, so they never train",
+        message=_of_no_module(list(found)),
         value=float(len(found)),
         layer=next(iter(found)),
         step=1,
-        cure=Cure("keep layers in nn.ModuleList and parameters in nn.ParameterList"),
+        cure=Cure("keep layers in nn.ModuleList or nn.ModuleDict, and parameters in nn.ParameterList"),
         confirm="dlkit inspect model RUN lists the layers",
     )
+
+
+def _of_no_module(found: Sequence[str]) -> str:
+    """Say where parameters are that the network does not have: the attribute that holds them, or else what computes."""
+    kept = [name for name in found if name.startswith("self.")]
+    if kept:
+        return f"{listed(kept)} is a plain list or dictionary: what it holds is no part of the network and never trains"
+    return f"{listed(found)} computes with parameters that the network does not have, so they never train"
 
 
 def not_updated(recording: Recording, limit: float) -> Evidence | None:

@@ -43,7 +43,7 @@ def lead_over(
 def no_better_than_constant(
     method: str, answer: str, metric: Metric, values: tuple[float, float], lead: Difference, ranked: Intervals
 ) -> str:
-    """Say that a network is no better than a constant answer; empty if it is better.
+    """Say that a network is not shown to be better than a constant answer; empty if it is.
 
     Args:
         method: `majority class` or `mean`.
@@ -53,12 +53,14 @@ def no_better_than_constant(
         lead: Difference with its interval.
         ranked: Intervals of the metrics reported.
     """
-    _, lo, hi = lead
+    value, lo, hi = lead
     if lo > 0:
         return ""
     what = f"the {method}{f' ({answer})' if answer else ' of the training targets'}"
-    verdict = f"worse than {what}" if hi < 0 else f"no better than {what}"
-    text = f"the network is {verdict}: {metric.name} {shown(values[0])} against {shown(values[1])}"
+    verdict = "worse than" if hi < 0 else "not shown to be better than" if value > 0 else "no better than"
+    text = f"the network is {verdict} {what}: {metric.name} {shown(values[0])} against {shown(values[1])}"
+    if value > 0:
+        text += f", better by {shown(value)}, which may be chance (95 % interval {shown(lo)} to {shown(hi)})"
     if ranked.get("roc_auc", (0, 0))[0] > 0.5:
         text += "; its ROC AUC says that it ranks samples better than chance"
     return text

@@ -1,6 +1,6 @@
 """What a run records of its data: of the whole at its start, and of a batch where it is measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -48,8 +48,17 @@ def _furthest(distances: Tensor, units: Tensor) -> Tensor:
     return torch.where(units > 0, distances.amax(0) / units.clamp_min(_TINY), 0.0).max()
 
 
-def batch_signals(inputs: Inputs, targets: Tensor, outputs: Tensor) -> Iterator[Signal]:
-    """Yield statistics of one batch: its inputs, its targets, and what the network made of it."""
+def batch_signals(
+    inputs: Inputs, targets: Tensor, outputs: Tensor, codes: Sequence[int] = ()
+) -> Iterator[Signal]:
+    """Yield statistics of one batch: its inputs, its targets, and what the network made of it.
+
+    Args:
+        inputs: As the network takes them.
+        targets: What it is to answer.
+        outputs: What it answers.
+        codes: Features that are codes, which have no mean and spread.
+    """
     named = {"": inputs} if isinstance(inputs, Tensor) else inputs
     for name, whole in named.items():
         values = whole[:_INPUTS_READ].reshape(len(whole[:_INPUTS_READ]), -1)
@@ -59,7 +68,9 @@ def batch_signals(inputs: Inputs, targets: Tensor, outputs: Tensor) -> Iterator[
         if len(values) > 1:
             yield name, "input_constant", (low == high).float().mean()
         if values.is_floating_point():
-            yield from spread_signals(name, "input", values.float())
+            kept = [place for place in range(values.shape[1]) if place not in codes] if codes else []
+            if kept or not codes:
+                yield from spread_signals(name, "input", (values[:, kept] if codes else values).float())
             yield name, "input_max", torch.maximum(-low.min(), high.max())
     outputs = outputs.float()
     yield "", "output_min", outputs.min()

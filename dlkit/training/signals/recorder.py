@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs, rows_of
+from dlkit.models.table_inputs import TableInputs
 from dlkit.objectives import Objective
 from dlkit.probes.layers import LayerProbe, Signal, rank_of, std_of
 from dlkit.probes.parameters import ProbeRow
@@ -122,7 +123,7 @@ class Signals:
             self._unread = (parts.train, parts.val, outputs.shape[1] if outputs.ndim > 1 else 1)
         self._add_watched()
         self._add(step, [("", "loss", loss)])
-        self._add(step, batch_signals(inputs, targets, outputs))
+        self._add(step, batch_signals(inputs, targets, outputs, _codes_of(self._model)))
         if step - 1 in _EVALUATED_STEPS:
             self._add(step, _spreads_of_units(self._model))
             self._add(step, self._evaluation_signals(parts, batch, outputs, step))
@@ -241,6 +242,11 @@ class Signals:
         if count > 1:
             found.append(("", "output_spread", evaluated.float().std(0, correction=0).mean()))
         return found
+
+
+def _codes_of(model: nn.Module) -> list[int]:
+    """Return which features of a table are codes, of which mean and spread say nothing."""
+    return [code for module in model.modules() if isinstance(module, TableInputs) for code in module.codes]
 
 
 def _network_signals(model: nn.Module) -> Iterator[Signal]:

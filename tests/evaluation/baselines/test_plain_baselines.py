@@ -113,7 +113,13 @@ def test_predictions_are_kept_and_not_computed_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lead", "said"),
-    [((0.1, 0.05, 0.15), ""), ((0.0, -0.1, 0.1), "no better"), ((-0.2, -0.3, -0.1), "worse")],
+    [
+        ((0.1, 0.05, 0.15), ""),
+        ((0.0, -0.1, 0.1), "no better"),
+        ((-0.2, -0.3, -0.1), "worse"),
+        ((0.1, -0.05, 0.25), "not shown to be better"),
+        ((0.1, -0.05, 0.25), "better by 0.1, which may be chance (95 % interval -0.05 to 0.25)"),
+    ],
 )
 def test_a_network_no_better_than_the_majority_is_reported(lead: tuple, said: str) -> None:
     text = no_better_than_constant("majority class", "yes", METRICS["accuracy"], (0.5, 0.6), lead, {})
