@@ -10,6 +10,8 @@ from tests.benchmarks.diagnosis.bases import BASES, Base
 from tests.benchmarks.diagnosis.cases import Case, Change
 from tests.benchmarks.diagnosis.data import CHANGES, write_data
 from tests.benchmarks.diagnosis.faults import FAULTS, fault_cases
+from tests.benchmarks.diagnosis.fourth_bases import FOURTH_BASES
+from tests.benchmarks.diagnosis.fourth_faults import FOURTH_FAULTS
 from tests.benchmarks.diagnosis.healthy import healthy_cases
 from tests.benchmarks.diagnosis.more_faults import MORE_FAULTS
 from tests.benchmarks.diagnosis.runs import Outcome
@@ -18,7 +20,7 @@ from tests.benchmarks.diagnosis.third_bases import THIRD_BASES
 from tests.benchmarks.diagnosis.third_faults import THIRD_FAULTS
 from tests.benchmarks.diagnosis.truth import judge
 
-ALL_FAULTS = (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS)
+ALL_FAULTS = (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS)
 BASE = Change()
 CHANGED_IN_VALIDATION = {"sorted", "shuffled-validation", "split-by-feature", "encoded-anew"}
 WARNING = {"rule": "lr_low", "level": "warning", "cause": True, "message": "", "cure": None}
@@ -96,14 +98,20 @@ def test_parts_share_neither_families_nor_bases():
     assert len(set(names)) == len(names)
 
 
-def test_the_third_part_names_bases_and_rules_that_there_are():
-    bases = {base.name for base in THIRD_BASES}
+@pytest.mark.parametrize(
+    ("own_bases", "own_faults"),
+    [(THIRD_BASES, THIRD_FAULTS), (FOURTH_BASES, FOURTH_FAULTS)],
+    ids=["third", "fourth"],
+)
+def test_a_part_names_bases_and_rules_that_there_are(own_bases, own_faults):
+    bases = {base.name for base in own_bases}
     rules = {rule.name for rule in RULES}
-    for fault in THIRD_FAULTS:
+    for fault in own_faults:
         assert fault.bases
         assert bases.issuperset(fault.bases)
         assert rules.issuperset(fault.causes)
-    assert all(any(fault.fits(base) for fault in THIRD_FAULTS) for base in THIRD_BASES)
+        assert all(fault.fits(base) for base in own_bases if base.name in fault.bases)
+    assert all(any(fault.fits(base) for fault in own_faults) for base in own_bases)
 
 
 def test_every_run_has_a_folder_of_its_own():

@@ -26,6 +26,7 @@ from typing import Any
 from tests.benchmarks.diagnosis.bases import BASES
 from tests.benchmarks.diagnosis.cases import Case
 from tests.benchmarks.diagnosis.faults import fault_cases
+from tests.benchmarks.diagnosis.fourth_bases import FOURTH_BASES
 from tests.benchmarks.diagnosis.healthy import healthy_cases
 from tests.benchmarks.diagnosis.more_bases import MORE_BASES
 from tests.benchmarks.diagnosis.runs import Outcome, prepare, run_all
@@ -35,8 +36,8 @@ from tests.benchmarks.diagnosis.truth import Judged, judge
 
 QUICK = ("digits-mlp", "cancer", "friedman")
 QUICK_PARTS = ("first",)
-PARTS = ("first", "second", "heldout", "third", "mixed")
-ALL_BASES = (*BASES, *MORE_BASES, *THIRD_BASES)
+PARTS = ("first", "second", "heldout", "third", "fourth", "mixed")
+ALL_BASES = (*BASES, *MORE_BASES, *THIRD_BASES, *FOURTH_BASES)
 
 
 def main() -> None:

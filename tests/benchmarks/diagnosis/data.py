@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 from sklearn import datasets
 
-from tests.benchmarks.diagnosis import more_data, third_data
+from tests.benchmarks.diagnosis import fourth_data, more_data, third_data
 
-Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,)
+Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,) or (N, K)
 VAL_SHARE, TEST_ROWS = 0.35, 20
 DROPPED = third_data.DROPPED
 
@@ -95,6 +95,7 @@ SETS: dict[str, Callable[[], Rows]] = (
     }
     | more_data.SETS
     | third_data.SETS
+    | fourth_data.SETS
 )
 
 
@@ -116,7 +117,7 @@ def write_data(folder: Path, name: str, change: str, form: str) -> list[str]:
         x, y = x[order], y[order]
         count = len(x) - TEST_ROWS - int(VAL_SHARE * len(x))
         x, y = CHANGES[change](x, y, count, np.random.default_rng(8))
-        kept = y != DROPPED
+        kept = (y != DROPPED).reshape(len(y), -1).all(1)
         _write(path, x[kept], y[kept], int(kept[:count].sum()))
     if form == "csv":
         return ["--data", str(path), "--target", "y", "--split-file", str(path.with_suffix(".split"))]
@@ -245,4 +246,5 @@ CHANGES: dict[str, Callable[[np.ndarray, np.ndarray, int, np.random.Generator], 
     "outlier": _outlier,
     **more_data.CHANGES,
     **third_data.CHANGES,
+    **fourth_data.CHANGES,
 }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from tests.benchmarks.diagnosis.bases import Base
 from tests.benchmarks.diagnosis.cases import Case, Change
 
+_CLOSED = ("third", "fourth")  # neither their families nor their bases are mixed with others
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -13,7 +15,7 @@ class Fault:
 
     Args:
         name: Short.
-        part: `first`, `second`, `heldout` or `third`.
+        part: `first`, `second`, `heldout`, `third` or `fourth`.
         causes: The right answers, the best first: names of `CAUSES` in `score.py`.
         change: Makes it, for a base.
         needs: Traits that a base must have; `own` for a network of `networks.py`.
@@ -40,12 +42,13 @@ class Fault:
 
 
 def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
-    """Yield every faulty run of a base; families of `heldout` and `third` are for their own bases alone."""
+    """Yield every faulty run of a base; those of `heldout`, `third` and `fourth` on their own bases."""
+    from tests.benchmarks.diagnosis.fourth_faults import FOURTH_FAULTS
     from tests.benchmarks.diagnosis.more_faults import MORE_FAULTS
     from tests.benchmarks.diagnosis.third_faults import THIRD_FAULTS
 
-    for fault in (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS):
-        own_bases = fault.part in ("heldout", "third") or base.part == "third"
+    for fault in (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS):
+        own_bases = fault.part in ("heldout", *_CLOSED) or base.part in _CLOSED
         if fault.fits(base) and (not own_bases or base.part == fault.part):
             part = base.part if base.part == fault.part else "mixed"
             for seed in seeds:
