@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.benchmarks.diagnosis.bases import Base
+from tests.benchmarks.diagnosis.bases import Base, Value
 from tests.benchmarks.diagnosis.cases import Case, Change
 
 _FACTORS = {"third": 1 / 3, "same": 1.0, "triple": 3.0}
@@ -40,7 +40,10 @@ def _optimizers(base: Base) -> Iterator[tuple[str, Change]]:
     for optimizer, rate in (("sgd", base.lrs[0]), ("adam", base.lrs[1]), ("rmsprop", base.lrs[1] / 2)):
         for name, factor in _FACTORS.items():
             if optimizer != base.optimizer or name != "same":
-                yield f"{optimizer}-{name}", Change(settings={"optimizer": optimizer, "lr": rate * factor})
+                settings: dict[str, Value | None] = {"optimizer": optimizer, "lr": rate * factor}
+                if optimizer != "sgd" and "nesterov" in base.settings:
+                    settings["nesterov"] = None
+                yield f"{optimizer}-{name}", Change(settings=settings)
 
 
 def _regularised(base: Base) -> Iterator[tuple[str, Change]]:
