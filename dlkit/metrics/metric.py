@@ -44,6 +44,7 @@ class Metric:
         weighted: Maps predictions, targets and M rows of sample weights, shape (M, N), to M scores: the score where
             each sample counts as often as its weight says. Resampling a score without it takes longer.
         is_share: Each sample adds 0 or 1.
+        most: The highest value that it can have, by the predictions; an interval ends there.
         reported: `dlkit eval` reports it without --metrics, where `makes_sense` agrees.
         makes_sense: Tells by predictions and targets whether to report it without --metrics.
     """
@@ -56,6 +57,7 @@ class Metric:
     score: Callable[[np.ndarray, np.ndarray], float] | None = None
     weighted: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
     is_share: bool = False
+    most: Callable[[np.ndarray], float] | None = None
     reported: bool = True
     makes_sense: Callable[[np.ndarray, np.ndarray], bool] = always
 

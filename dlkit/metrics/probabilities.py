@@ -106,6 +106,10 @@ def _brier_terms(preds: "Tensor", targets: "Tensor") -> "Tensor":
     return distance / 2 if preds.shape[1] == 2 else distance
 
 
+def _worst_brier(preds: np.ndarray) -> float:
+    return 1.0 if preds.shape[1] == 2 else 2.0
+
+
 def _calibration_terms(preds: "Tensor", targets: "Tensor") -> "Tensor":
     """Return right less probability in the bin of the probability, 0 in the others, shape (N, B)."""
     import torch
@@ -144,7 +148,7 @@ OF_PROBABILITIES = (
         reported=False,
     ),
     Metric(name="log_loss", tasks=_CLASSES, higher_is_better=False, terms=_log_terms, reported=False),
-    Metric(name="brier", tasks=_CLASSES, higher_is_better=False, terms=_brier_terms),
+    Metric(name="brier", tasks=_CLASSES, higher_is_better=False, terms=_brier_terms, most=_worst_brier),
     Metric(
         name="ece",
         tasks=_CLASSES,

@@ -82,7 +82,7 @@ def intervals(
         if ends is None and metric.terms is not None and (metric.name == "r2" or not metric.higher_is_better):
             ends = _of_error(metric, values[metric.name], resampling.without(metric, preds, targets))
         if ends is not None:
-            direct[metric.name] = ends
+            direct[metric.name] = ends if metric.most is None else (ends[0], min(ends[1], metric.most(preds)))
         else:
             drawn_of.append(metric)
     drawn = resampling.values(drawn_of, preds, targets)

@@ -127,6 +127,18 @@ def test_what_is_not_defined_has_no_interval() -> None:
     assert intervals(metrics, values, probs, targets, Certainty(draws=0)) == {}
 
 
+@pytest.mark.parametrize(("classes", "most"), [(2, 1.0), (3, 2.0)])
+def test_the_interval_of_the_brier_score_ends_where_the_score_does(classes: int, most: float) -> None:
+    targets = np.zeros(18, dtype=int)
+    probs = np.full((18, classes), 1e-4)
+    probs[:, 0] = 1 - 1e-4 * (classes - 1)
+    probs[0] = np.roll(probs[0], 1)  # all of the error is that of one sample
+
+    lo, hi = interval("brier", probs, targets)
+
+    assert 0 <= lo < METRICS["brier"].of(probs, targets) < hi == most
+
+
 def test_a_score_of_ones_own_is_drawn_too() -> None:
     preds, targets = numbers(50)
     metric = Metric(
