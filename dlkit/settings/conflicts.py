@@ -27,6 +27,7 @@ WITHOUT_IT = "--precision fp32, or bf16 where the processor supports it"
 
 _LOSSES = ("val_loss", "train_loss")
 _columns_of = deferred("dlkit.metrics:columns_of")
+_command_with_target = deferred("dlkit.data.images.label_table:command_with_target")
 _refuse_label_table = deferred("dlkit.data.images.label_table:refuse_label_table")
 _BY_CLASS = "cannot be used with --data {data}: built-in images are split at random, by class"
 _FOR_IMAGES = "{value} is for images; --data {data} has none"
@@ -156,6 +157,8 @@ def _of_kinds(config: TrainConfig, typed: Mapping[str, Any]) -> Iterator[ConfigE
 
 def _as_image_table(config: TrainConfig, name: str) -> str:
     """Return the way to read images that a table names, where a setting for images is given; empty without them."""
+    if name == "target" and config.target is not None:
+        return str(_command_with_target(parse_spec(config.data).path, config.target, config.size))
     if name not in ("augment", "bands", "size"):
         return ""
     try:

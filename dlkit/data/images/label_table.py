@@ -38,6 +38,7 @@ class LabelTable:
         after: What stands after it, as `.jpg`.
         labels: The columns that may be predicted; several where they are one-hot.
         parts: The column of train, val and test; empty without one.
+        columns: All that may be predicted.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class LabelTable:
     after: str
     labels: Sequence[str]
     parts: str = ""
+    columns: Sequence[str] = ()
 
     def command(self, target: str | None = None, size: int | None = None) -> str:
         """Return the command that makes arrays of the images and a label, and how they are read.
@@ -55,7 +57,8 @@ class LabelTable:
             target: The column to predict; None takes the likeliest.
             size: Of the images, in pixels.
         """
-        labels = [name.strip() for name in target.split(",")] if target else self.labels
+        asked = [name.strip() for name in target.split(",")] if target else []
+        labels = asked if asked and set(asked) <= {*self.columns} else self.labels
         table, column, before, after, out = map(
             json.dumps, (str(self.path), self.column, self.before, self.after, f"{self.path.stem}-images.npz")
         )
@@ -67,9 +70,9 @@ class LabelTable:
         code = (
             "import numpy as np, pandas as pd; from PIL import Image, ImageOps; "
             f"t = pd.read_csv({table}, sep={json.dumps(self.delimiter)}, skipinitialspace=True, "
-            f"dtype={{{column}: str}}); "
-            f"x = np.stack([np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open({before} + f + {after})).convert"
-            f'("RGB"), ({size or _SIZE}, {size or _SIZE}))) for f in t[{column}]]); '
+            f"dtype={{{column}: str}}); {_reader(size)}; "
+            f"v = [read({before} + f + {after}) for f in t[{column}]]; t = t[[i is not None for i in v]]; "
+            "x = np.stack([i for i in v if i is not None]); "
             f"y = np.array(t[{chosen}].to_numpy().tolist()); np.savez({out}, {kept})"
         )
         of = ", ".join(map(printable, labels))
@@ -77,6 +80,23 @@ class LabelTable:
         return (
             f"arrays of the images and {of}: python -c {shlex.quote(code)}; then --data {shlex.quote(made)}"
         )
+
+
+def _image(size: int | None) -> str:
+    """Return how an image `p` is read, as colours of one size."""
+    return (
+        'ImageOps.fit(ImageOps.exif_transpose(Image.open(p)).convert("RGB"), '
+        f"({size or _SIZE}, {size or _SIZE}))"
+    )
+
+
+def _reader(size: int | None, image: str = "") -> str:
+    """Return code, in one line, that defines `read(p)`: an array, or None for a file that it names as not readable."""
+    code = (
+        f"def read(p):\n try: return np.asarray({image or _image(size)})\n"
+        ' except Exception as err: print("left out:", p, err)'
+    )
+    return f"exec({json.dumps(code)})"
 
 
 def command_for_names(folder: Path, names: Sequence[str], size: int | None = None) -> str:
@@ -94,8 +114,8 @@ def command_for_names(folder: Path, names: Sequence[str], size: int | None = Non
     code = (
         "import glob, os, re, numpy as np; from PIL import Image, ImageOps; "
         f"f = sorted(p for p in glob.glob({json.dumps(str(folder) + '/*')}) if p.lower().endswith({_SUFFIXES})); "
-        f'x = np.stack([np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open(p)).convert("RGB"), '
-        f"({size or _SIZE}, {size or _SIZE}))) for p in f]); "
+        f"{_reader(size)}; v = [read(p) for p in f]; f = [p for p, i in zip(f, v) if i is not None]; "
+        "x = np.stack([i for i in v if i is not None]); "
         'y = np.array([float(re.match("[0-9.]+", os.path.basename(p))[0]) for p in f]); '
         f"np.savez({json.dumps(f'{folder.name}.npz')}, x=x, y=y)"
     )
@@ -116,19 +136,16 @@ def command_for_classes(
         size: Of images, in pixels.
         numbers: The names of the folders are numbers to predict, and the files images.
     """
-    image = (
-        'ImageOps.fit(ImageOps.exif_transpose(Image.open(p)).convert("RGB"), '
-        f"({size or _SIZE}, {size or _SIZE}))"
-    )
     readers = [(suffix, module, read) for suffix, module, read in _OTHERS if suffix in suffixes]
-    suffix, module, read = ("", "pathlib", image) if numbers else (readers or [("", "", "")])[0]
+    suffix, module, read = ("", "pathlib", _image(size)) if numbers else (readers or [("", "", "")])[0]
     if not module:
         return ""
     label = "float(p.parent.name)" if numbers else "p.parent.name"
     code = (
         f"import numpy as np, pathlib{f', {module}' if suffix else ''}; from PIL import Image, ImageOps; "
         f"f = sorted(p for p in pathlib.Path({json.dumps(str(root))}).glob({json.dumps(f'*/*{suffix}')})); "
-        f"np.savez({json.dumps(f'{root.name}.npz')}, x=np.stack([np.asarray({read}) for p in f]), "
+        f"{_reader(size, read)}; v = [read(p) for p in f]; f = [p for p, i in zip(f, v) if i is not None]; "
+        f"np.savez({json.dumps(f'{root.name}.npz')}, x=np.stack([i for i in v if i is not None]), "
         f"y=np.array([{label} for p in f]))"
     )
     return f"arrays of them: python -c {shlex.quote(code)}; then --data {shlex.quote(root.name)}.npz"
@@ -161,9 +178,10 @@ def command_for_parts(folder: Path, size: int | None = None) -> str:
         "import numpy as np, pandas as pd; from PIL import Image, ImageOps; "
         f"t = {{k: (b, pd.read_csv(p, sep={json.dumps(first.delimiter)}, skipinitialspace=True, "
         f"dtype={{{json.dumps(first.column)}: str}})) for k, (p, b) in {json.dumps(paths)}.items()}}; "
-        'x = {"x_" + k: np.stack([np.asarray(ImageOps.fit(ImageOps.exif_transpose(Image.open(b + f + '
-        f'{json.dumps(first.after)})).convert("RGB"), ({size or _SIZE}, {size or _SIZE}))) for f in '
-        f"d[{json.dumps(first.column)}]]) for k, (b, d) in t.items()}}; "
+        f"{_reader(size)}; v = {{k: [read(b + f + {json.dumps(first.after)}) for f in d[{json.dumps(first.column)}]] "
+        "for k, (b, d) in t.items()}; "
+        "t = {k: (b, d[[i is not None for i in v[k]]]) for k, (b, d) in t.items()}; "
+        'x = {"x_" + k: np.stack([i for i in v[k] if i is not None]) for k in t}; '
         f'y = {{"y_" + k: np.array({label}.tolist()) for k, (b, d) in t.items()}}; '
         f"np.savez({json.dumps(name)}, **x, **y)"
     )
@@ -208,7 +226,10 @@ def read_label_table(path: Path) -> LabelTable | None:
             others = {other: each for other, each in columns.items() if other not in (name, "")}
             parts = next((other for other, each in others.items() if _tells_part(each)), "")
             others.pop(parts, None)
-            return LabelTable(path, delimiter, name, *place, _labels(others), parts) if others else None
+            known = tuple(others)
+            return (
+                LabelTable(path, delimiter, name, *place, _labels(others), parts, known) if others else None
+            )
     return None
 
 
@@ -225,6 +246,17 @@ def refuse_label_table(path: Path | None, target: str | None, size: int | None =
             "table cannot hold",
             table.command(target, size),
         )
+
+
+def command_with_target(path: Path | None, target: str, size: int | None = None) -> str:
+    """Return the command for a folder of images beside a table that has the column to predict; empty without one."""
+    if path is None or not path.is_dir():
+        return ""
+    table = find_label_table(path)
+    if table is not None and {name.strip() for name in target.split(",")} <= {*table.columns}:
+        return f"without --target, {table.command(target, size)}"
+    command = command_for_parts(path, size)
+    return f"without --target: {command}" if command else ""
 
 
 def _may_be_names(values: Sequence[str]) -> bool:

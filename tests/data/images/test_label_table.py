@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 from images_made import noise, save
 
-from dlkit.data.images.label_table import find_label_table, read_label_table
+from dlkit.data.images.label_table import (
+    command_for_classes,
+    command_for_names,
+    command_for_parts,
+    find_label_table,
+    read_label_table,
+)
 
 BREEDS = ["pug", "collie", "beagle"]
 
@@ -212,3 +218,88 @@ def test_words_as_folders_are_no_numbers(dlkit: Any, home: Path) -> None:
 
     assert refused.code == 2
     assert "leave it out" in refused.stderr
+
+
+def test_the_target_of_a_table_beside_images_is_answered_with_the_command_at_once(
+    dlkit: Any, home: Path
+) -> None:
+    images(home / "eyes" / "train_images", [f"e{index:03}.png" for index in range(40)])
+    images(home / "eyes" / "test_images", ["a.png", "b.png"])
+    table = pd.DataFrame({"id_code": [f"e{index:03}" for index in range(40)], "age": range(40)})
+    table.assign(diagnosis=[index % 5 for index in range(40)]).to_csv(
+        home / "eyes" / "train.csv", index=False
+    )
+
+    refused = dlkit("train", "cnn", "--data", "eyes", "--target", "diagnosis")
+    arrays = run_hint(refused.stderr, home)
+
+    assert "without --target" in refused.stderr
+    assert "leave it out" in dlkit("train", "cnn", "--data", "eyes", "--target", "none").stderr
+    with np.load(arrays) as made:
+        assert made["y"].tolist() == [index % 5 for index in range(40)]
+    assert dlkit("train", "cnn", "--data", arrays.name, "--epochs", "1", "--no-plot").code == 0
+
+
+def damage(folder: Path) -> Path:
+    """Cut one image short; return it."""
+    path = sorted(folder.rglob("*.png"))[4]
+    path.write_bytes(path.read_bytes()[:60])
+    return path
+
+
+def ran(text: str, home: Path) -> str:
+    command = text[text.index("python -c ") :].strip().rpartition("; then --data ")[0]
+    done = subprocess.run(
+        command.replace("python", sys.executable, 1),
+        shell=True,
+        check=True,
+        cwd=home,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def test_an_unreadable_image_is_left_out_and_named_by_every_command(home: Path) -> None:
+    table, breeds = make(home, "ids")
+    found = read_label_table(table)
+    assert found is not None
+    bad = damage(home / "train")
+    images(home / "named", [f"{index % 7}.5_{index:03}.png" for index in range(30)])
+    images(home / "folders", [f"{index % 3}/{index:03}.png" for index in range(30)])
+    cut = [damage(home / "named"), damage(home / "folders")]
+
+    said = ran(found.command(), home)
+    names = sorted(path.name for path in (home / "named").iterdir())
+    others = [
+        ran(command_for_names(home / "named", names), home),
+        ran(command_for_classes(home / "folders", (), None, numbers=True), home),
+    ]
+
+    assert f"left out: {bad}" in said
+    assert all(f"left out: {path}" in text for path, text in zip(cut, others, strict=True))
+    for name, labels in (
+        ("labels-images", np.delete(breeds, 4).tolist()),
+        ("named", None),
+        ("folders", None),
+    ):
+        with np.load(home / f"{name}.npz") as made:
+            assert len(made["x"]) == len(made["y"]) == 29
+            assert labels is None or made["y"].tolist() == labels
+
+
+def test_an_unreadable_image_of_a_part_is_left_out(home: Path) -> None:
+    for part in ("train", "valid", "test"):
+        names = [f"r{part}{index:03}.png" for index in range(9)]
+        images(home / "set" / part, names)
+        table = pd.DataFrame({"filename": names, "label": [index % 2 for index in range(9)]})
+        table.to_csv(home / "set" / part / "_classes.csv", index=False)
+    bad = damage(home / "set" / "valid")
+
+    assert f"left out: {bad}" in ran(command_for_parts(home / "set"), home)
+    with np.load(home / "set.npz") as made:
+        assert {name: len(made[name]) for name in made if name[0] == "y"} == {
+            "y_train": 9,
+            "y_val": 8,
+            "y_test": 9,
+        }
