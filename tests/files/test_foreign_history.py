@@ -255,6 +255,19 @@ def test_each_run_of_a_file_is_a_curve(tmp_path: Path, dlkit: Callable[..., Any]
     assert "-x step" in dlkit("plot", "w.csv", "-x", "epoch").stderr
 
 
+def test_a_file_with_times_alone_is_drawn_over_them(
+    tmp_path: Path, dlkit: Callable[..., Any], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("Relative Time (Process),a - reward,a - reward__MIN\n0.5,1,1\n1.5,2,2\n")
+
+    result = dlkit("plot", "t.csv", "-o", "t.svg")
+
+    assert result.code == 0
+    assert "counted from 1" not in result.stderr
+    assert ">time (s)<" in Path("t.svg").read_text()
+
+
 def test_a_run_of_a_file_is_chosen_by_its_column(
     tmp_path: Path, dlkit: Callable[..., Any], monkeypatch: Any
 ) -> None:

@@ -68,7 +68,7 @@ def plot(
         Option(
             "-x",
             metavar="COL",
-            help="epoch, step or seconds. Default: epoch, or step where a file of another program has no epochs.",
+            help="epoch, step or seconds. Default: epoch; step or seconds where another program's file has none.",
             rich_help_panel=_CURVES,
         ),
     ] = None,

@@ -74,11 +74,12 @@ def _as_named_in_file(runs: Sequence[Run], column: str) -> tuple[str, str]:
 
 
 def choose_x(runs: Sequence[Run], x: str | None) -> str:
-    """Return the x axis: what was asked for, or steps where a run has no epochs but all have steps."""
+    """Return the x axis: what was asked for, or steps or seconds where a run has no epochs but all have those."""
     if x is not None:
         return x
     uncounted = any(isinstance(run.history, ForeignHistory) and run.history.uncounted for run in runs)
-    return "step" if uncounted and all(finite_values(run.history, "step") for run in runs) else "epoch"
+    there = (name for name in ("step", "seconds") if all(finite_values(run.history, name) for run in runs))
+    return next(there, "epoch") if uncounted else "epoch"
 
 
 def notes_on(runs: Sequence[Run], x: str) -> list[str]:
