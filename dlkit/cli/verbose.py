@@ -25,6 +25,7 @@ _LIBRARIES = (
 )
 _MODULES = {"scikit-learn": "sklearn"}
 _NOT_DATA = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]), "/proc", "/sys", "/dev", "/etc")
+_PACKAGES = {"site-packages", "dist-packages", "__pycache__"}  # also those of `pip install --user`
 
 
 class _Recorder:
@@ -46,7 +47,7 @@ class _Recorder:
         path, _, flags = arguments
         if isinstance(path, str | os.PathLike) and not flags & (os.O_WRONLY | os.O_RDWR):
             text = os.path.abspath(os.fspath(path))  # noqa: PTH100 - no symbolic link is followed
-            own = text.startswith(_NOT_DATA) or TEMPORARY_PREFIX in text
+            own = text.startswith(_NOT_DATA) or TEMPORARY_PREFIX in text or _PACKAGES & set(Path(text).parts)
             if not own and Path(text).is_file():
                 self.files[text] = None
 

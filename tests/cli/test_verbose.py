@@ -45,3 +45,13 @@ def test_a_command_that_fails_reports_too(dlkit: Dlkit) -> None:
     assert result.code == 4
     assert result.stderr.startswith("error: ")
     assert "versions: python" in result.stderr
+
+
+def test_files_of_installed_packages_are_not_listed(dlkit: Dlkit, home: Path) -> None:
+    Path("site-packages").mkdir()
+    Path("site-packages", "small.csv").write_text("a,b\n" + "".join(f"{n},{n % 7}\n" for n in range(40)))
+
+    result = dlkit("data", "show", "site-packages/small.csv", "--verbose")
+
+    assert result.code == 0
+    assert "small.csv" not in result.stderr.partition("versions: ")[0]
