@@ -81,8 +81,13 @@ def find_band_files(names: Sequence[str]) -> BandFiles | None:
     return None
 
 
-def refuse_band_files(listing: Listing, config: TrainConfig) -> None:
+def refuse_band_files(listing: Listing, config: TrainConfig, *, trained: bool = False) -> None:
     """Refuse to take bands of an image as images, unless --bands says what is taken of each file.
+
+    Args:
+        listing: The files.
+        config: What --bands asks for.
+        trained: A network is there, which takes the bands that it was trained on.
 
     Raises:
         DataError: Each band has a file of its own.
@@ -107,8 +112,8 @@ def refuse_band_files(listing: Listing, config: TrainConfig) -> None:
     raise DataError(
         f"--data {printable(config.data, 300)}: {len(listing):,} files seem to be {len(found.names):,} images with a "
         f"file for each of {len(found.bands)} bands ({first_of(found.bands, 12)}), such as {example}",
-        f"all bands of an image in one file: python -c {shlex.quote(code)}; then --data {shlex.quote(new)}; "
-        "--bands 1 takes each file as an image of its own",
+        f"all bands of an image in one file: python -c {shlex.quote(code)}; then --data {shlex.quote(new)}"
+        + "; --bands 1 takes each file as an image of its own" * (not trained),
     )
 
 

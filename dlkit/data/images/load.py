@@ -61,9 +61,10 @@ def load_folder(request: Request, room: int | None = None) -> DataSet:
         root, None if trained_on is None else trained_on.class_names, config.layout, config.size
     )
     refuse(listing, listing.faults)
+    if trained_on is None or trained_on.input_shape[0] > 1:
+        refuse_band_files(listing, config, trained=trained_on is not None)
     if trained_on is None:
         _refuse_numbers(listing, config)
-        refuse_band_files(listing, config)
         refuse_series(listing, config)
     wanted = None if trained_on is None else _frame_of(trained_on)
     place = place_of(root, config.size, bands=config.bands)

@@ -119,6 +119,17 @@ def test_the_command_puts_all_bands_of_an_image_into_one_file(scheme: str, dlkit
     assert trained.code == 0, trained.stderr
 
 
+def test_a_network_of_several_bands_is_not_given_them_one_by_one(dlkit: Any, home: Path) -> None:
+    put(home / "tiles", TILES, ("B02", "B03"))
+    follow(dlkit("data", "show", "tiles").stderr)
+    dlkit("train", "cnn", "--data", "tiles-bands", "--epochs", "1", "--out", "run")
+
+    refused = dlkit("eval", "run", "--data", "tiles")
+
+    assert_refused(refused, 3, "a file for each of 2 bands", "then --data tiles-bands")
+    assert "--bands" not in refused.stderr
+
+
 def test_bands_of_other_sizes_are_brought_to_the_largest(dlkit: Any, home: Path) -> None:
     put(home / "tiles", TILES, ("B02", "B11", "B12"), sides=(12, 6, 4))
 
