@@ -11,6 +11,7 @@ from dlkit.data.findings import LEVELS, Finding, some_of
 from dlkit.data.infer_task import is_ambiguous
 from dlkit.data.kinds import KINDS, kind_of, load_dataset
 from dlkit.data.row_hashes import copies, hash_rows
+from dlkit.data.tables.oddities.equal_rows import FEW_POSSIBLE, alike_by_chance
 from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.table import Table
 from dlkit.errors import ConfigError, DataError, printable
@@ -211,13 +212,16 @@ def _copied(dataset: DataSet, classes: dict[str, np.ndarray], table: Table | Non
         shared = np.flatnonzero(np.isin(hashes[second], hashes[first]))
         if len(shared):
             share = len(shared) / len(hashes[second])
+            chance = table is not None and _by_chance(dataset, table, len(shared))
             yield Finding(
                 level="warning",
                 rule="shared",
                 where=f"{second} {word}{some_of([places[second][index] for index in shared])}",
                 count=len(shared),
                 message=f"{share:.1%} of {second} are also in {first}",
-                cure=f"this makes scores on {second} too good: drop the copies, or keep them together with --group",
+                cure=FEW_POSSIBLE
+                if chance
+                else f"this makes scores on {second} too good: drop the copies, or keep them together with --group",
             )
     if table is not None:
         return
@@ -262,10 +266,20 @@ def _hashes(dataset: DataSet, table: Table | None) -> dict[str, np.ndarray]:
             name: np.concatenate([hash_rows(part.numpy()) for part in split.samples()])
             for name, split in dataset.splits.items()
         }
-    learned = dataset.description.learned
-    names = [name for name in table.names if name not in learned["target"]]
-    hashes = hash_compared(table, names)
+    hashes = hash_compared(table, _compared(dataset, table))
     return {name: hashes[split.rows.numpy()] for name, split in dataset.splits.items()}
+
+
+def _by_chance(dataset: DataSet, table: Table, count: int) -> bool:
+    """Return whether so many rows of a table are equal to others by chance."""
+    names = _compared(dataset, table)
+    _, distinct = np.unique(hash_compared(table, names), return_index=True)
+    return alike_by_chance(table, names, count, distinct)
+
+
+def _compared(dataset: DataSet, table: Table) -> list[str]:
+    """Return the columns in which rows of a table are compared."""
+    return [name for name in table.names if name not in dataset.description.learned["target"]]
 
 
 def _places(dataset: DataSet, table: Table | None) -> tuple[dict[str, list[int] | list[str]], str]:

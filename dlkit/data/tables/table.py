@@ -30,7 +30,7 @@ class Stray:
         line: Where it stands.
         value: What stands there.
         fault: What is at fault with it; see `columns.Odd`.
-        more: Further such texts, if they are few.
+        more: Further such texts, if they are few; the units, with how many rows have each.
         dialect: How pandas reads the file: arguments of `read_csv`.
     """
 
@@ -45,6 +45,8 @@ class Stray:
         """Those of its texts that may stand for a missing value: among numbers, one in another form does not."""
         if self.fault == "date":
             return (self.value, *self.more)
+        if self.fault == "units":
+            return ()
         return tuple(filter(may_be_missing, (self.value,) * (self.fault == "word") + self.more))
 
     def error(self, source: str, name: str, *, target: bool = False) -> DataError:
@@ -91,7 +93,10 @@ class Stray:
                 f"{by_pandas(source, self.dialect, _WITH_POINTS)} writes decimal commas as points; "
                 "without --decimal and --thousands each column is read by its own numbers where they are clear",
             ),
-            "units": ("among numbers of another unit", f"write all in one unit; {as_text}"),
+            "units": (
+                "among numbers of another unit" + (f": {', '.join(self.more)}" if self.more else ""),
+                f"write all in one unit; {as_text}",
+            ),
             "censored": (
                 ", which is a limit, among numbers",
                 "--censored half, value or drop: it becomes half the limit, the limit, or missing"

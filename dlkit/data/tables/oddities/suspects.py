@@ -25,7 +25,7 @@ _LONGEST = 2000  # letters of an option
 _MOST_STRANGERS = 3
 _ONE_DIGIT, _LONG_HOLE, _EXPECTED = (7.0, 8.0, 9.0), 4, 5.0
 _FEW_OF_ONE = 0.1
-_WORDS = frozenset(("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>", "?", "None"))
+_WORDS = frozenset(("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>", "?", "None", ".", ".."))
 
 
 @dataclass(frozen=True)

@@ -224,10 +224,10 @@ class _Reading:
             refuse_idle(self.source, readers, self.asked.options)
         lines = file.lines(rows)
         dialect = file.dialect(self.way)
-        columns = {}
+        columns, arrays = {}, growing.arrays()
         for name, reader in readers.items():
             stray = None
-            if (odd := all_strays(reader)) is not None:
+            if (odd := all_strays(reader, arrays[name])) is not None:
                 line = odd.row + file.first_line if lines is None else int(lines[odd.row])
                 stray = Stray(line, odd.text, odd.fault, odd.more, dialect)
             columns[name] = replace(reader.column(stray), given=name in self.asked.options.kinds)
@@ -240,7 +240,7 @@ class _Reading:
         return Table(
             self.source,
             columns,
-            growing.arrays(),
+            arrays,
             file.fingerprint(),
             lines,
             notes,

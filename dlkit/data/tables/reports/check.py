@@ -12,6 +12,7 @@ from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.oddities.code_names import find_codes
+from dlkit.data.tables.oddities.equal_rows import FEW_POSSIBLE, alike_by_chance
 from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
 from dlkit.data.tables.oddities.roles import (
     cases_error,
@@ -30,6 +31,8 @@ from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
 from dlkit.errors import counted, printable
 from dlkit.settings.config import TrainConfig
+
+_MOSTLY_EMPTY = 0.95
 
 
 def check_table(
@@ -55,7 +58,8 @@ def check_table(
     ]
     columns = [table.column(name, "--features") for name in used]
     seen = _remarkable(table, columns)
-    findings = [finding for column in seen for finding in _of_column(table, column)]
+    known = np.logical_and.reduce([~table.missing(name) for name in targets]) if targets else None
+    findings = [finding for column in seen for finding in _of_column(table, column, known)]
     findings += _codes(table, [*used, *targets])
     if features is None:
         findings += _weights(table, [column for column in columns if not column.given])
@@ -127,7 +131,8 @@ def _remarkable(table: Table, columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if column.name not in dull]
 
 
-def _of_column(table: Table, column: Column) -> Iterator[Finding]:
+def _of_column(table: Table, column: Column, known: np.ndarray | None) -> Iterator[Finding]:
+    """Find gaps and values of a column that a network should not be given; `known` has the rows with a target."""
     name = printable(column.name)
     missing = np.flatnonzero(table.missing(column.name))
     if len(missing):
@@ -141,7 +146,7 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
                 f"{counted(len(missing), 'value')} missing ({share:.1%}), e.g. in line "
                 f"{table.line(int(missing[0])):,}"
             ),
-            cure="they are filled in, and a feature marks where; fill them yourself if you know better",
+            cure=_cure_of_gaps(table, column, known, share),
         )
     if column.stray is not None:
         fault = column.stray.error(table.source, column.name)
@@ -196,6 +201,17 @@ def _of_column(table: Table, column: Column) -> Iterator[Finding]:
             message=f"{different:,} different values in {len(given):,} rows: it identifies the rows",
             cure="a network memorises such values: leave it out with --features",
         )
+
+
+def _cure_of_gaps(table: Table, column: Column, known: np.ndarray | None, share: float) -> str:
+    """Return what becomes of the missing values of a column."""
+    if known is not None and known.any() and table.missing(column.name)[known].all():
+        return "no row with a target has one: training leaves the column out"
+    if share >= _MOSTLY_EMPTY:
+        return (
+            "hardly a row has one: leave it out with --features, unless it tells something that one is given"
+        )
+    return "they are filled in, and a feature marks where; fill them yourself if you know better"
 
 
 def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
@@ -279,7 +295,11 @@ def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> 
             where=f"line {some_of([table.line(row) for row in repeated])}",
             count=len(repeated),
             message=f"{counted(len(repeated), 'copy')} of earlier rows",
-            cure="drop them, or keep copies together in one split with --group",
+            cure=FEW_POSSIBLE
+            if alike_by_chance(
+                table, [*used, *targets], len(repeated), np.delete(np.arange(len(table)), repeated)
+            )
+            else "drop them, or keep copies together in one split with --group",
         )
 
 

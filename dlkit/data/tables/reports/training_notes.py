@@ -9,6 +9,7 @@ from dlkit.data.row_hashes import copies
 from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.oddities.code_names import note_of_codes
+from dlkit.data.tables.oddities.equal_rows import alike_by_chance
 from dlkit.data.tables.oddities.roles import (
     cases_error,
     cases_in,
@@ -155,8 +156,10 @@ def _copies(table: Table, names: Sequence[str]) -> Iterator[str]:
     fine = any(table.column(name).kind == "number" and (table.numbers(name) % 1 > 0).any() for name in names)
     if not fine or len(table) * len(names) > _MOST_CELLS:
         return
-    count = len(copies(hash_raw(table, names)))
-    if _FEW_COPIES * len(table) <= count <= _MOST_COPIES * len(table):
+    repeated = copies(hash_raw(table, names))
+    count = len(repeated)
+    some = _FEW_COPIES * len(table) <= count <= _MOST_COPIES * len(table)
+    if some and not alike_by_chance(table, names, count, np.delete(np.arange(len(table)), repeated)):
         yield (
             f"{counted(count, 'row')} equal to an earlier one in every column: copies in several splits make scores "
             "too good; drop them, or keep them together with --group"

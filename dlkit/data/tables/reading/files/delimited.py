@@ -244,8 +244,9 @@ def _skipped(file: BinaryIO, source: str, header: Header) -> Iterator[str]:
     if header.titles:
         file.seek(0)
         lines = itertools.islice(file, header.comments, header.comments + header.titles)
-        shown = next((text for line in lines if (text := line.decode("utf-8-sig", "replace").strip())), "")
-        yield f"{source}: {counted(header.titles, 'line')} above the column names skipped: {printable(shown, 60)}"
+        texts = (line.decode("utf-8-sig", "replace").strip(" \r\n,;\t|") for line in lines)
+        shown = next((f": {printable(text, 60)}" for text in texts if text), ", without a text")
+        yield f"{source}: {counted(header.titles, 'line')} above the column names skipped{shown}"
     if header.stop is not None:
         file.seek(header.stop)
         shown = next(

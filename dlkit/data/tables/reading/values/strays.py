@@ -1,22 +1,30 @@
 """Texts that keep a column from being numbers, once all of its rows were seen: each of them, and what they are."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from dlkit.data.tables.reading.values.around import is_code
+from dlkit.data.tables.reading.values.around import is_code, shape_of
 from dlkit.data.tables.reading.values.columns import MOST_OTHERS, ColumnReader, Odd
+from dlkit.errors import counted, printable
+
+_MOST_UNITS = 5
 
 
-def all_strays(reader: ColumnReader) -> Odd | None:
+def all_strays(reader: ColumnReader, codes: np.ndarray) -> Odd | None:
     """Return what is odd about a column, with all texts in it that are no numbers.
 
     Where codes such as 2A032 are among them the fault is `code`; where there are too many to name it is `many`.
 
     Args:
         reader: Has seen all rows.
+        codes: Of its texts, shape (N,); -1 where missing.
     """
     odd = reader.odd
+    if odd is not None and odd.fault == "units" and reader.kind == "text" and not reader.hashed:
+        return replace(odd, more=_units(reader.categories, codes))
     if odd is None or odd.fault != "word" or reader.kind != "text" or reader.hashed:
         return odd
     texts = list(reader.categories)
@@ -29,3 +37,12 @@ def all_strays(reader: ColumnReader) -> Odd | None:
     return (
         replace(odd, more=tuple(others)) if len(others) < MOST_OTHERS else replace(odd, fault="many", more=())
     )
+
+
+def _units(texts: Iterable[str], codes: np.ndarray) -> tuple[str, ...]:
+    """Return the units of numbers, each with how many rows have it, the most frequent first."""
+    found: Counter[str] = Counter()
+    for text, count in zip(texts, np.bincount(codes[codes >= 0]).tolist(), strict=False):
+        if (shape := shape_of(text)) is not None:
+            found[printable(f"{shape.before} {shape.after}".strip(), 20) or "none"] += count
+    return tuple(f"{unit} in {counted(count, 'row')}" for unit, count in found.most_common(_MOST_UNITS))
