@@ -1,9 +1,10 @@
 """Cures that several rules share."""
 
 import pytest
-from recordings import healthy
+from recordings import CONSTANT, healthy
 
 from dlkit.diagnosis.cures import raise_rate, shallower, train_longer
+from dlkit.diagnosis.rules.underfitting import underfit
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,29 @@ def test_very_many_layers_become_few(arguments: dict[str, str | int], value: str
     cure = shallower(healthy(arguments=arguments))
 
     assert (None if cure is None else cure.value) == value
+
+
+@pytest.mark.parametrize(
+    ("tail", "simple", "word"),
+    [
+        (93.0, 0.0, "look at the targets first"),
+        (4.0, 0.0, "a larger network"),
+        (93.0, 0.5, "a larger network"),
+    ],
+)
+def test_codes_among_the_targets_come_before_a_larger_network(tail: float, simple: float, word: str) -> None:
+    stuck = {name: [0.99 * CONSTANT] * 10 for name in ("train_loss", "val_loss")}
+    recording = healthy(
+        {
+            "whole_target_tail": {"": [(1, tail)]},
+            "simple_skill": {"": [(1, simple)]},
+            "mean_loss": {"": [(20 * epoch, 0.99 * CONSTANT) for epoch in range(1, 11)]},
+        },
+        history={**stuck, "val_accuracy": [0.1] * 10},
+    )
+
+    found = underfit(recording, 0.35)
+
+    assert found is not None
+    assert found.cure.text.startswith(word)
+    assert "a larger network" in found.cure.text

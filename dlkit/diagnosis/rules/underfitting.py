@@ -12,7 +12,9 @@ _FEWEST_STEPS, _VERY_FEW_STEPS, _SHORT, _MANY, _TRIAL = 10, 20, 100, 10, 5
 _STILL_FALLING, _FALLS, _FELL, _FELL_WITHIN = 0.15, 0.02, 0.75, 0.1
 _NOTHING, _LEARNED, _WELL, _ATTAINED, _SHORTFALL = 0.1, 0.2, 0.85, 0.05, 0.25
 _FEW_OTHERS, _NOTICED = 0.9, 0.01
-_WIDER = Cure("a larger network, or --lr from dlkit inspect lr")
+_FAR_TARGETS = (
+    50.0  # times the usual distance from the median, where targets of a healthy run go up to 3 to 4
+)
 
 
 def underfit(recording: Recording, limit: float) -> Evidence | None:
@@ -132,7 +134,7 @@ def _below_simple(recording: Recording) -> Evidence | None:
         value=skill,
         threshold=simple - _SHORTFALL,
         step=None,
-        cure=train_longer(recording) if _last_fall(recording) > _FALLS else _WIDER,
+        cure=train_longer(recording) if _last_fall(recording) > _FALLS else _stronger(recording),
         confirm="dlkit plot RUN",
     )
 
@@ -160,7 +162,7 @@ def _unfinished(recording: Recording, limit: float) -> Evidence | None:
         threshold=far if falling else limit,
         healthy="up to 0.02" if falling else "",
         step=None,
-        cure=train_longer(recording) if fall > _FALLS or recording.steps < _SHORT else _WIDER,
+        cure=train_longer(recording) if fall > _FALLS or recording.steps < _SHORT else _stronger(recording),
         confirm="dlkit plot RUN",
         level="note" if tried or not recording.signals or _is_hardly_told(recording) else "warning",
     )
@@ -174,6 +176,18 @@ def _how_far(recording: Recording, train_gain: float, gain: float) -> str:
         )
     known = recording.number("constant_loss") is not None
     return f"neither loss got noticeably below that of {'the best constant answer' if known else 'the first epoch'}"
+
+
+def _stronger(recording: Recording) -> Cure:
+    """Return the cure for a network that is too weak; first of all targets far away, of which no method learns much."""
+    tail, simple = recording.number("whole_target_tail") or 0.0, recording.simple
+    network = "a larger network, or --lr from dlkit inspect lr"
+    if tail < _FAR_TARGETS or simple is None or simple >= _NOTHING:
+        return Cure(network)
+    return Cure(
+        f"look at the targets first: some lie {tail:.2g} times the usual distance from the median, as codes for missing"
+        f" values do (dlkit data check); then {network}"
+    )
 
 
 def _is_hardly_told(recording: Recording) -> bool:
