@@ -44,10 +44,11 @@ def notes_of(
         shown = _some(f"{name} ({unit})" for name, unit in units.items())
         yield f"read as numbers in this unit: {shown}; --kinds {_example(units, 'text')} takes a column as texts"
     if padded := [name for name, each in readers.items() if each.kind == "text" and each.padded]:
-        yield (
-            f"read as text, since values begin with 0: {_some(padded)}; --kinds {_example(padded, 'number')} takes a "
-            "column as numbers"
-        )
+        digits = [
+            name for name in padded if all(map(str.isdecimal, map(str.strip, readers[name].categories)))
+        ]
+        also = f"; --kinds {_example(digits, 'number')} takes a column as numbers" if digits else ""
+        yield f"read as text, since values begin with 0: {_some(padded)}{also}"
     yield from _of_texts_and_dates(readers)
     for name in filter(lambda name: _has_pairs(readers[name]), readers):
         yield (

@@ -99,6 +99,7 @@ def test_a_number_of_points_between_thousands_shows_the_marks_of_all_columns(dlk
     assert "'/' in line 9" in refused.stderr
     assert options == ["--missing", "/,x"]
     assert run.code == 0
+    assert "since values begin with 0: key\n" in run.stderr  # as numbers it would be refused for DG
     assert table.numbers("people")[:2].tolist() == [83_237_124, 31_101]
     assert table.numbers("income")[0] == 24_415
     assert table.numbers("rate")[0] == 5.3
