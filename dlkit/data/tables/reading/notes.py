@@ -44,9 +44,7 @@ def notes_of(
         shown = _some(f"{name} ({unit})" for name, unit in units.items())
         yield f"read as numbers in this unit: {shown}; --kinds {_example(units, 'text')} takes a column as texts"
     if padded := [name for name, each in readers.items() if each.kind == "text" and each.padded]:
-        digits = [
-            name for name in padded if all(map(str.isdecimal, map(str.strip, readers[name].categories)))
-        ]
+        digits = [name for name in padded if _are_digits(readers[name])]
         also = f"; --kinds {_example(digits, 'number')} takes a column as numbers" if digits else ""
         yield f"read as text, since values begin with 0: {_some(padded)}{also}"
     yield from _of_texts_and_dates(readers)
@@ -79,6 +77,12 @@ def _of_texts_and_dates(readers: Mapping[str, "ColumnReader"]) -> Iterator[str]:
             yield f"dates are read with the {word} first: {_some(dates)}"
     if moved := [f"{name} ({first} to {int(first) + 99})" for name, (_, _, first) in orders.items() if first]:
         yield f"years of two digits are read as those of these hundred years: {_some(moved)}"
+
+
+def _are_digits(reader: "ColumnReader") -> bool:
+    """Return whether all texts of a column are digits, or stand for a missing number."""
+    missing = reader.written.missing
+    return all((bare := text.strip()).isdecimal() or bare in missing for text in reader.categories)
 
 
 def _has_pairs(reader: "ColumnReader") -> bool:
