@@ -61,10 +61,16 @@ def load_dataset(
     Raises:
         DataError: The data are not here, are damaged, or are not the ones trained on.
         ConfigError: A setting does not fit the data.
-        CheckpointError: They come from a function of the user's own, which the command line does not name.
+        CheckpointError: They come from a function of the user's own, which the command line does not name, or are of a
+            kind that only another version has.
     """
     from dlkit.data.dataset import Request
 
+    if trained_on is not None and trained_on.kind not in KINDS:
+        raise CheckpointError(
+            f"the checkpoint is of data of the kind {printable(trained_on.kind)}, which this dlkit does not have",
+            "another version wrote it: train again with this one",
+        )
     spec = parse_spec(config.data if other is None else other)
     if spec.code is not None and trained_on is not None and other is None and not named:
         raise CheckpointError(

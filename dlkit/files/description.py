@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-_KINDS = ("images", "table", "arrays", "spatial", "pbpk")
 _TUPLES = ("input_shape", "target_shape", "class_names", "class_counts", "target_names", "feature_names")
 
 
@@ -125,8 +124,6 @@ class DataDescription:
             raise ValueError("not a data description: a name is not text")
         if not all(type(size) is int and 0 <= size < 2**48 for size in sizes):
             raise ValueError("not a data description: a size is not a whole number")
-        if self.kind not in _KINDS:
-            raise ValueError(f"not a data description: this dlkit has no data of the kind {self.kind}")
         if self.task not in ("classification", "regression"):
             raise ValueError("not a data description: its task is neither classification nor regression")
         if self.class_counts and len(self.class_counts) != len(self.class_names):

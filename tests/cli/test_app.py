@@ -56,7 +56,7 @@ FLAGS = {
 """,
     "inspect model": "--data --model --target -d -s",
     "inspect nan": "--device --model",
-    "inspect history": "--strict",
+    "inspect history": "--run --strict",
     "inspect rules": "",
     "inspect run": "--strict",
     "inspect runs": "--sort",

@@ -13,7 +13,7 @@ from dlkit.data.dataset import DataSet, TensorSplit
 from dlkit.data.kinds import load_dataset
 from dlkit.data.prepared import write_prepared
 from dlkit.data.stored import mean_and_std
-from dlkit.errors import ConfigError, DataError
+from dlkit.errors import CheckpointError, ConfigError, DataError
 from dlkit.files.description import DataDescription, Normalisation
 from dlkit.settings.config import TrainConfig
 from dlkit.settings.resolve import resolve
@@ -230,3 +230,10 @@ def test_a_channel_without_spread_is_given_one() -> None:
     mean, std = mean_and_std(inputs, torch.arange(20))
 
     assert (mean.item(), std.item()) == (7, 1)
+
+
+def test_data_of_a_kind_of_another_version_are_refused() -> None:
+    description = replace(load_dataset(configure()).description, kind="pictures")
+
+    with pytest.raises(CheckpointError, match="of the kind pictures, which this dlkit does not have"):
+        load_dataset(configure(), description)

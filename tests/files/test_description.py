@@ -61,7 +61,6 @@ def normalised(**values: object) -> dict[str, Any]:
         (changed(task="guessing"), "neither classification nor regression"),
         (changed(normalisation="auto"), "not a data description"),
         (changed(kind=7), "not text"),
-        (changed(kind="pictures"), "no data of the kind pictures"),
         (changed(target_scaling={"scale": 0, "mean": [1], "std": [1]}), "finite numbers"),
         (changed(learned=[1]), "no table of names"),
         (changed(named_inputs={"x": 3}), "not a data description"),
