@@ -99,7 +99,14 @@ def test_other_names_are_no_bands(names: list[str]) -> None:
     assert find_band_files(names) is None
 
 
-@pytest.mark.parametrize("scheme", ["one folder an image", "cell profiler", "operetta", "png", "sentinel"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "one folder an image",
+        "png",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("cell profiler", "operetta", "sentinel")),
+    ],
+)
 def test_the_command_puts_all_bands_of_an_image_into_one_file(scheme: str, dlkit: Any, home: Path) -> None:
     names, bands = SCHEMES[scheme]
     put(home / "my tiles", names, bands)

@@ -288,6 +288,7 @@ def test_an_unreadable_image_is_left_out_and_named_by_every_command(home: Path) 
             assert labels is None or made["y"].tolist() == labels
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_of_a_part_is_left_out(home: Path) -> None:
     for part in ("train", "valid", "test"):
         names = [f"r{part}{index:03}.png" for index in range(9)]
