@@ -80,7 +80,7 @@ def refuse_torchrun(what: str) -> None:
     Raises:
         ConfigError: torchrun has started several.
     """
-    with as_member(None, "a search") as joined:
+    with as_member(None, "a search (--search)") as joined:
         if joined is not None:
             if not is_first(joined):
                 joined.barrier()  # ends when the first, which reports it, has gone

@@ -11,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 
 from dlkit.data.tables.reading.files.commands import PLAIN, by_pandas, from_to
-from dlkit.data.tables.reading.values.around import may_be_missing
 from dlkit.errors import DataError, did_you_mean, printable
 
 Progress = Callable[[int, int], None]
@@ -47,6 +46,8 @@ class Stray:
             return (self.value, *self.more)
         if self.fault == "units":
             return ()
+        from dlkit.data.tables.reading.values.around import may_be_missing  # loads pyarrow
+
         return tuple(filter(may_be_missing, (self.value,) * (self.fault == "word") + self.more))
 
     def error(self, source: str, name: str, *, target: bool = False) -> DataError:
