@@ -1,6 +1,6 @@
 """What a run records of its data: of the whole at its start, and of a batch where it is measured."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Set
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def _furthest(distances: Tensor, units: Tensor) -> Tensor:
 
 
 def batch_signals(
-    inputs: Inputs, targets: Tensor, outputs: Tensor, codes: Sequence[int] = ()
+    inputs: Inputs, targets: Tensor, outputs: Tensor, codes: Set[int] = frozenset()
 ) -> Iterator[Signal]:
     """Yield statistics of one batch: its inputs, its targets, and what the network made of it.
 

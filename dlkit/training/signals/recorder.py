@@ -244,9 +244,11 @@ class Signals:
         return found
 
 
-def _codes_of(model: nn.Module) -> list[int]:
+def _codes_of(model: nn.Module) -> frozenset[int]:
     """Return which features of a table are codes, of which mean and spread say nothing."""
-    return [code for module in model.modules() if isinstance(module, TableInputs) for code in module.codes]
+    return frozenset(
+        code for module in model.modules() if isinstance(module, TableInputs) for code in module.codes
+    )
 
 
 def _network_signals(model: nn.Module) -> Iterator[Signal]:
