@@ -9,23 +9,28 @@ from typing import NamedTuple
 import numpy as np
 
 from dlkit.data.findings import some_of
+from dlkit.data.tables.oddities.levels import rows_above
 from dlkit.data.tables.oddities.roles import FEWEST_ROWS
-from dlkit.data.tables.reading.files.commands import from_to
+from dlkit.data.tables.reading.files.commands import by_pandas, from_to
 from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
 from dlkit.errors import counted, printable
 
 _TOTAL = re.compile(
     r"(?P<part>(grand|sub|sous|zwischen)[ -]?)?(totals?|sums?|summen?|gesamt(ergebnis)?|insgesamt|somme|totaux|suma|"
     r"soma|totale|means?|averages?|avg|mittelwerte?|mittel|durchschnitt|moyennes?|m[eé]dias?|promedio|gemiddelde|"
-    r"s\.?d\.?|std|итого|всего|合计|总计|小计)\b\W*(?P<of>.{0,40})",
+    r"итого|всего|合计|总计|小计)\b\W*(?P<of>.{0,40})",
     re.IGNORECASE,
 )
 _TOTAL_OF = re.compile(
     r"(?P<of>.+?)\W+(totals?|average|ergebnis)", re.IGNORECASE
 )  # as a spreadsheet writes them
-_BESIDE = frozenset(("min", "max", "minimum", "maximum", "median", "count", "25%", "50%", "75%"))
+_BESIDE = frozenset(
+    ("min", "max", "minimum", "maximum", "median", "count", "25%", "50%", "75%", "sd", "s.d.", "std")
+)
+_AVERAGE = re.compile("m|av|promedio|durchschnitt|gemiddelde", re.IGNORECASE)  # how a word for a mean begins
 _OF_ALL = frozenset(("general", "général", "générale", "geral", "all", "overall", "of all", "insgesamt"))
-_FEW_TOTALS, _SHOWN_LINES = 0.1, 40
+_FEW_TOTALS, _MANY_TOTALS, _SHOWN_LINES = 0.1, 0.6, 40
+_EXACTLY = 1e-4
 _MOST_WITHOUT_TEXT, _ABOUT, _BEYOND = 3, 0.02, 10
 
 
@@ -35,12 +40,19 @@ class Totals(NamedTuple):
     Args:
         rows: Their numbers; empty where there are none.
         shown: What shows it, in words.
-        column: The column that calls them so; empty where their numbers show it.
+        column: The column that calls them so, or has their codes; empty where their numbers show it.
+        kept: They are learned from nevertheless: the user says so, or only their name is that of totals.
     """
 
     rows: list[int]
     shown: str
     column: str = ""
+    kept: bool = False
+
+    @property
+    def left_out(self) -> list[int]:
+        """The rows that are left out."""
+        return [] if self.kept else self.rows
 
 
 def totals_in(table: Table, names: Sequence[str]) -> Totals:
@@ -56,11 +68,33 @@ def totals_in(table: Table, names: Sequence[str]) -> Totals:
         column = table.column(name)
         if column.kind == "text" and not column.hashed and (called := _called_totals(column)):
             rows = np.flatnonzero(np.isin(table.codes(name), called))
-            if 0 < len(rows) <= _FEW_TOTALS * len(table):
-                shown = printable(str(table.texts(name, rows[:1])[0]), 40)
-                found = Totals(rows.tolist(), f"called '{shown}' in column {printable(name)}", name)
-                return Totals([], "") if column.given else found
+            few = len(rows) <= _FEW_TOTALS * len(table)
+            word = str(table.texts(name, rows[:1])[0]) if len(rows) else ""
+            many = len(rows) <= _MANY_TOTALS * len(table) and not _AVERAGE.match(word.strip())
+            if word and not column.given and (few or many):
+                shown = printable(word, 40)
+                kept = not few and not _are_sums(table, rows)
+                return Totals(rows.tolist(), f"called '{shown}' in column {printable(name)}", name, kept)
+            if few:
+                return Totals([], "")
+    name, above = rows_above(table)
+    if above:
+        shown = printable(str(table.texts(name, np.array(above[-1:]))[0]), 40)
+        what = f"whose codes in column {printable(name)} begin those of others, e.g. '{shown}'"
+        return Totals(above, what, name, table.column(name).given)
     return _beside_no_text(table, names) or _sums_anywhere(table, names)
+
+
+def _are_sums(table: Table, rows: np.ndarray) -> bool:
+    """Return whether a column of numbers has the same sum in some rows as in all others."""
+    names = [name for name in table.names if table.column(name).kind == "number"]
+    for block in blocks_of(names, len(table)):
+        numbers = table.stack(block)
+        with np.errstate(over="ignore", invalid="ignore"):
+            whole, found = np.nansum(numbers, axis=1), np.nansum(numbers[:, rows], axis=1)
+            if ((found != 0) & np.isclose(whole - found, found, rtol=_EXACTLY, atol=0)).any():
+                return True
+    return False
 
 
 def _called_totals(column: Column) -> list[int]:
@@ -78,7 +112,7 @@ def without_totals(table: Table, targets: Sequence[str]) -> Table:
         table: The table.
         targets: The columns to predict.
     """
-    rows = totals_in(table, table.names).rows
+    rows = totals_in(table, table.names).left_out
     values = dict(table.values)
     for name in targets if rows else ():
         values[name] = np.array(table.values[name])
@@ -87,18 +121,33 @@ def without_totals(table: Table, targets: Sequence[str]) -> Table:
 
 
 def note_of_totals(table: Table) -> str:
-    """Return one line about rows of totals, which are left out; empty where there are none."""
+    """Return one line about rows of totals, which are left out unless they are kept; empty where there are none."""
     found = totals_in(table, table.names)
+    if not found.rows:
+        return ""
     lines = some_of([f"{table.line(row):,}" for row in found.rows])
-    kept = f"; {kept_totals(found)}" if found.column else ""
-    return (
-        f"rows of totals or means of others are left out, {found.shown}: line {lines}{kept}" if lines else ""
-    )
+    if found.kept:
+        out = without_totals_of(table, found)
+        return f"rows that may hold totals or means of others are kept, {found.shown}: line {lines}; {out}"
+    kept = f"; {kept_totals(table, found)}" if found.column else ""
+    return f"rows of totals or means of others are left out, {found.shown}: line {lines}{kept}"
 
 
-def kept_totals(found: Totals) -> str:
-    """Return what keeps rows that are called totals."""
-    return f"--kinds {in_shell(f'{printable(found.column)}=text')} keeps them as rows like others"
+def kept_totals(table: Table, found: Totals) -> str:
+    """Return what keeps rows that a column shows to be totals."""
+    kind = table.column(found.column).kind
+    return f"--kinds {in_shell(f'{printable(found.column)}={kind}')} keeps them as rows like others"
+
+
+def without_totals_of(table: Table, found: Totals) -> str:
+    """Return what takes totals out of a table: by their lines where those are few, else by what their column has."""
+    if len(found.rows) <= _SHOWN_LINES or not found.column:
+        return without_rows(table, found.rows)
+    texts = list(dict.fromkeys(map(str, table.texts(found.column, np.array(found.rows)))))
+    if not table.in_lines or len(texts) > _SHOWN_LINES:
+        return "take them out"
+    code = "c, *v = sys.argv[3:]; d = d[~d[c].str.strip().isin([t.strip() for t in v])]"
+    return f"{by_pandas(table.source, table.dialect, code, found.column, *texts)} takes them out"
 
 
 def is_total(text: str, others: Collection[str] | None = None) -> bool:

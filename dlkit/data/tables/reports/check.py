@@ -24,7 +24,7 @@ from dlkit.data.tables.oddities.roles import (
     weights_in,
 )
 from dlkit.data.tables.oddities.suspects import missing_option, suspects_of, words_of_missing
-from dlkit.data.tables.oddities.totals import Totals, kept_totals, totals_in, without_rows
+from dlkit.data.tables.oddities.totals import Totals, kept_totals, totals_in, without_totals_of
 from dlkit.data.tables.raw_rows import hash_compared
 from dlkit.data.tables.reports.check_target import check_target, stored_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
@@ -72,7 +72,7 @@ def check_table(
         findings += _cases(table, used, targets)
     findings += _of_rows(table, used, of_classes)
     for name, classes in of_classes.items():
-        findings += check_target(table, columns, table.column(name), totals.rows, classes=classes)
+        findings += check_target(table, columns, table.column(name), totals.left_out, classes=classes)
     return findings
 
 
@@ -242,14 +242,16 @@ def _total(table: Table, found: Totals) -> Iterator[Finding]:
     """Find rows that hold sums or means of others."""
     if found.rows:
         stray = found.column and table.column(found.column).stray
-        kept = f"; {kept_totals(found)}" if found.column else ""
+        kept = f"; {kept_totals(table, found)}" if found.column else ""
         yield Finding(
             level="warning",
             rule="total",
             where=f"line {some_of([f'{table.line(row):,}' for row in found.rows])}",
             count=len(found.rows),
             message=f"totals or means of other rows: {found.shown}",
-            cure=without_rows(table, found.rows) if stray else f"training leaves them out{kept}",
+            cure=without_totals_of(table, found)
+            if stray or found.kept
+            else f"training leaves them out{kept}",
         )
 
 

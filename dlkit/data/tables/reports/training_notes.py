@@ -40,7 +40,7 @@ def refuse_totals(table: Table, names: Sequence[str]) -> None:
     if not any(column.stray and is_total(column.stray.value) for column in table.columns.values()):
         return
     found = totals_in(table, names)
-    if found.rows:
+    if found.left_out:
         raise DataError(
             f"{table.source}: rows that seem to hold totals or means of others, {found.shown}: {len(found.rows):,}",
             without_rows(table, found.rows),
@@ -66,7 +66,7 @@ def training_notes(
     left_out: Mapping[str, str],
 ) -> Iterator[str]:
     """Yield what is filled in and left out."""
-    unknown = int((~targets.known).sum()) - len(totals_in(table, table.names).rows)
+    unknown = int((~targets.known).sum()) - len(totals_in(table, table.names).left_out)
     if unknown > 0:
         yield f"{counted(unknown, 'row')} without {', '.join(targets.names)} left out"
     filled = [

@@ -50,6 +50,16 @@ def test_a_row_of_sums_is_found_where_there_are_no_texts(place: int) -> None:
     ]
 
 
+@pytest.mark.parametrize(("word", "count"), [("SD", 5), ("Average", 45)], ids=["a state", "a grade"])
+def test_words_that_also_are_names_and_grades_are_no_totals(word: str, count: int) -> None:
+    frame = pages()
+    frame.loc[: count - 1, "page"] = word
+
+    assert (
+        totals_in(table_of("t", {name: frame[name].to_numpy() for name in frame}), ["visits", "y"]).rows == []
+    )
+
+
 def test_rows_without_a_text_are_rows_where_their_numbers_are_like_others() -> None:
     frame = pages()
     frame.loc[[3, 50], "page"] = None
