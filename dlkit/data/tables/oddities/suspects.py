@@ -24,6 +24,7 @@ _SHOWN = 8
 _LONGEST = 2000  # letters of an option
 _MOST_STRANGERS = 3
 _ONE_DIGIT, _LONG_HOLE, _EXPECTED = (7.0, 8.0, 9.0), 4, 5.0
+_SURE_AT_TWO = 7  # rows of a lone code, of which 3**-7 would lie there by chance
 _FEW_OF_ONE = 0.1
 _WORDS = frozenset(("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "<NA>", "?", "None", ".", ".."))
 
@@ -212,7 +213,8 @@ def _behind_a_scale(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return which numbers are 7, 8 or 9 behind the answers 1 to 5 or the like, bool: refused, unknown, no answer.
 
     Between them a number is left out that many rows should have, by how often the last two answers come, or they come
-    more often than that. A lone 9 has to have a hole of three numbers before it.
+    more often than that. A lone 8 or 9 has two numbers or more left out before it, and so many rows that counts, of
+    which fewer are larger, would hardly ever have them all there.
 
     Args:
         different: All numbers of a column, ascending, each once.
@@ -229,12 +231,15 @@ def _behind_a_scale(different: np.ndarray, counts: np.ndarray) -> np.ndarray:
     scale, codes = different[: hole + 1], different[hole + 1 :]
     if hole < 1 or not np.isin(codes, _ONE_DIGIT).all() or codes[0] - scale[-1] < 2:
         return none
-    alone = len(codes) == 1
-    if alone and (codes[0] != _ONE_DIGIT[-1] or codes[0] - scale[-1] < _LONG_HOLE):
-        return none
     expected = counts[hole] * min(1.0, counts[hole] / counts[hole - 1])
-    found, total = counts[hole + 1 :], counts.sum()
-    seen = expected >= _EXPECTED or (not alone and found.sum() >= max(_EXPECTED, 2 * expected))
+    found, total, steps = counts[hole + 1 :], counts.sum(), codes[0] - scale[-1]
+    if len(codes) == 1 and (
+        codes[0] == _ONE_DIGIT[0]
+        or steps < _LONG_HOLE - 1
+        or (steps < _LONG_HOLE and found[0] < _SURE_AT_TWO)
+    ):
+        return none
+    seen = expected >= _EXPECTED or found.sum() >= max(_EXPECTED, 2 * expected)
     few = (found > 1).all() and (found <= _FEW_OF_ONE * total).all()
     none[hole + 1 :] = bool(seen and few)
     return none

@@ -55,6 +55,13 @@ CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
         [("8", 9), ("9", 9)],
     ),
     "9 behind four answers": (np.array([1, 2, 3, 4] * 40 + [9] * 5), [("9", 5)]),
+    "9 behind rare answers": (np.array([1] * 300 + [2] * 100 + [3] * 20 + [4] * 4 + [9] * 9), [("9", 9)]),
+    "8 behind four answers": (np.array([1, 2, 3, 4] * 40 + [8] * 5), [("8", 5)]),
+    "9 behind six answers": (np.array([1, 2, 3, 4, 5, 6] * 40 + [9] * 7), [("9", 7)]),
+    "8 behind five answers": (np.array([1, 2, 3, 4, 5] * 40 + [8] * 7), [("8", 7)]),
+    "8 behind five answers, which is rare": (np.array([1, 2, 3, 4, 5] * 40 + [8] * 6), []),
+    "8 behind six answers": (np.array([1, 2, 3, 4, 5, 6] * 40 + [8] * 9), []),
+    "7 behind three answers": (np.array([1, 2, 3] * 40 + [7] * 9), []),
     "rooms": (np.array([1] * 300 + [2] * 150 + [3] * 40 + [4] * 9 + [5] * 3 + [7, 8]), []),
     "classes without 6": (np.array([1, 2, 3, 4, 5, 7] * 40), []),
     "seven and nine as often": (np.array([1, 2, 3, 7, 9] * 40), []),
@@ -72,6 +79,22 @@ CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
     "empty": (np.full(5, np.nan), []),
     "gaps": (np.append(NORMAL, np.nan), []),
 }
+
+
+COUNTS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "poisson": lambda rng: rng.poisson(rng.choice([0.3, 1, 2, 3]), 2000),
+    "negative binomial": lambda rng: rng.negative_binomial(rng.choice([0.5, 1, 2]), 0.4, 2000),
+    "geometric": lambda rng: rng.geometric(rng.choice([0.3, 0.5, 0.8]), 2000),
+    "rooms": lambda rng: np.clip(np.round(rng.lognormal(1.2, 0.3, 2000)), 1, 9),
+    "of nine": lambda rng: rng.binomial(9, rng.choice([0.1, 0.2, 0.3]), 2000),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_have_no_codes(name: str) -> None:
+    rng = np.random.default_rng(0)
+
+    assert [find_suspects(name, COUNTS[name](rng).astype(float)) for _ in range(40)] == [[]] * 40
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN")
