@@ -5,15 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dlkit.data.findings import Finding, some_of
+from dlkit.data.tables.oddities.far_away import cure_of_far, far_away, shown_far
 from dlkit.data.tables.oddities.limits import find_limits
 from dlkit.data.tables.oddities.spellings import alike, shown_alike
 from dlkit.data.tables.oddities.telling import giving_away, separating
-from dlkit.data.tables.oddities.totals import without_rows
 from dlkit.data.tables.table import Column, Table, in_shell
 from dlkit.errors import counted, printable
 
 _SHOWN_OTHERS = 20
-_FEWEST_ROWS, _FEW_FAR, _GAP, _TIMES = 30, 0.01, 4, 20
 
 
 def check_target(
@@ -65,37 +64,16 @@ def _of_target(table: Table, column: Column) -> Iterator[Finding]:
 
 
 def _far_away(table: Table, name: str, aside: Sequence[int]) -> Iterator[Finding]:
-    """Find few targets so far from the rest that they decide what is learned: a wrong unit, or a row of another kind.
-
-    From the nearest of them to the median it is four times as far as from any other row, and twenty times the usual
-    distance.
-    """
-    values = table.numbers(name)
-    values[list(aside)] = np.nan
-    rows = np.flatnonzero(np.isfinite(values))
-    if len(rows) < _FEWEST_ROWS:
-        return
-    distances = np.abs(values[rows] - np.median(values[rows]))
-    most = max(1, int(_FEW_FAR * len(rows)))
-    order = np.argpartition(-distances, most)[: most + 1]
-    order = order[np.argsort(-distances[order], kind="stable")]
-    far, usual = distances[order], float(np.median(distances))
-    gaps = np.flatnonzero((far[:-1] >= _GAP * far[1:]) & (far[:-1] >= _TIMES * usual) & (far[1:] > 0))
-    if not len(gaps):
-        return
-    found = np.sort(rows[order[: int(gaps[-1]) + 1]]).tolist()
-    rest = np.delete(values, found)
-    yield Finding(
-        level="warning",
-        rule="far-target",
-        where=f"line {some_of([f'{table.line(row):,}' for row in found])}",
-        count=len(found),
-        message=(
-            f"{printable(name)} is {values[found[0]]:g} there, and {np.nanmin(rest):g} to {np.nanmax(rest):g} in all "
-            "other rows: such targets decide what is learned"
-        ),
-        cure=f"a wrong unit, a sum, or a code for a missing value? Correct it, or {without_rows(table, found)}",
-    )
+    """Find few targets far away from the rest."""
+    if found := far_away(table, name, aside):
+        yield Finding(
+            level="warning",
+            rule="far-target",
+            where=f"line {some_of([f'{table.line(row):,}' for row in found])}",
+            count=len(found),
+            message=shown_far(table, name, found),
+            cure=cure_of_far(table, found),
+        )
 
 
 def _giving_away(

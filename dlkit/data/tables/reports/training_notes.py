@@ -10,6 +10,7 @@ from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.oddities.code_names import note_of_codes
 from dlkit.data.tables.oddities.equal_rows import alike_by_chance
+from dlkit.data.tables.oddities.far_away import note_of_far
 from dlkit.data.tables.oddities.roles import (
     cases_error,
     cases_in,
@@ -66,7 +67,8 @@ def training_notes(
     left_out: Mapping[str, str],
 ) -> Iterator[str]:
     """Yield what is filled in and left out."""
-    unknown = int((~targets.known).sum()) - len(totals_in(table, table.names).left_out)
+    totals = totals_in(table, table.names).left_out
+    unknown = int((~targets.known).sum()) - len(totals)
     if unknown > 0:
         yield f"{counted(unknown, 'row')} without {', '.join(targets.names)} left out"
     filled = [
@@ -77,6 +79,8 @@ def training_notes(
     if filled:
         yield f"missing values in the training rows are filled in and marked: {', '.join(filled)}"
     yield note_of_totals(table)
+    for name in targets.names if targets.task == "regression" else ():
+        yield note_of_far(table, name, totals)
     yield note_of_codes(table, [code.name for code in encoding.columns])
     if counting := list(_counting(table, [code.name for code in encoding.columns])):
         yield (

@@ -96,3 +96,20 @@ def test_targets_far_away_are_reported_with_their_lines(dlkit: Run, home: Path) 
     assert "warning\tfar-target\tline 13, 62\t2\t" in check
     assert "sed '13d;62d' " in check
     assert "\tfar-target\t" not in fine
+
+
+@pytest.mark.parametrize("row", [0, 171, 301])
+def test_one_target_a_thousand_times_the_rest_in_a_heavy_tail_is_named_in_whichever_part_it_is(
+    dlkit: Run, home: Path, row: int
+) -> None:
+    frame = pages(400)
+    frame["y"] = np.exp(1.5 * np.random.default_rng(0).normal(size=400)).round(4)
+    frame.loc[row, "y"] = 1000 * frame.y.median()
+    frame.to_csv("t.csv", index=False)
+
+    said = dlkit(*ASK, "t.csv").stderr
+    check = dlkit("data", "check", "t.csv", "--target", "y").stdout
+
+    assert f"line {row + 2}: y is {frame.y[row]:g} there, and {frame.y.drop(row).min():g} to " in said
+    assert f"sed '{row + 2}d' " in said
+    assert f"warning\tfar-target\tline {row + 2}\t1\t" in check
