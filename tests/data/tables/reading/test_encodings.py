@@ -21,6 +21,13 @@ from dlkit.errors import DataError
         ("koi8-r", "Москва город", "KOI8-R"),
         ("cp866", "Москва город", "CP866"),
         ("cp1250", "Łódź Gdańsk", "Windows-1250"),
+        ("cp1250", "Gdańsk", "Windows-1250"),
+        ("iso8859-2", "Gdańsk", "Windows-1250"),
+        ("cp1250", "wielkość", "Windows-1250"),
+        ("iso8859-2", "wielkość", "ISO-8859-2"),
+        ("iso8859-2", "Łódź Gdańsk śląskie", "ISO-8859-2"),
+        ("cp1252", "España Señor año m³", "Windows-1252"),
+        ("cp1252", "cœur nœud æble", "Windows-1252"),
         ("cp1253", "Αθήνα Πάτρα", "Windows-1253"),
         ("mac_roman", "Zürich Genève", "Macintosh"),
         ("cp850", "Zürich Málaga", "CP850"),
@@ -78,13 +85,21 @@ def test_text_of_two_bytes_a_letter_and_of_other_windows_is_read(encoding: str, 
 
 
 @pytest.mark.parametrize(
-    ("encoding", "best"),
-    [("gb18030", "GB18030"), ("big5", "BIG5"), ("euc_kr", "EUC-KR"), ("cp932", "CP932")],
+    ("encoding", "best", "names"),
+    [
+        ("gb18030", "GB18030", "时间,温度"),
+        ("big5", "BIG5", "時間,溫度"),
+        ("big5", "BIG5", "城市,溫度"),
+        ("euc_kr", "EUC-KR", "시간,온도"),
+        ("euc_kr", "EUC-KR", "지역,기온"),
+        ("cp932", "CP932", "日時,気温"),
+        ("cp932", "CP932", "都市,気温"),
+        ("cp932", "CP932", "東京,大阪"),
+    ],
 )
-def test_few_letters_are_offered_in_the_order_of_how_likely_they_are(encoding: str, best: str) -> None:
-    names = {"gb18030": "时间,温度", "big5": "時間,溫度", "euc_kr": "시간,온도", "cp932": "日時,気温"}[
-        encoding
-    ]
+def test_few_letters_are_offered_in_the_order_of_how_likely_they_are(
+    encoding: str, best: str, names: str
+) -> None:
 
     with pytest.raises(DataError) as caught:
         read_table("-", stdin=io.BytesIO(f"{names}\n1,2\n".encode(encoding)))

@@ -4,7 +4,7 @@ import codecs
 import re
 import shlex
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from dlkit.data.tables.reading.files.syllables import ENCODINGS, ranked_syllables, shown_word
@@ -16,7 +16,13 @@ _SHOWN = 4
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _MIXED = re.compile(rb"[\xc3\xc5][\x80-\xbf]|\xe2\x80[\x90-\xa6]")
 _PAIRED = re.compile(rb"[\x80-\xff]{2,}")
-_IN_A_WORD = re.compile(r"[a-z](?:[\u201a-\u203a\u0192\u02c6\u02dc][a-z]|[\u0152\u0160\u0178\u017d])")
+_IN_A_WORD = re.compile(
+    r"[a-z](?:[\u201a-\u203a\u0192\u02c6\u02dc][a-z]|[\u0152\u0160\u0178\u017d])"
+    r"|[a-z][\u00b1\u00b3\u00b6\u00b9\u00bc\u00bf][^\W\d_]"
+)
+_POLISH = re.compile(
+    r"[a-z]\u00f1([bcdghjklmnprstvwz]|\b)|\u0153\u00e6|[a-z]\u0153[kpwz]"
+)  # as Windows-1252 reads it
 _KANA = re.compile(r"[\u3041-\u30ff]{2}")
 _WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _OF_LETTERS = (  # a byte is a letter
@@ -29,6 +35,7 @@ _OF_LETTERS = (  # a byte is a letter
     "CP866",
     "Windows-1253",
     "Windows-1254",
+    "ISO-8859-2",
 )
 _LIKELY, _LESS = 0.3, 0.5
 _UPPER = 0.9  # words in capitals alone are rarer than others
@@ -53,14 +60,14 @@ def foreign_encoding(file: BinaryIO) -> tuple[str, str]:
     paired, mixed = sum(map(len, _PAIRED.findall(data))), _MIXED.search(data)
     western = _is_text(data, "windows-1252") if paired < high / 2 and not mixed else ""
     if western and not _IN_A_WORD.search(western):
-        name = _by_letters(set(western))
+        name = _by_letters(western)
         return name, _example(_is_text(data, name))
     if (text := _is_text(data, "cp932")) and _KANA.search(text):
         return "CP932", _example(text)
     best, share = _ranked(_words(data[:_WORD_BYTES]))[0]
     if share >= _FEWEST_ALIKE:
         if best == "Windows-1252" and (text := _is_text(data, best)):
-            best = _by_letters(set(text))
+            best = _by_letters(text)
         text = "" if mixed else _is_text(data, best)
         return (best, _example(text)) if text else ("", "")
     found = ranked_syllables(data[:_WORD_BYTES], sure=True)
@@ -68,22 +75,24 @@ def foreign_encoding(file: BinaryIO) -> tuple[str, str]:
     return (found[0][0], _example(text)) if text else ("", "")
 
 
-def _by_letters(letters: Collection[str]) -> str:
+def _by_letters(text: str) -> str:
     """Return the encoding of text of Windows whose letters stand alone, by those that no Western language has together.
 
     Czech and Slovak have ř where ø would be, beside ě, č, ů or ň for ì, è, ù, ò; Hungarian has ő for õ, without the
     ã of Portuguese and the ä of Estonian; Romanian has ţ for þ beside ă for ã; Turkish has ş and ğ for þ and ð,
-    without the accents of Icelandic. Polish is known by signs within words.
+    without the accents of Icelandic. Polish has ń for ñ before other letters than vowels and ść for œæ, or signs within
+    words.
 
     Args:
-        letters: All that the text has, read as Windows-1252.
+        text: As Windows-1252 reads it.
     """
-    has = {letter for letter in letters if letter > "\x7f"}
+    has = {letter for letter in set(text) if letter > "\x7f"}
     czech = "\u00f8" in has and has & set("\u00ec\u00f9\u00f2\u00e8") and not has & set("\u00e5\u00e6")
     hungarian = "\u00f5" in has and has & set("\u00f6\u00fc\u00fb") and not has & set("\u00e3\u00e4")
     romanian = has & set("\u00fe\u00ba") and "\u00e3" in has and not has & set("\u00f5\u00e7")
     turkish = has & set("\u00fe\u00de\u00f0") and not has & set("\u00e1\u00e9\u00ed\u00fa\u00e6\u00e3")
-    if czech or hungarian or romanian:
+    polish = has & set("\u00f1\u0153") and _POLISH.search(text)
+    if czech or hungarian or romanian or polish:
         return "Windows-1250"
     return "Windows-1254" if turkish else "Windows-1252"
 
@@ -110,7 +119,10 @@ def convert_by_hand(line: bytes, source: str) -> str:
     words = _words(line)
     high = len(line.translate(None, bytes(range(128))))
     paired = 2 * sum(map(len, _PAIRED.findall(line))) > high
-    scores = {name: (score - _LESS * (not paired), 0) for name, score in ranked_syllables(line)}
+    scores = {
+        name: (score - _LESS * (not paired and score < _FEWEST_ALIKE), 0)
+        for name, score in ranked_syllables(line)
+    }
     scores |= {name: (share, -1) for name, share in _ranked(words)}
     likely = [name for name, (score, _) in scores.items() if score >= _LIKELY]
     best, *others = sorted(likely, key=lambda name: scores[name], reverse=True) or ["Windows-1252"]
@@ -164,5 +176,9 @@ def _is_text(data: bytes, encoding: str) -> str:
 
 
 def _example(text: str) -> str:
-    match = re.search(r"\w*[^\W\x00-\x7f]\w*", text) or re.search(r"\S*[^\x00-\x7f]\S*", text)
+    match = (
+        re.search(r"\w*[^\W\x00-\xff]\w*", text)
+        or re.search(r"\w*[^\W\x00-\x7f]\w*", text)
+        or re.search(r"\S*[^\x00-\x7f]\S*", text)
+    )
     return match[0] if match else ""
