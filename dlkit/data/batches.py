@@ -95,6 +95,12 @@ class Batches:
         return len(self._split)
 
     @property
+    def stored_std(self) -> float | None:
+        """The largest standard deviation of a column or channel before it is normalised; None where none is."""
+        normalisation = getattr(self._split, "normalisation", None)
+        return None if normalisation is None else max(normalisation.std, default=0.0)
+
+    @property
     def chunk(self) -> int:
         """Batches that are made at once."""
         return self._chunk

@@ -29,9 +29,12 @@ SATURATES: Mapping[str, tuple[float, float]] = {
 _UNCHANGED = frozenset(
     {"Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout"}
 )
+_RECURRENT = frozenset({"RNN", "LSTM", "GRU"})  # with their states, of which the outputs are the last layer's
+_ACTIVATIONS = "torch.nn.modules.activation"
 _MAX_CALLS = 4
 _MAX_VALUES = 2**16
 _MAX_UNITS, _MAX_SAMPLES = 64, 128
+_MATRIX = 2  # axes of its parameter
 _RANK, _TINY = 1e-4, 1e-30
 
 
@@ -44,7 +47,8 @@ class LayerProbe:
     Args:
         model: The network.
         find_dead: Follow the units of rectifiers over all passes, for `finish`.
-        find_faults: Report parameters that the network uses but does not have, and passes without gradients.
+        find_faults: Report parameters that the network uses but does not have, passes without gradients, activations
+            whose result nothing uses, and what the first layer receives; to be finished after the backward pass.
         functions: Look at each call of a function of torch too.
     """
 
@@ -66,6 +70,8 @@ class LayerProbe:
         self._highest: dict[str, Tensor] = {}
         self._faults: dict[tuple[str, str], float] = {}
         self._signals: list[Signal] = []
+        self._unused: set[str] = set()
+        self._has_first = False
         self._passes = 0
         self.found_functions = False
         """Whether the network calls activation functions itself, so that its layers are not all that is to be seen."""
@@ -91,23 +97,45 @@ class LayerProbe:
             (layer, "dead", (highest == 0).float().mean()) for layer, highest in self._highest.items()
         ]
         faults: list[Signal] = [(layer, fault, value) for (layer, fault), value in self._faults.items()]
-        return [*self._signals, *dead, *faults]
+        unused: list[Signal] = [(layer, "unused", 1.0) for layer in sorted(self._unused) if self._passes]
+        return [*self._signals, *dead, *faults, *unused]
 
-    def _enter(self, module: nn.Module, _inputs: Any) -> None:
+    def _enter(self, module: nn.Module, inputs: Any) -> None:
         name = self._names.get(module)
         if name is None:
             name = _joined(self._scope, type(module).__name__)
             if self._open and any(True for _ in module.parameters()):
                 self._fault(self._kept_in(module) or name, "unregistered")
         self._open.append((name, _is_layer(module)))
+        if self._find_faults and not self._has_first and _is_layer(module):
+            self._look_at_first(name, module, inputs)
+
+    def _look_at_first(self, layer: str, module: nn.Module, inputs: Any) -> None:
+        """Measure what the first layer with parameters receives, unless it normalises its inputs or they are codes."""
+        dimensions = [parameter.ndim for parameter in module.parameters()]
+        self._has_first = bool(dimensions)
+        received = inputs[0] if isinstance(inputs, tuple) and inputs else None
+        if max(dimensions, default=0) < _MATRIX or not isinstance(received, Tensor):
+            return
+        if received.is_floating_point() and received.numel() and not is_transformed(received):
+            with torch.no_grad(), without_functions():
+                self._signals += spread_signals(layer, "received", _some(received.detach()))
 
     def _leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
         name, is_layer = self._open.pop() if self._open else ("", False)
         kind = type(module).__name__
         if not torch.is_grad_enabled():
             self._fault(name, "no_grad")
+        if self._find_faults and type(module).__module__ == _ACTIVATIONS:
+            self._follow(name, output)
         if is_layer and kind not in _UNCHANGED:
             self._record(name, kind, output)
+
+    def _follow(self, layer: str, output: Any) -> None:
+        """Take an activation for unused until the backward pass brings its result a gradient."""
+        if isinstance(output, Tensor) and output.requires_grad:
+            self._unused.add(layer)
+            output.register_hook(lambda _gradient: self._unused.discard(layer))
 
     def _called(self, function: str, arguments: Sequence[Any], output: Any) -> None:
         """Take in a call of one of torch's functions; those within torch's own layers are the layer's."""
@@ -144,6 +172,8 @@ class LayerProbe:
 
     @torch.no_grad()
     def _record(self, name: str, kind: str, output: Any) -> None:
+        if kind in _RECURRENT and isinstance(output, tuple) and output:
+            output = output[0]
         if not isinstance(output, Tensor) or not output.is_floating_point():
             return
         if not output.numel() or not output.ndim or is_transformed(output):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the field's own name
 from toys import make_blobs, make_network, make_parts, make_split, train
 
+from dlkit.files.description import Normalisation
 from dlkit.probes.parameters import ProbeRow
 from dlkit.training.loop import Position, fit
 from dlkit.training.signals.data import batch_signals
@@ -129,6 +131,85 @@ def test_the_channels_of_a_convolution_are_not_its_inputs() -> None:
     assert of_signal(rows, "inputs", "output.weight") == {1: 6}
 
 
+class Careless(nn.Module):
+    """A network that takes no result of its activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act, self.used, self.output = (
+            nn.Linear(4, 8),
+            nn.ReLU(),
+            nn.Tanh(),
+            nn.Linear(8, 3),
+        )
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        hidden = self.first(5 * inputs + 2)
+        self.act(hidden)
+        outputs: torch.Tensor = self.output(self.used(hidden))
+        return outputs
+
+
+class Clamping(nn.Module):
+    """A network that cuts its weights off whenever it is trained on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.only = nn.Linear(4, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.only.weight.data.clamp_(-0.01, 0.01)
+        outputs: torch.Tensor = self.only(inputs)
+        return outputs
+
+
+def test_an_activation_whose_result_nothing_uses_is_recorded() -> None:
+    rows = rows_of(model=Careless())
+
+    assert {layer for _, layer, signal, _ in rows if signal == "unused"} == {"act"}
+
+
+def test_what_the_first_layer_receives_is_recorded() -> None:
+    parts = make_parts(make_blobs(16 * 30), Careless())
+    received = 5 * next(parts.train.shuffled(1))[0] + 2
+
+    rows = rows_of(model=Careless())
+
+    assert of_signal(rows, "received_mean", "first") == {1: pytest.approx(received.mean().item(), rel=1e-4)}
+    assert of_signal(rows, "received_std", "first")[1] == pytest.approx(
+        received.std(correction=0).item(), rel=1e-4
+    )
+    assert {layer for _, layer, signal, _ in rows if signal == "received_mean"} == {"first"}
+
+
+def test_a_normalisation_may_receive_what_it_is_given() -> None:
+    rows = rows_of(model=nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3)))
+
+    assert not [row for row in rows if row[2] == "received_mean"]
+
+
+def test_weights_that_forward_changes_are_recorded() -> None:
+    changed, left = (
+        of_signal(rows_of(model=model), "overwritten") for model in (Clamping(), nn.Linear(4, 3))
+    )
+
+    assert min(changed.values()) > 0.1
+    assert left == {2: 0.0, 3: 0.0}
+
+
+def test_the_spread_of_what_is_stored_is_recorded() -> None:
+    split = make_blobs(64)
+    scaled = replace(
+        split, normalisation=Normalisation(mean=(0.0,) * 4, std=(1.0, 2.0, 30.0, 4.0), scale=1.0, axis=1)
+    )
+
+    rows = rows_of(split=scaled)
+
+    assert of_signal(rows, "stored_std") == {1: 30.0}
+    assert of_signal(rows_of(split=split), "stored_std") == {}
+
+
 def test_the_losses_of_an_epoch_become_means() -> None:
     parts = make_parts(make_blobs(16 * 32), make_network(), schedule=lambda _step: 0.0)
     steps = train(parts, 1)
@@ -192,3 +273,23 @@ def test_a_table_with_many_categories_is_normalised(home: Path, dlkit: Callable[
 
     assert result.code == 0
     assert "not normalised" not in result.stderr
+
+
+class Rounding(nn.Module):
+    """A network that keeps of its inputs whether they are above a thousand alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.first((inputs > 1000).float())
+        return outputs
+
+
+def test_what_is_lost_before_the_first_layer_is_recorded() -> None:
+    lost = rows_of(model=Rounding())
+
+    assert of_signal(lost, "simple_skill")[1] > 0.8
+    assert of_signal(lost, "received_skill")[1] <= 0.05
+    assert of_signal(rows_of(), "received_skill") == {}

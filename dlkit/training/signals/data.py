@@ -9,19 +9,33 @@ from dlkit.data.batches import Batches
 from dlkit.inputs import Inputs
 from dlkit.objectives import Objective, best_constant_loss
 from dlkit.probes.layers import Signal, spread_signals
-from dlkit.training.signals.samples import sample_signals
+from dlkit.training.signals.samples import sample_signals, skill_of
 
 _TARGETS = 4096
-_SIMPLE = 384
+SIMPLE = 384
+"""Samples of each part that simple methods are tried on."""
 _INPUTS_READ = 64
 _TINY = 1e-30
 
 
 @torch.no_grad()
-def data_signals(train: Batches, val: Batches, objective: Objective, width: int) -> Iterator[Signal]:
+def data_signals(
+    train: Batches,
+    val: Batches,
+    objective: Objective,
+    width: int,
+    received: tuple[Tensor, Tensor] | None = None,
+) -> Iterator[Signal]:
     """Yield what is known of the targets, the loss of the best constant answer, and what simple methods make of them.
 
     Waits for the device.
+
+    Args:
+        train: The training data.
+        val: Those of validation.
+        objective: The loss.
+        width: Outputs of the network.
+        received: What the network's first layer receives of `some_samples` of both; None if it is these.
     """
     yield "", "val_samples", val.num_samples
     targets = train.some_targets(_TARGETS)
@@ -38,9 +52,13 @@ def data_signals(train: Batches, val: Batches, objective: Objective, width: int)
         distances = (numbers - numbers.median(0).values).abs()
         yield "", "whole_target_max", _furthest(distances, numbers.std(0, correction=0))
         yield "", "whole_target_tail", _furthest(distances, distances.median(0).values)
-    known, asked = train.some_samples(_SIMPLE), val.some_samples(_SIMPLE)
+    if (std := train.stored_std) is not None:
+        yield "", "stored_std", std
+    known, asked = train.some_samples(SIMPLE), val.some_samples(SIMPLE)
     if known is not None and asked is not None:
         yield from sample_signals(known, asked, width)
+        if received is not None:
+            yield "", "received_skill", skill_of((received[0], known[1]), (received[1], asked[1]), width)
 
 
 def _furthest(distances: Tensor, units: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""What a network does with a few samples: whether each answer depends on its own input, on all of it, and how."""
+"""What a network does with a few samples: which inputs each answer depends on, and whether gradients fit the loss."""
 
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from dlkit.inputs import Inputs, rows_of
 from dlkit.probes.layers import Signal
@@ -11,8 +12,9 @@ from dlkit.probes.layers import Signal
 Forward = Callable[[nn.Module, Inputs], Tensor]
 
 _SAMPLES = 16
+_STEP = 1e-3  # times the weights: small beside their curvature, large beside the rounding of float32
 _SWAPPED, _POSITIONS = 8, 64
-_TINY, _LEAST_CHANGE = 1e-30, 1e-6
+_TINY, _LEAST_CHANGE, _LEAST_SLOPE = 1e-30, 1e-6, 1e-2
 
 
 def network_signals(model: nn.Module, forward: Forward, inputs: Inputs, outputs: Tensor) -> Iterator[Signal]:
@@ -45,6 +47,79 @@ def network_signals(model: nn.Module, forward: Forward, inputs: Inputs, outputs:
     varied = inputs.amax(0) > inputs.amin(0)
     used = _slopes(model, forward, inputs[: 2 * half]) > 0
     yield "", "inputs_used", (used & varied).sum() / varied.sum().clamp_min(1)
+
+
+def slope_signals(
+    model: nn.Module, forward: Forward, loss: Callable[[Tensor], Tensor], inputs: Inputs
+) -> Iterator[Signal]:
+    """Yield how much the loss changes along the gradient, as a share of what the gradient says: 1 if it is right.
+
+    Each parameter moves along its own gradient, by a share of its size, and is set back exactly.
+
+    Args:
+        model: The network, in evaluation mode.
+        forward: Passes inputs through it.
+        loss: Maps outputs to the mean loss.
+        inputs: Some samples.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        value = loss(forward(model, inputs))
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+    moved = [
+        (weight, slope) for weight, slope in zip(parameters, gradients, strict=True) if slope is not None
+    ]
+    kept = [weight.detach().clone() for weight, _ in moved]
+    sizes = [torch.linalg.vector_norm(weight) for weight in kept]
+    norms = [torch.linalg.vector_norm(slope) for _, slope in moved]
+    try:
+        losses = []
+        for sign in (_STEP, -_STEP):
+            for (weight, slope), start, size, norm in zip(moved, kept, sizes, norms, strict=True):
+                weight.copy_(start + slope * (sign * size / (norm + _TINY)))
+            losses.append(loss(forward(model, inputs)))
+    finally:
+        for (weight, _), start in zip(moved, kept, strict=True):
+            weight.copy_(start)
+    expected = torch.stack([size * norm for size, norm in zip(sizes, norms, strict=True)]).sum()
+    measured = (losses[0] - losses[1]) / (2 * _STEP)
+    seen = torch.maximum(expected, measured.abs()) > _LEAST_SLOPE * value.abs()
+    yield "", "slope", torch.where(seen, measured / (expected + _TINY), 1.0)
+
+
+class _ReceivedError(Exception):
+    """Ends a forward pass with what the first layer was to take."""
+
+    def __init__(self, values: object) -> None:
+        super().__init__()
+        self.values = values
+
+
+def received_by_first(model: nn.Module, forward: Forward, inputs: Inputs) -> Tensor | None:
+    """Return what the first layer that has parameters receives; None if that is the inputs, or not a row a sample.
+
+    Args:
+        model: The network, in evaluation mode.
+        forward: Passes inputs through it.
+        inputs: N samples.
+    """
+
+    def stop(module: nn.Module, received: tuple[object, ...]) -> None:
+        if received and not any(True for _ in module.children()) and any(True for _ in module.parameters()):
+            raise _ReceivedError(received[0])
+
+    handle = register_module_forward_pre_hook(stop)
+    try:
+        forward(model, inputs)
+    except _ReceivedError as stopped:
+        values = stopped.values
+    else:
+        return None
+    finally:
+        handle.remove()
+    if not isinstance(inputs, Tensor) or not isinstance(values, Tensor) or not values.is_floating_point():
+        return None
+    return None if len(values) != len(inputs) or values.data_ptr() == inputs.data_ptr() else values
 
 
 def _swaps_that_matter(model: nn.Module, forward: Forward, codes: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from dlkit.probes.layers import LayerProbe, Signal, rank_of, std_of
 from dlkit.probes.parameters import ProbeRow
 from dlkit.running_mean import RunningMean
 from dlkit.training.compute import uncompiled
-from dlkit.training.signals.data import batch_signals, data_signals
-from dlkit.training.signals.network import network_signals
+from dlkit.training.signals.data import SIMPLE, batch_signals, data_signals
+from dlkit.training.signals.network import network_signals, received_by_first, slope_signals
 
 if TYPE_CHECKING:
     from dlkit.training.step import Parts
@@ -28,8 +28,10 @@ Batch = tuple[Inputs, Tensor]
 _STEPS = frozenset(digit * 10**power for digit in (1, 2, 5) for power in range(12)) | {0}
 _EPOCHS = frozenset(round(2 ** (power / 2)) for power in range(60))
 _EVALUATED_STEPS = frozenset(step for step in _STEPS if step == 0 or (step >= 10 and str(step)[0] in "15"))
+_COMPARED = frozenset({2, 3})  # in its first pass, a network may set its weights by the data
 _SAMPLES = 512
 _EVALUATED = 256
+_DIFFERENTIATED = 32
 _LOSSES_PER_EPOCH = 8
 _TINY = 1e-30
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -50,7 +52,7 @@ class Signals:
         self._objective = objective
         self._layers = layers
         self._functions = True
-        self._unread: tuple[Batches, Batches, int] | None = None
+        self._unread: tuple[Batches, Batches, int, tuple[Tensor, Tensor] | None] | None = None
         self._rows: list[tuple[int, str, str, Tensor | float]] = []
         self._watched: tuple[int, LayerProbe] | None = None
 
@@ -76,8 +78,12 @@ class Signals:
             calls += 1
             if calls > 1:
                 return forward(model, inputs)
+            before = _norms(model) if step in _COMPARED else None
             with probe.watching():
-                return forward(model, inputs)
+                outputs = forward(model, inputs)
+            if before is not None:
+                self._add(step, [("", "overwritten", _largest_change(before, _norms(model)))])
+            return outputs
 
         return watched
 
@@ -120,7 +126,8 @@ class Signals:
         (inputs, targets), (loss, outputs) = batch, result
         if step == 1:
             self._add(step, _network_signals(self._model))
-            self._unread = (parts.train, parts.val, outputs.shape[1] if outputs.ndim > 1 else 1)
+            width = outputs.shape[1] if outputs.ndim > 1 else 1
+            self._unread = (parts.train, parts.val, width, self._received(parts))
         self._add_watched()
         self._add(step, [("", "loss", loss)])
         self._add(step, batch_signals(inputs, targets, outputs, _codes_of(self._model)))
@@ -206,9 +213,9 @@ class Signals:
     def _read(self) -> list[float]:
         """Return the values of all rows, with one transfer."""
         if self._unread is not None:
-            train, val, width = self._unread
+            train, val, width, received = self._unread
             self._unread = None
-            found = data_signals(train, val, self._objective, width)
+            found = data_signals(train, val, self._objective, width, received)
             self._rows[:0] = [(1, layer, signal, value) for layer, signal, value in found]
         tensors = [
             (rank_of(row[3]) if row[3].ndim else row[3]).float()
@@ -217,6 +224,23 @@ class Signals:
         ]
         read = iter(torch.stack(tensors).tolist() if tensors else [])
         return [next(read) if isinstance(row[3], Tensor) else float(row[3]) for row in self._rows]
+
+    def _received(self, parts: "Parts") -> tuple[Tensor, Tensor] | None:
+        """Return what the network's first layer receives of some samples of both parts; None if it is these."""
+        found: list[Tensor | None] = []
+        self._model.eval()
+        try:
+            with uncompiled(), contextlib.suppress(Exception):  # own code that takes batches alone
+                samples = [batches.some_samples(SIMPLE) for batches in (parts.train, parts.val)]
+                found = [
+                    received_by_first(self._model, parts.forward, each[0])
+                    for each in samples
+                    if each is not None
+                ]
+        finally:
+            self._model.train()
+        train, val = found if len(found) > 1 else (None, None)
+        return None if train is None or val is None else (train, val)
 
     def _evaluation_signals(self, parts: "Parts", batch: Batch, outputs: Tensor, step: int) -> list[Signal]:
         """Pass some of the batch through the network in evaluation mode, and compare."""
@@ -229,6 +253,14 @@ class Signals:
                 evaluated = parts.predict(self._model, rows_of(inputs, 0, count))
                 if step == 1:
                     with contextlib.suppress(Exception):  # own code that takes whole batches alone
+                        fewer = rows_of(inputs, 0, min(count, _DIFFERENTIATED))
+                        found += slope_signals(
+                            self._model,
+                            parts.forward,
+                            lambda outputs: self._objective.loss(outputs, few[:_DIFFERENTIATED]),
+                            fewer,
+                        )
+                    with contextlib.suppress(Exception):
                         found += network_signals(
                             self._model, parts.forward, rows_of(inputs, 0, count), evaluated
                         )
@@ -266,6 +298,8 @@ def _network_signals(model: nn.Module) -> Iterator[Signal]:
             yield name, "batch_norm", 1.0
         if isinstance(module, _DROPOUTS):
             yield name, "dropout", module.p
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            yield name, "embedding", 1.0
 
 
 def _spreads_of_units(model: nn.Module) -> Iterator[Signal]:
@@ -274,6 +308,18 @@ def _spreads_of_units(model: nn.Module) -> Iterator[Signal]:
         if parameter.ndim > 1 and parameter.numel() and parameter.shape[0] > 1:
             ranges = parameter.float().amax(0) - parameter.float().amin(0)
             yield name, "unit_spread", ranges.mean() / parameter.float().abs().amax().clamp_min(_TINY)
+
+
+@torch.no_grad()
+def _norms(model: nn.Module) -> Tensor:
+    """Return the norm of each trained parameter, shape (L,)."""
+    trained = (parameter for parameter in model.parameters() if parameter.requires_grad)
+    return torch.stack([torch.linalg.vector_norm(parameter) for parameter in trained])
+
+
+def _largest_change(before: Tensor, after: Tensor) -> Tensor:
+    """Return the largest change of a norm, as a share of it."""
+    return ((after - before).abs() / before.clamp_min(_TINY)).amax()
 
 
 def _difference(trained: Tensor, evaluated: Tensor) -> Tensor:

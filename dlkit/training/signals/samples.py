@@ -78,6 +78,20 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         yield "", "val_new_classes", val_y.mean(0)[train_y.mean(0) < _FEWER * val_y.mean(0)].sum()
 
 
+@torch.no_grad()
+def skill_of(train: Samples, val: Samples, width: int) -> float:
+    """Return how well simple methods that know some samples answer others: 0 as a constant, 1 perfectly.
+
+    Args:
+        train: Inputs and targets that they know.
+        val: Those that they are asked.
+        width: Outputs of the network: the number of classes.
+    """
+    known, asked = ((_columns(x), _numbers(y, width)) for x, y in (train, val))
+    classes = not train[1].is_floating_point()
+    return _skills(known, asked, _score_of_classes if classes else _score_of_numbers)[0]
+
+
 def _projected(rows: Tensor) -> Tensor:
     """Return a number for each row, by which rows that are alike are found."""
     return rows.double() @ torch.arange(1, rows.shape[1] + 1, dtype=torch.float64).sin()
