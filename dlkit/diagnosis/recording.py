@@ -13,6 +13,7 @@ _MAX_POINTS = 1000
 _FIRST_POINTS = 50
 _SO_FAR = 0.05
 _CHANCE, _USUAL_TAIL, _BALANCED = 2.0, 5.0, 0.5
+_ALIKE = 1e-6
 _MOSTLY_REPEATED, _ROWS_READ, _HALF = 0.8, 384, 0.5
 
 VERY_FEW = 50
@@ -167,6 +168,21 @@ class Recording:
         """Return whether validation is neither near a perfect answer nor near what simple methods make of the data."""
         return self.skill is None or self.skill < well or self.falls_short(by)
 
+    @property
+    def ignores_inputs(self) -> bool:
+        """Whether at the first step the outputs did not depend on the inputs at all."""
+        used, spreads = self.number("inputs_used"), self.points("output_spread")[:1]
+        alike = any(value <= _ALIKE * self.output_sizes().get(step, 0.0) for step, value in spreads)
+        return used == 0 or (used is None and alike)
+
+    @property
+    def mode_difference(self) -> float:
+        """How far outputs differ between training and evaluation mode at the first step, without a layer for it."""
+        dropped = any(found[0][1] > 0 for found in self.layers("dropout").values())
+        if dropped or self.layers("batch_norm"):
+            return 0.0
+        return self.number("mode_difference") or 0.0
+
     def output_sizes(self) -> dict[int, float]:
         """Return the largest output by step, without its sign."""
         sizes: dict[int, float] = {}
@@ -177,8 +193,13 @@ class Recording:
 
     @property
     def matrices(self) -> list[str]:
-        """Names of the trained parameters of two axes or more, in the order of the network."""
-        return [name for name in self.signals.get("units", {}) if name in self.signals.get("grad_norm", {})]
+        """Names of the trained parameters of two axes or more, in the order in which they compute, if that is known."""
+        found = [name for name in self.signals.get("units", {}) if name in self.signals.get("grad_norm", {})]
+        called = {layer: place for place, layer in enumerate(self.signals.get("act_std", {}))}
+        layers = {name: name.rpartition(".")[0] for name in found}
+        if not called.keys() >= set(layers.values()):
+            return found
+        return sorted(found, key=lambda name: called[layers[name]])
 
 
 def late(points: Sequence[Point]) -> list[Point]:

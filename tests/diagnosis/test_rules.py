@@ -107,7 +107,11 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
     ),
     "most frozen": (
         "frozen",
-        lambda: healthy({"frozen": {"first.weight": [(1, 1.0)], "second.weight": [(1, 1.0)]}}, freeze="*"),
+        lambda: healthy(
+            {"frozen": {"first.weight": [(1, 1.0)], "second.weight": [(1, 1.0)]}},
+            history=stuck(0.5),
+            freeze="*",
+        ),
         "warning",
         "--freeze",
     ),
@@ -825,6 +829,131 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         None,
     ),
+    "values of thousands within the network": (
+        "input_scale",
+        lambda: healthy(
+            {"received_mean": {"first": [(1, 120.0)]}, "received_std": {"first": [(1, 60.0)]}},
+            history=stuck(0.5),
+        ),
+        "warning",
+        None,
+    ),
+    "codes of 1e20 beside which all is alike": (
+        "input_scale",
+        lambda: healthy(whole(stored_std=1e19, input_constant=0.7)),
+        "warning",
+        None,
+    ),
+    "few different rows, of which little is learned": (
+        "constant_input",
+        lambda: healthy(whole(input_constant=0.8, repeated_rows=0.6), history=stuck(0.8)),
+        "warning",
+        None,
+    ),
+    "an activation whose result nothing uses": (
+        "linear",
+        lambda: healthy({"unused": {"act": [(1, 1.0)]}}, history=stuck(0.5)),
+        "warning",
+        None,
+    ),
+    "weights that forward cuts off": (
+        "not_updated",
+        lambda: healthy({"overwritten": {"": [(2, 0.3), (3, 0.2)]}}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "a hook that turns gradients round": (
+        "no_gradient",
+        lambda: healthy(whole(slope=-0.8), history=stuck()),
+        "warning",
+        None,
+    ),
+    "a detached branch beside one with gradients": (
+        "no_gradient",
+        lambda: healthy(whole(slope=2.5), history=stuck(0.5)),
+        "warning",
+        None,
+    ),
+    "weights for another network's width": (
+        "init",
+        lambda: healthy(
+            {
+                "weight_norm": {
+                    name: constant(80.0) for name in ("first.weight", "second.weight", "output.weight")
+                },
+                "size": {name: [(1, 8192.0)] for name in ("first.weight", "second.weight", "output.weight")},
+            },
+            history=stuck(0.5),
+        ),
+        "warning",
+        None,
+    ),
+    "what tells samples apart is lost on the way": (
+        "inputs_ignored",
+        lambda: healthy(whole(simple_skill=0.9, received_skill=0.1), history=stuck(0.5)),
+        "warning",
+        None,
+    ),
+    "a weight under which one answer pays": (
+        "majority",
+        lambda: healthy(
+            whole(whole_label_share=0.3, predicted_share=1.0),
+            history={**stuck(0.2), "val_accuracy": [0.3] * 10},
+            target_weights="a=1000",
+        ),
+        "warning",
+        "--target-weights",
+    ),
+    "a penalty that keeps the network from what simple methods reach": (
+        "over_regularised",
+        lambda: healthy(whole(simple_skill=0.95), history=stuck(0.4), l1=0.02),
+        "warning",
+        "--l1",
+    ),
+    "numbers that are all below zero": (
+        "softmax",
+        lambda: healthy(
+            {**whole(output_min=-2.0, output_max=-0.1), "output_sum_error": {}, "classes": {}},
+            history=stuck(),
+        ),
+        "warning",
+        None,
+    ),
+    "a column that another relation was learned with": (
+        "val_differs",
+        lambda: healthy(
+            whole(
+                val_input_shift=0.1, simple_train=0.96, simple_val=0.99, simple_skill=0.76, val_samples=90.0
+            ),
+            history={**stuck(0.2), "train_loss": [0.02] * 10},
+        ),
+        "warning",
+        None,
+    ),
+    "noise on the targets of training alone": (
+        "labels",
+        lambda: healthy(
+            {
+                **whole(simple_train=0.0, simple_val=0.8, val_samples=300.0),
+                "classes": {},
+            },
+            history={"train_loss": [2.0] * 10, "val_loss": [0.1] * 10},
+        ),
+        "warning",
+        None,
+    ),
+    "outputs of dropout that are far apart": (
+        "mode_gap",
+        lambda: healthy({**whole(mode_difference=2.0), "batch_norm": {}}, history=stuck(0.4)),
+        "warning",
+        None,
+    ),
+    "gates that let next to nothing pass": (
+        "vanishing",
+        lambda: healthy(whole(output_spread=1e-9, inputs_used=1.0), history=stuck()),
+        "warning",
+        None,
+    ),
 }
 
 
@@ -839,7 +968,7 @@ def test_a_rule_finds_its_fault(name: str) -> None:
     assert (None if evidence.cure.option == "code" else evidence.cure.option) == option
     if option and option.startswith("--"):
         assert option.removeprefix("--").replace("-", "_") in FIELDS
-        assert evidence.cure.value is not None or option in ("--freeze", "--limit")
+        assert evidence.cure.value is not None or option in ("--freeze", "--limit", "--target-weights")
 
 
 def test_every_rule_has_a_fault_that_it_finds() -> None:
@@ -857,6 +986,65 @@ def test_a_rule_is_silent_on_a_healthy_run_and_without_signals(rule, recording) 
 
 
 SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
+    "a data-dependent start, once": (
+        "not_updated",
+        lambda: healthy({"overwritten": {"": [(2, 0.3), (3, 0.0)]}}, history=stuck()),
+    ),
+    "gradients of a straight-through estimator in a run that is good": (
+        "no_gradient",
+        lambda: healthy(whole(slope=2.5), history=stuck(0.1)),
+    ),
+    "embeddings of spread one": (
+        "init",
+        lambda: healthy(
+            {
+                "weight_norm": {"first.weight": constant(80.0), "second.weight": constant(80.0)},
+                "size": {name: [(1, 8192.0)] for name in ("first.weight", "second.weight")},
+                "embedding": {"first": [(1, 1.0)], "second": [(1, 1.0)]},
+            },
+            history=stuck(0.5),
+        ),
+    ),
+    "units that are zero since all inputs are alike to them": (
+        "dead",
+        lambda: healthy({**whole(inputs_used=0.0), "dead": {"relu": constant(0.8)}}, history=stuck()),
+    ),
+    "weights that shrink since nothing reaches them": (
+        "over_regularised",
+        lambda: healthy(
+            {**whole(inputs_used=0.0), "weight_norm": {"first.weight": [(1, 5.0), (201, 0.5)]}},
+            history=stuck(),
+        ),
+    ),
+    "a few steps of one answer": (
+        "majority",
+        lambda: healthy(
+            {**whole(whole_label_share=0.8, predicted_share=1.0), "grad_norm": {"first.weight": [(9, 1.0)]}},
+            history={**stuck(), "step": [1.0 * epoch for epoch in range(1, 11)]},
+        ),
+    ),
+    "one column of data, in a network of many units": (
+        "bottleneck",
+        lambda: healthy(
+            {
+                "act_std": {name: constant(0.5) for name in ("first", "relu", "second", "output")},
+                "act_rank": {"first": [(1, 1.0)], "relu": [(1, 9.0)], "output": [(1, 9.0)]},
+                "inputs": {
+                    "first.weight": [(1, 1.0)],
+                    "second.weight": [(1, 128.0)],
+                    "output.weight": [(1, 128.0)],
+                },
+            },
+            history=stuck(0.5),
+        ),
+    ),
+    "a relation that training does not have at all": (
+        "val_differs",
+        lambda: healthy(
+            whole(val_input_shift=0.1, val_relation_shift=0.9, simple_train=0.02, simple_val=0.9),
+            history=stuck(0.9),
+        ),
+    ),
     "as little as neighbours reach": (
         "underfit",
         lambda: healthy(whole(simple_skill=0.25), history=stuck(0.75)),

@@ -9,7 +9,7 @@ from dlkit.diagnosis.rule import OF_LAYERS, Rule
 
 _NOTE_DEAD, _NOTE_SATURATED = 0.5, 0.2
 _LEARNED, _WELL = 0.5, 0.85
-_JUMP = 100.0
+_JUMP, _AT_FIRST = 100.0, 0.9
 _SMALLER_START = Cure("start with smaller weights (Xavier), normalise the inputs, or use ReLU")
 
 
@@ -39,7 +39,7 @@ def exploding(recording: Recording, limit: float) -> Evidence | None:
 
 
 def dead_units(recording: Recording, limit: float) -> Evidence | None:
-    """Find rectifiers of which most units are zero for every sample."""
+    """Find rectifiers of which most units are zero for every sample, and not because all inputs are alike to them."""
     recorded = recording.layers("dead")
     found = {
         **recorded,
@@ -49,6 +49,8 @@ def dead_units(recording: Recording, limit: float) -> Evidence | None:
     if not worst:
         return None
     layer, share = max(worst.items(), key=lambda pair: pair[1])
+    if found[layer][0][1] < _AT_FIRST and recording.ignores_inputs:
+        return None
     if share < _NOTE_DEAD or not persists(found[layer], _NOTE_DEAD):
         return None
     alarm = persists(found[layer], limit) and (recording.learned_less(_LEARNED) or share > 0.95)
@@ -68,12 +70,14 @@ def dead_units(recording: Recording, limit: float) -> Evidence | None:
 
 
 def _silent(recording: Recording) -> dict[str, list[Point]]:
-    """Return layers of other functions that put out nothing but zeros, as all dead."""
+    """Return other functions without weights that put out nothing but zeros, as all dead."""
     means, spreads = recording.layers("act_mean"), recording.layers("act_std")
     return {
         layer: [(step, 1.0) for step, _ in points]
         for layer, points in spreads.items()
-        if len(points) > 2 and all(value == 0 for _, value in (*points, *means.get(layer, ())))
+        if recording.number("size", f"{layer}.weight") is None
+        and len(points) > 2
+        and all(value == 0 for _, value in (*points, *means.get(layer, ())))
     }
 
 

@@ -9,10 +9,11 @@ from dlkit.diagnosis.rule import OF_SCALE, Rule
 
 _SOURCE_TDC = "TheDeepChecker (arXiv 2204.00694)"
 _GOOD_GAIN = 0.9
-_LEARNED_NOTHING, _MOSTLY = 0.1, 0.75
+_LEARNED_NOTHING, _HALF, _MOSTLY = 0.1, 0.5, 0.75
 _WIDEST_COLUMN = 100.0
 _FALLS_SHORT = 0.1
 _FAR, _WELL = 100.0, 0.85
+_ENORMOUS, _COLLAPSED = 1e10, 0.3
 
 
 def bad_numbers(recording: Recording, _limit: float) -> Evidence | None:
@@ -36,12 +37,18 @@ def constant_inputs(recording: Recording, limit: float) -> Evidence | None:
     simple, skill = recording.simple, recording.skill
     if simple is not None and skill is not None and max(simple, skill) < _LEARNED_NOTHING:
         limit = _MOSTLY
+    if (recording.number("repeated_rows") or 0.0) > _HALF and recording.finished and recording.suffers(_HALF):
+        limit = _MOSTLY  # what tells samples apart is gone
     for name, points in inputs.items():
         if all(median(each) >= limit for each in inputs.values()):
             what = f"input {name}" if name else "the input"
+            share = median(points)
             return Evidence(
-                message=f"{what} is the same for all samples of a batch",
-                value=median(points),
+                message=f"{what} is the same for all samples of a batch"
+                if share == 1
+                else f"{share:.0%} of the features of {what} are the same for all samples of a batch",
+                value=share,
+                threshold=limit,
                 layer=name,
                 step=points[0][0],
                 cure=_normalised(recording, "the data hold no information; check how they are read"),
@@ -59,7 +66,7 @@ def input_scale(recording: Recording, limit: float) -> Evidence | None:
     if not std and size <= limit:
         return None  # the same for all samples; a spread far below the mean is lost by rounding
     if 1 / limit <= std and size <= limit:
-        return _far_values(recording)
+        return _far_values(recording) or _collapsed(recording) or _scaled_inside(recording, limit)
     gain = recording.gain()
     return Evidence(
         message=f"the inputs have mean {mean:.3g} and standard deviation "
@@ -88,6 +95,45 @@ def _far_values(recording: Recording) -> Evidence | None:
         cure=Cure("take these values out, or mark them as missing: a wrong unit, or a code such as -9999"),
         confirm="dlkit data check DATA",
     )
+
+
+def _collapsed(recording: Recording) -> Evidence | None:
+    """Find a column whose spread is so large that all its usual values are the same beside it."""
+    std, alike = recording.number("stored_std"), median(recording.points("input_constant"))
+    if std is None or std < _ENORMOUS or not alike > _COLLAPSED:
+        return None
+    return Evidence(
+        message=f"a column of the inputs has a standard deviation of {std:.2g} before it is normalised, beside which"
+        " its usual values are all alike",
+        value=std,
+        threshold=_ENORMOUS,
+        healthy="up to 1e6",
+        step=1,
+        cure=Cure(
+            "take out values such as 1e20, or mark them as missing (NaN): they are codes, no measurements"
+        ),
+        confirm="dlkit data check DATA",
+    )
+
+
+def _scaled_inside(recording: Recording, limit: float) -> Evidence | None:
+    """Find inputs that the network scales itself before its first layer."""
+    for layer, points in recording.layers("received_std").items():
+        mean, std = recording.number("received_mean", layer) or 0.0, points[0][1]
+        size = math.hypot(mean, std)
+        if (1 / limit <= size <= limit) or not size or not recording.suffers(_WELL):
+            continue
+        return Evidence(
+            message=f"{layer} receives values of mean {mean:.3g} and standard deviation {std:.3g}, though the inputs"
+            " are normalised",
+            value=size,
+            threshold=limit if size > limit else 1 / limit,
+            layer=layer,
+            step=points[0][0],
+            cure=Cure("leave factors and offsets out of forward(): what it gets is normalised already"),
+            confirm="dlkit inspect acts RUN shows the first layer's outputs",
+        )
+    return None
 
 
 def column_scale(recording: Recording, limit: float) -> Evidence | None:
@@ -132,7 +178,9 @@ RULES = (
         stage="data",
         signals=("input_constant",),
         threshold=1.0,
-        condition="every feature is the same in all samples of the batches",
+        condition="every feature is the same in all samples of the batches, or three quarters of them where nothing can"
+        " be learned, or where half of the training samples repeat another and validation gets less than half of the"
+        " way to a perfect answer",
         healthy="up to 0.6 (borders of images)",
         source=_SOURCE_TDC,
         cure="--normalize auto, or check how the data are read",
@@ -153,16 +201,26 @@ RULES = (
         name="input_scale",
         title="inputs that are not normalised",
         stage="data",
-        signals=("input_mean", "input_std", "column_outlier", "val_loss"),
+        signals=(
+            "input_mean",
+            "input_std",
+            "received_mean",
+            "received_std",
+            "column_outlier",
+            "stored_std",
+            "val_loss",
+        ),
         threshold=20.0,
         condition="mean and standard deviation beyond 20 together, or standard deviation below 1/20; a note where"
         " the loss fell by 90 % all the same; or a column's standard deviation is 100 times the median distance from"
-        " its median, and validation gets less than 85 % of the way to a perfect answer",
+        " its median, or the first layer receives values of a size beyond 20 or below 1/20, and validation gets less"
+        " than 85 % of the way to a perfect answer; or a column has a standard deviation of 1e10 before it is"
+        " normalised, and many values are alike after it",
         healthy="mean 0, standard deviation 1",
         source="Amazon SageMaker Debugger, TensorVariance; Glorot and Bengio 2010",
         cure="--normalize auto",
         find=input_scale,
-        explains=(*OF_SCALE, "val_differs"),
+        explains=(*OF_SCALE, "val_differs", "inputs_ignored"),
         live=True,
     ),
     Rule(

@@ -65,8 +65,10 @@ def _strange_part(recording: Recording, skill: float) -> str:
         return ""
     tail = max(1.0, (recording.number("whole_target_max") or 0.0) / _USUAL_TAIL)
     chance = tail * _CHANCE / math.sqrt(min(*_counts(recording), _ROWS_READ))
-    if abs(train - val) < max(_STRANGE, chance) or min(train, val) > _LEARNED_NOTHING or skill > _WELL:
+    if abs(train - val) < max(_STRANGE, chance) or min(train, val) > _LEARNED_NOTHING:
         return ""
+    if skill > _WELL and (train > val or recording.number("classes")):
+        return ""  # of numbers that vary more than those of validation, a good answer says little
     strange, other = ("training", val) if train < val else ("validation", train)
     return (
         f"nearest neighbours tell the targets of {strange} from the inputs to {max(min(train, val), 0):.0%},"

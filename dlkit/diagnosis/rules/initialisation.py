@@ -12,7 +12,7 @@ from dlkit.diagnosis.rule import Rule
 _ALIKE = 1e-6
 _LEARNED, _WELL = 0.5, 0.85
 _FEW, _FAR = 8, 3.0
-_SMALL, _LARGE = 0.1, 2.0
+_SMALL, _LARGE, _MANY_TIMES = 0.1, 2.0, 4.0
 _DIFFER = 0.01
 _NARROW_BY_DESIGN = ("spatial", "pbpk")  # one number for a point, one rate for a flow
 
@@ -25,7 +25,43 @@ def bad_start(recording: Recording, limit: float) -> Evidence | None:
         or _high_first_loss(recording, limit)
         or _small_weights(recording)
         or _large_weights(recording)
+        or _growing_weights(recording)
     )
+
+
+def _growing_weights(recording: Recording) -> Evidence | None:
+    """Find weights that start much larger than what keeps the spread from layer to layer."""
+    sizes = _gains(recording)
+    large = [layer for layer, value in sizes.items() if value > _MANY_TIMES]
+    if (
+        len(large) < 2
+        or 2 * len(large) < len(sizes)
+        or not recording.finished
+        or not recording.suffers(_WELL)
+    ):
+        return None
+    return Evidence(
+        message=f"the weights of {listed(large)} start at {sizes[large[0]]:.2g} times what keeps the spread of its"
+        " inputs",
+        value=sizes[large[0]],
+        threshold=_MANY_TIMES,
+        healthy="0.57 to 1.9",
+        layer=large[0],
+        step=1,
+        cure=_default_start(recording),
+        confirm="dlkit inspect acts RUN shows outputs that grow from layer to layer",
+    )
+
+
+def _gains(recording: Recording) -> dict[str, float]:
+    """Return the root mean square weight of each matrix times the root of the inputs of a unit; not of embeddings."""
+    embeddings = {f"{layer}.weight" for layer in recording.layers("embedding")}
+    sizes = {}
+    for layer in recording.matrices:
+        units, norm = recording.number("units", layer), recording.number("weight_norm", layer)
+        if units and norm and layer not in embeddings and not recording.config.get("init"):
+            sizes[layer] = norm / math.sqrt(units)
+    return sizes
 
 
 def _large_weights(recording: Recording) -> Evidence | None:
@@ -52,14 +88,7 @@ def _large_weights(recording: Recording) -> Evidence | None:
 
 def _small_weights(recording: Recording) -> Evidence | None:
     """Find weights that start much smaller than what keeps the spread from layer to layer."""
-    sizes = {}
-    for layer in recording.matrices:
-        units, size = recording.number("units", layer), recording.number("size", layer)
-        norm = recording.number("weight_norm", layer)
-        if units and size and norm and not recording.config.get("init"):
-            sizes[layer] = norm / math.sqrt(
-                units
-            )  # root mean square weight times the root of the inputs of a unit
+    sizes = _gains(recording)
     small = [layer for layer, value in sizes.items() if value < _SMALL]
     skill = recording.skill
     if len(small) < 2 or 2 * len(small) < len(sizes) or skill is None or skill > _WELL:
@@ -178,16 +207,19 @@ def _narrow_place(recording: Recording, needed: float) -> tuple[str, float] | No
 
     By the numbers of inputs, or by the rank of what a wider layer puts out for different samples at the first step.
     """
-    trained = recording.layers("grad_norm")
+    trained, called = recording.layers("grad_norm"), list(recording.layers("act_std"))
     widths = [
         (layer, recording.number("inputs", layer) or math.inf)
         for layer in recording.layers("inputs")
         if layer in trained
+        and layer != f"{next(iter(called), '')}.weight"  # it takes the inputs, however few
     ]
     if any(
         points[0][1] == 0 for points in recording.layers("act_std").values()
     ):  # nothing passes, so no rank tells
         return _first_narrow(widths, needed)
+    if (recording.number("inputs", f"{next(iter(called), '')}.weight") or math.inf) <= needed:
+        return None  # the data have no more
     ranks = [(layer, points[0][1]) for layer, points in recording.layers("act_rank").items()]
     several = (recording.number("classes") or 0.0) > 2  # of one number for an answer, the rank is 1
     differ = ranks and (recording.number("act_spread", ranks[-1][0]) or 0.0) > _DIFFER

@@ -10,7 +10,7 @@ from dlkit.diagnosis.rule import Rule
 _WORSE, _MUCH_WORSE, _SHARE_OF_CONSTANT = 1.5, 2.0, 0.1
 _SETTLED = 51
 _WELL, _SHORT, _LITTLE = 0.85, 0.1, 0.35
-_OTHER, _RANDOM = 0.12, 0.05
+_OTHER, _FAR_APART, _RANDOM = 0.12, 1.0, 0.05
 _AVERAGED, _BEHIND = 3.0, 0.3
 
 
@@ -46,10 +46,9 @@ def _random_outputs(recording: Recording) -> Evidence | None:
 def _other_outputs(recording: Recording) -> Evidence | None:
     """Judge by the outputs of a network without dropout and batch norm, which should be the same."""
     points = recording.points("mode_difference")
-    dropped = any(found[0][1] > 0 for found in recording.layers("dropout").values())
-    if not points or dropped or recording.layers("batch_norm"):
+    if not recording.mode_difference or median(points) < _OTHER:
         return None
-    if median(points) < _OTHER or not recording.suffers(_LITTLE, _SHORT):
+    if not recording.suffers(_WELL if median(points) > _FAR_APART else _LITTLE, _SHORT):
         return None
     return Evidence(
         message=f"outputs differ by {median(points):.2g} of their spread between training and evaluation mode, without"

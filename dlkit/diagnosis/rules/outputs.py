@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dlkit.diagnosis.cures import other_activation
-from dlkit.diagnosis.findings import Cure, Evidence
+from dlkit.diagnosis.findings import Cure, Evidence, listed
 from dlkit.diagnosis.recording import Point, Recording, late
 from dlkit.diagnosis.rule import OF_WIRING, Rule
 
@@ -15,6 +15,7 @@ _SHOWN = 3
 _TINY = 1e-6
 _WELL, _SHORT, _HALF, _THIRD = 0.85, 0.1, 0.5, 0.33
 _NEARLY, _FEW = 0.97, 8
+_LOST = 0.25
 _RANDOM = 0.01
 
 
@@ -37,6 +38,8 @@ def mixed_samples(recording: Recording, limit: float) -> Evidence | None:
 
 def straight(recording: Recording, limit: float) -> Evidence | None:
     """Find layers without an activation between them: all together they are one linear layer."""
+    if unused := _unused_activation(recording):
+        return unused
     curvature, skill = recording.number("curvature"), recording.skill
     spreads = recording.points("output_spread")
     if curvature is None or curvature > limit or skill is None or len(recording.matrices) < 2:
@@ -50,6 +53,24 @@ def straight(recording: Recording, limit: float) -> Evidence | None:
         cure=other_activation(recording) or Cure("put nn.ReLU() or another activation between the layers"),
         confirm="dlkit inspect model RUN lists the layers",
         level="warning" if recording.falls_short(_SHORT) else "note",
+    )
+
+
+def _unused_activation(recording: Recording) -> Evidence | None:
+    """Find activations that are computed, and whose result nothing uses."""
+    unused = list(recording.layers("unused"))
+    if not unused:
+        return None
+    return Evidence(
+        message=f"nothing uses what {listed(unused)} computes",
+        value=float(len(unused)),
+        threshold=0.0,
+        healthy="0",
+        layer=unused[0],
+        step=1,
+        cure=Cure("take the result, x = self.act(x): an activation does not change what it is given"),
+        confirm="dlkit inspect model RUN lists the layers",
+        level="warning" if recording.suffers(_NEARLY) else "note",
     )
 
 
@@ -72,6 +93,8 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
         name, value = "ReLU", lowest
     elif lowest >= 0 and len(low) > _SHOWN and _spread(low, high) > _RANGE:
         name, value = "sigmoid" if highest <= 1 else "a function without negative values", lowest
+    elif not classes and highest <= 0 and len(low) > _SHOWN and _spread(low, high) > _RANGE:
+        name, value = "a function without positive values", highest
     elif _reaches(low, -1.0) and _reaches(high, 1.0):
         name, value = "tanh", highest
     if not name:
@@ -92,7 +115,7 @@ def inputs_ignored(recording: Recording, limit: float) -> Evidence | None:
     if len(spreads) < 2:
         return _part_ignored(recording)
     ratios = [value / max(sizes.get(step, 0.0), 1e-30) for step, value in spreads]
-    if max(ratios) > limit:
+    if max(ratios) > limit or (recording.number("inputs_used") or 0.0) > _HALF:
         return _part_ignored(recording)
     return Evidence(
         message="the outputs are the same for all inputs",
@@ -119,7 +142,7 @@ def _part_ignored(recording: Recording) -> Evidence | None:
             confirm="dlkit inspect acts RUN",
         )
     if used is None or not 0 < used < (_THIRD if codes else _HALF):
-        return _few_directions(recording)
+        return _few_directions(recording) or _lost_on_the_way(recording)
     return Evidence(
         message=f"the outputs depend on {used:.0%} of the input features",
         value=used,
@@ -134,9 +157,8 @@ def _part_ignored(recording: Recording) -> Evidence | None:
 
 def _few_directions(recording: Recording) -> Evidence | None:
     """Find inputs of which less than it takes to answer gets to the first layer."""
-    ranks, layers = recording.layers("act_rank"), recording.matrices
-    layer, points = next(iter(ranks.items()), ("", []))
-    inputs = recording.number("inputs", layers[0]) if layers else None
+    layer, points = next(iter(recording.layers("act_rank").items()), ("", []))
+    inputs = recording.number("inputs", f"{layer}.weight")
     classes = recording.number("classes")
     needed = max(1.0, (classes - 1) / 2) if classes else 1.0
     if not points or inputs is None or not 1 <= points[0][1] <= needed < min(inputs, _FEW) or classes == 2:
@@ -144,6 +166,8 @@ def _few_directions(recording: Recording) -> Evidence | None:
     units = recording.number("units", f"{layer}.weight") or 0.0
     if units <= points[0][1] or recording.skill is None or recording.skill > _WELL:
         return None
+    if recording.mode_difference > 1:
+        return None  # in training, most of the inputs may be dropped
     return Evidence(
         message=f"what {layer} makes of {inputs:g} inputs varies in {points[0][1]:g} direction"
         + "s" * (points[0][1] != 1),
@@ -153,6 +177,27 @@ def _few_directions(recording: Recording) -> Evidence | None:
         layer=layer,
         step=1,
         cure=Cure("pass the inputs on as they are: a mean, a sum or an index takes most of them away"),
+        confirm="dlkit inspect acts RUN",
+    )
+
+
+def _lost_on_the_way(recording: Recording) -> Evidence | None:
+    """Find a first layer that receives much less of the targets than the inputs hold, by simple methods."""
+    received, simple = recording.number("received_skill"), recording.simple
+    if received is None or simple is None or simple - max(received, 0.0) < _LOST:
+        return None
+    if not recording.falls_short(_SHORT):
+        return None
+    return Evidence(
+        message=f"of what the first layer receives, simple methods get {max(received, 0):.0%} of the way to a perfect"
+        f" answer; of the inputs themselves, {simple:.0%}",
+        value=simple - max(received, 0.0),
+        threshold=_LOST,
+        healthy="0",
+        step=1,
+        cure=Cure(
+            "pass the inputs on as they are: what comes before the first layer loses what tells them apart"
+        ),
         confirm="dlkit inspect acts RUN",
     )
 
@@ -176,7 +221,8 @@ RULES = (
         signals=("output_sum_error", "output_min", "output_max"),
         threshold=1e-3,
         condition="outputs lie in 0..1 and each sample's sum to 1 within 1e-3; or none is below 0 at any step, though"
-        " they vary (sigmoid, ReLU, softplus, a square); or they lie in -1..1 and at both ends",
+        " they vary (sigmoid, ReLU, softplus, a square), or of numbers none is above 0; or they lie in -1..1 and at"
+        " both ends",
         healthy="logits of both signs",
         source="UMLAUT (Schoop et al. 2021); NeuraLint",
         cure="leave it out after the last layer",
@@ -202,10 +248,11 @@ RULES = (
         name="linear",
         title="layers without an activation between them",
         stage="wiring",
-        signals=("curvature", "simple_skill", "val_loss"),
+        signals=("curvature", "unused", "simple_skill", "val_loss"),
         threshold=1e-4,
         condition="two matrices or more, outputs that lie straight between those of two samples to 1e-4 of their"
-        " spread, and validation is worse than what simple methods reach; else a note",
+        " spread, and validation is worse than what simple methods reach; or nothing uses the result of an activation,"
+        " and validation gets less than 97 % of the way to a perfect answer or stays below simple methods; else a note",
         healthy="0.01 to 1",
         source="measured here",
         cure="an activation between the layers",
@@ -216,12 +263,13 @@ RULES = (
         name="inputs_ignored",
         title="inputs that do not matter",
         stage="wiring",
-        signals=("output_spread", "output_std", "output_min", "output_max", "inputs_used", "act_rank"),
+        signals=("output_spread", "output_std", "inputs_used", "act_rank", "simple_skill", "received_skill"),
         threshold=1e-6,
         condition="the outputs' spread over samples is below 1e-6 of their size in every measured step; or they depend"
         " on fewer than half of the features (a third of codes), and validation gets less than 97 % of the way to a"
         " perfect answer, or on none and change by 1 % with each evaluation;"
-        " or one number, or fewer than half the classes less one, reach the first layer",
+        " or one number, or fewer than half the classes less one, reach the first layer; or simple methods get 25 %"
+        " less far with what it receives than with the inputs, and validation gets less far than they do with these",
         healthy="0.1 to 1",
         source="TheDeepChecker; Karpathy, A Recipe for Training Neural Networks",
         cure="use the inputs in forward()",

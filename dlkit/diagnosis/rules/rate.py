@@ -22,6 +22,7 @@ _NOT_FINITE_AT_ONCE = Cure(
     "keep log, sqrt and divisions there away from zero and below: add 1e-6, or clamp(min=1e-6)"
 )
 _STILL = 0.9
+_MOSTLY_DROPPED = 3.0  # times the spread of the outputs that training and evaluation mode differ by
 _FIRST_STEPS = 10
 _CLIPPED = 10.0
 _LONG_MEMORY = 0.97
@@ -72,7 +73,7 @@ def not_finite(recording: Recording, _limit: float) -> Evidence | None:
 
 def rate_too_high(recording: Recording, limit: float) -> Evidence | None:
     """Find steps that move the weights by a large share of themselves, or a loss that rises."""
-    if (recording.number("evaluation_noise") or 0.0) > _RANDOM:
+    if (recording.number("evaluation_noise") or 0.0) > _RANDOM or recording.mode_difference > _MOSTLY_DROPPED:
         return None  # gradients of noise
     return (
         _large_steps(recording, limit)

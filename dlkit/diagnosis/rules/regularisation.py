@@ -14,6 +14,7 @@ _SHORT, _MANY = 0.1, 0.6
 _SMALL, _USUAL = 4, 32
 _AT_FIRST = 20
 _SMOOTH = 0.5
+_PENALTIES = {"l1": 1e-3, "weight_decay": 0.2}
 _SYMPTOMS = (
     "dead",
     "saturated",
@@ -51,7 +52,7 @@ def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
 def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     """Find weights that shrink away, or units that are mostly dropped, while the loss stays high."""
     skill = recording.skill
-    if skill is None or (skill > _HARDLY and not recording.falls_short(_SHORT)):
+    if skill is None or recording.ignores_inputs or (skill > _HARDLY and not recording.falls_short(_SHORT)):
         return None
     smoothing = recording.config.get("label_smoothing", 0.0)
     if smoothing > _SMOOTH:
@@ -64,6 +65,8 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
             cure=change("label_smoothing", smoothing, 0.1),
             confirm="dlkit plot RUN",
         )
+    if (penalty := _large_penalty(recording)) is not None:
+        return penalty
     drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
     matrices = set(recording.matrices)
     norms = [points for layer, points in recording.layers("weight_norm").items() if layer in matrices]
@@ -89,6 +92,23 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
             cure=argument(recording, "dropout", 0.1) or Cure("drop 10 to 50 %"),
             confirm="train_loss beside eval_loss in RUN/probes.csv",
         )
+    return None
+
+
+def _large_penalty(recording: Recording) -> Evidence | None:
+    """Find a penalty that is far above any usual one."""
+    for name, most in _PENALTIES.items():
+        given = recording.config.get(name, 0.0)
+        if given > most:
+            return Evidence(
+                message=f"--{name.replace('_', '-')} {given:g} is a large penalty, {learned(recording.skill or 0.0)}",
+                value=given,
+                threshold=most,
+                healthy="0 to 0.1" if name == "weight_decay" else "0 to 1e-4",
+                step=1,
+                cure=_less_decay(recording),
+                confirm="dlkit inspect weights RUN",
+            )
     return None
 
 
@@ -123,8 +143,9 @@ RULES = (
         stage="learning rate",
         signals=("weight_norm", "dropout", "val_loss", "constant_loss"),
         threshold=_SHRANK,
-        condition="the weights shrank to 0.3 of their size, a layer drops over 60 % or --label-smoothing is over 0.5,"
-        " and validation gets less than 35 % of the way to a perfect answer or stays below simple methods",
+        condition="the weights shrank to 0.3 of their size, a layer drops over 60 %, --label-smoothing is over 0.5,"
+        " --l1 over 1e-3 or --weight-decay over 0.2, and validation gets less than 35 % of the way to a perfect answer"
+        " or stays below simple methods",
         healthy="0.9 to 3",
         source="UMLAUT; TheDeepChecker",
         cure="--weight-decay, --l1, --label-smoothing or -s dropout=0.1",

@@ -14,7 +14,8 @@ _MOST_OF_VARIANCE = 0.9
 _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
 _FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
-_NOTHING = 0.1
+_NOTHING, _LITTLE_MORE, _ONE_CLASS = 0.1, 0.02, 0.9
+_VERY_FEW_STEPS = 20
 _ACROSS = 0.3
 
 
@@ -84,14 +85,18 @@ def majority(recording: Recording, limit: float) -> Evidence | None:
     """Find a network that answers with the largest class of unequal ones."""
     share, classes = recording.number("whole_label_share"), recording.number("classes")
     predicted = recording.points("predicted_share")
-    if share is None or classes is None or not predicted or share < 1.5 / classes:
+    if share is None or classes is None or not predicted:
         return None
     last = median(predicted[-2:])
+    if weighted := _weighted_away(recording, last):
+        return weighted
+    if share < 1.5 / classes or 0 < recording.steps < _VERY_FEW_STEPS:
+        return None
     accuracy = recording.column("val_accuracy")
     balanced = recording.column("val_balanced_accuracy")
     if share > _EXTREME and balanced and (recording.skill or 0.0) < _HALF:
         accuracy, limit = [share], 1 - 2 * (1 - share)
-    if last < limit or not accuracy or max(accuracy) > share + 0.02:
+    if last < limit or not accuracy or max(accuracy) > share + _LITTLE_MORE:
         return None
     balanced_skill = recording.number("simple_balanced")
     harmless = not balanced and (recording.gain() or 0.0) > _INFORMED
@@ -105,6 +110,25 @@ def majority(recording: Recording, limit: float) -> Evidence | None:
         cure=change("balance", recording.config.get("balance", "none"), "loss"),
         confirm="dlkit eval RUN shows each class",
         level="note" if harmless else "warning",
+    )
+
+
+def _weighted_away(recording: Recording, answers: float) -> Evidence | None:
+    """Find weights of classes under which it pays to answer one of them alone."""
+    given, accuracy = str(recording.config.get("target_weights") or ""), recording.column("val_accuracy")
+    if (
+        not given
+        or answers < _ONE_CLASS
+        or (accuracy and accuracy[-1] > _LITTLE_MORE + (recording.number("whole_label_share") or 1.0))
+    ):
+        return None
+    return Evidence(
+        message=f"{answers:.0%} of the answers are one class, with --target-weights {given}",
+        value=answers,
+        threshold=_ONE_CLASS,
+        step=first_above(recording.points("predicted_share"), _ONE_CLASS),
+        cure=Cure("leave --target-weights out, or weight classes by --balance loss", "--target-weights"),
+        confirm="dlkit eval RUN shows each class",
     )
 
 

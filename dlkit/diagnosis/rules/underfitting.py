@@ -12,6 +12,7 @@ _FEWEST_STEPS, _VERY_FEW_STEPS, _SHORT, _MANY, _TRIAL = 10, 20, 100, 10, 5
 _STILL_FALLING, _FALLS, _FELL, _FELL_WITHIN = 0.15, 0.02, 0.75, 0.1
 _NOTHING, _LEARNED, _WELL, _ATTAINED, _SHORTFALL = 0.1, 0.2, 0.85, 0.05, 0.25
 _FEW_OTHERS, _NOTICED = 0.9, 0.01
+_TIMES_ERRORS = 4.0
 _FAR_TARGETS = (
     50.0  # times the usual distance from the median, where targets of a healthy run go up to 3 to 4
 )
@@ -126,13 +127,16 @@ def _few_steps(recording: Recording) -> Evidence | None:
 def _below_simple(recording: Recording) -> Evidence | None:
     """Find a run that stays below what nearest neighbours or a linear model make of the same data."""
     skill, simple = recording.skill, recording.simple
-    if skill is None or simple is None or not recording.falls_short(_SHORTFALL):
+    if skill is None or simple is None:
+        return None
+    shortfall = _SHORTFALL if 1 - skill < _TIMES_ERRORS * (1 - simple) else _SHORTFALL / 2
+    if not recording.falls_short(shortfall):
         return None
     return Evidence(
         message=f"validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one, where nearest"
         f" neighbours or a linear model get {simple:.0%} of the way",
         value=skill,
-        threshold=simple - _SHORTFALL,
+        threshold=simple - shortfall,
         step=None,
         cure=train_longer(recording) if _last_fall(recording) > _FALLS else _stronger(recording),
         confirm="dlkit plot RUN",
@@ -182,6 +186,8 @@ def _stronger(recording: Recording) -> Cure:
     """Return the cure for a network that is too weak; first of all targets far away, of which no method learns much."""
     tail, simple = recording.number("whole_target_tail") or 0.0, recording.simple
     network = "a larger network, or --lr from dlkit inspect lr"
+    if features := recording.config.get("features"):
+        return Cure(f"leave --features {features} out, so that all columns are learned from", "--features")
     if tail < _FAR_TARGETS or simple is None or simple >= _NOTHING:
         return Cure(network)
     return Cure(

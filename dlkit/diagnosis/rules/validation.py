@@ -6,10 +6,10 @@ from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import Recording
 from dlkit.diagnosis.rule import Rule
 
-_OTHER_SCALE, _FAR_INPUTS = 3.0, 2.0
+_OTHER_SCALE, _ALL_SCALES, _FAR_INPUTS = 3.0, 2.0, 2.0
 _OTHER_COLUMN, _OTHER_RELATION = 1.2, 0.5
 _OTHER_CLASSES, _OTHER_TARGETS, _NEW_CLASSES = 0.2, 1.5, 0.02
-_ACROSS = 0.3
+_ACROSS, _TIMES_ERRORS = 0.3, 4.0
 _NOTHING, _WELL, _NOT_FEWER = 0.1, 0.85, 0.25
 _LEAST_SAMPLES, _ENOUGH, _FEWEST = 30, 60, 100
 _READ = 384.0  # samples of each part that are compared
@@ -75,9 +75,9 @@ def _other_inputs(recording: Recording, limit: float) -> _Unlike | None:
             limit,
             extreme,
         )
-    if not 1 / _OTHER_SCALE < scale < _OTHER_SCALE:
+    if not 1 / _ALL_SCALES < scale < _ALL_SCALES:
         message = f"the inputs of validation vary {scale:.2g} times as much as those of training"
-        return message, scale, _OTHER_SCALE if scale > 1 else 1 / _OTHER_SCALE, extreme
+        return message, scale, _ALL_SCALES if scale > 1 else 1 / _ALL_SCALES, extreme
     return None
 
 
@@ -96,6 +96,9 @@ def _other_column(recording: Recording) -> _Unlike | None:
         message = f"a column varies {narrowest:.2g} times as much in one part as in the other"
         return message, narrowest, 1 / _OTHER_SCALE, narrowest < 0.1
     relation = recording.number("val_relation_shift") or 0.0
+    within = [recording.number(f"simple_{part}") for part in ("train", "val")]
+    if any(part is not None and part < _NOTHING for part in within):
+        return None  # the targets of one part do not go with its inputs at all
     if relation > _OTHER_RELATION and samples >= _FEWEST:
         return (
             f"the correlation of a column with the targets differs by {relation:.2g} in validation",
@@ -138,13 +141,16 @@ def _each_by_itself(recording: Recording) -> _Unlike | None:
     parts = [recording.number(f"simple_{part}") for part in ("train", "val")]
     across, samples = recording.simple, recording.number("val_samples") or 0.0
     within = min(part or 0.0 for part in parts)
-    if across is None or samples < _ENOUGH or within - max(across, 0.0) < _ACROSS:
+    if across is None or samples < _ENOUGH:
+        return None
+    far = _ACROSS if 1 - across < _TIMES_ERRORS * (1 - within) else _ACROSS / 2
+    if within - max(across, 0.0) < far:
         return None
     message = (
         f"simple methods tell {within:.0%} or more within training and within validation,"
         f" but {max(across, 0.0):.0%} from one to the other"
     )
-    return message, within - max(across, 0.0), _ACROSS, False
+    return message, within - max(across, 0.0), far, far < _ACROSS
 
 
 RULES = (
@@ -165,7 +171,7 @@ RULES = (
             "val_loss",
         ),
         threshold=1.0,
-        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 3"
+        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 2"
         " times more or less, or a column 3 times less in one part, or a fifth of its samples is of other classes, 2 %"
         " of classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or the"
         " correlation of a column with the targets differs by 0.5, or simple methods get 30 % further within each part"

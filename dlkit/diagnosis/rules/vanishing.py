@@ -54,7 +54,8 @@ def _vanishing_outputs(recording: Recording) -> Evidence | None:
         return None
     step, spread = spreads[0]
     share = spread / max(sizes.get(step, 0.0), _NO_SPREAD)
-    if share < _NO_SPREAD or min(spread, share) > _TINY_SPREAD:
+    hardly = (recording.number("inputs_used") or 0.0) > _LEARNED  # they have slopes, however small
+    if (share < _NO_SPREAD and not hardly) or min(spread, share) > _TINY_SPREAD:
         return None
     return Evidence(
         message=f"at step {step} the outputs of different samples differ by {spread:.2g} only",

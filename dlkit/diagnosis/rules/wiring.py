@@ -9,6 +9,9 @@ from dlkit.diagnosis.rule import OF_WIRING, Rule
 _SHOWN = 3
 _TINY = 1e-6
 _LEAST_UPDATE = 1e-5
+_OVERWRITTEN = 1e-3
+_LEAST_SLOPE, _MOST_SLOPE = 0.7, 1.4
+_WELL = 0.85
 
 
 def no_gradient(recording: Recording, limit: float) -> Evidence | None:
@@ -20,7 +23,7 @@ def no_gradient(recording: Recording, limit: float) -> Evidence | None:
         if len(points) > limit * samples.get(layer, 1)
     }
     if not missing:
-        return _no_slope(recording)
+        return _no_slope(recording) or _other_slope(recording)
     cut = [*recording.layers("detached"), *recording.layers("no_grad")]
     place = f"; gradients are cut off in {cut[0] or 'the forward pass'}" if cut else ""
     return Evidence(
@@ -62,6 +65,24 @@ def _no_slope(recording: Recording) -> Evidence | None:
     )
 
 
+def _other_slope(recording: Recording) -> Evidence | None:
+    """Find a loss that changes otherwise along the gradient than the gradient says."""
+    slope, noise = recording.number("slope"), recording.number("evaluation_noise") or 0.0
+    if slope is None or _LEAST_SLOPE < slope < _MOST_SLOPE or noise > _TINY or not recording.suffers(_WELL):
+        return None
+    return Evidence(
+        message=f"along the gradient the loss changes {slope:.2g} times as much as the gradient says",
+        value=slope,
+        threshold=_MOST_SLOPE if slope > 1 else _LEAST_SLOPE,
+        healthy="0.99 to 1.01",
+        step=1,
+        cure=Cure(
+            "look for detach(), .data, hooks or a backward() of your own: a part of the gradient is not the loss's"
+        ),
+        confirm="dlkit inspect grads RUN --check",
+    )
+
+
 def _reaches_outputs(recording: Recording) -> bool:
     """Return whether outputs differ from sample to sample, at least at first."""
     sizes = recording.output_sizes()
@@ -93,7 +114,9 @@ def _of_no_module(found: Sequence[str]) -> str:
 
 
 def not_updated(recording: Recording, limit: float) -> Evidence | None:
-    """Find parameters with a gradient that no step changes, while it changes others."""
+    """Find parameters with a gradient that no step changes, while it changes others, or that forward() changes."""
+    if overwritten := _overwritten(recording):
+        return overwritten
     updates = recording.layers("update_ratio")
     gradients = {layer: median(recording.points("grad_norm", layer)) for layer in updates}
     least = _TINY * max(gradients.values(), default=0.0)
@@ -116,6 +139,26 @@ def not_updated(recording: Recording, limit: float) -> Evidence | None:
     )
 
 
+def _overwritten(recording: Recording) -> Evidence | None:
+    """Find weights that forward() itself sets at each step, so that what was learned is lost."""
+    points = recording.points("overwritten")
+    least = min((value for _, value in points), default=0.0)
+    if len(points) < 2 or least <= _OVERWRITTEN or not recording.suffers(_WELL):
+        return None
+    return Evidence(
+        message=f"forward() changes weights by {least:.2g} of their norm at each step, and so undoes what the optimizer"
+        " learned",
+        value=least,
+        threshold=_OVERWRITTEN,
+        healthy="0",
+        step=points[0][0],
+        cure=Cure(
+            "let the optimizer alone change weights: no init, reset_parameters(), clamp_() or .data in forward()"
+        ),
+        confirm="dlkit inspect updates RUN",
+    )
+
+
 def frozen(recording: Recording, limit: float) -> Evidence | None:
     """Find frozen parameters that hold most of the network, and were not loaded from another run."""
     sizes = recording.layers("size")
@@ -125,10 +168,8 @@ def frozen(recording: Recording, limit: float) -> Evidence | None:
         return None
     share = sum(sizes[name][0][1] for name in names if name in sizes) / total
     asked, loaded = recording.config.get("freeze"), recording.config.get("init")
-    reached = (
-        recording.simple is not None and recording.skill is not None and recording.skill > recording.simple
-    )
-    level = "warning" if share > limit and not loaded and not reached else "note"
+    suffers = recording.suffers(_WELL) if recording.finished else recording.falls_short(0.0)
+    level = "warning" if share > limit and not loaded and suffers else "note"
     cure = (
         Cure("leave --freeze out", "--freeze")
         if asked
@@ -149,12 +190,14 @@ def frozen(recording: Recording, limit: float) -> Evidence | None:
 RULES = (
     Rule(
         name="no_gradient",
-        title="gradients that are not computed",
+        title="gradients that are not computed, or not the loss's",
         stage="wiring",
-        signals=("grad_missing", "detached", "no_grad"),
+        signals=("grad_missing", "detached", "no_grad", "grad_norm", "slope", "val_loss"),
         threshold=0.9,
-        condition="backward gives a parameter no gradient in 90 % of the sampled steps",
-        healthy="0",
+        condition="backward gives a parameter no gradient in 90 % of the sampled steps; or along the gradient, at the"
+        " first step, the loss changes less than 0.7 or more than 1.4 times as much as the gradient says, and"
+        " validation gets less than 85 % of the way to a perfect answer",
+        healthy="0; 0.99 to 1.01",
         source="NeuraLint (static); SageMaker Debugger, AllZero",
         cure="take out detach(), no_grad() or .data, or call the layer",
         find=no_gradient,
@@ -179,9 +222,11 @@ RULES = (
         name="not_updated",
         title="a parameter that the optimizer does not move",
         stage="wiring",
-        signals=("update_ratio", "grad_norm"),
+        signals=("update_ratio", "grad_norm", "overwritten"),
         threshold=0,
-        condition="a parameter with a gradient is the same after every sampled step, others are not",
+        condition="a parameter with a gradient is the same after every sampled step, others are not; or forward()"
+        " itself changes the norm of a parameter by 1e-3, at steps 2 and 3, and validation gets less than 85 % of the"
+        " way to a perfect answer",
         healthy="1e-3 to 1e-2",
         source="SageMaker Debugger, UnchangedTensor",
         cure="let the optimizer have the parameter",
@@ -194,8 +239,8 @@ RULES = (
         stage="wiring",
         signals=("frozen", "size"),
         threshold=0.5,
-        condition="more than half of the parameters are frozen without --init, and validation is not better than what"
-        " simple methods reach; else a note",
+        condition="more than half of the parameters are frozen without --init, and validation gets less than 85 % of"
+        " the way to a perfect answer or stays below simple methods; else a note",
         healthy="0, or weights from another run",
         source="measured here",
         cure="leave --freeze out",
