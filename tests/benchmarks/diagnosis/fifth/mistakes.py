@@ -81,10 +81,6 @@ class Mistaken(nn.Module):
         features = self.spoil_features(self.features(self.spoil_inputs(inputs)))
         return self.spoil_outputs(self.out(features), features)
 
-    def pool(self, hidden: Tensor, *axes: int) -> Tensor:
-        """Return the mean over places or times."""
-        return hidden.sum(axes) if self.fault == "summed_places" else hidden.mean(axes)
-
     def shares(self, scores: Tensor, axis: int) -> Tensor:
         """Return what share of attention each of several items gets, along an axis."""
         return scores.softmax(0 if self.fault == "softmax_over_samples" else axis)

@@ -102,7 +102,7 @@ class Patches(Mistaken):
         for places, channels, norm in zip(self.places, self.channels, self.norms, strict=True):
             hidden = hidden + self.act(places(norm(hidden)))
             hidden = hidden + self.dropout(self.act(channels(hidden.transpose(1, 2)))).transpose(1, 2)
-        return self.pool(hidden, 2)
+        return hidden.mean(2)
 
 
 class Squeeze(Mistaken):
@@ -144,7 +144,7 @@ class Squeeze(Mistaken):
         for layer, gate in zip(self.layers, self.gates, strict=True):
             hidden = layer(hidden)
             hidden = hidden * gate(hidden.mean((2, 3))).sigmoid()[:, :, None, None]
-        return self.act(self.last(self.pool(hidden, 2, 3)))
+        return self.act(self.last(hidden.mean((2, 3))))
 
 
 class Attentive(Mistaken):
@@ -258,7 +258,7 @@ class Neighbours(Mistaken):
         hidden = self.first(torch.cat([about, knows.sum(2, keepdim=True) / 3], 2))
         for layer in self.layers:
             hidden = self.dropout(self.act(layer(hidden + knows @ hidden / 2)))
-        return self.norm(torch.cat([self.pool(hidden, 1), hidden.amax(1)], 1))
+        return self.norm(torch.cat([hidden.mean(1), hidden.amax(1)], 1))
 
 
 class Basket(Mistaken):
