@@ -100,10 +100,10 @@ FIFTH_FAULTS = (
     _code("he-upside-down", "init exploding", "crops dials baskets"),
     _code("zero-pair", "init no_gradient vanishing", "crops gestures tides"),
     _code("noise-in-evaluation", "mode_gap", "leaves tides baskets"),
-    _code("quantised-in-evaluation", "mode_gap", "concrete gestures societies"),
+    _code("quantised-in-evaluation", "mode_gap", "concrete tides dials"),
     _code("pooled-inputs", "underfit bottleneck inputs_ignored", "leaves gestures tides"),
     _code("shrunk-each-step", "over_regularised vanishing not_updated", "crops tides reviews"),
-    _code("noisy-features", "over_regularised mode_gap", "dials baskets societies"),
+    _code("noisy-features", "over_regularised mode_gap", "dials baskets crops"),
     _code("soft-threshold", "dead no_gradient vanishing", "concrete gestures reviews"),
     # In the data.
     _data("out-of-order", "labels", "incomes flags wells"),
