@@ -238,7 +238,7 @@ FIFTH_BASES = (
         model="pbpk",
         data="pbpk:n=130,hours=36,times=14,noise=0.05,seed=400",
         form="",
-        epochs=16,
+        epochs=24,
         batch=16,
         optimizer="adam",
         lrs=(0.1, 2e-2),
