@@ -8,29 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from dlkit.data.images.band_names import LETTERS, TOKENS, order_of_bands
 from dlkit.data.images.frame import WORDS, ImageFault
 from dlkit.data.images.image_file import measure
 from dlkit.data.images.listing import Listing
 from dlkit.errors import DataError, MissingError, first_of, printable
 from dlkit.settings.config import TrainConfig
 
-_COLOURS = (
-    *("red", "green", "blue", "nir", "nir2", "swir", "swir1", "swir2", "rededge", "rededge[1-4]", "re[1-4]"),
-    *("coastal", "cirrus", "pan", "thermal", "lwir", "mwir", "vv", "vh", "hh", "hv"),
-)
-_STAINS = (
-    *("dapi", "hoechst", "gfp", "rfp", "cfp", "yfp", "mcherry", "fitc", "tritc", "cy[357]", "texasred"),
-    *("actin", "tubulin", "mito", "er", "rna", "agp", "dna", "bf", "brightfield"),
-)
-_LETTERS = frozenset("rgb")
-_TOKENS = "|".join(
-    (
-        r"b\d{1,3}a?|band[ _-]?\d{1,3}a?|ch?\d{1,2}|channel[ _-]?\d{1,2}|w\d{1,2}",
-        *_COLOURS,
-        *_STAINS,
-        "[rgbn]",
-    )
-)
 _ID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # that some microscopes give to every file
 _PLACE = rf"(^|[ ._-])(BAND)(_[126]0m|{_ID})?(?=[ ._-]|sk\d|$)"
 _PLACES = 3
@@ -57,7 +41,7 @@ def find_band_files(names: Sequence[str]) -> BandFiles | None:
     Args:
         names: Paths inside the data folder.
     """
-    token = re.compile(_PLACE.replace("BAND", _TOKENS), re.IGNORECASE)
+    token = re.compile(_PLACE.replace("BAND", TOKENS), re.IGNORECASE)
     found = [(name, list(token.finditer(PurePosixPath(name).stem))) for name in names]
     if sum(bool(matches) for _, matches in found) < _SHARE * len(names):
         return None
@@ -68,14 +52,14 @@ def find_band_files(names: Sequence[str]) -> BandFiles | None:
                 match = matches[-place]
                 key = f"{name.rpartition('/')[0]}/{match.string[: match.start()]}\0{match.string[match.end() :]}"
                 images.setdefault(key, {})[match[2]] = name
-        bands = sorted({band for each in images.values() for band in each}, key=_order)
+        bands = sorted({band for each in images.values() for band in each}, key=order_of_bands)
         whole = [each for each in images.values() if len(each) == len(bands)]
         letters = {band.lower() for band in bands if len(band) == 1}
         if (
             2 <= len(bands) <= _MOST_BANDS
             and len(whole) >= _FEWEST
             and len(whole) * len(bands) >= _SHARE * len(names)
-            and (not letters or letters >= _LETTERS)
+            and (not letters or letters >= LETTERS)
         ):
             return BandFiles(tuple(bands), whole)
     return None
@@ -148,9 +132,3 @@ def _command(root: str, new: str, found: BandFiles, *, words: bool, resized: boo
         'extratags=[(42112, "s", 0, f"<GDALMetadata>{t}</GDALMetadata>", True)])) '
         "for k, v in d.items() if len(v) == len(b)]"
     )
-
-
-def _order(band: str) -> tuple[str, int, str]:
-    """Order bands by their numbers: b2, b8, b8a, b11; colours in the order of their letters."""
-    word, number, rest = re.fullmatch(r"(\D*)(\d*)(.*)", band.lower()).groups()  # type: ignore[union-attr]
-    return word, int(number or 0), rest

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlkit.data.images.band_names import TOKENS, order_of_bands
 from dlkit.data.images.kind import IMAGE_SUFFIXES
 from dlkit.data.part_names import part_of
 from dlkit.errors import DataError, printable
@@ -39,6 +40,7 @@ class LabelTable:
         labels: The columns that may be predicted; several where they are one-hot.
         parts: The column of train, val and test; empty without one.
         columns: All that may be predicted.
+        bands: How the names of the files of one image end, where each band has one.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class LabelTable:
     labels: Sequence[str]
     parts: str = ""
     columns: Sequence[str] = ()
+    bands: Sequence[str] = ()
 
     def command(self, target: str | None = None, size: int | None = None) -> str:
         """Return the command that makes arrays of the images and a label, and how they are read.
@@ -68,17 +71,27 @@ class LabelTable:
             parts = f"t[{json.dumps(self.parts)}]"
             kept = f'**{{f"{{k}}_{{p}}": v[{parts} == p] for p in {parts}.unique() for k, v in (("x", x), ("y", y))}}'
         code = (
-            "import numpy as np, pandas as pd; from PIL import Image, ImageOps; "
+            f"import numpy as np, pandas as pd{', tifffile' * bool(self.bands)}; from PIL import Image, ImageOps; "
             f"t = pd.read_csv({table}, sep={json.dumps(self.delimiter)}, skipinitialspace=True, "
-            f"dtype={{{column}: str}}); {_reader(size)}; "
+            f"dtype={{{column}: str}}); {_reader(size, self._of_bands(size))}; "
             f"v = [read({before} + f + {after}) for f in t[{column}]]; t = t[[i is not None for i in v]]; "
             "x = np.stack([i for i in v if i is not None]); "
             f"y = np.array(t[{chosen}].to_numpy().tolist()); np.savez({out}, {kept})"
         )
         of = ", ".join(map(printable, labels))
         made = f"{self.path.stem}-images.npz"
+        bands = f", {len(self.bands)} files of bands each," if self.bands else ""
+        return f"arrays of the images{bands} and {of}: python -c {shlex.quote(code)}; then --data {shlex.quote(made)}"
+
+    def _of_bands(self, size: int | None) -> str:
+        """Return how the bands of an image are read whose files begin with `p`; empty where it has one file."""
+        if not self.bands:
+            return ""
+        tiff = all(name.lower().endswith((".tif", ".tiff")) for name in self.bands)
+        read = "tifffile.imread(p + e)" if tiff else "np.asarray(Image.open(p + e))"
         return (
-            f"arrays of the images and {of}: python -c {shlex.quote(code)}; then --data {shlex.quote(made)}"
+            f'[np.asarray(Image.fromarray({read}.astype("float32")).resize(({size or _SIZE}, {size or _SIZE}))) '
+            f"for e in {json.dumps(list(self.bands))}]"
         )
 
 
@@ -222,13 +235,19 @@ def read_label_table(path: Path) -> LabelTable | None:
         return None
     columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
     for name, values in columns.items():
-        if _may_be_names(values) and (place := _files(path.parent, values[:_LOOKED_FOR])):
+        place = _files(path.parent, values[:_LOOKED_FOR]) if _may_be_names(values) else None
+        bands = _bands(path.parent, values[:_LOOKED_FOR]) if _may_be_names(values) and not place else None
+        if place or bands:
             others = {other: each for other, each in columns.items() if other not in (name, "")}
             parts = next((other for other, each in others.items() if _tells_part(each)), "")
             others.pop(parts, None)
             known = tuple(others)
+            before, after = place or (bands[0] if bands else "", "")
+            named = bands[1] if bands else ()
             return (
-                LabelTable(path, delimiter, name, *place, _labels(others), parts, known) if others else None
+                LabelTable(path, delimiter, name, before, after, _labels(others), parts, known, named)
+                if others
+                else None
             )
     return None
 
@@ -274,6 +293,24 @@ def _files(folder: Path, values: Sequence[str]) -> tuple[str, str] | None:
             paths = [inside / f"{value}{suffix}" for value in values]
             if all(path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() for path in paths):
                 return f"{inside}/", suffix
+    return None
+
+
+def _bands(folder: Path, values: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+    """Return what stands before the names of images with a file for each band, and what behind; None without them."""
+    ending = re.compile(rf"[ ._-]({TOKENS})(_[126]0m)?\.\w+", re.IGNORECASE)
+    for inside in itertools.islice(_folders(folder, _DEPTH), _FOLDERS):
+        names = [each.name for each in inside.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES]
+        ends = [
+            {
+                name[len(value) :]
+                for name in names
+                if name.startswith(value) and ending.fullmatch(name, len(value))
+            }
+            for value in values
+        ]
+        if len(ends[0]) > 1 and all(each == ends[0] for each in ends):
+            return f"{inside}/", sorted(ends[0], key=lambda end: order_of_bands(ending.fullmatch(end)[1]))  # type: ignore[index]
     return None
 
 

@@ -163,3 +163,32 @@ def test_coloured_photographs_are_no_bands(dlkit: Any, home: Path) -> None:
     trained = dlkit("train", "cnn", "--data", "cars", "--epochs", "1")
 
     assert trained.code == 0, trained.stderr
+
+
+@pytest.mark.parametrize("place", ["", "images/"], ids=["beside the table", "in a folder"])
+def test_bands_beside_a_table_of_labels_become_arrays_of_all_bands(
+    place: str, dlkit: Any, home: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    Path(f"tiles/{place}").mkdir(parents=True)
+    tiles = {
+        f"t_{i}_{band}": rng.integers(0, 900, (64, 64)).astype("u2")
+        for i in range(12)
+        for band in ("B08", "B03", "B11")
+    }
+    for name, band in tiles.items():
+        tifffile.imwrite(f"tiles/{place}{name}.tif", band)
+    rows = [f"t_{i},{('crop', 'forest')[i % 2]}\n" for i in range(12)]
+    Path("tiles/labels.csv").write_text("tile,class\n" + "".join(rows))
+
+    refused = [dlkit("train", "cnn", "--data", data) for data in ("tiles", "tiles/labels.csv")]
+    command = re.search(r"python (-c '.*'); then --data labels-images.npz", refused[0].stderr, re.DOTALL)
+    assert command
+    subprocess.run(f"{sys.executable} {command[1]}", shell=True, check=True)
+    made = np.load("labels-images.npz")
+
+    assert [each.code for each in refused] == [3, 3]
+    assert "3 files of bands each" in refused[1].stderr
+    np.testing.assert_array_equal(made["x"][7], [tiles[f"t_7_{band}"] for band in ("B03", "B08", "B11")])
+    assert made["y"].tolist() == ["crop", "forest"] * 6
+    assert dlkit("train", "cnn", "--data", "labels-images.npz", "--epochs", "1", "--no-plot").code == 0
