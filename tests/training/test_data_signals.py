@@ -18,7 +18,7 @@ from dlkit.inputs import call
 from dlkit.objectives import build_objective
 from dlkit.probes.layers import Signal
 from dlkit.training.signals.data import data_signals
-from dlkit.training.signals.network import network_signals
+from dlkit.training.signals.network import network_signals, slope_signals
 from dlkit.training.signals.samples import sample_signals
 
 
@@ -55,6 +55,43 @@ def test_the_skill_on_classes_is_that_of_the_nearest_neighbours() -> None:
     accuracy = nearest.score(scaler.transform(val_x), val_y)
     share = val_y.bincount().max().item() / len(val_y)
     assert found["simple_skill"] == pytest.approx((accuracy - share) / (1 - share), abs=1e-4)
+
+
+def test_points_in_any_order_are_told_by_what_they_are_together() -> None:
+    train_x, val_x = (
+        torch.randn(300, 8, 3, generator=torch.Generator().manual_seed(seed)) for seed in (2, 3)
+    )
+    train_y, val_y = (
+        (x[:, :, 0].amax(1) > 1.4).long() for x in (train_x, val_x)
+    )  # the furthest point decides
+
+    found = named(sample_signals((train_x, train_y), (val_x, val_y), 2))
+    flat = named(sample_signals((train_x.flatten(1), train_y), (val_x.flatten(1), val_y), 2))
+
+    assert found["simple_skill"] > 0.75
+    assert flat["simple_skill"] < found["simple_skill"] - 0.2
+
+
+@pytest.mark.parametrize(("sign", "expected"), [(1.0, 1.0), (-1.0, -1.0)])
+def test_the_slope_along_the_gradient_shows_whether_it_is_the_loss_s(sign: float, expected: float) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3))
+    inputs, targets = draw(32, 4, 0), torch.arange(32) % 3
+    before = [parameter.clone() for parameter in model.parameters()]
+
+    def forward(network: nn.Module, values: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = network(values)
+        if outputs.requires_grad:
+            outputs.register_hook(lambda gradient: sign * gradient)
+        return outputs
+
+    with torch.no_grad():
+        found = named(
+            slope_signals(model, forward, lambda out: nn.functional.cross_entropy(out, targets), inputs)
+        )
+
+    assert found["slope"] == pytest.approx(expected, abs=0.02)
+    assert all(map(torch.equal, before, model.parameters()))
 
 
 def test_shuffled_training_targets_have_no_skill_but_those_of_validation_do() -> None:

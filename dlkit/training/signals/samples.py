@@ -15,6 +15,7 @@ Score = Callable[[Tensor, Tensor], float]
 """Judges answers by the targets: 0 for the best constant answer, 1 for a perfect one."""
 
 _COLUMNS, _CODES = 128, 64
+_WITH_PLACES = 3  # axes: samples, places and features
 _NEIGHBOURS = 5
 _PENALTY = 1.0
 _RARE, _OFTEN, _CUT = 0.05, 0.2, 0.05
@@ -39,8 +40,10 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         return
     classes = train_y.shape[1] > 1 and bool(((train_y == 0) | (train_y == 1)).all())
     score = _score_of_classes if classes else _score_of_numbers
-    for name, x, y in (("train", train_x, train_y), ("val", val_x, val_y)):
-        (skill,) = _skills((x[::2], y[::2]), (x[1::2], y[1::2]), score)
+    train_views, val_views = _views(train[0], train_x), _views(val[0], val_x)
+    for name, views, y in (("train", train_views, train_y), ("val", val_views, val_y)):
+        halves = ([view[start::2] for view in views] for start in (0, 1))
+        (skill,) = _skills((next(halves), y[::2]), (next(halves), y[1::2]), score)
         yield "", f"simple_{name}", skill
     train_rows, val_rows = _projected(train_x), _projected(val_x)
     yield "", "repeated_rows", 1 - len(train_rows.unique()) / max(1, len(train_rows))
@@ -48,7 +51,7 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
     scores = (score, _score_of_recalls) if classes else (score,)
     for name, skill in zip(
         ("simple_skill", "simple_balanced"),
-        _skills((train_x, train_y), (val_x, val_y), *scores),
+        _skills((train_views, train_y), (val_views, val_y), *scores),
         strict=False,
     ):
         yield "", name, skill
@@ -87,7 +90,7 @@ def skill_of(train: Samples, val: Samples, width: int) -> float:
         val: Those that they are asked.
         width: Outputs of the network: the number of classes.
     """
-    known, asked = ((_columns(x), _numbers(y, width)) for x, y in (train, val))
+    known, asked = ((_views(x, _columns(x)), _numbers(y, width)) for x, y in (train, val))
     classes = not train[1].is_floating_point()
     return _skills(known, asked, _score_of_classes if classes else _score_of_numbers)[0]
 
@@ -176,16 +179,36 @@ def _numbers(targets: Tensor, width: int) -> Tensor:
     return (targets.cpu()[:, None] == torch.arange(width)).float()
 
 
-def _skills(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor], *scores: Score) -> list[float]:
-    """Return by each score the better of two methods that know some samples, in others; NaN where all are alike."""
-    (x, y), (new_x, new_y) = known, asked
-    if len(x) < _NEIGHBOURS or not len(new_x):
+def _views(inputs: Inputs, columns: Tensor) -> list[Tensor]:
+    """Return what simple methods look at: the columns, and of sequences, sets and images what is over all places.
+
+    That is mean, spread, least and largest value of each feature or channel, in whatever order the places are.
+    """
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point() or inputs.ndim < _WITH_PLACES:
+        return [columns]
+    values = inputs.float().cpu().nan_to_num(0.0, 0.0, 0.0)
+    values = (
+        values.flatten(2) if values.ndim > _WITH_PLACES else values.transpose(1, 2)
+    )  # (N, features, places)
+    values = values[:, :_COLUMNS]
+    pooled = (values.mean(2), values.std(2, correction=0), values.amin(2), values.amax(2))
+    return [columns, torch.cat(pooled, 1)]
+
+
+def _skills(
+    known: tuple[list[Tensor], Tensor], asked: tuple[list[Tensor], Tensor], *scores: Score
+) -> list[float]:
+    """Return by each score the best of two methods that know some samples, in others; NaN where all are alike."""
+    (views, y), (new_views, new_y) = known, asked
+    if len(y) < _NEIGHBOURS or not len(new_y):
         return [math.nan] * len(scores)
-    mean, std = x.mean(0), x.std(0, correction=0)
-    std = torch.where(std > 0, std, 1.0)
-    x, new_x = (x - mean) / std, (new_x - mean) / std
-    both = (_neighbours(x, y, new_x), _linear(x, y, new_x))
-    return [max(score(answers, new_y) for answers in both) for score in scores]
+    answers = []
+    for x, new_x in zip(views, new_views, strict=True):
+        mean, std = x.mean(0), x.std(0, correction=0)
+        std = torch.where(std > 0, std, 1.0)
+        x, new_x = (x - mean) / std, (new_x - mean) / std
+        answers += [_neighbours(x, y, new_x), _linear(x, y, new_x)]
+    return [max(score(each, new_y) for each in answers) for score in scores]
 
 
 def _neighbours(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:
