@@ -14,6 +14,7 @@ _FIRST_POINTS = 50
 _SO_FAR = 0.05
 _CHANCE, _USUAL_TAIL, _BALANCED = 2.0, 5.0, 0.5
 _ALIKE = 1e-6
+_FEW_EPOCHS, _MUCH_DROPPED = 3, 0.3
 _MOSTLY_REPEATED, _ROWS_READ, _HALF = 0.8, 384, 0.5
 
 VERY_FEW = 50
@@ -174,6 +175,28 @@ class Recording:
         used, spreads = self.number("inputs_used"), self.points("output_spread")[:1]
         alike = any(value <= _ALIKE * self.output_sizes().get(step, 0.0) for step, value in spreads)
         return used == 0 or (used is None and alike)
+
+    @property
+    def training_behind(self) -> float:
+        """How much worse training ends than validation, as a share of the best constant answer's loss.
+
+        0 where something makes it worse on purpose: dropout, augmentation, smoothed labels, balanced classes.
+        """
+        train, val, constant = self.column("train_loss"), self.column("val_loss"), self.constant_loss
+        dropped = max((points[0][1] for points in self.layers("dropout").values()), default=0.0)
+        made_worse = (
+            self.config.get("augment", "none") != "none"
+            or self.config.get("label_smoothing")
+            or self.config.get("balance", "none") != "none"
+            or self.config.get("target_weights")
+            or dropped > _MUCH_DROPPED
+            or self.mode_difference
+            or self.number("evaluation_noise")
+        )
+        if made_worse or constant is None or len(train) < _FEW_EPOCHS or len(val) < _FEW_EPOCHS:
+            return 0.0
+        behind = statistics.median(train[-_FEW_EPOCHS:]) - statistics.median(val[-_FEW_EPOCHS:])
+        return max(0.0, behind / constant)
 
     @property
     def mode_difference(self) -> float:

@@ -948,6 +948,20 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         None,
     ),
+    "half of the training targets drawn at random": (
+        "labels",
+        lambda: healthy(
+            history={"train_loss": [0.7 * CONSTANT] * 10, "val_loss": [0.4 * CONSTANT] * 10},
+        ),
+        "warning",
+        None,
+    ),
+    "an enormous penalty on a run that is good": (
+        "over_regularised",
+        lambda: healthy(history=stuck(0.08), l1=0.1),
+        "warning",
+        "--l1",
+    ),
     "gates that let next to nothing pass": (
         "vanishing",
         lambda: healthy(whole(output_spread=1e-9, inputs_used=1.0), history=stuck()),
@@ -1003,6 +1017,25 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
                 "embedding": {"first": [(1, 1.0)], "second": [(1, 1.0)]},
             },
             history=stuck(0.5),
+        ),
+    ),
+    "training behind validation because of augmentation": (
+        "labels",
+        lambda: healthy(
+            history={"train_loss": [0.7 * CONSTANT] * 10, "val_loss": [0.4 * CONSTANT] * 10}, augment="strong"
+        ),
+    ),
+    "training behind validation because of dropout": (
+        "labels",
+        lambda: healthy(
+            {"dropout": {"drop": [(1, 0.5)]}},
+            history={"train_loss": [0.7 * CONSTANT] * 10, "val_loss": [0.4 * CONSTANT] * 10},
+        ),
+    ),
+    "noise in evaluation, by which what the first layer receives tells little": (
+        "inputs_ignored",
+        lambda: healthy(
+            whole(simple_skill=0.9, received_skill=0.1, evaluation_noise=0.4), history=stuck(0.5)
         ),
     ),
     "units that are zero since all inputs are alike to them": (

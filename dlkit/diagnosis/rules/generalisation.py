@@ -18,6 +18,7 @@ _CHANCE, _ROWS_READ, _USUAL_TAIL = 5.0, 384, 5.0
 _FEW, _SHIFTED = 30, 0.5
 _LITTLE, _MOST, _FAR = 0.15, 0.8, 8.0
 _TRIAL = 5
+_BEHIND = 0.17
 _BY_HEART, _NEARLY, _HALF, _HELD = 0.7, 0.95, 0.5, 0.05
 
 
@@ -26,6 +27,8 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
     train, skill, val = recording.gain("train_loss"), recording.skill, recording.gain()
     if train is None or val is None or skill is None or not recording.signals:
         return None  # from a history alone nobody knows what a constant answer gets
+    if behind := _training_behind(recording):
+        return behind
     strange = _strange_part(recording, skill)
     few = recording.config.get("limit") and (recording.number("samples") or VERY_FEW) < VERY_FEW
     if recording.repeats_few or few:
@@ -44,6 +47,25 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
         ),
         confirm="dlkit data check DATA; dlkit eval RUN --predict predictions.csv",
         level="note" if _says_little(recording) else "warning",
+    )
+
+
+def _training_behind(recording: Recording) -> Evidence | None:
+    """Find a network that answers validation much better than the samples that it was trained on."""
+    if recording.training_behind < _BEHIND or not recording.finished:
+        return None
+    train, val = recording.column("train_loss")[-1], recording.column("val_loss")[-1]
+    return Evidence(
+        message=f"the training loss ends at {train:.3g}, far above that of validation, {val:.3g}: the training samples"
+        " have wrong targets, or inputs that validation does not have",
+        value=recording.training_behind,
+        threshold=_BEHIND,
+        healthy="up to 0.13",
+        step=None,
+        cure=Cure(
+            "look at the training samples with the largest errors: --split train --predict lists all answers"
+        ),
+        confirm="dlkit eval RUN --split train --predict train.csv",
     )
 
 
@@ -222,7 +244,9 @@ RULES = (
         stage="generalisation",
         signals=("train_loss", "val_loss", "constant_loss"),
         threshold=0.05,
-        condition="the training loss fell by 5 % or more, and validation is no better than a constant answer",
+        condition="the training loss fell by 5 % or more, and validation is no better than a constant answer; or simple"
+        " methods tell the targets of one part alone from its inputs; or, without dropout, augmentation and the like,"
+        " the training loss ends above that of validation by 17 % of the best constant answer's",
         healthy="both fall",
         source="TheDeepChecker, corrupted labels",
         cure="check the order of inputs and targets",

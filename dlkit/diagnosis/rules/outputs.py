@@ -186,7 +186,7 @@ def _lost_on_the_way(recording: Recording) -> Evidence | None:
     received, simple = recording.number("received_skill"), recording.simple
     if received is None or simple is None or simple - max(received, 0.0) < _LOST:
         return None
-    if not recording.falls_short(_SHORT):
+    if not recording.falls_short(_SHORT) or (recording.number("evaluation_noise") or 0.0) > _RANDOM:
         return None
     return Evidence(
         message=f"of what the first layer receives, simple methods get {max(received, 0):.0%} of the way to a perfect"

@@ -15,6 +15,7 @@ _SMALL, _USUAL = 4, 32
 _AT_FIRST = 20
 _SMOOTH = 0.5
 _PENALTIES = {"l1": 1e-3, "weight_decay": 0.2}
+_EXTREME, _NEARLY = 4.0, 0.97
 _SYMPTOMS = (
     "dead",
     "saturated",
@@ -52,8 +53,10 @@ def batch_too_small(recording: Recording, limit: float) -> Evidence | None:
 def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     """Find weights that shrink away, or units that are mostly dropped, while the loss stays high."""
     skill = recording.skill
-    if skill is None or recording.ignores_inputs or (skill > _HARDLY and not recording.falls_short(_SHORT)):
+    if skill is None or recording.ignores_inputs:
         return None
+    if skill > _HARDLY and not recording.falls_short(_SHORT):
+        return _large_penalty(recording, _EXTREME) if skill < _NEARLY else None
     smoothing = recording.config.get("label_smoothing", 0.0)
     if smoothing > _SMOOTH:
         return Evidence(
@@ -95,10 +98,10 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
     return None
 
 
-def _large_penalty(recording: Recording) -> Evidence | None:
-    """Find a penalty that is far above any usual one."""
-    for name, most in _PENALTIES.items():
-        given = recording.config.get(name, 0.0)
+def _large_penalty(recording: Recording, times: float = 1.0) -> Evidence | None:
+    """Find a penalty that is far above any usual one, or some times further."""
+    for name, usual_most in _PENALTIES.items():
+        given, most = recording.config.get(name, 0.0), times * usual_most
         if given > most:
             return Evidence(
                 message=f"--{name.replace('_', '-')} {given:g} is a large penalty, {learned(recording.skill or 0.0)}",
@@ -145,7 +148,7 @@ RULES = (
         threshold=_SHRANK,
         condition="the weights shrank to 0.3 of their size, a layer drops over 60 %, --label-smoothing is over 0.5,"
         " --l1 over 1e-3 or --weight-decay over 0.2, and validation gets less than 35 % of the way to a perfect answer"
-        " or stays below simple methods",
+        " or stays below simple methods; or a penalty is 4 times as large, and it gets less than 97 % of the way",
         healthy="0.9 to 3",
         source="UMLAUT; TheDeepChecker",
         cure="--weight-decay, --l1, --label-smoothing or -s dropout=0.1",

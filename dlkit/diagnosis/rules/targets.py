@@ -15,7 +15,7 @@ _SAMPLES_READ = 4096
 _EXTREME, _HALF, _INFORMED = 0.95, 0.5, 0.05
 _FAR_TARGET, _USUAL_TAIL = 100.0, 5.0
 _NOTHING, _LITTLE_MORE, _ONE_CLASS = 0.1, 0.02, 0.9
-_VERY_FEW_STEPS = 20
+_VERY_FEW_EPOCHS, _VERY_FEW_STEPS, _FEW_STEPS = 2, 20, 100
 _ACROSS = 0.3
 
 
@@ -90,7 +90,8 @@ def majority(recording: Recording, limit: float) -> Evidence | None:
     last = median(predicted[-2:])
     if weighted := _weighted_away(recording, last):
         return weighted
-    if share < 1.5 / classes or 0 < recording.steps < _VERY_FEW_STEPS:
+    few = _VERY_FEW_STEPS if recording.epochs > _VERY_FEW_EPOCHS else _FEW_STEPS
+    if share < 1.5 / classes or 0 < recording.steps < few:
         return None
     accuracy = recording.column("val_accuracy")
     balanced = recording.column("val_balanced_accuracy")

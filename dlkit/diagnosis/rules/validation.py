@@ -13,6 +13,7 @@ _ACROSS, _TIMES_ERRORS = 0.3, 4.0
 _NOTHING, _WELL, _NOT_FEWER = 0.1, 0.85, 0.25
 _LEAST_SAMPLES, _ENOUGH, _FEWEST = 30, 60, 100
 _READ = 384.0  # samples of each part that are compared
+_BEHIND = 0.17
 _TINY = 1e-9
 _TABLES = (".csv", ".tsv", ".parquet", "-")
 _WAYS = ("by_time", "group", "split_file", "split_by_block")
@@ -38,7 +39,10 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     within = max(recording.number(f"simple_{part}") or 0.0 for part in ("train", "val"))
     ahead = (recording.gain("train_loss") or 0.0) - (recording.gain() or 0.0)
     suffers = (
-        skill is None or skill < (_WELL if extreme else _NOTHING) or max(within - skill, ahead) > _NOT_FEWER
+        skill is None
+        or skill < (_WELL if extreme else _NOTHING)
+        or max(within - skill, ahead) > _NOT_FEWER
+        or recording.training_behind > _BEHIND
     )
     return Evidence(
         message=message,

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from tests.benchmarks.diagnosis.bases import Base
-from tests.benchmarks.diagnosis.cases import Change, Fault
+from tests.benchmarks.diagnosis.cases import Change
+from tests.benchmarks.diagnosis.faults import Fault
 
 _TURNS = (
     "juice",

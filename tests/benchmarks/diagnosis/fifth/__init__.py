@@ -1,1 +1,0 @@
-"""The fifth part: bases, families of faults and networks, held out until its rules were frozen."""
