@@ -17,7 +17,7 @@ def far_away(table: Table, name: str, aside: Sequence[int]) -> list[int]:
     """Return the rows with few targets far away.
 
     From the nearest of them to the median it is four times as far as from any other row, and twenty times the usual
-    distance.
+    distance. Of many rows, 10,000 tell the median and what is usual.
 
     Args:
         table: The table.
@@ -27,23 +27,20 @@ def far_away(table: Table, name: str, aside: Sequence[int]) -> list[int]:
     values = table.numbers(name)
     values[list(aside)] = np.nan
     rows = np.flatnonzero(np.isfinite(values))
-    if len(rows) < _FEWEST_ROWS or not _may_be(values[rows]):
+    if len(rows) < _FEWEST_ROWS:
         return []
-    distances = np.abs(values[rows] - np.median(values[rows]))
+    some = values[rows[:: -(-len(rows) // _SEEN)]]
+    middle = np.median(some)
+    usual = np.median(np.abs(some - middle))
+    distances = np.abs(values[rows] - middle)
+    if distances.max() < _TIMES * usual:
+        return []
     most = max(1, int(_FEW_FAR * len(rows)))
     order = np.argpartition(-distances, most)[: most + 1]
     order = order[np.argsort(-distances[order], kind="stable")]
-    far, usual = distances[order], float(np.median(distances))
+    far = distances[order]
     gaps = np.flatnonzero((far[:-1] >= _GAP * far[1:]) & (far[:-1] >= _TIMES * usual) & (far[1:] > 0))
     return np.sort(rows[order[: int(gaps[-1]) + 1]]).tolist() if len(gaps) else []
-
-
-def _may_be(values: np.ndarray) -> bool:
-    """Return whether one value is half as far away as asked for, by 10,000 of them: soon seen where there are many."""
-    some = values[:: -(-len(values) // _SEEN)]
-    middle = np.median(some)
-    usual = np.median(np.abs(some - middle))
-    return bool(max(values.max() - middle, middle - values.min()) >= _TIMES / 2 * usual)
 
 
 def shown_far(table: Table, name: str, found: Sequence[int]) -> str:

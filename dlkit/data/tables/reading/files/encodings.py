@@ -17,8 +17,8 @@ _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _MIXED = re.compile(rb"[\xc3\xc5][\x80-\xbf]|\xe2\x80[\x90-\xa6]")
 _PAIRED = re.compile(rb"[\x80-\xff]{2,}")
 _IN_A_WORD = re.compile(
-    r"[a-z](?:[\u201a-\u203a\u0192\u02c6\u02dc][a-z]|[\u0152\u0160\u0178\u017d])"
-    r"|[a-z][\u00b1\u00b3\u00b6\u00b9\u00bc\u00bf][^\W\d_]"
+    r"[a-z](?:[\u201a-\u203a\u0192\u02c6\u02dc][a-z]|[\u0152\u0160\u0178\u017d]"
+    r"|[\u00b1\u00b3\u00b6\u00b9\u00bc\u00bf][^\W\d_])"
 )
 _POLISH = re.compile(
     r"[a-z]\u00f1([bcdghjklmnprstvwz]|\b)|\u0153\u00e6|[a-z]\u0153[kpwz]"
@@ -91,7 +91,8 @@ def _by_letters(text: str) -> str:
     hungarian = "\u00f5" in has and has & set("\u00f6\u00fc\u00fb") and not has & set("\u00e3\u00e4")
     romanian = has & set("\u00fe\u00ba") and "\u00e3" in has and not has & set("\u00f5\u00e7")
     turkish = has & set("\u00fe\u00de\u00f0") and not has & set("\u00e1\u00e9\u00ed\u00fa\u00e6\u00e3")
-    polish = has & set("\u00f1\u0153") and _POLISH.search(text)
+    first = min((text.index(letter) for letter in "\u00f1\u0153" if letter in has), default=-1)
+    polish = first >= 0 and _POLISH.search(text, max(0, first - 1), first + _WORD_BYTES)
     if czech or hungarian or romanian or polish:
         return "Windows-1250"
     return "Windows-1254" if turkish else "Windows-1252"
@@ -176,9 +177,9 @@ def _is_text(data: bytes, encoding: str) -> str:
 
 
 def _example(text: str) -> str:
-    match = (
-        re.search(r"\w*[^\W\x00-\xff]\w*", text)
-        or re.search(r"\w*[^\W\x00-\x7f]\w*", text)
-        or re.search(r"\S*[^\x00-\x7f]\S*", text)
-    )
+    """Return a word with a letter that Western languages lack, or else with any beyond ASCII, soon after the first."""
+    first = re.search(r"\S*[^\x00-\x7f]", text)
+    near = text[first.start() :][:_WORD_BYTES] if first else ""
+    match = re.search(r"\w*[^\W\x00-\xff]\w*", near) or re.search(r"\w*[^\W\x00-\x7f]\w*", near)
+    match = match or re.search(r"\S*[^\x00-\x7f]\S*", near)
     return match[0] if match else ""
