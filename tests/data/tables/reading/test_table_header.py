@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from refusals import assert_reports
 
-from dlkit.data.tables.reading.files.commands import other_file
+from dlkit.data.tables.reading.files.commands import from_to, other_file
 from dlkit.data.tables.reading.files.header import are_values
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import peek_names, read_table
@@ -291,6 +291,13 @@ def test_lines_of_two_fields_above_a_table_are_skipped() -> None:
 )
 def test_mended_copy_is_never_the_file_that_is_read(source: str, name: str) -> None:
     assert other_file(source) == name
+
+
+@pytest.mark.parametrize(
+    ("source", "new"), [("a.tsv", "new.tsv"), ("new.tsv", "new2.tsv"), ("t.txt", "new.csv")]
+)
+def test_copies_of_tab_separated_files_end_as_those_do(source: str, new: str) -> None:
+    assert from_to(source) == f"{source} > {new}"
 
 
 def test_the_preamble_of_a_data_logger_stands_above_the_names() -> None:

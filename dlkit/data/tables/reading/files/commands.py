@@ -7,17 +7,18 @@ _UNPACKED = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zst": "z
 PLAIN = "sep=None, engine='python'"
 
 
-def other_file(source: str) -> str:
+def other_file(source: str, suffix: str = "csv") -> str:
     """Return the name of a file for a corrected copy of another: new.csv, or new2.csv for a copy of that."""
-    match = re.fullmatch(r"(?:.*/)?new(\d*)\.csv", source)
-    return f"new{int(match[1] or 1) + 1}.csv" if match else "new.csv"
+    match = re.fullmatch(r"(?:.*/)?new(\d*)\.[ct]sv", source)
+    return f"new{int(match[1] or 1) + 1}.{suffix}" if match else f"new.{suffix}"
 
 
 def from_to(source: str) -> str:
     """Return the end of a command that writes a corrected copy of a file."""
     unpack = next((command for suffix, command in _UNPACKED.items() if source.endswith(suffix)), "")
     read = f"<({unpack} {shlex.quote(source)})" if unpack else shlex.quote(source)
-    return f"{read} > {other_file(source)}"
+    suffix = "tsv" if re.search(r"\.tsv(\.\w+)?$", source) else "csv"
+    return f"{read} > {other_file(source, suffix)}"
 
 
 def by_sed(source: str, before: str, sign: str, behind: str) -> str:
