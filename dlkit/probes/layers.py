@@ -30,6 +30,8 @@ _UNCHANGED = frozenset(
     {"Flatten", "Unflatten", "Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout"}
 )
 _RECURRENT = frozenset({"RNN", "LSTM", "GRU"})  # with their states, of which the outputs are the last layer's
+_PROBABILITIES = frozenset({"Sigmoid", "LogSigmoid", "Softmax", "Softmax2d", "LogSoftmax", "Softmin"})
+"""Activations that may be computed for others to read, beside what the loss takes."""
 _ACTIVATIONS = "torch.nn.modules.activation"
 _MAX_CALLS = 4
 _MAX_VALUES = 2**16
@@ -126,7 +128,7 @@ class LayerProbe:
         kind = type(module).__name__
         if not torch.is_grad_enabled():
             self._fault(name, "no_grad")
-        if self._find_faults and type(module).__module__ == _ACTIVATIONS:
+        if self._find_faults and type(module).__module__ == _ACTIVATIONS and kind not in _PROBABILITIES:
             self._follow(name, output)
         if is_layer and kind not in _UNCHANGED:
             self._record(name, kind, output)
