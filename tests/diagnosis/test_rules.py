@@ -1019,6 +1019,16 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
             history=stuck(0.5),
         ),
     ),
+    "a class token that starts at zero": (
+        "lr_high",
+        lambda: healthy(
+            {
+                "update_ratio": {"first.weight": constant(4e-3), "second.weight": [(2, 0.97), (3, 0.5)]},
+                "weight_norm": {"first.weight": constant(5.0), "second.weight": [(1, 0.0), (201, 0.5)]},
+            },
+            history=stuck(0.6),
+        ),
+    ),
     "training behind validation because of augmentation": (
         "labels",
         lambda: healthy(

@@ -110,6 +110,8 @@ def _large_steps(recording: Recording, limit: float) -> Evidence | None:
     decay = config.get("lr", 0.0) * config.get("weight_decay", 0.0) / (1 - config.get("momentum", 0.9))
     worst: tuple[float, str, list[Point]] = (0.0, "", [])
     for layer in recording.matrices:
+        if recording.number("weight_norm", layer) == 0:
+            continue  # of nothing, any step is a large share: class tokens and last layers that start at zero
         points = [
             (step, value * _bias(config, step)) for step, value in recording.points("update_ratio", layer)
         ]
