@@ -1023,7 +1023,10 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
         "lr_high",
         lambda: healthy(
             {
-                "update_ratio": {"first.weight": constant(4e-3), "second.weight": [(2, 0.97), (3, 0.5)]},
+                "update_ratio": {
+                    "first.weight": constant(4e-3),
+                    "second.weight": [(2, 0.97), (3, 0.5), (201, 0.01)],
+                },
                 "weight_norm": {"first.weight": constant(5.0), "second.weight": [(1, 0.0), (201, 0.5)]},
             },
             history=stuck(0.6),
