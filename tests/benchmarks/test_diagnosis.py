@@ -10,6 +10,8 @@ from tests.benchmarks.diagnosis.bases import BASES, Base
 from tests.benchmarks.diagnosis.cases import Case, Change
 from tests.benchmarks.diagnosis.data import CHANGES, write_data
 from tests.benchmarks.diagnosis.faults import FAULTS, fault_cases
+from tests.benchmarks.diagnosis.fifth.bases import FIFTH_BASES
+from tests.benchmarks.diagnosis.fifth.faults import FIFTH_FAULTS
 from tests.benchmarks.diagnosis.fourth_bases import FOURTH_BASES
 from tests.benchmarks.diagnosis.fourth_faults import FOURTH_FAULTS
 from tests.benchmarks.diagnosis.healthy import healthy_cases
@@ -20,7 +22,7 @@ from tests.benchmarks.diagnosis.third_bases import THIRD_BASES
 from tests.benchmarks.diagnosis.third_faults import THIRD_FAULTS
 from tests.benchmarks.diagnosis.truth import judge
 
-ALL_FAULTS = (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS)
+ALL_FAULTS = (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS)
 BASE = Change()
 CHANGED_IN_VALIDATION = {"sorted", "shuffled-validation", "split-by-feature", "encoded-anew"}
 WARNING = {"rule": "lr_low", "level": "warning", "cause": True, "message": "", "cure": None}
@@ -100,8 +102,8 @@ def test_parts_share_neither_families_nor_bases():
 
 @pytest.mark.parametrize(
     ("own_bases", "own_faults"),
-    [(THIRD_BASES, THIRD_FAULTS), (FOURTH_BASES, FOURTH_FAULTS)],
-    ids=["third", "fourth"],
+    [(THIRD_BASES, THIRD_FAULTS), (FOURTH_BASES, FOURTH_FAULTS), (FIFTH_BASES, FIFTH_FAULTS)],
+    ids=["third", "fourth", "fifth"],
 )
 def test_a_part_names_bases_and_rules_that_there_are(own_bases, own_faults):
     bases = {base.name for base in own_bases}

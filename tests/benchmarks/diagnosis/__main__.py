@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.diagnosis --quick
     python -m tests.benchmarks.diagnosis --part first --part second --seeds 2 --runs DIR --reuse
-    python -m tests.benchmarks.diagnosis --part fourth --seeds 1 --first-seed 11 --misses --json FILE
+    python -m tests.benchmarks.diagnosis --part fifth --seeds 1 --first-seed 11 --misses --json FILE
 
 Thresholds were set by what the parts `first` and `second` show; `heldout` has other faults on other bases, written
-after a first freeze and known since, `third` and `fourth` those written before a second and a third one without
-sight of how the rules decide; `mixed` has the faults of one part on the bases of another. A fault counts where the
+after a first freeze and known since, `third`, `fourth` and `fifth` those written before later ones without sight of
+how the rules decide; `mixed` has the faults of one part on the bases of another. A fault counts where the
 last validation metric is worse than the band of the healthy runs.
 
 At the commit "splits: one check of the split file of a run, one rule for splits at random": harmful runs of
@@ -27,6 +27,7 @@ from typing import Any
 from tests.benchmarks.diagnosis.bases import BASES
 from tests.benchmarks.diagnosis.cases import Case
 from tests.benchmarks.diagnosis.faults import fault_cases
+from tests.benchmarks.diagnosis.fifth.bases import FIFTH_BASES
 from tests.benchmarks.diagnosis.fourth_bases import FOURTH_BASES
 from tests.benchmarks.diagnosis.healthy import healthy_cases
 from tests.benchmarks.diagnosis.more_bases import MORE_BASES
@@ -37,8 +38,8 @@ from tests.benchmarks.diagnosis.truth import Judged, judge
 
 QUICK = ("digits-mlp", "cancer", "friedman")
 QUICK_PARTS = ("first",)
-PARTS = ("first", "second", "heldout", "third", "fourth", "mixed")
-ALL_BASES = (*BASES, *MORE_BASES, *THIRD_BASES, *FOURTH_BASES)
+PARTS = ("first", "second", "heldout", "third", "fourth", "fifth", "mixed")
+ALL_BASES = (*BASES, *MORE_BASES, *THIRD_BASES, *FOURTH_BASES, *FIFTH_BASES)
 
 
 def main() -> None:

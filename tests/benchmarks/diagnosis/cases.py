@@ -1,6 +1,6 @@
 """What is run: every base with every fault and every healthy variant that it allows, at several seeds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.benchmarks.diagnosis.bases import Base, Value
@@ -27,6 +27,64 @@ class Change:
     own_band: bool = False
     start_from_base: bool = False
     metric: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A way to spoil a run.
+
+    Args:
+        name: Short.
+        part: `first`, `second`, `heldout`, `third`, `fourth` or `fifth`.
+        causes: The right answers, the best first: names of `CAUSES` in `score.py`.
+        change: Makes it, for a base.
+        needs: Traits that a base must have; `own` for a network of `networks.py`.
+        never: Traits that it must not have.
+        bases: Only these, where any are named.
+    """
+
+    name: str
+    part: str
+    causes: tuple[str, ...]
+    change: Callable[[Base], Change]
+    needs: frozenset[str] = frozenset()
+    never: frozenset[str] = frozenset()
+    bases: tuple[str, ...] = ()
+
+    def fits(self, base: Base) -> bool:
+        """Return whether it can be made on a base."""
+        if self.bases and base.name not in self.bases:
+            return False
+        traits = base.traits | ({"own", base.form} if base.own else {base.form, "built-in"})
+        traits |= {base.model, f"base-{base.name}"}
+        on_files = self.change(base).data == "clean" or bool(base.form)
+        return on_files and self.needs <= traits and not self.never & traits
+
+
+@dataclass(frozen=True)
+class Families:
+    """Makes the faults of a part whose families name their bases; causes and bases are separated by spaces."""
+
+    part: str
+
+    def fault(self, name: str, causes: str, bases: str, change: Callable[[Base], Change]) -> Fault:
+        """Return a fault of some bases."""
+        return Fault(
+            name=name, part=self.part, causes=tuple(causes.split()), bases=tuple(bases.split()), change=change
+        )
+
+    def code(self, name: str, causes: str, bases: str) -> Fault:
+        """Return a mistake in an own network: its `-s fault=` has the same name with underscores."""
+        return self.fault(name, causes, bases, lambda _: Change(arguments={"fault": name.replace("-", "_")}))
+
+    def data(self, name: str, causes: str, bases: str, **settings: Value) -> Fault:
+        """Return a mistake in the data: one of `data.CHANGES`."""
+        return self.fault(name, causes, bases, lambda _: Change(data=name, settings=settings))
+
+
+def setting(**settings: Value | None) -> Callable[[Base], Change]:
+    """Return what sets options of `dlkit train`, their dashes written as underscores."""
+    return lambda _: Change(settings={name.replace("_", "-"): value for name, value in settings.items()})
 
 
 @dataclass(frozen=True, kw_only=True)

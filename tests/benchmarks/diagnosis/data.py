@@ -8,6 +8,8 @@ from PIL import Image
 from sklearn import datasets
 
 from tests.benchmarks.diagnosis import fourth_data, more_data, third_data
+from tests.benchmarks.diagnosis.fifth import data as fifth_data
+from tests.benchmarks.diagnosis.fifth import sets as fifth_sets
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,) or (N, K)
 VAL_SHARE, TEST_ROWS = 0.35, 20
@@ -96,6 +98,7 @@ SETS: dict[str, Callable[[], Rows]] = (
     | more_data.SETS
     | third_data.SETS
     | fourth_data.SETS
+    | fifth_sets.SETS
 )
 
 
@@ -247,4 +250,5 @@ CHANGES: dict[str, Callable[[np.ndarray, np.ndarray, int, np.random.Generator], 
     **more_data.CHANGES,
     **third_data.CHANGES,
     **fourth_data.CHANGES,
+    **fifth_data.CHANGES,
 }

@@ -1,53 +1,21 @@
 """Faults, by family; which families thresholds may be tuned on was set before there was any threshold."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from tests.benchmarks.diagnosis.bases import Base
-from tests.benchmarks.diagnosis.cases import Case, Change
+from tests.benchmarks.diagnosis.cases import Case, Change, Fault, setting
 
-_CLOSED = ("third", "fourth")  # neither their families nor their bases are mixed with others
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """A way to spoil a run.
-
-    Args:
-        name: Short.
-        part: `first`, `second`, `heldout`, `third` or `fourth`.
-        causes: The right answers, the best first: names of `CAUSES` in `score.py`.
-        change: Makes it, for a base.
-        needs: Traits that a base must have; `own` for a network of `networks.py`.
-        never: Traits that it must not have.
-        bases: Only these, where any are named.
-    """
-
-    name: str
-    part: str
-    causes: tuple[str, ...]
-    change: Callable[[Base], Change]
-    needs: frozenset[str] = frozenset()
-    never: frozenset[str] = frozenset()
-    bases: tuple[str, ...] = ()
-
-    def fits(self, base: Base) -> bool:
-        """Return whether it can be made on a base."""
-        if self.bases and base.name not in self.bases:
-            return False
-        traits = base.traits | ({"own", base.form} if base.own else {base.form, "built-in"})
-        traits |= {base.model, f"base-{base.name}"}
-        on_files = self.change(base).data == "clean" or bool(base.form)
-        return on_files and self.needs <= traits and not self.never & traits
+_CLOSED = ("third", "fourth", "fifth")  # neither their families nor their bases are mixed with others
 
 
 def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
-    """Yield every faulty run of a base; those of `heldout`, `third` and `fourth` on their own bases."""
+    """Yield every faulty run of a base; those of `heldout` and of the parts after it on their own bases."""
+    from tests.benchmarks.diagnosis.fifth.faults import FIFTH_FAULTS
     from tests.benchmarks.diagnosis.fourth_faults import FOURTH_FAULTS
     from tests.benchmarks.diagnosis.more_faults import MORE_FAULTS
     from tests.benchmarks.diagnosis.third_faults import THIRD_FAULTS
 
-    for fault in (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS):
+    for fault in (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS):
         own_bases = fault.part in ("heldout", *_CLOSED) or base.part in _CLOSED
         if fault.fits(base) and (not own_bases or base.part == fault.part):
             part = base.part if base.part == fault.part else "mixed"
@@ -60,10 +28,6 @@ def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
                     causes=fault.causes,
                     part=part,
                 )
-
-
-def _set(**settings: float | str | None) -> Callable[[Base], Change]:
-    return lambda _: Change(settings={name.replace("_", "-"): value for name, value in settings.items()})
 
 
 def _code(fault: str, **arguments: float | str) -> Callable[[Base], Change]:
@@ -308,12 +272,15 @@ FAULTS = (
         never=_traits("Recurrent"),
     ),
     Fault(
-        name="one-epoch", part="first", causes=("underfit", "lr_low"), change=_set(epochs=1, schedule="none")
+        name="one-epoch",
+        part="first",
+        causes=("underfit", "lr_low"),
+        change=setting(epochs=1, schedule="none"),
     ),
     Fault(name="few-steps", part="second", causes=("underfit", "lr_low"), change=_few_steps),
     # Regularisation and fit.
-    Fault(name="weight-decay", part="first", causes=("over_regularised",), change=_set(weight_decay=3.0)),
-    Fault(name="l1", part="second", causes=("over_regularised",), change=_set(l1=0.1)),
+    Fault(name="weight-decay", part="first", causes=("over_regularised",), change=setting(weight_decay=3.0)),
+    Fault(name="l1", part="second", causes=("over_regularised",), change=setting(l1=0.1)),
     Fault(
         name="dropout",
         part="second",
@@ -367,7 +334,7 @@ FAULTS = (
         name="wrong-mean-std",
         part="second",
         causes=("input_scale",),
-        change=_set(normalize="0,10000"),
+        change=setting(normalize="0,10000"),
         needs=_traits("image"),
     ),
     Fault(

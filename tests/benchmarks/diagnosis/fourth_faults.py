@@ -3,31 +3,11 @@
 from collections.abc import Callable
 
 from tests.benchmarks.diagnosis.bases import Base, Value
-from tests.benchmarks.diagnosis.cases import Change
-from tests.benchmarks.diagnosis.faults import Fault
+from tests.benchmarks.diagnosis.cases import Change, Families, setting
 
 _Make = Callable[[Base], Change]
-
-
-def _fault(name: str, causes: str, bases: str, change: _Make) -> Fault:
-    """Return a fault of some bases; `causes` and `bases` are separated by spaces."""
-    return Fault(
-        name=name, part="fourth", causes=tuple(causes.split()), bases=tuple(bases.split()), change=change
-    )
-
-
-def _code(name: str, causes: str, bases: str) -> Fault:
-    """Return a mistake in an own network: its `-s fault=` has the same name with underscores."""
-    return _fault(name, causes, bases, lambda _: Change(arguments={"fault": name.replace("-", "_")}))
-
-
-def _data(name: str, causes: str, bases: str, **settings: Value) -> Fault:
-    """Return a mistake in the data: one of `data.CHANGES`."""
-    return _fault(name, causes, bases, lambda _: Change(data=name, settings=settings))
-
-
-def _set(**settings: Value | None) -> _Make:
-    return lambda _: Change(settings={name.replace("_", "-"): value for name, value in settings.items()})
+_FAMILIES = Families("fourth")
+_fault, _code, _data = _FAMILIES.fault, _FAMILIES.code, _FAMILIES.data
 
 
 def _sgd(**settings: float | str) -> _Make:
@@ -139,18 +119,18 @@ FOURTH_FAULTS = (
     _data("timestamps", "column_scale input_scale", "cuts alarms rentals", normalize="none"),
     _fault("memorised-noise", "overfit labels", "alarms genes protein", _memorised),
     # In the options.
-    _fault("frozen-most", "frozen", "alarms speech molecules", _set(freeze="first*,layers*,out.weight")),
+    _fault("frozen-most", "frozen", "alarms speech molecules", setting(freeze="first*,layers*,out.weight")),
     _fault(
         "rmsprop-high",
         "lr_high exploding nan unstable",
         "cuts pay signs clouds",
-        _set(optimizer="rmsprop", lr=0.5),
+        setting(optimizer="rmsprop", lr=0.5),
     ),
     _fault(
         "adagrad-low",
         "lr_low underfit",
         "spectra rentals signs",
-        _set(optimizer="adagrad", lr=1e-4),
+        setting(optimizer="adagrad", lr=1e-4),
     ),
     _fault("full-batch", "underfit lr_low", "pay alarms galaxies", _sgd(batch_size=5000)),
     _fault(
@@ -163,11 +143,11 @@ FOURTH_FAULTS = (
         "both-penalties",
         "over_regularised",
         "signs demand molecules",
-        _set(l1=0.02, weight_decay=0.5),
+        setting(l1=0.02, weight_decay=0.5),
     ),
     _fault("all-penalties", "over_regularised", "genes galaxies speech", _all_penalties),
-    _fault("tiny-deviation", "input_scale", "spectra scans demand", _set(normalize="0,0.002")),
-    _fault("one-column", "underfit", "cuts pay rentals", _set(features="f0")),
+    _fault("tiny-deviation", "input_scale", "spectra scans demand", setting(normalize="0,0.002")),
+    _fault("one-column", "underfit", "cuts pay rentals", setting(features="f0")),
     _fault("fine-tuned-fast", "lr_high exploding nan unstable", "arms signs protein", _fine_tuned),
     _fault("few-and-wide", "overfit", "pay protein clouds", _few_and_wide),
     _fault("weighted-away", "majority", "cuts alarms", _weighted),

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from tests.benchmarks.diagnosis.bases import Base
-from tests.benchmarks.diagnosis.cases import Change
-from tests.benchmarks.diagnosis.faults import Fault
+from tests.benchmarks.diagnosis.cases import Change, Fault
 
 _TURNS = (
     "juice",

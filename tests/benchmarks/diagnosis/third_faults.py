@@ -1,33 +1,10 @@
 """The families of faults of the third part, written without sight of the rules they were to measure."""
 
-from collections.abc import Callable
+from tests.benchmarks.diagnosis.bases import Base
+from tests.benchmarks.diagnosis.cases import Change, Families, setting
 
-from tests.benchmarks.diagnosis.bases import Base, Value
-from tests.benchmarks.diagnosis.cases import Change
-from tests.benchmarks.diagnosis.faults import Fault
-
-_Make = Callable[[Base], Change]
-
-
-def _fault(name: str, causes: str, bases: str, change: _Make) -> Fault:
-    """Return a fault of some bases; `causes` and `bases` are separated by spaces."""
-    return Fault(
-        name=name, part="third", causes=tuple(causes.split()), bases=tuple(bases.split()), change=change
-    )
-
-
-def _code(name: str, causes: str, bases: str) -> Fault:
-    """Return a mistake in an own network: its `-s fault=` has the same name with underscores."""
-    return _fault(name, causes, bases, lambda _: Change(arguments={"fault": name.replace("-", "_")}))
-
-
-def _data(name: str, causes: str, bases: str, **settings: Value) -> Fault:
-    """Return a mistake in the data: one of `data.CHANGES`."""
-    return _fault(name, causes, bases, lambda _: Change(data=name, settings=settings))
-
-
-def _set(**settings: Value | None) -> _Make:
-    return lambda _: Change(settings={name.replace("_", "-"): value for name, value in settings.items()})
+_FAMILIES = Families("third")
+_fault, _code, _data = _FAMILIES.fault, _FAMILIES.code, _FAMILIES.data
 
 
 def _late_rate(base: Base) -> Change:
@@ -87,29 +64,34 @@ THIRD_FAULTS = (
     _data("default-label", "labels val_differs majority", "leavers textures sentences"),
     _data("whole-division", "constant_input inputs_ignored", "shapes textures"),
     _data("inverted-validation", "val_differs", "shapes textures"),
-    _fault("raw-columns", "column_scale input_scale", "debts blocks leavers trains", _set(normalize="none")),
-    _fault("tiny-pictures", "underfit", "shapes", _set(size=3)),
+    _fault(
+        "raw-columns", "column_scale input_scale", "debts blocks leavers trains", setting(normalize="none")
+    ),
+    _fault("tiny-pictures", "underfit", "shapes", setting(size=3)),
     # In the options.
-    _fault("max-steps", "underfit lr_low", "leavers trains shapes doses field", _set(max_steps=8)),
-    _fault("impatient", "underfit lr_low", "shells levels sugar doses", _set(patience=1, min_delta=1.0)),
-    _fault("accumulated", "underfit lr_low", "shells blocks beats", _set(accumulate=200)),
+    _fault("max-steps", "underfit lr_low", "leavers trains shapes doses field", setting(max_steps=8)),
+    _fault("impatient", "underfit lr_low", "shells levels sugar doses", setting(patience=1, min_delta=1.0)),
+    _fault("accumulated", "underfit lr_low", "shells blocks beats", setting(accumulate=200)),
     _fault(
         "sgd-like-adam",
         "lr_low underfit",
         "debts blocks shapes sentences doses",
-        _set(optimizer="sgd", lr=1e-4, momentum=0.0),
+        setting(optimizer="sgd", lr=1e-4, momentum=0.0),
     ),
     _fault(
         "adam-at-one",
         "lr_high exploding nan",
         "leavers sugar textures levels field",
-        _set(optimizer="adam", lr=1.0),
+        setting(optimizer="adam", lr=1.0),
     ),
     _fault("late-rate", "lr_high exploding nan", "debts trains beats shells", _late_rate),
-    _fault("slow-average", "mode_gap lr_low", "blocks shells textures", _set(ema=0.9999)),
-    _fault("frozen-weights", "frozen", "blocks shells beats", _set(freeze="*weight")),
+    _fault("slow-average", "mode_gap lr_low", "blocks shells textures", setting(ema=0.9999)),
+    _fault("frozen-weights", "frozen", "blocks shells beats", setting(freeze="*weight")),
     _fault(
-        "nearly-smooth", "over_regularised flat_loss", "leavers shapes sentences", _set(label_smoothing=0.97)
+        "nearly-smooth",
+        "over_regularised flat_loss",
+        "leavers shapes sentences",
+        setting(label_smoothing=0.97),
     ),
     _fault("two-at-a-time", "small_batch lr_high", "debts sugar moons shells", _two_at_a_time),
     _fault(
@@ -120,5 +102,5 @@ THIRD_FAULTS = (
             arguments={"hidden": ",".join(["10"] * 24), "residual": "false", "activation": "relu"}
         ),
     ),
-    _fault("one-neighbour", "underfit inputs_ignored", "field", _set(neighbors=1, min_neighbors=0)),
+    _fault("one-neighbour", "underfit inputs_ignored", "field", setting(neighbors=1, min_neighbors=0)),
 )

@@ -1,0 +1,1 @@
+"""The fifth part: bases, families of faults and networks, held out until its rules were frozen."""
