@@ -10,6 +10,7 @@ from pathlib import Path
 from dlkit.errors import DataError, first_of, printable
 from dlkit.files.foreign_runs import RANGES, Rows, is_export, run_and_name, split_runs, with_underscores
 from dlkit.files.history import History, is_ours, parse_history
+from dlkit.files.long_logs import is_long, widened
 
 _TRAIN = ("train", "training")
 _VAL = ("val", "valid", "validation", "eval", "dev")
@@ -47,7 +48,7 @@ def is_history(header: Sequence[str]) -> bool:
     names = set(_renamed(header).values())
     pairs = any(name.startswith("val_") and f"train_{name[4:]}" in names for name in names)
     known = bool(names & {"epoch", "train_loss", "val_loss"}) or names >= _TENSORBOARD
-    return known or pairs or is_export(header)
+    return known or pairs or is_export(header) or is_long(header)
 
 
 def parse_any_history(path: Path, header: Sequence[str], rows: Rows) -> History:
@@ -59,8 +60,11 @@ def parse_any_history(path: Path, header: Sequence[str], rows: Rows) -> History:
     Raises:
         DataError: There is no row, no column of training or validation, or a loss or epoch that is no number.
     """
+    long = is_long(header)
+    metrics, (header, rows) = widened(header, rows) if long and rows else ((), (header, rows))
     names = set(_renamed(header).values())
-    if is_ours(header) or not (any(map(_has_split, names)) or names >= _TENSORBOARD or is_export(header)):
+    known = long or any(map(_has_split, names)) or names >= _TENSORBOARD or is_export(header)
+    if is_ours(header) or not known:
         return parse_history(path, header, rows)
     if not rows:
         raise DataError(f"{path} has no epochs yet", "a row is written when an epoch ends")
@@ -75,6 +79,8 @@ def parse_any_history(path: Path, header: Sequence[str], rows: Rows) -> History:
         notes.append(f"{path}: left out, since they have no values: {first_of(empty, _SHOWN, 80)}")
     if any(name.endswith(RANGES) for name in header):
         notes.append(f"{path}: left out, since they are ranges: columns that end in {' or '.join(RANGES)}")
+    if metrics:
+        notes.append(f"{path} has a metric in each row: {first_of(metrics, _SHOWN, 80)}")
     first, *others = runs
     return replace(first, notes=(*notes, *first.notes), others=tuple(others))
 

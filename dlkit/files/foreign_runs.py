@@ -7,8 +7,8 @@ Rows = Sequence[tuple[int, Sequence[str]]]
 Table = tuple[list[str], Rows]
 
 RANGES = ("__MIN", "__MAX")
-_SPLITS = ("train", "training", "val", "valid", "validation", "eval", "dev", "test")
-_RUN_COLUMNS = (
+SPLITS = ("train", "training", "val", "valid", "validation", "eval", "dev", "test")
+RUN_COLUMNS = (
     *("run", "runs", "run_id", "run_name", "name", "experiment", "experiment_name"),
     *("trial", "trial_id", "trial_name", "fold", "seed", "model", "version"),
 )
@@ -28,7 +28,7 @@ def is_export(header: Sequence[str]) -> bool:
 def run_and_name(column: str) -> tuple[str, str]:
     """Take `sun-3 - val/loss` apart; the run is empty where the words are of one run, as in `loss - val`."""
     run, mark, name = column.rpartition(" - ")
-    if not mark or {part.strip().lower() for part in (run, name)} & {*_SPLITS, ""}:
+    if not mark or {part.strip().lower() for part in (run, name)} & {*SPLITS, ""}:
         return "", column
     return run.strip(), name.strip()
 
@@ -69,7 +69,7 @@ def _by_rows(header: Sequence[str], rows: Rows) -> dict[str, Table]:
     naming = [
         place
         for place, name in enumerate(header)
-        if with_underscores(name) in _RUN_COLUMNS and len({row[place] for _, row in rows}) > 1
+        if with_underscores(name) in RUN_COLUMNS and len({row[place] for _, row in rows}) > 1
     ]
     if not (naming and counted):
         return {}
