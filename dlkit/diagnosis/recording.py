@@ -178,7 +178,7 @@ class Recording:
 
     @property
     def training_behind(self) -> float:
-        """How much worse training ends than validation, as a share of the best constant answer's loss.
+        """How much worse training is than validation in each of the last epochs, by the best constant answer's loss.
 
         0 where something makes it worse on purpose: dropout, augmentation, smoothed labels, balanced classes.
         """
@@ -195,8 +195,8 @@ class Recording:
         )
         if made_worse or constant is None or len(train) < _FEW_EPOCHS or len(val) < _FEW_EPOCHS:
             return 0.0
-        behind = statistics.median(train[-_FEW_EPOCHS:]) - statistics.median(val[-_FEW_EPOCHS:])
-        return max(0.0, behind / constant)
+        last = zip(train[-_FEW_EPOCHS:], val[-_FEW_EPOCHS:], strict=False)
+        return max(0.0, min(trained - validated for trained, validated in last) / constant)
 
     @property
     def mode_difference(self) -> float:
