@@ -1019,6 +1019,17 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
             history=stuck(0.5),
         ),
     ),
+    "two classes whose first outputs are all above zero": (
+        "softmax",
+        lambda: healthy(
+            {
+                "output_min": {"": constant(0.01, (1, 2, 3, 6))},
+                "output_max": {"": constant(0.9, (1, 2, 3, 6))},
+                "classes": {"": [(1, 2.0)]},
+            },
+            finished=False,
+        ),
+    ),
     "a class token that starts at zero": (
         "lr_high",
         lambda: healthy(

@@ -11,7 +11,7 @@ from dlkit.diagnosis.rule import OF_WIRING, Rule
 _CROSS_ENTROPIES = ("auto", "cross-entropy")
 _BOUNDED = 1e-6
 _RANGE = 0.5
-_SHOWN = 3
+_SHOWN, _CERTAIN = 3, 7  # measured steps; the first outputs of two classes may all be of one sign
 _TINY = 1e-6
 _WELL, _SHORT, _HALF, _THIRD = 0.85, 0.1, 0.5, 0.33
 _NEARLY, _FEW = 0.97, 8
@@ -85,15 +85,15 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
     if not classes and not recording.config.get("scale_target", True):
         return None  # targets of any range
     lowest, highest = min(value for _, value in low), max(value for _, value in high)
-    name = ""
+    name, one_sided = "", len(low) > (_SHOWN if recording.finished else _CERTAIN)
     value = max((value for _, value in recording.points("output_sum_error")), default=math.inf)
     if classes and lowest >= 0 and value < limit:
         name = "softmax"
     elif all(point == 0 for _, point in low) and len(low) > _SHOWN:
         name, value = "ReLU", lowest
-    elif lowest >= 0 and len(low) > _SHOWN and _spread(low, high) > _RANGE:
+    elif lowest >= 0 and one_sided and _spread(low, high) > _RANGE:
         name, value = "sigmoid" if highest <= 1 else "a function without negative values", lowest
-    elif not classes and highest <= 0 and len(low) > _SHOWN and _spread(low, high) > _RANGE:
+    elif not classes and highest <= 0 and one_sided and _spread(low, high) > _RANGE:
         name, value = "a function without positive values", highest
     elif _reaches(low, -1.0) and _reaches(high, 1.0):
         name, value = "tanh", highest
