@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,41 @@ def test_brackets_may_hold_a_currency(tmp_path: Path) -> None:
     table = read(tmp_path, ["($1.50)", "$2", "($3)", "$4.25"] * 20)
 
     np.testing.assert_allclose(table.numbers("a"), [-1.5, 2, -3, 4.25] * 20)
+
+
+@pytest.mark.parametrize("dash", [" $-   ", "$ -", " $\u2013 ", "$---"])
+def test_dash_beside_a_currency_is_zero_and_reported(dash: str, tmp_path: Path) -> None:
+    texts = [" $(1,677.52)", " $5,622.25 ", dash, " $7.00 "] * 50
+    table = read(tmp_path, texts)
+
+    assert table.column("a").kind == "number"
+    np.testing.assert_allclose(table.numbers("a"), [-1677.52, 5622.25, 0, 7] * 50)
+    assert "$- as 0" in "\n".join(table.notes)
+
+
+def test_dash_before_a_currency_is_zero(tmp_path: Path) -> None:
+    table = read(tmp_path, ["1,50 \u20ac", "- \u20ac", "2,25 \u20ac"] * 50)
+
+    np.testing.assert_allclose(table.numbers("a"), [1.5, 0, 2.25] * 50)
+
+
+def test_dash_without_a_currency_is_missing(tmp_path: Path) -> None:
+    table = read(tmp_path, ["$1.50", "-", "$2"] * 50)
+
+    np.testing.assert_array_equal(np.isnan(table.numbers("a")), [False, True, False] * 50)
+
+
+def test_kinds_read_accounting_numbers_among_many_words(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"a": [" $(1,677.52)", "$-", "open", " $7.00 "] * 50}).to_csv(path, index=False)
+
+    numbers = TableOptions(kinds={"a": "number"})
+    with pytest.raises(DataError) as refused:
+        read_table(str(path), options=numbers)
+    table = read_table(str(path), options=replace(numbers, missing=("open",)))
+
+    assert "'open'" in refused.value.message
+    np.testing.assert_allclose(table.numbers("a"), [-1677.52, 0, np.nan, 7] * 50)
 
 
 def test_brackets_around_words_are_text(tmp_path: Path) -> None:

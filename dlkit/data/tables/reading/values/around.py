@@ -9,11 +9,13 @@ import numpy as np
 from dlkit.data.tables.reading.values.numbers import (
     BEHIND,
     BRACKETS,
+    CURRENCY,
     ERROR,
     FACTORS,
     IN_BRACKETS,
     NO_CENTS,
     PLAIN,
+    ZEROS,
     Marks,
     Written,
 )
@@ -22,7 +24,6 @@ from dlkit.data.tables.reading.values.parts import AGES, CLOCKS, DEGREES, are_de
 _FEW_TEXTS = 20
 _FEW_NUMBERS = 5
 _MAX_UNITS = 5
-_CURRENCY = r"[$€£¥₹₩₽]|US\$|R\$|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|AUD|CAD|SEK|NOK|DKK|PLN|Rs\.?"
 # Units that may follow a number without a space; others have to be words of three small letters or more.
 _SHORT_UNITS = re.compile(
     "[mckn]?m[23]?|[µμ]m|k?g|[mnµμ]g|u[mg]|t|[mdc]?[lL]|hr?s?|sec|m?s|mins?|d|yrs?|mo|ha|px|mph|km?ph|kmh|rpm|cc|b?hp|"
@@ -33,11 +34,11 @@ _NO_UNITS = re.compile("[ap]m|st|nd|rd|th|(jan|feb|mar|apr|may|jun|jul|aug|sep|o
 _UNIT = r"[^\W\d_]+[23²³]?(?:[/^·.*][^\W_]+)*\.?"
 _NUMBER = r"(?:\d(?:[\d.,' \u00a0\u202f]*\d)?|[.,]\d+)(?:[eE][+-]?\d+)?"
 _SHAPE = re.compile(
-    rf"(?P<limit>[<>]=?|≤|≥)?\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<before>{_CURRENCY})\s*)?(?P<sign2>[+\-\u2212])?"
+    rf"(?P<limit>[<>]=?|≤|≥)?\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<before>{CURRENCY})\s*)?(?P<sign2>[+\-\u2212])?"
     rf"(?P<number>{_NUMBER})(?P<space>\s*)(?P<after>[%‰$€£¥₹₩₽]|°\s?[CFK]?|(?:per cent|sq\.? ?ft|{_UNIT})"
     rf"(?: {_UNIT})?)?"
 )
-_BRACKETS = re.compile(rf"(?:{_CURRENCY})?\s*\((?:(?:{_CURRENCY})\s*)?{_NUMBER}\)")
+_BRACKETS = re.compile(rf"(?:{CURRENCY})?\s*\((?:(?:{CURRENCY})\s*)?{_NUMBER}\)")
 _FLAG = re.compile("[bcdefnprsuz]{1,2}")  # of Eurostat: provisional, estimated, a break in the series
 _VERSION = re.compile(r"\d+(\.\d+){2,}")
 _THOUSANDS = re.compile(r"\d{1,3}(\.\d{3})+")
@@ -60,6 +61,7 @@ class Shape:
     after: str = ""
     brackets: bool = False
     error: bool = False
+    zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def shape_of(text: str) -> Shape | None:
     text = text.strip()
     bare = re.sub(IN_BRACKETS, r"\1", re.sub(ERROR, "", text))
     error, text = bare != text, _tidied(bare)
+    dash, text = text, _with_zero(text)
     bare = re.sub(BEHIND, r"-\1\2", re.sub(BRACKETS, r"-\1\2", text) if _BRACKETS.fullmatch(text) else text)
     brackets, match = bare != text, _SHAPE.fullmatch(bare)
     if match is None or (match["sign"] and match["sign2"]):
@@ -105,7 +108,9 @@ def shape_of(text: str) -> Shape | None:
         return None
     sign = (match["sign"] or match["sign2"] or "").replace("\u2212", "-")
     number = match["number"].replace("\u00a0", " ").replace("\u202f", " ")
-    return Shape(sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets, error)
+    return Shape(
+        sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets, error, text != dash
+    )
 
 
 def is_code(text: str) -> bool:
@@ -160,6 +165,7 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
         known,
         flags=flags,
         brackets=any(shape.brackets for shape in found),
+        zeros=any(shape.zero for shape in found),
         errors=any(shape.error for shape in found),
     )
     limits = any(shape.limit for shape in found)
@@ -203,6 +209,13 @@ def _tidied(text: str) -> str:
     for odd, plain in PLAIN.items():
         text = text.replace(odd, plain)
     return re.sub(NO_CENTS, r"\1", text)
+
+
+def _with_zero(text: str) -> str:
+    """Return `$ 0` for a dash beside a currency, and another text as it is."""
+    for zero, plain in ZEROS.items():
+        text = re.sub(zero, plain, text)
+    return text
 
 
 def _one(unit: str) -> str:

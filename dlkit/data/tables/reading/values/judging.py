@@ -22,11 +22,12 @@ from dlkit.data.tables.reading.values.columns import (
     others_of,
 )
 from dlkit.data.tables.reading.values.dates import forms_of, in_order, mostly_dates, of_several_forms
-from dlkit.data.tables.reading.values.numbers import Marks
+from dlkit.data.tables.reading.values.numbers import Marks, Written
 from dlkit.data.tables.reading.values.together import judge_together
 
 _STRAY_SHARE = 0.1
 _MANY_NUMBERS = 20
+_MOSTLY = 0.5
 _FEWEST_UNITS = 2  # columns with a word in the first row
 _MOST_UNITS = 4  # rows
 
@@ -71,6 +72,8 @@ def plan_columns(
                 form.partition("@")[0] + (at + century) * ("%y" in form) for form in forms[:1]
             )
         if kind := kinds.get(name) or options.kinds.get(name):
+            if kind == "number" and reader.kind == "text":
+                reader.written = _written_mostly(sample[name], reader.written, options)
             reader.kind, reader.odd, reader.digits, reader.padded = kind, None, False, False
             reader.forced = "network" if name in kinds else "--kinds"
     return readers
@@ -212,6 +215,22 @@ def _judge_numbers(
     row, text = first_of(wrong, texts, codes)
     fault = fault_of(text, reader.written)
     reader.kind, reader.odd = "text", Odd(row, text, fault, others_of(texts, wrong, text))
+
+
+def _written_mostly(values: pa.Array, written: Written, options: TableOptions) -> Written:
+    """Return how the numbers of a column are written that most of its texts are; as given where they are not."""
+    texts, codes = coded(values)
+    given = np.flatnonzero(~written.is_missing(texts))
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))[given]
+    around = look_around([texts[place] for place in given.tolist()], counts, written, share=_MOSTLY)
+    if around is None or around.written is None:
+        return written
+    marks = (
+        recognise_marks([around.numbers], options.decimal, options.thousands)
+        if any(map(is_grouped, around.numbers))
+        else None
+    )
+    return replace(around.written, marks=marks or written.marks)
 
 
 def _are_padded(numbers: Sequence[str], share: float) -> bool:

@@ -80,6 +80,12 @@ IN_BRACKETS = r"(\d)\s?(?:\(\d[\d.,]*\s?%?\)|(?:\[\w{1,3}\])+)$"  # 20.12(3), 12
 FLAGS = " [a-z]{1,2}$"
 BRACKETS = r"^([^\d(]*)\((.*)\)$"
 BEHIND = r"^(\d[\d.,']*)-( ?[$€£]?)$"  # a minus sign behind its number, as SAP writes it
+CURRENCY = r"[$€£¥₹₩₽]|US\$|R\$|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|AUD|CAD|SEK|NOK|DKK|PLN|Rs\.?"
+_DASHES = "[-\u2013\u2014]+"
+ZEROS = {
+    rf"^({CURRENCY})\s*{_DASHES}$": r"\1 0",
+    rf"^{_DASHES}\s*({CURRENCY})$": r"0 \1",
+}  # as accountants write 0
 NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
 
 
@@ -123,6 +129,7 @@ class Written:
         after: The unit behind each number, as `%` or `months`; may be missing, but for a percent sign.
         factors: Numbers may be followed by k, M or bn, which multiply them.
         brackets: Numbers in brackets are negative, as accountants write them.
+        zeros: A dash beside the currency, as in `$-`, is 0, as accountants write it.
         errors: Behind a number ± and its error, an error in brackets, or the mark of a footnote, may stand; left out.
         flags: Behind a number a letter or two may stand after a space, as statistical offices mark it, left out.
         clock: How parts with colons between, ages, or degrees are read, in words; empty where there are none.
@@ -135,6 +142,7 @@ class Written:
     after: str = ""
     factors: bool = False
     brackets: bool = False
+    zeros: bool = False
     errors: bool = False
     flags: bool = False
     clock: str = ""
@@ -150,10 +158,11 @@ class Written:
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
         factors, brackets = "k, M, bn" * self.factors, "(1) and 1- as -1" * self.brackets
+        zeros = f"{self.before or self.after}- as 0" * self.zeros
         errors = "± and what follows, (3), [1] or marks as * behind a number left out" * self.errors
         flags = "letters behind left out" * self.flags
         return ", ".join(
-            filter(None, (self.before, self.after, factors, brackets, errors, flags, self.clock))
+            filter(None, (self.before, self.after, factors, brackets, zeros, errors, flags, self.clock))
         )
 
     def read(self, texts: pa.Array) -> pa.Array | None:
@@ -203,6 +212,8 @@ class Written:
         if self.errors:
             texts = pc.replace_substring_regex(texts, ERROR, "")
             texts = pc.replace_substring_regex(texts, IN_BRACKETS, r"\1")
+        for zero, plain in ZEROS.items() if self.before or self.after else ():
+            texts = pc.replace_substring_regex(texts, zero, plain)
         if self.brackets:
             texts = pc.replace_substring_regex(texts, BRACKETS, r"-\1\2")
             texts = pc.replace_substring_regex(texts, BEHIND, r"-\1\2")
