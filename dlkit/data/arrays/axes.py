@@ -124,7 +124,8 @@ def features_last_or_first(reading: Reading, array: np.ndarray) -> Reading:
     """
     if reading.layout != "ntf":
         return reading
-    some = array[:: max(1, len(array) // _SAMPLED)].astype(np.float64)
+    some = array[:: max(1, len(array) // _SAMPLED)]
+    some = np.concatenate((some.real, some.imag)) if some.dtype.kind == "c" else some.astype(np.float64)
     with np.errstate(all="ignore"):
         first, last = (_differences(some, axis) for axis in (1, 2))
     layout = "ntf" if first <= max(_LEAST, _CLEARLY * last) else "nft"

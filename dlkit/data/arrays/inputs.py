@@ -21,7 +21,8 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
     """Return inputs as they are stored, and the value that counts as 1.
 
     Bytes stay bytes, codes become int64, and all other numbers float32, but for columns of rows or sequences that vary
-    so little around large numbers that they would drown. Images get their bands first.
+    so little around large numbers that they would drown. Images get their bands first. Complex numbers become twice as
+    many features, bands or channels: all real parts, then all imaginary ones.
 
     Args:
         array: Shape (N, ...).
@@ -31,7 +32,7 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
     Raises:
         DataError: They are not numbers, or some are infinite.
     """
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiubc":
         raise DataError(
             f"{source}: inputs of type {array.dtype} are not numbers",
             "convert them, e.g. with .astype('float32')",
@@ -43,6 +44,8 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
         array = array.transpose(0, 2, 1)
     elif reading.layout in ("nhw", SIGNAL) or array.ndim == 1:
         array = array[:, None]
+    if array.dtype.kind == "c":
+        array = np.concatenate((array.real, array.imag), reading.axis)
     if reading.codes:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)), scale
     kind: type[np.generic] = np.uint8 if array.dtype in (np.uint8, np.bool_) else np.float32
@@ -88,6 +91,14 @@ def _drowns(values: np.ndarray, axis: int) -> bool:
         spread = values.std(others, dtype=np.float64)
         blur = np.abs(values).max(others, initial=0) * np.finfo(np.float32).eps
     return bool((blur > _BLUR * spread)[spread > 0].any())
+
+
+def complex_note(array: np.ndarray, stored: Tensor, reading: Reading) -> str:
+    """Return a message about how complex inputs, shape (N, ...), are stored; empty for others."""
+    if array.dtype.kind != "c":
+        return ""
+    what = "features" if reading.layout == ROWS or reading.layout in SEQUENCES else "bands or channels"
+    return f"the inputs are complex: their real parts, then their imaginary parts, are {stored.shape[reading.axis]} {what}"
 
 
 def missing_note(parts: Mapping[str, Tensor]) -> str:

@@ -102,7 +102,10 @@ def _plain(array: np.ndarray, source: str) -> np.ndarray:
     """Return targets without a needless axis, of a kind that can be read."""
     if array.dtype.kind not in _NUMBER_KINDS + _TEXT_KINDS:
         raise DataError(
-            f"{source}: targets of type {array.dtype} cannot be learned", "numbers, or texts for classes, can"
+            f"{source}: targets of type {array.dtype} cannot be learned",
+            "two numbers per sample can: numpy.stack((y.real, y.imag), 1)"
+            if array.dtype.kind == "c"
+            else "numbers, or texts for classes, can",
         )
     if array.ndim == 0:
         raise DataError(f"{source}: the targets are a single value", "one target per sample is needed")

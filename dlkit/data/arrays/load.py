@@ -11,7 +11,7 @@ import torch
 from dlkit.data.arrays.axes import Reading, features_last_or_first, reading_like, readings, settings_of
 from dlkit.data.arrays.groups import groups_of, suggested_groups
 from dlkit.data.arrays.headers import ArrayEntry, read_entries
-from dlkit.data.arrays.inputs import as_stored, missing_note, pick_bands
+from dlkit.data.arrays.inputs import as_stored, complex_note, missing_note, pick_bands
 from dlkit.data.arrays.labels import Labels, labels_like, read_labels, unknown_targets
 from dlkit.data.arrays.names import files_of_targets
 from dlkit.data.arrays.reading import check_room, joined_files, load_zipped, map_array, refuse_objects
@@ -92,6 +92,8 @@ def dataset_of(
     possible = _readings(pairs, request, name)
     reading = possible[turn]
     stored = {part: as_stored(inputs, reading, source) for part, (inputs, _) in pairs.items()}
+    first = next(iter(pairs))
+    parted = complex_note(pairs[first][0], stored[first][0], reading)
     if request.config.bands is not None:
         stored = {part: (pick_bands(inputs, request), scale) for part, (inputs, scale) in stored.items()}
     shapes = {part: tuple(inputs.shape[1:]) for part, (inputs, _) in stored.items()}
@@ -113,7 +115,7 @@ def dataset_of(
     otherwise = None
     if turn + 1 < len(possible):
         otherwise = partial(dataset_of, pairs, request, name=name, turn=turn + 1, groups=groups, said=said)
-    notes = [*said, moved, reading.note, missing, labels.note, *dataset.notes]
+    notes = [*said, moved, reading.note, parted, missing, labels.note, *dataset.notes]
     return replace(dataset, notes=[note for note in notes if note], otherwise=otherwise)
 
 

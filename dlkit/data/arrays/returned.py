@@ -137,7 +137,7 @@ def array_of(values: Any) -> np.ndarray:
     """Make an array of a tensor, bfloat16 as float32, or of anything that NumPy makes one of."""
     if not isinstance(values, Tensor):
         return np.asarray(values)
-    values = values.detach().cpu()
+    values = values.detach().cpu().resolve_conj().resolve_neg()
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # type: ignore[no-any-return]
 
 

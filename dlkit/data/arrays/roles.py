@@ -186,7 +186,9 @@ def _by_shape(
         name
         for name, each in plain.items()
         if name not in named
-        and all(entry.kind == "O" or (entry.kind in "fiub" and not _is_single(entry.shape)) for entry in each)
+        and all(
+            entry.kind == "O" or (entry.kind in "fiubc" and not _is_single(entry.shape)) for entry in each
+        )
         and any(rows[other] == rows[name] for other in plain if other != name)
     ]
     wide = [name for name in wide if not has_word(name, ASIDE)] or wide

@@ -135,7 +135,7 @@ def test_parts_share_the_classes_of_the_training_part() -> None:
             np.array([1j, 2j]),
             "auto",
             "a.npz: targets of type complex128 cannot be learned",
-            "numbers, or texts",
+            "two numbers per sample can: numpy.stack((y.real, y.imag), 1)",
         ),
         (np.array([None, 1]), "auto", "a.npz: targets of type object cannot be learned", "numbers, or texts"),
         (
