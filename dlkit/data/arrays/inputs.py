@@ -98,7 +98,8 @@ def complex_note(array: np.ndarray, stored: Tensor, reading: Reading) -> str:
     if array.dtype.kind != "c":
         return ""
     what = "features" if reading.layout == ROWS or reading.layout in SEQUENCES else "bands or channels"
-    return f"the inputs are complex: their real parts, then their imaginary parts, are {stored.shape[reading.axis]} {what}"
+    count = stored.shape[reading.axis]
+    return f"the inputs are complex: their real parts, then their imaginary parts, are {count} {what}"
 
 
 def missing_note(parts: Mapping[str, Tensor]) -> str:
