@@ -50,6 +50,15 @@ def hash_raw(table: Table, names: Sequence[str], rows: np.ndarray | None = None)
     return hash_rows(words)
 
 
+def not_empty(table: Table, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    """Return those of some rows, shape (N,), that have a value in any of the columns."""
+    empty = np.ones(len(rows), dtype=bool)
+    for name in names:
+        if empty.any():
+            empty[empty] = table.missing(name)[rows[empty]]
+    return rows[~empty]
+
+
 def found_again(table: Table, other: Table, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
     """Return which rows of a table, shape (N,), bool, stand among some rows of another.
 

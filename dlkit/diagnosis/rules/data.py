@@ -92,7 +92,9 @@ def _far_values(recording: Recording) -> Evidence | None:
         threshold=_FAR,
         healthy="1.2 to 4.8",
         step=1,
-        cure=Cure("take these values out, or mark them as missing: a wrong unit, or a code such as -9999"),
+        cure=Cure(
+            "take these values out, or mark them as missing: a wrong unit, or a code, which dlkit data check names"
+        ),
         confirm="dlkit data check DATA",
     )
 

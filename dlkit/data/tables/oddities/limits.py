@@ -1,6 +1,6 @@
 """Columns of numbers that pile up at an end: values that were cut off there."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -14,11 +14,13 @@ _NEXT = 5
 _TIMES = 5
 
 
-def find_limits(table: Table, name: str, *, target: bool) -> Iterator[Finding]:
+def find_limits(
+    table: Table, name: str, codes: Collection[tuple[str, float]] = (), *, target: bool
+) -> Iterator[Finding]:
     """Find an end of a column at which at least 10 rows stand, five times as many as at any of the next five values.
 
     Zero as the least value is what many amounts begin with, and reported of a target alone. A value further from the
-    others than they are from one another is a code, not an end.
+    others than they are from one another is a code, not an end; so is what is among the given codes of columns.
     """
     if table.column(name).kind != "number":
         return
@@ -32,8 +34,10 @@ def find_limits(table: Table, name: str, *, target: bool) -> Iterator[Finding]:
         rest = different[1:] if step == 1 else different[:-1]
         if count < max(FEWEST_AT_END, _TIMES * max(next_counts)):
             continue
-        if abs(value - next_values[0]) > rest[-1] - rest[0] or (
-            end == "minimum" and value == 0 and not target
+        if (
+            (name, value) in codes
+            or abs(value - next_values[0]) > rest[-1] - rest[0]
+            or (end == "minimum" and value == 0 and not target)
         ):
             continue
         yield Finding(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dlkit.data.tables.oddities.apart import lowest_apart, may_lie_apart
 from dlkit.data.tables.table import Table, as_typed, blocks_of
 from dlkit.errors import counted, printable
 
@@ -50,18 +51,22 @@ class Suspect:
     typed: str = ""
 
 
-def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
+def find_suspects(column: str, values: np.ndarray, known: frozenset[float] = frozenset()) -> list[Suspect]:
     """Return the numbers in a column that are usual codes and further from the others than those are from each other.
+
+    A negative number that comes again and again below the rest is one too, whatever it is.
 
     Args:
         column: Its name.
         values: Shape (N,), NaN where missing.
+        known: Codes of other columns.
     """
     different, counts = np.unique(values[np.isfinite(values)], return_counts=True)
     if beside := _beside_two(different, counts):
         low, high = sorted({*different.tolist()} - {beside})
         return [Suspect(column, f"{beside:.10g}", int(counts[different == beside][0]), low, high)]
     small = _small_codes(different, counts) | _behind_a_scale(different, counts)
+    small[:1] |= lowest_apart(different, counts, known)
     codes = np.array(small)
     likely = np.flatnonzero(_may_be_codes(different))
     codes[likely] |= np.array([_is_code(value) for value in different[likely].tolist()], dtype=bool)
@@ -83,16 +88,24 @@ def find_suspects(column: str, values: np.ndarray) -> list[Suspect]:
 def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
     """Return the suspects in some columns of a table, those of numbers."""
     found: list[Suspect] = []
+    lowest: dict[str, float] = {}
     numeric = [name for name in names if table.columns[name].kind == "number"] if len(table) else []
     for block in blocks_of(numeric, len(table)):
         values = table.stack(block)
         ends = np.stack([np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)])
-        for place in np.flatnonzero(_may_be_codes(ends).any(0)).tolist():
-            if any(
+        apart = may_lie_apart(values, ends[0])
+        for place in np.flatnonzero(_may_be_codes(ends).any(0) | apart).tolist():
+            if apart[place] or any(
                 _is_code(end) or end in (*_SMALL, 8.0) or abs(end) in _TWO_CODES
                 for end in ends[:, place].tolist()
             ):
                 found += find_suspects(block[place], values[place])
+                lowest[block[place]] = float(ends[0, place])
+    known = frozenset(float(each.code) for each in found)
+    seen = {each.column for each in found}
+    for name in [name for name, low in lowest.items() if low in known and name not in seen]:
+        found += find_suspects(name, table.numbers(name), known)
+    found.sort(key=lambda each: numeric.index(each.column))
     return [replace(each, typed=_typed(table, each, found)) for each in found]
 
 

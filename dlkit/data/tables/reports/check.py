@@ -23,9 +23,9 @@ from dlkit.data.tables.oddities.roles import (
     weights_error,
     weights_in,
 )
-from dlkit.data.tables.oddities.suspects import missing_option, suspects_of, words_of_missing
+from dlkit.data.tables.oddities.suspects import Suspect, missing_option, suspects_of, words_of_missing
 from dlkit.data.tables.oddities.totals import Totals, kept_totals, totals_in, without_totals_of
-from dlkit.data.tables.raw_rows import hash_compared
+from dlkit.data.tables.raw_rows import hash_compared, not_empty
 from dlkit.data.tables.reports.check_target import check_target, stored_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
@@ -60,10 +60,14 @@ def check_table(
     seen = _remarkable(table, columns)
     known = np.logical_and.reduce([~table.missing(name) for name in targets]) if targets else None
     findings = [finding for column in seen for finding in _of_column(table, column, known)]
-    findings += _codes(table, [*used, *targets])
+    suspects = suspects_of(table, [*used, *targets])
+    findings += _codes(table, suspects, [*used, *targets])
     if features is None:
         findings += _weights(table, [column for column in columns if not column.given])
-    findings += [finding for column in seen for finding in find_limits(table, column.name, target=False)]
+    codes = {(each.column, float(each.code)) for each in suspects}
+    findings += [
+        finding for column in seen for finding in find_limits(table, column.name, codes, target=False)
+    ]
     findings += find_codes(table, [column.name for column in columns])
     totals = totals_in(table, table.names)
     findings += _total(table, totals)
@@ -72,7 +76,7 @@ def check_table(
         findings += _cases(table, used, targets)
     findings += _of_rows(table, used, of_classes)
     for name, classes in of_classes.items():
-        findings += check_target(table, columns, table.column(name), totals.left_out, classes=classes)
+        findings += check_target(table, columns, table.column(name), totals.left_out, codes, classes=classes)
     return findings
 
 
@@ -214,8 +218,8 @@ def _cure_of_gaps(table: Table, column: Column, known: np.ndarray | None, share:
     return "they are filled in, and a feature marks where; fill them yourself if you know better"
 
 
-def _codes(table: Table, names: list[str]) -> Iterator[Finding]:
-    for each in suspects_of(table, names):
+def _codes(table: Table, suspects: Sequence[Suspect], names: list[str]) -> Iterator[Finding]:
+    for each in suspects:
         yield Finding(
             level="warning",
             rule="missing-code",
@@ -290,6 +294,7 @@ def _of_rows(table: Table, used: Sequence[str], targets: Mapping[str, bool]) -> 
         if classes:
             yield from _conflicts(table, inputs, stored_of(table, name), name)
     repeated = copies(hash_columns([inputs.view(np.int64), *(stored_of(table, name) for name in targets)]))
+    repeated = not_empty(table, [*used, *targets], repeated)
     if len(repeated):
         yield Finding(
             level="warning",

@@ -1,6 +1,6 @@
 """Faults of the column to predict, and columns that tell it by themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -16,7 +16,13 @@ _SHOWN_OTHERS = 20
 
 
 def check_target(
-    table: Table, columns: Sequence[Column], target: Column, aside: Sequence[int] = (), *, classes: bool
+    table: Table,
+    columns: Sequence[Column],
+    target: Column,
+    aside: Sequence[int] = (),
+    codes: Collection[tuple[str, float]] = (),
+    *,
+    classes: bool,
 ) -> list[Finding]:
     """Look for faults of a column to predict.
 
@@ -25,11 +31,12 @@ def check_target(
         columns: Those to learn from.
         target: The column.
         aside: Rows that training leaves out anyway.
+        codes: What is reported as a code for a missing value, each with its column.
         classes: It holds classes.
     """
     findings = list(_of_target(table, target))
     if not classes:
-        findings += find_limits(table, target.name, target=True)
+        findings += find_limits(table, target.name, codes, target=True)
         findings += _far_away(table, target.name, aside)
     given_away = list(_giving_away(table, columns, target, classes=classes))
     findings += given_away

@@ -102,7 +102,7 @@ def training_notes(
             yield from _separating(table, rest, targets, rows["train"])
     if spelt := spelt_differently(table, [code.name for code in encoding.columns]):
         yield f"texts that differ only in case, spaces or dashes are different: {', '.join(spelt)}; write them alike"
-    yield from _copies(table, [*targets.names, *(code.name for code in encoding.columns)])
+    yield from _copies(table, [*targets.names, *(code.name for code in encoding.columns)], targets.known)
     yield from _absent_classes(targets, rows)
     if left_out:
         reasons = "; ".join(
@@ -155,12 +155,16 @@ def _counting(table: Table, names: Sequence[str]) -> Iterator[str]:
                 yield column.name
 
 
-def _copies(table: Table, names: Sequence[str]) -> Iterator[str]:
-    """Yield how many rows repeat others, where that is soon found and there are decimals: whole numbers often do."""
+def _copies(table: Table, names: Sequence[str], known: np.ndarray) -> Iterator[str]:
+    """Yield how many rows repeat others, where that is soon found and there are decimals: whole numbers often do.
+
+    Rows without a target are left out anyway.
+    """
     fine = any(table.column(name).kind == "number" and (table.numbers(name) % 1 > 0).any() for name in names)
     if not fine or len(table) * len(names) > _MOST_CELLS:
         return
     repeated = copies(hash_raw(table, names))
+    repeated = repeated[known[repeated]]
     count = len(repeated)
     some = _FEW_COPIES * len(table) <= count <= _MOST_COPIES * len(table)
     if some and not alike_by_chance(table, names, count, np.delete(np.arange(len(table)), repeated)):

@@ -75,6 +75,14 @@ CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
     "-1 once": (np.append(np.arange(90, 200.0), [-1]), []),
     "-1 in a scale": (np.array([-1, 0, 1, 2] * 20), []),
     "degrees below zero": (np.append(np.arange(5, 30.0), [-1, -1, -2, -5]), []),
+    "-200 in concentrations": (np.append(np.arange(647, 1100.0), [-200] * 8), [("-200", 8)]),
+    "-200 far below others below zero": (np.append(np.linspace(-9, 38, 90), [-200] * 5), [("-200", 5)]),
+    "-200 rarely among others below zero": (np.append(np.linspace(-9, 38, 90), [-200] * 4), []),
+    "-1 in days since a call": (np.append(np.arange(1, 400.0), [-1] * 10), [("-1", 10)]),
+    "-1 in days since a call, as often as others": (np.append(np.arange(1, 400.0).repeat(3), [-1] * 14), []),
+    "-50 as the floor of others": (np.append(np.linspace(-49, 80, 90), [-50] * 30), []),
+    "-4.5 again and again": (np.append(NORMAL.clip(1), [-4.5] * 30), []),
+    "losses of -500 once": (np.append(np.arange(9, 99.0), [-500]), []),
     "binary": (np.array([0.0, 1.0] * 20 + [99.0] * 3), [("99", 3)]),
     "empty": (np.full(5, np.nan), []),
     "gaps": (np.append(NORMAL, np.nan), []),
@@ -105,6 +113,24 @@ def test_codes_are_found_far_from_the_rest(name: str) -> None:
     found = find_suspects("a", values.astype(float))
 
     assert [(each.code, each.count) for each in found] == codes
+
+
+def test_code_of_one_column_is_looked_for_in_the_others() -> None:
+    near = np.append(np.arange(221, 2700.0, 12), [-200] * 4)  # nearer than a fifth of the others
+    far = np.append(np.arange(647, 1061.0, 2), [-200] * 4)
+    few = np.append(np.arange(207.0), [-200] * 4)
+
+    alone, beside = (
+        suspects_of(table_of("t", columns), list(columns))
+        for columns in ({"near": near}, {"near": near, "far": far, "few": few})
+    )
+
+    assert alone == []
+    assert [(each.column, each.code, each.count, each.typed) for each in beside] == [
+        ("near", "-200", 4, "-200"),
+        ("far", "-200", 4, "-200"),
+        ("few", "-200", 4, "-200"),
+    ]
 
 
 def test_code_that_is_a_value_elsewhere_is_named_with_its_column() -> None:
@@ -230,3 +256,31 @@ def test_codes_of_several_columns_are_taken_as_missing_by_the_hint_where_others_
     assert "a code for a missing value" not in emptied.stderr
     assert "--missing net=9999: 4 rows" in emptied.stderr
     assert "age=" not in hint
+
+
+def test_a_code_that_no_list_has_is_named_with_the_option_that_works(
+    dlkit: Callable[..., Any], home: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"t": rng.normal(18, 9, 600), "co": rng.gamma(2, 1, 600), "rh": rng.random(600) * 90}
+    )
+    frame["y"] = 2 * frame["co"] + 0.1 * frame["t"]
+    frame = frame.round(3)
+    for name, count in (("t", 20), ("co", 31), ("y", 42)):
+        frame.loc[rng.choice(600, count, replace=False), name] = -200
+    frame.to_csv("t.csv", index=False)
+    ask = ("train", "mlp", "--data", "t.csv", "--target", "y", "--no-plot", "--force", "--out", "run")
+
+    said = dlkit(*ask, "--epochs", "1").stderr
+    findings = json.loads(dlkit("data", "check", "t.csv", "--target", "y", "--json").stdout)
+    hint = said.partition("--missing ")[2].partition(" takes")[0]
+    emptied = dlkit(*ask, "--epochs", "1", "--missing", *shlex.split(hint)).stderr
+
+    assert "y has -200 in 42 rows, t has -200 in 20 rows, co has -200 in 31 rows" in said
+    assert hint == "-200"
+    codes = {each["where"]: each["count"] for each in findings if each["rule"] == "missing-code"}
+    assert codes == {"column t": 20, "column co": 31, "column y": 42}
+    assert not [each for each in findings if each["rule"] == "piled-up"]
+    assert "42 rows without y left out" in emptied
+    assert "a code for a missing value" not in emptied

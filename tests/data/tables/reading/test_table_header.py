@@ -337,3 +337,17 @@ def test_a_target_that_stands_elsewhere_is_refused_with_a_command_that_makes_it_
     assert found.names == tuple(wanted.columns)
     np.testing.assert_allclose(found.numbers("b"), wanted.b)
     assert found.texts("y").tolist() == wanted.y.tolist()
+
+
+def test_empty_columns_at_the_end_of_lines_are_no_names_in_several_lines() -> None:
+    found = read("a;b;;\n" + "".join(f"{i}.5;{i};;\n" for i in range(20)) + ";;;\n" * 5)
+
+    assert found.names == ("a", "b", "Unnamed: 2", "Unnamed: 3")
+    assert "several lines" not in " ".join(found.notes)
+
+
+def test_columns_without_names_that_have_values_are_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        read("a,b,,\n" + "".join(f"{i},{i},,{i}\n" for i in range(20)))
+
+    assert "no name for column 3 of 4" in caught.value.message

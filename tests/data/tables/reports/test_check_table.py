@@ -214,3 +214,18 @@ def test_a_column_that_separates_a_class_is_found_as_in_training() -> None:
     assert [(each.where, each.count) for each in found] == [("column money", int((state == "lost").sum()))]
     assert "lost" in found[0].message
     assert "--features '\"a, or b\"'" in found[0].cure
+
+
+def test_empty_rows_are_no_copies() -> None:
+    empty = np.arange(ROWS) >= ROWS - 20
+    gaps = {
+        name: np.where(empty, np.nan, values) for name, values in {"a": A, "b": B, "price": PRICE}.items()
+    }
+
+    found = {each.rule for each in check_table(table_of("x.csv", gaps), "price")}
+    copied = {name: with_value(values, 5, values[4]) for name, values in gaps.items()}
+
+    assert found == {"missing", "unlabelled"}
+    assert {each.rule: each.count for each in check_table(table_of("x.csv", copied), "price")}[
+        "duplicates"
+    ] == 1

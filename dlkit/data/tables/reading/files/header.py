@@ -109,7 +109,8 @@ def read_header(
     end = file.tell()
     rows = _next_rows(file, delimiter)
     plain, (names, below) = names, join_names(names, rows, _last_fields(file, top, begin, delimiter))
-    titles -= names != plain and titles > 0
+    joined = names != plain
+    titles -= joined and titles > 0
     file.seek(end)
     end += sum(len(file.readline()) for _ in range(below))
     rows = rows[below:]
@@ -131,15 +132,7 @@ def read_header(
             f"--no-header reads it as a row, and --target and --features name the columns {_numbered(names)}; --header "
             "reads it as names",
         )
-    if (
-        len(names) > 1
-        and not names[-1]
-        and not any(row[-1].strip() for row in rows if len(row) == len(names))
-    ):
-        names = (
-            *names[:-1],
-            f"Unnamed: {len(names) - 1}",
-        )  # each line ends with a delimiter; pandas' name for it
+    names = _with_empty_columns(names, rows)
     try:
         _check_names(names, source, line, delimiter)
     except DataError as err:
@@ -147,7 +140,17 @@ def read_header(
         raise DataError(err.message, _names_below(file, delimiter, source, line) or err.hint) from err
     file.seek(end)
     lines = line - 1 + record.count(b"\n") + below
-    return Header(names, delimiter, end, lines, comments, titles, joined=names != plain)
+    return Header(names, delimiter, end, lines, comments, titles, joined=joined)
+
+
+def _with_empty_columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return names with pandas' own for empty columns at the end: each line ends with one or more delimiters."""
+    named = len(names)
+    while named > 1 and not names[named - 1]:
+        named -= 1
+    if any(field.strip() for row in rows if len(row) == len(names) for field in row[named:]):
+        return tuple(names)
+    return (*names[:named], *(f"Unnamed: {place}" for place in range(named, len(names))))
 
 
 def _below_titles(file: BinaryIO, begin: int, record: bytes, delimiter: str | None) -> tuple[int, int, bytes]:
