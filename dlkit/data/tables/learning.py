@@ -190,7 +190,7 @@ def _learn_text(
             else "is empty in the training rows"
         )
     if not chosen and len(given) >= _ID_ROWS and len(seen) > _ID_SHARE * len(given):
-        return f"{_DIFFERENT} in nearly every row, e.g. '{shown_text(column.categories[given[0]])}'"
+        return f"{_DIFFERENT} in nearly every row, e.g. '{shown_text(column.categories[given[0]])}'{as_date(column)}"
     if embed and len(seen) > ONE_HOT_UP_TO:
         repeated = seen[counts[seen] > 1]  # those seen once train the code of all others
         kept = _most_frequent(repeated, counts, MAX_EMBEDDED)
@@ -203,6 +203,15 @@ def _learn_text(
         categories=(*texts, *([None] if missing else [])),
         embedded=embed and len(seen) > ONE_HOT_UP_TO,
     )
+
+
+def as_date(column: Column) -> str:
+    """Return how a column of texts that begin with a date is read as dates; empty for another one."""
+    from dlkit.data.tables.reading.values.dates import forms_at_start  # loads pyarrow
+
+    if column.given or not forms_at_start(column.categories[:_ID_ROWS]):
+        return ""
+    return f", but --kinds {in_shell(f'{printable(column.name)}=date')} reads the date in front"
 
 
 def _most_frequent(seen: np.ndarray, counts: np.ndarray, limit: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlkit.data.tables.reading.files.commands import by_pandas
 from dlkit.data.tables.reading.options import TableOptions
+from dlkit.data.tables.reading.values.dates import STARTS
 from dlkit.data.tables.table import in_shell
 from dlkit.errors import DataError, did_you_mean, printable
 
@@ -75,6 +76,12 @@ def _of_texts_and_dates(readers: Mapping[str, "ColumnReader"]) -> Iterator[str]:
     for first, word in (("%d", "day"), ("%m", "month")):
         if dates := [name for name, (order, _, _) in orders.items() if order == first]:
             yield f"dates are read with the {word} first: {_some(dates)}"
+    starts = [name for name, each in readers.items() if each.kind == "date" and STARTS in each.forms[0]]
+    if starts:
+        yield (
+            f"the date at the beginning of each text is read, and what follows left out: {_some(starts)}; "
+            f"--kinds {_example(starts, 'text')} takes a column as texts"
+        )
     if moved := [f"{name} ({first} to {int(first) + 99})" for name, (_, _, first) in orders.items() if first]:
         yield f"years of two digits are read as those of these hundred years: {_some(moved)}"
 

@@ -266,7 +266,7 @@ class _Reading:
                 found = reader.convert(batch[name], rows) if found is None else found
                 if not isinstance(found, ColumnReader):
                     growing.add(name, found)
-                elif found.forced and found.odd is not None:
+                elif found.forced and found.odd is not None and found.odd.fault != "order":
                     raise not_of_kind(f"{self.source} {file.place} {file.line_of(found.odd.row):,}", found)
                 elif name not in turned:
                     turned[name] = found

@@ -11,6 +11,7 @@ from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import overflows, too_large
+from dlkit.data.tables.learning import as_date
 from dlkit.data.tables.oddities.code_names import find_codes
 from dlkit.data.tables.oddities.equal_rows import FEW_POSSIBLE, alike_by_chance
 from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
@@ -203,7 +204,7 @@ def _of_column(table: Table, column: Column, known: np.ndarray | None) -> Iterat
             where=f"column {name}",
             count=different,
             message=f"{different:,} different values in {len(given):,} rows: it identifies the rows",
-            cure="a network memorises such values: leave it out with --features",
+            cure=f"a network memorises such values: leave it out with --features{as_date(column)}",
         )
 
 

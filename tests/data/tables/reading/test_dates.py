@@ -1,7 +1,11 @@
 """Dates as people write them, against pandas; and days and months that may be swapped."""
 
 import io
-from datetime import datetime, timedelta
+import json
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,3 +150,104 @@ def test_an_order_of_dates_is_refused_where_no_dates_have_one(day: str, option: 
         table(["2024-01-02", "2024-01-03"], day=day)
 
     assert_reports(caught.value, option, "leave it out")
+
+
+INTERVALS = [
+    "{:%d.%m.%Y %H:%M} - {:%d.%m.%Y %H:%M}",
+    "{:%d/%m/%Y %H:%M:%S} - {:%d/%m/%Y %H:%M:%S}",
+    "{:%d/%m/%Y %H:%M}-{:%H:%M}",
+    "{:%Y-%m-%d %H:%M} to {:%Y-%m-%d %H:%M}",
+    "{:%Y-%m-%dT%H:%M}/{:%Y-%m-%dT%H:%M}",
+    "{:%m/%d/%Y %H:%M}..{:%m/%d/%Y %H:%M}",
+]
+
+
+@pytest.mark.parametrize("form", INTERVALS)
+def test_intervals_are_read_as_their_starts_and_reported(form: str) -> None:
+    starts = [datetime(2023, 3, 1) + timedelta(hours=row) for row in range(24 * 20)]
+    found = table([form.format(start, start + timedelta(hours=1)) for start in starts])
+    truth = pd.Series(starts).dt.tz_localize("UTC")
+
+    assert found.columns["a"].kind == "date"
+    np.testing.assert_array_equal(found.numbers("a"), [stamp.timestamp() for stamp in truth])
+    assert "date at the beginning of each text is read" in "\n".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["10:00 - 11:00", "11:00 - 12:00"],
+        ["12.5 - 13.5", "13.5 - 14.5"],
+        ["2023 - 2024", "2024 - 2025"],
+        ["01.03.2023 Lisbon", "02.03.2023 Porto"],
+        ["31.02.2023 00:00 - 01.03.2023 00:00", "01.03.2023 00:00 - 02.03.2023 00:00"],
+    ],
+    ids=["times", "numbers", "years", "places", "no day"],
+)
+def test_what_is_no_interval_of_dates_is_text(fields: list[str]) -> None:
+    assert table(fields * 30).columns["a"].kind == "text"
+
+
+def test_kinds_read_the_date_that_texts_begin_with() -> None:
+    fields = [f"{day:02}/03/2023_S{day}" for day in range(1, 29)]
+
+    found = table(fields, kinds={"a": "date"})
+    swapped = table(fields[:12], kinds={"a": "date"})
+
+    seconds = [datetime(2023, 3, day, tzinfo=UTC).timestamp() for day in range(1, 29)]
+    assert found.numbers("a").tolist() == seconds
+    assert swapped.columns["a"].stray is not None
+    assert swapped.columns["a"].stray.fault == "order"
+    assert table(fields[:12], kinds={"a": "date"}, day="%d").numbers("a").tolist() == seconds[:12]
+
+
+def test_swapped_dates_that_kinds_ask_for_are_decided_or_refused() -> None:
+    stray = table(["01/02/2020", "03/04/2021"] * 9, kinds={"a": "date"}).columns["a"].stray
+    decided = table(["01/02/2020", "03/04/2021", "13/04/2021"] * 9, kinds={"a": "date"})
+
+    assert stray is not None
+    assert stray.fault == "order"
+    assert decided.columns["a"].kind == "date"
+
+
+def test_no_date_among_those_that_kinds_ask_for_is_no_missing_value_by_its_hint() -> None:
+    with pytest.raises(DataError) as caught:
+        table(["2023-03-01", "01.03.2023 of May"] * 9, kinds={"a": "date"})
+
+    assert "--missing" not in caught.value.hint
+
+
+def test_a_column_of_texts_that_begin_with_dates_is_left_out_with_the_option_that_reads_it(
+    dlkit: Callable[..., Any], home: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2023-03-01", periods=300).strftime("%Y-%m-%d")
+    frame = pd.DataFrame(
+        {"the run": [f"{day} #{row}" for row, day in enumerate(days)], "x": rng.normal(size=300)}
+    )
+    frame["y"] = frame["x"] + np.arange(300) / 50
+    frame.to_csv("t.csv", index=False)
+    ask = (
+        "train",
+        "mlp",
+        "--data",
+        "t.csv",
+        "--target",
+        "y",
+        "--epochs",
+        "1",
+        "--no-plot",
+        "--force",
+        "--out",
+        "run",
+    )
+
+    left_out = dlkit(*ask).stderr
+    check = json.loads(dlkit("data", "check", "t.csv", "--target", "y", "--json").stdout)
+    option = shlex.split(left_out.partition("but --kinds ")[2].partition(" reads")[0])
+    read = dlkit(*ask, "--kinds", *option).stderr
+
+    assert option == ["the run=date"]
+    assert "--kinds 'the run=date'" in next(each["cure"] for each in check if each["rule"] == "id-like")
+    assert "columns left out" not in read
+    assert "--by-time" in read

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dlkit.data.tables.reading.values.around import is_grouped, may_be_missing, shape_of
 from dlkit.data.tables.reading.values.arrow import as_array, coded
-from dlkit.data.tables.reading.values.dates import ISO, as_seconds
+from dlkit.data.tables.reading.values.dates import ISO, as_seconds, begins_with_date
 from dlkit.data.tables.reading.values.numbers import Written
 from dlkit.data.tables.table import Column, Stray
 from dlkit.errors import DataError, printable
@@ -250,7 +250,7 @@ def not_of_kind(place: str, reader: ColumnReader) -> DataError:
         else f"leave {name}={reader.kind} out of --kinds"
         + (
             f", or --missing {shlex.quote(printable(value, 40))} if it stands for a missing value"
-            if may_be_missing(value)
+            if may_be_missing(value) and not begins_with_date(value)
             else ", or correct it"
         ),
     )

@@ -24,6 +24,17 @@ _DATE_TEXT = re.compile(
     r"(?P<gap> |, |T)?(?P<time>\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?P<half> ?[AaPp][Mm])?)?"
 )
 
+_TIME = r"\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?"
+_STAMP = (
+    r"(?:\d{4}|\d{1,2}|[A-Za-z]{3,9})(?:\. |[-/. ])(?:\d{1,2}|[A-Za-z]{3,9})(?:, |[-/. ])(?:\d{4}|\d{1,2})"
+    rf"(?:(?:, |[ T]){_TIME})?"
+)
+_BEGINNING = rf"^(?P<start>{_STAMP})(?:[^0-9A-Za-z:].*)?$"
+_INTERVAL = re.compile(
+    rf"(?P<start>{_STAMP})\s*(?:[-\u2013\u2014/]|\.\.+|to|bis|until)\s*(?:{_STAMP}|{_TIME})"
+)
+STARTS = "\u2026"  # behind a form: what follows the date in a text is left out
+
 
 def forms_of(texts: Sequence[str]) -> list[str]:
     """Return the forms in which all texts are dates; several where day, month or a year of two digits may be swapped.
@@ -40,6 +51,25 @@ def forms_of(texts: Sequence[str]) -> list[str]:
     ):
         return found[:1]
     return found
+
+
+def forms_at_start(texts: Sequence[str]) -> list[str]:
+    """Return the forms in which most texts begin with a date, whatever follows it; none where hardly any does.
+
+    Args:
+        texts: Different texts of a column, none missing.
+    """
+    starts = [found["start"] for text in texts[:_FEW_FORMS] if (found := re.match(_BEGINNING, text))]
+    forms = [form + STARTS for form in dict.fromkeys(form for start in starts for form in _forms_like(start))]
+    fits = [int((~np.isnan(as_seconds(texts, form))).sum()) for form in forms]
+    return [
+        form for form, count in zip(forms, fits, strict=True) if count == max(fits) and 2 * count > len(texts)
+    ]
+
+
+def begins_with_date(text: str) -> bool:
+    """Return whether a date stands at the beginning of a text, which may go on."""
+    return bool(forms_at_start([text.strip()]))
 
 
 def mostly_dates(texts: Sequence[str], share: float) -> np.ndarray | None:
@@ -95,6 +125,8 @@ def as_seconds(texts: Sequence[str] | pa.Array, form: str) -> np.ndarray:
     if first:
         return _in_century(as_seconds(texts, form), int(first))
     array = texts if isinstance(texts, pa.Array) else strings(texts)
+    if form.endswith(STARTS):
+        form, array = form.removesuffix(STARTS), pc.struct_field(pc.extract_regex(array, _BEGINNING), "start")
     if form == ISO:
         return _iso_seconds(array)
     stamps = pc.strptime(array, format=form, unit="s", error_is_null=True)
@@ -145,7 +177,9 @@ def _is_real(text: str, form: str) -> bool:
 
 
 def _forms_like(text: str) -> list[str]:
-    """Return the forms that a text may have by its shape."""
+    """Return the forms that a text may have by its shape; of an interval those of its start."""
+    if interval := _INTERVAL.fullmatch(text):
+        return [form + STARTS for form in _forms_like(interval["start"])]
     match = _DATE_TEXT.fullmatch(text)
     if match is None or bool(match["gap"]) != bool(match["time"]):
         return []

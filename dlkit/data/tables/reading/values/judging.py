@@ -21,7 +21,13 @@ from dlkit.data.tables.reading.values.columns import (
     first_of,
     others_of,
 )
-from dlkit.data.tables.reading.values.dates import forms_of, in_order, mostly_dates, of_several_forms
+from dlkit.data.tables.reading.values.dates import (
+    forms_at_start,
+    forms_of,
+    in_order,
+    mostly_dates,
+    of_several_forms,
+)
 from dlkit.data.tables.reading.values.numbers import Marks, Written
 from dlkit.data.tables.reading.values.together import judge_together
 
@@ -74,7 +80,11 @@ def plan_columns(
         if kind := kinds.get(name) or options.kinds.get(name):
             if kind == "number" and reader.kind == "text":
                 reader.written = _written_mostly(sample[name], reader.written, options)
-            reader.kind, reader.odd, reader.digits, reader.padded = kind, None, False, False
+            if kind == "date":
+                _as_dates(reader, sample[name], orders.get(name, "")[:2] or options.day)
+            else:
+                reader.odd = None
+            reader.kind, reader.digits, reader.padded = kind, False, False
             reader.forced = "network" if name in kinds else "--kinds"
     return readers
 
@@ -215,6 +225,22 @@ def _judge_numbers(
     row, text = first_of(wrong, texts, codes)
     fault = fault_of(text, reader.written)
     reader.kind, reader.odd = "text", Odd(row, text, fault, others_of(texts, wrong, text))
+
+
+def _as_dates(reader: ColumnReader, values: pa.Array, first: str | None) -> None:
+    """Prepare a column to be read as dates because the user says so, whatever stands behind each of them.
+
+    Args:
+        reader: Is changed.
+        values: The texts of its first rows.
+        first: `%d` or `%m`, if that is known.
+    """
+    if reader.kind == "text":
+        texts, _ = coded(values)
+        given = [text.strip() for text in texts if text.strip() not in reader.written.missing]
+        forms = forms_at_start(given)
+        reader.forms = tuple((in_order(forms, first) if first else forms) or reader.forms)
+        reader.odd = Odd(0, given[0], "order") if len(reader.forms) > 1 else None
 
 
 def _written_mostly(values: pa.Array, written: Written, options: TableOptions) -> Written:
