@@ -55,7 +55,7 @@ _TO_NPZ = {
         (
             (".mat",),
             "from scipy.io import loadmat; "
-            'd = {{k: v for k, v in loadmat(sys.argv[1]).items() if k[:2] != "__" and v.dtype.kind in "fiubU"}}',
+            'd = {{k: v for k, v in loadmat(sys.argv[1]).items() if k[:2] != "__" and v.dtype.kind in "fiubcU"}}',
         ),
         ((".pt", ".pth"), f"import torch; d = torch.load(sys.argv[1], weights_only=True); {_NAMED}"),
         ((".pkl", ".pickle"), f'import pickle; d = pickle.load(open(sys.argv[1], "rb")); {_NAMED}'),
@@ -69,6 +69,7 @@ _TO_NPZ = {
     )
     for suffix in suffixes
 }
+_PICKLED = "unpickling can run any code, so only with a file that you trust: "
 _CODE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)", re.DOTALL)
 
 
@@ -170,7 +171,8 @@ def _suggestion(text: str, suffix: str) -> str:
     for commands, new_suffix in ((_TO_CSV, ".csv"), (_TO_NPZ, ".npz")):
         if suffix in commands and os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
             old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}{new_suffix}")
-            return commands[suffix].format(old=old, new=new)
+            trust = _PICKLED if suffix in (".pkl", ".pickle") else ""
+            return trust + commands[suffix].format(old=old, new=new)
     return ""
 
 

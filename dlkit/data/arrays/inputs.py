@@ -33,9 +33,12 @@ def as_stored(array: np.ndarray, reading: Reading, source: str) -> tuple[Tensor,
         DataError: They are not numbers, or some are infinite.
     """
     if array.dtype.kind not in "fiubc":
+        cures = dict.fromkeys("Mm", "convert them, e.g. to days: (x - x.min()) / numpy.timedelta64(1, 'D')")
         raise DataError(
             f"{source}: inputs of type {array.dtype} are not numbers",
-            "convert them, e.g. with .astype('float32')",
+            cures.get(
+                array.dtype.kind, "convert them: x.astype('float32') if they are numbers; a table takes texts"
+            ),
         )
     scale = {"uint8": _BYTE, "uint16": _WORD}.get(array.dtype.name, 1.0) if reading.is_image else 1.0
     if reading.layout == "nhwc":

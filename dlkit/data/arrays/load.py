@@ -42,6 +42,9 @@ def load_arrays(request: Request) -> DataSet:
     if "" in entries:
         pairs, name = {"all": _single_arrays(path, entries[""], request)}, path.stem
     else:
+        refuse_objects(
+            path, *[entry for entry in entries.values() if entry.kind == "V" and len(entries) == 1]
+        )
         roles = _roles(entries, request)
         wanted = {name for pair in roles.values() for name in pair if name}
         for inputs, targets in roles.values():

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.data.arrays.headers import ArrayEntry
+from dlkit.data.arrays.headers import ArrayEntry, read_entries
 from dlkit.data.memory import available_memory, size_text
 from dlkit.errors import DataError, file_error, printable
+
+_TRUST = "unpickling can run any code, so only with a file that you trust"
+_COMPLEX = (("r", "i"), ("real", "imag"))  # as h5py and MATLAB have them
+_PLAIN = "(lambda p: p.astype(str) if p.dtype == object else p)(np.array({0}.tolist()))"
 
 
 def refuse_objects(
@@ -35,7 +39,9 @@ def refuse_objects(
 
 def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
     """Return the command that makes plain arrays of objects: texts of targets, and of sequences padded ones."""
-    if entry.kind == "V" or not entry.shape:
+    if entry.kind == "V":
+        return _without_fields(path, entry, with_targets, are_targets=are_targets)
+    if not entry.shape:
         return _unpacked(path, entry)
     old, new = json.dumps(str(path)), json.dumps(f"{path.stem}-plain{path.suffix}")
     read = f"import numpy as np; d = np.load({old}, None, True); s = d" + (
@@ -43,13 +49,12 @@ def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets:
     )
     if are_targets:
         kept = (
-            f"np.savez({new}, **{{**d, {json.dumps(entry.name)}: s.astype(str)}})"
-            if entry.name
-            else f"np.save({new}, s.astype(str))"
+            f"np.savez({new}, **{{**d, {json.dumps(entry.name)}: t}})" if entry.name else f"np.save({new}, t)"
         )
         option = "--data" if entry.name else "--target"
         made = shlex.quote(f"{path.stem}-plain{path.suffix}")
-        return f"as texts: python -c {shlex.quote(f'{read}; {kept}')}; then {option} {made}"
+        code = f"{read}; t = {_PLAIN.format('s')}; {kept}"
+        return f"as plain values ({_TRUST}): python -c {shlex.quote(code)}; then {option} {made}"
     kept = (
         f"np.savez({new}, x=x, y=np.array(d[{json.dumps(with_targets)}].tolist()))"
         if entry.name
@@ -61,23 +66,45 @@ def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets:
     )
     made = shlex.quote(f"{path.stem}-plain{path.suffix}")
     command = f"python -c {shlex.quote(f'{read}; {pad}; {kept}')}"
-    return f"sequences padded to one length, by missing values: {command}; then --data {made}"
+    return f"sequences padded to one length, by missing values ({_TRUST}): {command}; then --data {made}"
 
 
 def _unpacked(path: Path, entry: ArrayEntry) -> str:
-    """Return the command that makes a table of an array with fields, or arrays of a dictionary; empty in an .npz."""
+    """Return the command that makes arrays of a dictionary; empty in an .npz."""
     if entry.name:
         return ""
-    old, stem = json.dumps(str(path)), path.stem
-    read = f"d = np.load({old}, None, True)"
-    if entry.kind == "V":
-        kept = f"pd.DataFrame(d).to_csv({json.dumps(f'{stem}.csv')}, index=False)"
-        code = f"import numpy as np, pandas as pd; {read}; {kept}"
-        return f"as a table: python -c {shlex.quote(code)}; then --data {shlex.quote(f'{stem}.csv')}"
-    code = f"import numpy as np; {read}; np.savez({json.dumps(f'{stem}.npz')}, **d.item())"
+    old, new = json.dumps(str(path)), f"{path.stem}.npz"
+    code = f"import numpy as np; d = np.load({old}, None, True); np.savez({json.dumps(new)}, **d.item())"
     return (
-        f"if it holds a dictionary: python -c {shlex.quote(code)}; then --data {shlex.quote(f'{stem}.npz')}"
+        f"if it holds a dictionary ({_TRUST}): python -c {shlex.quote(code)}; then --data {shlex.quote(new)}"
     )
+
+
+def _without_fields(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
+    """Return the command that makes a table of an array with fields, or plain numbers of one that is no row of them."""
+    names, pickled = entry.dtype.names or (), entry.dtype.hasobject
+    trust = f" ({_TRUST})" if pickled else ""
+    read = f"d = np.load({json.dumps(str(path))}{', None, True' * pickled}); s = d" + (
+        f"[{json.dumps(entry.name)}]" if entry.name else ""
+    )
+    if not are_targets and len(entry.shape) < 2 and names not in _COMPLEX:
+        new, target = f"{path.stem}.csv", json.dumps(with_targets)
+        table = "pd.DataFrame(s)" + (f".assign(**{{{target}: d[{target}]}})" if with_targets else "")
+        if any(entry.dtype[name].kind == "S" for name in names):
+            table += '.map(lambda v: v.decode() if hasattr(v, "decode") else v)'
+        code = f"import numpy as np, pandas as pd; {read}; {table}.to_csv({json.dumps(new)}, index=False)"
+        option = f" --target {shlex.quote(with_targets)}" if with_targets else ""
+        return f"as a table{trust}: python -c {shlex.quote(code)}; then --data {shlex.quote(new)}{option}"
+    new = f"{path.stem}-plain{path.suffix}"
+    plain = "np.stack([s[n] for n in s.dtype.names], -1)"
+    if names in _COMPLEX:
+        plain = " + 1j * ".join(f"s[{json.dumps(name)}]" for name in names)
+    kept = f"np.savez({json.dumps(new)}, **{{**d, {json.dumps(entry.name)}: {plain}}})"
+    if not entry.name:
+        kept = f"np.save({json.dumps(new)}, {plain})"
+    option = "--target" if are_targets and not entry.name else "--data"
+    code = f"import numpy as np; {read}; {kept}"
+    return f"as plain numbers{trust}: python -c {shlex.quote(code)}; then {option} {shlex.quote(new)}"
 
 
 def joined_files(pairs: Sequence[tuple[Path, Path]]) -> str:
@@ -89,12 +116,16 @@ def joined_files(pairs: Sequence[tuple[Path, Path]]) -> str:
         f"{json.dumps(file.stem)}: r({json.dumps(str(file))})" for pair in pairs for file in pair
     )
     new = f"{pairs[0][0].stem}-joined.npz"
-    code = (
-        "import numpy as np; t = lambda a: a.astype(str) if a.dtype == object else a; "
-        "r = lambda p: t(np.load(p, None, True)); "
-        f"np.savez({json.dumps(new)}, **{{{arrays}}})"
+    pickled = any(
+        entry.kind == "O" for pair in pairs for file in pair for entry in read_entries(file).values()
     )
-    return f"all parts in one file: python -c {shlex.quote(code)}; then --data {shlex.quote(new)}"
+    read, trust = "r = np.load; ", ""
+    if pickled:
+        plain = f"t = lambda a: {_PLAIN.format('a')} if a.dtype == object else a"
+        read = f"{plain}; r = lambda p: t(np.load(p, None, True)); "
+        trust = f" ({_TRUST})"
+    code = f"import numpy as np; {read}np.savez({json.dumps(new)}, **{{{arrays}}})"
+    return f"all parts in one file{trust}: python -c {shlex.quote(code)}; then --data {shlex.quote(new)}"
 
 
 def check_room(path: Path, entries: list[ArrayEntry], cure: str) -> None:

@@ -134,7 +134,9 @@ def _each(samples: Any) -> Iterable[Any]:
 
 
 def array_of(values: Any) -> np.ndarray:
-    """Make an array of a tensor, bfloat16 as float32, or of anything that NumPy makes one of."""
+    """Make an array of a tensor, bfloat16 as float32, of a masked array, NaN where masked, or of what NumPy takes."""
+    if np.ma.isMaskedArray(values):
+        return np.asarray(values) if not values.mask.any() else np.where(values.mask, np.nan, values.data)
     if not isinstance(values, Tensor):
         return np.asarray(values)
     values = values.detach().cpu().resolve_conj().resolve_neg()

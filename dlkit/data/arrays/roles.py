@@ -187,7 +187,7 @@ def _by_shape(
         for name, each in plain.items()
         if name not in named
         and all(
-            entry.kind == "O" or (entry.kind in "fiubc" and not _is_single(entry.shape)) for entry in each
+            entry.kind in "OV" or (entry.kind in "fiubc" and not _is_single(entry.shape)) for entry in each
         )
         and any(rows[other] == rows[name] for other in plain if other != name)
     ]

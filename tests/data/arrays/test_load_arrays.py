@@ -156,7 +156,7 @@ def test_float_arrays_in_a_file_are_mapped_and_stay_as_they_are(tmp_path: Path) 
         (
             {"x": np.zeros((4, 2)), "y": np.array([{}, 1, 2, 3], dtype=object)},
             "{file}: array y holds Python objects, which dlkit never unpickles",
-            "as texts: python -c",
+            "as plain values (unpickling can run any code",
         ),
         (
             {"x": np.array([[None], [1]], dtype=object), "y": np.zeros(2)},
@@ -166,7 +166,7 @@ def test_float_arrays_in_a_file_are_mapped_and_stay_as_they_are(tmp_path: Path) 
         (
             {"x": np.zeros(3, dtype=[("a", "f4")]), "y": np.zeros(3)},
             "{file}: array x holds several fields",
-            "save plain",
+            "as a table: python -c",
         ),
         (
             {"x": np.array(["a", "b"]), "y": np.zeros(2)},
