@@ -1327,7 +1327,8 @@ def test_a_branch_that_ends_in_one_number_is_no_narrow_place() -> None:
     ("config", "part"),
     [
         ({"data": "t.csv"}, "data check"),
-        ({"data": "t.csv", "by_time": "day"}, "without --by-time"),
+        ({"data": "t.csv", "by_time": "day"}, "divided by --by-time, so the scores are those on new ones"),
+        ({"data": "t.csv", "group": "person"}, "--folds 5 tests on all"),
         ({"data": "folder"}, "put them together"),
     ],
 )

@@ -7,6 +7,7 @@ from dlkit.diagnosis.cures import argument, change, current_argument, usual
 from dlkit.diagnosis.findings import Cure, Evidence
 from dlkit.diagnosis.recording import VERY_FEW, Recording
 from dlkit.diagnosis.rule import Rule
+from dlkit.diagnosis.rules.validation import divided_by
 
 _RISE, _RISE_OF_CONSTANT, _TRAIN_FELL = 1.15, 0.03, 0.9
 _GAP, _GAP_OF_CONSTANT = 2.5, 0.15
@@ -43,7 +44,10 @@ def wrong_labels(recording: Recording, limit: float) -> Evidence | None:
         threshold=_LEARNED_NOTHING,
         step=None,
         cure=Cure(
-            "check that inputs and targets are read in the same order, and how the validation part was split off"
+            f"rows are divided by {way}: what is learned of some need not hold for others; take more of them, or "
+            "inputs that mean the same in all"
+            if (way := divided_by(recording))
+            else "check that inputs and targets are read in the same order, and how the validation part was split off"
         ),
         confirm="dlkit data check DATA; dlkit eval RUN --predict predictions.csv",
         level="note" if _says_little(recording) else "warning",

@@ -55,12 +55,18 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     )
 
 
+def divided_by(recording: Recording) -> str:
+    """Return the option that keeps rows apart which belong together; empty where they are divided at random."""
+    ways = [way for way in _WAYS if recording.config.get(way) is not None]
+    return f"--{ways[0].replace('_', '-')}" if ways else ""
+
+
 def _cure(recording: Recording) -> str:
     """Return what makes both parts alike, as far as the options show how they were made."""
-    ways = [way for way in _WAYS if recording.config.get(way) is not None]
-    if ways:
-        return (
-            f"without --{ways[0].replace('_', '-')} they are alike; with it the scores are those on new ones"
+    if way := divided_by(recording):
+        folds = way == "--group" and recording.config.get("folds") is None
+        return f"rows are divided by {way}, so the scores are those on new ones, which may differ" + (
+            "; --folds 5 tests on all of them in turn" if folds else ""
         )
     if str(recording.config.get("data", "")).endswith(_TABLES):
         return "few odd rows do it where rows are split at random: take out what dlkit data check finds"

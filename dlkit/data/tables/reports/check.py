@@ -24,6 +24,7 @@ from dlkit.data.tables.oddities.roles import (
     weights_error,
     weights_in,
 )
+from dlkit.data.tables.oddities.stems import stems_in
 from dlkit.data.tables.oddities.suspects import Suspect, missing_option, suspects_of, words_of_missing
 from dlkit.data.tables.oddities.totals import Totals, kept_totals, totals_in, without_totals_of
 from dlkit.data.tables.raw_rows import hash_compared, not_empty
@@ -86,7 +87,17 @@ def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
     if not is_random(config):
         return
     targets = target_names(table.names, config.target, table.source) if config.target else ()
-    for name, count in groups_in(table, [name for name in table.names if name not in targets]):
+    others = [name for name in table.names if name not in targets]
+    for each in stems_in(table, others):
+        yield Finding(
+            level="warning",
+            rule="groups",
+            where=f"column {printable(each.column)}",
+            count=each.count,
+            message=f"{each.shown(len(table))}: rows of one are divided between the splits",
+            cure=each.command(table),
+        )
+    for name, count in groups_in(table, others):
         shown = printable(name)
         yield Finding(
             level="warning",

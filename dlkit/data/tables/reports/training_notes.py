@@ -21,6 +21,7 @@ from dlkit.data.tables.oddities.roles import (
     weights_in,
 )
 from dlkit.data.tables.oddities.spellings import spelt_differently
+from dlkit.data.tables.oddities.stems import stems_in
 from dlkit.data.tables.oddities.telling import giving_away, separating
 from dlkit.data.tables.oddities.totals import is_total, note_of_totals, totals_in, without_rows
 from dlkit.data.tables.raw_rows import hash_raw
@@ -135,7 +136,13 @@ def split_notes(
             f"splits; --group {shlex.quote(shown)} keeps them together, for scores on new ones; each row is a "
             "sample by itself, sequences are arrays of shape (N, T, F)"
         )
-    for name in times_in(table, [name for name in table.names if name not in targets]):
+    others = [name for name in table.names if name not in targets]
+    for each in stems_in(table, others):
+        yield (
+            f"{printable(each.column)} has {each.shown(len(table))}, and rows of one are divided between the splits: "
+            f"{each.command(table)}"
+        )
+    for name in times_in(table, others):
         shown = printable(name)
         yield (
             f"rows are in time by {shown} and split at random, so most test rows stand between training rows; "
