@@ -76,8 +76,8 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
         )
     inner = _inner(folder, named, known)
     inside = _parts_inside(folder)
-    if asked == "splits" or (asked == "auto" and _are_parts(shown, folder, named, inner, known)):
-        layout = _parts_above(shown, folder, named, inner, known)
+    if asked == "splits" or (asked == "auto" and _are_parts(root, folder, named, inner, known)):
+        layout = _parts_above(root, folder, named, inner, known)
     elif inside and asked == "auto":
         note = (
             f"each of {_some(folder.filled)} holds folders for {' and '.join(inside)}: they are read as such"
@@ -162,7 +162,7 @@ def _inner(folder: Folder, named: Mapping[str, str], known: Collection[str]) -> 
 
 
 def _are_parts(
-    shown: str, folder: Folder, named: Mapping[str, str], inner: Mapping[str, Folder], known: Collection[str]
+    root: Path, folder: Folder, named: Mapping[str, str], inner: Mapping[str, Folder], known: Collection[str]
 ) -> bool:
     """Return whether the sub-folders are parts of the data.
 
@@ -180,7 +180,12 @@ def _are_parts(
     trains = len(inner) == 1 and (bool(known) or named[next(iter(inner))] == "train")
     if trains or len(named) == 1 or len(inner) < len(filled) == 1:
         return True
+    shown = printable(str(root), 300)
     what = "no class folder lies in two of them" if inner else "they hold no class folders"
+    if not inner and all(map(_says_only_part, named)):
+        moved = _for_loose_images(root / folder.name, list(named))
+        if "mkdir" in moved:
+            raise DataError(f"--data {shown}: {_some(named)} are parts of the data, but {what}", moved)
     if sorted(named.values()) == sorted(_PARTS) and all(map(_says_only_part, named)):
         raise DataError(
             f"--data {shown}: {_some(named)} are parts of the data by their names, but {what}",
@@ -188,18 +193,19 @@ def _are_parts(
         )
     raise DataError(
         f"--data {shown}: {_some(named)} may be parts of the data, or classes: {what}",
-        "--layout classes reads them as classes; as parts, each needs folders named like the classes",
+        f"as parts, each needs folders named like the classes; --layout classes makes {_some(named)} the classes",
     )
 
 
 def _parts_above(
-    shown: str, folder: Folder, named: Mapping[str, str], inner: Mapping[str, Folder], known: Collection[str]
+    root: Path, folder: Folder, named: Mapping[str, str], inner: Mapping[str, Folder], known: Collection[str]
 ) -> Layout:
     """Return the layout of parts that hold classes.
 
     Raises:
         DataError: Two folders are the same part, one to train on is missing or holds no classes.
     """
+    shown = printable(str(root), 300)
     flat = [name for name in named if name not in inner and folder.folders[name].count]
     parts: dict[str, str] = {}
     for name, part in named.items():
@@ -211,7 +217,9 @@ def _parts_above(
             )
         parts[part] = name
         if name in flat:
-            raise DataError(f"--data {shown}: {name}/ holds no sub-folders", f"it needs {LAYOUT}")
+            raise DataError(
+                f"--data {shown}: {name}/ holds no sub-folders", _for_loose_images(root / folder.name, flat)
+            )
         if name in inner:
             _refuse_masks(f"{shown}/{name}", inner[name])
     if not known and "train" not in parts:
@@ -323,19 +331,35 @@ def _of_places(what: str, otherwise: str = "") -> DataError:
     )
 
 
-def _for_loose_images(root: Path) -> str:
-    """Return the way out for images that lie in no class folder."""
-    images = sorted(
-        path.name for path in root.iterdir() if path.suffix.lower() not in ("", ".csv", ".tsv", ".txt")
-    )
-    words = {re.split(r"[\d._ -]", name)[0] for name in images}
-    if "" not in words and 2 <= len(words) <= _SHOWN and len(images) > 2 * len(words):
-        classes = " ".join(map(printable, sorted(words)))
-        return (
-            "if the first words of their names are the classes: "
-            f"cd {shlex.quote(printable(str(root), 300))}; for c in {classes}; do mkdir $c; mv $c[._0-9-]* $c/; done"
-        )
-    return f"it needs {LAYOUT}"
+def _for_loose_images(root: Path, parts: Sequence[str] = (".",)) -> str:
+    """Return the way out for images that lie in no class folder.
+
+    Args:
+        root: The data folder.
+        parts: Those of its folders that hold the images.
+    """
+    words = {part: _first_words(root / part) for part in parts}
+    named = [part for part in parts if words[part]]
+    if not named:
+        return f"it needs {LAYOUT}"
+    classes = " ".join(map(printable, sorted(set().union(*words.values()))))
+    folder = shlex.quote(printable(str(root / named[0] if len(named) == 1 else root), 300))
+    moved = f"for c in {classes}; do mkdir $c; mv $c[._0-9-]* $c/; done"
+    if len(named) > 1:
+        inside = ' "$p"/$c'.join(moved.split(" $c"))
+        moved = f"for p in {' '.join(map(shlex.quote, named))}; do {inside}; done"
+    return f"if the first words of their names are the classes: cd {folder}; {moved}"
+
+
+def _first_words(folder: Path) -> set[str]:
+    """Return the words in front of the numbers of images, such as `cat.0.jpg`, where they may be classes; else none."""
+    names = [
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() not in ("", ".csv", ".tsv", ".txt", ".db")
+    ]
+    words = {re.split(r"[\d._ -]", name)[0] for name in names}
+    return words if "" not in words and 2 <= len(words) <= _SHOWN and len(names) > 2 * len(words) else set()
 
 
 def _plain(name: str) -> str:

@@ -28,6 +28,30 @@ def test_classes_in_file_names_are_moved_by_the_command_of_the_hint(tmp_path: Pa
     assert (listing.class_names, sorted(listing.targets)) == (("cat", "dog"), [0] * 4 + [1] * 4)
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [("train", "test1"), ("train set", "valid", "test1"), ("train",)],
+    ids=["kaggle", "three", "train"],
+)
+def test_classes_in_file_names_of_parts_are_moved_by_the_command_of_the_hint(
+    tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    root = tmp_path / "p"
+    for part in parts:
+        for number in range(4):
+            for name in ("",) if part == "test1" else ("cat.", "dog."):
+                save(root / part / f"{name}{number}.png", noise(8, 8))
+
+    with pytest.raises(DataError) as caught:
+        list_images(root)
+
+    assert "--layout" not in caught.value.hint
+    subprocess.run([shutil.which("bash") or "sh", "-c", caught.value.hint.split("classes: ")[1]], check=True)
+    listing = list_images(root)
+    assert listing.class_names == ("cat", "dog")
+    assert len(listing.targets) == 8 * sum(part != "test1" for part in parts)
+
+
 def test_a_table_is_named_only_if_it_has_the_names_of_the_images(tmp_path: Path) -> None:
     root = tmp_path / "p"
     for number in range(4):
