@@ -1,5 +1,6 @@
 """Texts that name each row by what it is of and a number, as phon_R01_S07_3: rows of one thing among others."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from dlkit.data.tables.reading.files.commands import by_pandas
 from dlkit.data.tables.table import Table, in_shell
 from dlkit.errors import counted, printable
 
-_LAST = "[^0-9A-Za-z]+[A-Za-z]{0,3}[0-9]+(?:[.][A-Za-z][A-Za-z0-9]*)?"
+_LAST = "[ ]*[-_./:#]+[ ]*[A-Za-z]{0,3}[0-9]+(?:[.][A-Za-z][A-Za-z0-9]*)?"
 _FEWEST_STEMS, _ROWS_A_STEM, _MOSTLY = 8, 2, 0.9
 _BEHIND = " group"
 
@@ -51,7 +52,8 @@ class Stems:
 def stems_in(table: Table, names: Sequence[str]) -> list[Stems]:
     """Return the columns of texts, different in nearly every row, of which all but a last number comes again.
 
-    The numbers come again too, as those of visits and recordings do; those of orders and bills never do.
+    The numbers come again too, as those of visits and recordings do; those of orders and bills never do. What stands in
+    front of them has a digit itself: names of months and streets have none.
 
     Args:
         table: The table.
@@ -67,7 +69,10 @@ def stems_in(table: Table, names: Sequence[str]) -> list[Stems]:
         if not names_rows(column, codes, len(column.categories)):
             continue
         stems, rows, numbers = _parts(column.categories)
-        again = _ROWS_A_STEM * max(len(stems), numbers) <= rows.sum() >= _MOSTLY * len(column.categories)
+        numbered = sum(map(bool, map(re.compile(r"\d").search, stems))) > _MOSTLY * len(stems)
+        again = numbered and _ROWS_A_STEM * max(len(stems), numbers) <= rows.sum() >= _MOSTLY * len(
+            column.categories
+        )
         if again and len(stems) >= _FEWEST_STEMS:
             most = int(rows.argmax())
             found.append(Stems(name, len(stems), stems[most], int(rows[most])))

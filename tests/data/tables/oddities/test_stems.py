@@ -50,9 +50,15 @@ def test_texts_that_repeat_but_for_a_last_number_are_found(form: str, stem: str)
         [f"S{row % 20}_{row // 20}" for row in range(200)] * 5,
         [f"S{row % 3}_{row}" for row in range(200)],
         [f"Miss {chr(65 + row % 26)}. number {chr(97 + row // 26)}" for row in range(200)],
+        [
+            f"{month}-{year:02}"
+            for month in ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep"]
+            for year in range(50, 80)
+        ],
+        [f"District 1{row % 20} {row // 20}" for row in range(200)],
         [f"v{row % 20}x{row // 20}" for row in range(200)],
     ],
-    ids=["counted", "orders", "numbers", "categories", "few", "words", "joined"],
+    ids=["counted", "orders", "numbers", "categories", "few", "words", "months", "blanks", "joined"],
 )
 def test_other_texts_name_no_subjects(texts: list[str]) -> None:
     assert found(texts) == []
