@@ -65,3 +65,39 @@ def test_names_of_groups_above_are_joined_to_those_below() -> None:
 def test_names_that_come_twice_above_texts_are_refused() -> None:
     with pytest.raises(DataError, match="both name"):
         read("id,name,name\na,bob,smith\nb,eve,jones\nc,ann,miller\n")
+
+
+QUESTION = '"How do you like\nyour work?\r\n(1 = no, 5 = very)"'
+BELOW = {
+    "questions": [f"When,{QUESTION},{QUESTION},Score"],
+    "questions and ids": [
+        f"When,{QUESTION},{QUESTION},Score",
+        ",".join('"{""ImportId"":""' + name + '""}"' for name in ("date", "Q1", "Q2", "SC0")),
+    ],
+    "ids": [",".join('"{""ImportId"":""' + name + '""}"' for name in ("date", "Q1", "Q2", "SC0"))],
+}
+
+
+@pytest.mark.parametrize("name", BELOW)
+def test_lines_of_questions_with_line_breaks_below_the_names_are_skipped(name: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "when": pd.date_range("2023-05-02", periods=40).strftime("%Y-%m-%d %H:%M:%S"),
+            "Q1": RNG.integers(1, 6, 40),
+            "Q2": RNG.integers(1, 6, 40),
+            "SC0": RNG.normal(30, 9, 40).round(2),
+        }
+    )
+    names, _, rows = frame.to_csv(index=False).partition("\n")
+    lines = "\n".join([names, *BELOW[name], ""])
+
+    found = read(lines + rows)
+    again = pd.read_csv(io.StringIO(lines + rows), **eval(f"dict({found.dialect})"))
+
+    assert found.names == ("when", "Q1", "Q2", "SC0")
+    assert found.columns["when"].kind == "date"
+    for column in ("Q1", "Q2", "SC0"):
+        np.testing.assert_array_equal(found.numbers(column), frame[column])
+        np.testing.assert_array_equal(again[column].astype(float), frame[column])
+    assert found.line(0) == 1 + lines.count("\n")
+    assert "skipped" in "\n".join(found.notes)

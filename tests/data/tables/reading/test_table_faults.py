@@ -180,3 +180,13 @@ def test_commands_with_the_sign_between_fields_survive_printing(
     assert ("1.5 not 1,5" in hint) == (sign == "," and not more)
     assert read_table("new.csv").numbers("b")[:3].tolist() == [0, 1, 2]
     assert dlkit(*ask, "new.csv").code == 0
+
+
+def test_a_short_line_above_rows_is_not_cut_off_with_them() -> None:
+    with pytest.raises(DataError) as above:
+        read("a,b,c\n1,2\n" + "3,4,5\n" * 9)
+    with pytest.raises(DataError) as below:
+        read("a,b,c\n" + "3,4,5\n" * 9 + "1,2\n")
+
+    assert "head -n" not in above.value.hint
+    assert "head -n 10 " in below.value.hint

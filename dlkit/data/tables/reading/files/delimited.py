@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from dlkit.data.tables.reading.files.faults import find_fault, plain_rows, records
-from dlkit.data.tables.reading.files.header import Header, read_header
+from dlkit.data.tables.reading.files.header import Header, read_header, read_record
 from dlkit.data.tables.reading.files.surroundings import lines_below
 from dlkit.data.tables.reading.values.columns import ColumnReader
 from dlkit.errors import DataError, counted, printable
@@ -71,6 +71,7 @@ class DelimitedFile:
         below, stop = lines_below(file, len(header.names), header.delimiter, header.end)
         self.header = replace(header, below=below, stop=stop if below else None)
         self.first_line = self.header.lines + 1
+        self._breaks = 0  # line breaks inside of records that are skipped
         self._tap: _Tap | None = None
         self.most_rows = file.seek(0, 2) // len(self.header.names) + 1
         found = _DELIMITER_WORDS.get(self.header.delimiter) if delimiter is None else None
@@ -79,12 +80,14 @@ class DelimitedFile:
             self.notes += [f"{source} has {found} between its columns"] if found else []
             self.notes += _skipped(file, source, self.header)
 
-    def skip(self, lines: int) -> None:
-        """Begin the rows some lines later, which hold the units of the columns."""
+    def skip(self, records: int) -> None:
+        """Begin the rows some records later, which hold the units of the columns or texts of questions."""
         self._file.seek(self.header.end)
-        units = [self._file.readline() for _ in range(lines)]
-        shown = " / ".join(printable(line.decode(errors="replace").strip(), 60) for line in units)
+        units = [read_record(self._file) for _ in range(records)]
+        shown = " / ".join(printable(" ".join(unit.decode(errors="replace").split()), 60) for unit in units)
+        lines = sum(unit.count(b"\n") for unit in units)
         last = self.first_line + lines - 1
+        self._breaks += lines - records
         what = (
             f"lines {self.first_line:,} to {last:,} hold names or units, no values, and are"
             if lines > 1
@@ -169,7 +172,9 @@ class DelimitedFile:
             way: What is known of it from how it was opened: its encoding, or that blanks stand between its fields.
         """
         above = self.header.comments + self.header.titles
-        names = f"header=None, skiprows={self.first_line - 1}, names={list(self.header.names)!r}"
+        names = (
+            f"header=None, skiprows={self.first_line - 1 - self._breaks}, names={list(self.header.names)!r}"
+        )
         plain = self.first_line == above + 2 and not self.header.joined
         parts = ["" if way.startswith("sep") else f"sep={self.header.delimiter!r}", way]
         parts += [f"skiprows={above}" * (above > 0) if plain else names]

@@ -29,13 +29,15 @@ def find_fault(file: BinaryIO, source: str, header: Header) -> DataError | None:
     if fault := next(_text_faults(file, source, header), None):
         return fault
     columns, ragged = len(header.names), []
-    rows, lengths = 0, Counter[int]()
+    rows, last, lengths = 0, 0, Counter[int]()
     try:
         for line, record in records(file, source, header):
             rows += bool(record)
             if len(record) not in (0, columns):
                 lengths[len(record)] += 1
                 ragged.append((line, record))
+            elif record:
+                last = line
     except DataError as err:
         return err
     if not ragged:
@@ -43,7 +45,8 @@ def find_fault(file: BinaryIO, source: str, header: Header) -> DataError | None:
     usual, count = lengths.most_common(1)[0]
     if count > rows / 2 and rows >= _FEWEST_ROWS and usual > columns:
         return _all_longer(source, header, *next((line, rec) for line, rec in ragged if len(rec) == usual))
-    return _ragged(source, header, ragged[0][0], len(ragged[0][1]), len(ragged))
+    first, record = ragged[0]
+    return _ragged(source, header, first, len(record), len(ragged), below=last < first)
 
 
 def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, list[str]]]:
@@ -154,14 +157,24 @@ def _text_faults(file: BinaryIO, source: str, header: Header) -> Iterator[DataEr
         yield returned
 
 
-def _ragged(source: str, header: Header, line: int, found: int, count: int) -> DataError:
+def _ragged(source: str, header: Header, line: int, found: int, count: int, *, below: bool) -> DataError:
+    """Return the error of some rows with more or fewer fields than there are names.
+
+    Args:
+        source: What the file is called.
+        header: The names.
+        line: Of the first such row.
+        found: How many fields it has.
+        count: How many such rows there are.
+        below: They stand below all others.
+    """
     wanted = len(header.names)
     others = f"; more such lines follow: {count - 1:,}" if count > 1 else ""
     hint = (
         _quoted(header.delimiter)
         if found > wanted
-        else "write missing values as empty fields: a,,c; to remove lines below the table: "
-        f"head -n {line - 1} {from_to(source)}"
+        else "write missing values as empty fields: a,,c"
+        + f"; to remove lines below the table: head -n {line - 1} {from_to(source)}" * below
     )
     columns = "column" if wanted == 1 else "columns"
     fields = "field" if found == 1 else "fields"

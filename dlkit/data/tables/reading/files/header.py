@@ -166,7 +166,7 @@ def _below_titles(file: BinaryIO, begin: int, record: bytes, delimiter: str | No
     file.seek(begin)
     titles, size = lines_above(file.read(_BYTES_SEEN), delimiter)
     file.seek(begin + size if titles else end)
-    return titles, begin + size, _record(file) if titles else record
+    return titles, begin + size, read_record(file) if titles else record
 
 
 def _last_fields(file: BinaryIO, begin: int, end: int, delimiter: str) -> list[str]:
@@ -261,10 +261,10 @@ def _first_record(file: BinaryIO) -> tuple[int, int, int, bytes]:
         file.seek(begin + len(record))
         return len(skipped), len(skipped) + 1, begin, record.lstrip(b"# ")
     file.seek(begin)
-    return len(skipped), len(skipped) + 1, begin, _record(file)
+    return len(skipped), len(skipped) + 1, begin, read_record(file)
 
 
-def _record(file: BinaryIO) -> bytes:
+def read_record(file: BinaryIO) -> bytes:
     """Return the bytes of the next record."""
     record = b""
     while not record or record.count(b'"') % 2:
