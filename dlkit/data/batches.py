@@ -100,6 +100,14 @@ class Batches:
         normalisation = getattr(self._split, "normalisation", None)
         return None if normalisation is None else max(normalisation.std, default=0.0)
 
+    def missing(self, at_most: int) -> float | None:
+        """Return the share of NaN among the stored inputs of at most so many samples; None where none are stored."""
+        stored = self._split.in_memory
+        if stored is None or not stored[0].is_floating_point():
+            return None
+        rows = self._split.rows[:: max(1, -(-len(self._split) // at_most))]
+        return float(stored[0].index_select(0, rows.to(stored[0].device)).isnan().float().mean())
+
     @property
     def chunk(self) -> int:
         """Batches that are made at once."""

@@ -145,8 +145,12 @@ class LayerProbe:
             return
         name = _joined(self._scope, function.rstrip("_"))
         for argument in arguments:
-            if isinstance(argument, nn.Parameter) and id(argument) not in self._parameters:
+            if not isinstance(argument, Tensor) or id(argument) in self._parameters:
+                continue
+            if isinstance(argument, nn.Parameter):
                 self._fault(self._kept_in(argument) or name, "unregistered")
+            elif argument.requires_grad and argument.is_leaf and (kept := self._kept_in(argument)):
+                self._fault(kept, "unregistered")
         if function == "detach" and arguments[0].requires_grad:
             self._fault(self._scope, "detached")
         if function in RECTIFIERS or function in SATURATES:
@@ -158,13 +162,13 @@ class LayerProbe:
         """Name of the module whose code runs; empty for the network itself."""
         return self._open[-1][0] if self._open else ""
 
-    def _kept_in(self, thing: nn.Module | nn.Parameter) -> str:
-        """Return the attribute of the network whose list or dictionary holds what it lacks; empty without one."""
+    def _kept_in(self, thing: nn.Module | Tensor) -> str:
+        """Return the attribute that is or holds, in a list or dictionary, what the network lacks; empty without one."""
         if not self._find_faults:
             return ""
         for module, name in self._names.items():
             for attribute, value in vars(module).items():
-                if not attribute.startswith("_") and _holds(value, thing):
+                if value is thing or (not attribute.startswith("_") and _holds(value, thing)):
                     return _joined(_joined("self", name) if name else "self", attribute)
         return ""
 

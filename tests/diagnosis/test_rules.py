@@ -948,6 +948,60 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         None,
     ),
+    "gaps in validation alone": (
+        "val_differs",
+        lambda: healthy(whole(val_input_shift=0.1, val_missing=0.3), history=stuck(0.4)),
+        "warning",
+        None,
+    ),
+    "a rotation that one simple method does not see": (
+        "val_differs",
+        lambda: healthy(
+            whole(val_input_shift=0.1, simple_drop=0.4, simple_train=0.8, simple_val=0.8),
+            history={**stuck(0.9), "train_loss": [0.1] * 10},
+        ),
+        "warning",
+        None,
+    ),
+    "files that could not be read": (
+        "constant_input",
+        lambda: healthy(whole(commonest_row=0.9), history=stuck(0.5)),
+        "warning",
+        None,
+    ),
+    "samples in another order while training": (
+        "mixed_samples",
+        lambda: healthy(whole(mode_difference=1.4, order_difference=1e-6), history=stuck()),
+        "warning",
+        None,
+    ),
+    "rounding in evaluation alone": (
+        "mode_gap",
+        lambda: healthy(whole(eval_loss=0.3, train_loss=0.1, mode_difference=0.05), history=stuck(0.1)),
+        "warning",
+        None,
+    ),
+    "a rate that rises until steps are far too large": (
+        "lr_high",
+        lambda: healthy(
+            {
+                "update_ratio": {"first.weight": [(1, 0.01), (51, 1.2), (201, 0.01)]},
+                "weight_norm": {"first.weight": constant(5.0)},
+            },
+            history=stuck(),
+            schedule="onecycle",
+        ),
+        "warning",
+        "--lr",
+    ),
+    "half of the training rows labelled otherwise": (
+        "labels",
+        lambda: healthy(
+            whole(simple_train=0.3, simple_val=0.76, val_samples=300.0, samples=500.0), history=stuck(0.6)
+        ),
+        "warning",
+        None,
+    ),
     "half of the training targets drawn at random": (
         "labels",
         lambda: healthy(
@@ -1028,6 +1082,38 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
                 "classes": {"": [(1, 2.0)]},
             },
             finished=False,
+        ),
+    ),
+    "batches of one sample, of which the first loss says little": (
+        "init",
+        lambda: healthy(whole(loss=4.0 * CONSTANT, eval_loss=4.0 * CONSTANT), history=stuck(), batch_size=1),
+    ),
+    "fine-tuning at a low rate": (
+        "lr_low",
+        lambda: healthy(
+            {**whole(simple_skill=0.9), "update_ratio": rates(1e-3)}, history=stuck(0.45), init="x"
+        ),
+    ),
+    "training that gets as far as simple methods, and validation that does not": (
+        "underfit",
+        lambda: healthy(
+            whole(simple_skill=0.8),
+            history={
+                "val_loss": [0.65 * CONSTANT] * 10,
+                "train_loss": [0.25 * CONSTANT] * 10,
+                "val_accuracy": [0.3] * 10,
+            },
+        ),
+    ),
+    "outputs of sigmoids around a half": (
+        "vanishing",
+        lambda: healthy(
+            {
+                "act_spread": {"first": [(1, 0.9)], "gate": [(1, 0.01)]},
+                "act_mean": {"gate": [(1, 0.5)]},
+                "saturated": {"gate": constant(0.0)},
+            },
+            history=stuck(),
         ),
     ),
     "a class token that starts at zero": (
@@ -1124,7 +1210,7 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
     ),
     "evaluation that is worse and good": (
         "mode_gap",
-        lambda: healthy(whole(eval_loss=3.0), history=stuck(0.1)),
+        lambda: healthy({**whole(eval_loss=3.0), "batch_norm": {"norm": [(1, 1.0)]}}, history=stuck(0.1)),
     ),
     "a scale that starts at one, before there is a second step": (
         "init",

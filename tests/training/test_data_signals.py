@@ -72,6 +72,17 @@ def test_points_in_any_order_are_told_by_what_they_are_together() -> None:
     assert flat["simple_skill"] < found["simple_skill"] - 0.2
 
 
+def test_a_relation_that_one_method_alone_sees_drops_from_one_part_to_the_other() -> None:
+    train_x, val_x = (
+        torch.randn(300, 8, 3, generator=torch.Generator().manual_seed(seed)) for seed in (2, 3)
+    )
+    train_y, val_y = train_x[:, 0, :1], val_x[:, 7, :1]  # the place that decides is another one
+
+    found = named(sample_signals((train_x, train_y), (val_x, val_y), 1))
+
+    assert found["simple_drop"] > 0.9
+
+
 @pytest.mark.parametrize(("sign", "expected"), [(1.0, 1.0), (-1.0, -1.0)])
 def test_the_slope_along_the_gradient_shows_whether_it_is_the_loss_s(sign: float, expected: float) -> None:
     torch.manual_seed(0)

@@ -147,6 +147,57 @@ class Careless(nn.Module):
         return outputs
 
 
+class PlainLinear(nn.Module):
+    """A layer whose weights are tensors and not parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.randn(4, 8, requires_grad=True)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs @ self.weight
+
+
+def test_weights_that_are_plain_tensors_are_recorded() -> None:
+    rows = rows_of(model=nn.Sequential(PlainLinear(), nn.Linear(8, 3)))
+
+    assert {layer for _, layer, signal, _ in rows if signal == "unregistered"} == {"self.0.weight"}
+
+
+class Shuffling(nn.Module):
+    """A network that answers each training sample for another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.only = nn.Linear(4, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.only(inputs)
+        return outputs.flip(0) if self.training else outputs
+
+
+def test_outputs_in_another_order_are_recorded() -> None:
+    rows = rows_of(model=Shuffling())
+
+    assert of_signal(rows, "mode_difference")[1] > 0.5
+    assert of_signal(rows, "order_difference")[1] < 1e-5
+
+
+def test_gaps_and_a_row_that_stands_for_most_are_recorded() -> None:
+    inputs = torch.randn(64, 12, generator=torch.Generator().manual_seed(0))
+    inputs[:40] = inputs[0]
+    split = replace(make_split(inputs, torch.arange(64) % 3), missing=True)
+    gaps = inputs.clone()
+    gaps[:, :3] = torch.nan
+    val = replace(make_split(gaps, torch.arange(64) % 3), missing=True)
+
+    rows = rows_of(split=split, val=val, model=nn.Linear(12, 3))
+
+    assert of_signal(rows, "commonest_row") == {1: pytest.approx(40 / 64)}
+    assert of_signal(rows, "val_missing") == {1: pytest.approx(0.25)}
+    assert of_signal(rows, "missing") == {}
+
+
 class Clamping(nn.Module):
     """A network that cuts its weights off whenever it is trained on."""
 

@@ -39,6 +39,19 @@ def constant_inputs(recording: Recording, limit: float) -> Evidence | None:
         limit = _MOSTLY
     if (recording.number("repeated_rows") or 0.0) > _HALF and recording.finished and recording.suffers(_HALF):
         limit = _MOSTLY  # what tells samples apart is gone
+    commonest = recording.number("commonest_row")
+    if commonest is not None and commonest > _HALF and recording.suffers(_WELL):
+        return Evidence(
+            message=f"{commonest:.0%} of the training samples have the very same inputs",
+            value=commonest,
+            threshold=_HALF,
+            healthy="0.003 to 0.1",
+            step=1,
+            cure=Cure(
+                "look at these samples: files that could not be read, or rows that were filled with one value"
+            ),
+            confirm="dlkit data check DATA",
+        )
     for name, points in inputs.items():
         if all(median(each) >= limit for each in inputs.values()):
             what = f"input {name}" if name else "the input"
@@ -123,12 +136,12 @@ def _scaled_inside(recording: Recording, limit: float) -> Evidence | None:
     for layer, points in recording.layers("received_std").items():
         mean, std = recording.number("received_mean", layer) or 0.0, points[0][1]
         size = math.hypot(mean, std)
-        if (1 / limit <= size <= limit) or not size or not recording.suffers(_WELL):
+        if (1 / limit <= std and size <= limit) or not size or not recording.suffers(_WELL):
             continue
         return Evidence(
             message=f"{layer} receives values of mean {mean:.3g} and standard deviation {std:.3g}, though the inputs"
             " are normalised",
-            value=size,
+            value=size if size > limit else std,
             threshold=limit if size > limit else 1 / limit,
             layer=layer,
             step=points[0][0],
@@ -178,11 +191,12 @@ RULES = (
         name="constant_input",
         title="constant inputs",
         stage="data",
-        signals=("input_constant",),
+        signals=("input_constant", "commonest_row", "repeated_rows", "val_loss"),
         threshold=1.0,
         condition="every feature is the same in all samples of the batches, or three quarters of them where nothing can"
         " be learned, or where half of the training samples repeat another and validation gets less than half of the"
-        " way to a perfect answer",
+        " way to a perfect answer; or half of the training samples are the same in ten columns or more, and it gets"
+        " less than 85 % of the way",
         healthy="up to 0.6 (borders of images)",
         source=_SOURCE_TDC,
         cure="--normalize auto, or check how the data are read",
@@ -196,6 +210,9 @@ RULES = (
             "vanishing",
             "init",
             "labels",
+            "bottleneck",
+            "overfit",
+            "val_differs",
         ),
         live=True,
     ),

@@ -15,6 +15,7 @@ _GAP_NUMBERS, _GAP_OF_CONSTANT_NUMBERS = 4.0, 0.2
 _LEARNED_NOTHING = 0.1
 _WORSE, _WORSE_NUMBERS = 0.06, 1.15
 _STRANGE, _ENOUGH, _WELL = 0.3, 40, 0.85
+_MUCH_LESS, _PART_OF_IT = 0.35, 0.6
 _CHANCE, _ROWS_READ, _USUAL_TAIL = 5.0, 384, 5.0
 _FEW, _SHIFTED = 30, 0.5
 _LITTLE, _MOST, _FAR = 0.15, 0.8, 8.0
@@ -91,7 +92,8 @@ def _strange_part(recording: Recording, skill: float) -> str:
         return ""
     tail = max(1.0, (recording.number("whole_target_max") or 0.0) / _USUAL_TAIL)
     chance = tail * _CHANCE / math.sqrt(min(*_counts(recording), _ROWS_READ))
-    if abs(train - val) < max(_STRANGE, chance) or min(train, val) > _LEARNED_NOTHING:
+    neither = abs(train - val) < max(_STRANGE, chance) or min(train, val) > _LEARNED_NOTHING
+    if neither and (val - train < max(_MUCH_LESS, chance) or train > _PART_OF_IT * val):
         return ""
     if skill > _WELL and (train > val or recording.number("classes")):
         return ""  # of numbers that vary more than those of validation, a good answer says little
@@ -157,11 +159,8 @@ def overfit(recording: Recording, limit: float) -> Evidence | None:
         return learned_nothing
     best, end = val.index(min(val)), min(val[-1], statistics.median(val[-3:]))
     rise = end - val[best]
-    rising = (
-        end > limit * val[best]
-        and rise > _RISE_OF_CONSTANT * constant
-        and train[-1] < _TRAIN_FELL * train[best]
-    )
+    least = _RISE_OF_CONSTANT * (1 if recording.metric == "accuracy" else 2)
+    rising = end > limit * val[best] and rise > least * constant and train[-1] < _TRAIN_FELL * train[best]
     if not rising and not _wide_gap(recording, train[-1], end, constant):
         return None
     return Evidence(

@@ -71,7 +71,7 @@ def _large_weights(recording: Recording) -> Evidence | None:
         for layer in recording.matrices
         if (size := recording.number("size", layer)) and (norm := recording.number("weight_norm", layer))
     }
-    large = [layer for layer, value in sizes.items() if value > _LARGE]
+    large = [layer for layer, value in sizes.items() if value > _LARGE and not layer.startswith("table.")]
     if not large or recording.config.get("init") or not recording.finished or not recording.suffers(_WELL):
         return None
     return Evidence(
@@ -152,7 +152,9 @@ def _high_first_loss(recording: Recording, limit: float) -> Evidence | None:
     classes = recording.number("classes")
     first = min(first, recording.number("eval_loss") or first)  # it may be high in training mode alone
     ratio = first / max(constant, math.log(classes) if classes and classes > 1 else 0.0)
-    if ratio <= limit:
+    if ratio <= limit * (
+        _FAR if recording.config.get("batch_size", _FEW) < _FEW else 1
+    ):  # of one sample, by chance
         return None
     gain = recording.gain("train_loss")
     learned = gain is not None and gain > _LEARNED and not (ratio > _FAR * limit and recording.suffers(_WELL))

@@ -9,7 +9,7 @@ from dlkit.diagnosis.rule import Rule
 
 _WORSE, _MUCH_WORSE, _SHARE_OF_CONSTANT = 1.5, 2.0, 0.1
 _SETTLED = 51
-_WELL, _SHORT, _LITTLE = 0.85, 0.1, 0.35
+_WELL, _NEARLY, _SHORT, _LITTLE = 0.85, 0.97, 0.1, 0.35
 _OTHER, _FAR_APART, _RANDOM = 0.12, 1.0, 0.05
 _AVERAGED, _BEHIND = 3.0, 0.3
 
@@ -92,14 +92,21 @@ def _other_loss(recording: Recording, limit: float) -> Evidence | None:
     ]
     if not pairs or constant is None:
         return None
+    alike = recording.mode_difference > 0 or not (
+        recording.layers("batch_norm") or recording.layers("dropout")
+    )  # nothing has a reason to differ
+    least = (_SHARE_OF_CONSTANT / 10 if alike else _SHARE_OF_CONSTANT) * constant
     ratios = [
-        (step, after / max(before, 1e-12) if after - before > _SHARE_OF_CONSTANT * constant else 1.0)
-        for step, after, before in pairs
+        (step, after / max(before, 1e-12) if after - before > least else 1.0) for step, after, before in pairs
     ]
     if backwards := _noise_in_training(recording, pairs):
         return backwards
     worst = late(ratios)
-    if median(worst) < limit or worst[-1][1] < limit or (recording.skill or 0.0) > _WELL:
+    if (
+        median(worst) < limit
+        or worst[-1][1] < limit
+        or (recording.skill or 0.0) > (_NEARLY if alike else _WELL)
+    ):
         return None
     norms = list(recording.layers("batch_norm"))
     batch = recording.config.get("batch_size", 0)

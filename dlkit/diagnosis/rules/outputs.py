@@ -16,11 +16,14 @@ _TINY = 1e-6
 _WELL, _SHORT, _HALF, _THIRD = 0.85, 0.1, 0.5, 0.33
 _NEARLY, _FEW = 0.97, 8
 _LOST = 0.25
+_SAME_ORDER, _OTHER_ORDER = 0.01, 0.1
 _RANDOM = 0.01
 
 
 def mixed_samples(recording: Recording, limit: float) -> Evidence | None:
     """Find outputs that depend on the other samples of the batch."""
+    if reordered := _reordered(recording):
+        return reordered
     value = recording.number("batch_dependence")
     if value is None or value < limit:
         return None
@@ -33,6 +36,22 @@ def mixed_samples(recording: Recording, limit: float) -> Evidence | None:
         cure=Cure("keep the first axis apart in forward(): no mean, softmax, reshape or index over it"),
         confirm="pass one sample alone, and among others",
         level="warning" if recording.skill is None or recording.skill < _WELL else "note",
+    )
+
+
+def _reordered(recording: Recording) -> Evidence | None:
+    """Find outputs that in training mode are those of evaluation mode in another order."""
+    order = recording.number("order_difference")
+    if order is None or order > _SAME_ORDER or recording.mode_difference < _OTHER_ORDER:
+        return None
+    return Evidence(
+        message="in training mode the outputs are those of evaluation mode in another order: of other samples",
+        value=recording.mode_difference,
+        threshold=_OTHER_ORDER,
+        step=1,
+        cure=Cure("keep the first axis in its order in forward(): no permutation, roll or sort over it"),
+        confirm="mode_difference beside order_difference in RUN/probes.csv",
+        level="warning" if recording.suffers(_WELL) else "note",
     )
 
 
@@ -85,7 +104,8 @@ def output_activation(recording: Recording, limit: float) -> Evidence | None:
     if not classes and not recording.config.get("scale_target", True):
         return None  # targets of any range
     lowest, highest = min(value for _, value in low), max(value for _, value in high)
-    name, one_sided = "", len(low) > (_SHOWN if recording.finished else _CERTAIN)
+    enough = len(low) > (_SHOWN if recording.finished else _CERTAIN)
+    name, one_sided = "", enough and recording.config.get("batch_size", _FEW) >= _FEW
     value = max((value for _, value in recording.points("output_sum_error")), default=math.inf)
     if classes and lowest >= 0 and value < limit:
         name = "softmax"
@@ -234,7 +254,7 @@ RULES = (
         name="mixed_samples",
         title="samples that are mixed up",
         stage="wiring",
-        signals=("batch_dependence", "val_loss"),
+        signals=("batch_dependence", "mode_difference", "order_difference", "val_loss"),
         threshold=0.05,
         condition="in evaluation mode, outputs change by 5 % of their size where half of the batch is left out; a note"
         " where validation gets 85 % of the way to a perfect answer all the same",

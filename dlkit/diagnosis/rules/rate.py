@@ -115,9 +115,7 @@ def _large_steps(recording: Recording, limit: float) -> Evidence | None:
         points = [
             (step, value * _bias(config, step)) for step, value in recording.points("update_ratio", layer)
         ]
-        highest = max(
-            (value for _, value in early(points, 3 if _shrank(recording, layer) else 11)), default=0.0
-        )
+        highest = max((value for _, value in early(points, _first_steps(recording, layer))), default=0.0)
         worst = max(worst, (highest, layer, points))
     ratio, layer, points = worst
     if ratio <= limit + decay or _copes(recording, extreme=ratio > _EXTREME * limit):
@@ -131,6 +129,13 @@ def _large_steps(recording: Recording, limit: float) -> Evidence | None:
         cure=_lower(recording),
         confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
     )
+
+
+def _first_steps(recording: Recording, layer: str) -> int:
+    """Return how many steps are looked at: the first ones, or all where the rate rises for long."""
+    if recording.config.get("schedule") in ("onecycle", "cyclic"):
+        return recording.steps
+    return 3 if _shrank(recording, layer) else 11
 
 
 def _bias(config: Mapping[str, Any], step: int) -> float:
@@ -231,7 +236,9 @@ def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
         return None
     largest = max(ratios)
     if not 0 < largest <= limit or (
-        skill > _LEARNED and not _stands_still(recording) and not recording.falls_short(_SHORT)
+        skill > _LEARNED
+        and not _stands_still(recording)
+        and (recording.config.get("init") or not recording.falls_short(_SHORT))
     ):
         return None
     return Evidence(

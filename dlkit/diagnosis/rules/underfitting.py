@@ -12,7 +12,7 @@ _FEWEST_STEPS, _VERY_FEW_STEPS, _SHORT, _MANY, _TRIAL = 10, 20, 100, 10, 5
 _STILL_FALLING, _FALLS, _FELL, _FELL_WITHIN = 0.15, 0.02, 0.75, 0.1
 _NOTHING, _LEARNED, _WELL, _ATTAINED, _SHORTFALL = 0.1, 0.2, 0.85, 0.05, 0.35
 _FEW_OTHERS, _NOTICED = 0.9, 0.01
-_TIMES_ERRORS = 4.0
+_TIMES_ERRORS, _SHORT_OF_IT = 4.0, 0.1
 _FAR_TARGETS = (
     50.0  # times the usual distance from the median, where targets of a healthy run go up to 3 to 4
 )
@@ -130,8 +130,8 @@ def _below_simple(recording: Recording) -> Evidence | None:
     if skill is None or simple is None:
         return None
     shortfall = _SHORTFALL if 1 - skill < _TIMES_ERRORS * (1 - simple) else _SHORTFALL / 2
-    if not recording.falls_short(shortfall):
-        return None
+    if not recording.falls_short(shortfall) or (recording.gain("train_loss") or 0.0) > simple - _SHORT_OF_IT:
+        return None  # what was learned does not hold for validation
     return Evidence(
         message=f"validation is {max(skill, 0):.0%} of the way from a constant answer to a perfect one, where nearest"
         f" neighbours or a linear model get {simple:.0%} of the way",

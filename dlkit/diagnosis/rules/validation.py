@@ -13,7 +13,7 @@ _ACROSS, _TIMES_ERRORS = 0.3, 4.0
 _NOTHING, _WELL, _NOT_FEWER = 0.1, 0.85, 0.25
 _LEAST_SAMPLES, _ENOUGH, _FEWEST = 30, 60, 100
 _READ = 384.0  # samples of each part that are compared
-_BEHIND = 0.17
+_BEHIND, _OTHER_GAPS = 0.17, 0.1
 _TINY = 1e-9
 _TABLES = (".csv", ".tsv", ".parquet", "-")
 _WAYS = ("by_time", "group", "split_file", "split_by_block")
@@ -28,7 +28,8 @@ def other_validation(recording: Recording, limit: float) -> Evidence | None:
     if recording.number("val_input_shift") is None or samples < _LEAST_SAMPLES or recording.repeats_few:
         return None
     found = (
-        _other_inputs(recording, limit)
+        _other_gaps(recording)
+        or _other_inputs(recording, limit)
         or _other_column(recording)
         or _other_targets(recording)
         or _each_by_itself(recording)
@@ -71,6 +72,19 @@ def _cure(recording: Recording) -> str:
     if str(recording.config.get("data", "")).endswith(_TABLES):
         return "few odd rows do it where rows are split at random: take out what dlkit data check finds"
     return "prepare the inputs of both parts alike, or put them together, so that they are split at random"
+
+
+def _other_gaps(recording: Recording) -> _Unlike | None:
+    """Judge by how many values are missing."""
+    train, val = (recording.number(name) or 0.0 for name in ("missing", "val_missing"))
+    if abs(val - train) < _OTHER_GAPS:
+        return None
+    return (
+        f"{val:.0%} of the values of validation are missing, {train:.0%} of those of training",
+        val,
+        _OTHER_GAPS,
+        True,
+    )
 
 
 def _other_inputs(recording: Recording, limit: float) -> _Unlike | None:
@@ -151,6 +165,15 @@ def _each_by_itself(recording: Recording) -> _Unlike | None:
     parts = [recording.number(f"simple_{part}") for part in ("train", "val")]
     across, samples = recording.simple, recording.number("val_samples") or 0.0
     within = min(part or 0.0 for part in parts)
+    drop = recording.number("simple_drop") or 0.0
+    if drop > _ACROSS and samples >= _ENOUGH:
+        return (
+            f"what simple methods learn within training and within validation holds {drop:.0%} less far from one to the"
+            " other",
+            drop,
+            _ACROSS,
+            False,
+        )
     if across is None or samples < _ENOUGH:
         return None
     far = _ACROSS if 1 - across < _TIMES_ERRORS * (1 - within) else _ACROSS / 2
@@ -169,6 +192,8 @@ RULES = (
         title="validation data that are not like the training data",
         stage="data",
         signals=(
+            "missing",
+            "val_missing",
             "val_input_shift",
             "val_column_shift",
             "val_input_scale",
@@ -176,17 +201,19 @@ RULES = (
             "val_target_shift",
             "val_new_classes",
             "val_relation_shift",
+            "simple_drop",
             "simple_train",
             "simple_val",
             "val_loss",
         ),
         threshold=1.0,
-        condition="validation inputs lie one standard deviation away in the mean over columns or 1.2 in one, or vary 2"
-        " times more or less, or a column 3 times less in one part, or a fifth of its samples is of other classes, 2 %"
-        " of classes that are 10 times rarer in training, or numeric targets lie 1.5 standard deviations away, or the"
-        " correlation of a column with the targets differs by 0.5, or simple methods get 30 % further within each part"
-        " than from one to the other; a note where validation is as good as training and as what simple methods reach"
-        " within a part",
+        condition="10 % more values are missing in one part; or validation inputs lie one standard deviation away in the"
+        " mean over columns or 1.2 in one, or vary 2 times more or less, or a column 3 times less in one part, or a"
+        " fifth of its samples is of other classes, 2 % of classes that are 10 times rarer in training, or numeric"
+        " targets lie 1.5 standard deviations away, or the correlation of a column with the targets differs by 0.5,"
+        " or simple methods get 30 % further within each part than from one to the other (15 % where that is four"
+        " times the errors); a note where validation is as good as training and as what simple methods reach within"
+        " a part",
         healthy="0.02 to 0.2",
         source="measured here",
         cure="split at random; prepare both parts alike",

@@ -10,7 +10,7 @@ from dlkit.diagnosis.rule import OF_LAYERS, Rule
 _LEARNED, _WELL = 0.5, 0.85
 _FIRST_CHECKS = 4
 _TINY_SPREAD, _NO_SPREAD = 1e-4, 1e-6
-_SMALL_SHARE, _FALL = 0.02, 20.0
+_SMALL_SHARE, _FALL, _MIDDLE = 0.02, 20.0, 0.2
 _PASS_ON = Cure(
     "let the inputs pass: no factor far below 1 in forward(), default weights, inputs of spread 1"
 )
@@ -31,6 +31,8 @@ def _vanishing_layer(recording: Recording) -> Evidence | None:
     shares = [1.0, 1.0]
     for layer, points in recording.layers("act_spread").items():
         share, before = points[0][1], shares[-2]
+        if layer in recording.layers("saturated") and (recording.number("act_mean", layer) or 0.0) > _MIDDLE:
+            continue  # a sigmoid's outputs all lie around a half
         if _NO_SPREAD < share < min(_SMALL_SHARE, before / _FALL):
             return Evidence(
                 message=f"at step {points[0][0]} a share of {share:.2g} of the outputs of {layer} differs from sample"

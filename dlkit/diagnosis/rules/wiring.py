@@ -100,7 +100,7 @@ def unregistered(recording: Recording, _limit: float) -> Evidence | None:
         value=float(len(found)),
         layer=next(iter(found)),
         step=1,
-        cure=Cure("keep layers in nn.ModuleList or nn.ModuleDict, and parameters in nn.ParameterList"),
+        cure=Cure("make tensors nn.Parameter, and keep layers in nn.ModuleList or nn.ModuleDict"),
         confirm="dlkit inspect model RUN lists the layers",
     )
 
@@ -109,7 +109,7 @@ def _of_no_module(found: Sequence[str]) -> str:
     """Say where parameters are that the network does not have: the attribute that holds them, or else what computes."""
     kept = [name for name in found if name.startswith("self.")]
     if kept:
-        return f"{listed(kept)} is a plain list or dictionary: what it holds is no part of the network and never trains"
+        return f"{listed(kept)} is a plain tensor, list or dictionary: it is no part of the network and never trains"
     return f"{listed(found)} computes with parameters that the network does not have, so they never train"
 
 
@@ -213,9 +213,9 @@ RULES = (
         condition="a forward pass computes with parameters that model.parameters() does not list",
         healthy="0",
         source="NeuraLint (static)",
-        cure="nn.ModuleList in place of a list",
+        cure="nn.Parameter, and nn.ModuleList in place of a list",
         find=unregistered,
-        explains=OF_WIRING,
+        explains=(*OF_WIRING, "input_scale"),
         live=True,
     ),
     Rule(

@@ -54,6 +54,9 @@ def data_signals(
         yield "", "whole_target_tail", _furthest(distances, distances.median(0).values)
     if (std := train.stored_std) is not None:
         yield "", "stored_std", std
+    for name, batches in (("missing", train), ("val_missing", val)):
+        if share := batches.missing(SIMPLE):
+            yield "", name, share
     known, asked = train.some_samples(SIMPLE), val.some_samples(SIMPLE)
     if known is not None and asked is not None:
         yield from sample_signals(known, asked, width)

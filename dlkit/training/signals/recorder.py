@@ -227,6 +227,8 @@ class Signals:
 
     def _received(self, parts: "Parts") -> tuple[Tensor, Tensor] | None:
         """Return what the network's first layer receives of some samples of both parts; None if it is these."""
+        if any(isinstance(module, TableInputs) for module in self._model.modules()):
+            return None  # categories are embedded on the way
         found: list[Tensor | None] = []
         self._model.eval()
         try:
@@ -270,6 +272,11 @@ class Signals:
             ("", "train_loss", self._objective.loss(outputs[:count], few)),
             ("", "eval_loss", self._objective.loss(evaluated, few)),
             ("", "mode_difference", _difference(outputs[:count].float(), evaluated.float())),
+            (
+                "",
+                "order_difference",
+                _difference(*(each.float().sort(0).values for each in (outputs[:count], evaluated))),
+            ),
         ]
         if count > 1:
             found.append(("", "output_spread", evaluated.float().std(0, correction=0).mean()))

@@ -15,6 +15,7 @@ Score = Callable[[Tensor, Tensor], float]
 """Judges answers by the targets: 0 for the best constant answer, 1 for a perfect one."""
 
 _COLUMNS, _CODES = 128, 64
+_MANY_COLUMNS = 10
 _WITH_PLACES = 3  # axes: samples, places and features
 _NEIGHBOURS = 5
 _PENALTY = 1.0
@@ -40,13 +41,17 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         return
     classes = train_y.shape[1] > 1 and bool(((train_y == 0) | (train_y == 1)).all())
     score = _score_of_classes if classes else _score_of_numbers
+    yield "", "simple_drop", _largest_drop((train, train_x, train_y), (val, val_x, val_y), score)
     train_views, val_views = _views(train[0], train_x), _views(val[0], val_x)
     for name, views, y in (("train", train_views, train_y), ("val", val_views, val_y)):
         halves = ([view[start::2] for view in views] for start in (0, 1))
         (skill,) = _skills((next(halves), y[::2]), (next(halves), y[1::2]), score)
         yield "", f"simple_{name}", skill
     train_rows, val_rows = _projected(train_x), _projected(val_x)
-    yield "", "repeated_rows", 1 - len(train_rows.unique()) / max(1, len(train_rows))
+    different, counts = train_rows.unique(return_counts=True)
+    yield "", "repeated_rows", 1 - len(different) / max(1, len(train_rows))
+    if train_x.shape[1] >= _MANY_COLUMNS and len(train_rows):
+        yield "", "commonest_row", counts.max() / len(train_rows)
     yield "", "val_known_rows", torch.isin(val_rows, train_rows).float().mean()
     scores = (score, _score_of_recalls) if classes else (score,)
     for name, skill in zip(
@@ -177,6 +182,22 @@ def _numbers(targets: Tensor, width: int) -> Tensor:
     if targets.is_floating_point():
         return _columns(targets)
     return (targets.cpu()[:, None] == torch.arange(width)).float()
+
+
+def _largest_drop(
+    train: tuple[Samples, Tensor, Tensor], val: tuple[Samples, Tensor, Tensor], score: Score
+) -> float:
+    """Return how much further one of the methods gets within both parts than from one to the other, at most."""
+    (samples, x, y), (new_samples, new_x, new_y) = train, val
+    drops = [0.0]
+    for view, new_view in zip(_views(samples[0], x), _views(new_samples[0], new_x), strict=True):
+        within = min(
+            _skills(([each[::2]], known[::2]), ([each[1::2]], known[1::2]), score)[0]
+            for each, known in ((view, y), (new_view, new_y))
+        )
+        across = _skills(([view], y), ([new_view], new_y), score)[0]
+        drops.append(within - max(across, 0.0))
+    return max(drop for drop in drops if not math.isnan(drop))
 
 
 def _views(inputs: Inputs, columns: Tensor) -> list[Tensor]:
