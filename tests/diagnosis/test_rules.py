@@ -994,6 +994,34 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         "--lr",
     ),
+    "no hidden layer": (
+        "linear",
+        lambda: healthy(
+            {**whole(curvature=1e-7, simple_skill=0.9), "units": {"output.weight": [(1, 10.0)]}},
+            history=stuck(0.4),
+            arguments={"hidden": ""},
+        ),
+        "warning",
+        "-s",
+    ),
+    "all frozen, and random features do rather well": (
+        "frozen",
+        lambda: healthy(
+            {"frozen": {name: [(1, 1.0)] for name in ("first.weight", "second.weight", "output.weight")}},
+            history=stuck(0.1),
+            freeze="*",
+        ),
+        "warning",
+        "--freeze",
+    ),
+    "a rate of another optimizer": (
+        "lr_high",
+        lambda: healthy(
+            {"update_ratio": rates(0.02)}, history=stuck(0.4), optimizer="adam", lr=0.5, schedule="onecycle"
+        ),
+        "warning",
+        "--lr",
+    ),
     "half of the training rows labelled otherwise": (
         "labels",
         lambda: healthy(

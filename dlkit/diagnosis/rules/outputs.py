@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from dlkit.diagnosis.cures import other_activation
+from dlkit.diagnosis.cures import argument, current_argument, other_activation
 from dlkit.diagnosis.findings import Cure, Evidence, listed
 from dlkit.diagnosis.recording import Point, Recording, late
 from dlkit.diagnosis.rule import OF_WIRING, Rule
+from dlkit.errors import counted
 
 _CROSS_ENTROPIES = ("auto", "cross-entropy")
 _BOUNDED = 1e-6
@@ -61,15 +62,18 @@ def straight(recording: Recording, limit: float) -> Evidence | None:
         return unused
     curvature, skill = recording.number("curvature"), recording.skill
     spreads = recording.points("output_spread")
-    if curvature is None or curvature > limit or skill is None or len(recording.matrices) < 2:
+    several = len(recording.matrices) > 1 or current_argument(recording, "hidden") == ""
+    if curvature is None or curvature > limit or skill is None or not several:
         return None
     if not spreads or spreads[0][1] <= _TINY:
         return None
     return Evidence(
-        message=f"{len(recording.matrices)} matrices, and the outputs are linear in the inputs",
+        message=f"{counted(len(recording.matrices), 'layer')} of weights, and the outputs are linear in the inputs",
         value=curvature,
         step=1,
-        cure=other_activation(recording) or Cure("put nn.ReLU() or another activation between the layers"),
+        cure=(argument(recording, "hidden", 128) if len(recording.matrices) == 1 else None)
+        or other_activation(recording)
+        or Cure("put nn.ReLU() or another activation between the layers"),
         confirm="dlkit inspect model RUN lists the layers",
         level="warning" if recording.falls_short(_SHORT) else "note",
     )

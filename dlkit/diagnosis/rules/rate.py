@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dlkit.diagnosis.cures import change, lower_rate, raise_rate, usual
+from dlkit.diagnosis.cures import change, lower_rate, raise_rate, usual, usual_rate
 from dlkit.diagnosis.findings import Cure, Evidence, learned
 from dlkit.diagnosis.recording import Point, Recording, early, first_above, late, median
 from dlkit.diagnosis.rule import Rule
@@ -27,6 +27,7 @@ _FIRST_STEPS = 10
 _CLIPPED = 10.0
 _LONG_MEMORY = 0.97
 _TIMES_USUAL, _USUAL_STEPS = 5.0, 10.0
+_BY_RATE, _TIMES_RECIPE = ("adam", "adamw", "nadam", "radam", "rmsprop"), 100.0
 _RISE, _ABOVE_LOWEST = 1.5, 3.0
 _LARGE_MEAN = 0.15
 _SYMPTOMS = (
@@ -81,6 +82,26 @@ def rate_too_high(recording: Recording, limit: float) -> Evidence | None:
         or _rising_loss(recording)
         or _long_memory(recording)
         or _large_means(recording)
+        or _far_above_usual(recording)
+    )
+
+
+def _far_above_usual(recording: Recording) -> Evidence | None:
+    """Judge by the rate itself, of optimizers whose steps are about as long as it, whatever the gradients."""
+    config, rate, skill = recording.config, recording.config.get("lr", 0.0), recording.skill
+    if config.get("optimizer") not in _BY_RATE or not recording.finished or skill is None or skill > _WELL:
+        return None
+    most = _TIMES_RECIPE * usual_rate(config)
+    if rate < most:
+        return None
+    return Evidence(
+        message=f"--lr {rate:g} is {rate / usual_rate(config):.3g} times that of the recipe, {learned(skill)}",
+        value=rate,
+        threshold=most,
+        healthy="0.1 to 30 times the recipe's",
+        step=1,
+        cure=change("lr", rate, usual_rate(config)),
+        confirm="dlkit inspect lr --config RUN/config.toml finds a rate",
     )
 
 
@@ -279,10 +300,11 @@ RULES = (
         stage="learning rate",
         signals=("update_ratio", "train_loss", "mean_loss", "constant_loss"),
         threshold=0.3,
-        condition="one of the first 11 steps moves a weight matrix by 0.3 of its norm, or late steps by 0.1, and"
-        " validation gets less than half of the way to a perfect answer (85 % for 3 times its norm); or the training"
-        " loss ends 1.5 times above its start, or 3 times above its lowest; or --momentum makes steps 5 times as long"
-        " as 0.9 does at the recipe's rate, and validation gets less than 85 % of the way",
+        condition="one of the first 11 steps (of all, where the schedule raises the rate) moves a weight matrix by 0.3 of"
+        " its norm, or late steps by 0.1, and validation gets less than half of the way to a perfect answer (85 %"
+        " for 3 times its norm); or the training loss ends 1.5 times above its start, or 3 times above its lowest;"
+        " or --momentum makes steps 5 times as long as 0.9 does at the recipe's rate, or --lr of Adam and its kin"
+        " is 100 times the recipe's, and validation gets less than 85 % of the way",
         healthy="up to 0.106 in the first steps, 1.4e-3 to 1.5e-2 later",
         source="Karpathy, A Recipe for Training Neural Networks; SageMaker Debugger, WeightUpdateRatio",
         cure="lower --lr to that of the recipe, or to a tenth",

@@ -207,8 +207,8 @@ RULES = (
             "val_loss",
         ),
         threshold=1.0,
-        condition="10 % more values are missing in one part; or validation inputs lie one standard deviation away in the"
-        " mean over columns or 1.2 in one, or vary 2 times more or less, or a column 3 times less in one part, or a"
+        condition="10 % more values are missing in one part; or validation inputs lie one standard deviation away in"
+        " the mean over columns or 1.2 in one, or vary 2 times more or less, or a column 3 times less in one part, or a"
         " fifth of its samples is of other classes, 2 % of classes that are 10 times rarer in training, or numeric"
         " targets lie 1.5 standard deviations away, or the correlation of a column with the targets differs by 0.5,"
         " or simple methods get 30 % further within each part than from one to the other (15 % where that is four"

@@ -11,7 +11,7 @@ _TINY = 1e-6
 _LEAST_UPDATE = 1e-5
 _OVERWRITTEN = 1e-3
 _LEAST_SLOPE, _MOST_SLOPE = 0.7, 1.4
-_WELL = 0.85
+_WELL, _NEARLY, _NEARLY_ALL = 0.85, 0.97, 0.9
 
 
 def no_gradient(recording: Recording, limit: float) -> Evidence | None:
@@ -168,7 +168,8 @@ def frozen(recording: Recording, limit: float) -> Evidence | None:
         return None
     share = sum(sizes[name][0][1] for name in names if name in sizes) / total
     asked, loaded = recording.config.get("freeze"), recording.config.get("init")
-    suffers = recording.suffers(_WELL) if recording.finished else recording.falls_short(0.0)
+    well = _NEARLY if share > _NEARLY_ALL else _WELL
+    suffers = recording.suffers(well) if recording.finished else recording.falls_short(0.0)
     level = "warning" if share > limit and not loaded and suffers else "note"
     cure = (
         Cure("leave --freeze out", "--freeze")
@@ -240,7 +241,7 @@ RULES = (
         signals=("frozen", "size"),
         threshold=0.5,
         condition="more than half of the parameters are frozen without --init, and validation gets less than 85 % of"
-        " the way to a perfect answer or stays below simple methods; else a note",
+        " the way to a perfect answer (97 % where 90 % are frozen) or stays below simple methods; else a note",
         healthy="0, or weights from another run",
         source="measured here",
         cure="leave --freeze out",
