@@ -300,8 +300,8 @@ RULES = (
         stage="learning rate",
         signals=("update_ratio", "train_loss", "mean_loss", "constant_loss"),
         threshold=0.3,
-        condition="one of the first 11 steps (of all, where the schedule raises the rate) moves a weight matrix by 0.3 of"
-        " its norm, or late steps by 0.1, and validation gets less than half of the way to a perfect answer (85 %"
+        condition="one of the first 11 steps (of all, where the schedule raises the rate) moves a weight matrix by 0.3"
+        " of its norm, or late steps by 0.1, and validation gets less than half of the way to a perfect answer (85 %"
         " for 3 times its norm); or the training loss ends 1.5 times above its start, or 3 times above its lowest;"
         " or --momentum makes steps 5 times as long as 0.9 does at the recipe's rate, or --lr of Adam and its kin"
         " is 100 times the recipe's, and validation gets less than 85 % of the way",
