@@ -1,7 +1,7 @@
 """What simple methods make of some samples, which a network should reach too, and how validation differs."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -40,26 +40,13 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
     if not train_x.shape[1]:
         return
     classes = train_y.shape[1] > 1 and bool(((train_y == 0) | (train_y == 1)).all())
-    score = _score_of_classes if classes else _score_of_numbers
-    yield "", "simple_drop", _largest_drop((train, train_x, train_y), (val, val_x, val_y), score)
-    train_views, val_views = _views(train[0], train_x), _views(val[0], val_x)
-    for name, views, y in (("train", train_views, train_y), ("val", val_views, val_y)):
-        halves = ([view[start::2] for view in views] for start in (0, 1))
-        (skill,) = _skills((next(halves), y[::2]), (next(halves), y[1::2]), score)
-        yield "", f"simple_{name}", skill
+    yield from _simple_signals((train[0], train_x, train_y), (val[0], val_x, val_y), classes=classes)
     train_rows, val_rows = _projected(train_x), _projected(val_x)
     different, counts = train_rows.unique(return_counts=True)
     yield "", "repeated_rows", 1 - len(different) / max(1, len(train_rows))
     if train_x.shape[1] >= _MANY_COLUMNS and len(train_rows):
         yield "", "commonest_row", counts.max() / len(train_rows)
     yield "", "val_known_rows", torch.isin(val_rows, train_rows).float().mean()
-    scores = (score, _score_of_recalls) if classes else (score,)
-    for name, skill in zip(
-        ("simple_skill", "simple_balanced"),
-        _skills((train_views, train_y), (val_views, val_y), *scores),
-        strict=False,
-    ):
-        yield "", name, skill
     mean, std = train_x.mean(0), train_x.std(0, correction=0)
     varied = std > 0
     if varied.any():
@@ -95,9 +82,11 @@ def skill_of(train: Samples, val: Samples, width: int) -> float:
         val: Those that they are asked.
         width: Outputs of the network: the number of classes.
     """
-    known, asked = ((_views(x, _columns(x)), _numbers(y, width)) for x, y in (train, val))
-    classes = not train[1].is_floating_point()
-    return _skills(known, asked, _score_of_classes if classes else _score_of_numbers)[0]
+    (x, y), (new_x, new_y) = ((_views(x, _columns(x)), _numbers(y, width)) for x, y in (train, val))
+    score = _score_of_numbers if train[1].is_floating_point() else _score_of_classes
+    return _best(
+        row[0] for view, new in zip(x, new_x, strict=True) for row in _skills((view, y), (new, new_y), score)
+    )
 
 
 def _projected(rows: Tensor) -> Tensor:
@@ -184,20 +173,38 @@ def _numbers(targets: Tensor, width: int) -> Tensor:
     return (targets.cpu()[:, None] == torch.arange(width)).float()
 
 
-def _largest_drop(
-    train: tuple[Samples, Tensor, Tensor], val: tuple[Samples, Tensor, Tensor], score: Score
-) -> float:
-    """Return how much further one of the methods gets within both parts than from one to the other, at most."""
-    (samples, x, y), (new_samples, new_x, new_y) = train, val
-    drops = [0.0]
-    for view, new_view in zip(_views(samples[0], x), _views(new_samples[0], new_x), strict=True):
-        within = min(
-            _skills(([each[::2]], known[::2]), ([each[1::2]], known[1::2]), score)[0]
-            for each, known in ((view, y), (new_view, new_y))
+def _simple_signals(
+    train: tuple[Inputs, Tensor, Tensor], val: tuple[Inputs, Tensor, Tensor], *, classes: bool
+) -> Iterator[Signal]:
+    """Yield how far the best method gets within each part and from one to the other, and the most that one loses.
+
+    Args:
+        train: Inputs of the training samples, their columns and their targets as numbers.
+        val: Those of validation.
+        classes: The targets are classes.
+    """
+    (inputs, columns, y), (new_inputs, new_columns, new_y) = train, val
+    score = _score_of_classes if classes else _score_of_numbers
+    scores = (score, _score_of_recalls) if classes else (score,)
+    rows: list[tuple[float, ...]] = []
+    for view, new in zip(_views(inputs, columns), _views(new_inputs, new_columns), strict=True):
+        within, within_new = (
+            _skills((x[::2], known[::2]), (x[1::2], known[1::2]), score)
+            for x, known in ((view, y), (new, new_y))
         )
-        across = _skills(([view], y), ([new_view], new_y), score)[0]
-        drops.append(within - max(across, 0.0))
-    return max(drop for drop in drops if not math.isnan(drop))
+        across = _skills((view, y), (new, new_y), *scores)
+        rows += [
+            (one[0], other[0], *both) for one, other, both in zip(within, within_new, across, strict=True)
+        ]
+    names = ("simple_train", "simple_val", "simple_skill", "simple_balanced")
+    for name, values in zip(names, zip(*rows, strict=True), strict=False):
+        yield "", name, _best(values)
+    yield "", "simple_drop", _best(min(row[:2]) - max(row[2], 0.0) for row in rows)
+
+
+def _best(values: Iterable[float]) -> float:
+    """Return the largest value that is a number; NaN for none."""
+    return max((value for value in values if not math.isnan(value)), default=math.nan)
 
 
 def _views(inputs: Inputs, columns: Tensor) -> list[Tensor]:
@@ -216,20 +223,20 @@ def _views(inputs: Inputs, columns: Tensor) -> list[Tensor]:
     return [columns, torch.cat(pooled, 1)]
 
 
-def _skills(
-    known: tuple[list[Tensor], Tensor], asked: tuple[list[Tensor], Tensor], *scores: Score
-) -> list[float]:
-    """Return by each score the best of two methods that know some samples, in others; NaN where all are alike."""
-    (views, y), (new_views, new_y) = known, asked
+def _skills(known: tuple[Tensor, Tensor], asked: tuple[Tensor, Tensor], *scores: Score) -> list[list[float]]:
+    """Return of each of two methods that know some samples how well it answers others, by each score.
+
+    NaN where all answers are alike, or where there are too few samples.
+    """
+    (x, y), (new_x, new_y) = known, asked
     if len(y) < _NEIGHBOURS or not len(new_y):
-        return [math.nan] * len(scores)
-    answers = []
-    for x, new_x in zip(views, new_views, strict=True):
-        mean, std = x.mean(0), x.std(0, correction=0)
-        std = torch.where(std > 0, std, 1.0)
-        x, new_x = (x - mean) / std, (new_x - mean) / std
-        answers += [_neighbours(x, y, new_x), _linear(x, y, new_x)]
-    return [max(score(each, new_y) for each in answers) for score in scores]
+        return [[math.nan] * len(scores)] * 2
+    mean, std = x.mean(0), x.std(0, correction=0)
+    std = torch.where(std > 0, std, 1.0)
+    x, new_x = (x - mean) / std, (new_x - mean) / std
+    return [
+        [score(each, new_y) for score in scores] for each in (_neighbours(x, y, new_x), _linear(x, y, new_x))
+    ]
 
 
 def _neighbours(x: Tensor, y: Tensor, new_x: Tensor) -> Tensor:

@@ -215,7 +215,7 @@ def _of_column(table: Table, column: Column, known: np.ndarray | None) -> Iterat
             where=f"column {name}",
             count=different,
             message=f"{different:,} different values in {len(given):,} rows: it identifies the rows",
-            cure=f"a network memorises such values: leave it out with --features{as_date(column)}",
+            cure="a network memorises such values: leave it out with --features" + as_date(column),
         )
 
 
