@@ -39,6 +39,7 @@ _GROUP_NAME = re.compile(
     re.IGNORECASE,
 )
 _FEWEST_GROUPS, _ROWS_A_GROUP = 8, 2
+_MANY_TEXTS, _ROWS_A_TEXT = 32, 5
 _STAMP = re.compile(
     r"(unix|posix|epoch)?[_ .-]?(time[_ .-]?stamp|datetime|epoch|unix)([_ .-]?(m?s|utc))?", re.IGNORECASE
 )
@@ -119,6 +120,18 @@ def names_rows(column: Column, given: np.ndarray, different: int) -> bool:
         return False
     counts = given.max() - given.min() + 1 == len(given)
     return bool(counts) or _ID_NAME.search(column.name) is not None
+
+
+def has_few_rows_each(column: Column, given: np.ndarray, different: int) -> bool:
+    """Return whether a column has many different texts and few rows of each, as names of samples and of places.
+
+    Args:
+        column: The column.
+        given: Its codes, none missing.
+        different: How many of them differ.
+    """
+    many = column.kind == "text" and not column.given and different > _MANY_TEXTS
+    return many and len(given) < _ROWS_A_TEXT * different
 
 
 def keys_in(table: Table, names: Sequence[str]) -> list[str]:

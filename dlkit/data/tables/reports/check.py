@@ -19,6 +19,7 @@ from dlkit.data.tables.oddities.roles import (
     cases_error,
     cases_in,
     groups_in,
+    has_few_rows_each,
     names_rows,
     times_in,
     weights_error,
@@ -216,6 +217,15 @@ def _of_column(table: Table, column: Column, known: np.ndarray | None) -> Iterat
             count=different,
             message=f"{different:,} different values in {len(given):,} rows: it identifies the rows",
             cure="a network memorises such values: leave it out with --features" + as_date(column),
+        )
+    elif has_few_rows_each(column, given, different) and not groups_in(table, [column.name]):
+        yield Finding(
+            level="warning",
+            rule="few-rows",
+            where=f"column {name}",
+            count=different,
+            message=f"{different:,} different texts in {len(given):,} rows: each has few",
+            cure="a network may learn them by heart: try without it, by --features",
         )
 
 

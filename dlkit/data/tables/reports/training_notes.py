@@ -15,6 +15,7 @@ from dlkit.data.tables.oddities.roles import (
     cases_error,
     cases_in,
     groups_in,
+    has_few_rows_each,
     names_rows,
     times_in,
     weights_error,
@@ -88,6 +89,7 @@ def training_notes(
             f"{', '.join(map(printable, counting))} seems to number the rows, and is learned from; --features with the "
             "other columns leaves it out"
         )
+    yield _few_rows_each(table, [code.name for code in encoding.columns])
     if len(targets.names) == 1 and len(encoding.columns) <= _MOST_COMPARED:
         columns = [table.column(code.name) for code in encoding.columns]
         classes = targets.task == "classification"
@@ -160,6 +162,27 @@ def _counting(table: Table, names: Sequence[str]) -> Iterator[str]:
             column = table.column(block[place])
             if names_rows(column, values[place], len(np.unique(values[place]))):
                 yield column.name
+
+
+def _few_rows_each(table: Table, names: Sequence[str]) -> str:
+    """Return which texts are learned as categories that have few rows each; empty where there are none."""
+    found = []
+    for name in [name for name in names if table.column(name).kind == "text"]:
+        codes = table.codes(name)
+        different = len(np.unique(codes[codes >= 0]))
+        if has_few_rows_each(table.column(name), codes[codes >= 0], different) and not groups_in(
+            table, [name]
+        ):
+            found.append((name, different))
+    others = [printable(name) for name in names if name not in dict(found)]
+    if not found or not others:
+        return ""
+    shown = ", ".join(f"{printable(name)} ({count:,} different)" for name, count in found)
+    features = in_shell(*others)
+    return (
+        f"texts with few rows each are learned as categories, and may be learned by heart: {shown}; "
+        f"--features {features if len(features) <= _LONGEST else 'with the other columns'} leaves them out"
+    )
 
 
 def _copies(table: Table, names: Sequence[str], known: np.ndarray) -> Iterator[str]:

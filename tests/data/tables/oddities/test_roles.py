@@ -336,3 +336,31 @@ def test_copies_and_classes_absent_from_a_part_are_reported(dlkit: Run, home: Pa
 
     assert "20 rows equal to an earlier one" in said
     assert said.count("no row of rare in the ") == 2
+
+
+@pytest.mark.parametrize(
+    ("different", "few"),
+    [(32, False), (150, False), (240, True), (400, True)],
+    ids=["few", "often", "each", "alone"],
+)
+def test_texts_with_few_rows_each_are_reported_with_the_option_that_leaves_them_out(
+    different: int, few: bool, dlkit: Run, home: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a b": rng.normal(size=900).round(3), "kind": rng.choice(["x", "z"], 900)})
+    frame["Well Position"] = [
+        f"{chr(65 + row % different // 24)}{row % different % 24}" for row in range(900)
+    ]
+    frame["y"] = 3 * frame["a b"]
+    frame.to_csv("t.csv", index=False)
+
+    said = dlkit(*TRAIN, "t.csv").stderr
+    findings = json.loads(dlkit("data", "check", "t.csv", "--target", "y", "--json").stdout)
+    notes = [line for line in said.splitlines() if "learned by heart" in line]
+
+    assert len(notes) == few
+    assert [each["count"] for each in findings if each["rule"] == "few-rows"] == [different] * few
+    for note in notes:
+        assert f"Well Position ({different} different); --features 'a b,kind' leaves" in note
+        assert "learned by heart" not in dlkit(*TRAIN, "t.csv", "--features", "a b,kind").stderr
+    assert "learned by heart" not in dlkit(*TRAIN, "t.csv", "--kinds", "Well Position=text").stderr
