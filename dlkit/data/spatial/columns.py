@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from dlkit.data.tables.blocks import guess_coordinates
-from dlkit.data.tables.table import Table, is_index
+from dlkit.data.tables.positions import find_position
+from dlkit.data.tables.table import Table, in_shell, is_index
 from dlkit.errors import ConfigError, DataError, first_of, printable
 from dlkit.settings.config import TrainConfig
 
@@ -51,13 +52,13 @@ class PointColumns:
                 f"{option} is missing: it names the {'columns X,Y' if config.coords is None else 'column'} of "
                 f"{source} {'that say where a point is' if config.coords is None else 'to predict'}; it has "
                 f"{first_of(table.names, 12, 80)}",
-                f"for example {_example(table.names)}" if config.coords is None else "",
+                _example(table) if config.coords is None else "",
             )
         coords = tuple(_parts(config.coords))
         if len(coords) != 2:
             raise ConfigError(
                 f"--coords {printable(config.coords)} names {len(coords)} of the columns; it takes two: X,Y",
-                f"for example {_example(table.names)}",
+                _example(table),
             )
         columns = cls((coords[0], coords[1]), config.time, config.target)
         if len(set(columns.names)) < len(columns.names):
@@ -156,9 +157,14 @@ def _parts(text: str) -> list[str]:
     return [name.strip() for name in next(csv.reader(io.StringIO(text)), []) if name.strip()]
 
 
-def _example(names: Sequence[str]) -> str:
-    """Guess what `--coords` should name."""
-    return f"--coords {','.join(map(printable, guess_coordinates(names) or ('x', 'y')))}"
+def _example(table: Table) -> str:
+    """Return what `--coords` should name, or the command that makes such columns of one with positions."""
+    guess = guess_coordinates(table.names)
+    if guess is None and (position := find_position(table)) is not None:
+        return f"{position.cure} --coords {','.join(position.coords)}"
+    numbers = [column.name for column in table.columns.values() if column.kind == "number"]
+    named = guess or (tuple(numbers[:2]) if len(numbers) > 2 else ())
+    return f"for example --coords {in_shell(*map(printable, named))}" if named else ""
 
 
 def _numbers(table: Table, name: str, option: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dlkit.data.tables.column_code import CYCLES, YEAR, ColumnCode, shown_text
 from dlkit.data.tables.encoding import Encoding, check_finite, overflows, too_large
+from dlkit.data.tables.positions import position_in, told_by
 from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
 from dlkit.errors import DataError, printable
 
@@ -172,6 +173,10 @@ def _cycles_of(seconds: np.ndarray) -> tuple[str, ...]:
 def _learn_text(
     table: Table, column: Column, rows: np.ndarray, *, chosen: bool, embed: bool
 ) -> ColumnCode | str:
+    if not chosen and (position := position_in(table, column)) is not None:
+        if others := told_by(table):
+            return f"is a position, which {others} tell as well"
+        raise position.error(table.source)
     if column.stray is not None and not chosen:
         raise column.stray.error(table.source, column.name)
     codes = table.codes(column.name, rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dlkit.data.tables.positions import position_in
 from dlkit.data.tables.table import Column, Table, in_shell
 from dlkit.data.tables.targets import is_mostly_numbers
 from dlkit.errors import DataError, printable
@@ -26,7 +27,9 @@ def refuse_strays(table: Table, features: Sequence[str], targets: Sequence[str])
     strays = [
         column
         for column in columns
-        if column.stray and (column.name in features or is_mostly_numbers(column))
+        if column.stray
+        and position_in(table, column) is None
+        and (column.name in features or is_mostly_numbers(column))
     ]
     if len(strays) < 2 or any(column.stray and column.stray.fault not in _KNOWN for column in strays):
         return

@@ -28,6 +28,7 @@ from dlkit.data.tables.oddities.roles import (
 from dlkit.data.tables.oddities.stems import stems_in
 from dlkit.data.tables.oddities.suspects import Suspect, missing_option, suspects_of, words_of_missing
 from dlkit.data.tables.oddities.totals import Totals, kept_totals, totals_in, without_totals_of
+from dlkit.data.tables.positions import position_in, told_by
 from dlkit.data.tables.raw_rows import hash_compared, not_empty
 from dlkit.data.tables.reports.check_target import check_target, stored_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
@@ -165,17 +166,22 @@ def _of_column(table: Table, column: Column, known: np.ndarray | None) -> Iterat
             ),
             cure=_cure_of_gaps(table, column, known, share),
         )
-    if column.stray is not None:
-        fault = column.stray.error(table.source, column.name)
-        yield Finding(
-            level="error",
-            rule="stray",
-            where=f"column {name}",
-            count=1,
-            message=fault.message,
-            cure=fault.hint,
-        )
+    position = position_in(table, column)
+    if position is not None and not told_by(table):
+        fault, rule, count = position.error(table.source), "position", len(table)
+    elif position is None and column.stray is not None:
+        fault, rule, count = column.stray.error(table.source, column.name), "stray", 1
+    else:
+        yield from _of_values(table, column, missing)
         return
+    yield Finding(
+        level="error", rule=rule, where=f"column {name}", count=count, message=fault.message, cure=fault.hint
+    )
+
+
+def _of_values(table: Table, column: Column, missing: np.ndarray) -> Iterator[Finding]:
+    """Find values of a column that a network should not be given; `missing` has the rows without one."""
+    name = printable(column.name)
     values = table.codes(column.name) if column.kind == "text" else table.numbers(column.name)
     if column.kind != "text" and np.isinf(values).any():
         rows = np.flatnonzero(np.isinf(values))
