@@ -1,6 +1,7 @@
 """Histories that other programs wrote."""
 
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -308,6 +309,21 @@ def test_columns_that_are_not_drawn_are_named(
     assert "not drawn" not in dlkit("plot", "f.csv", "-y", "accuracy").stderr
     assert "-y metrics_map_0_5,metrics_recall draws the first two" in dlkit("plot", "y.csv").stderr
     assert dlkit("plot", "y.csv", "-y", "metrics/mAP_0.5").code == 0
+
+
+def test_columns_with_brackets_and_rates_of_groups_are_named_as_a_shell_takes_them(
+    tmp_path: Path, dlkit: Callable[..., Any], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = "epoch,train/box_loss,val/box_loss,metrics/recall(B),metrics/mAP50(B),lr/pg0,lr/pg1"
+    Path("y.csv").write_text(f"{names}\n1,2,3,.4,.5,.1,.1\n2,1,2,.5,.6,.2,.2\n")
+
+    said = dlkit("plot", "y.csv").stderr.partition("not drawn: ")[2]
+    shown, _, option = said.partition("; -y ")
+
+    assert {"lr", "lr_pg1", "metrics_recall(b)"} <= set(shown.split(", "))
+    assert dlkit("plot", "y.csv", "-y", *shlex.split(option.partition(" draws")[0])).code == 0
+    assert option.startswith("'metrics_recall(b),metrics_map50(b)' draws")
 
 
 FAULTS = {

@@ -30,6 +30,7 @@ class Stray:
         value: What stands there.
         fault: What is at fault with it; see `columns.Odd`.
         more: Further such texts, if they are few; the units, with how many rows have each.
+        rows: In how many rows they stand; 0 where that was not counted.
         dialect: How pandas reads the file: arguments of `read_csv`.
     """
 
@@ -37,6 +38,7 @@ class Stray:
     value: str
     fault: str = "word"
     more: tuple[str, ...] = ()
+    rows: int = 0
     dialect: str = field(default=PLAIN, compare=False)
 
     @property
@@ -77,9 +79,9 @@ class Stray:
                 f"--kinds {in_shell(f'{column}=text')} takes the column as texts; or correct them",
             ),
             "date": (
-                "among dates",
-                f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it, or take out "
-                f"the row: sed {self.line}d {from_to(source)}",
+                "among dates" + f", as {self.rows - 1:,} more rows do" * (self.rows > 1 and not self.more),
+                f"--missing {shlex.quote(words)} if it stands for a missing value; otherwise correct it"
+                + f", or take out the row: sed {self.line}d {from_to(source)}" * (self.rows < 2),
             ),
             "forms": (
                 "among dates of another form",

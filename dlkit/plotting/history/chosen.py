@@ -1,5 +1,6 @@
 """The runs in the files that were named, and what of them was asked for; no matplotlib needed."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -103,15 +104,21 @@ def not_drawn(runs: Sequence[Run], panels: Sequence[Panel]) -> Iterator[str]:
             for run in runs
             if run.path == path and isinstance(run.history, ForeignHistory)
             for name in run.history.columns
-            if name not in drawn and name not in SELDOM_DRAWN and finite_values(run.history, name)
+            if name not in drawn and not _is_seldom_drawn(run, name) and finite_values(run.history, name)
         )
         if columns:
             names = list(columns)
             draws = "draws it" if len(names) == 1 else "draws the first two"
             yield (
                 f"{path}: not drawn: {first_of(names, _SHOWN, 80)}; "
-                f"-y {','.join(printable(name, 80) for name in names[:2])} {draws}"
+                f"-y {shlex.quote(','.join(printable(name, 80) for name in names[:2]))} {draws}"
             )
+
+
+def _is_seldom_drawn(run: Run, name: str) -> bool:
+    """Return whether nobody misses a column; where groups have rates of their own, the first is named as the others."""
+    of_groups = name == "lr" and any(other.startswith("lr_") for other in run.history.columns)
+    return name in SELDOM_DRAWN and not of_groups
 
 
 def check_labels(runs: Sequence[Run], labels: Sequence[str] | None) -> None:

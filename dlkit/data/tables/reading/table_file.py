@@ -229,7 +229,7 @@ class _Reading:
             stray = None
             if (odd := all_strays(reader, arrays[name])) is not None:
                 line = odd.row + file.first_line if lines is None else int(lines[odd.row])
-                stray = Stray(line, odd.text, odd.fault, odd.more, dialect)
+                stray = Stray(line, odd.text, odd.fault, odd.more, odd.rows, dialect)
             columns[name] = replace(reader.column(stray), given=name in self.asked.options.kinds)
         notes = (
             *filter(None, (self.note,)),

@@ -152,6 +152,19 @@ def test_an_order_of_dates_is_refused_where_no_dates_have_one(day: str, option: 
     assert_reports(caught.value, option, "leave it out")
 
 
+def test_a_row_without_a_date_is_taken_out_only_where_it_is_alone() -> None:
+    days = [f"2023-{month:02}-{day:02}" for month in (1, 2, 3) for day in range(1, 29)]
+    alone, many = (table([*days, *["0000-00-00"] * count]).columns["a"].stray for count in (1, 7))
+
+    assert alone is not None
+    assert many is not None
+    assert "sed 86d" in alone.error("t.csv", "a").hint
+    assert many.rows == 7
+    assert "6 more rows" in many.error("t.csv", "a").message
+    assert "sed" not in many.error("t.csv", "a").hint
+    assert "--missing 0000-00-00" in many.error("t.csv", "a").hint
+
+
 INTERVALS = [
     "{:%d.%m.%Y %H:%M} - {:%d.%m.%Y %H:%M}",
     "{:%d/%m/%Y %H:%M:%S} - {:%d/%m/%Y %H:%M:%S}",

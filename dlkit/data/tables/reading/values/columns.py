@@ -37,12 +37,14 @@ class Odd:
             among digits, `order` for a date with day and month in either order, `code` for letters and digits
             together, or `many` for words too many to name.
         more: Further such texts.
+        rows: In how many rows they stand, once all were seen; 0 where that was not counted.
     """
 
     row: int
     text: str
     fault: str = "word"
     more: tuple[str, ...] = ()
+    rows: int = 0
 
 
 @dataclass

@@ -25,6 +25,9 @@ def all_strays(reader: ColumnReader, codes: np.ndarray) -> Odd | None:
     odd = reader.odd
     if odd is not None and odd.fault == "units" and reader.kind == "text" and not reader.hashed:
         return replace(odd, more=_units(reader.categories, codes))
+    if odd is not None and odd.fault == "date" and reader.kind == "text" and not reader.hashed:
+        places = [reader.categories[text] for text in (odd.text, *odd.more) if text in reader.categories]
+        return replace(odd, rows=int(np.isin(codes, places).sum()))
     if odd is None or odd.fault != "word" or reader.kind != "text" or reader.hashed:
         return odd
     texts = list(reader.categories)
