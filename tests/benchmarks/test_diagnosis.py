@@ -12,17 +12,17 @@ from tests.benchmarks.diagnosis.data import CHANGES, write_data
 from tests.benchmarks.diagnosis.faults import FAULTS, fault_cases
 from tests.benchmarks.diagnosis.fifth.bases import FIFTH_BASES
 from tests.benchmarks.diagnosis.fifth.faults import FIFTH_FAULTS
-from tests.benchmarks.diagnosis.fourth_bases import FOURTH_BASES
-from tests.benchmarks.diagnosis.fourth_faults import FOURTH_FAULTS
+from tests.benchmarks.diagnosis.fourth.bases import FOURTH_BASES
+from tests.benchmarks.diagnosis.fourth.faults import FOURTH_FAULTS
 from tests.benchmarks.diagnosis.healthy import healthy_cases
-from tests.benchmarks.diagnosis.more_faults import MORE_FAULTS
+from tests.benchmarks.diagnosis.heldout.faults import HELDOUT_FAULTS
 from tests.benchmarks.diagnosis.runs import Outcome
 from tests.benchmarks.diagnosis.score import summarise, wilson
-from tests.benchmarks.diagnosis.third_bases import THIRD_BASES
-from tests.benchmarks.diagnosis.third_faults import THIRD_FAULTS
+from tests.benchmarks.diagnosis.third.bases import THIRD_BASES
+from tests.benchmarks.diagnosis.third.faults import THIRD_FAULTS
 from tests.benchmarks.diagnosis.truth import judge
 
-ALL_FAULTS = (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS)
+ALL_FAULTS = (*FAULTS, *HELDOUT_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS)
 BASE = Change()
 CHANGED_IN_VALIDATION = {"sorted", "shuffled-validation", "split-by-feature", "encoded-anew"}
 WARNING = {"rule": "lr_low", "level": "warning", "cause": True, "message": "", "cure": None}

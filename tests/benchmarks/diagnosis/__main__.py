@@ -30,18 +30,18 @@ from tests.benchmarks.diagnosis.bases import BASES
 from tests.benchmarks.diagnosis.cases import Case
 from tests.benchmarks.diagnosis.faults import fault_cases
 from tests.benchmarks.diagnosis.fifth.bases import FIFTH_BASES
-from tests.benchmarks.diagnosis.fourth_bases import FOURTH_BASES
+from tests.benchmarks.diagnosis.fourth.bases import FOURTH_BASES
 from tests.benchmarks.diagnosis.healthy import healthy_cases
-from tests.benchmarks.diagnosis.more_bases import MORE_BASES
+from tests.benchmarks.diagnosis.heldout.bases import HELDOUT_BASES
 from tests.benchmarks.diagnosis.runs import Outcome, prepare, run_all
 from tests.benchmarks.diagnosis.score import cause_of, family_rows, is_detected, is_right, summarise
-from tests.benchmarks.diagnosis.third_bases import THIRD_BASES
+from tests.benchmarks.diagnosis.third.bases import THIRD_BASES
 from tests.benchmarks.diagnosis.truth import Judged, judge
 
 QUICK = ("digits-mlp", "cancer", "friedman")
 QUICK_PARTS = ("first",)
 PARTS = ("first", "second", "heldout", "third", "fourth", "fifth", "mixed")
-ALL_BASES = (*BASES, *MORE_BASES, *THIRD_BASES, *FOURTH_BASES, *FIFTH_BASES)
+ALL_BASES = (*BASES, *HELDOUT_BASES, *THIRD_BASES, *FOURTH_BASES, *FIFTH_BASES)
 
 
 def main() -> None:

@@ -7,9 +7,11 @@ import numpy as np
 from PIL import Image
 from sklearn import datasets
 
-from tests.benchmarks.diagnosis import fourth_data, more_data, third_data
 from tests.benchmarks.diagnosis.fifth import data as fifth_data
 from tests.benchmarks.diagnosis.fifth import sets as fifth_sets
+from tests.benchmarks.diagnosis.fourth import data as fourth_data
+from tests.benchmarks.diagnosis.heldout import data as heldout_data
+from tests.benchmarks.diagnosis.third import data as third_data
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,) or (N, K)
 VAL_SHARE, TEST_ROWS = 0.35, 20
@@ -95,7 +97,7 @@ SETS: dict[str, Callable[[], Rows]] = (
         function.__name__: function
         for function in (cancer, friedman, noisy, digits, large_digits, groups, circuit, waves, spirals)
     }
-    | more_data.SETS
+    | heldout_data.SETS
     | third_data.SETS
     | fourth_data.SETS
     | fifth_sets.SETS
@@ -247,7 +249,7 @@ CHANGES: dict[str, Callable[[np.ndarray, np.ndarray, int, np.random.Generator], 
     "clipped": _clipped,
     "scaled1000": _scaled(1000),
     "outlier": _outlier,
-    **more_data.CHANGES,
+    **heldout_data.CHANGES,
     **third_data.CHANGES,
     **fourth_data.CHANGES,
     **fifth_data.CHANGES,

@@ -11,11 +11,11 @@ _CLOSED = ("third", "fourth", "fifth")  # neither their families nor their bases
 def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
     """Yield every faulty run of a base; those of `heldout` and of the parts after it on their own bases."""
     from tests.benchmarks.diagnosis.fifth.faults import FIFTH_FAULTS
-    from tests.benchmarks.diagnosis.fourth_faults import FOURTH_FAULTS
-    from tests.benchmarks.diagnosis.more_faults import MORE_FAULTS
-    from tests.benchmarks.diagnosis.third_faults import THIRD_FAULTS
+    from tests.benchmarks.diagnosis.fourth.faults import FOURTH_FAULTS
+    from tests.benchmarks.diagnosis.heldout.faults import HELDOUT_FAULTS
+    from tests.benchmarks.diagnosis.third.faults import THIRD_FAULTS
 
-    for fault in (*FAULTS, *MORE_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS):
+    for fault in (*FAULTS, *HELDOUT_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS):
         own_bases = fault.part in ("heldout", *_CLOSED) or base.part in _CLOSED
         if fault.fits(base) and (not own_bases or base.part == fault.part):
             part = base.part if base.part == fault.part else "mixed"

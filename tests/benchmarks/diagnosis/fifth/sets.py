@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from tests.benchmarks.diagnosis.more_data import SHARED
+from tests.benchmarks.diagnosis.heldout.data import SHARED
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,) or (N, K)
 

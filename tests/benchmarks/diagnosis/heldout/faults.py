@@ -56,7 +56,7 @@ def _rate(factor: float) -> Callable[[Base], Change]:
     return lambda base: Change(settings={"lr": base.lr * factor})
 
 
-MORE_FAULTS = (
+HELDOUT_FAULTS = (
     _code("part-of-inputs", "part_of_inputs", "inputs_ignored underfit"),
     _code("noisy-inputs", "noisy_inputs", "mode_gap underfit", never=_traits("codes")),
     _code("hard-step", "hard_step", "no_gradient vanishing"),

@@ -1,9 +1,9 @@
-"""Networks as a user would write them, for the fourth part; `fourth_mistakes` has what can be wrong in them."""
+"""Networks as a user would write them, for the fourth part; `mistakes` has what can be wrong in them."""
 
 import torch
 from torch import Tensor, nn
 
-from tests.benchmarks.diagnosis.fourth_mistakes import Mistaken, activation, norm_of
+from tests.benchmarks.diagnosis.fourth.mistakes import Mistaken, activation, norm_of
 
 
 class Towers(Mistaken):

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from tests.benchmarks.diagnosis.bases import Base
 
-_NETWORKS = Path(__file__).with_name("more_networks.py")
+_NETWORKS = Path(__file__).with_name("networks.py")
 
 
 def _traits(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-MORE_BASES = (
+HELDOUT_BASES = (
     Base(
         name="juice",
         part="heldout",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.benchmarks.diagnosis.bases import Base
 
-_NETWORKS = Path(__file__).with_name("third_networks.py")
+_NETWORKS = Path(__file__).with_name("networks.py")
 
 
 def _traits(text: str) -> frozenset[str]:

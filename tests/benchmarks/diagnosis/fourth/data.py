@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn import datasets
 
-from tests.benchmarks.diagnosis.more_data import SHARED
+from tests.benchmarks.diagnosis.heldout.data import SHARED
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,) or (N, K)
 DROPPED = -1  # the label of a row that a change takes away

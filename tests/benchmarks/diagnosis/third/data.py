@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn import datasets
 
-from tests.benchmarks.diagnosis.more_data import SHARED
+from tests.benchmarks.diagnosis.heldout.data import SHARED
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,)
 DROPPED = -1  # the label of a row that a change takes away

@@ -1,0 +1,1 @@
+"""The third part: bases, families of faults and networks, held out until its rules were frozen."""
