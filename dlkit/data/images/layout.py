@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
+from dlkit.data.arrays.names import files_of_targets
+from dlkit.data.arrays.reading import joined_files
 from dlkit.data.images.tree import Folder
 from dlkit.data.part_names import part_of
-from dlkit.errors import ConfigError, DataError, printable
+from dlkit.errors import ConfigError, DataError, first_of, printable
 
 LAYOUT = "one sub-folder per class, such as cats/ and dogs/; or train/, val/ and test/ above them"
 _SHOWN = 8
@@ -67,7 +69,9 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
     if not folder.folders:
         loose = len(folder.images)
         what = "holds no sub-folders" + (f", but {loose:,} image{'s' * (loose != 1)}" if loose else "")
-        raise DataError(f"--data {shown} {what}", _for_loose_images(root) if loose else f"it needs {LAYOUT}")
+        raise DataError(
+            f"--data {shown} {what}", _for_loose_images(root) if loose else _for_other_files(root)
+        )
     named = _named_parts(folder)
     if asked == "splits" and not named:
         raise ConfigError(
@@ -329,6 +333,22 @@ def _of_places(what: str, otherwise: str = "") -> DataError:
         "one class or number for each image is: a function may load both and return it, such as the share of its mask: "
         f"--data file.py:make{otherwise}",
     )
+
+
+def _for_other_files(root: Path) -> str:
+    """Return the options that read arrays or a table in a folder without images."""
+    arrays = sorted(root.glob("*.npy"))
+    for path in arrays:
+        pairs = files_of_targets(path, [other for other in arrays if other != path])
+        if len(pairs) == 1:
+            return f"name the files: --data {shlex.quote(str(path))} --target {shlex.quote(str(pairs[0][1]))}"
+        if pairs:
+            return joined_files(pairs)
+    files = sorted(path for suffix in ("csv", "tsv", "parquet", "npz") for path in root.glob(f"*.{suffix}"))
+    if len(files) == 1:
+        return f"name the file in it: --data {shlex.quote(printable(str(files[0]), 300))}"
+    named = f"; or name one of the files in it: {first_of([file.name for file in files])}"
+    return f"it needs {LAYOUT}" + named * bool(files)
 
 
 def _for_loose_images(root: Path, parts: Sequence[str] = (".",)) -> str:

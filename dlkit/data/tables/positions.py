@@ -41,7 +41,9 @@ class Position:
     def cure(self) -> str:
         """What to do, as a hint."""
         x, y = self.names
-        return f"{self.command} divides {printable(self.column)} into {x} and {y}; then --data {self.table}"
+        return (
+            f"to divide {printable(self.column)} into {x} and {y}: {self.command}; then --data {self.table}"
+        )
 
     def error(self, source: str) -> DataError:
         """Return the error of a column that would be lost as texts, each for itself."""

@@ -2,8 +2,10 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from images_made import noise, save
 from refusals import assert_reports
@@ -50,6 +52,48 @@ def test_classes_in_file_names_of_parts_are_moved_by_the_command_of_the_hint(
     listing = list_images(root)
     assert listing.class_names == ("cat", "dog")
     assert len(listing.targets) == 8 * sum(part != "test1" for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (("X.npy", "y.npy"), "--data {root}/X.npy --target {root}/y.npy"),
+        (("only.csv",), "name the file in it: --data {root}/only.csv"),
+        (("a.csv", "b.csv"), "name one of the files in it: a.csv, b.csv"),
+        ((), "it needs one sub-folder per class"),
+    ],
+    ids=["pair", "table", "tables", "nothing"],
+)
+def test_a_folder_without_images_is_answered_with_its_files(
+    tmp_path: Path, names: tuple[str, ...], hint: str
+) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"1")
+
+    with pytest.raises(DataError) as caught:
+        list_images(tmp_path)
+
+    assert hint.format(root=tmp_path) in caught.value.hint
+
+
+def test_arrays_of_parts_in_a_folder_are_joined_by_the_command_of_the_hint(tmp_path: Path) -> None:
+    for name, count in (("X_train", 5), ("y_train", 5), ("X_test", 3), ("y_test", 3)):
+        np.save(tmp_path / f"{name}.npy", np.full(count, count))
+
+    with pytest.raises(DataError) as caught:
+        list_images(tmp_path)
+
+    assert "unpickling" not in caught.value.hint
+    command, _, made = caught.value.hint.removeprefix("all parts in one file: ").partition("; then --data ")
+    command = command.replace("python", sys.executable, 1)
+    subprocess.run([shutil.which("bash") or "sh", "-c", command], check=True, cwd=tmp_path)
+    with np.load(tmp_path / made) as joined:
+        assert {name: len(joined[name]) for name in joined} == {
+            "X_train": 5,
+            "y_train": 5,
+            "X_test": 3,
+            "y_test": 3,
+        }
 
 
 def test_a_table_is_named_only_if_it_has_the_names_of_the_images(tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def write(path: Path, form: str) -> tuple[np.ndarray, np.ndarray]:
 def follow(stderr: str, home: Path) -> list[str]:
     """Run the command of a hint, and return the options that it names."""
     match = re.search(
-        r"(python -c .*) divides .*; then (--data \S+(?: --coords \S+)??)(?:;|$)", stderr, re.MULTILINE
+        r"to divide place into .*: (python -c .*); then (--data \S+(?: --coords \S+)??)(?:;|$)",
+        stderr,
+        re.MULTILINE,
     )
     assert match is not None, stderr
     subprocess.run(match[1].replace("python", sys.executable, 1), shell=True, check=True, cwd=home)
