@@ -39,7 +39,7 @@ def refuse_objects(
 
 def _converted(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
     """Return the command that makes plain arrays of objects: texts of targets, and of sequences padded ones."""
-    if entry.kind == "V":
+    if entry.kind == "V" or (with_targets and len(entry.shape) == 2):
         return _without_fields(path, entry, with_targets, are_targets=are_targets)
     if not entry.shape:
         return _unpacked(path, entry)
@@ -81,15 +81,16 @@ def _unpacked(path: Path, entry: ArrayEntry) -> str:
 
 
 def _without_fields(path: Path, entry: ArrayEntry, with_targets: str, *, are_targets: bool) -> str:
-    """Return the command that makes a table of an array with fields, or plain numbers of one that is no row of them."""
+    """Return the command that makes a table of fields or mixed columns, or plain numbers where there are more axes."""
     names, pickled = entry.dtype.names or (), entry.dtype.hasobject
     trust = f" ({_TRUST})" if pickled else ""
     read = f"d = np.load({json.dumps(str(path))}{', None, True' * pickled}); s = d" + (
         f"[{json.dumps(entry.name)}]" if entry.name else ""
     )
-    if not are_targets and len(entry.shape) < 2 and names not in _COMPLEX:
+    if not are_targets and (not names or len(entry.shape) < 2) and names not in _COMPLEX:
         new, target = f"{path.stem}.csv", json.dumps(with_targets)
-        table = "pd.DataFrame(s)" + (f".assign(**{{{target}: d[{target}]}})" if with_targets else "")
+        table = "pd.DataFrame(s)" if names else 'pd.DataFrame(s).add_prefix("c")'
+        table += f".assign(**{{{target}: d[{target}]}})" if with_targets else ""
         if any(entry.dtype[name].kind == "S" for name in names):
             table += '.map(lambda v: v.decode() if hasattr(v, "decode") else v)'
         code = f"import numpy as np, pandas as pd; {read}; {table}.to_csv({json.dumps(new)}, index=False)"

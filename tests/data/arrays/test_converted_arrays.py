@@ -54,6 +54,7 @@ OBJECTS = np.array([b"cat" if each else b"dog" for each in Y], dtype=object)
 
 SAVED: dict[str, tuple[dict[str, Any], str, str]] = {
     "fields": ({"x": FIELDS[["a", "b"]], "y": Y}, "", "a,b,y"),
+    "columns": ({"x": np.array([[1.5, "a"], [2.5, "b"]] * 20, dtype=object), "y": Y}, "", "c0,c1,y"),
     "one": ({"data": FIELDS}, " --target label", "a,b,label"),
     "targets": ({"x": X, "y": FIELDS[["a", "b"]]}, "", ""),
     "complex": ({"spectra": PARTS, "labels": Y}, "", ""),
@@ -81,7 +82,7 @@ def test_the_hint_makes_plain_arrays_of_others(dlkit: Any, home: Path, case: str
     refused, made, trained = followed(dlkit, home, "a.npz", more)
 
     assert trained.code == 0, trained.stderr
-    assert ("a file that you trust" in refused.stderr) == (case in ("bytes", "numbers"))
+    assert ("a file that you trust" in refused.stderr) == (case in ("bytes", "numbers", "columns"))
     if names:
         lines = made.read_text().splitlines()
         assert lines[0] == names

@@ -161,7 +161,7 @@ def test_float_arrays_in_a_file_are_mapped_and_stay_as_they_are(tmp_path: Path) 
         (
             {"x": np.array([[None], [1]], dtype=object), "y": np.zeros(2)},
             "{file}: array x holds Python objects, which dlkit never unpickles",
-            "sequences padded to one length",
+            "as a table (unpickling can run any code",
         ),
         (
             {"x": np.zeros(3, dtype=[("a", "f4")]), "y": np.zeros(3)},
