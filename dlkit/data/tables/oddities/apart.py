@@ -26,19 +26,22 @@ def lowest_apart(different: np.ndarray, counts: np.ndarray, known: frozenset[flo
 
     The only negative one is a code where it is far below the rest by its steps, or many times as frequent as the next
     ones; where others are negative too, it is further from them than they are from one another. What is a code in
-    another column needs only to be the only negative one, and far by the steps.
+    another column may come once, and needs only to be the only negative one, and far by the steps.
 
     Args:
         different: All numbers of a column, ascending, each once.
         counts: How often each comes.
         known: The codes of other columns.
     """
-    if len(different) <= _FEWEST_OTHERS or different[0] >= 0 or different[0] % 1 or counts[0] < _FEWEST_ROWS:
+    if len(different) <= _FEWEST_OTHERS or different[0] >= 0 or different[0] % 1:
+        return False
+    again = different[0] in known
+    if counts[0] < _FEWEST_ROWS and not again:
         return False
     others = different[1:]
     gap, span = others[0] - different[0], others[-1] - others[0]
     if others[0] < 0:
-        return bool(gap > span and counts[0] >= _FEWEST_APART)
+        return bool(gap > span and (again or counts[0] >= _FEWEST_APART))
     far = gap >= _STEPS * np.median(np.diff(others))
     piled = counts[0] >= max(_FEWEST_PILED, _TIMES * counts[1 : _NEXT + 1].max())
-    return bool(piled or (far and (gap >= _SHARE * span or different[0] in known)))
+    return bool(piled or (far and (gap >= _SHARE * span or again)))

@@ -93,6 +93,7 @@ def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
     for block in blocks_of(numeric, len(table)):
         values = table.stack(block)
         ends = np.stack([np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)])
+        lowest |= dict(zip(block, ends[0].tolist(), strict=True))
         apart = may_lie_apart(values, ends[0])
         for place in np.flatnonzero(_may_be_codes(ends).any(0) | apart).tolist():
             if apart[place] or any(
@@ -100,25 +101,29 @@ def suspects_of(table: Table, names: list[str]) -> list[Suspect]:
                 for end in ends[:, place].tolist()
             ):
                 found += find_suspects(block[place], values[place])
-                lowest[block[place]] = float(ends[0, place])
     known = frozenset(float(each.code) for each in found)
     seen = {each.column for each in found}
     for name in [name for name, low in lowest.items() if low in known and name not in seen]:
         found += find_suspects(name, table.numbers(name), known)
-    found.sort(key=lambda each: numeric.index(each.column))
-    return [replace(each, typed=_typed(table, each, found)) for each in found]
+    order = {name: number for number, name in enumerate(numeric)}
+    found.sort(key=lambda each: order[each.column])
+    plain = {code: _is_code_alone(table, code, found) for code in {each.code for each in found}}
+    return [
+        replace(each, typed=each.code if plain[each.code] else as_typed([f"{each.column}={each.code}"]))
+        for each in found
+    ]
 
 
-def _typed(table: Table, suspect: Suspect, found: list[Suspect]) -> str:
-    """Return what --missing takes for a suspect: its column too, but for -999 that is no value elsewhere."""
-    if -100 < float(suspect.code) < _HUGE:
-        return as_typed([f"{suspect.column}={suspect.code}"])
-    suspected = {each.column for each in found if each.code == suspect.code}
-    code = float(suspect.code)
-    for name, column in table.columns.items():
-        if column.kind == "number" and name not in suspected and (table.numbers(name) == code).any():
-            return as_typed([f"{suspect.column}={suspect.code}"])
-    return suspect.code
+def _is_code_alone(table: Table, code: str, found: list[Suspect]) -> bool:
+    """Return whether a code, as -999, is no value in any column, so that --missing takes it without a column."""
+    number = float(code)
+    if -100 < number < _HUGE:
+        return False
+    suspected = {each.column for each in found if each.code == code}
+    others = (
+        name for name, column in table.columns.items() if column.kind == "number" and name not in suspected
+    )
+    return not any((table.numbers(name) == number).any() for name in others)
 
 
 def note_of_suspects(suspects: list[Suspect]) -> str:

@@ -119,10 +119,11 @@ def test_code_of_one_column_is_looked_for_in_the_others() -> None:
     near = np.append(np.arange(221, 2700.0, 12), [-200] * 4)  # nearer than a fifth of the others
     far = np.append(np.arange(647, 1061.0, 2), [-200] * 4)
     few = np.append(np.arange(207.0), [-200] * 4)
+    once = np.append(np.linspace(-9, 38, 210), [-200])
 
     alone, beside = (
         suspects_of(table_of("t", columns), list(columns))
-        for columns in ({"near": near}, {"near": near, "far": far, "few": few})
+        for columns in ({"near": near}, {"near": near, "far": far, "few": few, "once": once})
     )
 
     assert alone == []
@@ -130,6 +131,7 @@ def test_code_of_one_column_is_looked_for_in_the_others() -> None:
         ("near", "-200", 4, "-200"),
         ("far", "-200", 4, "-200"),
         ("few", "-200", 4, "-200"),
+        ("once", "-200", 1, "-200"),
     ]
 
 
