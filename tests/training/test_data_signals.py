@@ -105,6 +105,14 @@ def test_the_slope_along_the_gradient_shows_whether_it_is_the_loss_s(sign: float
     assert all(map(torch.equal, before, model.parameters()))
 
 
+def test_images_that_differ_in_a_corner_alone_are_not_the_same() -> None:
+    images = torch.zeros(60, 4, 32, 32)
+    images[:, 3, 20:26, 7:12] = torch.rand(60, 6, 5, generator=torch.Generator().manual_seed(0))
+    part = images, torch.arange(60) % 3
+
+    assert named(sample_signals(part, part, 3))["commonest_row"] == pytest.approx(1 / 60)
+
+
 def test_shuffled_training_targets_have_no_skill_but_those_of_validation_do() -> None:
     train_x, val_x = draw(384, 3, 4), draw(384, 3, 5)
     train_y, val_y = ((x[:, 0] > 0).long() for x in (train_x, val_x))

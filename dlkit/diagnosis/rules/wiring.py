@@ -29,6 +29,7 @@ def no_gradient(recording: Recording, limit: float) -> Evidence | None:
     return Evidence(
         message=f"no gradient reaches {listed(list(missing))}{place}",
         value=1.0,
+        healthy="0",
         layer=next(iter(missing)),
         step=next(iter(missing.values())),
         cure=Cure("take out detach(), no_grad() or .data there, or call the layer in forward()"),
@@ -191,7 +192,7 @@ def frozen(recording: Recording, limit: float) -> Evidence | None:
 RULES = (
     Rule(
         name="no_gradient",
-        title="gradients that are not computed, or not the loss's",
+        title="gradients that are missing or wrong",
         stage="wiring",
         signals=("grad_missing", "detached", "no_grad", "grad_norm", "slope", "val_loss"),
         threshold=0.9,

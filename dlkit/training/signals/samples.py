@@ -41,11 +41,10 @@ def sample_signals(train: Samples, val: Samples, width: int) -> Iterator[Signal]
         return
     classes = train_y.shape[1] > 1 and bool(((train_y == 0) | (train_y == 1)).all())
     yield from _simple_signals((train[0], train_x, train_y), (val[0], val_x, val_y), classes=classes)
-    train_rows, val_rows = _projected(train_x), _projected(val_x)
-    different, counts = train_rows.unique(return_counts=True)
-    yield "", "repeated_rows", 1 - len(different) / max(1, len(train_rows))
-    if train_x.shape[1] >= _MANY_COLUMNS and len(train_rows):
-        yield "", "commonest_row", counts.max() / len(train_rows)
+    train_rows, val_rows = _projected(train[0], train_x), _projected(val[0], val_x)
+    yield "", "repeated_rows", 1 - len(train_rows.unique()) / max(1, len(train_rows))
+    if len(train_rows) and isinstance(train[0], Tensor) and train[0][0].numel() >= _MANY_COLUMNS:
+        yield "", "commonest_row", train_rows.unique(return_counts=True)[1].max() / len(train_rows)
     yield "", "val_known_rows", torch.isin(val_rows, train_rows).float().mean()
     mean, std = train_x.mean(0), train_x.std(0, correction=0)
     varied = std > 0
@@ -89,8 +88,9 @@ def skill_of(train: Samples, val: Samples, width: int) -> float:
     )
 
 
-def _projected(rows: Tensor) -> Tensor:
-    """Return a number for each row, by which rows that are alike are found."""
+def _projected(inputs: Inputs, columns: Tensor) -> Tensor:
+    """Return a number for each sample, by which those that are alike are found: of an image, by all of it."""
+    rows = inputs.flatten(1).cpu().nan_to_num(0.0) if isinstance(inputs, Tensor) else columns
     return rows.double() @ torch.arange(1, rows.shape[1] + 1, dtype=torch.float64).sin()
 
 
