@@ -68,8 +68,6 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
             cure=change("label_smoothing", smoothing, 0.1),
             confirm="dlkit plot RUN",
         )
-    if (penalty := _large_penalty(recording)) is not None:
-        return penalty
     drops = {layer: points[0][1] for layer, points in recording.layers("dropout").items()}
     matrices = set(recording.matrices)
     norms = [points for layer, points in recording.layers("weight_norm").items() if layer in matrices]
@@ -83,6 +81,8 @@ def over_regularised(recording: Recording, limit: float) -> Evidence | None:
             cure=_less_decay(recording),
             confirm="dlkit inspect weights RUN",
         )
+    if (penalty := _large_penalty(recording)) is not None:
+        return penalty
     if drops and max(drops.values()) > _MANY:
         layer, share = max(drops.items(), key=lambda pair: pair[1])
         return Evidence(
