@@ -1,5 +1,6 @@
 """--devices on the CPU, as a user types it: streams, exit codes, signals and killed processes."""
 
+import contextlib
 import os
 import random
 import signal
@@ -59,7 +60,14 @@ def command_of(pid: int) -> str:
 
 
 def ranks_of(pid: int) -> list[int]:
-    return [child for child in children(pid) if "-m dlkit train" in command_of(child)]
+    """Return the processes that train, known by their environment: what is forked for something else has none of it."""
+    return [child for child in children(pid) if "-m dlkit train" in command_of(child) and has_rank(child)]
+
+
+def has_rank(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return b"\0RANK=" in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
 
 
 def step_of(run: Path) -> int:
