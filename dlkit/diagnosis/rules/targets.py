@@ -43,7 +43,7 @@ def target_outlier(recording: Recording, limit: float) -> Evidence | None:
 
 
 def _hurts(recording: Recording) -> bool:
-    """Return whether a run that is done learned little, or little can be told in training that can in validation."""
+    """Return whether a run that is done learned little, or simple methods learn much from validation alone."""
     if (
         not recording.finished or recording.config.get("model") == "pbpk"
     ):  # concentrations span orders of magnitude
