@@ -22,6 +22,7 @@ from dlkit.cli import console, streams
 from dlkit.cli.aliases import instead_of_command, instead_of_option, instead_of_value
 from dlkit.cli.environment import prepare_environment
 from dlkit.cli.options import StdoutClosed, add_command, command_group
+from dlkit.cli.signals import end_at_lost_interrupt
 from dlkit.cli.verbose import report
 from dlkit.distributed.membership import LOST
 from dlkit.errors import ConfigError, DlkitError, StdoutError, did_you_mean
@@ -77,7 +78,7 @@ def run(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     console.mode.reset()
-    with report(words):
+    with report(words), end_at_lost_interrupt():
         return _run(words)
 
 

@@ -1,8 +1,9 @@
-"""Ctrl-C, SIGTERM and SIGHUP while training: the first requests a stop, the second ends the process."""
+"""Signals that end a command; while training, the first requests a stop and the second ends the process."""
 
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,26 @@ _SHOW_CURSOR = b"\x1b[?25h"
 _STDERR = 2
 _PASSED_ON = 5.0  # seconds; a scheduler signals all processes, and torchrun's agent its own once more
 _SAME_SIGNAL = 0.1  # seconds; a wrapper that passes Ctrl-C on doubles the one that the terminal sends
+
+
+@contextlib.contextmanager
+def end_at_lost_interrupt() -> Iterator[None]:
+    """End the process at a Ctrl-C that Python would print and pass over, while the block runs.
+
+    That is how it treats an exception within a callback of compiled code, of which loading libraries is full.
+    """
+    former = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            os._exit(128 + signal.SIGINT)
+        former(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The first signal asks, the second leaves at once: also in the middle of one long call or of a save."""
+"""The first signal asks, the second leaves at once: also in the middle of a long call, a save or compiled code."""
 
 import os
 import signal
@@ -188,3 +188,36 @@ def test_the_second_signal_leaves_at_once_and_takes_the_temporary_file_along(
             process.kill()
     names = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert names == {"last": b"old", ".dlkit-tmp-1-another": b""}
+
+
+CALLBACK = """
+import signal, sys
+
+class Lost:
+    def __del__(self):  # as a callback of compiled code: what it raises is printed, and Python goes on
+        {raised}
+
+from dlkit.cli import app
+
+def command(words):
+    Lost()
+    return 3
+
+app._run = command
+sys.exit(app.run([]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "printed"),
+    [("signal.raise_signal(signal.SIGINT)", 130, False), ("raise ValueError('not a signal')", 3, True)],
+)
+def test_an_interrupt_in_compiled_code_ends_the_process_and_other_errors_are_printed(
+    raised: str, code: int, printed: bool
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", CALLBACK.format(raised=raised)], capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == code
+    assert ("Traceback" in result.stderr) == printed
