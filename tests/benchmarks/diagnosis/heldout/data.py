@@ -11,7 +11,7 @@ from sklearn import datasets
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,)
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[4]
 SHARED = Path(os.environ.get("DLKIT_SHARED_DATA", _ROOT.parent / "shared" / "data"))
 _PIXELS = 28
 
