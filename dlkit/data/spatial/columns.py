@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from dlkit.data.tables.blocks import guess_coordinates
+from dlkit.data.tables.own_split import part_column
 from dlkit.data.tables.positions import find_position
 from dlkit.data.tables.table import Table, in_shell, is_index
 from dlkit.errors import ConfigError, DataError, first_of, printable
@@ -137,7 +138,8 @@ def choose_features(table: Table, columns: PointColumns, config: TrainConfig) ->
     if config.features == NO_FEATURES and NO_FEATURES not in table.columns:
         return [], True
     if config.features is None:
-        left_out = {*columns.names, config.group, config.by_time}
+        own = part_column(table, columns.names, config)
+        left_out = {*columns.names, config.group, config.by_time, own}
         return [name for name in table.names if name not in left_out and not is_index(name)], False
     names = _parts(config.features)
     if columns.target in names:

@@ -26,6 +26,7 @@ from dlkit.data.spatial.stored_points import (
 )
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
+from dlkit.data.tables.own_split import note_of_split, split_column
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.splits import digest_of
@@ -64,6 +65,7 @@ class Learned:
         geometry: Centre and scales of places and times; see `dlkit.models.spatial.geometry`.
         time_origin: What is subtracted from times.
         split_file: SHA-256 of the file that says the splits; empty without one.
+        split_column: The column that names the part of each row, where it splits them.
     """
 
     columns: PointColumns
@@ -71,6 +73,7 @@ class Learned:
     geometry: Mapping[str, Any]
     time_origin: float
     split_file: str = ""
+    split_column: str | None = None
 
     @property
     def distance(self) -> str:
@@ -85,6 +88,7 @@ class Learned:
             "geometry": dict(self.geometry),
             "time_origin": self.time_origin,
             "split_file": self.split_file,
+            **({"split_column": self.split_column} if self.split_column else {}),
         }
 
     @classmethod
@@ -107,6 +111,7 @@ class Learned:
                 geometry=geometry,
                 time_origin=float(plain["time_origin"]),
                 split_file=str(plain["split_file"]),
+                split_column=plain.get("split_column"),
             )
         except (KeyError, TypeError, ValueError) as err:
             raise CheckpointError(
@@ -143,7 +148,8 @@ def _new(request: Request, table: Table) -> DataSet:
     columns = PointColumns.of_settings(config, table)
     located = locate(table, columns, config.distance)
     targets = read_targets(table, (columns.target,), "regression")
-    rows = split_points(table, located, targets, config)
+    column = split_column(table, targets.names, config)
+    rows = split_points(table, located, targets, config, column)
     train = rows["train"]
     scaling = _scaling(targets, train, config)
     names, chosen = choose_features(table, columns, config)
@@ -158,6 +164,7 @@ def _new(request: Request, table: Table) -> DataSet:
         geometry={"distance": config.distance, "centre": tuple(located.coords[train].mean(0).tolist())},
         time_origin=0.0 if located.times is None else float(located.times[train].mean()),
         split_file="" if config.split_file is None else digest_of(Path(config.split_file)),
+        split_column=column,
     )
     stored = _stored(table, located, targets, learned)
     unkept: list[str] = []
@@ -170,7 +177,8 @@ def _new(request: Request, table: Table) -> DataSet:
         target_scaling=scaling,
         split_sizes={name: len(members) for name, members in rows.items()},
     )
-    notes = [*table.notes, *_notes(table, located, targets, learned, train), *unkept]
+    own = [] if column is None else [note_of_split(table, column, targets.known)]
+    notes = [*table.notes, *own, *_notes(table, located, targets, learned, train), *unkept]
     context = context_of(stored, train, scaling)
     return DataSet(description, _splits(stored, lists, rows, config), context, notes, table=table)
 
@@ -212,7 +220,7 @@ def _same(request: Request, about: DataDescription, table: Table, learned: Learn
     located = locate(table, learned.columns, learned.distance)
     targets = targets_like(table, (learned.columns.target,), "regression", ())
     stored = _stored(table, located, targets, learned)
-    rows = split_points(table, located, targets, config)
+    rows = split_points(table, located, targets, config, learned.split_column)
     context = context_of(stored, rows["train"], about.target_scaling)
     if request.context and not same_context(context, request.context):
         raise DataError(

@@ -131,7 +131,7 @@ def drawings(split: SpatialSplit, count: int) -> list[SpatialSplit]:
 
 
 def split_points(
-    table: Table, located: Located, targets: Targets, config: TrainConfig
+    table: Table, located: Located, targets: Targets, config: TrainConfig, column: str | None = None
 ) -> dict[str, np.ndarray]:
     """Return the rows of train, val and test; those without a place, a time or a target are in none.
 
@@ -140,7 +140,7 @@ def split_points(
     """
     values = np.where(located.known[:, None], targets.values, np.nan)
     known = Targets(targets.task, targets.names, values)
-    rows = split_table(table, known, config)
+    rows = split_table(table, known, config, column)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     return rows
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dlkit.data.findings import Finding
-from dlkit.data.splits import is_random, split_folds, split_groups
+from dlkit.data.splits import split_folds, split_groups
+from dlkit.data.tables.own_split import splits_at_random
 from dlkit.data.tables.table import Table, in_shell
 from dlkit.errors import ConfigError, DataError, counted, printable
 from dlkit.settings.config import TrainConfig
@@ -101,7 +102,7 @@ def find_random_split(table: Table, config: TrainConfig) -> Iterator[Finding]:
     named = (
         guess_coordinates(table.names) if config.coords is None else coordinate_names(config.coords, table)
     )
-    if named is None or config.target in named or not is_random(config):
+    if named is None or config.target in named or not splits_at_random(table, config):
         return
     if any(table.column(name).kind != "number" for name in named):
         return

@@ -31,6 +31,7 @@ def check(config: "TrainConfig") -> "list[Finding]":
     from dlkit.data.findings import Finding
     from dlkit.data.preparing import report
     from dlkit.data.tables.blocks import find_random_split
+    from dlkit.data.tables.own_split import find_own_split
     from dlkit.data.tables.reading.files.wide import no_garbage_collection
     from dlkit.data.tables.reading.options import TableOptions
     from dlkit.data.tables.reading.table_file import read_table
@@ -50,7 +51,7 @@ def check(config: "TrainConfig") -> "list[Finding]":
         findings += check_table(table, config.target, features, config.task)
         if config.target is None:
             return findings
-        for find in (find_random_split, find_groups, find_times):
+        for find in (find_own_split, find_random_split, find_groups, find_times):
             findings += find(table, config)
         return check_loaded(config, findings, table)
 

@@ -19,6 +19,7 @@ from dlkit.data.tables.learning import learn_columns
 from dlkit.data.tables.oddities.roles import keys_in
 from dlkit.data.tables.oddities.strays import refuse_strays
 from dlkit.data.tables.oddities.suspects import note_of_suspects, note_of_words, suspects_of, words_of_missing
+from dlkit.data.tables.own_split import note_of_split, part_column, split_column
 from dlkit.data.tables.raw_rows import found_again, shared_columns
 from dlkit.data.tables.reading.files.wide import no_garbage_collection
 from dlkit.data.tables.reading.options import TableOptions
@@ -95,7 +96,7 @@ def rows_of_splits(config: TrainConfig) -> tuple[dict[str, np.ndarray], int]:
         targets = Targets("regression", (), np.zeros((len(table), 1), dtype=np.float32))
     else:
         targets = read_targets(table, target_names(table.names, config.target, table.source), config.task)
-    return split_table(table, targets, config), len(table)
+    return split_table(table, targets, config, split_column(table, targets.names, config)), len(table)
 
 
 def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
@@ -111,7 +112,8 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
         aside = _not_for_learning(table, names, config)
         refuse_strays(table, [name for name in table.names if name not in (*names, *aside)], names)
     targets = read_targets(table, names, config.task)
-    rows = split_table(table, targets, config)
+    column = split_column(table, names, config)
+    rows = split_table(table, targets, config, column)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     left_out = _not_for_learning(table, names, config)
     chosen = _chosen(config, table.names, names)
@@ -133,6 +135,8 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     _check_size(table, encoding, learned)
     if config.split_file is not None:
         learned["split_file"] = digest_of(Path(config.split_file))
+    if column is not None:
+        learned["split_column"] = column
     regression = targets.task == "regression"
     description = DataDescription(
         name=request.spec.text,
@@ -154,7 +158,8 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     if request.table is None:  # else it is checked, which finds the same and more
         used = [*names, *(code.name for code in encoding.columns)]
         suspects = note_of_suspects(suspects_of(table, used))
-        notes += [*table.notes, suspects, note_of_words(words_of_missing(table, used)), targets.note]
+        own = "" if column is None else note_of_split(table, column, targets.known)
+        notes += [*table.notes, own, suspects, note_of_words(words_of_missing(table, used)), targets.note]
         notes += training_notes(table, targets, rows, encoding, left_out)
         notes += split_notes(table, names, encoding, config)
     return DataSet(
@@ -180,7 +185,7 @@ def _same(request: Request, table: Table, learned: "_Learned") -> DataSet:
     if config.split_file is not None:
         digest_of(Path(config.split_file), learned.split_file)
     targets = targets_like(table, learned.target, about.task, about.class_names)
-    rows = split_table(table, targets, config)
+    rows = split_table(table, targets, config, learned.split_column)
     rows["train"] = _limited(rows["train"], config, table.fingerprint)
     inputs = learned.encoding.encode(table)
     return DataSet(about, _splits(inputs, targets, rows), table=table)
@@ -239,7 +244,8 @@ def _seen_in_training(request: Request, table: Table, learned: "_Learned") -> in
         )
         if original.fingerprint == about.fingerprint:
             targets = targets_like(original, learned.target, about.task, about.class_names)
-            train = _limited(split_table(original, targets, config)["train"], config, original.fingerprint)
+            train = split_table(original, targets, config, learned.split_column)["train"]
+            train = _limited(train, config, original.fingerprint)
             return int(
                 found_again(table, original, shared_columns(table, original, learned.target), train).sum()
             )
@@ -255,6 +261,7 @@ class _Learned:
             self.target = tuple(str(name) for name in plain["target"])
             self.encoding = Encoding.from_dict(plain["encoding"])
             self.split_file = str(plain.get("split_file", ""))
+            self.split_column = plain.get("split_column")
         except (KeyError, TypeError, ValueError) as err:
             raise CheckpointError(
                 f"the checkpoint was not trained on a table, but on {printable(description.name, 200)}",
@@ -315,6 +322,8 @@ def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig)
     for option, name in (("--group", config.group), ("--by-time", config.by_time)):
         if name is not None and name in table.columns and name not in targets:
             left_out[name] = f"is what {option} splits by"
+    if (own := part_column(table, targets, config)) is not None:
+        left_out[own] = "names the part of each row"
     return left_out
 
 

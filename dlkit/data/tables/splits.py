@@ -10,6 +10,7 @@ import numpy as np
 
 from dlkit.data.splits import NAMES, checked, split_at_random, split_by_time, split_folds, split_groups
 from dlkit.data.tables.blocks import split_blocks
+from dlkit.data.tables.own_split import split_by_column
 from dlkit.data.tables.table import Table
 from dlkit.data.tables.targets import Targets
 from dlkit.errors import DataError, counted, did_you_mean, file_error, printable
@@ -18,13 +19,16 @@ from dlkit.settings.config import TrainConfig
 HEADER = ("row", "split")
 
 
-def split_table(table: Table, targets: Targets, config: TrainConfig) -> dict[str, np.ndarray]:
+def split_table(
+    table: Table, targets: Targets, config: TrainConfig, column: str | None = None
+) -> dict[str, np.ndarray]:
     """Return the rows of train, val and test; those without a target are in none.
 
     Args:
         table: The table.
         targets: What is to be predicted.
         config: Method, shares and seed.
+        column: What names the part of each row, where they are split by it; see `own_split`.
 
     Raises:
         DataError: A split would be empty, a column is missing or has gaps, or the split file does not fit.
@@ -37,6 +41,9 @@ def split_table(table: Table, targets: Targets, config: TrainConfig) -> dict[str
     if config.by_time is not None:
         rows = split_by_time(_times(table, config.by_time, known), val=config.val, test=config.test)
         return {name: known[members] for name, members in rows.items()}
+    if column is not None:
+        strata = targets.strata(numbers=False)
+        return dict(checked(split_by_column(table, column, strata, known, config), len(known)))
     grouped = config.group is not None
     strata = np.zeros(len(known), dtype=np.int64)
     if config.group is not None:

@@ -9,7 +9,6 @@ import numpy as np
 from dlkit.data.findings import Finding, some_of
 from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
-from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.learning import as_date
 from dlkit.data.tables.oddities.code_names import find_codes
@@ -28,6 +27,7 @@ from dlkit.data.tables.oddities.roles import (
 from dlkit.data.tables.oddities.stems import stems_in
 from dlkit.data.tables.oddities.suspects import Suspect, missing_option, suspects_of, words_of_missing
 from dlkit.data.tables.oddities.totals import Totals, kept_totals, totals_in, without_totals_of
+from dlkit.data.tables.own_split import splits_at_random
 from dlkit.data.tables.positions import position_in, told_by
 from dlkit.data.tables.raw_rows import hash_compared, not_empty
 from dlkit.data.tables.reports.check_target import check_target, stored_of
@@ -86,7 +86,7 @@ def check_table(
 
 def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
     """Find columns that name what several rows are of, as patients, which a split at random divides."""
-    if not is_random(config):
+    if not splits_at_random(table, config):
         return
     targets = target_names(table.names, config.target, table.source) if config.target else ()
     others = [name for name in table.names if name not in targets]
@@ -113,7 +113,7 @@ def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
 
 def find_times(table: Table, config: TrainConfig) -> Iterator[Finding]:
     """Find a column of dates in whose order the rows stand, which a split at random mixes."""
-    if not is_random(config):
+    if not splits_at_random(table, config):
         return
     targets = target_names(table.names, config.target, table.source) if config.target else ()
     for name in times_in(table, [name for name in table.names if name not in targets]):

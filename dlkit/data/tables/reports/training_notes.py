@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from dlkit.data.row_hashes import copies
-from dlkit.data.splits import is_random
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.oddities.code_names import note_of_codes
 from dlkit.data.tables.oddities.equal_rows import alike_by_chance
@@ -25,6 +24,7 @@ from dlkit.data.tables.oddities.spellings import spelt_differently
 from dlkit.data.tables.oddities.stems import stems_in
 from dlkit.data.tables.oddities.telling import giving_away, separating
 from dlkit.data.tables.oddities.totals import is_total, note_of_totals, totals_in, without_rows
+from dlkit.data.tables.own_split import splits_at_random
 from dlkit.data.tables.raw_rows import hash_raw
 from dlkit.data.tables.table import Column, Table, blocks_of, in_shell
 from dlkit.data.tables.targets import Targets
@@ -129,7 +129,7 @@ def split_notes(
     table: Table, targets: Sequence[str], encoding: Encoding, config: TrainConfig
 ) -> Iterator[str]:
     """Yield what a split at random does to rows of one thing, as a patient, and to rows in time."""
-    if not is_random(config):
+    if not splits_at_random(table, config):
         return
     for name, count in groups_in(table, [code.name for code in encoding.columns]):
         shown = printable(name)
