@@ -173,6 +173,9 @@ def _suggestion(text: str, suffix: str) -> str:
             old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}{new_suffix}")
             trust = _PICKLED if suffix in (".pkl", ".pickle") else ""
             return trust + commands[suffix].format(old=old, new=new)
+    if os.path.isfile(text):  # noqa: PTH113
+        copy = shlex.quote(f"{text[: len(text) - len(suffix)]}.csv")
+        return f"if it is a table of text: cp {shlex.quote(text)} {copy}, and name that"
     return ""
 
 

@@ -1,6 +1,7 @@
 """Parsing of data specs."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -160,3 +161,18 @@ def test_a_single_image_is_a_folder_of_one(tmp_path: Path) -> None:
 
 def test_every_image_format_is_known_before_pillow_is_loaded() -> None:
     assert set(IMAGE_SUFFIXES) == SUFFIXES
+
+
+def test_a_text_file_of_an_unknown_name_is_answered_with_the_copy_that_is_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("well logs.LOGGED").write_text("a,y\n1,2\n")
+
+    with pytest.raises(ConfigError) as caught:
+        parse_spec("well logs.LOGGED")
+    command = caught.value.hint.partition(": ")[2].partition(",")[0]
+    subprocess.run(shlex.split(command), check=True)
+
+    assert parse_spec("well logs.csv").kind == "table"
+    assert parse_spec("dv.rdb").kind == "table"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
-TEXT_SUFFIXES = (".txt", ".dat", ".data", ".tab", ".asc")  # what stands between their fields shows
+TEXT_SUFFIXES = (".txt", ".dat", ".data", ".tab", ".asc", ".rdb")  # what stands between their fields shows
 PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 

@@ -5,7 +5,7 @@ import io
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -46,11 +46,16 @@ class Stray:
         """Those of its texts that may stand for a missing value: among numbers, one in another form does not."""
         if self.fault == "date":
             return (self.value, *self.more)
-        if self.fault == "units":
+        if self.fault in ("units", "code"):
             return ()
-        from dlkit.data.tables.reading.values.around import may_be_missing  # loads pyarrow
+        from dlkit.data.tables.reading.values.around import shape_of  # loads pyarrow
 
-        return tuple(filter(may_be_missing, (self.value,) * (self.fault == "word") + self.more))
+        texts = (self.value,) * (self.fault == "word") + self.more
+        return tuple(text for text in texts if shape_of(text) is None)
+
+    def of_target(self) -> "Stray":
+        """Return the same in a column to predict, in which letters and digits are no codes of places or wells."""
+        return replace(self, fault="word") if self.fault == "code" else self
 
     def error(self, source: str, name: str, *, target: bool = False) -> DataError:
         """Return the error of a column that cannot be read as what it seems to be.
@@ -60,6 +65,8 @@ class Stray:
             name: The column.
             target: It is to be predicted, so it cannot be left out.
         """
+        if target and self.fault == "code":
+            return self.of_target().error(source, name, target=True)
         value, column = printable(self.value, 40), printable(name)
         words = as_typed([printable(word, 40) for word in self.words])
         as_text = f"--kinds {in_shell(f'{column}=text')} takes the column as texts"

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -17,6 +18,7 @@ from dlkit.data.tables.reading.files.faults import rewritten
 from dlkit.data.tables.reading.files.header import is_ragged, read_header
 from dlkit.data.tables.reading.files.opening import as_utf8, opened, sha256_of, spooled
 from dlkit.data.tables.reading.files.parquet import ParquetFile
+from dlkit.data.tables.reading.files.repeats import without_repeats
 from dlkit.data.tables.reading.files.surroundings import is_blank_separated
 from dlkit.data.tables.reading.files.wide import WIDE_COLUMNS, WideFile
 from dlkit.data.tables.reading.notes import notes_of, refuse_idle
@@ -180,14 +182,20 @@ class _Reading:
             return self._table(parquet, parquet.readers(exact=store is None), size, store)
         delimiter = "\t" if self.suffix == ".tsv" else None
         named = self.asked.options.header
-        delimited = DelimitedFile(self.file, self.source, delimiter, named=named)
-        try:
-            return self._delimited(_narrow_or_wide(delimited), size, store)
-        except NotForArrowError as err:
-            with rewritten(self.file, self.source, delimited.header, plain=err.plain) as copy:
-                clean = DelimitedFile(copy, self.source, delimiter, named=named, notes=delimited.notes)
-                table = self._delimited(_narrow_or_wide(clean), size, store)
-                return replace(table, fingerprint=sha256_of(self.file))
+        self.file.seek(0)
+        header = read_header(self.file, self.source, delimiter, named=named)
+        with without_repeats(self.file, self.source, header) as (file, note, blank):
+            make = partial(DelimitedFile, source=self.source, delimiter=delimiter, named=named, blank=blank)
+            delimited = make(file)
+            delimited.notes += [note] if note else []
+            try:
+                table = self._delimited(_narrow_or_wide(delimited), size, store)
+            except NotForArrowError as err:
+                with rewritten(file, self.source, delimited.header, plain=err.plain) as copy:
+                    clean = _narrow_or_wide(make(copy, notes=delimited.notes))
+                    table = self._delimited(clean, size, store)
+                    return replace(table, fingerprint=sha256_of(self.file))
+            return replace(table, fingerprint=sha256_of(self.file)) if blank else table
 
     def _delimited(self, file: DelimitedFile, size: int, store: IO[bytes] | None) -> Table:
         sample = file.sample()

@@ -160,3 +160,50 @@ def read_stray(path: str, name: str) -> DataError:
     stray = table.columns[name].stray
     assert stray is not None
     return stray.error(path, name)
+
+
+def test_measured_columns_and_targets_stay_numbers_whatever_word_is_among_them(
+    dlkit: Run, home: Path
+) -> None:
+    frame = pd.DataFrame(RNG.normal(5, 1, (200, 3)).round(2), columns=["flow", "ph", "y"]).astype(str)
+    frame["day"] = RNG.integers(0, 90, 200).astype(str)
+    frame["open"] = RNG.choice(["true", "false"], 200)
+    wanted = frame[["flow", "ph", "y"]].astype(float)
+    frame.loc[3, ["flow", "ph", "y"]] = ["14n", "false", "co2"]
+    frame.loc[4, "y"] = "A7"
+    wanted.loc[3] = np.nan
+    wanted.loc[4, "y"] = np.nan
+    frame.to_csv("t.csv", index=False)
+    ask = (*TRAIN, "--data", "t.csv", "--target", "y")
+
+    refused = dlkit(*ask)
+    options = shlex.split(refused.stderr.partition("hint: ")[2].partition(" reads them")[0])
+    run = dlkit(*ask, *options)
+    table = read_table(
+        "t.csv", options=TableOptions(missing=("14n", "co2", "A7"), missing_of={"ph": ("false",)})
+    )
+
+    assert_refused(refused, 3, "3 columns", "--missing")
+    assert options[0] == "--missing"
+    assert set(options[1].split(",")) == {"14n", "ph=false", "co2", "A7"}
+    assert run.code == 0
+    assert "2 rows without y" in run.stderr
+    assert table.columns["open"].kind == "boolean"
+    assert not table.missing("open").any()
+    for name in wanted:
+        np.testing.assert_allclose(table.numbers(name), wanted[name])
+
+
+def test_a_code_among_whole_numbers_to_predict_is_missing(dlkit: Run, home: Path) -> None:
+    rows = [f"{i / 7:.2f},{i % 90}" for i in range(200)]
+    rows[20] = "3.0,E7"
+    Path("t.csv").write_text("a,y\n" + "\n".join(rows) + "\n")
+    ask = (*TRAIN, "--data", "t.csv", "--target", "y")
+
+    refused = dlkit(*ask)
+    run = dlkit(*ask, "--missing", "E7")
+
+    assert_refused(refused, 3, "'E7'", "--missing E7")
+    assert "=text" not in refused.stderr
+    assert run.code == 0
+    assert "1 row without y" in run.stderr

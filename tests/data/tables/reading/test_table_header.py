@@ -257,21 +257,55 @@ def test_names_that_come_twice_are_refused_with_the_command_that_tells_them_apar
     assert peek_names("new.csv", TableOptions()) == ("a", "sprint (s)", "y", "sprint (s) 2")
 
 
-def test_names_that_come_again_among_the_rows_are_refused_with_the_command_that_keeps_one(
-    home: Path, dlkit: Callable[..., Any]
-) -> None:
-    plate = "well\tconc\ty\n" + "".join(
-        f"A{number}\t{number}\t{number / 2 or '#DIV/0!'}\n" for number in range(12)
-    )
-    Path("t.csv").write_text("# reader\n" + plate * 3)
+@pytest.mark.parametrize("rows", [12, 400], ids=["near", "far"])
+def test_names_that_come_again_among_the_rows_are_no_row(rows: int) -> None:
+    plate = "well\tconc\ty\n" + "".join(f"A{number}\t{number}\t{number / 4}\n" for number in range(rows))
 
-    refused = dlkit("train", "mlp", "--data", "t.csv", "--target", "y")
-    subprocess.run(refused.stderr.partition("hint: ")[2].partition(" keeps one")[0], shell=True, check=True)
+    found = read("# reader\n" + "\n# plate\n".join([plate] * 3))
 
-    assert refused.code == 3
-    table = read_table("new.csv")
-    assert len(table) == 36
-    assert table.column("conc").kind == "number"
+    assert found.numbers("conc").tolist() == [*range(rows)] * 3
+    assert found.numbers("y").sum() == 3 * rows * (rows - 1) / 8
+    assert found.line(rows) == rows + 6
+    assert any("come again" in note and f"line {rows + 5:,}" in note for note in found.notes)
+
+
+def test_an_annotated_export_is_read_as_one_table() -> None:
+    """As InfluxDB writes its tables: comments and names again for each, an empty first column."""
+    head = "#group,false,true\n#datatype,long,string\n#default,_result,\n,table,room,co2,window\n"
+    rooms = [
+        [f",{place},{room},{400 + place + row / 8},{'true' if row % 3 else 'false'}\n" for row in range(30)]
+        for place, room in enumerate(("hall", "lab"))
+    ]
+
+    found = read("\n".join(head + "".join(rows) for rows in rooms))
+
+    assert [column.kind for column in found.columns.values()] == [
+        "number",
+        "number",
+        "text",
+        "number",
+        "boolean",
+    ]
+    assert len(found) == 60
+    assert found.numbers("co2").mean() == 400.5 + 29 / 16
+    assert found.line(30) == 40
+
+
+def test_pairs_of_words_that_come_again_are_rows() -> None:
+    found = read("a,b\n" + "milk,bread\na,b\n" * 20, header=True)
+
+    assert len(found) == 40
+
+
+def test_a_line_of_widths_below_the_names_is_no_row() -> None:
+    """As the tables of the USGS have it."""
+    rows = "".join(f"USGS\t0164\t2020-01-{day:02}\t{day / 4}\tA\n" for day in range(1, 29))
+
+    found = read(f"# a river\nagency\tsite\tday\tflow\tflow_cd\n5s\t15s\t20d\t14n\t10s\n{rows}")
+
+    assert found.numbers("flow").tolist() == [day / 4 for day in range(1, 29)]
+    assert found.columns["day"].kind == "date"
+    assert any("5s 15s 20d 14n 10s" in note for note in found.notes)
 
 
 def test_lines_of_two_fields_above_a_table_are_skipped() -> None:

@@ -49,6 +49,7 @@ class DelimitedFile:
         delimiter: What stands between fields; None finds it in the header.
         named: Whether its first line has the names of the columns; None looks.
         notes: What was reported of the file that `rewritten` wrote this one from; None for a file as it was given.
+        blank: Lines, counted from 0, that were blanked since they are no rows.
 
     Raises:
         DataError: It is empty, no text, or begins with no line of names.
@@ -64,6 +65,7 @@ class DelimitedFile:
         *,
         named: bool | None = None,
         notes: Sequence[str] | None = None,
+        blank: Sequence[int] = (),
     ) -> None:
         self._file, self._source, self._clean = file, source, notes is not None
         file.seek(0)
@@ -71,6 +73,7 @@ class DelimitedFile:
         below, stop = lines_below(file, len(header.names), header.delimiter, header.end)
         self.header = replace(header, below=below, stop=stop if below else None)
         self.first_line = self.header.lines + 1
+        self._blank = blank
         self._breaks = 0  # line breaks inside of records that are skipped
         self._tap: _Tap | None = None
         self.most_rows = file.seek(0, 2) // len(self.header.names) + 1
@@ -172,14 +175,18 @@ class DelimitedFile:
             way: What is known of it from how it was opened: its encoding, or that blanks stand between its fields.
         """
         above = self.header.comments + self.header.titles
-        names = (
-            f"header=None, skiprows={self.first_line - 1 - self._breaks}, names={list(self.header.names)!r}"
-        )
+        start = self.first_line - 1 - self._breaks
+        names = f"header=None, skiprows={self._skipped(start)}, names={list(self.header.names)!r}"
         plain = self.first_line == above + 2 and not self.header.joined
         parts = ["" if way.startswith("sep") else f"sep={self.header.delimiter!r}", way]
-        parts += [f"skiprows={above}" * (above > 0) if plain else names]
+        parts += [
+            f"skiprows={self._skipped(above)}" * (above > 0 or len(self._blank) > 0) if plain else names
+        ]
         parts += [f"skipfooter={self.header.below}, engine='python'" * (self.header.below > 0)]
         return ", ".join(filter(None, parts))
+
+    def _skipped(self, first: int) -> int | list[int]:
+        return [*range(first), *self._blank] if self._blank else first
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         return ((line, record) for line, record in records(self._file, self._source, self.header) if record)

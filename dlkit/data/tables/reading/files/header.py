@@ -107,7 +107,7 @@ def read_header(
         numbered = tuple(f"c{place}" for place in range(len(names)))
         return Header(numbered, delimiter, begin, line - 1, comments)
     end = file.tell()
-    rows = _next_rows(file, delimiter)
+    rows = next_rows(file, delimiter)
     plain, (names, below) = names, join_names(names, rows, _last_fields(file, top, begin, delimiter))
     joined = names != plain
     titles -= joined and titles > 0
@@ -116,13 +116,8 @@ def read_header(
     rows = rows[below:]
     if len(names) == 1 and rows and all(len(row) == 1 for row in rows if row):
         _refuse_quoted_lines(names[0], [row[0] for row in rows if row], source, line)
-    if named is not True and _come_again(names, rows):
-        raise fault_in(
-            source,
-            line,
-            "appears again among the rows",
-            f"awk 'NR == {line} {{names = $0}} NR <= {line} || $0 != names' {from_to(source)} keeps one",
-        )
+    if names_numbers(names, rows):  # where they come again among the rows, these are none
+        rows = [row for row in rows if [field.strip() for field in row] != [*names]]
     if named is None and are_values(names, rows):
         shown = printable(", ".join(names[:3]), 60) + (", ..." if len(names) > 3 else "")
         raise fault_in(
@@ -195,11 +190,10 @@ def _numbered(names: Sequence[str]) -> str:
     return ", ".join(shown if len(shown) <= _SHOWN_NAMES else [*shown[:3], "...", shown[-1]])
 
 
-def _come_again(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether a line of names is among the rows: in a column of numbers, it is none."""
-    again = sum([field.strip() for field in row] == [*names] for row in rows)
+def names_numbers(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether one of the names, which is no number, stands above a column of numbers."""
     columns = list(zip(*(row for row in rows if len(row) == len(names)), strict=True))
-    return again > 0 and any(
+    return any(
         not is_number(name) and sum(map(is_number, column)) > len(column) / 2
         for name, column in zip(names, columns, strict=False)
     )
@@ -212,7 +206,7 @@ def is_ragged(file: BinaryIO, header: Header) -> bool:
         file: At the first row.
         header: The names.
     """
-    rows = [row for row in _next_rows(file, header.delimiter) if row]
+    rows = [row for row in next_rows(file, header.delimiter) if row]
     return sum(len(row) != len(header.names) for row in rows) > len(rows) / 2
 
 
@@ -284,7 +278,8 @@ def _names_columns(comments: list[tuple[int, bytes]], line: bytes) -> bool:
     return alike and (any(map(is_number, fields)) or not row)
 
 
-def _next_rows(file: BinaryIO, delimiter: str) -> list[list[str]]:
+def next_rows(file: BinaryIO, delimiter: str) -> list[list[str]]:
+    """Return the fields of the next lines of a file; none where quotes do not close."""
     lines = file.readlines(_BYTES_SEEN)[:_ROWS_SEEN]
     text = b"".join(lines).decode(errors="replace").replace("\0", "")
     try:
@@ -349,7 +344,7 @@ def _written(names: Sequence[str], delimiter: str) -> str:
 
 def _names_below(file: BinaryIO, delimiter: str, source: str, line: int) -> str:
     """Return the command that cuts the lines above the names, where those stand a few lines below; empty for none."""
-    for number, row in enumerate(_next_rows(file, delimiter)[:_MOST_TITLES], line + 1):
+    for number, row in enumerate(next_rows(file, delimiter)[:_MOST_TITLES], line + 1):
         if len(row) > 1 and all(field.strip() for field in row) and not any(map(is_number, row)):
             return f"are the names in line {number}? tail -n +{number} {from_to(source)}"
     return ""

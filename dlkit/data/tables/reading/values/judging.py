@@ -36,6 +36,7 @@ _MANY_NUMBERS = 20
 _MOSTLY = 0.5
 _FEWEST_UNITS = 2  # columns with a word in the first row
 _MOST_UNITS = 4  # rows
+_WIDTH = re.compile(r"\d+[sdn]")
 
 
 def plan_columns(
@@ -287,6 +288,10 @@ def _numbers_in(values: pa.Array, options: TableOptions) -> list[str]:
     return [shape.number for shape in shapes if shape is not None]
 
 
+def _first(values: pa.Array) -> str:
+    return (values[0].as_py() or "") if len(values) else ""
+
+
 def units_below(sample: Mapping[str, pa.Array], readers: Mapping[str, ColumnReader]) -> int:
     """Return in how many rows below the names no number stands, but words where columns have numbers, as units do.
 
@@ -294,6 +299,8 @@ def units_below(sample: Mapping[str, pa.Array], readers: Mapping[str, ColumnRead
         sample: The texts of the first rows, by column.
         readers: How they are to be read.
     """
+    if len(sample) > 1 and all(_WIDTH.fullmatch(_first(values)) for values in sample.values()):
+        return 1  # 5s 15s 20d 14n, as tables of the USGS have it
     strange = {name: each.odd for name, each in readers.items() if each.odd is not None}
     words = {name for name, odd in strange.items() if odd.fault == "word"}
     numbers = {name for name, each in readers.items() if each.kind == "number"} | words

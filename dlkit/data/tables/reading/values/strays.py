@@ -16,7 +16,7 @@ _MOST_UNITS = 5
 def all_strays(reader: ColumnReader, codes: np.ndarray) -> Odd | None:
     """Return what is odd about a column, with all texts in it that are no numbers.
 
-    Where codes such as 2A032 are among them the fault is `code`; where there are too many to name it is `many`.
+    Where codes such as 2A032 are among whole numbers the fault is `code`; too many texts to name are `many`.
 
     Args:
         reader: Has seen all rows.
@@ -35,11 +35,11 @@ def all_strays(reader: ColumnReader, codes: np.ndarray) -> Odd | None:
     if 2 * strange.sum() > len(texts):  # among words, as true and false
         return odd
     others = [texts[place] for place in np.flatnonzero(strange).tolist() if texts[place] != odd.text]
-    if any(map(is_code, (odd.text, *others))):
-        return replace(odd, fault="code", more=())
-    return (
-        replace(odd, more=tuple(others)) if len(others) < MOST_OTHERS else replace(odd, fault="many", more=())
-    )
+    more = tuple(others) if len(others) < MOST_OTHERS else ()
+    decimals = any("." in text for text, odd in zip(texts, strange.tolist(), strict=True) if not odd)
+    if not decimals and any(map(is_code, (odd.text, *others))):
+        return replace(odd, fault="code", more=more)
+    return replace(odd, fault="word" if len(others) < MOST_OTHERS else "many", more=more)
 
 
 def _units(texts: Iterable[str], codes: np.ndarray) -> tuple[str, ...]:
