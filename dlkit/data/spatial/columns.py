@@ -138,7 +138,7 @@ def choose_features(table: Table, columns: PointColumns, config: TrainConfig) ->
     if config.features == NO_FEATURES and NO_FEATURES not in table.columns:
         return [], True
     if config.features is None:
-        own = part_column(table, columns.names, config)
+        own = part_column(table, columns.names)
         left_out = {*columns.names, config.group, config.by_time, own}
         return [name for name in table.names if name not in left_out and not is_index(name)], False
     names = _parts(config.features)

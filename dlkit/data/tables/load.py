@@ -16,6 +16,7 @@ from dlkit.data.preparing import report
 from dlkit.data.splits import split_rows
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
+from dlkit.data.tables.number_lists import refuse_lists
 from dlkit.data.tables.oddities.roles import keys_in
 from dlkit.data.tables.oddities.strays import refuse_strays
 from dlkit.data.tables.oddities.suspects import note_of_suspects, note_of_words, suspects_of, words_of_missing
@@ -110,7 +111,9 @@ def _new(request: Request, table: Table, names: tuple[str, ...]) -> DataSet:
     refuse_totals(table, names)
     if config.features is None:
         aside = _not_for_learning(table, names, config)
-        refuse_strays(table, [name for name in table.names if name not in (*names, *aside)], names)
+        usable = [name for name in table.names if name not in (*names, *aside)]
+        refuse_lists(table, usable, names)
+        refuse_strays(table, usable, names)
     targets = read_targets(table, names, config.task)
     column = split_column(table, names, config)
     rows = split_table(table, targets, config, column)
@@ -322,7 +325,7 @@ def _not_for_learning(table: Table, targets: Sequence[str], config: TrainConfig)
     for option, name in (("--group", config.group), ("--by-time", config.by_time)):
         if name is not None and name in table.columns and name not in targets:
             left_out[name] = f"is what {option} splits by"
-    if (own := part_column(table, targets, config)) is not None:
+    if (own := part_column(table, targets)) is not None:
         left_out[own] = "names the part of each row"
     return left_out
 

@@ -1,7 +1,7 @@
 """A column that names the part of each row, as train, val or test: a table's own split."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -21,17 +21,15 @@ _PUBLIC = re.compile(r"(public|private)[_ -]?(?=test)", re.IGNORECASE)
 _MOST_VALUES = 12
 
 
-def part_column(table: Table, targets: Sequence[str], config: TrainConfig) -> str | None:
+def part_column(table: Table, taken: Collection[str]) -> str | None:
     """Return the column that names the part of each row; None where there is none.
 
     It has at least rows of train and of val or test, and nothing else unless it is called `split` or the like.
 
     Args:
         table: The table.
-        targets: The columns to predict.
-        config: Columns that it chooses as features are none.
+        taken: Columns to predict, and those that the user learns from by their names.
     """
-    taken = {*targets, *(fields_of(config.features) if config.features else ())}
     found = (name for name, column in table.columns.items() if name not in taken and _names_parts(column))
     return next(found, None)
 
@@ -39,7 +37,8 @@ def part_column(table: Table, targets: Sequence[str], config: TrainConfig) -> st
 def split_column(table: Table, targets: Sequence[str], config: TrainConfig) -> str | None:
     """Return the column that the rows are split by, since the user asks for no other way; None without one."""
     asked = not is_random(config) or config.folds is not None or config.stratify is not None
-    return None if asked else part_column(table, targets, config)
+    chosen = fields_of(config.features) if config.features else ()
+    return None if asked else part_column(table, {*targets, *chosen})
 
 
 def splits_at_random(table: Table, config: TrainConfig) -> bool:
@@ -60,7 +59,7 @@ def split_by_column(
         known: Rows that have a target; the others are in no part.
         config: Shares and seed.
     """
-    parts = _parts_of(table.columns[name].categories)
+    parts = parts_of(table.columns[name].categories)
     named = np.array([*(parts.get(text, "") for text in table.columns[name].categories), ""])
     of_rows = named[table.codes(name, known)]
     rows = {part: known[of_rows == part] for part in NAMES}
@@ -73,7 +72,7 @@ def split_by_column(
 
 def note_of_split(table: Table, name: str, known: np.ndarray) -> str:
     """Return that rows with a target, bool of shape (N,), are split by a column, and what that leaves open."""
-    parts = _parts_of(table.columns[name].categories)
+    parts = parts_of(table.columns[name].categories)
     shown = ", ".join(f"{printable(text, 40)} ({part})" for text, part in parts.items())
     present = {parts.get(text) for text in table.texts(name)[known]}
     lacking = [part for part in NAMES[1:] if part not in present]
@@ -103,12 +102,12 @@ def find_own_split(table: Table, config: TrainConfig) -> Iterator[Finding]:
 def _names_parts(column: Column) -> bool:
     if column.kind != "text" or column.hashed or not 2 <= len(column.categories) <= _MOST_VALUES:
         return False
-    parts = _parts_of(column.categories)
+    parts = parts_of(column.categories)
     others = len(parts) < len(column.categories) and not _USUAL.fullmatch(column.name.strip())
     return not others and "train" in parts.values() and len(set(parts.values())) > 1
 
 
-def _parts_of(texts: Sequence[str]) -> dict[str, str]:
+def parts_of(texts: Sequence[str]) -> dict[str, str]:
     """Return the part that each text names; of two tests, the public one is val where there is none."""
     parts = {}
     for text in texts:

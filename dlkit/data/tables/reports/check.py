@@ -11,6 +11,7 @@ from dlkit.data.infer_task import infer_task
 from dlkit.data.row_hashes import copies, hash_columns
 from dlkit.data.tables.encoding import overflows, too_large
 from dlkit.data.tables.learning import as_date
+from dlkit.data.tables.number_lists import numbers_each, refuse_lists
 from dlkit.data.tables.oddities.code_names import find_codes
 from dlkit.data.tables.oddities.equal_rows import FEW_POSSIBLE, alike_by_chance
 from dlkit.data.tables.oddities.limits import FEWEST_AT_END, find_limits
@@ -33,7 +34,7 @@ from dlkit.data.tables.raw_rows import hash_compared, not_empty
 from dlkit.data.tables.reports.check_target import check_target, stored_of
 from dlkit.data.tables.table import Column, Table, blocks_of, is_index
 from dlkit.data.tables.targets import target_names
-from dlkit.errors import counted, printable
+from dlkit.errors import DataError, counted, printable
 from dlkit.settings.config import TrainConfig
 
 _MOSTLY_EMPTY = 0.95
@@ -72,6 +73,7 @@ def check_table(
     findings += [
         finding for column in seen for finding in find_limits(table, column.name, codes, target=False)
     ]
+    findings += _lists(table, columns, targets)
     findings += find_codes(table, [column.name for column in columns])
     totals = totals_in(table, table.names)
     findings += _total(table, totals)
@@ -82,6 +84,22 @@ def check_table(
     for name, classes in of_classes.items():
         findings += check_target(table, columns, table.column(name), totals.left_out, codes, classes=classes)
     return findings
+
+
+def _lists(table: Table, columns: Sequence[Column], targets: Sequence[str]) -> Iterator[Finding]:
+    """Find the first column of texts that hold many numbers each."""
+    try:
+        refuse_lists(table, [column.name for column in columns if not column.given], targets)
+    except DataError as err:
+        name = next(column.name for column in columns if numbers_each(column))
+        yield Finding(
+            level="error",
+            rule="stray",
+            where=f"column {printable(name)}",
+            count=len(table),
+            message=err.message,
+            cure=err.hint,
+        )
 
 
 def find_groups(table: Table, config: TrainConfig) -> Iterator[Finding]:
@@ -167,6 +185,8 @@ def _of_column(table: Table, column: Column, known: np.ndarray | None) -> Iterat
             cure=_cure_of_gaps(table, column, known, share),
         )
     position = position_in(table, column)
+    if numbers_each(column):
+        return
     if position is not None and not told_by(table):
         fault, rule, count = position.error(table.source), "position", len(table)
     elif position is None and column.stray is not None:

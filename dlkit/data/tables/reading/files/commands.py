@@ -38,6 +38,18 @@ def by_sed(source: str, before: str, sign: str, behind: str) -> str:
     return f"sed \"{before}$(printf '\\t'){behind}\" {from_to(source)}"
 
 
+def read_by_pandas(source: str, dialect: str) -> str:
+    """Return the call that reads a file, `sys.argv[1]`.
+
+    Args:
+        source: The file.
+        dialect: How pandas reads it: arguments of `read_csv`.
+    """
+    if source.endswith(".parquet"):
+        return "pd.read_parquet(sys.argv[1])"
+    return f"pd.read_csv(sys.argv[1], skipinitialspace=True, {dialect})"
+
+
 def by_pandas(source: str, dialect: str, code: str, *words: str) -> str:
     """Return a command that writes a copy of a file as CSV, changed by pandas, with all fields as texts.
 
@@ -47,7 +59,6 @@ def by_pandas(source: str, dialect: str, code: str, *words: str) -> str:
         code: What changes the table `d`; knows `words` as `sys.argv[3:]`.
         words: Names that it needs, of columns for instance.
     """
-    read = f"read_csv(sys.argv[1], dtype=str, keep_default_na=False, skipinitialspace=True, {dialect})"
-    read = "read_parquet(sys.argv[1])" if source.endswith(".parquet") else read
-    script = f"import sys, pandas as pd; d = pd.{read}; {code}; d.to_csv(sys.argv[2], index=False)"
+    read = read_by_pandas(source, f"dtype=str, keep_default_na=False, {dialect}")
+    script = f"import sys, pandas as pd; d = {read}; {code}; d.to_csv(sys.argv[2], index=False)"
     return f'python -c "{script}" {" ".join(map(shlex.quote, (source, other_file(source), *words)))}'
