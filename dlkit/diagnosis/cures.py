@@ -62,10 +62,14 @@ def change(name: str, before: Any, after: Any) -> Cure:
 
 
 def train_longer(recording: Recording, factor: int = 5) -> Cure:
-    """Return the cure of a run that ended too early: of what ended it, steps or epochs, some times as many."""
-    steps, epochs = recording.config.get("max_steps"), recording.config.get("epochs", recording.epochs)
+    """Return the cure of a run that ended too early: more of what ended it, be it steps, patience or epochs."""
+    config = recording.config
+    steps, patience, epochs = config.get("max_steps"), config.get("patience"), config.get("epochs")
+    epochs = epochs or recording.epochs
     if steps and recording.steps >= steps:
         return change("max_steps", steps, max(_ENOUGH_STEPS, factor * steps))
+    if patience and recording.finished and recording.epochs < epochs:
+        return change("patience", patience, factor * patience)
     return change("epochs", epochs, max(10, factor * epochs))
 
 

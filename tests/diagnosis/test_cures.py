@@ -14,6 +14,8 @@ from dlkit.diagnosis.rules.underfitting import underfit
         ({"epochs": 1}, "--epochs", 10),
         ({"epochs": 100, "max_steps": 200}, "--max-steps", 1000),  # the run of 200 steps ended by it
         ({"epochs": 10, "max_steps": 100_000}, "--epochs", 50),
+        ({"epochs": 100, "patience": 5}, "--patience", 25),
+        ({"epochs": 10, "patience": 5}, "--epochs", 50),
     ],
 )
 def test_a_run_is_longer_by_what_ended_it(config: dict[str, int], option: str, value: int) -> None:
