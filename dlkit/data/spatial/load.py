@@ -26,6 +26,7 @@ from dlkit.data.spatial.stored_points import (
 )
 from dlkit.data.tables.encoding import Encoding
 from dlkit.data.tables.learning import learn_columns
+from dlkit.data.tables.oddities.suspects import note_of_suspects, suspects_of
 from dlkit.data.tables.own_split import note_of_split, split_column
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import read_table
@@ -178,6 +179,9 @@ def _new(request: Request, table: Table) -> DataSet:
         split_sizes={name: len(members) for name, members in rows.items()},
     )
     own = [] if column is None else [note_of_split(table, column, targets.known)]
+    used = [*columns.names, *(code.name for code in encoding.columns)]
+    suspects = note_of_suspects(suspects_of(table, used)) if request.table is None else ""
+    own += [suspects] if suspects else []
     notes = [*table.notes, *own, *_notes(table, located, targets, learned, train), *unkept]
     context = context_of(stored, train, scaling)
     return DataSet(description, _splits(stored, lists, rows, config), context, notes, table=table)

@@ -19,7 +19,7 @@ from dlkit.data.tables.reading.files.header import is_ragged, read_header
 from dlkit.data.tables.reading.files.opening import as_utf8, opened, sha256_of, spooled
 from dlkit.data.tables.reading.files.parquet import ParquetFile
 from dlkit.data.tables.reading.files.repeats import without_repeats
-from dlkit.data.tables.reading.files.surroundings import is_blank_separated
+from dlkit.data.tables.reading.files.surroundings import geo_eas_names, is_blank_separated
 from dlkit.data.tables.reading.files.wide import WIDE_COLUMNS, WideFile
 from dlkit.data.tables.reading.notes import notes_of, refuse_idle
 from dlkit.data.tables.reading.options import Asked, TableOptions
@@ -113,6 +113,7 @@ def peek_names(source: str, options: TableOptions) -> tuple[str, ...]:
                 wide_encoding(start)
                 or foreign_encoding(cast("BinaryIO", file))[0]
                 or is_blank_separated(start)
+                or geo_eas_names(start)
             ):
                 return ()
             file.seek(0)

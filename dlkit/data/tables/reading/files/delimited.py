@@ -15,6 +15,7 @@ from pyarrow import csv as arrow_csv
 
 from dlkit.data.tables.reading.files.faults import find_fault, plain_rows, records
 from dlkit.data.tables.reading.files.header import Header, read_header, read_record
+from dlkit.data.tables.reading.files.opening import BY_LINES
 from dlkit.data.tables.reading.files.surroundings import lines_below
 from dlkit.data.tables.reading.values.columns import ColumnReader
 from dlkit.errors import DataError, counted, printable
@@ -177,7 +178,7 @@ class DelimitedFile:
         above = self.header.comments + self.header.titles
         start = self.first_line - 1 - self._breaks
         names = f"header=None, skiprows={self._skipped(start)}, names={list(self.header.names)!r}"
-        plain = self.first_line == above + 2 and not self.header.joined
+        plain = self.first_line == above + 2 and not self.header.joined and way != BY_LINES
         parts = ["" if way.startswith("sep") else f"sep={self.header.delimiter!r}", way]
         parts += [
             f"skiprows={self._skipped(above)}" * (above > 0 or len(self._blank) > 0) if plain else names
@@ -249,7 +250,8 @@ class DelimitedFile:
 
 def _skipped(file: BinaryIO, source: str, header: Header) -> Iterator[str]:
     """Yield which lines above and below the rows are skipped."""
-    if header.comments:
+    file.seek(0)
+    if any(line.strip(b"# \r\n") for line in itertools.islice(file, header.comments)):
         yield f"{source}: {counted(header.comments, 'line')} of comments at the beginning skipped"
     if header.joined:
         yield f"{source}: names of columns that stand in several lines are joined: {_some_names(header.names)}"

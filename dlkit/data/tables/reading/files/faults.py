@@ -46,7 +46,9 @@ def find_fault(file: BinaryIO, source: str, header: Header) -> DataError | None:
     if count > rows / 2 and rows >= _FEWEST_ROWS and usual > columns:
         return _all_longer(source, header, *next((line, rec) for line, rec in ragged if len(rec) == usual))
     first, record = ragged[0]
-    return _ragged(source, header, first, len(record), len(ragged), below=last < first)
+    return _ragged(
+        source, header, first, len(record), len(ragged), below=last < first and 2 * len(ragged) < rows
+    )
 
 
 def records(file: BinaryIO, source: str, header: Header) -> Iterator[tuple[int, list[str]]]:

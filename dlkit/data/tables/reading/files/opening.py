@@ -7,22 +7,29 @@ import csv
 import gzip
 import hashlib
 import io
+import itertools
 import lzma
 import shlex
 import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
 from dlkit.data.tables.reading.files.encodings import foreign_encoding, wide_encoding
-from dlkit.data.tables.reading.files.surroundings import blank_separated, is_blank_separated
+from dlkit.data.tables.reading.files.surroundings import (
+    blank_separated,
+    geo_eas_names,
+    is_blank_separated,
+    split_values,
+)
 from dlkit.errors import DataError, printable
 
+BY_LINES = r"sep=r'\s+', index_col=False"  # the names stand in a line each
 _HEAD_BYTES = 2**16
 _COPY_BYTES = 2**20
 _DAMAGED = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
@@ -54,9 +61,15 @@ def as_utf8(file: BinaryIO, source: str, *, packed: bool = False) -> Iterator[tu
         ("", "") if not packed and source.lower().endswith(".parquet") else foreign_encoding(file)
     )
     if not encoding:
-        if (not packed and source.lower().endswith(".parquet")) or not is_blank_separated(
-            file.read(_HEAD_BYTES)
-        ):
+        parquet = not packed and source.lower().endswith(".parquet")
+        start = b"" if parquet else file.read(_HEAD_BYTES)
+        if names := geo_eas_names(start):
+            with _of_geo_eas(file, names) as copy:
+                note = (
+                    f"{source} is a GEO-EAS file: the {len(names):,} lines below its title name the columns"
+                )
+                yield copy, note, BY_LINES
+        elif not is_blank_separated(start):
             yield file, "", ""
         else:
             with _with_commas(file) as copy:
@@ -85,6 +98,21 @@ def _with_commas(file: BinaryIO) -> Iterator[BinaryIO]:
                 text.write(line.decode())
             else:
                 writer.writerow(blank_separated(line.decode()))
+        text.detach()
+        yield cast("BinaryIO", copy)
+
+
+@contextlib.contextmanager
+def _of_geo_eas(file: BinaryIO, names: Sequence[str]) -> Iterator[BinaryIO]:
+    """Return a copy of a file of GEO-EAS, line for line, as CSV with comments above."""
+    with tempfile.TemporaryFile() as copy:
+        text = io.TextIOWrapper(copy, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        text.write("#\n" * (len(names) + 1))
+        writer.writerow(names)
+        file.seek(0)
+        for line in itertools.islice(file, len(names) + 2, None):
+            writer.writerow(split_values(line.decode()) if line.strip() else ())
         text.detach()
         yield cast("BinaryIO", copy)
 

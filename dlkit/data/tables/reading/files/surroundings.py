@@ -18,6 +18,7 @@ from dlkit.data.tables.reading.files.fields import (
 _TAIL_BYTES = 2**16
 _ROWS_SEEN, _FEWEST_ROWS = 60, 4
 _MOST_TITLES = 20
+_MOST_VARIABLES = 500
 _PREAMBLES = {"TOA5", "TOACI1"}  # the first line of a data logger's file; the second has the names
 _USUAL = 0.8
 _BLANKS = re.compile(r'"([^"]*)"|(\S+)')
@@ -47,6 +48,34 @@ def is_blank_separated(data: bytes) -> bool:
     tabs = max(line.count("\t") + 1 for line in bare)  # a few may stand among the blanks
     alike = usual >= _FEWEST_BLANKS and count >= _USUAL * len(rows)
     return alike and 2 * numbers > len(fields) and others == 1 and 2 * tabs <= usual
+
+
+def geo_eas_names(data: bytes) -> list[str]:
+    """Return the names in a file of GEO-EAS or GSLIB: a title, how many there are, one a line; none in other files.
+
+    Args:
+        data: The beginning of the file.
+    """
+    lines = data.decode("utf-8", "replace").splitlines()[:-1]
+    count = next(iter(lines[1].split()), "") if len(lines) > 1 else ""
+    if not count.isdecimal() or not 2 <= int(count) <= _MOST_VARIABLES:
+        return []
+    begin = 2 + int(count)
+    names = [line.strip() for line in lines[2:begin]]
+    rows = [split_values(line) for line in lines[begin : begin + _ROWS_SEEN] if line.strip()]
+    fields = [field for row in rows for field in row]
+    numbers = sum(map(is_number, fields))
+    fits = (
+        len(rows) >= _FEWEST_ROWS
+        and all(len(row) == int(count) for row in rows)
+        and 2 * numbers > len(fields)
+    )
+    return names if fits and not any(not name or is_number(name) for name in names) else []
+
+
+def split_values(line: str) -> list[str]:
+    """Return the fields of a line that blanks or commas stand between."""
+    return re.split(r"\s*,\s*|\s+", line.strip())
 
 
 def blank_separated(line: str) -> list[str]:
