@@ -1,5 +1,6 @@
 """The help of commands: switches without a type, no variables, and of many options those that most people use."""
 
+import itertools
 from collections.abc import Mapping
 from copy import copy
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ _COMMON = (
     *("arguments", "data", "target", "epochs", "lr", "batch_size", "optimizer", "schedule", "patience"),
     *("device", "seed", "out", "force", "resume", "strict", "list_models", "help_all"),
 )
+_LISTS = ("--missing", "--kinds", "--features", "--coords", "--bands", "--target-weights")
 _ALL, _MODEL = f"{__name__}.all", f"{__name__}.model"
 
 
@@ -35,7 +37,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of a command line; the help of a network needs its name before that."""
-        args = _with_value(args)
+        args = _added_up(_with_value(args))
         ctx.meta[_MODEL] = self.make_parser(ctx).parse_args(list(args))[0].get("model")
         return super().parse_args(ctx, args)
 
@@ -84,6 +86,25 @@ def _with_value(words: list[str]) -> list[str]:
         for word, after in zip(words, [*words[1:], "-"], strict=False)
         for part in ([word, "runs"] if word == "--resume" and after.startswith("-") else [word])
     ]
+
+
+def _added_up(words: list[str]) -> list[str]:
+    """Return the words of a command line with the lists of an option that comes again joined behind its first."""
+    kept: list[str] = []
+    lists: dict[str, int] = {}
+    rest = iter(words)
+    for word in rest:
+        option, equals, value = word.partition("=")
+        if option not in _LISTS:
+            kept.append(word)
+            continue
+        values = [value] if equals else list(itertools.islice(rest, 1))
+        if option in lists and values:
+            kept[lists[option]] += f",{values[0]}"
+        else:
+            kept += [option, *values]
+            lists[option] = len(kept) - 1
+    return kept
 
 
 def _show_all(context: Context, wanted: bool) -> None:

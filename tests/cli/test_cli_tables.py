@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -417,3 +418,21 @@ def test_marks_that_cannot_be_are_refused(
 
     assert result.code == 2
     assert [word for word in words if word not in result.stderr] == []
+
+
+def test_lists_of_an_option_that_comes_again_add_up(dlkit: Dlkit, home: Path) -> None:
+    rows = [
+        f"{'Varies with device' if row == 3 else row / 7:.6},{row % 5},{row % 9},{row}" for row in range(60)
+    ]
+    Path("apps.csv").write_text("size,a,b,y\n" + "\n".join(rows) + "\n")
+    ask = ("train", "mlp", "--data", "apps.csv", "--target", "y", "--epochs", 1, "--no-plot")
+
+    words = ("--missing", "Varies with device", "--missing=a=4", "--kinds=a=number", "--kinds", "b=text")
+    run = dlkit(*ask, *words, "--features", "size", "--features", "a,b", "--print-config")
+
+    settings = tomllib.loads(run.stdout)
+    assert settings["missing"] == "Varies with device,a=4"
+    assert settings["kinds"] == "a=number,b=text"
+    assert settings["features"] == "size,a,b"
+    assert dlkit(*ask, *words).code == 0
+    assert "needs" in dlkit(*ask, "--missing").stderr or "requires" in dlkit(*ask, "--missing").stderr
