@@ -19,6 +19,7 @@ _SMALL = (-1.0, -2.0, -7.0, -8.0, -9.0)
 _TWO_CODES, _FEW_CODES, _THREE = (9.0, 77.0, 88.0, 99.0, 999.0), 0.3, 3
 _HUGE = 1e20
 _FEWEST_OTHERS = 3
+_FEWEST_PRICES = 2
 _FEWEST_BELOW = 3  # rows of a code that is the only negative number
 _STEPS, _SHARE = 10, 0.2
 _SHOWN = 8
@@ -70,6 +71,8 @@ def find_suspects(column: str, values: np.ndarray, known: frozenset[float] = fro
     codes = np.array(small)
     likely = np.flatnonzero(_may_be_codes(different))
     codes[likely] |= np.array([_is_code(value) for value in different[likely].tolist()], dtype=bool)
+    if codes.any():
+        codes &= ~_prices(different)
     others = _together(different, np.flatnonzero(~codes), np.flatnonzero(codes))
     if len(others) < (2 if small.any() else _FEWEST_OTHERS):
         return []
@@ -186,6 +189,13 @@ def _may_be_codes(values: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         digits = np.floor(size / 10.0 ** (np.floor(np.log10(size)) - 1) + 1e-6)
     return np.asarray(np.isin(digits, _BEGINNINGS) | np.isin(values, (*_SMALL, 8.0, 9.0)) | (size >= _HUGE))
+
+
+def _prices(different: np.ndarray) -> np.ndarray:
+    """Return which numbers have decimals that many others have too, as 9.99 among 0.99 and 4.99, bool."""
+    cents, places, counts = np.unique(np.round(different % 1, 4), return_inverse=True, return_counts=True)
+    often = (cents > 0) & (counts > np.maximum(_FEWEST_PRICES, _FEW_CODES * len(different)))
+    return np.asarray(often[places])
 
 
 def _small_codes(different: np.ndarray, counts: np.ndarray) -> np.ndarray:

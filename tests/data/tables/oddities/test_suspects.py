@@ -19,6 +19,10 @@ from dlkit.errors import DataError
 
 NORMAL = np.random.default_rng(0).normal(15, 6, 200)
 CASES: dict[str, tuple[np.ndarray, list[tuple[str, int]]]] = {
+    "a price": (np.array([0] * 200 + [0.99, 1.99, 2.99, 4.99] * 20 + [9.99] * 58), []),
+    "prices with a zero at the end": (np.array([0.9, 1.9, 2.9, 4.9] * 20 + [99.9] * 5), []),
+    "9.99 among grams": (np.append(np.arange(100, 300) / 100, [9.99] * 9), [("9.99", 9)]),
+    "99.9 among tenths": (np.append(np.arange(0, 300) / 10, [99.9] * 9), [("99.9", 9)]),
     "-9999": (np.append(NORMAL, [-9999] * 8), [("-9999", 8)]),
     "-999 once": (np.append(NORMAL, -999), [("-999", 1)]),
     "two codes": (np.append(NORMAL, [-99, -99, -999]), [("-999", 1), ("-99", 2)]),
