@@ -421,9 +421,8 @@ def test_marks_that_cannot_be_are_refused(
 
 
 def test_lists_of_an_option_that_comes_again_add_up(dlkit: Dlkit, home: Path) -> None:
-    rows = [
-        f"{'Varies with device' if row == 3 else row / 7:.6},{row % 5},{row % 9},{row}" for row in range(60)
-    ]
+    sizes = [f"{row / 7:.3f}" if row != 3 else "Varies with device" for row in range(60)]
+    rows = [f"{size},{row % 5},{row % 9},{row}" for row, size in enumerate(sizes)]
     Path("apps.csv").write_text("size,a,b,y\n" + "\n".join(rows) + "\n")
     ask = ("train", "mlp", "--data", "apps.csv", "--target", "y", "--epochs", 1, "--no-plot")
 
