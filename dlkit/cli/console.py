@@ -19,6 +19,7 @@ from dlkit.errors import DlkitError, InterruptedRun, StdoutError, file_error
 from dlkit.files.json_values import finite
 
 _TINY, _LARGE = 1e-3, 1e3
+_WARNING = "warning: "
 
 
 @dataclass
@@ -66,8 +67,10 @@ def _console_on(file: TextIO) -> Console:
 
 
 def note(text: str) -> None:
-    """Print a note to stderr, unless --quiet."""
-    if not mode.quiet:
+    """Print a note to stderr, unless --quiet; one that begins with `warning: ` is a warning."""
+    if text.startswith(_WARNING):
+        warn(text.removeprefix(_WARNING))
+    elif not mode.quiet:
         stderr().print(_safe(text))
 
 

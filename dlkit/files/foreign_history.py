@@ -102,7 +102,7 @@ def _parse_run(path: Path, run: str, header: Sequence[str], rows: Rows) -> Forei
     changed = [
         f"{old.strip() or 'the first column'} as {new}"
         for old, new in names.items()
-        if old.strip().lower() != new and new in columns
+        if old.strip().lower() != new and new in columns and new not in _TENSORBOARD
     ]
     if changed:
         notes.insert(0, f"{path} comes from another program: {first_of(changed, _SHOWN, 80)}")

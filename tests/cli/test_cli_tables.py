@@ -325,6 +325,8 @@ def test_a_table_is_shown_column_by_column(dlkit: Dlkit, table: Path) -> None:
     ]
     columns = json.loads(dlkit("data", "show", table, "--json").stdout)["columns"]
     assert columns[1]["most_frequent"] == "x"
+    table.write_text("a,b\n1," + "1 " * 500 + "\n2," + "1 " * 500 + "\n")
+    assert max(map(len, dlkit("data", "show", table).stdout.splitlines())) < 200
 
 
 def test_preparing_a_large_table_is_reported(

@@ -350,6 +350,7 @@ def test_a_download_of_tensorboard_is_drawn(tmp_path: Path, dlkit: Callable[...,
 
     assert (result.code, result.stdout) == (0, "tb.svg\n")
     assert "value" in Path("tb.svg").read_text()
+    assert "Wall time" not in result.stderr
 
 
 def test_a_table_that_is_no_history_is_refused_by_plot(home: Path, dlkit: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ from dlkit.errors import DataError, did_you_mean, printable
 if TYPE_CHECKING:
     from dlkit.data.tables.reading.values.columns import ColumnReader
 
-_SHOWN = 8
+_SHOWN, _LONGEST = 8, 240
 _PAIR = re.compile(r"\s*\d+(\.\d+)?\s*/\s*\d+(\.\d+)?\s*")  # of blood pressure, 127/89
 _IN_TWO = (
     "c = sys.argv[3]; d[[c + ' 1', c + ' 2']] = d[c].str.split('/', n=1, expand=True); d = d.drop(columns=c)"
@@ -41,9 +41,13 @@ def notes_of(
             f"{source} writes numbers as 1{marks.thousands}234{marks.decimal}5, so {_some(written)} are read this "
             "way; --decimal and --thousands override it"
         )
-    if units := {name: each.written.unit for name, each in numbers.items() if each.written.unit}:
-        shown = _some(f"{name} ({unit})" for name, unit in units.items())
-        yield f"read as numbers in this unit: {shown}; --kinds {_example(units, 'text')} takes a column as texts"
+    around = {name: each.written for name, each in numbers.items() if each.written.unit}
+    forms = {name: written.unit for name, written in around.items() if written.form}
+    units = {name: written.unit for name, written in around.items() if name not in forms}
+    for what, written_so in ((" in this unit", units), ("", forms)):
+        if written_so:
+            shown = _some((f"{name} ({unit})" for name, unit in written_so.items()), _LONGEST)
+            yield f"read as numbers{what}: {shown}; --kinds {_example(written_so, 'text')} takes a column as texts"
     if padded := [name for name, each in readers.items() if each.kind == "text" and each.padded]:
         digits = [name for name in padded if _are_digits(readers[name])]
         also = f"; --kinds {_example(digits, 'number')} takes a column as numbers" if digits else ""
@@ -51,7 +55,7 @@ def notes_of(
     yield from _of_texts_and_dates(readers)
     for name in filter(lambda name: _has_pairs(readers[name]), readers):
         yield (
-            f"{printable(name)} has {len(readers[name].categories):,} different pairs of numbers, as "
+            f"warning: {printable(name)} has {len(readers[name].categories):,} different pairs of numbers, as "
             f"{printable(next(iter(readers[name].categories)), 40)}, and is read as text; to have two columns of "
             f"numbers: {by_pandas(source, dialect, _IN_TWO, name)}"
         )
@@ -143,8 +147,8 @@ def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: Tab
         )
 
 
-def _some(names: "Iterator[str] | Mapping[str, object] | list[str]") -> str:
-    shown = [printable(name) for name in names]
+def _some(names: "Iterator[str] | Mapping[str, object] | list[str]", longest: int = 80) -> str:
+    shown = [printable(name, longest) for name in names]
     return ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else "")
 
 

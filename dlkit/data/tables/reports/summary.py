@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from dlkit.data.tables.table import Table
+from dlkit.errors import printable
 
 COLUMNS = ("column", "kind", "missing", "different", "lowest", "median", "highest", "most_frequent")
 
@@ -33,7 +34,15 @@ def _facts(table: Table, name: str) -> tuple[str | int, ...]:
         different = len(np.unique(given))
         if column.hashed or not len(given):
             return column.kind, missing, different, "", "", "", ""
-        return column.kind, missing, different, "", "", "", column.categories[np.bincount(given).argmax()]
+        return (
+            column.kind,
+            missing,
+            different,
+            "",
+            "",
+            "",
+            printable(column.categories[np.bincount(given).argmax()]),
+        )
     values = table.numbers(name)
     present = np.flatnonzero(~np.isnan(values))
     if not len(present):

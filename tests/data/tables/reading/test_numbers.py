@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -296,3 +297,32 @@ def test_few_numbers_of_several_units_are_text_and_reported() -> None:
 
     assert table.column("dose").kind == "text"
     assert any("several units" in note and "dose" in note for note in table.notes)
+
+
+def test_a_unit_is_called_one_and_other_marks_are_shown_in_full(tmp_path: Path) -> None:
+    rows = [f"{row}.5 kg,{row}.{row % 9}[{row}],{row % 7}" for row in range(60)]
+    (tmp_path / "t.csv").write_text(
+        "weight,town with a rather long name for a column of numbers,y\n" + "\n".join(rows)
+    )
+
+    notes = read_table(str(tmp_path / "t.csv")).notes
+
+    assert [note for note in notes if note.startswith("read as numbers in this unit: weight (kg);")]
+    (other,) = (note for note in notes if note.startswith("read as numbers: town with"))
+    assert "left out)" in other
+    assert "\N{HORIZONTAL ELLIPSIS}" not in other
+
+
+def test_pairs_of_numbers_are_a_warning_whose_command_divides_them(
+    dlkit: Callable[..., Any], home: Path
+) -> None:
+    rows = [f"{110 + row % 50}/{60 + row % 31},{row % 7},{row / 3:.2f}" for row in range(90)]
+    Path("t.csv").write_text("BP,a,y\n" + "\n".join(rows) + "\n")
+
+    told = dlkit("train", "mlp", "--data", "t.csv", "--target", "y", "--epochs", 1, "--no-plot")
+    (line,) = (line for line in told.stderr.splitlines() if "pairs of numbers" in line)
+    command = line[line.index("python -c") :].replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True)
+
+    assert line.startswith("warning: BP has")
+    assert read_table("new.csv").numbers("BP 1").tolist() == [110 + row % 50 for row in range(90)]

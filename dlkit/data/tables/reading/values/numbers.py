@@ -157,13 +157,16 @@ class Written:
     @functools.cached_property
     def unit(self) -> str:
         """What stands before and behind the numbers, in words; empty where nothing does."""
+        return ", ".join(filter(None, (self.before, self.after, self.form)))
+
+    @property
+    def form(self) -> str:
+        """How the numbers are written beside their unit, in words; empty where they are plain."""
         factors, brackets = "k, M, bn" * self.factors, "(1) and 1- as -1" * self.brackets
         zeros = f"{self.before or self.after}- as 0" * self.zeros
         errors = "± and what follows, (3), [1] or marks as * behind a number left out" * self.errors
         flags = "letters behind left out" * self.flags
-        return ", ".join(
-            filter(None, (self.before, self.after, factors, brackets, zeros, errors, flags, self.clock))
-        )
+        return ", ".join(filter(None, (factors, brackets, zeros, errors, flags, self.clock)))
 
     def read(self, texts: pa.Array) -> pa.Array | None:
         """Return texts as float64, null where one is missing; None where one is no number."""
