@@ -57,18 +57,19 @@ class Stray:
         """Return the same in a column to predict, in which letters and digits are no codes of places or wells."""
         return replace(self, fault="word") if self.fault == "code" else self
 
-    def error(self, source: str, name: str, *, target: bool = False) -> DataError:
+    def error(self, source: str, name: str, *, target: bool = False, typed: Sequence[str] = ()) -> DataError:
         """Return the error of a column that cannot be read as what it seems to be.
 
         Args:
             source: What the table is called.
             name: The column.
             target: It is to be predicted, so it cannot be left out.
+            typed: Its words as --missing takes them, where that is not the words alone.
         """
         if target and self.fault == "code":
-            return self.of_target().error(source, name, target=True)
+            return self.of_target().error(source, name, target=True, typed=typed)
         value, column = printable(self.value, 40), printable(name)
-        words = as_typed([printable(word, 40) for word in self.words])
+        words = as_typed([printable(word, 200 if typed else 40) for word in typed or self.words])
         as_text = f"--kinds {in_shell(f'{column}=text')} takes the column as texts"
         what, hint = {
             "word": (

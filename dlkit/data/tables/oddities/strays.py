@@ -23,7 +23,7 @@ def refuse_strays(table: Table, features: Sequence[str], targets: Sequence[str])
         targets: The columns to predict.
 
     Raises:
-        DataError: There are at least two of them.
+        DataError: There are at least two of them, or one with a word that is a true value of another column.
     """
     columns = [_of_target(table.column(name)) for name in targets]
     columns += [table.column(name) for name in features]
@@ -34,6 +34,12 @@ def refuse_strays(table: Table, features: Sequence[str], targets: Sequence[str])
         and position_in(table, column) is None
         and (column.name in features or is_mostly_numbers(column))
     ]
+    if (
+        len(strays) == 1
+        and (stray := strays[0].stray)
+        and (words := tuple(_words(table, strays))) != stray.words
+    ):
+        raise stray.error(table.source, strays[0].name, target=strays[0].name in targets, typed=words)
     faults = {column.name: column.stray.fault for column in strays if column.stray}
     as_texts = [name for name in targets if faults.get(name) in _AS_TEXTS]  # they would be classes
     if len(strays) < 2 or as_texts or not set(faults.values()) <= set(_KNOWN):

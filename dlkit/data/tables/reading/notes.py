@@ -8,7 +8,7 @@ from dlkit.data.tables.reading.files.commands import by_pandas
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.values.dates import STARTS
 from dlkit.data.tables.table import in_shell
-from dlkit.errors import DataError, did_you_mean, printable
+from dlkit.errors import DataError, counted, did_you_mean, printable
 
 if TYPE_CHECKING:
     from dlkit.data.tables.reading.values.columns import ColumnReader
@@ -65,7 +65,7 @@ def notes_of(
     for column, codes in options.missing_of.items():
         emptied = readers[column].emptied if column in readers else {}
         for code in codes:
-            yield f"--missing {column}={code}: {emptied.get(code, 0):,} rows"
+            yield f"--missing {column}={code}: {counted(emptied.get(code, 0), 'row')}"
     if limits := {name: each.limits for name, each in numbers.items() if each.limits}:
         yield (
             f"--censored {options.censored}: values like <0.05 become {_CENSORED[options.censored or 'value']} in "

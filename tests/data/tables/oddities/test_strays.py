@@ -207,3 +207,18 @@ def test_a_code_among_whole_numbers_to_predict_is_missing(dlkit: Run, home: Path
     assert "=text" not in refused.stderr
     assert run.code == 0
     assert "1 row without y" in run.stderr
+
+
+def test_a_word_that_is_true_elsewhere_is_offered_with_its_column(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame(RNG.normal(5, 1, (200, 2)).round(2), columns=["ph", "y"]).astype(str)
+    frame["open"] = RNG.choice(["true", "false"], 200)
+    frame.loc[3, "ph"] = "false"
+    frame.to_csv("t.csv", index=False)
+    ask = (*TRAIN, "--data", "t.csv", "--target", "y")
+
+    refused = dlkit(*ask)
+    run = dlkit(*ask, "--missing", "ph=false")
+
+    assert_refused(refused, 3, "'false'", "--missing ph=false if")
+    assert run.code == 0
+    assert "--missing ph=false: 1 row" in run.stderr

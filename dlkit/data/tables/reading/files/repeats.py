@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from dlkit.data.tables.reading.files.fields import split_line
 from dlkit.data.tables.reading.files.header import Header, names_numbers, next_rows
-from dlkit.errors import printable
+from dlkit.errors import first_of
 
 _ABOVE = re.compile(rb"(?:(?:#[^\n]*|[ \t]*\r?)\n)*\Z")  # comments and blank lines, as of an annotated export
 _MOST_ABOVE = 4096
@@ -52,7 +52,7 @@ def without_repeats(file: BinaryIO, source: str, header: Header) -> Iterator[tup
             copy.write(piece)
         copy.flush()
         shown = ", ".join(f"{number:,}" for number in numbers[:5]) + ", ..." * (len(numbers) > 5)
-        names = printable(", ".join(filter(None, header.names)), 60)
+        names = first_of(list(filter(None, header.names)))
         yield (
             cast("BinaryIO", copy),
             f"{source}: the names of the columns come again, in line {shown}, and are no rows: {names}",
