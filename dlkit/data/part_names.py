@@ -10,9 +10,7 @@ PARTS = {
     **dict.fromkeys(
         ("validacion", "validacao", "validazione", "validierung", "validierungs", "validatie"), "val"
     ),
-    **dict.fromkeys(
-        ("test", "testing", "tests", "holdout", "prueba", "pruebas", "teste", "testes", "essai"), "test"
-    ),
+    **dict.fromkeys(("test", "testing", "tests", "prueba", "pruebas", "teste", "testes", "essai"), "test"),
 }
 _FILLERS = (
     "set",

@@ -18,6 +18,7 @@ _USUAL = re.compile(
     r"(data|train[_ -]?test|tvt|sub|eval|ml)?[_ -]*(sets?|splits?|partition|fold|part)|usage", re.IGNORECASE
 )
 _PUBLIC = re.compile(r"(public|private)[_ -]?(?=test)", re.IGNORECASE)
+_HELD_OUT = re.compile("hold[_ -]?out", re.IGNORECASE)
 _MOST_VALUES = 12
 
 
@@ -111,7 +112,7 @@ def parts_of(texts: Sequence[str]) -> dict[str, str]:
     """Return the part that each text names; of two tests, the public one is val where there is none."""
     parts = {}
     for text in texts:
-        part = part_of(_PUBLIC.sub("", text))
+        part = part_of(_HELD_OUT.sub("test", _PUBLIC.sub("", text)))
         if part is not None and part[1]:
             parts[text] = part[0]
     tests = [text for text, part in parts.items() if part == "test"]
