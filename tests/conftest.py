@@ -63,10 +63,11 @@ class Result:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder of the test's own, with an empty data home beside it."""
+    """A working folder of the test's own, with an empty data home beside it; runs draw no figure unless asked to."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.setenv("DLKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DLKIT_TRAIN_PLOT", "0")  # drawing takes longer than training a tiny model
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.chdir(work)

@@ -106,7 +106,8 @@ def test_training_commands_shown_are_accepted(line: str) -> None:
     assert resolve(typed, arguments).model.endswith(words[2])  # own code has an absolute path
 
 
-def test_the_script_of_the_readme_runs(dlkit, home: Path) -> None:
+def test_the_script_of_the_readme_runs(dlkit, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DLKIT_TRAIN_PLOT")
     trained = dlkit("train", "mlp", "--epochs", "1")
     assert trained.code == 0
     checkpoint = trained.stdout.strip()

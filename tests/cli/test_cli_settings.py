@@ -19,6 +19,12 @@ Dlkit = Callable[..., Any]
 SHORT = ("--limit", 40, "-b", 8, "--epochs", 2, "--device", "cpu", "--no-plot")
 
 
+@pytest.fixture(autouse=True)
+def no_variables(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting comes from a variable unless the test sets it."""
+    monkeypatch.delenv("DLKIT_TRAIN_PLOT")
+
+
 def sources(page: str) -> dict[str, str]:
     """Where each setting comes from, as --print-config says; arguments of the model as `-s name`."""
     plain, _, arguments = page.partition("[arguments]\n")

@@ -29,7 +29,10 @@ def spoil(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_stdout_is_one_line_and_stderr_one_an_epoch(dlkit: Dlkit, home: Path) -> None:
+def test_stdout_is_one_line_and_stderr_one_an_epoch(
+    dlkit: Dlkit, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DLKIT_TRAIN_PLOT")
     result = dlkit("train", "mlp", "--epochs", "5", "--lr", "0.01")
 
     assert result.code == 0
