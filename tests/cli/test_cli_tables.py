@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -420,20 +419,3 @@ def test_marks_that_cannot_be_are_refused(
 
     assert result.code == 2
     assert [word for word in words if word not in result.stderr] == []
-
-
-def test_lists_of_an_option_that_comes_again_add_up(dlkit: Dlkit, home: Path) -> None:
-    sizes = [f"{row / 7:.3f}" if row != 3 else "Varies with device" for row in range(60)]
-    rows = [f"{size},{row % 5},{row % 9},{row}" for row, size in enumerate(sizes)]
-    Path("apps.csv").write_text("size,a,b,y\n" + "\n".join(rows) + "\n")
-    ask = ("train", "mlp", "--data", "apps.csv", "--target", "y", "--epochs", 1, "--no-plot")
-
-    words = ("--missing", "Varies with device", "--missing=a=4", "--kinds=a=number", "--kinds", "b=text")
-    run = dlkit(*ask, *words, "--features", "size", "--features", "a,b", "--print-config")
-
-    settings = tomllib.loads(run.stdout)
-    assert settings["missing"] == "Varies with device,a=4"
-    assert settings["kinds"] == "a=number,b=text"
-    assert settings["features"] == "size,a,b"
-    assert dlkit(*ask, *words).code == 0
-    assert "needs" in dlkit(*ask, "--missing").stderr or "requires" in dlkit(*ask, "--missing").stderr
