@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from refusals import assert_reports
 
+from dlkit.data.tables.reading.files import repeats
 from dlkit.data.tables.reading.files.commands import from_to, other_file
 from dlkit.data.tables.reading.files.header import are_values
 from dlkit.data.tables.reading.options import TableOptions
@@ -257,8 +258,12 @@ def test_names_that_come_twice_are_refused_with_the_command_that_tells_them_apar
     assert peek_names("new.csv", TableOptions()) == ("a", "sprint (s)", "y", "sprint (s) 2")
 
 
+@pytest.mark.parametrize("block", [2**24, 16, 17, 23])
 @pytest.mark.parametrize("rows", [12, 400], ids=["near", "far"])
-def test_names_that_come_again_among_the_rows_are_no_row(rows: int) -> None:
+def test_names_that_come_again_among_the_rows_are_no_row(
+    rows: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "_BLOCK", block)
     plate = "well\tconc\ty\n" + "".join(f"A{number}\t{number}\t{number / 4}\n" for number in range(rows))
 
     found = read("# reader\n" + "\n# plate\n".join([plate] * 3))

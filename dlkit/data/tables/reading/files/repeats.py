@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import mmap
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from dlkit.errors import first_of
 
 _ABOVE = re.compile(rb"(?:(?:#[^\n]*|[ \t]*\r?)\n)*\Z")  # comments and blank lines, as of an annotated export
 _MOST_ABOVE = 4096
+_BLOCK = 2**24
 
 
 @contextlib.contextmanager
@@ -69,15 +69,23 @@ def _places(file: BinaryIO, header: Header) -> Iterator[tuple[int, int]]:
     if not _is_head(line, header, next_rows(file, header.delimiter)):
         return
     wanted, size = b"\n" + line, file.seek(0, 2)
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        place = data.find(wanted, header.end - 1)
-        while place >= 0:
+    for start in range(header.end - 1, size, _BLOCK):  # not all of a large file at once
+        file.seek(start)
+        data = file.read(_BLOCK + len(wanted) + 1)  # and what follows a line that begins in the block
+        place = data.find(wanted)
+        while 0 <= place < _BLOCK:
             end = place + len(wanted)
-            if data[end : end + 1] in (b"\n", b"\r", b"") and end <= (header.stop or size):
-                before = data[max(header.end, place + 1 - _MOST_ABOVE) : place + 1]
-                comments = _ABOVE.search(before)
-                yield place + 1 - len(comments[0] if comments else b""), end
+            if data[end : end + 1] in (b"\n", b"\r", b"") and start + end <= (header.stop or size):
+                yield start + place + 1 - _comments_above(file, start + place + 1, header.end), start + end
             place = data.find(wanted, end)
+
+
+def _comments_above(file: BinaryIO, place: int, first: int) -> int:
+    """Return how many bytes of comments and blank lines stand directly above a line."""
+    begin = max(first, place - _MOST_ABOVE)
+    file.seek(begin)
+    found = _ABOVE.search(file.read(place - begin))
+    return len(found[0]) if found else 0
 
 
 def _is_head(line: bytes, header: Header, rows: Sequence[Sequence[str]]) -> bool:
