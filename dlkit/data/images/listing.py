@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dlkit.data.images.folders.layout import LAYOUT, Layout, find_layout
+from dlkit.data.images.folders.roles import companions_in, own_folders, same_name
+from dlkit.data.images.folders.tree import Folder, Found, only, walk
 from dlkit.data.images.image_file import SUFFIXES
 from dlkit.data.images.label_table import (
     command_for_classes,
@@ -14,8 +17,6 @@ from dlkit.data.images.label_table import (
     command_for_parts,
     find_label_table,
 )
-from dlkit.data.images.layout import LAYOUT, Layout, companions_in, find_layout, own_folders, same_name
-from dlkit.data.images.tree import Folder, Found, only, walk
 from dlkit.errors import DataError, counted, did_you_mean, first_of, printable, reason
 
 _NO_CLASS = ""  # in the place of a folder's name

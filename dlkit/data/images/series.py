@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlkit.data.images.layout import holds_images
+from dlkit.data.images.folders.roles import holds_images
 from dlkit.data.images.listing import Listing
 from dlkit.errors import ConfigError, DataError, printable
 from dlkit.settings.config import TrainConfig

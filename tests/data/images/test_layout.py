@@ -83,6 +83,9 @@ def test_folders_are_read_as_they_are_meant(
         ("train/a train/b test/c test/d", ["train/", "test/"], "classes"),
         ("north/a north/b south/a south/b", ["north/", "south/", "a/", "b/"], "classes"),
         ("train/a train/b holdout/a holdout/b", ["train/", "holdout/"], "classes"),
+        ("Plants/a Plants/b plants/Plants/a plants/Plants/b", ["Plants/", "plants/", "a/", "b/"], "classes"),
+        ("a/train a/test A/train A/test", ["a/", "A/"], "classes"),
+        ("a b p/a p/b", ["p/", "a/", "b/", "copy"], "classes"),
         ("images masks", ["images/", "masks/"], "classes"),
         ("images labels.", ["images/", "labels/"], ""),
         ("train/images train/masks val/images val/masks", ["train", "images/", "masks/"], ""),
@@ -97,6 +100,9 @@ def test_folders_are_read_as_they_are_meant(
             "other-classes",
             "sites",
             "holdout",
+            "packed-twice",
+            "parts-twice",
+            "packed-in-itself",
             "masks",
             "boxes",
             "masks-in-parts",
@@ -117,6 +123,32 @@ def test_what_may_be_either_is_refused_with_a_way_out(
     if option:
         top = {folder.partition("/")[0] for folder in folders.split()}
         assert set(list_images(root, layout=option).class_names) == top
+
+
+@pytest.mark.parametrize(
+    ("folders", "step"),
+    [
+        ("p/plants/Plants/a p/plants/Plants/b p/PLANTS/a p/PLANTS/b p/docs", "p/PLANTS"),
+        ("a b p/a p/b", "p"),
+        ("north/a north/b south/a south/b", "north"),
+    ],
+    ids=["packed-twice", "packed-in-itself", "sites"],
+)
+def test_the_folder_named_for_classes_that_lie_twice_is_read(tmp_path: Path, folders: str, step: str) -> None:
+    root = make(tmp_path / "p", *folders.split())
+
+    with pytest.raises(DataError) as caught:
+        list_images(root)
+
+    assert_reports(caught.value, f"--data {root / step} ")
+    assert laid_out(list_images(root / step)) == {"all": AB}
+
+
+def test_classes_are_named_where_each_holds_folders_of_one_name(tmp_path: Path) -> None:
+    listing = list_images(make(tmp_path, "cat/left", "cat/x", "dog/left", "dog/y"))
+
+    assert laid_out(listing) == {"all": {"cat": 4, "dog": 4}}
+    assert [note for note in listing.notes if "cat/ and dog/" in note and "left/" in note] == [*listing.notes]
 
 
 def test_layout_splits_reads_parts_whose_classes_differ(tmp_path: Path) -> None:

@@ -1,30 +1,30 @@
 """How the folders under a data folder are meant: which are parts, which are classes, which are neither."""
 
-import os
 import re
 import shlex
-import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 from dlkit.data.arrays.names import files_of_targets
 from dlkit.data.arrays.reading import joined_files
-from dlkit.data.images.tree import Folder
+from dlkit.data.images.folders.refusals import (
+    note_of_inner,
+    refuse_masks,
+    refuse_pairs,
+    refuse_part,
+    refuse_sets,
+    refuse_twins,
+)
+from dlkit.data.images.folders.roles import entered, holds_images, same_name, says_only_part, some_of
+from dlkit.data.images.folders.tree import Folder
 from dlkit.data.part_names import part_of
 from dlkit.errors import ConfigError, DataError, first_of, printable
 
 LAYOUT = "one sub-folder per class, such as cats/ and dogs/; or train/, val/ and test/ above them"
-_SHOWN = 8
+_MOST_SHOWN = 8
 _PARTS = ("train", "val", "test")
-_IMAGES = frozenset(("image", "images", "img", "imgs", "photos", "pictures", "raw", "original", "originals"))
-_COMPANIONS = frozenset(
-    ("mask", "masks", "label", "labels", "annotation", "annotations", "groundtruth", "gt", "segmentation")
-)
-_MASK = re.compile(r"(.+)[ ._-](masks?|seg|segmentation|gt|labels?)\.[^./]+", re.IGNORECASE)
-_FEWEST_MASKED = 0.4  # of all images
-
 Classes = Mapping[str, Folder]
 
 
@@ -61,11 +61,11 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
         ConfigError: They cannot be what was asked for.
     """
     shown = printable(str(root), 300)
-    folder = _entered(top, known)
+    folder = entered(top, known)
     if asked == "auto" and not known:
         for place in (top, folder):
-            _refuse_masks(shown, place, "; --layout classes reads them as two classes", flat=True)
-        _refuse_pairs(shown, folder)
+            refuse_masks(shown, place, "; --layout classes reads them as two classes", flat=True)
+        refuse_pairs(shown, folder)
     if not folder.folders:
         loose = len(folder.images)
         what = "holds no sub-folders" + (f", but {loose:,} image{'s' * (loose != 1)}" if loose else "")
@@ -75,7 +75,7 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
     named = _named_parts(folder)
     if asked == "splits" and not named:
         raise ConfigError(
-            f"--layout splits: no folder of {shown} is called train, val or test; it has {_some(folder.folders)}",
+            f"--layout splits: no folder of {shown} is called train, val or test; it has {some_of(folder.folders)}",
             "rename them, or leave it out",
         )
     inner = _inner(folder, named, known)
@@ -83,60 +83,19 @@ def find_layout(root: Path, top: Folder, known: Collection[str], asked: str = "a
     if asked == "splits" or (asked == "auto" and _are_parts(root, folder, named, inner, known)):
         layout = _parts_above(root, folder, named, inner, known)
     elif inside and asked == "auto":
-        note = (
-            f"each of {_some(folder.filled)} holds folders for {' and '.join(inside)}: they are read as such"
-        )
+        refuse_twins(shown, folder)
+        note = f"each of {some_of(folder.filled)} holds folders for {' and '.join(inside)}: they are read as such"
         layout = Layout(inside, {}, [*folder.filled.values()], [note])
     else:
         if asked == "auto" and not set(folder.filled) <= set(known):
-            _refuse_sets(shown, folder)
-            _refuse_part(shown, folder, named)
-            _refuse_masks(shown, folder, "; --layout classes reads them as two classes")
-        layout = Layout({"all": folder.folders}, {}, [])
+            refuse_twins(shown, folder)
+            refuse_sets(shown, folder)
+            refuse_part(shown, folder, named)
+            refuse_masks(shown, folder, "; --layout classes reads them as two classes")
+        layout = Layout({"all": folder.folders}, {}, [], note_of_inner(folder))
     notes = [f"the data are in {folder.name}/, the only folder there"] if folder.name else []
     above = [top, *([folder] if folder is not top else []), *layout.above]
     return replace(layout, above=above, notes=[*notes, *layout.notes])
-
-
-def own_folders(folder: Folder) -> Iterator[Folder]:
-    """Yield the folders of a class, without those of masks or labels that belong to its images."""
-    yield folder
-    companions = set(companions_in(folder))
-    for name, each in folder.folders.items():
-        if name not in companions:
-            yield from own_folders(each)
-
-
-def same_name(name: str) -> str:
-    """Return a name without what systems write differently: case, and accents as letters of their own."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def holds_images(name: str) -> bool:
-    """Return whether a folder is called by what lies in it, as `images`."""
-    return _plain(name) in _IMAGES
-
-
-def companions_in(folder: Folder) -> list[str]:
-    """Return the sub-folders that hold masks or labels of the images beside them."""
-    filled = folder.filled
-    companions = [name for name in filled if _plain(name) in _COMPANIONS]
-    return companions if folder.images or len(companions) < len(filled) else []
-
-
-def _entered(folder: Folder, stop: Collection[str]) -> Folder:
-    """Go into a folder that holds nothing but another folder of folders."""
-    while True:
-        filled = folder.filled
-        name, only = next(iter(filled.items()), ("", folder))
-        if len(filled) != 1 or name in stop or not only.filled or _says_only_part(name):
-            return folder
-        folder = only
-
-
-def _says_only_part(name: str) -> bool:
-    part = part_of(name)
-    return part is not None and part[1]
 
 
 def _named_parts(folder: Folder) -> dict[str, str]:
@@ -157,7 +116,7 @@ def _inner(folder: Folder, named: Mapping[str, str], known: Collection[str]) -> 
     """
     stop, found = set(known), {}
     for name in sorted(named, key=lambda name: named[name] != "train"):
-        inside = _entered(folder.folders[name], stop)
+        inside = entered(folder.folders[name], stop)
         unsorted = all(holds_images(each) for each in inside.filled) and not stop & inside.filled.keys()
         if inside.filled and not (unsorted and len(inside.filled) == 1):
             found[name] = inside
@@ -179,25 +138,25 @@ def _are_parts(
     called = [set(map(same_name, each.filled)) for each in inner.values()]
     if any(one & other for one, other in combinations(called, 2)):
         return True
-    if not set(filled) <= set(named) or not any(_says_only_part(name) for name in named):
+    if not set(filled) <= set(named) or not any(says_only_part(name) for name in named):
         return False
     trains = len(inner) == 1 and (bool(known) or named[next(iter(inner))] == "train")
     if trains or len(named) == 1 or len(inner) < len(filled) == 1:
         return True
     shown = printable(str(root), 300)
     what = "no class folder lies in two of them" if inner else "they hold no class folders"
-    if not inner and all(map(_says_only_part, named)):
+    if not inner and all(map(says_only_part, named)):
         moved = _for_loose_images(root / folder.name, list(named))
         if "mkdir" in moved:
-            raise DataError(f"--data {shown}: {_some(named)} are parts of the data, but {what}", moved)
-    if sorted(named.values()) == sorted(_PARTS) and all(map(_says_only_part, named)):
+            raise DataError(f"--data {shown}: {some_of(named)} are parts of the data, but {what}", moved)
+    if sorted(named.values()) == sorted(_PARTS) and all(map(says_only_part, named)):
         raise DataError(
-            f"--data {shown}: {_some(named)} are parts of the data by their names, but {what}",
+            f"--data {shown}: {some_of(named)} are parts of the data by their names, but {what}",
             "each needs folders named like the classes",
         )
     raise DataError(
-        f"--data {shown}: {_some(named)} may be parts of the data, or classes: {what}",
-        f"as parts, each needs folders named like the classes; --layout classes makes {_some(named)} the classes",
+        f"--data {shown}: {some_of(named)} may be parts of the data, or classes: {what}",
+        f"as parts, each needs folders named like the classes; --layout classes makes {some_of(named)} the classes",
     )
 
 
@@ -225,10 +184,10 @@ def _parts_above(
                 f"--data {shown}: {name}/ holds no sub-folders", _for_loose_images(root / folder.name, flat)
             )
         if name in inner:
-            _refuse_masks(f"{shown}/{name}", inner[name])
+            refuse_masks(f"{shown}/{name}", inner[name])
     if not known and "train" not in parts:
         raise DataError(
-            f"--data {shown} holds {_some(parts.values())} and no part to train on",
+            f"--data {shown} holds {some_of(parts.values())} and no part to train on",
             f"rename one of them train, or name its path: --data {shown}/{next(iter(parts.values()))}/",
         )
     ordered = {part: parts[part] for part in _PARTS if part in parts}
@@ -236,9 +195,9 @@ def _parts_above(
     if renamed := [f"{name}/ is read as {part}" for part, name in ordered.items() if name.lower() != part]:
         notes.append(", ".join(renamed))
     if flat:
-        notes.append(f"{_some(flat)} left out: its images are not in class folders, so they have no labels")
+        notes.append(f"{some_of(flat)} left out: its images are not in class folders, so they have no labels")
     if others := [name for name in folder.filled if name not in named]:
-        notes.append(f"{_some(others)} left out: it is none of train, val and test")
+        notes.append(f"{some_of(others)} left out: it is none of train, val and test")
     classes = {part: inner[name].folders if name in inner else {} for part, name in ordered.items()}
     above = [each for name in ordered.values() for each in (folder.folders[name], inner.get(name)) if each]
     return Layout(classes, ordered, list({id(each): each for each in above}.values()), notes)
@@ -257,82 +216,6 @@ def _parts_inside(folder: Folder) -> dict[str, dict[str, Folder]]:
                 return {}
             parts[part][name] = inside
     return {part: parts[part] for part in _PARTS if part in parts} if len(parts.get("train", ())) > 1 else {}
-
-
-def _refuse_sets(shown: str, folder: Folder) -> None:
-    """Refuse folders that all hold the same class folders, and so may be sets of data."""
-    inner = [
-        set()
-        if each.images
-        else {same_name(name) for name in each.filled if _plain(name) not in _COMPANIONS | _IMAGES}
-        for each in folder.filled.values()
-    ]
-    common = set.intersection(*inner) if len(inner) > 1 else set()
-    if len(common) > 1:
-        raise DataError(
-            f"--data {shown}: {_some(folder.filled)} all hold {_some(sorted(common))}: the classes may be either",
-            "--layout classes takes the upper folders; to take the inner ones, name the upper ones train, val and test",
-        )
-
-
-def _refuse_part(shown: str, folder: Folder, named: Mapping[str, str]) -> None:
-    """Refuse one folder that differs from the classes beside it by the name of a part, as `Test cases`."""
-    words = {name: set(re.split(r"[\W_]+", name.lower())) for name in folder.filled}
-    name, part = next(iter(named.items()), ("", ""))
-    if len(named) != 1 or name not in words or len(words) <= 2:
-        return
-    if part_of(" ".join(words[name] - set.intersection(*words.values()))) == (part, True):
-        old, new = shlex.quote(f"{shown}/{printable(name, 300)}"), shlex.quote(f"{shown}-{part}")
-        raise DataError(
-            f"--data {shown}: {name}/ may be the {part} part of the data, or a class as the others",
-            f"as a part, move it away: mv {old} {new}; --layout classes reads it as a class",
-        )
-
-
-def _refuse_masks(shown: str, folder: Folder, otherwise: str = "", *, flat: bool = False) -> None:
-    """Refuse images beside their masks or labels, which are no two classes.
-
-    Args:
-        shown: The folder, for messages.
-        folder: What lies in it.
-        otherwise: How they are read as classes.
-        flat: Only where the images are in no class folders.
-    """
-    companions = [name for name in folder.folders if _plain(name) in _COMPANIONS]
-    others = [name for name in folder.filled if name not in companions]
-    if not companions or len(others) != 1 or _plain(others[0]) not in _IMAGES:
-        return
-    inside = folder.folders[others[0]].filled
-    if not flat or not any(each.filled or part_of(name) is None for name, each in inside.items()):
-        raise _of_places(
-            f"{shown}: {others[0]}/ and {companions[0]}/ are images and what belongs to them, not two classes",
-            otherwise * (companions[0] in folder.filled),
-        )
-
-
-def _refuse_pairs(shown: str, folder: Folder) -> None:
-    """Refuse images that have their masks in one folder with them, or in a folder of each image."""
-    names = sorted(os.fsdecode(name).rpartition("/")[2] for name, _, _ in folder.images)
-    stems = {name.rpartition(".")[0] for name in names}
-    masks = [match[0] for name in names if (match := _MASK.fullmatch(name)) and match[1] in stems]
-    if not folder.filled and masks and len(masks) >= _FEWEST_MASKED * len(names):
-        raise _of_places(f"{shown} holds images and their masks, such as {printable(masks[0], 60)}")
-    every = folder.filled.values()
-    single = [sum(len(each.images) for each in own_folders(inside)) == 1 for inside in every]
-    if len(single) > 2 and all(single) and all(map(companions_in, every)):
-        example = next(iter(folder.filled))
-        raise _of_places(
-            f"{shown}: each folder, such as {example}/, holds an image and its masks, and no class"
-        )
-
-
-def _of_places(what: str, otherwise: str = "") -> DataError:
-    """Return the error that images have a class for each place in them, which is not learned."""
-    return DataError(
-        f"--data {what}; segmentation (a class for each pixel) and detection (boxes) are not supported",
-        "one class or number for each image is: a function may load both and return it, such as the share of its mask: "
-        f"--data file.py:make{otherwise}",
-    )
 
 
 def _for_other_files(root: Path) -> str:
@@ -379,14 +262,6 @@ def _first_words(folder: Path) -> set[str]:
         if path.suffix.lower() not in ("", ".csv", ".tsv", ".txt", ".db")
     ]
     words = {re.split(r"[\d._ -]", name)[0] for name in names}
-    return words if "" not in words and 2 <= len(words) <= _SHOWN and len(names) > 2 * len(words) else set()
-
-
-def _plain(name: str) -> str:
-    return re.sub("[^a-z]", "", name.lower())
-
-
-def _some(names: Collection[str]) -> str:
-    shown = [f"{printable(name, 40)}/" for name in list(names)[:_SHOWN]]
-    more = ", ..." if len(names) > _SHOWN else ""
-    return (", ".join(shown) if len(shown) != 2 else " and ".join(shown)) + more
+    return (
+        words if "" not in words and 2 <= len(words) <= _MOST_SHOWN and len(names) > 2 * len(words) else set()
+    )
