@@ -190,6 +190,28 @@ def test_letters_that_offices_put_behind_numbers_are_left_out(tmp_path: Path) ->
     assert any("letters behind left out" in note for note in table.notes)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [("", "L", "H", "HH", "LL", "*", "H *"), ("", "", "A"), ("N", "H", "L")],
+    ids=["levels", "abnormal", "all-flagged"],
+)
+def test_flags_of_laboratories_behind_numbers_are_left_out(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    values = RNG.normal(140, 8, 200).round(1)
+    marks = RNG.choice(flags, 200)
+    table = read(tmp_path, [f"{value} {mark}".strip() for value, mark in zip(values, marks, strict=True)])
+
+    np.testing.assert_allclose(table.numbers("a"), values)
+    assert any("a (" in note and "letters behind" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("units", [("kg", "g"), ("L", "mL"), ("H", "mH", "")])
+def test_several_units_are_never_taken_for_flags(tmp_path: Path, units: tuple[str, ...]) -> None:
+    table = read(tmp_path, [f"{20 + row / 10} {units[row % len(units)]}".strip() for row in range(200)])
+
+    stray = table.column("a").stray
+    assert (table.column("a").kind, stray is not None and stray.fault) == ("text", "units")
+
+
 def test_addresses_and_versions_are_texts(tmp_path: Path) -> None:
     table = read(tmp_path, [f"10.0.{i % 7}.{i % 250}" for i in range(200)])
 

@@ -13,6 +13,7 @@ from dlkit.data.tables.reading.values.numbers import (
     ERROR,
     FACTORS,
     IN_BRACKETS,
+    LAB_FLAGS,
     NO_CENTS,
     PLAIN,
     ZEROS,
@@ -40,6 +41,7 @@ _SHAPE = re.compile(
 )
 _BRACKETS = re.compile(rf"(?:{CURRENCY})?\s*\((?:(?:{CURRENCY})\s*)?{_NUMBER}\)")
 _FLAG = re.compile("[bcdefnprsuz]{1,2}")  # of Eurostat: provisional, estimated, a break in the series
+_LAB_FLAG = re.compile(LAB_FLAGS)
 _VERSION = re.compile(r"\d+(\.\d+){2,}")
 _THOUSANDS = re.compile(r"\d{1,3}(\.\d{3})+")
 _CODE = re.compile(r"(?=\w*\d)\w*[^\W\d_]\w*(-\w+)*")
@@ -155,6 +157,7 @@ def look_around(texts: Sequence[str], counts: np.ndarray, written: Written, *, s
     factors = bool(afters & FACTORS.keys()) and afters <= {"", *FACTORS}
     units = set() if factors else afters - {""}
     flags = len(units) > 1 and "" in afters and all(map(_FLAG.fullmatch, units))
+    flags |= bool(units - {"L"}) and len(afters) > 1 and all(map(_LAB_FLAG.fullmatch, units))
     units = set() if flags else units
     if len(befores) > 1 or len(units) > 1 or (units == {"%"} and "" in afters):
         if len(befores) + len(units) > _MAX_UNITS:

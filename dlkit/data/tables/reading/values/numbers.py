@@ -77,7 +77,8 @@ PLAIN = {"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "
 }
 ERROR = r"\s*((±|\+/-|\+-).*|[*†‡]+)$"  # what stands behind a mean, and marks of footnotes
 IN_BRACKETS = r"(\d)\s?(?:\(\d[\d.,]*\s?%?\)|(?:\[\w{1,3}\])+)$"  # 20.12(3), 12.5 (0.4), 1,234[5]
-FLAGS = " [a-z]{1,2}$"
+LAB_FLAGS = "HH?|LL?|AA?|N"  # of laboratories: high, low, abnormal, normal
+FLAGS = rf"\s+([a-z]{{1,2}}|{LAB_FLAGS})(\s*[*†‡]+)?$"
 BRACKETS = r"^([^\d(]*)\((.*)\)$"
 BEHIND = r"^(\d[\d.,']*)-( ?[$€£]?)$"  # a minus sign behind its number, as SAP writes it
 CURRENCY = r"[$€£¥₹₩₽]|US\$|R\$|USD|EUR|GBP|CHF|JPY|CNY|INR|BRL|AUD|CAD|SEK|NOK|DKK|PLN|Rs\.?"
@@ -131,7 +132,8 @@ class Written:
         brackets: Numbers in brackets are negative, as accountants write them.
         zeros: A dash beside the currency, as in `$-`, is 0, as accountants write it.
         errors: Behind a number ± and its error, an error in brackets, or the mark of a footnote, may stand; left out.
-        flags: Behind a number a letter or two may stand after a space, as statistical offices mark it, left out.
+        flags: Behind a number a letter or two may stand after a space, as offices of statistics and
+            laboratories mark it (`p`, `HH`), left out.
         clock: How parts with colons between, ages, or degrees are read, in words; empty where there are none.
         censored: What becomes of `<0.05`: `half`, `value` or `drop`; empty takes it for no number.
         typed: Words that stand for a missing value because the user says so.
