@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dlkit.data.tables.reading.files.commands import by_pandas
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.values.dates import STARTS
+from dlkit.data.tables.reading.values.numbers import LIMIT
 from dlkit.data.tables.table import in_shell
 from dlkit.errors import DataError, counted, did_you_mean, printable
 
@@ -141,10 +142,15 @@ def refuse_idle(source: str, readers: Mapping[str, "ColumnReader"], options: Tab
         raise DataError(
             f"{option}: {source} has no dates in which day and month may be swapped", "leave it out"
         )
-    if options.censored and not any(reader.limits for reader in readers.values()):
+    if options.censored and not any(reader.limits or _lacks_limits(reader) for reader in readers.values()):
         raise DataError(
             f"--censored {options.censored}: {source} has no value like <0.05 among numbers", "leave it out"
         )
+
+
+def _lacks_limits(reader: "ColumnReader") -> bool:
+    """Return whether a column has limits that are not read, since something else in it is no number."""
+    return reader.odd is not None and any(re.search(LIMIT, text) for text in reader.categories)
 
 
 def _some(names: "Iterator[str] | Mapping[str, object] | list[str]", longest: int = 80) -> str:

@@ -146,6 +146,27 @@ def test_limits_become_what_is_asked_for(censored: str, low: float, high: float)
     assert any(f"--censored {censored}" in note and "a (3)" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("censored", "low", "high"), [("half", 0.5, 10), ("value", 1, 10), ("drop", np.nan, np.nan)]
+)
+def test_a_plus_behind_a_number_is_an_upper_limit(censored: str, low: float, high: float) -> None:
+    fields = ["< 1 year", "1 year", *(f"{n} years" for n in range(2, 10)), "10+ years"] * 5
+
+    assert_reports(refusal(fields), "'< 1 year'", "--censored half")
+    found = table(fields, censored=censored)
+
+    np.testing.assert_array_equal(found.numbers("a"), [low, *range(1, 10), high] * 5)
+    assert any(f"--censored {censored}" in note and "a (10)" in note for note in found.notes)
+
+
+def test_the_hint_of_limits_among_words_never_leads_back() -> None:
+    fields = [*MORE, "<0.05", "BLQ"]
+
+    assert_reports(refusal(fields), "--censored half", "--missing BLQ")
+    assert_reports(refusal(fields, censored="half"), "'BLQ'", "--missing BLQ")
+    assert table(fields, censored="half", missing=("BLQ",)).numbers("a")[-2] == 0.025
+
+
 def test_a_limit_that_comes_late_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "_SAMPLE_ROWS", 5)
 

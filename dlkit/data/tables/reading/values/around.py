@@ -36,7 +36,7 @@ _UNIT = r"[^\W\d_]+[23²³]?(?:[/^·.*][^\W_]+)*\.?"
 _NUMBER = r"(?:\d(?:[\d.,' \u00a0\u202f]*\d)?|[.,]\d+)(?:[eE][+-]?\d+)?"
 _SHAPE = re.compile(
     rf"(?P<limit>[<>]=?|≤|≥)?\s*(?P<sign>[+\-\u2212])?\s*(?:(?P<before>{CURRENCY})\s*)?(?P<sign2>[+\-\u2212])?"
-    rf"(?P<number>{_NUMBER})(?P<space>\s*)(?P<after>[%‰$€£¥₹₩₽]|°\s?[CFK]?|(?:per cent|sq\.? ?ft|{_UNIT})"
+    rf"(?P<number>{_NUMBER})(?P<more>\+)?(?P<space>\s*)(?P<after>[%‰$€£¥₹₩₽]|°\s?[CFK]?|(?:per cent|sq\.? ?ft|{_UNIT})"
     rf"(?: {_UNIT})?)?"
 )
 _BRACKETS = re.compile(rf"(?:{CURRENCY})?\s*\((?:(?:{CURRENCY})\s*)?{_NUMBER}\)")
@@ -110,9 +110,8 @@ def shape_of(text: str) -> Shape | None:
         return None
     sign = (match["sign"] or match["sign2"] or "").replace("\u2212", "-")
     number = match["number"].replace("\u00a0", " ").replace("\u202f", " ")
-    return Shape(
-        sign + number, match["limit"] or "", match["before"] or "", _one(after), brackets, error, text != dash
-    )
+    limit = match["limit"] or "≥" * bool(match["more"])
+    return Shape(sign + number, limit, match["before"] or "", _one(after), brackets, error, text != dash)
 
 
 def is_code(text: str) -> bool:

@@ -87,6 +87,7 @@ ZEROS = {
     rf"^({CURRENCY})\s*{_DASHES}$": r"\1 0",
     rf"^{_DASHES}\s*({CURRENCY})$": r"0 \1",
 }  # as accountants write 0
+LIMIT = r"^\s*[<>≤≥]|\d\+(\s|$)"  # <0.05, or 10+ years
 NO_CENTS = "(\\d)[.,][-\u2013\u2014]+$"  # what Swiss prices have instead of .00
 
 
@@ -200,8 +201,8 @@ class Written:
         return np.array([text.strip() in self.missing for text in texts], dtype=bool)
 
     def count_limits(self, texts: pa.Array) -> int:
-        """Count the texts that are limits, as `<0.05`."""
-        found = pc.sum(pc.match_substring_regex(texts, r"^\s*[<>≤≥]")).as_py()
+        """Count the texts that are limits, as `<0.05` or `10+`."""
+        found = pc.sum(pc.match_substring_regex(texts, LIMIT)).as_py()
         return int(found or 0)
 
     def _bare(self, texts: pa.Array) -> pa.Array:
@@ -234,7 +235,8 @@ class Written:
         after = rf"\s*{_unit_pattern(self.after)}" if self.after else ""
         after = f"(?:{after})?" if after and self.after != "%" else after
         after = rf"(?:\s*(?:{'|'.join(FACTORS)}))?" if self.factors else after
-        return rf"^{limit}([+-])?\s*{before}([+-])?({self.marks.pattern}){after}$"
+        plus = r"\+?" if self.censored else ""
+        return rf"^{limit}([+-])?\s*{before}([+-])?({self.marks.pattern}){plus}{after}$"
 
     def _multiplied(self, texts: pa.Array, numbers: pa.Array) -> pa.Array:
         """Multiply numbers by the factors behind them, and limits by what is wanted of them."""
@@ -247,7 +249,7 @@ class Written:
                 pc.match_substring_regex(texts, r"^[<≤]"), pc.multiply(numbers, 0.5), numbers
             )
         if self.censored == "drop":
-            limits = pc.match_substring_regex(texts, r"^[<>≤≥]")
+            limits = pc.match_substring_regex(texts, LIMIT)
             numbers = pc.if_else(limits, pa.nulls(len(numbers), pa.float64()), numbers)
         return numbers
 
