@@ -16,7 +16,7 @@ _ID_NAME = re.compile(
     r"lfdn|seqn?|instant|record))\.?$|[a-z]I[Dd]$|^#$"
 )
 _MOSTLY = 0.9
-_SHOWN = 8
+_LONGEST = 1000  # letters of an option
 _WEIGHTS = re.compile(
     r"(sampl(e|ing)|case|survey|design|row|person|house(hold)?|hh|per|post.?strat\w*|calibrat\w+|expansion|freq\w*|"
     r"importance|prob\w*|inv\w*.?prob\w*|replicate|final|fn?l|pop\w*|analy\w+|obs\w*|instance|[pfai])[_ .-]?"
@@ -62,8 +62,9 @@ def weights_error(table: Table, name: str, others: Sequence[str]) -> DataError:
     """
     values = table.numbers(name)
     low, high = np.nanmin(values), np.nanmax(values)
-    out = f"--features {in_shell(*others)}" if len(others) <= _SHOWN else "--features with all other columns"
-    shown = printable(name)
+    shown, out = printable(name), f"--features {in_shell(*map(printable, others))}"
+    if len(out) > _LONGEST:
+        out = by_pandas(table.source, table.dialect, "d = d.drop(columns=sys.argv[3])", name)
     return DataError(
         f"{table.source}: column {shown} ({low:g} to {high:g}) seems to weigh the rows; all rows count alike here, and "
         "it would be learned from",

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,23 @@ def test_column_of_weights_is_refused_and_both_hints_work(dlkit: Run, home: Path
     for options in (("--features", "x"), ("--kinds", "weight=number"), ("--features", "x,weight")):
         assert dlkit(*TRAIN, "t.csv", *options).code == 0
         assert "weights" not in dlkit("data", "check", "t.csv", "--target", "y", *options).stdout
+
+
+@pytest.mark.parametrize(("count", "letters", "start"), [(14, 4, "--features"), (60, 30, "python -c")])
+def test_the_hint_that_leaves_out_weights_is_pasted(
+    dlkit: Run, home: Path, count: int, letters: int, start: str
+) -> None:
+    frame = pd.DataFrame({f"{'n' * letters} {i}": RNG.normal(size=60).round(3) for i in range(count)})
+    frame.assign(fnlwgt=RNG.integers(1000, 9000, 60), y=frame.sum(axis=1)).to_csv("t.csv", index=False)
+
+    hint = dlkit(*TRAIN, "t.csv").stderr.partition("hint: ")[2].partition(" leaves it out")[0]
+    if start == "python -c":
+        subprocess.run(hint, shell=True, check=True)
+    done = dlkit(*TRAIN, "t.csv", *shlex.split(hint)) if start != "python -c" else dlkit(*TRAIN, "new.csv")
+
+    assert hint.startswith(start)
+    assert done.code == 0, done.stderr
+    assert "fnlwgt" not in done.stderr
 
 
 @pytest.mark.parametrize(
