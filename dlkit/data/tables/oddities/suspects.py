@@ -22,6 +22,7 @@ _FEWEST_OTHERS = 3
 _FEWEST_PRICES = 2
 _FEWEST_BELOW = 3  # rows of a code that is the only negative number
 _STEPS, _SHARE = 10, 0.2
+_FEWEST_WARNED, _TIMES_WARNED = 3, 3  # rows of a code, and ranges of its column away from it
 _SHOWN = 8
 _LONGEST = 2000  # letters of an option
 _MOST_STRANGERS = 3
@@ -130,7 +131,7 @@ def _is_code_alone(table: Table, code: str, found: list[Suspect]) -> bool:
 
 
 def note_of_suspects(suspects: list[Suspect]) -> str:
-    """Return one line about all suspects; empty where there are none."""
+    """Return one line about all suspects, a warning where one is far beyond its column; empty where there are none."""
     if not suspects:
         return ""
     columns: dict[str, list[Suspect]] = {}
@@ -142,10 +143,18 @@ def note_of_suspects(suspects: list[Suspect]) -> str:
         for name, found in columns.items()
     ]
     more = f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
+    warning = "warning: " * any(map(_is_far, suspects))
     return (
-        f"this looks like a code for a missing value, far from the rest: {', '.join(shown[:_SHOWN])}{more}; "
+        f"{warning}this looks like a code for a missing value, far from the rest: {', '.join(shown[:_SHOWN])}{more}; "
         f"{missing_option(suspects)} takes it as missing"
     )
+
+
+def _is_far(suspect: Suspect) -> bool:
+    """Return whether a code comes again, so far away that it decides the scale of its column."""
+    code = float(suspect.code)
+    beyond = max(suspect.low - code, code - suspect.high)
+    return suspect.count >= _FEWEST_WARNED and beyond >= _TIMES_WARNED * (suspect.high - suspect.low) > 0
 
 
 def words_of_missing(table: Table, names: Sequence[str]) -> list[Suspect]:

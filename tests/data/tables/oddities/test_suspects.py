@@ -11,7 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dlkit.data.tables.oddities.suspects import find_suspects, note_of_words, suspects_of, words_of_missing
+from dlkit.data.tables.oddities.suspects import (
+    find_suspects,
+    note_of_suspects,
+    note_of_words,
+    suspects_of,
+    words_of_missing,
+)
 from dlkit.data.tables.reading.options import TableOptions
 from dlkit.data.tables.reading.table_file import read_table
 from dlkit.data.tables.table import table_of
@@ -262,6 +268,18 @@ def test_codes_of_several_columns_are_taken_as_missing_by_the_hint_where_others_
     assert "a code for a missing value" not in emptied.stderr
     assert "--missing net=9999: 4 rows" in emptied.stderr
     assert "age=" not in hint
+
+
+@pytest.mark.parametrize(
+    ("code", "count", "warned"), [(-999, 5, True), (-999, 2, False), (-99, 5, False), (9999, 5, True)]
+)
+def test_codes_far_beyond_their_column_are_a_warning(code: int, count: int, *, warned: bool) -> None:
+    values = np.append(np.linspace(0, 50, 200), [code] * count)
+
+    note = note_of_suspects(find_suspects("t", values))
+
+    assert f"t has {code} in {count} rows" in note
+    assert note.startswith("warning: ") == warned
 
 
 def test_a_code_that_no_list_has_is_named_with_the_option_that_works(
