@@ -4,6 +4,7 @@ import io
 import json
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def test_the_hint_that_leaves_out_weights_is_pasted(
 
     hint = dlkit(*TRAIN, "t.csv").stderr.partition("hint: ")[2].partition(" leaves it out")[0]
     if start == "python -c":
-        subprocess.run(hint, shell=True, check=True)
+        subprocess.run(hint.replace("python", sys.executable, 1), shell=True, check=True)
     done = dlkit(*TRAIN, "t.csv", *shlex.split(hint)) if start != "python -c" else dlkit(*TRAIN, "new.csv")
 
     assert hint.startswith(start)
