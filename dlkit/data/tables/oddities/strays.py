@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dlkit.data.tables.positions import position_in
-from dlkit.data.tables.table import Column, Table, in_shell
+from dlkit.data.tables.table import Column, Stray, Table, in_shell
 from dlkit.data.tables.targets import is_mostly_numbers
 from dlkit.errors import DataError, printable
 
@@ -45,15 +45,25 @@ def refuse_strays(table: Table, features: Sequence[str], targets: Sequence[str])
     if len(strays) < 2 or as_texts or not set(faults.values()) <= set(_KNOWN):
         return
     shown = ", ".join(
-        f"{printable(column.name)} ('{printable(column.stray.value, 40)}' in line {column.stray.line:,})"
+        f"{printable(column.name)} ('{printable(column.stray.value, 40)}' in line {column.stray.line:,}"
+        f"{_units_of(column.stray)})"
         for column in strays[:_SHOWN]
         if column.stray
     )
     more = f" and {len(strays) - _SHOWN:,} more" if len(strays) > _SHOWN else ""
+    how = ["words as missing"] * any(column.stray.words for column in strays if column.stray)
+    how += ["columns of several units as texts (written in one unit, they are numbers)"] * (
+        "units" in faults.values()
+    )
+    reads = ", ".join([" ".join(_options(table, strays)) + " reads them", *how])
     raise DataError(
         f"{table.source}: {len(strays):,} columns are nearly numbers or dates: {shown}{more}",
-        f"{' '.join(_options(table, strays))} reads them, words as missing; --kinds COLUMN=text takes one as texts",
+        f"{reads}; --kinds COLUMN=text takes one as texts",
     )
+
+
+def _units_of(stray: Stray) -> str:
+    return f", of several units: {', '.join(stray.more)}" if stray.fault == "units" and stray.more else ""
 
 
 def _of_target(column: Column) -> Column:

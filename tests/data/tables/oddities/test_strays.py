@@ -44,6 +44,23 @@ def test_all_columns_that_are_nearly_numbers_are_refused_at_once(dlkit: Run, hom
     np.testing.assert_allclose(table.numbers("b"), wanted)
 
 
+def test_columns_of_several_units_are_named_with_their_units(dlkit: Run, home: Path) -> None:
+    frame = pd.DataFrame(
+        {"mileage": [f"{10 + i / 10:.1f} kmpl" for i in range(200)], "y": RNG.normal(size=200)}
+    )
+    frame.loc[::9, "mileage"] = [f"{20 + i / 10:.1f} km/kg" for i in range(23)]
+    frame["power"] = [f"{50 + i} bhp" if i % 50 else "unknown" for i in range(200)]
+    frame.to_csv("t.csv", index=False)
+    ask = (*TRAIN, "--data", "t.csv", "--target", "y")
+
+    refused = dlkit(*ask)
+    options = shlex.split(refused.stderr.partition("hint: ")[2].partition(" reads them")[0])
+
+    assert_refused(refused, 3, "kmpl in 177 rows, km/kg in 23 rows", "written in one unit")
+    assert {"--missing", "unknown", "--kinds", "mileage=text"} == set(options)
+    assert dlkit(*ask, *options).code == 0
+
+
 def test_fields_with_blanks_between_are_read_and_reported(dlkit: Run, home: Path) -> None:
     frame = pd.DataFrame(RNG.normal(20, 5, (60, 3)).round(1), columns=["mpg", "power", "weight"])
     frame["power"] = frame.power.where(frame.index != 7)
