@@ -5,8 +5,8 @@
     python -m tests.benchmarks.diagnosis --part fifth --seeds 1 --first-seed 11 --misses --json FILE
 
 Thresholds were set by what the parts `first` and `second` show; `heldout` has other faults on other bases, written
-after a first freeze and known since, `third`, `fourth` and `fifth` those written before later ones without sight of
-how the rules decide; `mixed` has the faults of one part on the bases of another. A fault counts where the
+after a first freeze and known since, `third`, `fourth`, `fifth` and `sixth` those written before later ones without
+sight of how the rules decide; `mixed` has the faults of one part on the bases of another. A fault counts where the
 last validation metric is worse than the band of the healthy runs.
 
 At the commit "diagnosis benchmark: a rate and a length for organs at which healthy runs agree": harmful runs of `fifth`
@@ -35,13 +35,14 @@ from tests.benchmarks.diagnosis.healthy import healthy_cases
 from tests.benchmarks.diagnosis.heldout.bases import HELDOUT_BASES
 from tests.benchmarks.diagnosis.runs import Outcome, prepare, run_all
 from tests.benchmarks.diagnosis.score import cause_of, family_rows, is_detected, is_right, summarise
+from tests.benchmarks.diagnosis.sixth.bases import SIXTH_BASES
 from tests.benchmarks.diagnosis.third.bases import THIRD_BASES
 from tests.benchmarks.diagnosis.truth import Judged, judge
 
 QUICK = ("digits-mlp", "cancer", "friedman")
 QUICK_PARTS = ("first",)
-PARTS = ("first", "second", "heldout", "third", "fourth", "fifth", "mixed")
-ALL_BASES = (*BASES, *HELDOUT_BASES, *THIRD_BASES, *FOURTH_BASES, *FIFTH_BASES)
+PARTS = ("first", "second", "heldout", "third", "fourth", "fifth", "sixth", "mixed")
+ALL_BASES = (*BASES, *HELDOUT_BASES, *THIRD_BASES, *FOURTH_BASES, *FIFTH_BASES, *SIXTH_BASES)
 
 
 def main() -> None:

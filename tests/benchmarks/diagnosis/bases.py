@@ -15,7 +15,7 @@ class Base:
 
     Args:
         name: Short.
-        part: `first`, `second`, `heldout`, `third`, `fourth` or `fifth`.
+        part: `first`, `second`, `heldout`, `third`, `fourth`, `fifth` or `sixth`.
         model: A built-in network, or a class in `networks`.
         data: A set of `data.py`, or `--data` of a built-in one.
         form: `npz`, `csv` or `folder`; empty for a built-in one.

@@ -35,7 +35,7 @@ class Fault:
 
     Args:
         name: Short.
-        part: `first`, `second`, `heldout`, `third`, `fourth` or `fifth`.
+        part: `first`, `second`, `heldout`, `third`, `fourth`, `fifth` or `sixth`.
         causes: The right answers, the best first: names of `CAUSES` in `score.py`.
         change: Makes it, for a base.
         needs: Traits that a base must have; `own` for a network of `networks.py`.

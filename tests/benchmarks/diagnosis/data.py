@@ -11,6 +11,8 @@ from tests.benchmarks.diagnosis.fifth import data as fifth_data
 from tests.benchmarks.diagnosis.fifth import sets as fifth_sets
 from tests.benchmarks.diagnosis.fourth import data as fourth_data
 from tests.benchmarks.diagnosis.heldout import data as heldout_data
+from tests.benchmarks.diagnosis.sixth import data as sixth_data
+from tests.benchmarks.diagnosis.sixth import sets as sixth_sets
 from tests.benchmarks.diagnosis.third import data as third_data
 
 Rows = tuple[np.ndarray, np.ndarray]  # inputs (N, ...), targets (N,) or (N, K)
@@ -101,6 +103,7 @@ SETS: dict[str, Callable[[], Rows]] = (
     | third_data.SETS
     | fourth_data.SETS
     | fifth_sets.SETS
+    | sixth_sets.SETS
 )
 
 
@@ -253,4 +256,5 @@ CHANGES: dict[str, Callable[[np.ndarray, np.ndarray, int, np.random.Generator], 
     **third_data.CHANGES,
     **fourth_data.CHANGES,
     **fifth_data.CHANGES,
+    **sixth_data.CHANGES,
 }

@@ -5,7 +5,12 @@ from collections.abc import Callable, Iterator
 from tests.benchmarks.diagnosis.bases import Base
 from tests.benchmarks.diagnosis.cases import Case, Change, Fault, setting
 
-_CLOSED = ("third", "fourth", "fifth")  # neither their families nor their bases are mixed with others
+_CLOSED = (
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+)  # neither their families nor their bases are mixed with others
 
 
 def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
@@ -13,9 +18,11 @@ def fault_cases(base: Base, seeds: range) -> Iterator[Case]:
     from tests.benchmarks.diagnosis.fifth.faults import FIFTH_FAULTS
     from tests.benchmarks.diagnosis.fourth.faults import FOURTH_FAULTS
     from tests.benchmarks.diagnosis.heldout.faults import HELDOUT_FAULTS
+    from tests.benchmarks.diagnosis.sixth.faults import SIXTH_FAULTS
     from tests.benchmarks.diagnosis.third.faults import THIRD_FAULTS
 
-    for fault in (*FAULTS, *HELDOUT_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS):
+    closed = (*THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS, *SIXTH_FAULTS)
+    for fault in (*FAULTS, *HELDOUT_FAULTS, *closed):
         own_bases = fault.part in ("heldout", *_CLOSED) or base.part in _CLOSED
         if fault.fits(base) and (not own_bases or base.part == fault.part):
             part = base.part if base.part == fault.part else "mixed"
