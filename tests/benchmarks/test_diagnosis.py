@@ -18,13 +18,21 @@ from tests.benchmarks.diagnosis.healthy import healthy_cases
 from tests.benchmarks.diagnosis.heldout.faults import HELDOUT_FAULTS
 from tests.benchmarks.diagnosis.runs import Outcome
 from tests.benchmarks.diagnosis.score import summarise, wilson
+from tests.benchmarks.diagnosis.sixth.bases import SIXTH_BASES
+from tests.benchmarks.diagnosis.sixth.faults import SIXTH_FAULTS
 from tests.benchmarks.diagnosis.third.bases import THIRD_BASES
 from tests.benchmarks.diagnosis.third.faults import THIRD_FAULTS
 from tests.benchmarks.diagnosis.truth import judge
 
-ALL_FAULTS = (*FAULTS, *HELDOUT_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS)
+ALL_FAULTS = (*FAULTS, *HELDOUT_FAULTS, *THIRD_FAULTS, *FOURTH_FAULTS, *FIFTH_FAULTS, *SIXTH_FAULTS)
 BASE = Change()
-CHANGED_IN_VALIDATION = {"sorted", "shuffled-validation", "split-by-feature", "encoded-anew"}
+CHANGED_IN_VALIDATION = {
+    "sorted",
+    "shuffled-validation",
+    "split-by-feature",
+    "split-in-order",
+    "encoded-anew",
+}
 WARNING = {"rule": "lr_low", "level": "warning", "cause": True, "message": "", "cure": None}
 
 
@@ -102,8 +110,13 @@ def test_parts_share_neither_families_nor_bases():
 
 @pytest.mark.parametrize(
     ("own_bases", "own_faults"),
-    [(THIRD_BASES, THIRD_FAULTS), (FOURTH_BASES, FOURTH_FAULTS), (FIFTH_BASES, FIFTH_FAULTS)],
-    ids=["third", "fourth", "fifth"],
+    [
+        (THIRD_BASES, THIRD_FAULTS),
+        (FOURTH_BASES, FOURTH_FAULTS),
+        (FIFTH_BASES, FIFTH_FAULTS),
+        (SIXTH_BASES, SIXTH_FAULTS),
+    ],
+    ids=["third", "fourth", "fifth", "sixth"],
 )
 def test_a_part_names_bases_and_rules_that_there_are(own_bases, own_faults):
     bases = {base.name for base in own_bases}
