@@ -159,6 +159,18 @@ def test_a_plus_behind_a_number_is_an_upper_limit(censored: str, low: float, hig
     assert any(f"--censored {censored}" in note and "a (10)" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(("limit", "options"), [("1,000,000+", {}), ("250,000+", {"thousands": ","})])
+def test_limits_with_marks_between_thousands_are_read(limit: str, options: dict[str, Any]) -> None:
+    fields = [*(f"{number}" for number in range(90_000, 90_030)), limit]
+
+    assert_reports(refusal(fields), f"'{limit}'", "--censored half")
+    if options:
+        assert_reports(refusal(fields, censored="half"), f"'{limit}'", "--thousands ,")
+    found = table(fields, censored="half", **options)
+
+    assert found.numbers("a")[-1] == float(limit.strip("+").replace(",", ""))
+
+
 def test_the_hint_of_limits_among_words_never_leads_back() -> None:
     fields = [*MORE, "<0.05", "BLQ"]
 

@@ -295,7 +295,7 @@ def fault_of(text: str, written: Written) -> str:
         return "word"
     if shape.before not in ("", written.before) or shape.after not in ("", written.after):
         return "units"
-    if shape.limit:
+    if shape.limit and not written.censored:
         return "censored"
     return "marks" if not written.marks.plain else "comma" if is_grouped(shape.number) else "word"
 
