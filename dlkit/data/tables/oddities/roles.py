@@ -13,7 +13,7 @@ from dlkit.errors import DataError, printable
 FEWEST_ROWS = 20
 _ID_NAME = re.compile(
     r"(?i:(^|[_ .-])(id|uid|udi|uuid|guid|key|index|idx|row|rows?_?(id|names?|num(ber)?)|nr|no|num|number|lfd[._ ]?nr|"
-    r"lfdn|seqn?|instant|record))\.?$|[a-z]I[Dd]$|^#$"
+    r"lfdn|seqn?|instant|record))\.?$|[a-z](I[Dd]|Number|Nr)$|^#$"
 )
 _MOSTLY = 0.9
 _LONGEST = 1000  # letters of an option

@@ -214,6 +214,8 @@ def test_groups_are_reported_until_it_is_said_how_to_split(dlkit: Run, home: Pat
     [
         ("PassengerId", range(1, 101), True),
         ("#", range(100), True),
+        ("EmployeeNumber", np.arange(100) * 3 + 1, True),
+        ("HouseNumber", [i % 50 for i in range(100)], False),
         ("record_id", RNG.permutation(100) * 7 + 5, True),
         ("t", range(100), False),
         ("paid", range(100), False),
