@@ -26,6 +26,7 @@ _MOST_AT_ONCE = 64
 _SHOWN = 8
 _SAMPLED_FILES = 50
 _SMALL_FILE_BYTES = 4096
+_LONGEST_COMMAND = 1000  # letters
 _MOST_GONE_THROUGH = 100_000
 _DEPTH_SEEN, _FEW_BITS = 256, 2**14
 _ALPHA_SEEN = 20
@@ -232,9 +233,16 @@ def refuse(listing: Listing, faults: Sequence[Fault], *, complete: bool = False)
         or (
             "a function of your own can load them: --data file.py:make (docs/images.md)"
             if alike and len(faults) == total
-            else "fix or remove them"
+            else "fix or remove them" + _set_aside(listing.root, [name for name, _ in faults])
         ),
     )
+
+
+def _set_aside(root: Path, names: Sequence[str]) -> str:
+    """Return the command that gives files another ending, by which they are passed over; empty where they are many."""
+    words = " ".join(map(shlex.quote, names))
+    command = f'cd {shlex.quote(str(root))} && for f in {words}; do mv "$f" "$f.broken"; done'
+    return f"; or rename them: ({command})" * (len(command) <= _LONGEST_COMMAND and command.isprintable())
 
 
 def _stacks_as_bands(root: Path, faults: Sequence[Fault]) -> str:

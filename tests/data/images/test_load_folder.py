@@ -215,6 +215,9 @@ def test_images_that_cannot_be_read_are_all_told_at_once(root: Path) -> None:
     assert caught.value.exit_code == 3
     assert prepared() == []
     assert [f"{name} {text}" for name, text in find_faults(list_images(root))] == told
+    assert caught.value.hint is not None
+    subprocess.run(caught.value.hint.partition("rename them: ")[2], shell=True, check=True)
+    assert sum(load(root).description.split_sizes.values()) == 40
 
 
 def test_a_single_fault_found_late_is_told_too(root: Path) -> None:
