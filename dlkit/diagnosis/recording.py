@@ -163,7 +163,14 @@ class Recording:
 
     def learned_less(self, limit: float) -> bool:
         """Return whether less was learned than a limit; while the run trains, whether next to nothing was so far."""
-        return self.skill is None or self.skill < (limit if self.finished else _SO_FAR)
+        if not self.finished:
+            return self.learned_nothing
+        return self.skill is None or self.skill < limit
+
+    @property
+    def learned_nothing(self) -> bool:
+        """Whether neither validation nor training got noticeably further than the best constant answer."""
+        return max(self.skill or 0.0, self.gain("train_loss") or 0.0) < _SO_FAR
 
     def suffers(self, well: float, by: float = 0.1) -> bool:
         """Return whether validation is neither near a perfect answer nor near what simple methods make of the data."""

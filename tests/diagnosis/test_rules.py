@@ -553,6 +553,30 @@ FOUND: dict[str, tuple[str, Callable[[], Recording], str, str | None]] = {
         "warning",
         None,
     ),
+    "outputs that hardly depend on other samples": (
+        "mixed_samples",
+        lambda: healthy({**whole(batch_dependence=0.008), **FLAT}, history=stuck()),
+        "warning",
+        None,
+    ),
+    "one half of the inputs": (
+        "inputs_ignored",
+        lambda: healthy(whole(inputs_used=0.5, input_std=1.0)),
+        "warning",
+        None,
+    ),
+    "inputs divided once more, and much is learned": (
+        "input_scale",
+        lambda: healthy({"received_mean": {"first": [(1, 0.0)]}, "received_std": {"first": [(1, 0.004)]}}),
+        "warning",
+        None,
+    ),
+    "an accuracy that falls in the last epoch": (
+        "unstable",
+        lambda: healthy(history={**healthy().history, "val_accuracy": [*[0.99] * 9, 0.55]}),
+        "warning",
+        "--lr",
+    ),
     "outputs that depend on other samples and are right": (
         "mixed_samples",
         lambda: healthy(whole(batch_dependence=0.5)),
@@ -1276,6 +1300,46 @@ SILENT: dict[str, tuple[str, Callable[[], Recording]]] = {
     "twenty rows by --limit": (
         "labels",
         lambda: healthy(whole(samples=20.0), history={**stuck(1.2), "train_loss": [1.0] * 10}, limit=20),
+    ),
+    "rounding of a lower precision": (
+        "mixed_samples",
+        lambda: healthy({**whole(batch_dependence=0.008), **FLAT}, history=stuck(), precision="bf16"),
+    ),
+    "an accuracy that falls somewhat in the last epoch": (
+        "unstable",
+        lambda: healthy(history={**healthy().history, "val_accuracy": [*[0.99] * 9, 0.75]}),
+    ),
+    "a long first step after which validation gets better": (
+        "lr_high",
+        lambda: healthy(
+            {"update_ratio": rates(0.5)},
+            history={"train_loss": [0.99 * CONSTANT], "val_loss": [0.6 * CONSTANT], "step": [20.0]},
+            finished=False,
+        ),
+    ),
+    "a long first step in the first epoch": (
+        "lr_high",
+        lambda: healthy(
+            {"update_ratio": rates(0.5)},
+            history={"train_loss": [CONSTANT], "val_loss": [CONSTANT], "step": [20.0]},
+            finished=False,
+        ),
+    ),
+    "a loss that rose in an epoch at whose end validation is best": (
+        "lr_high",
+        lambda: healthy(
+            {"mean_loss": {"": [(20, 3.0), (40, 90.0), (60, 80.0)]}},
+            history={"train_loss": [3.0, 90.0, 80.0], "val_loss": [1.9, 9.0, 1.8]},
+            finished=False,
+        ),
+    ),
+    "a loss that was high for one part of an epoch": (
+        "lr_high",
+        lambda: healthy(
+            {"mean_loss": {"": [(20, 3.0), (40, 90.0), (60, 3.0)]}},
+            history={"train_loss": [3.0, 90.0, 3.0], "val_loss": [1.9, 1.7, 1.8]},
+            finished=False,
+        ),
     ),
     "codes of which swaps change the outputs for a few samples": (
         "inputs_ignored",

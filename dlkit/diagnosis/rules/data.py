@@ -12,7 +12,7 @@ _GOOD_GAIN = 0.9
 _LEARNED_NOTHING, _HALF, _MOSTLY = 0.1, 0.5, 0.75
 _WIDEST_COLUMN = 100.0
 _FALLS_SHORT = 0.1
-_FAR, _WELL = 100.0, 0.85
+_FAR, _WELL, _NEARLY = 100.0, 0.85, 0.97
 _ENORMOUS, _COLLAPSED = 1e10, 0.3
 
 
@@ -136,7 +136,7 @@ def _scaled_inside(recording: Recording, limit: float) -> Evidence | None:
     for layer, points in recording.layers("received_std").items():
         mean, std = recording.number("received_mean", layer) or 0.0, points[0][1]
         size = math.hypot(mean, std)
-        if (1 / limit <= std and size <= limit) or not size or not recording.suffers(_WELL):
+        if (1 / limit <= std and size <= limit) or not size or not recording.suffers(_NEARLY):
             continue
         return Evidence(
             message=f"{layer} receives values of mean {mean:.3g} and standard deviation {std:.3g}, though the inputs"

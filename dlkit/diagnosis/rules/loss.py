@@ -8,7 +8,7 @@ from dlkit.diagnosis.recording import Recording, late, median
 from dlkit.diagnosis.rule import Rule
 
 _SHORT, _LEARNED = 100, 0.2
-_FEW_EPOCHS = 5
+_FEW_EPOCHS, _FELL = 5, 0.3
 _DRY_RUN = "dlkit train --config RUN/config.toml --dry-run reports the memory"
 
 
@@ -34,7 +34,28 @@ def flat_loss(recording: Recording, limit: float) -> Evidence | None:
 
 
 def unstable(recording: Recording, limit: float) -> Evidence | None:
-    """Find a loss that jumps from epoch to epoch more than it falls."""
+    """Find a loss that jumps from epoch to epoch more than it falls, or an accuracy that falls at the end."""
+    return _fallen(recording) or _jumping(recording, limit)
+
+
+def _fallen(recording: Recording) -> Evidence | None:
+    """Judge by the last epoch, which was far worse than the best one: its weights are of little use."""
+    accuracies = recording.column("val_accuracy")
+    if not recording.finished or not accuracies or max(accuracies) - accuracies[-1] < _FELL:
+        return None
+    best = accuracies.index(max(accuracies)) + 1
+    return Evidence(
+        message=f"the validation accuracy was {max(accuracies):.3g} at epoch {best} and ends at {accuracies[-1]:.3g}",
+        value=max(accuracies) - accuracies[-1],
+        threshold=_FELL,
+        healthy="up to 0.23",
+        step=None,
+        cure=lower_rate(recording),
+        confirm="dlkit plot RUN",
+    )
+
+
+def _jumping(recording: Recording, limit: float) -> Evidence | None:
     losses = recording.column("train_loss")
     constant = recording.constant_loss
     if len(losses) < 6 or constant is None:
@@ -105,9 +126,10 @@ RULES = (
         name="unstable",
         title="an unstable loss",
         stage="loss",
-        signals=("train_loss",),
+        signals=("train_loss", "val_accuracy"),
         threshold=0.4,
-        condition="the training loss rises in 40 % of the later epochs, by 10 % of the constant answer in all; a note",
+        condition="the validation accuracy ends 0.3 below its best; or, a note, the training loss rises in 40 % of the"
+        " later epochs, by 10 % of the constant answer in all",
         healthy="0 to 0.2",
         source="AutoTrainer, oscillating loss",
         cure="lower --lr",

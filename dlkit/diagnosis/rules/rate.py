@@ -9,7 +9,7 @@ from dlkit.diagnosis.findings import Cure, Evidence, learned
 from dlkit.diagnosis.recording import Point, Recording, early, first_above, late, median
 from dlkit.diagnosis.rule import Rule
 
-_NEVER_LEARNED, _SHORT, _RANDOM = 0.05, 0.1, 0.05
+_SHORT, _RANDOM = 0.1, 0.05
 _LEARNED, _BY_HEART = 0.5, 0.95
 _WELL = 0.85
 _EXTREME = 10.0
@@ -23,7 +23,7 @@ _NOT_FINITE_AT_ONCE = Cure(
 )
 _STILL = 0.9
 _MOSTLY_DROPPED = 3.0  # times the spread of the outputs that training and evaluation mode differ by
-_FIRST_STEPS = 10
+_FIRST_STEPS, _FIRST_EPOCHS = 10, 2
 _CLIPPED = 10.0
 _LONG_MEMORY = 0.97
 _TIMES_USUAL, _USUAL_STEPS = 5.0, 10.0
@@ -167,8 +167,8 @@ def _bias(config: Mapping[str, Any], step: int) -> float:
 def _copes(recording: Recording, *, extreme: bool) -> bool:
     """Return whether the run learns all the same."""
     if not recording.finished:
-        gain = recording.gain("train_loss")
-        return recording.steps < _FIRST_STEPS or (gain is not None and gain > _NEVER_LEARNED)
+        begun = recording.steps < _FIRST_STEPS or (recording.epochs < _FIRST_EPOCHS and not extreme)
+        return begun or not recording.learned_nothing
     skill, train = recording.skill, recording.gain("train_loss") or 0.0
     return skill is not None and (skill > (_WELL if extreme else _LEARNED) or train > _BY_HEART)
 
@@ -226,9 +226,10 @@ def _still_too_high(recording: Recording) -> Evidence | None:
 
 def _rising_loss(recording: Recording) -> Evidence | None:
     losses, constant = recording.train_losses, recording.constant_loss
-    if len(losses) < 3 or constant is None:
+    if len(losses) < 3 or constant is None or (not recording.finished and _just_improved(recording)):
         return None
-    last, start = median([(0, value) for value in losses[-2:]]), max(losses[0], constant)
+    last = median([(0, value) for value in losses[-2:]]) if recording.finished else min(losses[-2:])
+    start = max(losses[0], constant)
     far_above_lowest = recording.finished and last > max(
         _ABOVE_LOWEST * min(losses), min(losses) + 0.3 * constant
     )
@@ -243,6 +244,12 @@ def _rising_loss(recording: Recording) -> Evidence | None:
         cure=_lower(recording),
         confirm="dlkit plot RUN",
     )
+
+
+def _just_improved(recording: Recording) -> bool:
+    """Return whether the last epoch has the lowest validation loss: what rose in it fell again."""
+    losses = recording.column("val_loss")
+    return len(losses) > 1 and losses[-1] <= min(losses)
 
 
 def rate_too_low(recording: Recording, limit: float) -> Evidence | None:
