@@ -38,6 +38,7 @@ def _imports(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("package", ALLOWED_IN)
+@pytest.mark.quick(1)
 def test_package_is_imported_only_where_it_may_be(package: str) -> None:
     users = [
         path.relative_to(DLKIT).as_posix()

@@ -81,6 +81,7 @@ def run_fresh(
     return codes, loaded
 
 
+@pytest.mark.slow
 def test_no_help_loads_anything_heavy(home: Path) -> None:
     codes, loaded = run_fresh([], home)
 
@@ -89,6 +90,7 @@ def test_no_help_loads_anything_heavy(home: Path) -> None:
     assert loaded == []
 
 
+@pytest.mark.slow
 def test_wrong_flags_are_refused_before_torch_loads(home: Path) -> None:
     (home / "history.csv").write_text("epoch,train_loss\n1,0.5\n")
 

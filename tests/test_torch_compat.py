@@ -154,6 +154,7 @@ sys.exit("torch._dynamo" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_private_paths_do_not_load_the_compiler() -> None:
     assert subprocess.run([sys.executable, "-c", LIGHT], timeout=120).returncode == 0
 

@@ -240,6 +240,7 @@ def test_debug_shows_the_traceback(dlkit: Dlkit) -> None:
         "dlkit data ls >&-",
     ],
 )
+@pytest.mark.quick(1)
 def test_stdout_closed_early_is_not_an_error(line: str, home: Path) -> None:
     result = in_shell(line)
 
@@ -261,6 +262,7 @@ def test_closed_stderr_leaves_stdout_empty(home: Path) -> None:
     ],
     ids=["dumb", "narrow", "ascii"],
 )
+@pytest.mark.quick(1)
 def test_help_and_errors_do_not_depend_on_the_terminal(variables: dict[str, str], home: Path) -> None:
     result = in_shell("dlkit train --help; dlkit train mpl", **variables)
 

@@ -67,6 +67,7 @@ def test_get_prints_the_prepared_file_alone(shared_data: Path, home: Path, dlkit
     assert "--force" in again.stderr
 
 
+@pytest.mark.slow
 def test_get_downloads_from_the_mirror_and_shows_progress(
     shared_data: Path, home: Path, dlkit: Dlkit
 ) -> None:
@@ -125,6 +126,7 @@ def test_get_has_nothing_to_do_when_the_data_are_embedded(dlkit: Dlkit) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
+@pytest.mark.quick(2)
 def test_bad_input_is_refused_with_a_hint(
     dlkit: Dlkit, words: list[str], code: int, message: str, hint: str
 ) -> None:
@@ -174,6 +176,7 @@ def test_show_of_mnist_matches_published_numbers(with_mnist: Path, dlkit: Dlkit)
     assert about["licence"] == "CC BY-SA 3.0"
 
 
+@pytest.mark.slow
 def test_show_plots_samples_of_every_class(dlkit: Dlkit, home: Path) -> None:
     from matplotlib.image import imread
 

@@ -308,6 +308,7 @@ def test_gates_decide_the_exit_code(run_copy: Path, dlkit: Dlkit) -> None:
     assert f"{accuracy['lo']:.6g}" in second
 
 
+@pytest.mark.slow
 def test_forward_passes_are_timed_by_batch_size(run_copy: Path, dlkit: Dlkit) -> None:
     found = json.loads(dlkit("eval", "run", "--bench", "--json").stdout)["bench"]
 

@@ -68,6 +68,7 @@ def test_show_takes_a_file_of_another_program(dlkit: Run, home: Path) -> None:
     assert "a\ufffd[31m\tF32\t2x3" in result.stdout
 
 
+@pytest.mark.slow
 def test_model_lists_layers_and_their_total(dlkit: Run, trained_run: Path) -> None:
     result = dlkit("inspect", "model", trained_run)
 
@@ -195,6 +196,7 @@ def test_tensors_are_written_as_safetensors(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.quick(1)
 def test_plot_is_written(dlkit: Run, trained_run: Path, home: Path, kind: str) -> None:
     result = dlkit("inspect", kind, trained_run, "-o", "x.png")
 

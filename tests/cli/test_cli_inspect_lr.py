@@ -117,6 +117,7 @@ def test_out_writes_the_curve_as_csv(dlkit: Run, home: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "magic"), [("c.png", b"\x89PNG"), ("c.PDF", b"%PDF")])
+@pytest.mark.quick(1)
 def test_out_plots_the_curve(dlkit: Run, home: Path, name: str, magic: bytes) -> None:
     result = dlkit("inspect", "lr", "mlp", "-o", name, "--json")
 

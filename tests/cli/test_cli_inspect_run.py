@@ -307,6 +307,7 @@ class Net(nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_tied_weights_and_layers_used_twice_are_healthy_through_five_resumptions(dlkit, home: Path) -> None:
     (home / "net.py").write_text(OWN)
     words = ("--data", "digits", "--epochs", 4, "--lr", 0.05, "--no-plot", "--out", "a")

@@ -169,6 +169,7 @@ def test_compounds_of_the_training_data_are_reported(curves_copy: Path, dlkit: D
     assert "pbpk:n=60,times=9" in result.stderr
 
 
+@pytest.mark.slow
 def test_predictions_are_plotted_by_organ_and_as_folds(curves_copy: Path, dlkit: Dlkit) -> None:
     assert dlkit("eval", "run", "--predict", "p.csv").code == 0
     with Path("p.csv").open() as file:
@@ -194,6 +195,7 @@ def test_parts_are_inspected_by_name(curves_copy: Path, dlkit: Dlkit, verb: str,
     assert set(names) <= set(layers)
 
 
+@pytest.mark.slow
 def test_the_learned_correction_is_inspected_too(dlkit: Dlkit) -> None:
     words = ["--data", "pbpk:n=10,times=3,saturable=true", "--epochs", 1, *TINY]
     assert dlkit("train", "pbpk", *words, "--out", "run").code == 0

@@ -49,6 +49,7 @@ def is_png(path):
         pytest.param(["history.csv", "-o", "a.png"], "a.png", id="where-asked"),
     ],
 )
+@pytest.mark.quick(1)
 def test_plot_prints_the_path_of_the_figure(dlkit, files, words, figure):
     result = dlkit("plot", *words)
     assert (result.code, result.stdout, result.stderr) == (0, f"{figure}\n", "")
@@ -68,6 +69,7 @@ def test_plot_prints_the_paths_as_json(dlkit, files):
     ],
     ids=" ".join,
 )
+@pytest.mark.quick(1)
 def test_plot_accepts_combined_options(dlkit, files, words):
     result = dlkit("plot", "history.csv", *words)
     assert (result.code, result.stderr) == (0, "")
@@ -207,6 +209,7 @@ def in_fresh_interpreter(code, **streams):
     )
 
 
+@pytest.mark.slow
 def test_plot_writes_png_to_stdout_and_never_loads_torch(files):
     code = "code = run(['plot', 'history.csv', '-o', '-'])\nsys.stderr.write(f'{code} {heavy()}')"
     done = in_fresh_interpreter(code, capture_output=True)
@@ -234,6 +237,7 @@ def test_plot_refuses_to_write_a_figure_to_a_terminal(files):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.slow
 def test_plot_reports_a_full_disk_behind_stdout(files):
     with Path("/dev/full").open("wb") as full:
         done = in_fresh_interpreter(

@@ -6,6 +6,7 @@ from refusals import assert_refused
 TRAIN = ["train", "mlp", "--epochs", "1", "--no-plot", "--quiet"]
 
 
+@pytest.mark.slow
 def test_report_on_a_run_and_on_two(dlkit, home):
     for lr in ("0.01", "0.1"):
         assert dlkit(*TRAIN, "--lr", lr, "--out", f"run-{lr}").code == 0

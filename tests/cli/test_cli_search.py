@@ -220,6 +220,7 @@ def kill_a_trainer(sweep: Path, number: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_plot_draws_a_search(dlkit: Dlkit, home: Path) -> None:
     dlkit(*SEARCH, "--trials", "5", "--out", "a")
 

@@ -449,6 +449,7 @@ def test_dry_run_writes_nothing(dlkit: Dlkit, home: Path) -> None:
     assert list(home.parent.rglob("*")) == [home]
 
 
+@pytest.mark.slow
 def test_overfit_reports_success_and_failure(dlkit: Dlkit, home: Path) -> None:
     sound = dlkit("train", "mlp", "--overfit", 4)
     assert (sound.code, sound.stderr) == (0, "")

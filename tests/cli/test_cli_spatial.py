@@ -69,6 +69,7 @@ def test_a_table_trains_by_its_columns(dlkit: Dlkit, home: Path) -> None:
     assert set(json.loads(evaluated.stdout)["metrics"]) == {"mae", "rmse", "r2", "median_error"}
 
 
+@pytest.mark.slow
 def test_baselines_are_listed_with_the_model(points_copy: Path, dlkit: Dlkit) -> None:
     result = dlkit("eval", "run", "--baselines")
 

@@ -280,6 +280,7 @@ def test_digits_are_learned_as_well_as_promised(dlkit: Dlkit, home: Path) -> Non
     assert statistics.mean(accuracies) >= 0.935
 
 
+@pytest.mark.slow
 def test_folds_without_a_number_are_all_trained(home: Path, dlkit: Dlkit) -> None:
     rows = [f"{x},{'yes' if x % 3 else 'no'}" for x in range(60)]
     Path("t.csv").write_text("\n".join(["x,y", *rows]))

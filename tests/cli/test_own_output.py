@@ -76,6 +76,7 @@ def write_net(folder: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.quick(4)
 def test_output_of_own_code_goes_to_stderr(way: str, dlkit: Callable[..., Any], home: Path) -> None:
     write_net(home, way)
 

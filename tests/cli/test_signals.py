@@ -168,6 +168,7 @@ WORKS = {
 
 
 @pytest.mark.parametrize(("work", "say", "numbers", "code"), WORKS.values(), ids=WORKS)
+@pytest.mark.quick(1)
 def test_the_second_signal_leaves_at_once_and_takes_the_temporary_file_along(
     work: str, say: str, numbers: tuple[int, int], code: int, tmp_path: Path
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_clock_that_jumps_changes_nothing(home: Path) -> None:
     assert seconds[0] > 0
 
 
+@pytest.mark.slow
 def test_durations_are_measured_by_a_monotonic_clock() -> None:
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):

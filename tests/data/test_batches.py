@@ -78,6 +78,7 @@ def test_batch_size_does_not_change_the_order() -> None:
 
 
 @pytest.mark.parametrize("width", [3, 2**14, 2**18], ids=["16-at-once", "several-at-once", "one-at-once"])
+@pytest.mark.quick(1)
 def test_start_gives_the_tail_of_the_whole_walk(width: int) -> None:
     batches = Batches(make_split(99, width), 4, CPU, seed=1)
     whole = list(batches.shuffled(3))

@@ -65,6 +65,7 @@ def test_targets_are_scaled_by_the_training_rows_unless_switched_off(source: str
 
 
 @pytest.mark.parametrize("source", ["table", "arrays", "function"])
+@pytest.mark.quick(1)
 def test_a_network_of_ones_own_learns_the_same_rows_alike(
     source: str, rows: np.ndarray, dlkit: Callable[..., Any]
 ) -> None:

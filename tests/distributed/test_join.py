@@ -73,6 +73,7 @@ def another_program(words: bytes | None) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("words", [None, b"SSH-2.0-OpenSSH_9.6\r\n"], ids=["silent", "speaks"])
+@pytest.mark.quick(1)
 def test_another_program_at_the_port_is_named(
     address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words: bytes | None
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_process_that_does_something_else_is_named(
         joined.meet(print, "dlkit train")
 
 
+@pytest.mark.slow
 def test_an_address_that_is_not_that_of_the_first_is_named(
     address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -168,6 +168,7 @@ def test_settings_are_refused_when_they_could_not_have_been_typed(
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failure", [lambda: OSError(5, "input/output error"), Died], ids=["fails", "dies"])
 @pytest.mark.parametrize("size", [5, 2**21], ids=["small", "large"])
+@pytest.mark.quick(1)
 def test_a_checkpoint_can_be_loaded_when_any_operation_of_a_save_fails(
     tmp_path: Path, size: int, failure: Any, late: bool
 ) -> None:

@@ -50,6 +50,7 @@ def refuse_flips(path: Path, bits: Iterator[int] | range) -> None:
     verify(path)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_is_accepted(tmp_path: Path) -> None:
     path = write(tmp_path / "a", SEALED)
     refuse_flips(path, range(8 * len(SEALED)))
@@ -242,6 +243,7 @@ OVERSIZED = {
 
 
 @pytest.mark.parametrize("name", OVERSIZED)
+@pytest.mark.quick(2)
 def test_oversized_header_is_refused_at_once(
     tmp_path: Path, little_memory: Callable[[], None], name: str
 ) -> None:

@@ -316,6 +316,7 @@ def test_forced_run_replaces_a_run_and_leaves_other_files(run_copy: Path, dlkit:
 
 
 @pytest.mark.parametrize("limit", [9_000, 35_000, 60_000], ids=["probes", "best", "last"])
+@pytest.mark.quick(1)
 def test_checkpoint_before_still_loads_when_the_disk_is_full(
     run_copy: Path, dlkit: Callable[..., Any], limit: int
 ) -> None:

@@ -9,6 +9,7 @@ from dlkit.models.build import build_model
 from dlkit.settings.models import MODELS
 
 
+@pytest.mark.slow
 def test_rows_equal_those_worked_by_hand() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
 
@@ -26,6 +27,7 @@ def test_rows_equal_those_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(MODELS) - {"spatial", "pbpk"}))  # whose inputs are not images
+@pytest.mark.quick(1)
 def test_every_built_in_model_adds_up_to_its_total(name: str) -> None:
     shape = (3, 16, 16)
     description = DataDescription(

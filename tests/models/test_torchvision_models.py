@@ -29,6 +29,7 @@ def count_parameters(model: torch.nn.Module) -> int:
 @pytest.mark.parametrize(
     "input_shape", [*_SMALL, *(pytest.param(shape, marks=pytest.mark.slow) for shape in _MORE)], ids=str
 )
+@pytest.mark.quick(1)
 def test_network_trains_on_a_batch_of_two(name: str, input_shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     model = build_torchvision_model(name, input_shape, 7, stem="auto").train()
@@ -117,6 +118,7 @@ def test_full_stem_works_from_the_smallest_size_on(size: int) -> None:
     ).shape == (2, 3)
 
 
+@pytest.mark.slow
 def test_new_first_layer_starts_with_the_spread_of_the_published_one() -> None:
     torch.manual_seed(0)
     for name, layer in (

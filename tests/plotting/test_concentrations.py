@@ -93,6 +93,7 @@ def test_the_band_is_twofold() -> None:
 
 @pytest.mark.parametrize("draw", [plot_organs, plot_fold])
 @pytest.mark.parametrize("truth", [0.0, 0.001])
+@pytest.mark.quick(1)
 def test_nothing_above_the_floor_is_drawn(draw: object, truth: float) -> None:
     curves = {"0": {"blood": PredictedCurve([0.0, 1.0], [truth, truth], [0.0, 0.0])}}
 

@@ -66,6 +66,7 @@ def test_plot_confusion_writes_no_more_than_can_be_read(num_classes, labels, wit
 
 
 @pytest.mark.parametrize("num_classes", [2, 10, 26, 100])
+@pytest.mark.quick(1)
 def test_plot_confusion_keeps_class_names_apart(num_classes):
     figure = plot_confusion(
         counts_of(num_classes), [f"a_long_class_name_{index}" for index in range(num_classes)]

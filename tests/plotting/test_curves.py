@@ -83,6 +83,7 @@ def test_plot_history_shows_a_single_runs_label_as_its_title(history):
 
 
 @pytest.mark.parametrize("label", ["_hidden", "$x", "a_b $y$", "\N{CJK UNIFIED IDEOGRAPH-732B}"])
+@pytest.mark.quick(1)
 def test_plot_history_shows_labels_as_they_are(history, label):
     figure = plot_history([history(2), history(2)], [label, "b"])
     assert f">{label}, 0." in figure_bytes(figure, "svg").decode()
@@ -192,6 +193,7 @@ def test_plot_history_draws_a_column_only_of_the_runs_that_have_it(history):
     [[1e308, -1e308, 1.0], [5e-324, 1.0], [1.0, 1.0], [1.0, 1.0 + 2e-16]],
     ids=str,
 )
+@pytest.mark.quick(2)
 def test_plot_history_draws_extreme_values(history, values, log_y):
     figure = plot_history([history(len(values), train_loss=values, val_loss=values)], [""], log_y=log_y)
     figure.draw_without_rendering()

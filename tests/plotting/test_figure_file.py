@@ -21,6 +21,7 @@ def test_save_figure_writes_what_the_suffix_says(tmp_path, history, kind):
 
 
 @pytest.mark.parametrize("kind", MAGIC)
+@pytest.mark.quick(1)
 def test_figure_bytes_are_the_same_when_drawn_again(history, kind):
     first, second = (figure_bytes(plot_history([history(3)], [""]), kind) for _ in range(2))
     assert first == second

@@ -102,6 +102,7 @@ def test_plot_layers_flags_nothing_when_all_is_finite():
 
 
 @pytest.mark.parametrize("count", [1, 4, 60, 161])
+@pytest.mark.quick(1)
 def test_plot_layers_keeps_the_names_apart_and_readable(count):
     figure = plot_layers([row(f"layer{index}.conv.weight", non_finite=index == 37) for index in range(count)])
     figure.draw_without_rendering()

@@ -37,6 +37,7 @@ def drawn(history: History, name: str) -> list[float]:
     return [math.nan if value is None else value for value in history.columns[name]]
 
 
+@pytest.mark.slow
 def test_read_large_reads_what_the_careful_reader_does(long: Path) -> None:
     fast, slow = read_large(long), read_history(long)
 
@@ -72,6 +73,7 @@ def test_read_input_takes_a_large_history_for_curves(long: Path) -> None:
     assert (kind.name, len(history)) == ("curves", ROWS)
 
 
+@pytest.mark.slow
 def test_thinned_keeps_ends_best_row_and_the_extremes_of_every_stretch(long: Path) -> None:
     history = read_history(long)
 

@@ -134,6 +134,7 @@ def test_parity_writes_rmse_r2_and_the_share_within_intervals():
 
 @pytest.mark.parametrize("plot", [plot_parity, plot_residual])
 @pytest.mark.parametrize(("samples", "outputs"), [(1, 1), (2, 4), (5000, 1), (40, 7)])
+@pytest.mark.quick(1)
 def test_numbers_of_any_count_are_drawn(plot, samples, outputs):
     rng = np.random.default_rng(0)
     values = {

@@ -72,6 +72,7 @@ def test_figure_in_the_docs_is_small_and_has_its_words(script: ModuleType) -> No
     assert len(text) < 50_000
 
 
+@pytest.mark.slow
 def test_the_script_draws_the_same_bytes_twice(script: ModuleType) -> None:
     first, second = (figure_bytes(script.plot_schedules(script.curves()), "svg") for _ in range(2))
 

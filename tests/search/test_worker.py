@@ -61,6 +61,7 @@ def test_best_is_the_highest_of_a_metric(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes"])
+@pytest.mark.quick(1)
 def test_settings_do_not_depend_on_how_often_a_search_was_opened(tmp_path: Path, sampler: str) -> None:
     whole = begin(tmp_path / "whole", "lr=1e-3..0.5:log", "s.dropout=0..0.5", sampler=sampler, trials=4)
     list(Worker(search=whole))
@@ -117,6 +118,7 @@ def test_workers_take_different_trials_and_one_that_was_left(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("stop_at", [3, 8, 9])
+@pytest.mark.quick(1)
 def test_a_trial_that_was_stopped_continues_to_the_same_numbers(tmp_path: Path, stop_at: int) -> None:
     settings = {"batch_size": 8, "epochs": 3}
     whole = begin(tmp_path / "whole", "lr=1e-3..0.5:log", trials=1, settings=settings)
@@ -137,6 +139,7 @@ def test_a_trial_that_was_stopped_continues_to_the_same_numbers(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("left", ["", "epoch,step,sec", "HEADER", "HEADER1,6,0."])
+@pytest.mark.quick(1)
 def test_a_trial_killed_while_it_wrote_its_first_epoch_is_not_lost(tmp_path: Path, left: str) -> None:
     whole = begin(tmp_path / "whole", "lr=1e-3..0.5:log", trials=1, settings={"batch_size": 8})
     list(Worker(search=whole))

@@ -116,6 +116,7 @@ def test_an_unknown_spec_is_refused(text: str, message: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.json", "rows of.jsonl", "t.dta", "t.feather"])
+@pytest.mark.quick(1)
 def test_a_file_of_another_kind_is_refused_with_a_command_that_makes_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

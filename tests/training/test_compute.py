@@ -141,6 +141,7 @@ def test_a_resumed_run_has_the_threads_it_had(
     assert torch.get_num_threads() == (requested or stored)
 
 
+@pytest.mark.slow
 def test_two_threads_stopped_and_resumed_from_one_come_to_the_same_bits(
     threads_put_back: None, tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ def log_every(request: pytest.FixtureRequest) -> int | None:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.quick(1)
 def test_a_run_that_met_a_bad_batch_comes_to_the_bits_of_one_that_never_did(
     case: str, log_every: int | None, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_run_that_met_a_bad_batch_comes_to_the_bits_of_one_that_never_did(
 
 
 @pytest.mark.parametrize("bad", [1, 2, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 3 * STEPS_PER_EPOCH])
+@pytest.mark.quick(1)
 def test_any_step_may_be_the_bad_one(bad: int, tmp_path: Path) -> None:
     config = configure({"norm": "batch"})
     drive(start_run(config, tmp_path / "unbroken"))

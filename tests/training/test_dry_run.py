@@ -132,6 +132,7 @@ SOUND: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 @pytest.mark.parametrize("samples", [1, 8, 32])
 @pytest.mark.parametrize("case", SOUND)
+@pytest.mark.quick(1)
 def test_a_sound_network_knows_a_few_samples_by_heart(case: str, samples: int) -> None:
     settings, arguments = SOUND[case]
 
@@ -170,6 +171,7 @@ CAUSES: dict[str, tuple[int, dict[str, str], dict[str, Any], tuple[str, ...]]] =
 
 
 @pytest.mark.parametrize(("samples", "arguments", "settings", "parts"), CAUSES.values(), ids=CAUSES)
+@pytest.mark.quick(1)
 def test_the_cause_is_found_when_nothing_is_learned(
     samples: int, arguments: dict[str, str], settings: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
@@ -178,6 +180,7 @@ def test_the_cause_is_found_when_nothing_is_learned(
     assert [part for part in parts if part not in hint] == [], hint
 
 
+@pytest.mark.slow
 def test_adam_is_not_proposed_to_those_who_have_it() -> None:
     hint = failure(32, optimizer="adam", lr=6e-5).hint
 

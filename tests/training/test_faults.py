@@ -190,6 +190,7 @@ def check(folder: Path, scene: str, every: int, *, all_kinds: bool) -> int:
 
 
 @pytest.mark.parametrize("scene", ["resumed", "fallback"])
+@pytest.mark.quick(1)
 def test_a_run_resumes_from_what_a_failing_disk_left(scene: str, tmp_path: Path) -> None:
     assert check(tmp_path / "run", scene, every=5, all_kinds=False) > 6
 

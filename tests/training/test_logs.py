@@ -54,6 +54,7 @@ def test_lines_hold_every_step_asked_for_and_every_epoch(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("stop", [1, 7, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 11])
+@pytest.mark.quick(1)
 def test_a_resumed_run_continues_without_a_doubled_line(stop: int, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):

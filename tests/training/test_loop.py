@@ -150,6 +150,7 @@ def counted_host_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.quick(1)
 def test_host_reads_do_not_grow_with_the_steps(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     totals, mid_epoch = [], []
     for samples in (16 * 25, 16 * 100):

@@ -74,6 +74,7 @@ class OnBackward(OnForward):
 @pytest.mark.parametrize("room", [15, 8, 5, 1], ids=lambda room: f"room-for-{room}")
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "class-weights"])
 @pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.quick(4)
 def test_halved_batches_have_the_gradient_of_whole_ones(room: int, weighted: bool, accumulate: int) -> None:
     weights = torch.tensor([1.0, 5.0, 0.2], dtype=torch.float64) if weighted else None
     objective = build_objective(OF_CLASSES, weights=weights)

@@ -52,6 +52,7 @@ def test_scale_goes_the_way_of_torchs_scaler() -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("grad_clip", [None, 0.05], ids=["plain", "clipped"])
+@pytest.mark.quick(3)
 def test_scaled_training_comes_to_the_bits_of_unscaled(optimizer: str, grad_clip: float | None) -> None:
     networks = [make_network(), make_network()]
     for network, scale in zip(networks, (None, LossScale(CPU)), strict=True):
@@ -220,6 +221,7 @@ def test_a_device_named_that_has_it_not_is_refused_before_torch_loads(
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.quick(1)
 def test_bf16_learns_and_a_stopped_run_comes_to_the_same_bits(model: str, tmp_path: Any) -> None:
     settings = {"model": model, "precision": "bf16", "lr": 0.05}
     arguments = {"width": "4"} if model == "cnn" else {}

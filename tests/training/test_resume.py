@@ -51,6 +51,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.quick(1)
 def test_run_stopped_at_six_places_has_the_bits_of_the_unbroken_one(
     case: str, unbroken: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def test_kill_between_the_files_of_an_epoch_loses_and_repeats_nothing(
         (60_000, "last.safetensors"),
     ],
 )
+@pytest.mark.quick(1)
 def test_a_disk_that_fills_up_loses_nothing(
     num_bytes: int, name: str, unbroken: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def curve(schedule: str, steps: int) -> list[float]:
 
 
 @pytest.mark.parametrize("schedule", SPANNING)
+@pytest.mark.quick(1)
 def test_a_stretched_schedule_continues_as_in_a_run_of_the_new_length(schedule: str, tmp_path: Path) -> None:
     run = resume(finished(tmp_path / "run", schedule=schedule), epochs=4, sched_on_resume="stretch")
 
@@ -105,6 +106,7 @@ NOTHING_TO_ASK: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("settings", "typed"), NOTHING_TO_ASK.values(), ids=NOTHING_TO_ASK)
+@pytest.mark.quick(2)
 def test_nothing_is_asked_where_nothing_depends_on_it(
     settings: Mapping[str, Any], typed: Mapping[str, Any], tmp_path: Path
 ) -> None:
@@ -131,6 +133,7 @@ def changed(folder: Path, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize("span", [0, -3, "38", 1.5, None, True])
+@pytest.mark.quick(2)
 def test_a_schedule_without_a_length_is_refused(span: Any, tmp_path: Path) -> None:
     folder = finished(tmp_path / "run", schedule="cosine")
     changed(folder, progress={"schedule_steps": span})

@@ -1,7 +1,7 @@
 """Networks that keep state beside their weights come to the same bits after a stop, and evaluate as in training."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +68,6 @@ MORE = {
 CASES = {**{name: (kept, "") for name, kept in KEPT.items()}, **MORE}
 
 
-QUICK = ("buffer", "tensor", "torch-generator", "counter", "extra-state")
-
-
-def some_slow(names: Iterable[str]) -> list[Any]:
-    """Mark as slow what is not among the quick cases."""
-    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
-
-
 @pytest.fixture
 def train(dlkit: Callable[..., Any], home: Path) -> Callable[..., Any]:
     """Train a network that keeps something; `train(case, ...)`."""
@@ -90,7 +82,8 @@ def train(dlkit: Callable[..., Any], home: Path) -> Callable[..., Any]:
     return call
 
 
-@pytest.mark.parametrize("case", some_slow(CASES))
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.quick(3)
 def test_a_resumed_run_has_the_bits_of_the_unbroken_one(
     case: str, train: Callable[..., Any], home: Path
 ) -> None:
@@ -104,7 +97,8 @@ def test_a_resumed_run_has_the_bits_of_the_unbroken_one(
 
 
 @pytest.mark.parametrize("ema", [(), ("--ema", "0.9")], ids=["plain", "ema"])
-@pytest.mark.parametrize("case", some_slow(name for name in CASES if "generator" not in name))
+@pytest.mark.parametrize("case", [name for name in CASES if "generator" not in name])
+@pytest.mark.quick(3)
 def test_eval_and_inspect_see_the_network_that_training_validated(
     case: str, ema: tuple[str, ...], train: Callable[..., Any], dlkit: Callable[..., Any], home: Path
 ) -> None:

@@ -114,6 +114,7 @@ def first_with(**values: Any) -> str:
 QUICK = first_with(network="mlp-dropout-norm", accumulate=3)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_everywhere_has_the_bits_of_the_unbroken_one(work: Work, tmp_path: Path) -> None:
     check(work, CASES[QUICK], tmp_path)
 

@@ -55,6 +55,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.quick(1)
 def test_a_run_stopped_again_and_again_has_the_bits_of_the_unbroken_one(
     case: str, home: Path, tmp_path: Path
 ) -> None:

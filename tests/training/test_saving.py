@@ -81,6 +81,7 @@ def test_more_steps_than_the_epochs_have_change_nothing(unbroken: Path, tmp_path
 
 
 @pytest.mark.parametrize("max_steps", ENDS.values(), ids=ENDS)
+@pytest.mark.quick(1)
 def test_a_run_given_more_steps_comes_to_the_bits_of_the_unbroken_one(
     max_steps: int, unbroken: Path, tmp_path: Path
 ) -> None:
@@ -187,6 +188,7 @@ SAVED = {
 
 
 @pytest.mark.parametrize(("settings", "steps"), SAVED.values(), ids=SAVED)
+@pytest.mark.quick(2)
 def test_checkpoints_are_kept_at_the_steps_asked_for(
     settings: dict[str, Any], steps: list[int], tmp_path: Path
 ) -> None:
@@ -209,6 +211,7 @@ def test_a_kept_checkpoint_is_of_its_step_and_can_be_evaluated(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("stop", [19, 25, 30])
+@pytest.mark.quick(1)
 def test_kept_checkpoints_are_the_same_over_a_stop(stop: int, tmp_path: Path) -> None:
     settings = {"save_every": "10", "keep": 3}
     folder, whole = tmp_path / "run", tmp_path / "whole"
@@ -285,6 +288,7 @@ REPEATED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("settings", REPEATED.values(), ids=REPEATED)
+@pytest.mark.quick(1)
 def test_a_run_repeated_from_its_own_file_has_the_same_bits(settings: dict[str, Any], tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     run_to_the_end(first, **settings)

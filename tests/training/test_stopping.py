@@ -108,6 +108,7 @@ def test_a_run_that_stopped_early_is_done_until_it_gets_more_patience(tmp_path: 
 
 
 @pytest.mark.parametrize("stop", [7, 19, 38, 45])
+@pytest.mark.quick(1)
 def test_patience_is_counted_over_a_stop(stop: int, tmp_path: Path) -> None:
     folder, whole = tmp_path / "run", tmp_path / "whole"
     drive(start_run(configure(**STANDS_STILL), whole))

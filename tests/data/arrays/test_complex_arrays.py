@@ -59,6 +59,7 @@ def test_complex_images_of_one_band_become_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", ["a.npz", "data.py:make"])
+@pytest.mark.quick(1)
 def test_classes_that_only_imaginary_parts_tell_are_learned(dlkit: Any, home: Path, data: str) -> None:
     x = drawn(900, 3)
     np.savez(home / "a.npz", feats=x, labels=np.where(x[:, 1].imag > 0, "up", "down"))

@@ -74,6 +74,7 @@ def best_r2(x: np.ndarray, y: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", ["Mean", "mlp"])
+@pytest.mark.quick(1)
 def test_sequences_are_passed_as_they_are_and_normalised_by_feature(trained: Any, name: str) -> None:
     x, y = sensors()
 

@@ -238,6 +238,7 @@ def test_the_file_of_targets_is_named(train: Any, home: Path, files: tuple[str, 
 
 
 @pytest.mark.parametrize("form", ["dictionary", "fields"])
+@pytest.mark.quick(1)
 def test_a_file_of_one_odd_array_is_led_to_what_works(train: Any, home: Path, form: str) -> None:
     if form == "dictionary":
         np.save(home / "a.npy", {"x": DRAW.normal(size=(40, 3)), "y": np.arange(40) % 2})  # type: ignore[arg-type]

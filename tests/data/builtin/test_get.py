@@ -123,6 +123,7 @@ def test_prepared_file_is_the_same_when_it_is_made_anew(
     assert prepared_path("mnist").stat().st_ino != before.st_ino
 
 
+@pytest.mark.slow
 def test_damaged_prepared_file_is_made_anew_and_said(prepared_mnist: Path, home: Path, mnist: Path) -> None:
     shutil.copytree(prepared_mnist, os.environ["DLKIT_HOME"])
     path = prepared_path("mnist")

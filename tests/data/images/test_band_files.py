@@ -166,6 +166,7 @@ def test_coloured_photographs_are_no_bands(dlkit: Any, home: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["", "images/"], ids=["beside the table", "in a folder"])
+@pytest.mark.quick(1)
 def test_bands_beside_a_table_of_labels_become_arrays_of_all_bands(
     place: str, dlkit: Any, home: Path
 ) -> None:

@@ -183,6 +183,7 @@ def test_images_that_differ_in_bands_are_refused_until_bands_picks(home: Path) -
     assert load(home / "p", bands="1,2,3,4").description.input_shape == (4, 8, 8)
 
 
+@pytest.mark.slow
 def test_a_class_that_only_the_fourth_band_shows_is_learned(dlkit: Callable[..., Any], home: Path) -> None:
     for index in range(90):
         pixels = DRAW.normal(100, 15, (24, 24, 4))

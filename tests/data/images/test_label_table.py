@@ -65,6 +65,7 @@ def run_hint(text: str, home: Path) -> Path:
         ("onehot", ("--augment", "light")),
     ],
 )
+@pytest.mark.quick(1)
 def test_the_hint_for_a_table_makes_arrays_that_are_learned(
     dlkit: Any, home: Path, form: str, options: tuple[str, ...]
 ) -> None:
@@ -83,6 +84,7 @@ def test_the_hint_for_a_table_makes_arrays_that_are_learned(
 
 
 @pytest.mark.parametrize("folder", [".", "train"])
+@pytest.mark.quick(1)
 def test_a_folder_beside_its_table_has_the_same_hint(dlkit: Any, home: Path, folder: str) -> None:
     make(home, "ids")
     images(home / "test", ["a.png", "b.png"])
@@ -94,6 +96,7 @@ def test_a_folder_beside_its_table_has_the_same_hint(dlkit: Any, home: Path, fol
         assert made["x"].shape == (30, 8, 8, 3)
 
 
+@pytest.mark.slow
 def test_a_column_of_parts_is_kept(home: Path) -> None:
     images(home / "img", [f"{index}.png" for index in range(12)])
     parts = ["train"] * 6 + ["valid"] * 2 + ["test"] * 4
@@ -112,6 +115,7 @@ def test_a_column_of_parts_is_kept(home: Path) -> None:
 
 
 @pytest.mark.parametrize("one_hot", [True, False])
+@pytest.mark.quick(1)
 def test_parts_with_a_table_each_are_learned_by_the_hint(dlkit: Any, home: Path, one_hot: bool) -> None:
     labels = {}
     for part, count in (("train", 18), ("valid", 6), ("test", 9)):
@@ -220,6 +224,7 @@ def test_words_as_folders_are_no_numbers(dlkit: Any, home: Path) -> None:
     assert "leave it out" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_target_of_a_table_beside_images_is_answered_with_the_command_at_once(
     dlkit: Any, home: Path
 ) -> None:
@@ -260,6 +265,7 @@ def ran(text: str, home: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_is_left_out_and_named_by_every_command(home: Path) -> None:
     table, breeds = make(home, "ids")
     found = read_label_table(table)

@@ -42,6 +42,7 @@ def train(dlkit: Callable[..., Any], data: str, model: str, *words: str) -> Any:
     return dlkit("train", model, "--data", data, "--epochs", 1, "--no-plot", "--out", f"run-{model}", *words)
 
 
+@pytest.mark.slow
 def test_pixels_become_images_in_the_parts_that_a_column_names(home: Path, dlkit: Callable[..., Any]) -> None:
     texts = [" ".join(map(str, row)) for row in PIXELS.tolist()]
     parts = [PARTS[row % 6] for row in range(90)]
@@ -63,6 +64,7 @@ def test_pixels_become_images_in_the_parts_that_a_column_names(home: Path, dlkit
         assert "60 train, 15 val, 15 test" in run.stderr
 
 
+@pytest.mark.slow
 def test_brackets_and_commas_become_features(home: Path, dlkit: Callable[..., Any]) -> None:
     write({"y": NUMBERS.tolist(), "wave": [str(row) for row in WAVES.tolist()]})
 

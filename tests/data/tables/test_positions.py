@@ -80,6 +80,7 @@ def test_spatial_is_led_to_two_columns(dlkit: Any, home: Path, form: str, coords
 
 
 @pytest.mark.parametrize("form", ["wkt", "degrees", "all positive"])
+@pytest.mark.quick(1)
 def test_a_table_of_positions_is_refused_and_followed(dlkit: Any, home: Path, form: str) -> None:
     write(home / "a.csv", form)
 

@@ -179,6 +179,7 @@ def test_several_targets_are_no_classes() -> None:
 
 
 @pytest.mark.parametrize("kind", [int, bool])
+@pytest.mark.quick(1)
 def test_the_hint_for_one_hot_targets_makes_one_column_of_classes(kind: type, tmp_path: Path) -> None:
     classes = [("a", "b c", "d")[place] for place in np.random.default_rng(0).integers(0, 3, 30)]
     one_hot = pd.get_dummies(pd.Series(classes)).astype(kind)

@@ -189,6 +189,7 @@ def test_extreme_inputs_give_numbers(linear: bool) -> None:
 
 
 @KINDS
+@pytest.mark.quick(1)
 def test_a_few_compounds_are_learned(linear: bool) -> None:
     inputs = make_inputs(8)
     truth = torch.from_numpy(simulate(draw_compounds(8, 0), inputs["times"][0].double().numpy())).float()

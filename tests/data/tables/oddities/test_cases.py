@@ -49,6 +49,7 @@ def test_numbers_of_cases_are_known_by_name_and_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.quick(1)
 def test_a_column_of_cases_is_refused_and_both_hints_work(way: str, dlkit: Run, home: Path) -> None:
     above, how = WAYS[way]
     frame = CELLS.assign(город=np.tile(["Тула", "Омск"], 24), n=RNG.integers(1, 20, 48))

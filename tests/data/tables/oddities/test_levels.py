@@ -104,6 +104,7 @@ def test_a_third_of_the_rows_are_totals_where_their_sums_show_it() -> None:
     assert (len(others.rows), others.left_out) == (50, [])
 
 
+@pytest.mark.slow
 def test_many_rows_that_only_their_name_calls_totals_are_kept_and_the_command_takes_them_out(
     dlkit: Run, home: Path
 ) -> None:

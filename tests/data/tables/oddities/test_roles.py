@@ -66,6 +66,7 @@ def test_column_of_weights_is_refused_and_both_hints_work(dlkit: Run, home: Path
 
 
 @pytest.mark.parametrize(("count", "letters", "start"), [(14, 4, "--features"), (60, 30, "python -c")])
+@pytest.mark.quick(1)
 def test_the_hint_that_leaves_out_weights_is_pasted(
     dlkit: Run, home: Path, count: int, letters: int, start: str
 ) -> None:
@@ -318,6 +319,7 @@ def test_wells_among_digits_are_refused_until_their_kind_is_given(dlkit: Run, ho
         ([str(number) for number in range(40)], "number"),
     ],
 )
+@pytest.mark.quick(2)
 def test_digits_around_an_e_are_numbers_only_beside_other_signs_of_numbers(
     tmp_path: Path, values: list[str], kind: str, *, wide: bool
 ) -> None:
@@ -364,6 +366,7 @@ def test_copies_and_classes_absent_from_a_part_are_reported(dlkit: Run, home: Pa
     [(32, False), (150, False), (240, True), (400, True)],
     ids=["few", "often", "each", "alone"],
 )
+@pytest.mark.quick(1)
 def test_texts_with_few_rows_each_are_reported_with_the_option_that_leaves_them_out(
     different: int, few: bool, dlkit: Run, home: Path
 ) -> None:

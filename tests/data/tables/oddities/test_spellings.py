@@ -79,6 +79,7 @@ def test_features_spelt_differently_are_reported(dlkit: Run, home: Path) -> None
 
 
 @pytest.mark.parametrize("joint", ["|", ";", ", "])
+@pytest.mark.quick(1)
 def test_several_labels_in_a_field_are_refused_with_ways_that_work(
     joint: str, dlkit: Run, home: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_several_labels_in_a_field_are_refused_with_ways_that_work(
     assert dlkit("train", "mlp", "--data", "new.csv", "--target", "Action", "--epochs", "1").code == 0
 
 
+@pytest.mark.slow
 def test_numbers_with_words_around_are_refused_with_ways_that_work(dlkit: Run, home: Path) -> None:
     numbers = RNG.integers(1, 60, 300)
     pd.DataFrame({"a": RNG.random(300), "y": [f"built {n} years ago" for n in numbers]}).to_csv(

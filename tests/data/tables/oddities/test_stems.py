@@ -65,6 +65,7 @@ def test_other_texts_name_no_subjects(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("sep", [",", ";", "\t"])
+@pytest.mark.quick(1)
 def test_repeated_subjects_are_reported_with_a_command_that_keeps_them_together(
     sep: str, dlkit: Run, home: Path
 ) -> None:

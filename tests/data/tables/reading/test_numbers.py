@@ -295,6 +295,7 @@ def test_columns_of_different_marks_are_read_each_by_its_own_where_they_are_clea
     assert any("a" in note and "1.234,5" in note for note in table.notes)
 
 
+@pytest.mark.slow
 def test_points_that_may_stand_between_thousands_beside_decimal_commas_are_refused_with_a_command(
     home: Path, dlkit: Any
 ) -> None:

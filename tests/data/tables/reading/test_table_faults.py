@@ -125,6 +125,7 @@ def test_a_field_without_end_is_told_before_it_fills_the_memory(
     st.lists(st.tuples(*[st.text(alphabet='ab,"\n é', max_size=8)] * 2), min_size=1, max_size=12),
     st.integers(60, 200),
 )
+@pytest.mark.slow
 def test_texts_are_those_that_python_finds_whatever_the_block(
     rows: list[tuple[str, str]], block: int
 ) -> None:
@@ -164,6 +165,7 @@ def test_quotes_around_line_ends_between_tabs_stay_quotes() -> None:
 
 @pytest.mark.parametrize("sign", ["\t", ";", ",", "|"])
 @pytest.mark.parametrize("more", ["", "{0}"], ids=["row names", "end"])
+@pytest.mark.quick(2)
 def test_commands_with_the_sign_between_fields_survive_printing(
     dlkit: Callable[..., Any], home: Path, sign: str, more: str
 ) -> None:
