@@ -168,15 +168,15 @@ def _suggestion(text: str, suffix: str) -> str:
         return f"add the name of its function: {text}:make"
     if suffix in _ARCHIVES:
         return "unpack it and give the folder"
+    if not os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
+        return ""
     for commands, new_suffix in ((_TO_CSV, ".csv"), (_TO_NPZ, ".npz")):
-        if suffix in commands and os.path.isfile(text):  # noqa: PTH113 - has no error for a name too long to be one
+        if suffix in commands:
             old, new = shlex.quote(text), shlex.quote(f"{text[: -len(suffix)]}{new_suffix}")
             trust = _PICKLED if suffix in (".pkl", ".pickle") else ""
             return trust + commands[suffix].format(old=old, new=new)
-    if os.path.isfile(text):  # noqa: PTH113
-        copy = shlex.quote(f"{text[: len(text) - len(suffix)]}.csv")
-        return f"if it is a table of text: cp {shlex.quote(text)} {copy}, and name that"
-    return ""
+    copy = shlex.quote(f"{text[: len(text) - len(suffix)]}.csv")
+    return f"if it is a table of text: cp {shlex.quote(text)} {copy}, and name that"
 
 
 def _same_name(text: str, suffix: str, suffixes: Iterable[str]) -> str:
