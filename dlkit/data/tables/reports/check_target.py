@@ -41,8 +41,8 @@ def check_target(
     given_away = list(_giving_away(table, columns, target, classes=classes))
     findings += given_away
     if classes:
-        told = {finding.where for finding in given_away}
-        rest = [column for column in columns if f"column {printable(column.name)}" not in told]
+        reported = {finding.where for finding in given_away}
+        rest = [column for column in columns if f"column {printable(column.name)}" not in reported]
         findings += _separating(table, rest, target)
     return findings
 
